@@ -1,0 +1,1 @@
+//! Shared helpers of the benchmarks: fonts for the reports, ready-made clusters.

@@ -1,0 +1,103 @@
+//! Beats: six bytes that say "this incarnation was alive so long ago".
+
+use std::time::Duration;
+
+use crate::time::nanos;
+
+/// The short name of a record in a beat: the first 4 bytes of the record's digest.
+///
+/// Two members may share one (somewhere in 1.2 % of clusters of 10,000); then their beats are
+/// ignored and they live by vectors and last calls alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub u32);
+
+/// How long ago an origin raised its counter, in steps of the packet's [`AgeStep`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Age(pub u8);
+
+impl Age {
+    /// Older than can be said: never lowers an age and never lists a member.
+    pub const TOO_OLD: Self = Self(u8::MAX);
+}
+
+/// The unit of the ages in one packet, in microseconds: a 200th of the sender's timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AgeStep(pub u32);
+
+impl AgeStep {
+    const STEPS_PER_TIMEOUT: u32 = 200;
+
+    /// The step that goes with a timeout, at least 1 us.
+    pub fn of_timeout(timeout: Duration) -> Self {
+        let micros = (timeout / Self::STEPS_PER_TIMEOUT).as_micros();
+        Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// The age to write for a duration, to the nearest step so that rounding has no drift over
+    /// many hops.
+    pub fn age(self, elapsed: Duration) -> Age {
+        let step = u64::from(self.0) * 1_000;
+        let steps = nanos(elapsed).saturating_add(step / 2) / step;
+        Age(u8::try_from(steps).unwrap_or(u8::MAX))
+    }
+
+    /// The duration that a written age stands for; `None` when it is too old to say.
+    pub fn elapsed(self, age: Age) -> Option<Duration> {
+        let micros = u64::from(self.0) * u64::from(age.0);
+        (age != Age::TOO_OLD).then(|| Duration::from_micros(micros))
+    }
+}
+
+/// One heartbeat in bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Beat {
+    /// Whose.
+    pub id: RecordId,
+    /// The beat counter, modulo 256.
+    pub counter: u8,
+    /// How long ago it was raised.
+    pub age: Age,
+}
+
+/// Widens a counter that travelled modulo 256, given the one that is held.
+///
+/// Right while the true one lies less than 128 beats from the held one, which the limit of 100
+/// cycles on the timeout ensures for every member that is still listed.
+pub(crate) fn widen(held: u64, short: u8) -> u64 {
+    let ahead = short.wrapping_sub(held as u8) as i8;
+    held.saturating_add_signed(i64::from(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STEP: AgeStep = AgeStep(25_000);
+
+    #[test]
+    fn an_age_above_the_scale_is_too_old() {
+        assert_eq!(AgeStep::of_timeout(Duration::from_secs(5)), STEP);
+        assert_eq!(STEP.age(Duration::from_secs(3600)), Age::TOO_OLD);
+        assert_eq!(STEP.elapsed(Age::TOO_OLD), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_age_is_right_to_half_a_step(millis in 0_u64..6_000) {
+            let elapsed = Duration::from_millis(millis);
+            let read = STEP.elapsed(STEP.age(elapsed)).unwrap();
+            prop_assert!(read.abs_diff(elapsed) <= Duration::from_micros(12_500));
+        }
+
+        #[test]
+        fn a_short_counter_widens_to_any_true_one_within_reach(
+            held in 0_u64..1 << 62,
+            ahead in -128_i64..128,
+        ) {
+            let truth = held.saturating_add_signed(ahead);
+            prop_assume!(truth as i64 - held as i64 == ahead);
+            prop_assert_eq!(widen(held, truth as u8), truth);
+        }
+    }
+}

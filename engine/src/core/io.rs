@@ -1,0 +1,104 @@
+//! What goes into an engine and what comes out of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::metadata::{Metadata, Value};
+use super::packet::{Cause, Packet};
+use super::record::Record;
+
+/// Something that happens to an engine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A packet arrived.
+    Packet {
+        /// Where it came from, and where an answer goes.
+        from: SocketAddr,
+        /// The packet, decoded.
+        packet: Arc<Packet>,
+    },
+    /// The engine's deadline has come. A call before it does no harm.
+    Timeout,
+    /// The service wants something.
+    Command(Command),
+}
+
+/// What a service can ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// The addresses of nodes that are already in the cluster, as they resolve now. Replaces the
+    /// earlier ones; our own address among them is ignored.
+    Seeds(Vec<SocketAddr>),
+    /// Makes this value the cluster's metadata.
+    Publish(Value),
+    /// Silences beats and swaps; the node still listens, forwards and answers swaps. Idempotent.
+    Stop,
+    /// Resumes after [`Command::Stop`]. Idempotent.
+    Start,
+    /// Says goodbye. From then on the engine is deaf and mute.
+    Leave,
+}
+
+/// Something an engine wants done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send this packet.
+    Send {
+        /// To whom.
+        to: SocketAddr,
+        /// What; one packet may go to many.
+        packet: Arc<Packet>,
+    },
+    /// Tell the service.
+    Event(Event),
+}
+
+/// Something a service may care about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A member was listed that was not, the node itself included.
+    Joined(Arc<Record>),
+    /// A listed member has a new incarnation: it restarted, or changed its name or private data.
+    Updated(Arc<Record>),
+    /// A member is no longer listed.
+    Removed {
+        /// The incarnation that was listed.
+        record: Arc<Record>,
+        /// Why.
+        cause: Cause,
+    },
+    /// The metadata changed, here or elsewhere.
+    Published(Metadata),
+}
+
+/// Where an engine puts its outputs: an argument of every call, so that nothing can be left
+/// undrained and one buffer serves any number of engines.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    outputs: Vec<Output>,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes everything out, in the order in which it was put in; the buffer's memory stays.
+    pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
+        self.outputs.drain(..)
+    }
+
+    /// True when nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.outputs.is_empty()
+    }
+
+    pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        self.outputs.push(Output::Send { to, packet: Arc::clone(packet) });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push(Output::Event(event));
+    }
+}

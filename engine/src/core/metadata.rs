@@ -1,0 +1,170 @@
+//! Cluster metadata: one value that every node comes to agree on.
+//!
+//! Versions are totally ordered and the larger one wins, so that merging is commutative,
+//! associative and idempotent whatever the order in which values arrive.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::packet::len;
+use crate::config::Config;
+use crate::node::NodeId;
+use crate::time::UnixNanos;
+
+/// The rank of a metadata value: first by time, then by writer, then by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// Wall clock of the publisher, in nanoseconds since the Unix epoch; raised above the version
+    /// that it replaced.
+    pub nanos: i64,
+    /// The publisher.
+    pub writer: NodeId,
+    /// First 16 bytes of SHA-256 of the data.
+    pub digest: [u8; 16],
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.nanos, self.writer)
+    }
+}
+
+/// A metadata value with its version.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Metadata {
+    version: Version,
+    data: Arc<[u8]>,
+}
+
+impl Metadata {
+    /// Takes a value as it came from elsewhere; `None` when the digest of its version is not that
+    /// of its data.
+    pub fn verified(version: Version, data: Arc<[u8]>) -> Option<Self> {
+        (digest(&data) == version.digest).then_some(Self { version, data })
+    }
+
+    /// The value that replaces `held` when `writer` publishes at wall time `wall`.
+    pub(crate) fn publish(
+        value: Value,
+        held: Option<&Self>,
+        writer: NodeId,
+        wall: UnixNanos,
+    ) -> Self {
+        let above = held.map_or(i64::MIN, |held| held.version.nanos.saturating_add(1));
+        let version = Version { nanos: wall.0.max(above), writer, digest: value.digest };
+        Self { version, data: value.data }
+    }
+
+    /// Its rank.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The bytes.
+    pub fn data(&self) -> &Arc<[u8]> {
+        &self.data
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metadata({}, {} bytes)", self.version, self.data.len())
+    }
+}
+
+/// Bytes that are small enough to be published: the check is made once, here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    data: Arc<[u8]>,
+    digest: [u8; 16],
+}
+
+impl Value {
+    /// Takes bytes to be published under the given settings.
+    ///
+    /// # Errors
+    /// When they are more than `metadata_len_max`, or than fit one datagram of `size` bytes.
+    pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
+        let data = data.into();
+        let datagram =
+            config.size() - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT;
+        let (len, max) = (data.len(), config.metadata_len_max().min(datagram));
+        if len > max {
+            return Err(PublishError::TooLarge { len, max });
+        }
+        let digest = digest(&data);
+        Ok(Self { data, digest })
+    }
+}
+
+/// Why bytes can't be published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// There are too many.
+    #[error(
+        "the metadata has {len} bytes, at most {max} fit: publish less, or raise `size` and `metadata_len_max` on every node"
+    )]
+    TooLarge {
+        /// Length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+}
+
+fn digest(data: &[u8]) -> [u8; 16] {
+    let hash: [u8; 32] = Sha256::digest(data).into();
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash[..16]);
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value(data: &[u8]) -> Value {
+        Value::new(data, &Config::default()).unwrap()
+    }
+
+    #[test]
+    fn a_publish_lies_above_the_held_version_even_when_the_clock_does_not() {
+        let wall = UnixNanos(1_000);
+        let first = Metadata::publish(value(b"a"), None, NodeId(1), wall);
+        assert_eq!(first.version().nanos, 1_000);
+        let second = Metadata::publish(value(b"b"), Some(&first), NodeId(0), UnixNanos(5));
+        assert_eq!(second.version().nanos, 1_001);
+        assert!(second.version() > first.version());
+    }
+
+    #[test]
+    fn data_under_a_foreign_digest_is_no_metadata() {
+        let metadata = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(1));
+        assert!(Metadata::verified(metadata.version(), b"a"[..].into()).is_some());
+        assert!(Metadata::verified(metadata.version(), b"b"[..].into()).is_none());
+    }
+
+    #[test]
+    fn a_value_beyond_the_limit_is_an_error_with_both_numbers() {
+        let config = Config::builder().metadata_len_max(4).build().unwrap();
+        assert!(Value::new(*b"1234", &config).is_ok());
+        let error = Value::new(*b"12345", &config).unwrap_err();
+        assert_eq!(error, PublishError::TooLarge { len: 5, max: 4 });
+    }
+
+    proptest! {
+        #[test]
+        fn versions_are_totally_ordered_by_time_then_writer_then_content(
+            a in any::<(i64, u64, [u8; 16])>(),
+            b in any::<(i64, u64, [u8; 16])>(),
+        ) {
+            let version = |(nanos, writer, digest)| Version { nanos, writer: NodeId(writer), digest };
+            prop_assert_eq!(version(a).cmp(&version(b)), a.cmp(&b));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The packets that engines exchange, as values; `wire` turns them into bytes and back.
+//!
+//! Every kind has an upper bound on its encoded length ([`Packet::len_max`]), by which the core
+//! splits what it sends without encoding anything. `wire` tests the bound against the encoder.
+
+use std::net::SocketAddr;
+
+use super::beat::{Age, AgeStep, Beat, RecordId};
+use super::metadata::{Metadata, Version};
+use super::record::{Digest, Sighting};
+use crate::node::{Generation, NodeId};
+
+/// What one node sends to another at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// The unit of all ages in the packet.
+    pub step: AgeStep,
+    /// The message.
+    pub body: Body,
+}
+
+/// The message in a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// What advanced since the sender's last relay. Never answered.
+    Bulk(Bulk),
+    /// One piece of news, with the arc of the ring that the receiver now answers for.
+    Rumor(Rumor),
+    /// A node that wants in, or looks for its cluster again. Answered by [`Body::Welcome`].
+    Join(Join),
+    /// Some members to begin with.
+    Welcome(Welcome),
+    /// Opens a swap. Answered by [`Body::SwapAnswer`].
+    SwapRequest(SwapRequest),
+    /// Says what the answerer holds: its vector where the lists agree, else bucket digests.
+    SwapAnswer(SwapAnswer),
+    /// Beats of all members by place on the ring. Never answered.
+    Vector(Vector),
+    /// The ids that the sender lists in some buckets. Answered by what it lacks.
+    Ids(Ids),
+    /// Ids whose records the sender lacks. Answered by [`Body::Records`].
+    Wanted(Wanted),
+    /// Records that the receiver lacked or asked for. Never answered.
+    Records(Records),
+    /// A metadata value that the receiver's summary lacked. Never answered.
+    Value(Metadata),
+    /// "We have not heard of you for long: do you live?" Answered by [`Body::Alive`].
+    LastCall,
+    /// The newest beat of the sender itself. Never answered.
+    Alive(Sighting),
+}
+
+/// Beats and membership news in bulk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Bulk {
+    /// Beats that advanced.
+    pub beats: Vec<Beat>,
+    /// Changes of membership.
+    pub news: Vec<News>,
+}
+
+/// A change of membership.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum News {
+    /// This incarnation is a member.
+    Member(Sighting),
+    /// This incarnation is gone.
+    Gone(Gone),
+}
+
+/// What remains of an incarnation that was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gone {
+    /// The address.
+    pub addr: SocketAddr,
+    /// The incarnation that is gone.
+    pub generation: Generation,
+    /// The beat counter it was last seen with.
+    pub counter: u64,
+    /// Why it is gone, which decides what this does to a receiver.
+    pub cause: Cause,
+}
+
+/// Why a member is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// Nothing was heard of it: blocks older copies, but removes nobody elsewhere.
+    Timeout,
+    /// It said goodbye: every node removes exactly this incarnation.
+    Left,
+}
+
+/// One piece of news on its way along the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rumor {
+    /// The part of the ring that the receiver answers for; all the rest is in other hands.
+    pub arc: RingArc,
+    /// The news.
+    pub topic: Topic,
+}
+
+/// What a rumor is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A metadata value.
+    Metadata(Metadata),
+    /// A membership change that came alone.
+    Membership(News),
+}
+
+/// A half-open stretch of the ring: from `after` (not included) clockwise up to `upto`
+/// (included). Equal ends mean the whole ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RingArc {
+    /// The place the arc begins behind.
+    pub after: NodeId,
+    /// The last place of the arc.
+    pub upto: NodeId,
+}
+
+/// What a node holds, in constant space: equal summaries need no repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Summary {
+    /// How many members are listed, the node itself included.
+    pub members: u32,
+    /// The sum of their digests.
+    pub digest: Digest,
+    /// The metadata version, if any is held.
+    pub version: Option<Version>,
+}
+
+/// A node that wants in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Join {
+    /// Itself.
+    pub me: Sighting,
+    /// What it holds already.
+    pub summary: Summary,
+}
+
+/// The answer to a join.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Welcome {
+    /// What the answerer holds.
+    pub summary: Summary,
+    /// The answerer and some random members.
+    pub members: Vec<Sighting>,
+}
+
+/// Opens a swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SwapRequest {
+    /// Comes back in the answer.
+    pub token: u32,
+    /// What the sender holds.
+    pub summary: Summary,
+}
+
+/// Answers a swap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SwapAnswer {
+    /// That of the request.
+    pub token: u32,
+    /// What the answerer holds.
+    pub summary: Summary,
+    /// How the lists compare.
+    pub detail: Detail,
+}
+
+/// How the lists of two swap partners compare.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// They agree: here are my beats.
+    Same(Vector),
+    /// They differ: digests of my members by bucket of the ring, folded with the swap's token.
+    /// The number of buckets is a power of two.
+    Differ(Vec<u32>),
+}
+
+/// Counters and ages of members by place on the ring, valid only between equal lists.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Vector {
+    /// The digest of the list that the places refer to.
+    pub digest: Digest,
+    /// The place in ring order of the first entry.
+    pub first: u32,
+    /// Counter modulo 256 and age, one pair a member.
+    pub beats: Vec<(u8, Age)>,
+}
+
+/// The ids listed in some buckets of the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ids {
+    /// The ring is cut into `2^bits` buckets by the highest bits of a place; at most 16.
+    pub bits: u8,
+    /// The buckets this packet speaks of.
+    pub buckets: Vec<u16>,
+    /// Every id that the sender lists in them.
+    pub ids: Vec<RecordId>,
+}
+
+/// Ids whose records the sender lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// The ids.
+    pub ids: Vec<RecordId>,
+}
+
+/// What the receiver lacked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Records {
+    /// Members and departures.
+    pub news: Vec<News>,
+}
+
+/// The kind of a packet, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "one for each variant of Body")]
+pub enum PacketKind {
+    Bulk,
+    Rumor,
+    Join,
+    Welcome,
+    SwapRequest,
+    SwapAnswer,
+    Vector,
+    Ids,
+    Wanted,
+    Records,
+    Value,
+    LastCall,
+    Alive,
+}
+
+impl Packet {
+    /// Which kind of packet this is.
+    pub fn kind(&self) -> PacketKind {
+        match self.body {
+            Body::Bulk(_) => PacketKind::Bulk,
+            Body::Rumor(_) => PacketKind::Rumor,
+            Body::Join(_) => PacketKind::Join,
+            Body::Welcome(_) => PacketKind::Welcome,
+            Body::SwapRequest(_) => PacketKind::SwapRequest,
+            Body::SwapAnswer(_) => PacketKind::SwapAnswer,
+            Body::Vector(_) => PacketKind::Vector,
+            Body::Ids(_) => PacketKind::Ids,
+            Body::Wanted(_) => PacketKind::Wanted,
+            Body::Records(_) => PacketKind::Records,
+            Body::Value(_) => PacketKind::Value,
+            Body::LastCall => PacketKind::LastCall,
+            Body::Alive(_) => PacketKind::Alive,
+        }
+    }
+
+    /// An upper bound on the encoded length in bytes, without encoding.
+    pub fn len_max(&self) -> usize {
+        len::HEADER + self.body.len_max()
+    }
+}
+
+impl Body {
+    fn len_max(&self) -> usize {
+        match self {
+            Self::Bulk(bulk) => {
+                2 * len::COUNT
+                    + bulk.beats.len() * len::BEAT
+                    + len::of_all(&bulk.news, News::len_max)
+            }
+            Self::Rumor(rumor) => len::ARC + len::TAG + rumor.topic.len_max(),
+            Self::Join(join) => join.me.len_max() + len::SUMMARY,
+            Self::Welcome(welcome) => {
+                len::SUMMARY + len::COUNT + len::of_all(&welcome.members, Sighting::len_max)
+            }
+            Self::SwapRequest(_) => len::TOKEN + len::SUMMARY,
+            Self::SwapAnswer(answer) => {
+                len::TOKEN + len::SUMMARY + len::TAG + answer.detail.len_max()
+            }
+            Self::Vector(vector) => vector.len_max(),
+            Self::Ids(ids) => {
+                len::TAG
+                    + 2 * len::COUNT
+                    + ids.buckets.len() * len::BUCKET
+                    + ids.ids.len() * len::ID
+            }
+            Self::Wanted(wanted) => len::COUNT + wanted.ids.len() * len::ID,
+            Self::Records(records) => len::COUNT + len::of_all(&records.news, News::len_max),
+            Self::Value(metadata) => metadata.len_max(),
+            Self::LastCall => 0,
+            Self::Alive(me) => me.len_max(),
+        }
+    }
+}
+
+impl Topic {
+    fn len_max(&self) -> usize {
+        match self {
+            Self::Metadata(metadata) => metadata.len_max(),
+            Self::Membership(news) => news.len_max(),
+        }
+    }
+}
+
+impl News {
+    /// An upper bound on the encoded length in bytes.
+    pub fn len_max(&self) -> usize {
+        len::TAG
+            + match self {
+                Self::Member(sighting) => sighting.len_max(),
+                Self::Gone(_) => len::ADDR + len::GENERATION + len::COUNTER + len::TAG,
+            }
+    }
+}
+
+impl Sighting {
+    /// An upper bound on the encoded length in bytes.
+    pub fn len_max(&self) -> usize {
+        let node = self.record.node();
+        let texts = 2 * len::COUNT + node.name().len() + node.private_data().len();
+        len::ADDR + len::GENERATION + texts + len::COUNTER + len::AGE
+    }
+}
+
+impl Metadata {
+    /// An upper bound on the encoded length in bytes.
+    pub fn len_max(&self) -> usize {
+        len::VERSION + len::COUNT + self.data().len()
+    }
+}
+
+impl Detail {
+    fn len_max(&self) -> usize {
+        match self {
+            Self::Same(vector) => vector.len_max(),
+            Self::Differ(buckets) => len::COUNT + buckets.len() * len::FOLDED,
+        }
+    }
+}
+
+impl Vector {
+    fn len_max(&self) -> usize {
+        len::DIGEST + 2 * len::COUNT + self.beats.len() * len::VECTOR_BEAT
+    }
+}
+
+/// Largest encoded lengths of the parts of a packet, in bytes.
+pub(crate) mod len {
+    /// Magic, version, step and kind.
+    pub(crate) const HEADER: usize = 12;
+    pub(crate) const TAG: usize = 1;
+    /// A length or a place: at most 32 bits, as a variable-length integer.
+    pub(crate) const COUNT: usize = 5;
+    pub(crate) const BEAT: usize = 6;
+    pub(crate) const VECTOR_BEAT: usize = 2;
+    pub(crate) const ID: usize = 4;
+    pub(crate) const FOLDED: usize = 4;
+    pub(crate) const BUCKET: usize = 3;
+    pub(crate) const TOKEN: usize = 4;
+    pub(crate) const AGE: usize = 1;
+    pub(crate) const COUNTER: usize = 9;
+    pub(crate) const GENERATION: usize = 8;
+    pub(crate) const DIGEST: usize = 16;
+    pub(crate) const ARC: usize = 16;
+    /// An IPv6 address with its port: tag, 16 bytes, port.
+    pub(crate) const ADDR: usize = 20;
+    pub(crate) const VERSION: usize = 8 + 8 + 16;
+    pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION;
+
+    pub(crate) fn of_all<T>(items: &[T], one: impl Fn(&T) -> usize) -> usize {
+        items.iter().map(one).sum()
+    }
+}

@@ -1,0 +1,20 @@
+//! A gossip cluster engine: every node comes to hold the full node list and the same metadata.
+
+mod config;
+pub mod core;
+mod link;
+mod node;
+mod rng;
+mod time;
+pub mod units;
+
+pub use config::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
+pub use core::{
+    Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
+};
+pub use link::{Latency, Link, LinkChange};
+pub use node::{
+    Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
+};
+pub use rng::{Probability, Rng};
+pub use time::{Instant, Now, UnixNanos, nanos};

@@ -1,0 +1,239 @@
+//! What one member of the cluster says of itself, and how it is told from others.
+//!
+//! A node is known by its advertised address. Its name, its private data and its generation are
+//! values that may change; they are never part of the key.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a node, in bytes of UTF-8.
+pub const NAME_LEN_MAX: usize = 128;
+
+/// Longest private data of a node, in bytes of UTF-8.
+pub const PRIVATE_DATA_LEN_MAX: usize = 512;
+
+/// One member of the cluster: where it is reached and what it says of itself.
+///
+/// ```
+/// # use rumormill::Node;
+/// let node = Node::new("10.0.0.5:8000").name("A").private_data("zone=1").build()?;
+/// assert_eq!(node.name(), "A");
+/// # Ok::<(), rumormill::NodeError>(())
+/// ```
+///
+/// Source: pekonode's `Node{Addr, Port, Name, PrivateData}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    addr: SocketAddr,
+    name: Box<str>,
+    private_data: Box<str>,
+}
+
+impl Node {
+    /// Begins a node at an advertised address `ip:port`; [`NodeBuilder::build`] checks it.
+    ///
+    /// The address is what the other nodes will send to. Port 0 asks the system for one and
+    /// `0.0.0.0` stands for the address that is bound; both are replaced when the node joins.
+    #[expect(clippy::new_ret_no_self, reason = "a node is only had by way of its checks")]
+    pub fn new(addr: impl Into<String>) -> NodeBuilder {
+        NodeBuilder { addr: addr.into(), name: String::new(), private_data: String::new() }
+    }
+
+    /// The node at an address already parsed, without name or private data.
+    pub fn at(addr: SocketAddr) -> Self {
+        Self { addr, name: "".into(), private_data: "".into() }
+    }
+
+    /// This node at another address.
+    pub fn with_addr(&self, addr: SocketAddr) -> Self {
+        Self { addr, ..self.clone() }
+    }
+
+    /// The advertised address: the key of the node.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The name, empty when none was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the service attached to the node, opaque to the engine.
+    pub fn private_data(&self) -> &str {
+        &self.private_data
+    }
+}
+
+/// A node as typed, before its checks.
+#[derive(Clone, Debug)]
+pub struct NodeBuilder {
+    addr: String,
+    name: String,
+    private_data: String,
+}
+
+impl NodeBuilder {
+    /// Names the node, at most [`NAME_LEN_MAX`] bytes.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Attaches data of the service's own, at most [`PRIVATE_DATA_LEN_MAX`] bytes.
+    pub fn private_data(mut self, data: impl Into<String>) -> Self {
+        self.private_data = data.into();
+        self
+    }
+
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// When the address is no `ip:port`, or a text is longer than its limit.
+    pub fn build(self) -> Result<Node, NodeError> {
+        let Ok(addr) = self.addr.parse() else {
+            return Err(NodeError::Address { addr: self.addr });
+        };
+        limit("name", &self.name, NAME_LEN_MAX)?;
+        limit("private data", &self.private_data, PRIVATE_DATA_LEN_MAX)?;
+        let (name, private_data) = (self.name.into(), self.private_data.into());
+        Ok(Node { addr, name, private_data })
+    }
+}
+
+impl From<Node> for NodeBuilder {
+    fn from(node: Node) -> Self {
+        Self {
+            addr: node.addr.to_string(),
+            name: node.name.into(),
+            private_data: node.private_data.into(),
+        }
+    }
+}
+
+fn limit(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
+    let len = text.len();
+    if len > max { Err(NodeError::TooLong { what, len, max }) } else { Ok(()) }
+}
+
+/// Why something typed is no node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// The address does not parse.
+    #[error("`{addr}` is no node address: write IP:PORT, such as 10.0.0.5:8000 or [fd00::5]:8000")]
+    Address {
+        /// What was given.
+        addr: String,
+    },
+    /// A text exceeds its limit.
+    #[error("the {what} of a node has {len} bytes, the limit is {max}: shorten it")]
+    TooLong {
+        /// Which text.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+}
+
+/// A node's place on the ring, which is also its identity in versions: the first 8 bytes of
+/// MD5("ip:port").
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct NodeId(pub u64);
+
+impl NodeId {
+    /// The place of an address.
+    pub fn of(addr: SocketAddr) -> Self {
+        let hash: [u8; 16] = Md5::digest(addr.to_string()).into();
+        let [a, b, c, d, e, f, g, h, ..] = hash;
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The number of a node's incarnation: a restart has a higher one.
+///
+/// It begins at the wall clock's nanoseconds when the node starts; a change of name or private
+/// data is an incarnation as well. Generations of different addresses are never compared.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// The largest that is ever accepted (2^62, the year 2116): one above it could not be beaten
+    /// by an honest restart.
+    pub const MAX: Self = Self(1 << 62);
+
+    /// A generation as found in a packet or a test; `None` above [`Generation::MAX`].
+    pub const fn new(value: u64) -> Option<Self> {
+        if value <= Self::MAX.0 { Some(Self(value)) } else { None }
+    }
+
+    /// The generation of a node that starts at wall time `wall` and last ran as `last`.
+    pub fn start(last: Option<Self>, wall: crate::UnixNanos) -> Self {
+        let clock = u64::try_from(wall.0).unwrap_or(0);
+        let above = last.map_or(0, |last| last.0 + 1);
+        Self(clock.max(above).min(Self::MAX.0))
+    }
+
+    /// The plain number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UnixNanos;
+
+    #[test]
+    fn an_address_without_port_is_refused_with_the_fix() {
+        let error = Node::new("10.0.0.5").build().unwrap_err().to_string();
+        assert!(error.contains("`10.0.0.5`") && error.contains("IP:PORT"), "{error}");
+    }
+
+    #[test]
+    fn texts_have_limits() {
+        let at = || Node::new("127.0.0.1:1");
+        assert!(at().name("n".repeat(NAME_LEN_MAX)).build().is_ok());
+        let error = at().name("n".repeat(NAME_LEN_MAX + 1)).build().unwrap_err();
+        assert_eq!(error, NodeError::TooLong { what: "name", len: 129, max: 128 });
+        assert!(at().private_data("n".repeat(PRIVATE_DATA_LEN_MAX + 1)).build().is_err());
+    }
+
+    #[test]
+    fn the_place_on_the_ring_is_the_md5_of_the_address() {
+        // printf 127.0.0.1:8000 | md5sum
+        let place = NodeId::of("127.0.0.1:8000".parse().unwrap());
+        assert_eq!(place.to_string(), "4d5831c3de6feb69");
+    }
+
+    #[test]
+    fn a_restart_with_a_clock_set_back_has_a_higher_generation() {
+        let first = Generation::start(None, UnixNanos(1_000));
+        assert_eq!(first.get(), 1_000);
+        assert_eq!(Generation::start(Some(first), UnixNanos(10)).get(), 1_001);
+        assert_eq!(Generation::start(Some(first), UnixNanos(5_000)).get(), 5_000);
+        assert_eq!(Generation::start(None, UnixNanos(-5)).get(), 0);
+        assert_eq!(Generation::new(u64::MAX), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! The only names for chance: seeded streams that are forked by label and key.
+//!
+//! Every component draws from a stream of its own, so that one more draw in one place moves
+//! nothing in another. The streams are ChaCha8; a golden test holds their values.
+
+use md5::{Digest, Md5};
+use rand::seq::SliceRandom;
+use rand::{Rng as _, RngExt as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A deterministic stream of random numbers.
+#[derive(Clone, Debug)]
+pub struct Rng(ChaCha8Rng);
+
+impl Rng {
+    /// The stream of the component `label` with number `key` in a run seeded with `seed`.
+    pub fn fork(seed: u64, label: &str, key: u64) -> Self {
+        let mut hasher = Md5::new();
+        hasher.update(seed.to_le_bytes());
+        hasher.update(key.to_le_bytes());
+        hasher.update(label.as_bytes());
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&hasher.finalize());
+        bytes[16..24].copy_from_slice(&seed.to_le_bytes());
+        bytes[24..].copy_from_slice(&key.to_le_bytes());
+        Self(ChaCha8Rng::from_seed(bytes))
+    }
+
+    /// Any 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number in `0..n`, uniform. Panics when `n` is zero.
+    pub fn below(&mut self, n: usize) -> usize {
+        // Sampled as u64 whatever the platform's usize, so that every machine draws alike.
+        self.0.random_range(0..n as u64) as usize
+    }
+
+    /// A number in `low..=high`, uniform.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        self.0.random_range(low..=high)
+    }
+
+    /// True with the given probability. Draws nothing when the answer is certain.
+    pub fn chance(&mut self, probability: Probability) -> bool {
+        match probability.0 {
+            0 => false,
+            Probability::ALWAYS => true,
+            threshold => self.0.next_u32() < threshold,
+        }
+    }
+
+    /// Puts a slice in random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        items.shuffle(&mut self.0);
+    }
+}
+
+/// A probability as an exact threshold on 32 random bits: no floats where results must repeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Probability(u32);
+
+impl Probability {
+    const ALWAYS: u32 = u32::MAX;
+
+    /// Never.
+    pub const ZERO: Self = Self(0);
+    /// Always.
+    pub const ONE: Self = Self(Self::ALWAYS);
+
+    /// A share of one given in parts per billion; more than one is one.
+    pub const fn from_ppb(ppb: u64) -> Self {
+        if ppb >= 1_000_000_000 {
+            return Self::ONE;
+        }
+        Self(((ppb << 32) / 1_000_000_000) as u32)
+    }
+
+    /// The nearest number of parts per billion.
+    pub const fn as_ppb(self) -> u64 {
+        if self.0 == Self::ALWAYS {
+            return 1_000_000_000;
+        }
+        (self.0 as u64 * 1_000_000_000 + (1 << 31)) >> 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_hold_their_golden_values() {
+        let mut stream = Rng::fork(7, "engine", 3);
+        let drawn = [stream.bits(), stream.between(10, 99), stream.below(1000) as u64];
+        let mut order = [0, 1, 2, 3, 4, 5, 6, 7];
+        stream.shuffle(&mut order);
+        assert_eq!((drawn, order), (GOLDEN_DRAWS, GOLDEN_ORDER));
+    }
+
+    const GOLDEN_DRAWS: [u64; 3] = [4_497_571_203_511_349_905, 60, 705];
+    const GOLDEN_ORDER: [u32; 8] = [2, 4, 5, 0, 3, 1, 7, 6];
+
+    #[test]
+    fn a_fork_depends_on_seed_label_and_key() {
+        let first = Rng::fork(1, "a", 0).bits();
+        assert_eq!(first, Rng::fork(1, "a", 0).bits());
+        assert_ne!(first, Rng::fork(2, "a", 0).bits());
+        assert_ne!(first, Rng::fork(1, "b", 0).bits());
+        assert_ne!(first, Rng::fork(1, "a", 1).bits());
+    }
+
+    #[test]
+    fn chance_is_exact_at_the_ends_and_close_between() {
+        let mut rng = Rng::fork(1, "chance", 0);
+        assert!((0..1000).all(|_| !rng.chance(Probability::ZERO)));
+        assert!((0..1000).all(|_| rng.chance(Probability::ONE)));
+        let fifth = Probability::from_ppb(200_000_000);
+        let hits = (0..100_000).filter(|_| rng.chance(fifth)).count();
+        assert!((19_500..20_500).contains(&hits), "{hits} of 100000 at 20 %");
+    }
+
+    #[test]
+    fn parts_per_billion_survive_the_round_trip() {
+        for ppb in [0, 1, 10_000_000, 333_333_333, 999_999_999, 1_000_000_000] {
+            assert_eq!(Probability::from_ppb(ppb).as_ppb(), ppb);
+        }
+    }
+}

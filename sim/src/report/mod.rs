@@ -1,0 +1,3 @@
+//! What a run leaves behind: figures, tables, pictures.
+
+pub mod summary;

@@ -1,0 +1,255 @@
+//! What a run showed, as it stands in `summary.json` (`summary/1`).
+//!
+//! `None` means not reached or not applicable. Nothing here depends on the machine or on threads.
+//! Times are milliseconds of virtual time since the start of the run, or since the start of the
+//! rumor or episode where the name says `t..` or `converged_after`.
+
+use serde::Serialize;
+
+/// The schema of [`Summary`].
+pub const SCHEMA: &str = "summary/1";
+
+/// One run, measured.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "CONTRACT names; the registry of measures defines each")]
+pub struct Summary {
+    pub schema: &'static str,
+    pub scenario: String,
+    /// SHA-256 of the resolved scenario, in hex.
+    pub scenario_digest: String,
+    pub tool_version: &'static str,
+    pub seed: String,
+    pub nodes: Nodes,
+    pub virtual_ms: f64,
+    pub inputs: u64,
+    pub updates: u64,
+    /// Hex.
+    pub trace_hash: String,
+    pub messages: Messages,
+    pub bytes: Bytes,
+    pub per_node_per_second: PerNodePerSecond,
+    pub node_list: NodeListFigures,
+    pub metadata: MetadataFigures,
+    pub removals: Removals,
+    pub detection: Detection,
+    pub view_error: ViewError,
+    pub rumors: Vec<RumorFigures>,
+    pub peaks: Peaks,
+    /// How often each fault was injected, by kind.
+    pub faults: std::collections::BTreeMap<String, u64>,
+    pub invariants: Vec<Invariant>,
+    pub expectations: Vec<ExpectationResult>,
+    pub ok: bool,
+}
+
+/// Live nodes at both ends of the run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Nodes {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// The fates of packets: sent + duplicated is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Messages {
+    pub sent: u64,
+    pub duplicated: u64,
+    pub delivered: u64,
+    pub lost: u64,
+    pub cut: u64,
+    pub to_dead: u64,
+    pub overflow: u64,
+    pub oversize: u64,
+    pub corrupted: u64,
+    pub in_flight: u64,
+}
+
+/// Encoded bytes of the packets sent.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Bytes {
+    /// As the wire encodes them.
+    pub payload: u64,
+    /// With 28 bytes of UDP and IP header each.
+    pub with_headers: u64,
+}
+
+/// What single nodes sent per second, over the run less its warm-up.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct PerNodePerSecond {
+    pub messages_p50: Option<f64>,
+    pub bytes_p50: Option<f64>,
+    pub bytes_p99: Option<f64>,
+    pub bytes_max: Option<f64>,
+    pub window_ms: f64,
+}
+
+/// How the node lists followed the truth.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct NodeListFigures {
+    pub converged: bool,
+    pub converged_after_ms: Option<f64>,
+    pub converged_after_max_ms: Option<f64>,
+    pub episodes: Vec<Episode>,
+}
+
+/// The time from one change of truth to the next.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Episode {
+    pub cause: String,
+    pub at_ms: f64,
+    pub end_ms: f64,
+    pub converged_after_ms: Option<f64>,
+}
+
+/// How the metadata converged, and how the last publish spread.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct MetadataFigures {
+    pub converged: Option<bool>,
+    pub converged_after_ms: Option<f64>,
+    pub version: Option<String>,
+    pub t50_ms: Option<f64>,
+    pub t90_ms: Option<f64>,
+    pub t99_ms: Option<f64>,
+    pub t100_ms: Option<f64>,
+}
+
+/// Removals by timeout, judged by what was true.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Removals {
+    pub right: u64,
+    #[serde(rename = "false")]
+    pub wrong: u64,
+    pub paused: u64,
+    pub cut: u64,
+}
+
+/// From a crash to its removal, the slowest crash of the run.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Detection {
+    pub first_ms: Option<f64>,
+    pub all_ms: Option<f64>,
+}
+
+/// Ordered pairs of live nodes that are wrong: not listed though true, or listed though not.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ViewError {
+    pub missing_end: u64,
+    pub ghosts_end: u64,
+    pub missing_max: u64,
+    pub ghosts_max: u64,
+}
+
+/// How one rumor spread.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "CONTRACT names; the registry of measures defines each")]
+pub struct RumorFigures {
+    pub id: String,
+    pub kind: String,
+    pub node: u32,
+    pub start_ms: f64,
+    pub t50_ms: Option<f64>,
+    pub t90_ms: Option<f64>,
+    pub t99_ms: Option<f64>,
+    pub t100_ms: Option<f64>,
+    pub coverage: f64,
+    pub excluded: u32,
+    pub messages: u64,
+    pub control_messages: u64,
+    pub node_messages_max: u64,
+    pub swap_first: u32,
+    pub superseded_by: Option<String>,
+}
+
+/// The largest that was seen of what could grow.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Peaks {
+    pub members: u64,
+    pub tombstones: u64,
+    pub queue: u64,
+    pub packet_bytes: u64,
+}
+
+/// A law that was checked in the run.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Invariant {
+    pub name: String,
+    pub ok: bool,
+    /// What broke it and where, when it did not hold.
+    pub detail: Option<String>,
+}
+
+/// What became of one line of `[expect]`.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ExpectationResult {
+    pub name: String,
+    pub want: String,
+    pub got: serde_json::Value,
+    pub ok: bool,
+}
+
+/// One row of `series.csv`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct SeriesRow {
+    pub t_ms: f64,
+    pub missing: u64,
+    pub ghosts: u64,
+    pub messages: u64,
+    pub bytes: u64,
+    pub updates: u64,
+}
+
+/// One row of `rumors.csv`: the first time a node's state held a rumor or a newer one.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct RumorRow {
+    pub rumor: String,
+    pub node: u32,
+    /// When the packet that brought it was sent; empty at the source.
+    pub sent_ms: Option<f64>,
+    pub first_ms: f64,
+    pub hop: u32,
+    pub from: Option<u32>,
+    /// `source`, `rumor`, `bulk`, `swap` or `stream`.
+    pub via: &'static str,
+}
+
+/// A stretch of time in which a fault was at work, for shading.
+#[derive(Clone, Debug)]
+pub struct FaultWindow {
+    /// The action's line.
+    pub text: String,
+    /// Its begin, in milliseconds of the run.
+    pub from_ms: f64,
+    /// Its end.
+    pub to_ms: f64,
+}
+
+/// Everything that one run yields.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// The figures; expectations not yet judged.
+    pub summary: Summary,
+    /// The time series.
+    pub series: Vec<SeriesRow>,
+    /// First receipts.
+    pub rumor_rows: Vec<RumorRow>,
+    /// First receipts that the limit on rows left out.
+    pub rumor_rows_left_out: u64,
+    /// Actions, as `(ms, line)`, in the order in which they happened.
+    pub timeline: Vec<(f64, String)>,
+    /// When faults were at work.
+    pub fault_windows: Vec<FaultWindow>,
+}

@@ -1,0 +1,3 @@
+//! Scenarios: from TOML as typed to a plan.
+
+pub mod plan;

@@ -1,0 +1,209 @@
+//! A scenario made definite: who starts when, what happens in which order, all chance drawn.
+//!
+//! Nodes are numbered: the initial ones from 0, newcomers on from there, and a node that restarts
+//! at a new address keeps its number. The plan knows nothing of engines or packets.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumormill::{Config, Instant, Link, LinkChange, Node};
+
+/// The number of a node in a plan.
+pub type NodeNo = u32;
+
+/// One run, laid out.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// The seed of every stream of chance in the run.
+    pub seed: u64,
+    /// Virtual time that the run takes.
+    pub duration: Duration,
+    /// What figures per second leave out at the beginning.
+    pub warmup: Duration,
+    /// Distance of two rows of the time series.
+    pub sample: Duration,
+    /// Rows of `rumors.csv` beyond which it stops.
+    pub rumor_rows_max: usize,
+    /// The settings of every engine.
+    pub engine: Arc<Config>,
+    /// The default link, each direction on its own.
+    pub network: Link,
+    /// Every incarnation that the plan ever starts, in order of `start`.
+    pub incarnations: Vec<Incarnation>,
+    /// How many nodes there are at first; newcomers have higher numbers.
+    pub nodes: u32,
+    /// Numbers of nodes ever, newcomers included.
+    pub nodes_ever: u32,
+    /// What happens, in order of time, then of the file.
+    pub actions: Vec<Action>,
+    /// What the run is expected to show.
+    pub expect: Vec<Expectation>,
+    /// Share of seeds that must hold all expectations, as text and in parts per billion.
+    pub expect_seeds: SeedShare,
+    /// The scenario with every default and `--set` written out; running it repeats the run.
+    pub resolved: String,
+    /// True when `--set` changed something, so that the run needs a folder of its own.
+    pub overridden: bool,
+}
+
+/// One start of one node.
+#[derive(Clone, Debug)]
+pub struct Incarnation {
+    /// Which node.
+    pub node: NodeNo,
+    /// When it starts.
+    pub start: Instant,
+    /// What it says of itself.
+    pub public: Node,
+    /// How it finds the others.
+    pub way_in: WayIn,
+    /// Why it starts.
+    pub cause: StartCause,
+}
+
+/// How a starting node finds the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayIn {
+    /// By these nodes, whose addresses it is given (their addresses at the time of the start).
+    Seeds(Vec<NodeNo>),
+    /// It begins with the complete list of the initial nodes.
+    Full,
+}
+
+/// Why an incarnation starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartCause {
+    /// It is one of the initial nodes.
+    Initial,
+    /// A `join` action.
+    Join,
+    /// A `restart` action.
+    Restart,
+}
+
+/// Something that the scenario does at a time.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub deed: Deed,
+    /// The name by which it can be healed, given or made up.
+    pub label: String,
+    /// One line for a person, such as `partition 0..25 | 25..50`.
+    pub text: String,
+}
+
+/// What an action does. Sets of nodes are sorted and without duplicates.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// A node publishes.
+    Publish {
+        /// Which node.
+        node: NodeNo,
+        /// What.
+        data: Arc<[u8]>,
+    },
+    /// Two nodes can talk only inside one group; nodes in no group form one more.
+    Partition(Vec<Vec<NodeNo>>),
+    /// These nodes can talk to nobody.
+    Isolate(Vec<NodeNo>),
+    /// The links between two sets change.
+    Link {
+        /// Senders.
+        from: Vec<NodeNo>,
+        /// Receivers.
+        to: Vec<NodeNo>,
+        /// Whether the other direction changes as well.
+        ways: Ways,
+        /// What changes.
+        change: LinkChange,
+    },
+    /// Every link changes, those of nodes to come included.
+    Network(LinkChange),
+    /// Undoes the network's changes under a label, or all.
+    Heal(Heal),
+    /// Sudden death.
+    Crash(Vec<NodeNo>),
+    /// Silences beats; the listener still answers.
+    Stop(Vec<NodeNo>),
+    /// Resumes after a stop.
+    Start(Vec<NodeNo>),
+    /// Polite goodbye.
+    Leave(Vec<NodeNo>),
+    /// Newcomers start during this range of `Plan::incarnations` (each at its own time).
+    Join(Range<usize>),
+    /// Nodes go down here; they come back as this range of `Plan::incarnations`.
+    Restart {
+        /// Which nodes.
+        nodes: Vec<NodeNo>,
+        /// How they go down.
+        manner: Manner,
+        /// Their next incarnations, in the order of `nodes`.
+        comes_back: Range<usize>,
+    },
+}
+
+/// Which directions of a link change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// From the first set to the second.
+    One,
+    /// Both.
+    Both,
+}
+
+/// How a node goes down before a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Without a word.
+    Crash,
+    /// With a goodbye.
+    Leave,
+}
+
+/// What a heal undoes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heal {
+    /// Everything that actions changed in the network.
+    All,
+    /// The changes under one label.
+    Label(String),
+}
+
+/// One line of `[expect]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    /// The measure, a name of the registry.
+    pub name: String,
+    /// The condition as typed, such as `<= 5s`.
+    pub want: String,
+    /// The operator of the condition.
+    pub operator: Operator,
+    /// The value of the condition, in the unit of the measure.
+    pub value: f64,
+}
+
+/// How a figure is held against an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Operator {
+    Less,
+    AtMost,
+    Equal,
+    NotEqual,
+    AtLeast,
+    Greater,
+}
+
+/// Share of seeds that must hold every expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeedShare {
+    /// As typed, such as `95%`.
+    pub text: String,
+    /// From 0 to 1.
+    pub share: f64,
+}
