@@ -3,51 +3,157 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::io::{Input, Outbox};
+use super::beat::{Age, AgeStep};
+use super::dial::Dialler;
+use super::io::{Command, Input, Outbox};
+use super::members::Members;
 use super::metadata::Metadata;
-use super::record::Record;
-use super::roster::Roster;
-use crate::config::Config;
+use super::packet::{Body, News, Packet, Summary};
+use super::record::{Record, Sighting};
+use super::relay::Relay;
+use super::roster::{NodeIx, Roster};
+use super::rumors::Handed;
+use super::swap::Swapper;
+use super::timers::{Timer, Timers};
+use crate::config::{Config, Liveness};
+use crate::rng::Rng;
 use crate::time::{Instant, Now};
 
 /// One node.
+///
+/// # The driver's contract
+/// - Call [`Engine::handle`] with [`Input::Timeout`] at once, and from then on whenever
+///   [`Engine::deadline`] has come; with every packet and command as it arrives.
+/// - `now.mono` never goes back from one call to the next.
+/// - After each call drain the outbox, in order: send what is to be sent, once each, losses
+///   allowed; then ask for the deadline again, for any input may have moved it.
+///
+/// The engine does the rest: it reads no clock, draws no entropy and touches no socket, so that
+/// the same inputs always give the same outputs.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    me: Arc<Record>,
-    config: Arc<Config>,
+    pub(super) me: Arc<Record>,
+    pub(super) config: Arc<Config>,
+    pub(super) life: Life,
+    pub(super) step: AgeStep,
+    pub(super) rng: Rng,
+    pub(super) timers: Timers,
+    pub(super) members: Members,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) handed: Handed,
+    pub(super) relay: Relay,
+    pub(super) swapper: Swapper,
+    pub(super) dialler: Dialler,
+    pub(super) liveness: super::liveness::Watch,
+    pub(super) stats: Stats,
+}
+
+/// What a node does of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Everything.
+    Running,
+    /// It answers and forwards, but neither beats nor swaps nor dials.
+    Stopped,
+    /// Nothing at all.
+    Left,
+}
+
+/// Counters of one engine, from its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls of [`Engine::handle`].
+    pub inputs: u64,
+    /// Beats, records and versions compared with the state.
+    pub updates: u64,
+    /// Beats whose id is unknown or ambiguous.
+    pub beats_unknown: u64,
+    /// Entries of vectors for a list that is not ours (any more).
+    pub vectors_foreign: u64,
+    /// Records too old to list a member by.
+    pub records_too_old: u64,
+    /// Records that the full list had no room for.
+    pub records_over_limit: u64,
+    /// Metadata versions too far in the future.
+    pub versions_refused: u64,
+    /// Answers to no request of ours.
+    pub answers_stale: u64,
+    /// Answers cut short by the limit on what one answer may bring.
+    pub answers_cut: u64,
+    /// Last calls not made because of the limit on them.
+    pub last_calls_over_limit: u64,
+    /// Most members listed at once.
+    pub members_max: usize,
+    /// Most tombstones held at once.
+    pub tombstones_max: usize,
 }
 
 impl Engine {
     /// A node that has heard of nobody. It wants its first [`Input::Timeout`] at once.
+    ///
+    /// `roster` may name incarnations in advance, to be shared by many engines; a service gives
+    /// an empty one. `seed` decides every choice that the engine will make.
     pub fn new(
         me: Arc<Record>,
         config: Arc<Config>,
-        _roster: Arc<Roster>,
-        _seed: u64,
-        _now: Now,
+        roster: Arc<Roster>,
+        seed: u64,
+        now: Now,
     ) -> Self {
-        Self { me, config }
+        let members = Members::new(&me, &config, roster, now.mono);
+        let mut engine = Self {
+            life: Life::Running,
+            step: AgeStep::of_timeout(config.timeout()),
+            rng: Rng::fork(seed, "engine", me.place().0),
+            timers: Timers::default(),
+            members,
+            metadata: None,
+            handed: Handed::default(),
+            relay: Relay::default(),
+            swapper: Swapper::default(),
+            dialler: Dialler::default(),
+            liveness: super::liveness::Watch::default(),
+            stats: Stats::default(),
+            me,
+            config,
+        };
+        engine.set_timers(now.mono);
+        engine
     }
 
     /// Lists these incarnations as if each had just been heard of: a node that comes back with a
     /// list it kept, or a simulation that begins with complete lists.
-    pub fn restore(
+    pub fn restore<'a>(
         &mut self,
-        _now: Now,
-        _members: impl IntoIterator<Item = Arc<Record>>,
-        _out: &mut Outbox,
+        now: Now,
+        members: impl IntoIterator<Item = &'a Arc<Record>>,
+        out: &mut Outbox,
     ) {
-        todo!()
+        for record in members {
+            let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
+            self.see(now, &News::Member(sighting), self.step, out);
+        }
     }
 
     /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
-    pub fn handle(&mut self, _now: Now, _input: Input, _out: &mut Outbox) {
-        todo!()
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.stats.inputs += 1;
+        match input {
+            Input::Packet { from, packet } => self.on_packet(now, from, &packet, out),
+            Input::Command(command) => self.on_command(now, command, out),
+            Input::Timeout => {}
+        }
+        // After every input, so that a flood of packets can't keep us from beating.
+        while let Some(timer) = self.timers.take_due(now.mono) {
+            self.on_timer(now, timer, out);
+        }
+        self.stats.members_max = self.stats.members_max.max(self.members.len());
+        self.stats.tombstones_max = self.stats.tombstones_max.max(self.members.tombstones_len());
     }
 
     /// When the engine next wants [`Input::Timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        self.timers.deadline()
     }
 
     /// The node's own incarnation.
@@ -62,41 +168,153 @@ impl Engine {
 
     /// The listed members, itself included, in order of the ring.
     pub fn members(&mut self) -> impl Iterator<Item = &Arc<Record>> {
-        std::iter::once(&self.me)
+        let nodes = self.members.in_ring_order().to_vec();
+        let members = &self.members;
+        nodes.into_iter().map(|node| members.record(node))
     }
 
     /// How many members are listed, itself included.
     pub fn members_len(&self) -> usize {
-        todo!()
+        self.members.len()
     }
 
-    /// True when the incarnation at this address is listed.
-    pub fn lists(&self, _addr: SocketAddr) -> bool {
-        todo!()
+    /// True when the node at this address is listed.
+    pub fn lists(&self, addr: SocketAddr) -> bool {
+        self.members.node(addr).is_some_and(|node| self.members.is_listed(node))
     }
 
     /// The metadata, once there is one.
     pub fn metadata(&self) -> Option<&Metadata> {
-        todo!()
+        self.metadata.as_ref()
     }
 
     /// What was counted.
     pub fn stats(&self) -> &Stats {
-        todo!()
+        &self.stats
     }
-}
 
-/// Counters of one engine, from its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Calls of [`Engine::handle`].
-    pub inputs: u64,
-    /// Beats, records and versions compared with the state.
-    pub updates: u64,
-    /// Beats whose id is unknown or ambiguous.
-    pub unknown_beats: u64,
-    /// Most tombstones held at once.
-    pub tombstones_max: usize,
-    /// Most members listed at once.
-    pub members_max: usize,
+    fn on_packet(&mut self, now: Now, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
+        if self.life == Life::Left {
+            return;
+        }
+        let step = packet.step;
+        match &packet.body {
+            Body::Bulk(bulk) => self.on_bulk(now, bulk, step, out),
+            Body::Rumor(rumor) => self.on_rumor(now, rumor, step, out),
+            Body::Join(join) => self.on_join(now, from, join, step, out),
+            Body::Welcome(welcome) => self.on_welcome(now, from, welcome, step, out),
+            Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
+            Body::SwapAnswer(answer) => self.on_swap_answer(now, from, answer, step, out),
+            Body::Vector(vector) => self.on_vector(now, vector, step),
+            Body::Ids(ids) => self.on_ids(now, from, ids, out),
+            Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
+            Body::Records(records) => self.on_records(now, records, step, out),
+            Body::Value(metadata) => self.on_value(now, metadata, out),
+            Body::LastCall => self.on_last_call(now, from, out),
+            Body::Alive(sighting) => self.on_alive(now, from, sighting, step, out),
+        }
+    }
+
+    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+        match command {
+            _ if self.life == Life::Left => {}
+            Command::Seeds(addrs) => self.on_seeds(now, addrs),
+            Command::Publish(value) => self.on_publish(now, value, out),
+            Command::Stop => self.on_stop(),
+            Command::Start => self.on_start(now),
+            Command::Leave => self.on_leave(now, out),
+        }
+    }
+
+    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
+        match timer {
+            Timer::Cycle => self.on_cycle(now),
+            Timer::Relay => self.on_relay(now, out),
+            Timer::Check => self.on_check(now, out),
+            Timer::Swap => self.on_swap(now, out),
+            Timer::SwapRetry => self.on_swap_retry(now, out),
+            Timer::Dial => self.on_dial(now, out),
+        }
+    }
+
+    fn on_stop(&mut self) {
+        if self.life == Life::Running {
+            self.life = Life::Stopped;
+            for timer in [Timer::Cycle, Timer::Swap, Timer::SwapRetry, Timer::Dial] {
+                self.timers.clear(timer);
+            }
+        }
+    }
+
+    fn on_start(&mut self, now: Now) {
+        if self.life == Life::Stopped {
+            self.life = Life::Running;
+            self.set_timers(now.mono);
+        }
+    }
+
+    fn on_leave(&mut self, now: Now, out: &mut Outbox) {
+        self.say_goodbye(now, out);
+        self.life = Life::Left;
+        self.timers.clear_all();
+    }
+
+    /// Sets what a running node does by itself, each at a random phase.
+    fn set_timers(&mut self, now: Instant) {
+        let cycle = self.config.cycle();
+        self.timers.set(Timer::Dial, now);
+        if self.config.liveness() == Liveness::Beats {
+            // The first beat at once, for it is what the others list us by.
+            self.raise(now);
+            let phase = self.part_of(cycle);
+            self.timers.set(Timer::Cycle, now + phase);
+            self.timers.set(Timer::Check, now + self.config.timeout());
+        }
+        if self.config.swap() == crate::config::Swap::On {
+            let phase = self.part_of(cycle);
+            self.timers.set(Timer::Swap, now + phase);
+        }
+    }
+
+    /// Up to this long, drawn at random.
+    fn part_of(&mut self, duration: std::time::Duration) -> std::time::Duration {
+        let nanos = self.rng.between(0, crate::time::nanos(duration));
+        std::time::Duration::from_nanos(nanos)
+    }
+
+    /// This long, give or take a tenth, so that nodes don't fall in step.
+    pub(super) fn jittered(&mut self, duration: std::time::Duration) -> std::time::Duration {
+        duration - duration / 10 + self.part_of(duration / 5)
+    }
+
+    /// A packet of ours.
+    pub(super) fn packet(&self, body: Body) -> Arc<Packet> {
+        Arc::new(Packet { step: self.step, body })
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
+            digest: self.members.digest(),
+            version: self.metadata.as_ref().map(Metadata::version),
+        }
+    }
+
+    /// Up to `count` different listed members, ourselves excepted, drawn at random.
+    pub(super) fn pick(&mut self, count: usize) -> Vec<NodeIx> {
+        let me = self.members.me();
+        let ring = self.members.in_ring_order();
+        let others = ring.len() - 1;
+        if count >= others {
+            return ring.iter().copied().filter(|&node| node != me).collect();
+        }
+        let mut picked = Vec::with_capacity(count);
+        while picked.len() < count {
+            let node = ring[self.rng.below(ring.len())];
+            if node != me && !picked.contains(&node) {
+                picked.push(node);
+            }
+        }
+        picked
+    }
 }

@@ -1,12 +1,25 @@
 //! The protocol as a state machine that names no bytes, sockets, clocks or entropy.
 
+mod arcs;
 mod beat;
+mod dial;
 mod engine;
 mod io;
+mod liveness;
+mod members;
 mod metadata;
 mod packet;
 mod record;
+mod relay;
+mod ring;
 mod roster;
+mod rtt;
+mod rumors;
+mod swap;
+mod timers;
+
+#[cfg(test)]
+mod tests;
 
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};

@@ -1,0 +1,263 @@
+//! Arcs: how a rumor is shared out along the ring so that each node is told once.
+//!
+//! The holder of an arc first cuts out its own place, then splits what remains into at most
+//! `fan_out` sub-arcs (one more when it stands in the middle) and hands each to a random member
+//! of it. A sub-arc never contains its sender. Places where nobody is known belong to the
+//! sub-arc before them, so that a member known only to the delegate is still told.
+
+use super::packet::RingArc;
+use super::roster::NodeIx;
+use crate::node::NodeId;
+use crate::rng::Rng;
+
+/// Members in order of the ring.
+pub(crate) struct RingView<'a, P: Fn(NodeIx) -> NodeId> {
+    pub(crate) members: &'a [NodeIx],
+    pub(crate) place: P,
+}
+
+/// A sub-arc and the member that answers for it from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delegation {
+    pub(crate) to: NodeIx,
+    pub(crate) arc: RingArc,
+}
+
+/// An arc together with the members in it: `count` of them from position `first`, wrapping.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    arc: RingArc,
+    first: usize,
+    count: usize,
+}
+
+impl RingArc {
+    /// The whole ring as seen from a place, which comes last.
+    pub fn whole(from: NodeId) -> Self {
+        Self { after: from, upto: from }
+    }
+
+    /// Whether a place lies on the arc.
+    pub fn contains(&self, place: NodeId) -> bool {
+        // Distances from the first place of the arc, so that wrapping needs no cases: the whole
+        // ring has the largest one.
+        let first = self.after.0.wrapping_add(1);
+        place.0.wrapping_sub(first) <= self.upto.0.wrapping_sub(first)
+    }
+}
+
+impl<P: Fn(NodeIx) -> NodeId> RingView<'_, P> {
+    /// Shares out an arc: every member on it but the holder lies in exactly one sub-arc.
+    pub(crate) fn split(
+        &self,
+        arc: RingArc,
+        holder: NodeId,
+        fan_out: usize,
+        rng: &mut Rng,
+    ) -> Vec<Delegation> {
+        let pieces: Vec<Piece> = cut(arc, holder)
+            .into_iter()
+            .flatten()
+            .map(|arc| self.piece(arc))
+            .filter(|piece| piece.count > 0)
+            .collect();
+        let total: usize = pieces.iter().map(|piece| piece.count).sum();
+        let mut delegations = Vec::with_capacity(fan_out + 1);
+        for piece in &pieces {
+            let share = (fan_out * piece.count + total / 2) / total;
+            let parts = share.clamp(1, piece.count);
+            for part in 0..parts {
+                delegations.push(self.delegate(piece, part, parts, rng));
+            }
+        }
+        delegations
+    }
+
+    fn piece(&self, arc: RingArc) -> Piece {
+        let (from, to) = (self.position_behind(arc.after), self.position_behind(arc.upto));
+        let members = self.members.len();
+        let count = match arc {
+            RingArc { after, upto } if after == upto => members,
+            RingArc { after, upto } if after < upto => to - from,
+            _ => members - from + to,
+        };
+        Piece { arc, first: from, count }
+    }
+
+    /// How many members stand at or before a place, counted from the zero of the ring.
+    fn position_behind(&self, place: NodeId) -> usize {
+        self.members.partition_point(|&member| (self.place)(member) <= place)
+    }
+
+    fn delegate(&self, piece: &Piece, part: usize, parts: usize, rng: &mut Rng) -> Delegation {
+        let start = |part: usize| part * piece.count / parts;
+        let member = |at: usize| self.members[(piece.first + at) % self.members.len()];
+        let before = |at: usize| NodeId((self.place)(member(at)).0.wrapping_sub(1));
+        let (first, next) = (start(part), start(part + 1));
+        let after = if part == 0 { piece.arc.after } else { before(first) };
+        let upto = if part + 1 == parts { piece.arc.upto } else { before(next) };
+        let to = member(first + rng.below(next - first));
+        Delegation { to, arc: RingArc { after, upto } }
+    }
+}
+
+/// Cuts a place out of an arc.
+fn cut(arc: RingArc, holder: NodeId) -> [Option<RingArc>; 2] {
+    if !arc.contains(holder) {
+        return [Some(arc), None];
+    }
+    let before = NodeId(holder.0.wrapping_sub(1));
+    let left = (arc.after != before).then_some(RingArc { after: arc.after, upto: before });
+    let right = (holder != arc.upto).then_some(RingArc { after: holder, upto: arc.upto });
+    [left, right]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Record;
+    use crate::core::roster::{Directory, NodeIx, Roster};
+    use crate::node::{Generation, Node, NodeId};
+    use crate::rng::Rng;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    fn arc(after: u64, upto: u64) -> RingArc {
+        RingArc { after: NodeId(after), upto: NodeId(upto) }
+    }
+
+    #[test]
+    fn equal_ends_mean_the_whole_ring() {
+        for place in [0, 7, u64::MAX] {
+            assert!(arc(7, 7).contains(NodeId(place)));
+            assert!(RingArc::whole(NodeId(u64::MAX)).contains(NodeId(place)));
+        }
+    }
+
+    #[test]
+    fn an_arc_may_wrap_and_leaves_out_its_first_end() {
+        let wrapping = arc(10, 3);
+        let inside = [11, u64::MAX, 0, 3].map(|place| wrapping.contains(NodeId(place)));
+        let outside = [10, 4, 7].map(|place| wrapping.contains(NodeId(place)));
+        assert_eq!((inside, outside), ([true; 4], [false; 3]));
+    }
+
+    #[test]
+    fn the_holder_is_cut_out_wherever_it_stands() {
+        assert_eq!(cut(arc(1, 9), NodeId(5)), [Some(arc(1, 4)), Some(arc(5, 9))]);
+        assert_eq!(cut(arc(1, 9), NodeId(9)), [Some(arc(1, 8)), None]);
+        assert_eq!(cut(arc(1, 9), NodeId(2)), [None, Some(arc(2, 9))]);
+        assert_eq!(cut(arc(4, 5), NodeId(5)), [None, None]);
+        assert_eq!(cut(arc(1, 9), NodeId(10)), [Some(arc(1, 9)), None]);
+        assert_eq!(cut(RingArc::whole(NodeId(5)), NodeId(5)), [Some(arc(5, 4)), None]);
+    }
+
+    struct Ring {
+        directory: Directory,
+        members: Vec<NodeIx>,
+    }
+
+    impl Ring {
+        fn of(nodes: u16) -> Self {
+            let record = |port| {
+                let node = Node::at(([10, 0, 0, 1], port).into());
+                Arc::new(Record::new(node, Generation::default()))
+            };
+            let roster = Roster::of((1..=nodes).map(record));
+            let addrs: Vec<_> = roster.records().map(|record| record.node().addr()).collect();
+            let directory = Directory::new(Arc::new(roster));
+            let mut members: Vec<_> =
+                addrs.iter().map(|&addr| directory.node(addr).unwrap()).collect();
+            members.sort_by_key(|&node| directory.place(node));
+            Self { directory, members }
+        }
+
+        fn place(&self, node: NodeIx) -> NodeId {
+            self.directory.place(node)
+        }
+
+        fn split(
+            &self,
+            arc: RingArc,
+            holder: NodeIx,
+            fan_out: usize,
+            rng: &mut Rng,
+        ) -> Vec<Delegation> {
+            let place = |node| self.place(node);
+            let view = RingView { members: &self.members, place };
+            view.split(arc, self.place(holder), fan_out, rng)
+        }
+
+        /// Spreads a rumor from one member to all; how often each was told, and in how many hops.
+        fn spread(&self, source: NodeIx, fan_out: usize) -> (BTreeMap<NodeIx, u32>, u32) {
+            let mut rng = Rng::fork(1, "arcs", 0);
+            let mut told = BTreeMap::new();
+            let mut hops = 0;
+            let whole = RingArc::whole(self.place(source));
+            let mut waiting = vec![(source, whole, 0)];
+            while let Some((holder, arc, hop)) = waiting.pop() {
+                for delegation in self.split(arc, holder, fan_out, &mut rng) {
+                    *told.entry(delegation.to).or_default() += 1;
+                    hops = hops.max(hop + 1);
+                    waiting.push((delegation.to, delegation.arc, hop + 1));
+                }
+            }
+            (told, hops)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn with_equal_lists_each_node_is_told_exactly_once(
+            nodes in 1_u16..300,
+            fan_out in 1_usize..10,
+            source in any::<prop::sample::Index>(),
+        ) {
+            let ring = Ring::of(nodes);
+            let source = ring.members[source.index(ring.members.len())];
+            let (told, _) = ring.spread(source, fan_out);
+            prop_assert_eq!(told.len(), usize::from(nodes) - 1);
+            prop_assert!(told.values().all(|&times| times == 1));
+            prop_assert!(!told.contains_key(&source));
+        }
+
+        #[test]
+        fn sub_arcs_cover_every_other_place_once_and_hold_their_delegate(
+            nodes in 2_u16..100,
+            fan_out in 1_usize..10,
+            places in prop::collection::vec(any::<u64>(), 50),
+            ends in any::<(u64, u64)>(),
+        ) {
+            let ring = Ring::of(nodes);
+            let holder = ring.members[0];
+            let arc = arc(ends.0, ends.1);
+            let mut rng = Rng::fork(1, "arcs", 1);
+            let delegations = ring.split(arc, holder, fan_out, &mut rng);
+            prop_assert!(delegations.len() <= fan_out + 1);
+            for delegation in &delegations {
+                prop_assert!(delegation.arc.contains(ring.place(delegation.to)));
+                prop_assert!(!delegation.arc.contains(ring.place(holder)));
+            }
+            let known = ring.members.iter().filter(|&&node| {
+                node != holder && arc.contains(ring.place(node))
+            });
+            let covered = |place| {
+                delegations.iter().filter(|delegation| delegation.arc.contains(place)).count()
+            };
+            for &node in known {
+                prop_assert_eq!(covered(ring.place(node)), 1);
+            }
+            for place in places.into_iter().map(NodeId) {
+                prop_assert!(covered(place) <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_thousand_nodes_take_four_hops_with_fan_out_eight() {
+        let ring = Ring::of(1_000);
+        assert_eq!(ring.spread(ring.members[17], 8).1, 4);
+    }
+}

@@ -1,0 +1,210 @@
+//! Ways into the cluster: joining through seeds, and looking for those that were lost.
+//!
+//! A dial is a join, whether for the first time or after a partition: who is asked lists the
+//! caller, answers with some members, and a swap brings the rest. Nodes that were removed by
+//! timeout are dialled for ever, so that a partition of any length heals.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::beat::AgeStep;
+use super::engine::{Engine, Life};
+use super::io::Outbox;
+use super::packet::{Body, Join, News, Records, Welcome, len};
+use super::record::Sighting;
+use super::roster::NodeIx;
+use super::timers::Timer;
+use crate::time::{Instant, Now};
+
+/// Who is to be dialled, and who was answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dialler {
+    seeds: Vec<SocketAddr>,
+    /// Removed by timeout and not heard of since, in the order in which they are dialled.
+    lost: VecDeque<SocketAddr>,
+    /// Dials since we were last alone without an answer.
+    attempts: u32,
+    /// Whom we told this cycle that what it says is outranked.
+    refused: Vec<SocketAddr>,
+    jumped_at: Option<Instant>,
+}
+
+impl Dialler {
+    const LOST_MAX: usize = 64;
+    const DIALS_PER_PERIOD: usize = 4;
+    const REFUSALS_PER_CYCLE_MAX: usize = 64;
+
+    pub(super) fn lost(&mut self, addr: SocketAddr) {
+        if !self.lost.contains(&addr) {
+            if self.lost.len() == Self::LOST_MAX {
+                self.lost.pop_front();
+            }
+            self.lost.push_back(addr);
+        }
+    }
+
+    pub(super) fn found(&mut self, addr: SocketAddr) {
+        if !self.lost.is_empty() {
+            self.lost.retain(|&lost| lost != addr);
+        }
+    }
+
+    pub(super) fn forget_refusals(&mut self) {
+        self.refused.clear();
+    }
+
+    /// True at most once per timeout.
+    pub(super) fn may_jump(&mut self, now: Instant, timeout: Duration) -> bool {
+        if self.jumped_at.is_some_and(|at| now - at < timeout) {
+            return false;
+        }
+        self.jumped_at = Some(now);
+        true
+    }
+
+    /// True the first time in a cycle that this sender is to be told.
+    fn may_answer_refused(&mut self, to: SocketAddr) -> bool {
+        if self.refused.len() == Self::REFUSALS_PER_CYCLE_MAX || self.refused.contains(&to) {
+            return false;
+        }
+        self.refused.push(to);
+        true
+    }
+}
+
+impl Engine {
+    const FIRST_WAIT: Duration = Duration::from_millis(50);
+    const WELCOME_MEMBERS_MAX: usize = 64;
+
+    pub(super) fn on_seeds(&mut self, now: Now, mut addrs: Vec<SocketAddr>) {
+        addrs.retain(|&addr| addr != self.me.node().addr());
+        self.dialler.seeds = addrs;
+        if self.is_alone() && self.life == Life::Running {
+            self.dialler.attempts = 0;
+            self.timers.set(Timer::Dial, now.mono);
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.members.len() == 1
+    }
+
+    pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
+        for addr in self.whom_to_dial() {
+            out.send(addr, &self.join_packet(now.mono));
+        }
+        let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
+        let wait = self.jittered(wait);
+        self.timers.set(Timer::Dial, now.mono + wait);
+    }
+
+    /// Seeds that are not listed, then lost members, each of these in turn.
+    fn whom_to_dial(&mut self) -> Vec<SocketAddr> {
+        let seeds = self.dialler.seeds.iter().copied();
+        let mut addrs: Vec<_> = seeds.filter(|&addr| !self.lists(addr)).collect();
+        addrs.truncate(Dialler::DIALS_PER_PERIOD);
+        let lost = (Dialler::DIALS_PER_PERIOD - addrs.len()).min(self.dialler.lost.len());
+        for addr in self.dialler.lost.iter().take(lost) {
+            if !addrs.contains(addr) {
+                addrs.push(*addr);
+            }
+        }
+        self.dialler.lost.rotate_left(lost);
+        addrs
+    }
+
+    /// Twice as long each time, up to the period of re-dialling.
+    fn wait_when_alone(&mut self) -> Duration {
+        let wait = Self::FIRST_WAIT * 2_u32.saturating_pow(self.dialler.attempts.min(16));
+        self.dialler.attempts += 1;
+        wait.min(self.config.cycle()).min(self.config.redial())
+    }
+
+    fn join_packet(&self, now: Instant) -> std::sync::Arc<super::packet::Packet> {
+        let me = self.members.sighting(self.members.me(), now, self.step);
+        self.packet(Body::Join(Join { me, summary: self.summary() }))
+    }
+
+    pub(super) fn on_join(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        join: &Join,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
+        if self.life != Life::Running {
+            return;
+        }
+        let news = News::Member(join.me.clone());
+        match self.see(now, &news, step, out) {
+            Some(node) => self.announce(now, node, out),
+            None => self.answer_refused(now, from, &join.me, out),
+        }
+        self.welcome(now, from, &join.me, out);
+    }
+
+    fn welcome(&mut self, now: Now, to: SocketAddr, guest: &Sighting, out: &mut Outbox) {
+        let mut nodes = vec![self.members.me()];
+        nodes.extend(self.pick(Self::WELCOME_MEMBERS_MAX));
+        let mut room = self.config.size() - len::HEADER - len::SUMMARY - len::COUNT;
+        let mut members = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let sighting = self.members.sighting(node, now.mono, self.step);
+            let is_guest = sighting.record.node().addr() == guest.record.node().addr();
+            if is_guest || sighting.len_max() > room {
+                continue;
+            }
+            room -= sighting.len_max();
+            members.push(sighting);
+        }
+        let welcome = Welcome { summary: self.summary(), members };
+        out.send(to, &self.packet(Body::Welcome(welcome)));
+    }
+
+    pub(super) fn on_welcome(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        welcome: &Welcome,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
+        for sighting in &welcome.members {
+            let news = News::Member(sighting.clone());
+            if let Some(node) = self.see(now, &news, step, out) {
+                self.relay_news(now.mono, node);
+            }
+        }
+        self.dialler.attempts = 0;
+        if self.life == Life::Running && welcome.summary != self.summary() {
+            self.swap_soon(now, from, out);
+        }
+    }
+
+    /// Tells a sender, once a cycle, what outranks the incarnation that it spoke of.
+    pub(super) fn answer_refused(
+        &mut self,
+        now: Now,
+        to: SocketAddr,
+        refused: &Sighting,
+        out: &mut Outbox,
+    ) {
+        let Some(node) = self.outranking(refused) else { return };
+        let Some(news) = self.news_of(node, now.mono) else { return };
+        if self.dialler.may_answer_refused(to) {
+            let records = Records { news: vec![news] };
+            out.send(to, &self.packet(Body::Records(records)));
+        }
+    }
+
+    /// The node whose record or tombstone outranks this incarnation, if one does.
+    fn outranking(&self, refused: &Sighting) -> Option<NodeIx> {
+        let node = self.members.node(refused.record.node().addr())?;
+        let theirs = refused.record.generation();
+        let ours = self.members.record(node).generation();
+        let gone = !self.members.is_listed(node);
+        (ours > theirs || (ours == theirs && gone)).then_some(node)
+    }
+}

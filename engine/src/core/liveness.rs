@@ -1,0 +1,115 @@
+//! Judging silence: the last call, and removal by each node's own judgement.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::beat::AgeStep;
+use super::engine::{Engine, Life};
+use super::io::{Event, Outbox};
+use super::packet::{Body, Cause, News};
+use super::record::Sighting;
+use super::roster::NodeIx;
+use super::timers::Timer;
+use crate::config::Liveness;
+use crate::time::{Instant, Now};
+
+/// What the watch over silent members keeps from one check to the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    calls: usize,
+}
+
+impl Watch {
+    /// Last calls of one node in one cycle: when half a cluster falls silent at once, the calls
+    /// must not become a flood of their own.
+    const CALLS_PER_CYCLE_MAX: usize = 64;
+
+    pub(super) fn new_cycle(&mut self) {
+        self.calls = 0;
+    }
+}
+
+impl Engine {
+    /// How long a tombstone is kept: long after every copy that could contradict it has died.
+    const TOMBSTONE_TIMEOUTS: u32 = 20;
+
+    /// From when on a silent member is called.
+    fn called_after(&self) -> Duration {
+        self.config.timeout() * 3 / 5
+    }
+
+    /// Makes sure that the silence of a member will be noticed.
+    pub(super) fn watch(&mut self, node: NodeIx) {
+        if self.config.liveness() == Liveness::Beats {
+            let at = self.members.raised_at(node) + self.called_after();
+            self.timers.set_earlier(Timer::Check, at);
+        }
+    }
+
+    /// Calls who is silent, removes who stays so, and finds when to look again. A counter's time
+    /// only moves forward, so nobody can fall silent before the earliest time found here, and
+    /// there is no need to look.
+    pub(super) fn on_check(&mut self, now: Now, out: &mut Outbox) {
+        let (timeout, called_after) = (self.config.timeout(), self.called_after());
+        let again = now.mono + self.config.cycle() / 4;
+        let mut next = now.mono + timeout;
+        for node in self.members.in_ring_order().to_vec() {
+            if node == self.members.me() {
+                continue;
+            }
+            let raised_at = self.members.raised_at(node);
+            let silence = now.mono - raised_at;
+            if silence >= timeout {
+                self.remove_silent(now.mono, node, out);
+            } else if silence >= called_after {
+                self.call(node, out);
+                next = next.min(again).min(raised_at + timeout);
+            } else {
+                next = next.min(raised_at + called_after);
+            }
+        }
+        self.members.forget(now.mono, timeout * Self::TOMBSTONE_TIMEOUTS);
+        self.timers.set(Timer::Check, next);
+    }
+
+    fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
+        let record = self.members.remove(now, node, Cause::Timeout);
+        self.dialler.lost(record.node().addr());
+        out.event(Event::Removed { record, cause: Cause::Timeout });
+    }
+
+    fn call(&mut self, node: NodeIx, out: &mut Outbox) {
+        if self.life != Life::Running {
+            return;
+        }
+        if self.liveness.calls == Watch::CALLS_PER_CYCLE_MAX {
+            self.stats.last_calls_over_limit += 1;
+            return;
+        }
+        self.liveness.calls += 1;
+        out.send(self.members.addr(node), &self.packet(Body::LastCall));
+    }
+
+    /// A stopped node does not answer: it has asked to be removed.
+    pub(super) fn on_last_call(&mut self, now: Now, from: SocketAddr, out: &mut Outbox) {
+        if self.life == Life::Running {
+            let me = self.members.sighting(self.members.me(), now.mono, self.step);
+            out.send(from, &self.packet(Body::Alive(me)));
+        }
+    }
+
+    pub(super) fn on_alive(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        sighting: &Sighting,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
+        let news = News::Member(sighting.clone());
+        match self.see(now, &news, step, out) {
+            Some(node) => self.relay_news(now.mono, node),
+            None => self.answer_refused(now, from, sighting, out),
+        }
+    }
+}

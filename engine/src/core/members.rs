@@ -1,0 +1,507 @@
+//! The node list and what it is judged by: one dense row for each address ever heard of.
+//!
+//! Every copy of a beat says how old it is, and every holder adds its holding time. A copy makes
+//! a member younger only if its counter is larger than the held one. So an old copy that arrives
+//! late proves nothing, by whatever way it came.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::beat::{Age, AgeStep, Beat, RecordId, widen};
+use super::packet::{Cause, Gone};
+use super::record::{Digest, Record, Sighting};
+use super::ring::Ring;
+use super::roster::{Directory, NodeIx, RecordIx, Roster};
+use crate::config::{Config, Liveness};
+use crate::node::NodeId;
+use crate::time::Instant;
+
+/// The table of members and tombstones.
+#[derive(Clone, Debug)]
+pub(crate) struct Members {
+    directory: Directory,
+    rows: Vec<Row>,
+    ring: Ring,
+    digest: Digest,
+    /// When each tombstone was set, and the same in order of time. An entry of the queue that
+    /// the map doesn't confirm belongs to a member that came back.
+    tombstones: BTreeMap<NodeIx, Instant>,
+    oldest_tombstones: VecDeque<(Instant, NodeIx)>,
+    me: NodeIx,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    members_max: usize,
+    tombstones_max: usize,
+    timeout: Duration,
+    /// How long a held counter is near enough to the true one to widen a short one.
+    short_counter: Duration,
+    liveness: Liveness,
+}
+
+/// What is held of one address.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    record: RecordIx,
+    state: State,
+    /// Waits to be relayed.
+    dirty: bool,
+    counter: u64,
+    /// When, by our clock, the origin raised the counter.
+    raised_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing is held.
+    Vacant,
+    Listed,
+    /// A tombstone.
+    Gone(Cause),
+}
+
+impl Row {
+    const VACANT: Self = Self {
+        record: RecordIx::NONE,
+        state: State::Vacant,
+        dirty: false,
+        counter: 0,
+        raised_at: Instant::ZERO,
+    };
+}
+
+/// What a copy of a beat or a record changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Nothing: it was no news.
+    Old,
+    /// Nothing: no record goes with the id, or two do.
+    Unknown,
+    /// Nothing: it is too old to list a member by.
+    TooOld,
+    /// Nothing: the list is full.
+    Full,
+    /// Nothing: what is held of this address outranks it.
+    Refused(NodeIx),
+    /// Nothing here: somebody holds an incarnation of ourselves that outranks us.
+    OutrankedMe,
+    /// The member is younger than was known.
+    Advanced(NodeIx),
+    /// The member is listed now, and was not.
+    Listed(NodeIx),
+    /// The member has a new incarnation.
+    Updated(NodeIx),
+}
+
+/// What news of a departure changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// Nothing.
+    Old,
+    /// A tombstone now blocks what was never listed here.
+    Noted,
+    /// A member was removed.
+    Removed(Arc<Record>),
+    /// Somebody believes that we ourselves have left.
+    OfMe,
+}
+
+impl Members {
+    /// A list of nobody but the node itself, whose counter is zero.
+    pub(crate) fn new(
+        me: &Arc<Record>,
+        config: &Config,
+        roster: Arc<Roster>,
+        now: Instant,
+    ) -> Self {
+        let mut directory = Directory::new(roster);
+        let (record, node) = directory.intern(me);
+        let limits = Limits {
+            members_max: config.members_max(),
+            tombstones_max: config.members_max() / 2 + 64,
+            timeout: config.timeout(),
+            short_counter: config.cycle() * 100,
+            liveness: config.liveness(),
+        };
+        let rows = vec![Row::VACANT; directory.nodes_len()];
+        let mut members = Self {
+            directory,
+            rows,
+            ring: Ring::default(),
+            digest: Digest::default(),
+            tombstones: BTreeMap::new(),
+            oldest_tombstones: VecDeque::new(),
+            me: node,
+            limits,
+        };
+        members.list(node, record, 0, now);
+        members
+    }
+
+    pub(crate) fn me(&self) -> NodeIx {
+        self.me
+    }
+
+    /// How many are listed, the node itself included.
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    pub(crate) fn tombstones_len(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// The sum of the digests of all that are listed.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The listed ones in order of the ring.
+    pub(crate) fn in_ring_order(&mut self) -> &[NodeIx] {
+        self.ring.sort(&self.directory);
+        self.ring.sorted()
+    }
+
+    /// The same for a reader, who must have called [`Members::in_ring_order`] since the last
+    /// change.
+    pub(crate) fn ring_order(&self) -> &[NodeIx] {
+        self.ring.sorted()
+    }
+
+    pub(crate) fn place(&self, node: NodeIx) -> NodeId {
+        self.directory.place(node)
+    }
+
+    pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
+        self.directory.node(addr).filter(|&node| self.rows[node.index()].state != State::Vacant)
+    }
+
+    pub(crate) fn is_listed(&self, node: NodeIx) -> bool {
+        self.rows.get(node.index()).is_some_and(|row| row.state == State::Listed)
+    }
+
+    /// The record held of a node, listed or gone.
+    pub(crate) fn record(&self, node: NodeIx) -> &Arc<Record> {
+        self.directory.record(self.rows[node.index()].record)
+    }
+
+    pub(crate) fn addr(&self, node: NodeIx) -> SocketAddr {
+        self.directory.addr(node)
+    }
+
+    /// When the origin raised the counter that is held.
+    pub(crate) fn raised_at(&self, node: NodeIx) -> Instant {
+        self.rows[node.index()].raised_at
+    }
+
+    /// The beat to send of a member, with its age as of now.
+    pub(crate) fn beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> Beat {
+        let row = &self.rows[node.index()];
+        Beat {
+            id: self.directory.record(row.record).id(),
+            counter: row.counter as u8,
+            age: step.age(now - row.raised_at),
+        }
+    }
+
+    /// Counter modulo 256 and age of a member, for a vector.
+    pub(crate) fn vector_beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> (u8, Age) {
+        let row = &self.rows[node.index()];
+        (row.counter as u8, step.age(now - row.raised_at))
+    }
+
+    /// The record to send of a member, with its newest beat as of now.
+    pub(crate) fn sighting(&self, node: NodeIx, now: Instant, step: AgeStep) -> Sighting {
+        let row = &self.rows[node.index()];
+        Sighting {
+            record: Arc::clone(self.directory.record(row.record)),
+            counter: row.counter,
+            age: step.age(now - row.raised_at),
+        }
+    }
+
+    /// What is left of a node that is gone.
+    pub(crate) fn gone(&self, node: NodeIx) -> Option<Gone> {
+        let row = self.rows.get(node.index())?;
+        let State::Gone(cause) = row.state else { return None };
+        let record = self.directory.record(row.record);
+        let (addr, generation) = (record.node().addr(), record.generation());
+        Some(Gone { addr, generation, counter: row.counter, cause })
+    }
+
+    /// The one node that holds a record with this id.
+    pub(crate) fn by_id(&self, id: RecordId) -> Option<NodeIx> {
+        let held = |&(record, node): &(RecordIx, NodeIx)| {
+            self.rows.get(node.index()).is_some_and(|row| row.record == record)
+        };
+        let mut holders = self.directory.by_id(id).filter(held);
+        let (_, node) = holders.next()?;
+        holders.next().is_none().then_some(node)
+    }
+
+    /// Marks a member for the next relay; true when it was not marked before.
+    pub(crate) fn mark(&mut self, node: NodeIx) -> bool {
+        !std::mem::replace(&mut self.rows[node.index()].dirty, true)
+    }
+
+    /// Takes the mark off a member; true when it was marked.
+    pub(crate) fn take_mark(&mut self, node: NodeIx) -> bool {
+        let row = self.rows.get_mut(node.index());
+        row.is_some_and(|row| std::mem::take(&mut row.dirty) && row.state == State::Listed)
+    }
+
+    /// Raises our own counter.
+    pub(crate) fn beat_once(&mut self, now: Instant) {
+        let row = &mut self.rows[self.me.index()];
+        row.counter += 1;
+        row.raised_at = now;
+    }
+
+    /// Takes a beat as it travels in bulk.
+    pub(crate) fn see_beat(&mut self, now: Instant, beat: Beat, step: AgeStep) -> Seen {
+        match self.by_id(beat.id) {
+            Some(node) => self.see_short(now, node, beat.counter, beat.age, step),
+            None => Seen::Unknown,
+        }
+    }
+
+    /// Takes a counter modulo 256 and an age.
+    pub(crate) fn see_short(
+        &mut self,
+        now: Instant,
+        node: NodeIx,
+        counter: u8,
+        age: Age,
+        step: AgeStep,
+    ) -> Seen {
+        let row = &self.rows[node.index()];
+        let counter = widen(row.counter, counter);
+        if counter <= row.counter {
+            return Seen::Old;
+        }
+        if row.state != State::Listed && now - row.raised_at > self.limits.short_counter {
+            return Seen::Unknown;
+        }
+        self.see_counter(now, node, counter, step.elapsed(age))
+    }
+
+    /// Takes a record with its newest beat.
+    pub(crate) fn see(&mut self, now: Instant, sighting: &Sighting, step: AgeStep) -> Seen {
+        let Sighting { record, counter, age } = sighting;
+        let elapsed = step.elapsed(*age);
+        let Some(node) = self.node(record.node().addr()) else {
+            return self.see_stranger(now, sighting, elapsed);
+        };
+        let held = self.record(node);
+        match record.generation().cmp(&held.generation()) {
+            std::cmp::Ordering::Less => Seen::Refused(node),
+            std::cmp::Ordering::Equal => self.see_counter(now, node, *counter, elapsed),
+            std::cmp::Ordering::Greater if node == self.me => Seen::OutrankedMe,
+            std::cmp::Ordering::Greater => self.see_successor(now, node, sighting, elapsed),
+        }
+    }
+
+    /// A copy of the incarnation that is held.
+    fn see_counter(
+        &mut self,
+        now: Instant,
+        node: NodeIx,
+        counter: u64,
+        elapsed: Option<Duration>,
+    ) -> Seen {
+        let (fresh, full) = (self.fresh(elapsed), self.is_full());
+        let row = &mut self.rows[node.index()];
+        if row.state == State::Gone(Cause::Left) {
+            return Seen::Refused(node);
+        }
+        if counter <= row.counter || node == self.me {
+            let refused = row.state != State::Listed;
+            return if refused { Seen::Refused(node) } else { Seen::Old };
+        }
+        let Some(elapsed) = elapsed else { return Seen::TooOld };
+        let raised_at = row.raised_at.max(now.saturating_sub(elapsed));
+        if row.state == State::Listed {
+            (row.counter, row.raised_at) = (counter, raised_at);
+            return Seen::Advanced(node);
+        }
+        if !fresh {
+            return Seen::TooOld;
+        }
+        if full {
+            return Seen::Full;
+        }
+        let record = row.record;
+        self.list(node, record, counter, raised_at);
+        Seen::Listed(node)
+    }
+
+    /// A newer incarnation of an address that is held.
+    fn see_successor(
+        &mut self,
+        now: Instant,
+        node: NodeIx,
+        sighting: &Sighting,
+        elapsed: Option<Duration>,
+    ) -> Seen {
+        let listed = self.is_listed(node);
+        if !self.fresh(elapsed) {
+            return Seen::TooOld;
+        }
+        if !listed && self.is_full() {
+            return Seen::Full;
+        }
+        let raised_at = now.saturating_sub(elapsed.unwrap_or_default());
+        let (record, _) = self.directory.intern(&sighting.record);
+        if listed {
+            self.unlist(node);
+        }
+        self.directory.release(self.rows[node.index()].record);
+        self.list(node, record, sighting.counter, raised_at);
+        if listed { Seen::Updated(node) } else { Seen::Listed(node) }
+    }
+
+    /// An address of which nothing is held.
+    fn see_stranger(
+        &mut self,
+        now: Instant,
+        sighting: &Sighting,
+        elapsed: Option<Duration>,
+    ) -> Seen {
+        if !self.fresh(elapsed) {
+            return Seen::TooOld;
+        }
+        if self.is_full() {
+            return Seen::Full;
+        }
+        let raised_at = now.saturating_sub(elapsed.unwrap_or_default());
+        let (record, node) = self.directory.intern(&sighting.record);
+        self.list(node, record, sighting.counter, raised_at);
+        Seen::Listed(node)
+    }
+
+    /// Replaces our own record by one of a higher generation.
+    pub(crate) fn succeed_myself(&mut self, record: &Arc<Record>, now: Instant) {
+        let old = self.rows[self.me.index()].record;
+        let (record, node) = self.directory.intern(record);
+        assert!(node == self.me, "a successor has the same address");
+        self.unlist(node);
+        self.directory.release(old);
+        self.list(node, record, 1, now);
+    }
+
+    /// Removes a member that was silent for too long. Panics when it is not listed.
+    pub(crate) fn remove(&mut self, now: Instant, node: NodeIx, cause: Cause) -> Arc<Record> {
+        assert!(node != self.me, "a node never removes itself");
+        let record = Arc::clone(self.record(node));
+        self.unlist(node);
+        self.bury(now, node, cause);
+        record
+    }
+
+    /// Takes news of a departure.
+    pub(crate) fn see_gone(&mut self, now: Instant, gone: &Gone) -> Departure {
+        let Some(node) = self.node(gone.addr) else {
+            return self.see_gone_stranger(now, gone);
+        };
+        let generation = self.record(node).generation();
+        if gone.generation != generation || gone.cause == Cause::Timeout {
+            // A tombstone by timeout only blocks what is not newer; a listed member is newer
+            // than that, or will run into our own timeout.
+            return Departure::Old;
+        }
+        match self.rows[node.index()].state {
+            State::Listed if node == self.me => Departure::OfMe,
+            State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
+            State::Gone(Cause::Timeout) => {
+                self.rows[node.index()].state = State::Gone(Cause::Left);
+                Departure::Noted
+            }
+            State::Gone(Cause::Left) | State::Vacant => Departure::Old,
+        }
+    }
+
+    /// Blocks an incarnation of which we know no more than that it left, so that copies of it
+    /// that are still under way don't list it.
+    fn see_gone_stranger(&mut self, now: Instant, gone: &Gone) -> Departure {
+        if gone.cause == Cause::Timeout {
+            return Departure::Old;
+        }
+        let node = crate::Node::at(gone.addr);
+        let (record, node) = self.directory.intern(&Arc::new(Record::new(node, gone.generation)));
+        self.reserve(node);
+        let row = &mut self.rows[node.index()];
+        *row = Row { record, counter: gone.counter, raised_at: now, ..Row::VACANT };
+        self.bury(now, node, Cause::Left);
+        Departure::Noted
+    }
+
+    /// Forgets tombstones older than `keep`.
+    pub(crate) fn forget(&mut self, now: Instant, keep: Duration) {
+        while let Some(&(at, node)) = self.oldest_tombstones.front() {
+            let over = self.tombstones.len() > self.limits.tombstones_max;
+            if now - at <= keep && !over {
+                break;
+            }
+            self.oldest_tombstones.pop_front();
+            if self.tombstones.get(&node) == Some(&at) {
+                self.unbury(node);
+                self.vacate(node);
+            }
+        }
+    }
+
+    fn fresh(&self, elapsed: Option<Duration>) -> bool {
+        match self.limits.liveness {
+            Liveness::Off => true,
+            Liveness::Beats => elapsed.is_some_and(|elapsed| elapsed < self.limits.timeout),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= self.limits.members_max
+    }
+
+    fn list(&mut self, node: NodeIx, record: RecordIx, counter: u64, raised_at: Instant) {
+        self.unbury(node);
+        self.reserve(node);
+        self.rows[node.index()] =
+            Row { record, state: State::Listed, dirty: false, counter, raised_at };
+        self.digest += self.directory.record(record).digest();
+        self.ring.insert(node);
+    }
+
+    fn unlist(&mut self, node: NodeIx) {
+        assert!(self.is_listed(node), "only what is listed can be taken off the list");
+        self.digest -= self.record(node).digest();
+        self.rows[node.index()].state = State::Vacant;
+        self.rows[node.index()].dirty = false;
+        self.ring.remove(node);
+    }
+
+    fn bury(&mut self, now: Instant, node: NodeIx, cause: Cause) {
+        self.rows[node.index()].state = State::Gone(cause);
+        self.tombstones.insert(node, now);
+        self.oldest_tombstones.push_back((now, node));
+    }
+
+    fn unbury(&mut self, node: NodeIx) {
+        self.tombstones.remove(&node);
+    }
+
+    fn vacate(&mut self, node: NodeIx) {
+        let record = self.rows[node.index()].record;
+        self.rows[node.index()] = Row::VACANT;
+        self.directory.release(record);
+        self.directory.release_addr(node);
+    }
+
+    fn reserve(&mut self, node: NodeIx) {
+        if self.rows.len() <= node.index() {
+            self.rows.resize(node.index() + 1, Row::VACANT);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The bulk relay: what advanced since the last one leaves for a few random members at once.
+//!
+//! Beats come by the hundred, so they travel together: each node passes each newer beat on once,
+//! to `fan_out` members, at most once per `relay_delay`. Membership news that comes in bulk
+//! travels the same way. A node that nothing reaches this way is reached by the swap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::beat::{AgeStep, Beat};
+use super::engine::Engine;
+use super::io::{Event, Outbox};
+use super::members::{Departure, Seen};
+use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
+use super::record::{Record, Sighting};
+use super::roster::NodeIx;
+use super::timers::Timer;
+use crate::node::Generation;
+use crate::time::{Instant, Now};
+
+/// What waits for the next relay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Relay {
+    beats: Vec<NodeIx>,
+    news: Vec<NodeIx>,
+    last: Option<Instant>,
+    last_news: Option<Instant>,
+}
+
+impl Relay {
+    /// True while membership news is waiting, or some went out so lately that more may follow.
+    pub(super) fn is_busy_with_news(&self, now: Instant, delay: Duration) -> bool {
+        !self.news.is_empty() || self.last_news.is_some_and(|last| now - last < delay)
+    }
+
+    /// Notes that membership news went out.
+    pub(super) fn told_news(&mut self, now: Instant) {
+        self.last_news = Some(now);
+    }
+}
+
+impl Engine {
+    /// Once a cycle: raises our own counter.
+    pub(super) fn on_cycle(&mut self, now: Now) {
+        self.raise(now.mono);
+        self.dialler.forget_refusals();
+        self.liveness.new_cycle();
+        let next = self.jittered(self.config.cycle());
+        self.timers.set(Timer::Cycle, now.mono + next);
+    }
+
+    pub(super) fn raise(&mut self, now: Instant) {
+        self.members.beat_once(now);
+        self.relay_beat(now, self.members.me());
+    }
+
+    /// Has the newest beat of a member passed on with the next relay.
+    pub(super) fn relay_beat(&mut self, now: Instant, node: NodeIx) {
+        if self.members.mark(node) {
+            self.relay.beats.push(node);
+            self.schedule_relay(now);
+        }
+    }
+
+    /// Has what is held of a node, listed or gone, passed on with the next relay.
+    pub(super) fn relay_news(&mut self, now: Instant, node: NodeIx) {
+        self.relay.news.push(node);
+        self.schedule_relay(now);
+    }
+
+    fn schedule_relay(&mut self, now: Instant) {
+        let earliest = self.relay.last.map_or(now, |last| last + self.config.relay_delay());
+        self.timers.set_earlier(Timer::Relay, now.max(earliest));
+    }
+
+    pub(super) fn on_relay(&mut self, now: Now, out: &mut Outbox) {
+        self.relay.last = Some(now.mono);
+        let (beats, news) = self.take_pending(now.mono);
+        if beats.is_empty() && news.is_empty() {
+            return;
+        }
+        if !news.is_empty() {
+            self.relay.told_news(now.mono);
+        }
+        let targets = self.pick(self.config.fan_out());
+        for packet in self.bulk_packets(&beats, news) {
+            for &target in &targets {
+                out.send(self.members.addr(target), &packet);
+            }
+        }
+    }
+
+    fn take_pending(&mut self, now: Instant) -> (Vec<Beat>, Vec<News>) {
+        let mut waiting = std::mem::take(&mut self.relay.news);
+        waiting.sort_unstable_by_key(|&node| self.members.place(node));
+        waiting.dedup();
+        let mut news = Vec::with_capacity(waiting.len());
+        for &node in &waiting {
+            // The record brings the newest beat along.
+            self.members.take_mark(node);
+            news.extend(self.news_of(node, now));
+        }
+        let mut beats = Vec::with_capacity(self.relay.beats.len());
+        for node in self.relay.beats.drain(..) {
+            if self.members.take_mark(node) {
+                beats.push(self.members.beat(node, now, self.step));
+            }
+        }
+        (beats, news)
+    }
+
+    /// What there is to tell of a node.
+    pub(super) fn news_of(&self, node: NodeIx, now: Instant) -> Option<News> {
+        if self.members.is_listed(node) {
+            return Some(News::Member(self.members.sighting(node, now, self.step)));
+        }
+        self.members.gone(node).map(News::Gone)
+    }
+
+    /// Packs beats and news into as few datagrams as it takes.
+    pub(super) fn bulk_packets(&self, beats: &[Beat], news: Vec<News>) -> Vec<Arc<Packet>> {
+        let room = self.config.size() - len::HEADER - 2 * len::COUNT;
+        let mut bulks: Vec<Bulk> = beats
+            .chunks(room / len::BEAT)
+            .map(|beats| Bulk { beats: beats.to_vec(), news: Vec::new() })
+            .collect();
+        let mut left = bulks.last().map_or(0, |bulk| room - bulk.beats.len() * len::BEAT);
+        for item in news {
+            let len = item.len_max();
+            if len > left {
+                bulks.push(Bulk::default());
+                left = room;
+            }
+            left -= len;
+            bulks.last_mut().expect("one was just pushed").news.push(item);
+        }
+        bulks.into_iter().map(|bulk| self.packet(Body::Bulk(bulk))).collect()
+    }
+
+    pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, step: AgeStep, out: &mut Outbox) {
+        self.stats.updates += bulk.beats.len() as u64;
+        for &beat in &bulk.beats {
+            match self.members.see_beat(now.mono, beat, step) {
+                Seen::Old => {}
+                Seen::Advanced(node) => self.relay_beat(now.mono, node),
+                Seen::Unknown => self.stats.beats_unknown += 1,
+                seen => {
+                    if let Some(node) = self.note(now, seen, out) {
+                        self.relay_news(now.mono, node);
+                    }
+                }
+            }
+        }
+        self.take_news(now, &bulk.news, step, out);
+    }
+
+    /// Takes membership news and has what is new in it passed on.
+    pub(super) fn take_news(&mut self, now: Now, news: &[News], step: AgeStep, out: &mut Outbox) {
+        for item in news {
+            if let Some(node) = self.see(now, item, step, out) {
+                self.relay_news(now.mono, node);
+            }
+        }
+    }
+
+    /// Takes one piece of membership news; the node it changed something about.
+    pub(super) fn see(
+        &mut self,
+        now: Now,
+        news: &News,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) -> Option<NodeIx> {
+        self.stats.updates += 1;
+        match news {
+            News::Member(sighting) => self.see_member(now, sighting, step, out),
+            News::Gone(gone) => self.see_gone(now, gone, out),
+        }
+    }
+
+    fn see_member(
+        &mut self,
+        now: Now,
+        sighting: &Sighting,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) -> Option<NodeIx> {
+        match self.members.see(now.mono, sighting, step) {
+            Seen::OutrankedMe => self.outrank(now, sighting.record.generation(), out),
+            seen => self.note(now, seen, out),
+        }
+    }
+
+    fn see_gone(&mut self, now: Now, gone: &Gone, out: &mut Outbox) -> Option<NodeIx> {
+        match self.members.see_gone(now.mono, gone) {
+            Departure::Old => return None,
+            Departure::Noted => {}
+            Departure::OfMe => return self.outrank(now, gone.generation, out),
+            Departure::Removed(record) => {
+                out.event(Event::Removed { record, cause: Cause::Left });
+            }
+        }
+        self.members.node(gone.addr)
+    }
+
+    /// Acts on what a copy changed; the node if it is news of membership.
+    fn note(&mut self, now: Now, seen: Seen, out: &mut Outbox) -> Option<NodeIx> {
+        match seen {
+            Seen::Old | Seen::Refused(_) => return None,
+            Seen::Unknown => self.stats.beats_unknown += 1,
+            Seen::TooOld => self.stats.records_too_old += 1,
+            Seen::Full => self.stats.records_over_limit += 1,
+            Seen::OutrankedMe => unreachable!("only a record can outrank us"),
+            Seen::Advanced(node) => self.relay_beat(now.mono, node),
+            Seen::Listed(node) | Seen::Updated(node) => {
+                self.watch(node);
+                self.dialler.found(self.members.addr(node));
+                let record = Arc::clone(self.members.record(node));
+                out.event(match seen {
+                    Seen::Listed(_) => Event::Joined(record),
+                    _ => Event::Updated(record),
+                });
+                return Some(node);
+            }
+        }
+        None
+    }
+
+    /// Somebody holds an incarnation of ourselves that outranks us: an earlier life with a faster
+    /// clock. We jump above it, at most once per timeout.
+    fn outrank(&mut self, now: Now, theirs: Generation, out: &mut Outbox) -> Option<NodeIx> {
+        if !self.dialler.may_jump(now.mono, self.config.timeout()) {
+            return None;
+        }
+        let generation = Generation::start(Some(theirs), now.wall);
+        self.me = Arc::new(Record::new(self.me.node().clone(), generation));
+        self.members.succeed_myself(&self.me, now.mono);
+        out.event(Event::Updated(Arc::clone(&self.me)));
+        Some(self.members.me())
+    }
+}

@@ -1,0 +1,158 @@
+//! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
+
+use std::collections::VecDeque;
+
+use super::arcs::RingView;
+use super::beat::AgeStep;
+use super::engine::Engine;
+use super::io::{Event, Outbox};
+use super::metadata::{Metadata, Value, Version};
+use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
+use super::record::Digest;
+use super::roster::NodeIx;
+use crate::node::Generation;
+use crate::time::Now;
+
+/// Which arcs of which rumors were shared out here lately, so that a packet that the network
+/// delivers twice is not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Handed {
+    recent: VecDeque<(TopicKey, RingArc)>,
+}
+
+/// What makes two rumors the same, whatever the age of the copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TopicKey {
+    Metadata(Version),
+    Member(Digest),
+    Gone(std::net::SocketAddr, Generation, Cause),
+}
+
+impl TopicKey {
+    fn of(topic: &Topic) -> Self {
+        match topic {
+            Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
+            Topic::Membership(News::Member(sighting)) => Self::Member(sighting.record.digest()),
+            Topic::Membership(News::Gone(gone)) => {
+                Self::Gone(gone.addr, gone.generation, gone.cause)
+            }
+        }
+    }
+}
+
+impl Handed {
+    const RECENT_MAX: usize = 32;
+
+    /// True the first time that this arc of this rumor is taken.
+    fn take(&mut self, key: TopicKey, arc: RingArc) -> bool {
+        if self.recent.contains(&(key, arc)) {
+            return false;
+        }
+        if self.recent.len() == Self::RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((key, arc));
+        true
+    }
+}
+
+impl Engine {
+    pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
+        let held = self.metadata.as_ref();
+        let metadata = Metadata::publish(value, held, self.me.place(), now.wall);
+        self.hold(metadata.clone(), out);
+        self.tell_all(Topic::Metadata(metadata), out);
+    }
+
+    /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
+    /// bulk when there is more of it.
+    pub(super) fn announce(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
+        let alone = !self.relay.is_busy_with_news(now.mono, self.config.relay_delay());
+        match self.news_of(node, now.mono) {
+            Some(news) if alone => {
+                self.relay.told_news(now.mono);
+                self.tell_all(Topic::Membership(news), out);
+            }
+            _ => self.relay_news(now.mono, node),
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self, now: Now, out: &mut Outbox) {
+        let counter = self.members.sighting(self.members.me(), now.mono, self.step).counter;
+        let (addr, generation) = (self.me.node().addr(), self.me.generation());
+        let gone = Gone { addr, generation, counter, cause: Cause::Left };
+        self.tell_all(Topic::Membership(News::Gone(gone)), out);
+    }
+
+    pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, step: AgeStep, out: &mut Outbox) {
+        let arc = rumor.arc;
+        match &rumor.topic {
+            Topic::Metadata(metadata) => {
+                self.on_value(now, metadata, out);
+                let held = self.metadata.as_ref().map(Metadata::version);
+                // An older version than ours is not worth telling, and one from the far future
+                // is not held.
+                if held != Some(metadata.version()) {
+                    return;
+                }
+            }
+            Topic::Membership(news) => {
+                self.see(now, news, step, out);
+            }
+        }
+        if self.handed.take(TopicKey::of(&rumor.topic), arc) {
+            let topic = self.aged(now, &rumor.topic);
+            self.tell(arc, &topic, out);
+        }
+    }
+
+    /// Takes a metadata value, by whatever way it came.
+    pub(super) fn on_value(&mut self, now: Now, metadata: &Metadata, out: &mut Outbox) {
+        self.stats.updates += 1;
+        let version = metadata.version();
+        if self.metadata.as_ref().is_some_and(|held| held.version() >= version) {
+            return;
+        }
+        if version.nanos > now.wall.saturating_add(self.config.clock_skew_max()).0 {
+            self.stats.versions_refused += 1;
+            return;
+        }
+        self.hold(metadata.clone(), out);
+    }
+
+    fn hold(&mut self, metadata: Metadata, out: &mut Outbox) {
+        out.event(Event::Published(metadata.clone()));
+        self.metadata = Some(metadata);
+    }
+
+    /// The same topic as we hold it: an age has grown while it was here.
+    fn aged(&self, now: Now, topic: &Topic) -> Topic {
+        if let Topic::Membership(News::Member(sighting)) = topic {
+            let ours = self.members.node(sighting.record.node().addr());
+            let ours = ours.and_then(|node| self.news_of(node, now.mono));
+            if let Some(News::Member(ours)) = ours
+                && ours.record == sighting.record
+            {
+                return Topic::Membership(News::Member(ours));
+            }
+        }
+        topic.clone()
+    }
+
+    fn tell_all(&mut self, topic: Topic, out: &mut Outbox) {
+        self.tell(RingArc::whole(self.me.place()), &topic, out);
+    }
+
+    /// Shares out an arc among members on it.
+    fn tell(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
+        self.members.in_ring_order();
+        let members = &self.members;
+        let view = RingView { members: members.ring_order(), place: |node| members.place(node) };
+        let fan_out = self.config.fan_out();
+        for delegation in view.split(arc, self.me.place(), fan_out, &mut self.rng) {
+            let rumor = Rumor { arc: delegation.arc, topic: topic.clone() };
+            let packet = self.packet(Body::Rumor(rumor));
+            out.send(self.members.addr(delegation.to), &packet);
+        }
+    }
+}

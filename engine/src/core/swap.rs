@@ -1,0 +1,362 @@
+//! The swap: once a cycle with one random member, find what differs and repair it.
+//!
+//! Three messages when both agree: request, answer, delivery; their size is constant but for the
+//! vector of beats. When the lists differ, the answer brings digests by bucket of the ring
+//! instead, and the ids of the differing buckets decide which records go which way. Nothing else
+//! in the protocol has to be reliable.
+
+use std::net::SocketAddr;
+
+use super::beat::{AgeStep, RecordId};
+use super::engine::{Engine, Life};
+use super::io::Outbox;
+use super::members::Seen;
+use super::packet::{
+    Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Vector, Wanted, len,
+};
+use super::record::Digest;
+use super::roster::NodeIx;
+use super::rtt::Rtt;
+use super::timers::Timer;
+use crate::config::{Liveness, Swap};
+use crate::node::NodeId;
+use crate::time::{Instant, Now};
+
+/// The swap under way, and what was learned from earlier ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Swapper {
+    pending: Option<Pending>,
+    rtt: Rtt,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    token: u32,
+    to: SocketAddr,
+    sent_at: Instant,
+    sends: u32,
+}
+
+impl Engine {
+    const SENDS_MAX: u32 = 4;
+    /// Datagrams of records in answer to one packet; the next swap brings more.
+    const RECORD_PACKETS_MAX: usize = 64;
+    /// About this many members share a bucket.
+    const BUCKET_MEMBERS: usize = 16;
+    const BUCKET_BITS_MAX: u32 = 8;
+
+    pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
+        let next = self.jittered(self.config.cycle());
+        self.timers.set(Timer::Swap, now.mono + next);
+        if let Some(&partner) = self.pick(1).first() {
+            self.begin_swap(now, self.members.addr(partner), out);
+        }
+    }
+
+    /// Swaps with a node at once, because it is known to hold something else.
+    pub(super) fn swap_soon(&mut self, now: Now, with: SocketAddr, out: &mut Outbox) {
+        if self.config.swap() == Swap::On && self.swapper.pending.is_none() {
+            self.begin_swap(now, with, out);
+        }
+    }
+
+    fn begin_swap(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+        let token = self.rng.bits() as u32;
+        self.swapper.pending = Some(Pending { token, to, sent_at: now.mono, sends: 0 });
+        self.send_request(now, out);
+    }
+
+    fn send_request(&mut self, now: Now, out: &mut Outbox) {
+        let summary = self.summary();
+        let wait = self.swapper.rtt.timeout(&self.config);
+        let Some(pending) = &mut self.swapper.pending else { return };
+        pending.sends += 1;
+        let request = SwapRequest { token: pending.token, summary };
+        let to = pending.to;
+        self.timers.set(Timer::SwapRetry, now.mono + wait);
+        out.send(to, &self.packet(Body::SwapRequest(request)));
+    }
+
+    pub(super) fn on_swap_retry(&mut self, now: Now, out: &mut Outbox) {
+        match self.swapper.pending {
+            Some(pending) if pending.sends < Self::SENDS_MAX => self.send_request(now, out),
+            _ => self.swapper.pending = None,
+        }
+    }
+
+    pub(super) fn on_swap_request(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        request: &SwapRequest,
+        out: &mut Outbox,
+    ) {
+        self.send_newer_value(from, &request.summary, out);
+        let summary = self.summary();
+        let agree = summary.digest == request.summary.digest;
+        let (detail, rest) = if agree {
+            let mut pages = self.vectors(now.mono).into_iter();
+            (Detail::Same(pages.next().expect("there is a first page")), pages.collect())
+        } else {
+            (Detail::Differ(self.buckets(self.bucket_bits(), request.token)), Vec::new())
+        };
+        let answer = SwapAnswer { token: request.token, summary, detail };
+        out.send(from, &self.packet(Body::SwapAnswer(answer)));
+        self.send_vectors(from, rest, out);
+        if !agree {
+            self.send_all_beats(now.mono, from, out);
+        }
+    }
+
+    pub(super) fn on_swap_answer(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        answer: &SwapAnswer,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
+        let Some(pending) = self.swapper.pending.take_if(|it| it.token == answer.token) else {
+            self.stats.answers_stale += 1;
+            return;
+        };
+        self.timers.clear(Timer::SwapRetry);
+        if pending.sends == 1 {
+            // Karn's rule: an answer to a repeated request says nothing of the round trip.
+            self.swapper.rtt.sample(now.mono - pending.sent_at);
+        }
+        self.send_newer_value(from, &answer.summary, out);
+        match &answer.detail {
+            Detail::Same(vector) => {
+                self.on_vector(now, vector, step);
+                let pages = self.vectors(now.mono);
+                self.send_vectors(from, pages, out);
+            }
+            Detail::Differ(buckets) => self.on_difference(now, from, buckets, answer.token, out),
+        }
+    }
+
+    fn send_newer_value(&self, to: SocketAddr, theirs: &Summary, out: &mut Outbox) {
+        if let Some(metadata) = &self.metadata
+            && theirs.version.is_none_or(|version| version < metadata.version())
+        {
+            out.send(to, &self.packet(Body::Value(metadata.clone())));
+        }
+    }
+
+    /// Our beats by place on the ring, paged; at least one page.
+    fn vectors(&mut self, now: Instant) -> Vec<Vector> {
+        let digest = self.members.digest();
+        let room = self.config.size()
+            - (len::HEADER + len::TOKEN + len::SUMMARY + len::TAG + len::DIGEST + 2 * len::COUNT);
+        let beats: Vec<_> = match self.config.liveness() {
+            Liveness::Off => Vec::new(),
+            Liveness::Beats => {
+                self.members.in_ring_order();
+                let nodes = self.members.ring_order().iter();
+                nodes.map(|&node| self.members.vector_beat(node, now, self.step)).collect()
+            }
+        };
+        let page_len = room / len::VECTOR_BEAT;
+        let mut pages: Vec<_> = beats
+            .chunks(page_len)
+            .zip((0..).step_by(page_len))
+            .map(|(beats, first)| Vector { digest, first, beats: beats.to_vec() })
+            .collect();
+        if pages.is_empty() {
+            pages.push(Vector { digest, first: 0, beats: Vec::new() });
+        }
+        pages
+    }
+
+    fn send_vectors(&self, to: SocketAddr, pages: Vec<Vector>, out: &mut Outbox) {
+        for page in pages.into_iter().filter(|page| !page.beats.is_empty()) {
+            out.send(to, &self.packet(Body::Vector(page)));
+        }
+    }
+
+    pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, step: AgeStep) {
+        self.stats.updates += vector.beats.len() as u64;
+        if vector.digest != self.members.digest() {
+            self.stats.vectors_foreign += vector.beats.len() as u64;
+            return;
+        }
+        self.members.in_ring_order();
+        let first = vector.first as usize;
+        for (at, &(counter, age)) in vector.beats.iter().enumerate() {
+            let Some(&node) = self.members.ring_order().get(first + at) else { break };
+            let seen = self.members.see_short(now.mono, node, counter, age, step);
+            if let Seen::Advanced(node) = seen {
+                self.relay_beat(now.mono, node);
+            }
+        }
+    }
+
+    /// The lists differ: says what we hold in the buckets that do, and swaps again soon, for one
+    /// exchange in a time of change is rarely enough.
+    fn on_difference(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        theirs: &[u32],
+        token: u32,
+        out: &mut Outbox,
+    ) {
+        let bits = theirs.len().trailing_zeros();
+        let ours = self.buckets(bits, token);
+        let differ = |bucket: &usize| ours[*bucket] != theirs[*bucket];
+        let buckets: Vec<u16> =
+            (0..theirs.len()).filter(differ).filter_map(|it| u16::try_from(it).ok()).collect();
+        for page in self.ids(bits, &buckets) {
+            out.send(from, &self.packet(Body::Ids(page)));
+        }
+        self.send_all_beats(now.mono, from, out);
+        if self.life == Life::Running {
+            let soon = self.jittered(self.config.relay_delay());
+            self.timers.set_earlier(Timer::Swap, now.mono + soon);
+        }
+    }
+
+    /// All our beats with their ids, for a partner whose list is not ours.
+    fn send_all_beats(&mut self, now: Instant, to: SocketAddr, out: &mut Outbox) {
+        if self.config.liveness() == Liveness::Off {
+            return;
+        }
+        self.members.in_ring_order();
+        let nodes = self.members.ring_order().iter();
+        let beats: Vec<_> = nodes.map(|&node| self.members.beat(node, now, self.step)).collect();
+        for packet in self.bulk_packets(&beats, Vec::new()) {
+            out.send(to, &packet);
+        }
+    }
+
+    fn bucket_bits(&self) -> u32 {
+        let buckets = (self.members.len() / Self::BUCKET_MEMBERS).max(1);
+        buckets.next_power_of_two().trailing_zeros().min(Self::BUCKET_BITS_MAX)
+    }
+
+    /// The digests of our members by bucket of the ring, folded with a salt.
+    fn buckets(&mut self, bits: u32, salt: u32) -> Vec<u32> {
+        let mut sums = vec![Digest::default(); 1 << bits];
+        self.members.in_ring_order();
+        for &node in self.members.ring_order() {
+            sums[bucket(self.members.place(node), bits)] += self.members.record(node).digest();
+        }
+        sums.into_iter().map(|sum| sum.fold(salt)).collect()
+    }
+
+    /// Our members in one bucket.
+    fn in_bucket(&self, bits: u32, at: u16) -> &[NodeIx] {
+        let ring = self.members.ring_order();
+        let at = usize::from(at);
+        let bound = |below: usize| {
+            ring.partition_point(|&node| bucket(self.members.place(node), bits) < below)
+        };
+        &ring[bound(at)..bound(at + 1)]
+    }
+
+    /// Our ids in some buckets, in as few datagrams as it takes.
+    fn ids(&mut self, bits: u32, buckets: &[u16]) -> Vec<Ids> {
+        self.members.in_ring_order();
+        let room = self.config.size() - len::HEADER - len::TAG - 2 * len::COUNT;
+        let empty = || Ids { bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
+        let mut pages = Vec::new();
+        let (mut page, mut left) = (empty(), room);
+        for &at in buckets {
+            let mut nodes = self.in_bucket(bits, at);
+            // A bucket crowded on purpose is told in part; the partner then sends too much.
+            nodes = &nodes[..nodes.len().min((room - len::BUCKET) / len::ID)];
+            let len = len::BUCKET + nodes.len() * len::ID;
+            if len > left {
+                pages.push(std::mem::replace(&mut page, empty()));
+                left = room;
+            }
+            left -= len;
+            page.buckets.push(at);
+            page.ids.extend(nodes.iter().map(|&node| self.members.record(node).id()));
+        }
+        if !page.buckets.is_empty() {
+            pages.push(page);
+        }
+        pages
+    }
+
+    pub(super) fn on_ids(&mut self, now: Now, from: SocketAddr, ids: &Ids, out: &mut Outbox) {
+        self.stats.updates += ids.ids.len() as u64;
+        let (bits, mut theirs) = (u32::from(ids.bits), ids.ids.clone());
+        theirs.sort_unstable();
+        self.members.in_ring_order();
+        let buckets = ids.buckets.iter().filter(|&&at| usize::from(at) < 1 << bits);
+        let ours = buckets.flat_map(|&at| self.in_bucket(bits, at).iter().copied());
+        let lacked =
+            |node: &NodeIx| theirs.binary_search(&self.members.record(*node).id()).is_err();
+        let mut news: Vec<News> =
+            ours.filter(lacked).filter_map(|node| self.news_of(node, now.mono)).collect();
+        let mut wanted = Vec::new();
+        for id in theirs {
+            match self.members.by_id(id) {
+                Some(node) => news.extend(self.members.gone(node).map(News::Gone)),
+                None => wanted.push(id),
+            }
+        }
+        self.send_records(from, news, out);
+        self.send_wanted(from, &wanted, out);
+    }
+
+    fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
+        let room = self.config.size() - len::HEADER - len::COUNT;
+        for ids in ids.chunks(room / len::ID) {
+            out.send(to, &self.packet(Body::Wanted(Wanted { ids: ids.to_vec() })));
+        }
+    }
+
+    pub(super) fn on_wanted(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        wanted: &Wanted,
+        out: &mut Outbox,
+    ) {
+        self.stats.updates += wanted.ids.len() as u64;
+        let held = wanted.ids.iter().filter_map(|&id| self.members.by_id(id));
+        let news = held.filter_map(|node| self.news_of(node, now.mono)).collect();
+        self.send_records(from, news, out);
+    }
+
+    fn send_records(&mut self, to: SocketAddr, news: Vec<News>, out: &mut Outbox) {
+        let room = self.config.size() - len::HEADER - len::COUNT;
+        let mut pages: Vec<Records> = Vec::new();
+        let mut left = 0;
+        for item in news {
+            let len = item.len_max();
+            if len > left {
+                if pages.len() == Self::RECORD_PACKETS_MAX {
+                    self.stats.answers_cut += 1;
+                    break;
+                }
+                pages.push(Records { news: Vec::new() });
+                left = room;
+            }
+            left -= len;
+            pages.last_mut().expect("one was just pushed").news.push(item);
+        }
+        for page in pages {
+            out.send(to, &self.packet(Body::Records(page)));
+        }
+    }
+
+    pub(super) fn on_records(
+        &mut self,
+        now: Now,
+        records: &Records,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
+        self.take_news(now, &records.news, step, out);
+    }
+}
+
+/// The bucket of a place when the ring is cut into `2^bits`.
+fn bucket(place: NodeId, bits: u32) -> usize {
+    place.0.checked_shr(64 - bits).unwrap_or(0) as usize
+}

@@ -1,0 +1,211 @@
+//! A few engines on a plain in-memory network in virtual time, for tests of the protocol.
+//!
+//! Deliberately naive: a heap, one latency range, one loss, cuts as a list. The simulator is the
+//! real thing; this one is small enough to be trusted by reading.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::{
+    Command, Engine, Event, Input, Metadata, Outbox, Output, Packet, PacketKind, Record, Roster,
+    Value,
+};
+use crate::{Config, Generation, Instant, Node, Now, Probability, Rng, UnixNanos};
+
+/// The wall clock at the zero of virtual time.
+const EPOCH: i64 = 1_800_000_000_000_000_000;
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// What flies: to whom, from whom, what.
+type Flight = (SocketAddr, SocketAddr, Arc<Packet>);
+
+pub(crate) struct Cluster {
+    pub(crate) now: Instant,
+    pub(crate) loss: Probability,
+    pub(crate) events: Vec<(Instant, u16, Event)>,
+    pub(crate) sent: BTreeMap<PacketKind, usize>,
+    /// Nodes on one side of a cut.
+    pub(crate) far_side: BTreeSet<u16>,
+    engines: BTreeMap<u16, Engine>,
+    flights: BTreeMap<Reverse<(Instant, u64)>, Flight>,
+    config: Arc<Config>,
+    roster: Arc<Roster>,
+    rng: Rng,
+    sequence: u64,
+}
+
+pub(crate) fn addr(node: u16) -> SocketAddr {
+    ([127, 0, 0, 1], node).into()
+}
+
+impl Cluster {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            now: Instant::ZERO,
+            loss: Probability::ZERO,
+            events: Vec::new(),
+            sent: BTreeMap::new(),
+            far_side: BTreeSet::new(),
+            engines: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            config: Arc::new(config),
+            roster: Arc::default(),
+            rng: Rng::fork(4711, "cluster", 0),
+            sequence: 0,
+        }
+    }
+
+    /// A cluster whose nodes 1 to `nodes` have joined through node 1 and list each other.
+    pub(crate) fn of(nodes: u16, config: Config) -> Self {
+        let mut cluster = Self::new(config);
+        for node in 1..=nodes {
+            cluster.start(node, &[1]);
+        }
+        cluster.run_until(20 * SECOND, |cluster| cluster.all_list_all());
+        cluster
+    }
+
+    /// Engines that share a roster of everybody, instead of each interning for itself.
+    pub(crate) fn with_shared_roster(mut self, nodes: u16) -> Self {
+        let record = |node| Arc::new(Record::new(self.node(node), self.generation()));
+        self.roster = Arc::new(Roster::of((1..=nodes).map(record)));
+        self
+    }
+
+    fn node(&self, node: u16) -> Node {
+        Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap()
+    }
+
+    fn generation(&self) -> Generation {
+        Generation::start(None, self.clock().wall)
+    }
+
+    pub(crate) fn clock(&self) -> Now {
+        Now { mono: self.now, wall: UnixNanos(EPOCH + self.now.as_nanos() as i64) }
+    }
+
+    pub(crate) fn start(&mut self, node: u16, seeds: &[u16]) {
+        let record = Arc::new(Record::new(self.node(node), self.generation()));
+        self.start_as(node, record, seeds);
+    }
+
+    pub(crate) fn start_as(&mut self, node: u16, record: Arc<Record>, seeds: &[u16]) {
+        let (config, roster) = (Arc::clone(&self.config), Arc::clone(&self.roster));
+        let engine = Engine::new(record, config, roster, 1, self.clock());
+        self.engines.insert(node, engine);
+        let seeds = seeds.iter().map(|&seed| addr(seed)).collect();
+        self.command(node, Command::Seeds(seeds));
+    }
+
+    pub(crate) fn crash(&mut self, node: u16) {
+        self.engines.remove(&node);
+    }
+
+    pub(crate) fn publish(&mut self, node: u16, data: &[u8]) {
+        let value = Value::new(data, &self.config).unwrap();
+        self.command(node, Command::Publish(value));
+    }
+
+    pub(crate) fn command(&mut self, node: u16, command: Command) {
+        self.input(node, Input::Command(command));
+    }
+
+    pub(crate) fn packet(&mut self, node: u16, from: u16, packet: Packet) {
+        self.input(node, Input::Packet { from: addr(from), packet: Arc::new(packet) });
+    }
+
+    pub(crate) fn engine(&mut self, node: u16) -> &mut Engine {
+        self.engines.get_mut(&node).expect("a running node")
+    }
+
+    /// The nodes that a node lists.
+    pub(crate) fn list(&mut self, node: u16) -> Vec<u16> {
+        let members = self.engine(node).members();
+        let mut list: Vec<_> = members.map(|record| record.node().addr().port()).collect();
+        list.sort_unstable();
+        list
+    }
+
+    pub(crate) fn all_list_all(&mut self) -> bool {
+        let all: Vec<_> = self.engines.keys().copied().collect();
+        all.iter().all(|&node| self.list(node) == all)
+    }
+
+    pub(crate) fn data(&mut self, node: u16) -> Option<Vec<u8>> {
+        self.engine(node).metadata().map(|metadata| metadata.data().to_vec())
+    }
+
+    pub(crate) fn all_hold(&mut self, data: &[u8]) -> bool {
+        let held =
+            |engine: &Engine| engine.metadata().map(Metadata::data).map(|data| data.to_vec());
+        self.engines.values().all(|engine| held(engine).as_deref() == Some(data))
+    }
+
+    /// Runs for a time.
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until a condition holds, which took the time that is returned. Panics when it
+    /// doesn't within `limit`.
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut holds: impl FnMut(&mut Self) -> bool,
+    ) -> Duration {
+        let (start, end) = (self.now, self.now + limit);
+        while !holds(self) {
+            assert!(self.step(end), "it did not hold within {limit:?}");
+        }
+        self.now - start
+    }
+
+    /// The next thing that happens, if any does before the end.
+    fn step(&mut self, end: Instant) -> bool {
+        let flight = self.flights.last_key_value().map(|(&Reverse((at, _)), _)| at);
+        let timers = self.engines.iter();
+        let timer = timers.filter_map(|(&node, engine)| Some((engine.deadline()?, node))).min();
+        let next = [flight, timer.map(|(at, _)| at)].into_iter().flatten().min();
+        let Some(next) = next.filter(|&next| next <= end) else { return false };
+        self.now = self.now.max(next);
+        if flight == Some(next) {
+            let (_, (to, from, packet)) = self.flights.pop_last().expect("a flight");
+            if self.engines.contains_key(&to.port()) {
+                self.input(to.port(), Input::Packet { from, packet });
+            }
+        } else if let Some((_, node)) = timer {
+            self.input(node, Input::Timeout);
+        }
+        true
+    }
+
+    fn input(&mut self, node: u16, input: Input) {
+        let mut out = Outbox::new();
+        let now = self.clock();
+        self.engine(node).handle(now, input, &mut out);
+        for output in out.drain() {
+            match output {
+                Output::Event(event) => self.events.push((self.now, node, event)),
+                Output::Send { to, packet } => self.send(node, to, packet),
+            }
+        }
+    }
+
+    fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>) {
+        *self.sent.entry(packet.kind()).or_default() += 1;
+        assert!(packet.len_max() <= self.config.size(), "{:?} exceeds a datagram", packet.kind());
+        let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port());
+        let at = self.now + Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
+        if !cut && !self.rng.chance(self.loss) {
+            self.sequence += 1;
+            self.flights.insert(Reverse((at, self.sequence)), (to, addr(from), packet));
+        }
+    }
+}

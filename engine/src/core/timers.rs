@@ -1,0 +1,85 @@
+//! A fixed table of timers: what an engine waits for.
+
+use crate::time::Instant;
+
+/// The things that happen at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Raise our counter.
+    Cycle,
+    /// Relay what advanced.
+    Relay,
+    /// Judge silence.
+    Check,
+    /// Begin a swap.
+    Swap,
+    /// Repeat a swap request that was not answered.
+    SwapRetry,
+    /// Look for seeds and lost members.
+    Dial,
+}
+
+impl Timer {
+    /// All of them, in the order in which they are served when several are due.
+    const ALL: [Self; 6] =
+        [Self::Cycle, Self::Check, Self::Dial, Self::Swap, Self::SwapRetry, Self::Relay];
+}
+
+/// When each timer is due, if it is set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timers {
+    due: [Option<Instant>; Timer::ALL.len()],
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        self.due[timer as usize] = Some(at);
+    }
+
+    /// Sets a timer unless it is due earlier already.
+    pub(crate) fn set_earlier(&mut self, timer: Timer, at: Instant) {
+        let due = &mut self.due[timer as usize];
+        *due = Some(due.map_or(at, |due| due.min(at)));
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        self.due[timer as usize] = None;
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The earliest of all.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.due.iter().flatten().min().copied()
+    }
+
+    /// The first timer that is due, which is cleared.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let due = |timer: &Timer| self.due[*timer as usize].is_some_and(|due| due <= now);
+        let timer = Timer::ALL.into_iter().find(due)?;
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_timers_are_served_once_each_in_a_fixed_order() {
+        let at = Instant::from_nanos;
+        let mut timers = Timers::default();
+        assert_eq!(timers.deadline(), None);
+        timers.set(Timer::Relay, at(5));
+        timers.set(Timer::Cycle, at(7));
+        timers.set_earlier(Timer::Cycle, at(9));
+        assert_eq!(timers.deadline(), Some(at(5)));
+        assert_eq!(timers.take_due(at(4)), None);
+        assert_eq!(timers.take_due(at(8)), Some(Timer::Cycle));
+        assert_eq!(timers.take_due(at(8)), Some(Timer::Relay));
+        assert_eq!(timers.take_due(at(8)), None);
+    }
+}
