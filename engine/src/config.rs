@@ -586,9 +586,9 @@ impl<'de> Deserialize<'de> for Setting {
 mod tests {
     use super::*;
 
-    fn set(key: &str, value: Setting) -> Result<Config, ConfigError> {
+    fn set(key: &str, value: &Setting) -> Result<Config, ConfigError> {
         let mut builder = Config::builder();
-        builder.set(key, &value)?;
+        builder.set(key, value)?;
         builder.build()
     }
 
@@ -607,7 +607,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        let error = set("fanout", Setting::Integer(3)).unwrap_err();
+        let error = set("fanout", &Setting::Integer(3)).unwrap_err();
         assert_eq!(error.to_string(), "unknown key `fanout`, did you mean `fan_out`?");
     }
 
@@ -631,7 +631,7 @@ mod tests {
             ("listen_addr", text("localhost")),
             ("secret_key", text("k")),
         ] {
-            assert_eq!(set(key, value).unwrap_err().key(), key);
+            assert_eq!(set(key, &value).unwrap_err().key(), key);
         }
     }
 

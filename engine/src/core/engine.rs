@@ -222,7 +222,7 @@ impl Engine {
             Command::Publish(value) => self.on_publish(now, value, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),
-            Command::Leave => self.on_leave(now, out),
+            Command::Leave => self.on_leave(out),
         }
     }
 
@@ -253,8 +253,8 @@ impl Engine {
         }
     }
 
-    fn on_leave(&mut self, now: Now, out: &mut Outbox) {
-        self.say_goodbye(now, out);
+    fn on_leave(&mut self, out: &mut Outbox) {
+        self.say_goodbye(out);
         self.life = Life::Left;
         self.timers.clear_all();
     }

@@ -193,6 +193,11 @@ impl Members {
         self.directory.addr(node)
     }
 
+    /// The counter that is held.
+    pub(crate) fn counter(&self, node: NodeIx) -> u64 {
+        self.rows[node.index()].counter
+    }
+
     /// When the origin raised the counter that is held.
     pub(crate) fn raised_at(&self, node: NodeIx) -> Instant {
         self.rows[node.index()].raised_at

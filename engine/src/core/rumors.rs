@@ -61,7 +61,7 @@ impl Engine {
         let held = self.metadata.as_ref();
         let metadata = Metadata::publish(value, held, self.me.place(), now.wall);
         self.hold(metadata.clone(), out);
-        self.tell_all(Topic::Metadata(metadata), out);
+        self.tell_all(&Topic::Metadata(metadata), out);
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
@@ -71,17 +71,17 @@ impl Engine {
         match self.news_of(node, now.mono) {
             Some(news) if alone => {
                 self.relay.told_news(now.mono);
-                self.tell_all(Topic::Membership(news), out);
+                self.tell_all(&Topic::Membership(news), out);
             }
             _ => self.relay_news(now.mono, node),
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, now: Now, out: &mut Outbox) {
-        let counter = self.members.sighting(self.members.me(), now.mono, self.step).counter;
+    pub(super) fn say_goodbye(&mut self, out: &mut Outbox) {
+        let counter = self.members.counter(self.members.me());
         let (addr, generation) = (self.me.node().addr(), self.me.generation());
         let gone = Gone { addr, generation, counter, cause: Cause::Left };
-        self.tell_all(Topic::Membership(News::Gone(gone)), out);
+        self.tell_all(&Topic::Membership(News::Gone(gone)), out);
     }
 
     pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, step: AgeStep, out: &mut Outbox) {
@@ -139,8 +139,8 @@ impl Engine {
         topic.clone()
     }
 
-    fn tell_all(&mut self, topic: Topic, out: &mut Outbox) {
-        self.tell(RingArc::whole(self.me.place()), &topic, out);
+    fn tell_all(&mut self, topic: &Topic, out: &mut Outbox) {
+        self.tell(RingArc::whole(self.me.place()), topic, out);
     }
 
     /// Shares out an arc among members on it.

@@ -60,7 +60,7 @@ impl Engine {
         }
     }
 
-    fn begin_swap(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+    pub(super) fn begin_swap(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
         let token = self.rng.bits() as u32;
         self.swapper.pending = Some(Pending { token, to, sent_at: now.mono, sends: 0 });
         self.send_request(now, out);

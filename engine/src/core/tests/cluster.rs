@@ -10,15 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{
-    Command, Engine, Event, Input, Metadata, Outbox, Output, Packet, PacketKind, Record, Roster,
-    Value,
+    AgeStep, Body, Cause, Command, Engine, Event, Input, Metadata, Outbox, Output, Packet,
+    PacketKind, Record, Roster, Value,
 };
 use crate::{Config, Generation, Instant, Node, Now, Probability, Rng, UnixNanos};
 
 /// The wall clock at the zero of virtual time.
 const EPOCH: i64 = 1_800_000_000_000_000_000;
 
-pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// What flies: to whom, from whom, what.
@@ -31,6 +30,8 @@ pub(crate) struct Cluster {
     pub(crate) sent: BTreeMap<PacketKind, usize>,
     /// Nodes on one side of a cut.
     pub(crate) far_side: BTreeSet<u16>,
+    /// Drops every bulk packet.
+    pub(crate) mute_beats: bool,
     engines: BTreeMap<u16, Engine>,
     flights: BTreeMap<Reverse<(Instant, u64)>, Flight>,
     config: Arc<Config>,
@@ -51,6 +52,7 @@ impl Cluster {
             events: Vec::new(),
             sent: BTreeMap::new(),
             far_side: BTreeSet::new(),
+            mute_beats: false,
             engines: BTreeMap::new(),
             flights: BTreeMap::new(),
             config: Arc::new(config),
@@ -66,7 +68,7 @@ impl Cluster {
         for node in 1..=nodes {
             cluster.start(node, &[1]);
         }
-        cluster.run_until(20 * SECOND, |cluster| cluster.all_list_all());
+        cluster.run_until(20 * SECOND, Self::all_list_all);
         cluster
     }
 
@@ -113,6 +115,55 @@ impl Cluster {
 
     pub(crate) fn command(&mut self, node: u16, command: Command) {
         self.input(node, Input::Command(command));
+    }
+
+    /// Has a node begin with a list.
+    pub(crate) fn restore(&mut self, node: u16, members: &[Arc<Record>]) {
+        let now = self.clock();
+        self.engine(node).restore(now, members, &mut Outbox::new());
+    }
+
+    /// A node publishes while its network is down.
+    pub(crate) fn publish_silently(&mut self, node: u16, data: &[u8]) {
+        let loss = std::mem::replace(&mut self.loss, Probability::ONE);
+        self.publish(node, data);
+        self.loss = loss;
+    }
+
+    /// Hands a message to a node, as if it came from another.
+    pub(crate) fn body(&mut self, node: u16, from: u16, body: Body) {
+        let step = AgeStep::of_timeout(self.config.timeout());
+        self.packet(node, from, Packet { step, body });
+    }
+
+    /// What a node does about a packet, without sending it anywhere.
+    pub(crate) fn outputs(&mut self, node: u16, from: u16, packet: Packet) -> Vec<Output> {
+        let (now, mut out) = (self.clock(), Outbox::new());
+        let input = Input::Packet { from: addr(from), packet: Arc::new(packet) };
+        self.engine(node).handle(now, input, &mut out);
+        out.drain().collect()
+    }
+
+    /// The request with which a node begins a swap with another.
+    pub(crate) fn swap_request(&mut self, node: u16, with: u16) -> Packet {
+        let (now, mut out) = (self.clock(), Outbox::new());
+        self.engine(node).begin_swap(now, addr(with), &mut out);
+        let sent = out.drain().find_map(|output| match output {
+            Output::Send { packet, .. } => Some(packet.as_ref().clone()),
+            Output::Event(_) => None,
+        });
+        sent.expect("a request")
+    }
+
+    /// Who removed a node, and why.
+    pub(crate) fn removals_of(&self, node: u16) -> Vec<(u16, Cause)> {
+        let removal = |event: &(Instant, u16, Event)| match &event.2 {
+            Event::Removed { record, cause } if record.node().addr() == addr(node) => {
+                Some((event.1, *cause))
+            }
+            _ => None,
+        };
+        self.events.iter().filter_map(removal).collect()
     }
 
     pub(crate) fn packet(&mut self, node: u16, from: u16, packet: Packet) {
@@ -201,7 +252,8 @@ impl Cluster {
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>) {
         *self.sent.entry(packet.kind()).or_default() += 1;
         assert!(packet.len_max() <= self.config.size(), "{:?} exceeds a datagram", packet.kind());
-        let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port());
+        let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
+            || (self.mute_beats && packet.kind() == PacketKind::Bulk);
         let at = self.now + Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
         if !cut && !self.rng.chance(self.loss) {
             self.sequence += 1;

@@ -1,0 +1,152 @@
+//! Silence, removal and return.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::{Cluster, SECOND, addr};
+use crate::core::{Age, Beat, Body, Bulk, Cause, Command, Event, Gone, News, PacketKind, Sighting};
+use crate::{Config, Probability};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_crash_is_removed_by_all_after_the_timeout_and_within_half_a_cycle_of_it() {
+    let mut cluster = Cluster::of(30, Config::default());
+    cluster.run(5 * SECOND);
+    cluster.crash(7);
+    let first = cluster.run_until(TIMEOUT, |cluster| !cluster.removals_of(7).is_empty());
+    // The last beat was up to a cycle old when it crashed.
+    assert!(first > TIMEOUT - SECOND - SECOND / 4, "{first:?}");
+    let rest = cluster.run_until(2 * SECOND, Cluster::all_list_all);
+    assert!(first + rest < TIMEOUT + SECOND / 2, "{first:?} + {rest:?}");
+}
+
+#[test]
+fn nobody_is_removed_at_a_fifth_of_loss() {
+    let mut cluster = Cluster::of(20, Config::default());
+    cluster.events.clear();
+    cluster.loss = Probability::from_ppb(200_000_000);
+    cluster.run(120 * SECOND);
+    let removed = cluster.events.iter().filter(|it| matches!(it.2, Event::Removed { .. }));
+    assert_eq!(removed.count(), 0);
+}
+
+#[test]
+fn a_stopped_node_is_removed_though_it_answers_swaps_and_comes_back_when_started() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.command(4, Command::Stop);
+    cluster.command(4, Command::Stop);
+    cluster.run_until(TIMEOUT + SECOND, |cluster| cluster.removals_of(4).len() == 9);
+    cluster.run(20 * SECOND);
+    assert!(!cluster.engine(1).lists(addr(4)));
+    cluster.command(4, Command::Start);
+    cluster.command(4, Command::Start);
+    cluster.run_until(2 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_stopped_node_still_forwards_and_takes_metadata() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.command(4, Command::Stop);
+    cluster.publish(1, b"news");
+    cluster.run_until(SECOND / 10, |cluster| cluster.all_hold(b"news"));
+}
+
+#[test]
+fn a_silent_node_gets_a_last_call_and_its_answer_saves_it() {
+    let mut cluster = Cluster::of(2, Config::builder().swap(crate::Swap::Off).build().unwrap());
+    // Node 2 hears nothing and relays nothing of its own: only node 1's calls reach it.
+    let before = cluster.sent.get(&PacketKind::Alive).copied().unwrap_or(0);
+    cluster.mute_beats = true;
+    cluster.run(4 * TIMEOUT);
+    assert!(cluster.sent[&PacketKind::Alive] > before);
+    assert_eq!(cluster.removals_of(2), []);
+}
+
+#[test]
+fn a_late_copy_of_an_old_beat_makes_nobody_younger() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.run(3 * SECOND);
+    let record = Arc::clone(cluster.engine(3).me());
+    cluster.crash(3);
+    for quarter in 0..40 {
+        // Copies that claim to be young, of counters that are held already.
+        let beat = Beat { id: record.id(), counter: quarter % 4, age: Age(0) };
+        cluster.body(1, 2, Body::Bulk(Bulk { beats: vec![beat], news: Vec::new() }));
+        cluster.run(SECOND / 4);
+    }
+    assert!(!cluster.engine(1).lists(addr(3)));
+}
+
+#[test]
+fn a_copy_that_is_too_old_lists_nobody() {
+    let mut cluster = Cluster::of(2, Config::default());
+    cluster.start(9, &[]);
+    let record = Arc::clone(cluster.engine(9).me());
+    for age in [Age::TOO_OLD, Age(200)] {
+        let copy = Sighting { record: Arc::clone(&record), counter: 9, age };
+        let bulk = Bulk { beats: Vec::new(), news: vec![News::Member(copy)] };
+        cluster.body(1, 2, Body::Bulk(bulk));
+    }
+    assert!(!cluster.engine(1).lists(addr(9)));
+    assert_eq!(cluster.engine(1).stats().records_too_old, 2);
+}
+
+#[test]
+fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
+    let mut cluster = Cluster::of(3, Config::default());
+    let record = Arc::clone(cluster.engine(3).me());
+    let (addr, generation) = (addr(3), record.generation());
+    let gone = Gone { addr, generation, counter: u64::MAX, cause: Cause::Timeout };
+    cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: vec![News::Gone(gone)] }));
+    assert!(cluster.engine(1).lists(addr));
+}
+
+#[test]
+fn a_partition_of_four_timeouts_heals_within_a_redial_and_three_cycles() {
+    let config = Config::builder().redial(4 * SECOND).build().unwrap();
+    let mut cluster = Cluster::of(20, config);
+    cluster.far_side = (1..=10).collect();
+    cluster.run(4 * TIMEOUT);
+    assert_eq!(cluster.list(1), (1..=10).collect::<Vec<_>>());
+    assert_eq!(cluster.list(20), (11..=20).collect::<Vec<_>>());
+    cluster.far_side.clear();
+    cluster.run_until(7 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_node_that_was_cut_off_alone_finds_back_without_any_seed() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.command(5, Command::Seeds(Vec::new()));
+    cluster.far_side = [5].into();
+    cluster.run(60 * SECOND);
+    assert_eq!(cluster.list(5), [5]);
+    cluster.far_side.clear();
+    cluster.run_until(14 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn tombstones_are_forgotten() {
+    let mut cluster = Cluster::of(5, Config::default());
+    cluster.command(5, Command::Leave);
+    cluster.crash(5);
+    cluster.crash(4);
+    cluster.run(2 * TIMEOUT);
+    assert_eq!(cluster.engine(1).stats().tombstones_max, 2);
+    assert_eq!(cluster.engine(1).members.tombstones_len(), 2);
+    cluster.run(25 * TIMEOUT);
+    assert_eq!(cluster.engine(1).members.tombstones_len(), 0);
+}
+
+#[test]
+fn nodes_beat_once_a_cycle_give_or_take_a_tenth() {
+    let mut cluster = Cluster::of(2, Config::default());
+    let counter = |cluster: &mut Cluster| {
+        let members = &cluster.engine(2).members;
+        members.counter(members.me())
+    };
+    let before = counter(&mut cluster);
+    cluster.run(100 * SECOND);
+    let beats = counter(&mut cluster) - before;
+    assert!((95..=105).contains(&beats), "{beats} beats in 100 cycles");
+}

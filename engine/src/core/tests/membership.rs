@@ -1,0 +1,176 @@
+//! Joins, leaves, restarts: who is listed, and as which incarnation.
+
+use std::sync::Arc;
+
+use super::cluster::{Cluster, SECOND, addr};
+use crate::core::{Age, Body, Bulk, Cause, Command, Event, News, PacketKind, Record, Sighting};
+use crate::{Config, Generation, Node, Probability};
+
+#[test]
+fn three_nodes_that_join_through_one_list_each_other_within_a_cycle() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=3 {
+        cluster.start(node, &[1]);
+    }
+    cluster.run_until(SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_hundred_nodes_that_start_at_once_through_one_seed_list_each_other_within_two_cycles() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=100 {
+        cluster.start(node, &[1]);
+    }
+    cluster.run_until(2 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_join_that_is_lost_is_repeated() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(1, &[]);
+    cluster.loss = Probability::ONE;
+    cluster.start(2, &[1]);
+    cluster.run(SECOND / 2);
+    cluster.loss = Probability::ZERO;
+    cluster.run_until(SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_node_that_joins_alone_is_told_along_arcs_to_each_once() {
+    let mut cluster = Cluster::of(50, Config::default());
+    let before = cluster.sent[&PacketKind::Rumor];
+    cluster.start(51, &[7]);
+    cluster.run_until(SECOND, Cluster::all_list_all);
+    // Node 7 tells the 49 others; the newcomer itself is one more member of the ring.
+    assert_eq!(cluster.sent[&PacketKind::Rumor] - before, 50);
+}
+
+#[test]
+fn a_node_that_left_is_removed_by_all_at_once() {
+    let mut cluster = Cluster::of(30, Config::default());
+    cluster.events.clear();
+    cluster.command(7, Command::Leave);
+    cluster.run_until(SECOND / 10, |cluster| cluster.removals_of(7).len() == 29);
+    assert!(cluster.removals_of(7).iter().all(|&(_, cause)| cause == Cause::Left));
+}
+
+#[test]
+fn a_goodbye_that_many_missed_is_passed_on_by_swaps() {
+    let mut cluster = Cluster::of(30, Config::default());
+    cluster.events.clear();
+    cluster.command(7, Command::Leave);
+    cluster.loss = Probability::from_ppb(500_000_000);
+    cluster.run(SECOND / 20);
+    cluster.loss = Probability::ZERO;
+    assert!((1..29).contains(&cluster.removals_of(7).len()));
+    cluster.run_until(4 * SECOND, |cluster| cluster.removals_of(7).len() == 29);
+    assert!(cluster.removals_of(7).iter().all(|&(_, cause)| cause == Cause::Left));
+}
+
+#[test]
+fn an_old_copy_does_not_bring_back_a_node_that_left() {
+    let mut cluster = Cluster::of(5, Config::default());
+    let record = Arc::clone(cluster.engine(3).me());
+    cluster.command(3, Command::Leave);
+    cluster.crash(3);
+    cluster.run(SECOND);
+    let copy = Sighting { record, counter: 1_000, age: Age(1) };
+    let bulk = Bulk { beats: Vec::new(), news: vec![News::Member(copy)] };
+    cluster.body(1, 2, Body::Bulk(bulk));
+    cluster.run(SECOND);
+    assert!(cluster.all_list_all());
+}
+
+#[test]
+fn a_node_that_was_never_heard_of_is_not_listed_by_copies_that_come_after_its_goodbye() {
+    let mut cluster = Cluster::of(2, Config::default());
+    let stranger = Record::new(Node::at(addr(9)), Generation::new(5).unwrap());
+    let (addr, generation) = (stranger.node().addr(), stranger.generation());
+    let gone = crate::core::Gone { addr, generation, counter: 3, cause: Cause::Left };
+    let news = |item| Body::Bulk(Bulk { beats: Vec::new(), news: vec![item] });
+    cluster.body(1, 2, news(News::Gone(gone)));
+    let copy = Sighting { record: Arc::new(stranger), counter: 3, age: Age(0) };
+    cluster.body(1, 2, news(News::Member(copy)));
+    assert_eq!(cluster.list(1), [1, 2]);
+}
+
+#[test]
+fn a_restart_at_the_same_address_replaces_the_old_incarnation_and_is_listed_once() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.crash(4);
+    cluster.run(SECOND);
+    cluster.events.clear();
+    cluster.start(4, &[1]);
+    let record = Arc::clone(cluster.engine(4).me());
+    cluster.run_until(2 * SECOND, |cluster| {
+        (1..=10).all(|node| cluster.engine(node).members().any(|held| *held == record))
+    });
+    assert!(cluster.all_list_all());
+    assert_eq!(cluster.removals_of(4), []);
+}
+
+#[test]
+fn a_restart_with_a_clock_set_back_jumps_above_its_earlier_life() {
+    let mut cluster = Cluster::of(10, Config::default());
+    let earlier = cluster.engine(4).me().generation();
+    cluster.crash(4);
+    let node = Node::new(addr(4).to_string()).name("n4").build().unwrap();
+    let behind = Record::new(node, Generation::new(earlier.get() - 1_000).unwrap());
+    cluster.start_as(4, Arc::new(behind), &[1]);
+    cluster.run_until(3 * SECOND, |cluster| {
+        let me = Arc::clone(cluster.engine(4).me());
+        let known = |node| cluster.engine(node).members().any(|held| *held == me);
+        me.generation() > earlier && (1..=10).all(known)
+    });
+}
+
+#[test]
+fn two_lives_at_one_address_jump_above_each_other_at_most_once_a_timeout() {
+    let mut cluster = Cluster::of(3, Config::default());
+    let jumps = |cluster: &Cluster| {
+        let updated = |event: &&(_, u16, Event)| {
+            event.1 == 3 && matches!(&event.2, Event::Updated(it) if it.node().addr() == addr(3))
+        };
+        cluster.events.iter().filter(updated).count()
+    };
+    for ahead in 1..=20 {
+        let me = cluster.engine(3).me();
+        let ahead = Generation::new(me.generation().get() + ahead).unwrap();
+        let rival = Arc::new(Record::new(me.node().clone(), ahead));
+        let copy = Sighting { record: rival, counter: 1, age: Age(0) };
+        cluster.body(3, 1, Body::Alive(copy));
+        cluster.run(SECOND / 4);
+    }
+    assert_eq!(jumps(&cluster), 1);
+}
+
+#[test]
+fn a_shared_roster_and_separate_lists_give_the_same_run() {
+    let run = |mut cluster: Cluster| {
+        for node in 1..=20 {
+            cluster.start(node, &[1]);
+        }
+        cluster.run(3 * SECOND);
+        cluster.crash(5);
+        cluster.command(6, Command::Leave);
+        cluster.run(8 * SECOND);
+        (cluster.events, cluster.sent)
+    };
+    let separate = run(Cluster::new(Config::default()));
+    let shared = run(Cluster::new(Config::default()).with_shared_roster(20));
+    assert!(separate == shared);
+}
+
+#[test]
+fn a_list_has_a_limit() {
+    let config = Config::builder().members_max(5).build().unwrap();
+    let mut cluster = Cluster::new(config);
+    for node in 1..=8 {
+        cluster.start(node, &[1]);
+    }
+    cluster.run(3 * SECOND);
+    for node in 1..=8 {
+        assert!(cluster.list(node).len() <= 5);
+    }
+    assert!(cluster.engine(1).stats().records_over_limit > 0);
+}

@@ -1,0 +1,128 @@
+//! Metadata: one value, told once to each, the larger version wins.
+
+use super::cluster::{Cluster, SECOND};
+use crate::core::{Body, Command, Metadata, PacketKind, RingArc, Rumor, Topic, Value};
+use crate::{Config, NodeId, Probability, Swap, UnixNanos};
+
+fn metadata(data: &[u8], nanos: i64) -> Metadata {
+    let value = Value::new(data, &Config::default()).unwrap();
+    Metadata::publish(value, None, NodeId(1), UnixNanos(nanos))
+}
+
+fn rumor(metadata: Metadata) -> Body {
+    Body::Rumor(Rumor { arc: RingArc::whole(NodeId(0)), topic: Topic::Metadata(metadata) })
+}
+
+fn rumors(cluster: &Cluster) -> usize {
+    cluster.sent.get(&PacketKind::Rumor).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_publish_is_told_to_each_node_once_in_a_few_hops() {
+    let mut cluster = Cluster::of(100, Config::builder().fan_out(8).build().unwrap());
+    let before = rumors(&cluster);
+    cluster.publish(42, b"v1");
+    let took = cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));
+    assert_eq!(rumors(&cluster) - before, 99);
+    assert!(took < SECOND * 3 / 100, "three hops of at most 10 ms, not {took:?}");
+}
+
+#[test]
+fn two_that_publish_at_once_end_with_the_larger_version_everywhere() {
+    let mut cluster = Cluster::of(30, Config::default());
+    cluster.publish(1, b"one");
+    cluster.publish(2, b"two");
+    let larger = (1..=2).max_by_key(|&node| cluster.engine(node).metadata().unwrap().version());
+    let winner: &[u8] = if larger == Some(1) { b"one" } else { b"two" };
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(winner));
+    cluster.run(3 * SECOND);
+    assert!(cluster.all_hold(winner));
+}
+
+#[test]
+fn what_the_rumor_missed_the_swap_repairs() {
+    let mut cluster = Cluster::of(30, Config::default());
+    cluster.loss = Probability::from_ppb(500_000_000);
+    cluster.publish(1, b"v1");
+    cluster.run(SECOND / 10);
+    cluster.loss = Probability::ZERO;
+    assert!(!cluster.all_hold(b"v1"));
+    cluster.run_until(6 * SECOND, |cluster| cluster.all_hold(b"v1"));
+}
+
+#[test]
+fn both_sides_of_a_partition_agree_after_it() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.far_side = (1..=5).collect();
+    cluster.publish(1, b"left");
+    cluster.run(SECOND);
+    cluster.publish(10, b"right");
+    cluster.run(20 * SECOND);
+    assert_eq!(cluster.data(2).unwrap(), b"left");
+    cluster.far_side.clear();
+    cluster.run_until(13 * SECOND, |cluster| cluster.all_hold(b"right"));
+}
+
+#[test]
+fn a_newcomer_learns_the_metadata() {
+    let mut cluster = Cluster::of(5, Config::default());
+    cluster.publish(1, b"v1");
+    cluster.run(SECOND);
+    cluster.start(6, &[3]);
+    cluster.run_until(SECOND / 2, |cluster| cluster.all_hold(b"v1"));
+}
+
+#[test]
+fn a_version_from_the_far_future_is_refused_and_not_passed_on() {
+    let mut cluster = Cluster::of(5, Config::default());
+    let ahead = cluster.clock().wall.saturating_add(61 * SECOND);
+    let before = rumors(&cluster);
+    cluster.body(1, 2, rumor(metadata(b"future", ahead.0)));
+    cluster.run(SECOND);
+    assert_eq!(cluster.engine(1).stats().versions_refused, 1);
+    assert_eq!((cluster.data(1), rumors(&cluster)), (None, before));
+}
+
+#[test]
+fn an_older_version_than_the_held_one_is_not_passed_on() {
+    let mut cluster = Cluster::of(5, Config::default());
+    cluster.publish(1, b"new");
+    cluster.run(SECOND);
+    let before = rumors(&cluster);
+    cluster.body(1, 2, rumor(metadata(b"old", 5)));
+    cluster.run(SECOND);
+    assert_eq!(rumors(&cluster), before);
+    assert!(cluster.all_hold(b"new"));
+}
+
+#[test]
+fn a_rumor_delivered_twice_is_shared_out_once() {
+    let mut cluster = Cluster::of(5, Config::builder().swap(Swap::Off).build().unwrap());
+    let before = rumors(&cluster);
+    let news = metadata(b"v1", 5);
+    cluster.body(1, 2, rumor(news.clone()));
+    let once = rumors(&cluster);
+    cluster.body(1, 2, rumor(news));
+    assert!(once > before);
+    assert_eq!(rumors(&cluster), once);
+}
+
+#[test]
+fn a_value_that_a_swap_brought_first_is_still_passed_on_along_its_arc() {
+    let mut cluster = Cluster::of(5, Config::builder().swap(Swap::Off).build().unwrap());
+    let news = metadata(b"v1", 5);
+    cluster.body(1, 2, Body::Value(news.clone()));
+    cluster.body(1, 2, rumor(news));
+    cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));
+}
+
+#[test]
+fn a_node_that_has_left_is_deaf_and_mute() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.command(2, Command::Leave);
+    let sent = cluster.sent.clone();
+    cluster.body(2, 1, rumor(metadata(b"v1", 5)));
+    cluster.publish(2, b"v2");
+    assert_eq!(cluster.sent, sent);
+    assert_eq!(cluster.engine(2).deadline(), None);
+}

@@ -1,0 +1,125 @@
+//! The swap: what differs is found and repaired; what agrees costs next to nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::cluster::{Cluster, SECOND, addr};
+use crate::core::{Body, Detail, Output, Packet, PacketKind, Record, SwapRequest};
+use crate::{Config, Generation, Liveness, Node, Probability};
+
+fn record(node: u16) -> Arc<Record> {
+    let node = Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap();
+    Arc::new(Record::new(node, Generation::new(7).unwrap()))
+}
+
+/// Node 1 and node 2, which list each other and the given nodes, none of which exists.
+fn pair(left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
+    let config = Config::builder().liveness(Liveness::Off).build().unwrap();
+    let mut cluster = Cluster::new(config);
+    for (node, others) in [(1, left), (2, right)] {
+        cluster.start_as(node, record(node), &[]);
+        let listed = others.iter().copied().chain([1, 2]).map(record);
+        let listed: Vec<_> = listed.collect();
+        cluster.restore(node, &listed);
+    }
+    cluster
+}
+
+/// One swap between the two, to its end.
+fn swap(cluster: &mut Cluster) -> Vec<PacketKind> {
+    let request = cluster.swap_request(1, 2);
+    let mut kinds = vec![PacketKind::SwapRequest];
+    let mut waiting = vec![(1, 2, request)];
+    while let Some((from, to, packet)) = waiting.pop() {
+        for output in cluster.outputs(to, from, packet) {
+            if let Output::Send { to: next, packet } = output
+                && next == addr(from)
+            {
+                kinds.push(packet.kind());
+                waiting.insert(0, (to, from, packet.as_ref().clone()));
+            }
+        }
+    }
+    kinds
+}
+
+#[test]
+fn equal_lists_cost_three_messages_of_constant_size() {
+    for others in [0, 200] {
+        let others = (10..10 + others).collect();
+        let mut cluster = pair(&others, &others);
+        let kinds = swap(&mut cluster);
+        assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer]);
+    }
+    // With beats the third message is the vector.
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.run(SECOND);
+    let kinds = swap(&mut cluster);
+    assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::Vector]);
+}
+
+#[test]
+fn swap_with_an_older_peer_sends_it_our_metadata() {
+    for publisher in [1, 2] {
+        let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
+        cluster.publish_silently(publisher, b"v1");
+        assert!(swap(&mut cluster).contains(&PacketKind::Value));
+        assert!(cluster.all_hold(b"v1"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn after_one_swap_both_list_what_either_did(
+        left in prop::collection::btree_set(10_u16..400, 0..150),
+        right in prop::collection::btree_set(10_u16..400, 0..150),
+    ) {
+        let mut cluster = pair(&left, &right);
+        swap(&mut cluster);
+        let both: Vec<u16> = [1, 2].into_iter().chain(left.union(&right).copied()).collect();
+        prop_assert_eq!(cluster.list(1), both.clone());
+        prop_assert_eq!(cluster.list(2), both);
+    }
+}
+
+#[test]
+fn an_answer_to_no_request_changes_nothing() {
+    let mut cluster = pair(&BTreeSet::new(), &(10..20).collect());
+    let Packet { step, body } = cluster.swap_request(1, 2);
+    let Body::SwapRequest(SwapRequest { token, summary }) = body else { unreachable!() };
+    let detail = Detail::Differ(vec![1; 4]);
+    let answer = crate::core::SwapAnswer { token: token ^ 1, summary, detail };
+    let sent = cluster.sent.clone();
+    cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
+    assert_eq!(cluster.sent, sent);
+    assert_eq!(cluster.engine(1).stats().answers_stale, 1);
+}
+
+#[test]
+fn an_unanswered_request_is_sent_four_times_a_cycle() {
+    let mut cluster = Cluster::of(2, Config::default());
+    cluster.run(2 * SECOND);
+    cluster.loss = Probability::ONE;
+    let before = cluster.sent[&PacketKind::SwapRequest];
+    cluster.run(2 * SECOND);
+    let requests = cluster.sent[&PacketKind::SwapRequest] - before;
+    // Two nodes, two cycles: up to 16, less what the jitter of the cycles moves out.
+    assert!((10..=20).contains(&requests), "{requests}");
+}
+
+#[test]
+fn a_long_list_of_differences_is_cut_at_a_limit_and_the_next_swaps_bring_the_rest() {
+    let all: BTreeSet<u16> = (10..6_000).collect();
+    let mut cluster = pair(&BTreeSet::new(), &all);
+    swap(&mut cluster);
+    let first = cluster.list(1).len();
+    assert!(first < all.len() && first > 1_000, "{first}");
+    assert!(cluster.engine(2).stats().answers_cut > 0);
+    for _ in 0..8 {
+        swap(&mut cluster);
+    }
+    assert_eq!(cluster.list(1).len(), all.len() + 2);
+}
