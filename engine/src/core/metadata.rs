@@ -106,7 +106,8 @@ impl Value {
 pub enum PublishError {
     /// There are too many.
     #[error(
-        "the metadata has {len} bytes, at most {max} fit: publish less, or raise `size` and `metadata_len_max` on every node"
+        "the metadata has {len} bytes, at most {max} fit: publish less, or raise `size` and \
+         `metadata_len_max` on every node"
     )]
     TooLarge {
         /// Length in bytes.
@@ -163,7 +164,8 @@ mod tests {
             a in any::<(i64, u64, [u8; 16])>(),
             b in any::<(i64, u64, [u8; 16])>(),
         ) {
-            let version = |(nanos, writer, digest)| Version { nanos, writer: NodeId(writer), digest };
+            let version =
+                |(nanos, writer, digest)| Version { nanos, writer: NodeId(writer), digest };
             prop_assert_eq!(version(a).cmp(&version(b)), a.cmp(&b));
         }
     }

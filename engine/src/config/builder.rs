@@ -1,0 +1,276 @@
+//! Settings on their way to a configuration: taken one by one, then checked together.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::time::Duration;
+
+use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
+use super::{Config, Liveness, Swap};
+use crate::units::{nearest, show_duration};
+
+/// Settings on their way to a [`Config`].
+#[derive(Clone, Debug)]
+pub struct ConfigBuilder {
+    fan_out: u16,
+    cycle: Duration,
+    timeout: Option<Duration>,
+    buffer: usize,
+    size: usize,
+    listen_addr: SocketAddr,
+    print: bool,
+    liveness: Liveness,
+    swap: Swap,
+    relay_delay: Option<Duration>,
+    redial: Duration,
+    ack_timeout: Option<Duration>,
+    seeds: Vec<String>,
+    metadata_len_max: usize,
+    members_max: usize,
+    clock_skew_max: Duration,
+    cluster: String,
+}
+
+impl Default for ConfigBuilder {
+    fn default() -> Self {
+        Self {
+            fan_out: 3,
+            cycle: Duration::from_secs(1),
+            timeout: None,
+            buffer: 1024,
+            size: 1400,
+            listen_addr: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            print: false,
+            liveness: Liveness::Beats,
+            swap: Swap::On,
+            relay_delay: None,
+            redial: Duration::from_secs(10),
+            ack_timeout: None,
+            seeds: Vec::new(),
+            metadata_len_max: 1 << 20,
+            members_max: 65_536,
+            clock_skew_max: Duration::from_secs(60),
+            cluster: String::new(),
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty => $store:expr;)*) => {
+        $($(#[$doc])* #[must_use] pub fn $field(mut self, value: $kind) -> Self {
+            self.$field = $store(value);
+            self
+        })*
+    };
+}
+
+impl ConfigBuilder {
+    /// Every key, in the order of the module's table.
+    pub const KEYS: [&'static str; 20] = [
+        "fan_out",
+        "cycle",
+        "timeout",
+        "buffer",
+        "size",
+        "secret_key",
+        "listen_addr",
+        "print",
+        "protocol",
+        "liveness",
+        "swap",
+        "relay_delay",
+        "redial",
+        "ack_timeout",
+        "seeds",
+        "metadata_len_max",
+        "members_max",
+        "clock_skew_max",
+        "cluster",
+        "wire",
+    ];
+
+    setters! {
+        /// How many nodes one node tells, at least 1.
+        fan_out: u16 => std::convert::identity;
+        /// Period of beats and swaps, from 1 ms to a day.
+        cycle: Duration => std::convert::identity;
+        /// Silence after which a node is removed: more than 2 cycles, at most 100.
+        timeout: Duration => Some;
+        /// Packets that may wait between the socket and the engine, at least 1.
+        buffer: usize => std::convert::identity;
+        /// Largest datagram in bytes, from 1,000 to 65,507.
+        size: usize => std::convert::identity;
+        /// Where the socket is bound; port 0 means the port of the advertised address.
+        listen_addr: SocketAddr => std::convert::identity;
+        /// Whether the console lines of pekonode are printed.
+        print: bool => std::convert::identity;
+        /// How silence is detected.
+        liveness: Liveness => std::convert::identity;
+        /// Whether differences are repaired.
+        swap: Swap => std::convert::identity;
+        /// Least time between two bulk relays, at most a cycle.
+        relay_delay: Duration => Some;
+        /// Period of the attempts to reach seeds and removed members again.
+        redial: Duration => std::convert::identity;
+        /// A fixed wait for an answer, instead of one from measured round trips.
+        ack_timeout: Duration => Some;
+        /// Addresses or host names of nodes already in the cluster.
+        seeds: Vec<String> => std::convert::identity;
+        /// Largest metadata value in bytes.
+        metadata_len_max: usize => std::convert::identity;
+        /// Most members that are listed, at least 2.
+        members_max: usize => std::convert::identity;
+        /// How far ahead of our time a version may lie.
+        clock_skew_max: Duration => std::convert::identity;
+        /// The cluster's name, at most 64 bytes.
+        cluster: String => std::convert::identity;
+    }
+
+    /// Sets a key as typed.
+    ///
+    /// # Errors
+    /// When there is no such key, the value is of another kind, or it makes no sense by itself;
+    /// what only shows beside the other settings is found by [`ConfigBuilder::build`].
+    pub fn set(&mut self, key: &str, value: &Setting) -> Result<(), ConfigError> {
+        let Some(key) = Self::KEYS.into_iter().find(|&known| known == key) else {
+            let nearest = nearest(key, Self::KEYS);
+            return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest });
+        };
+        self.store(key, value).map_err(|why| ConfigError::Invalid { key, why })
+    }
+
+    fn store(&mut self, key: &str, value: &Setting) -> Result<(), String> {
+        match key {
+            "fan_out" => self.fan_out = number(value)?,
+            "cycle" => self.cycle = duration(value)?,
+            "timeout" => self.timeout = Some(duration(value)?),
+            "buffer" => self.buffer = number(value)?,
+            "size" => self.size = size(value)?,
+            "listen_addr" => self.listen_addr = listen_addr(value)?,
+            "print" => self.print = flag(value)?,
+            "liveness" => {
+                self.liveness =
+                    choice(value, [("beats", Liveness::Beats), ("off", Liveness::Off)])?;
+            }
+            "swap" => self.swap = choice(value, [("on", Swap::On), ("off", Swap::Off)])?,
+            "relay_delay" => self.relay_delay = Some(duration(value)?),
+            "redial" => self.redial = duration(value)?,
+            "ack_timeout" => self.ack_timeout = Some(duration(value)?),
+            "seeds" => self.seeds = texts(value)?,
+            "metadata_len_max" => self.metadata_len_max = size(value)?,
+            "members_max" => self.members_max = number(value)?,
+            "clock_skew_max" => self.clock_skew_max = duration(value)?,
+            "cluster" => self.cluster = text(value)?.to_owned(),
+            "protocol" => choice(value, [("udp", ())])?,
+            "wire" => choice(value, [("native", ())])?,
+            "secret_key" => return Err("packets can't be sealed yet: leave it out".into()),
+            _ => unreachable!("KEYS and store list the same keys"),
+        }
+        Ok(())
+    }
+
+    /// Checks the settings against their limits and each other.
+    ///
+    /// # Errors
+    /// The first setting that can't be, with what it would have to be.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        self.check_limits()?;
+        let timeout = self.timeout.unwrap_or(self.cycle * 3 + Duration::from_secs(2));
+        let timeout = if self.timeout.is_none() { timeout.min(self.cycle * 100) } else { timeout };
+        if timeout <= self.cycle * 2 || timeout > self.cycle * 100 {
+            let cycle = show_duration(self.cycle);
+            let why = format!(
+                "{} does not lie above 2 cycles and up to 100 (the cycle is {cycle})",
+                show_duration(timeout)
+            );
+            return Err(ConfigError::Invalid { key: "timeout", why });
+        }
+        let relay_delay = self.relay_delay.unwrap_or(self.cycle / 3);
+        check("relay_delay", relay_delay <= self.cycle, "must be at most a cycle")?;
+        Ok(Config {
+            fan_out: NonZeroU16::new(self.fan_out)
+                .ok_or_else(|| invalid("fan_out", "must be at least 1"))?,
+            cycle: self.cycle,
+            timeout,
+            buffer: NonZeroUsize::new(self.buffer)
+                .ok_or_else(|| invalid("buffer", "must be at least 1"))?,
+            size: self.size,
+            listen_addr: self.listen_addr,
+            print: self.print,
+            liveness: self.liveness,
+            swap: self.swap,
+            relay_delay,
+            redial: self.redial,
+            ack_timeout: self.ack_timeout,
+            seeds: self.seeds,
+            metadata_len_max: self.metadata_len_max,
+            members_max: self.members_max,
+            clock_skew_max: self.clock_skew_max,
+            cluster: self.cluster,
+        })
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let millisecond = Duration::from_millis(1);
+        let day = Duration::from_secs(86_400);
+        let sane = |duration: Duration| (millisecond..=day).contains(&duration);
+        check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
+        check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
+        check("ack_timeout", self.ack_timeout.is_none_or(sane), "must lie between 1ms and 1d")?;
+        check(
+            "size",
+            (1_000..=65_507).contains(&self.size),
+            "must lie between 1000 and 65507 bytes",
+        )?;
+        check(
+            "members_max",
+            (2..=16_777_216).contains(&self.members_max),
+            "must lie between 2 and 16777216",
+        )?;
+        check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
+        check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
+        check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")
+    }
+}
+
+fn invalid(key: &'static str, why: &str) -> ConfigError {
+    ConfigError::Invalid { key, why: why.to_owned() }
+}
+
+fn check(key: &'static str, holds: bool, why: &str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(invalid(key, why)) }
+}
+
+/// Why settings are not valid.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no such key.
+    #[error("unknown key `{key}`{}", did_you_mean(*nearest))]
+    UnknownKey {
+        /// What was typed.
+        key: String,
+        /// The valid key that is nearest, if any is near.
+        nearest: Option<&'static str>,
+    },
+    /// A value makes no sense.
+    #[error("`{key}`: {why}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what it must be.
+        why: String,
+    },
+}
+
+impl ConfigError {
+    /// The key the error is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::UnknownKey { key, .. } => key,
+            Self::Invalid { key, .. } => key,
+        }
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+}

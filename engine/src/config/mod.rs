@@ -1,0 +1,284 @@
+//! The settings of a node: parsed once, and then they cannot be invalid.
+//!
+//! [`Config`] has private fields, so that one in hand has passed every check. It comes from
+//! [`Config::builder`], or from any serde format with the keys of the table below; an unknown key
+//! is an error that names the nearest valid one.
+//!
+//! | key | type | default | meaning |
+//! |---|---|---|---|
+//! | `fan_out` | number | 3 | how many nodes one node tells (pekonode: `Amount`) |
+//! | `cycle` | duration | 1 s | period of beats and swaps (pekonode: `Cycle`, 6 s) |
+//! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed |
+//! | `buffer` | number | 1024 | packets that wait for the engine; overflow is counted |
+//! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384) |
+//! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound |
+//! | `print` | bool | false | pekonode's console lines on stderr |
+//! | `protocol` | text | `udp` | how packets travel |
+//! | `liveness` | text | `beats` | `beats` or `off` (lists then change by joins and leaves only) |
+//! | `swap` | text | `on` | `on` or `off` (for measurements) |
+//! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
+//! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |
+//! | `ack_timeout` | duration | measured | fixed wait for an answer, instead of round trips |
+//! | `seeds` | texts | none | addresses or host names of nodes already in the cluster |
+//! | `metadata_len_max` | size | 1 MiB | largest metadata value |
+//! | `members_max` | number | 65536 | most members that are listed |
+//! | `clock_skew_max` | duration | 60 s | how far ahead a version may lie |
+//! | `cluster` | text | empty | packets of another cluster are dropped and counted |
+//! | `wire` | text | `native` | what the packets look like |
+
+mod builder;
+mod setting;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::time::Duration;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+pub use builder::{ConfigBuilder, ConfigError};
+pub use setting::Setting;
+
+/// The settings of one node; see the [module](self) for keys and defaults.
+///
+/// ```
+/// use std::time::Duration;
+/// use rumormill::Config;
+///
+/// let config = Config::builder().fan_out(4).cycle(Duration::from_millis(250)).build()?;
+/// assert_eq!(config.timeout(), Duration::from_millis(2750)); // 3 cycles + 2 s
+/// # Ok::<(), rumormill::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    fan_out: NonZeroU16,
+    cycle: Duration,
+    timeout: Duration,
+    buffer: NonZeroUsize,
+    size: usize,
+    listen_addr: SocketAddr,
+    print: bool,
+    liveness: Liveness,
+    swap: Swap,
+    relay_delay: Duration,
+    redial: Duration,
+    ack_timeout: Option<Duration>,
+    seeds: Vec<String>,
+    metadata_len_max: usize,
+    members_max: usize,
+    clock_skew_max: Duration,
+    cluster: String,
+}
+
+/// How a node learns that another is alive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Liveness {
+    /// Every node beats once a cycle and beats are relayed in bulk.
+    #[default]
+    Beats,
+    /// Nobody beats and silence removes nobody: for measurements.
+    Off,
+}
+
+/// Whether a node repairs differences by swaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Swap {
+    /// Once a cycle with one random member.
+    #[default]
+    On,
+    /// Never: for measurements.
+    Off,
+}
+
+impl Config {
+    /// Begins with the defaults.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// How many nodes one node tells.
+    pub fn fan_out(&self) -> usize {
+        usize::from(self.fan_out.get())
+    }
+
+    /// Period of beats and swaps.
+    pub fn cycle(&self) -> Duration {
+        self.cycle
+    }
+
+    /// Silence after which a node is removed.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Packets that may wait between the socket and the engine.
+    pub fn buffer(&self) -> usize {
+        self.buffer.get()
+    }
+
+    /// Largest datagram, in bytes of payload.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Where the socket is bound; port 0 means the port of the advertised address.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen_addr
+    }
+
+    /// Whether the console lines of pekonode are printed.
+    pub fn print(&self) -> bool {
+        self.print
+    }
+
+    /// How silence is detected.
+    pub fn liveness(&self) -> Liveness {
+        self.liveness
+    }
+
+    /// Whether differences are repaired.
+    pub fn swap(&self) -> Swap {
+        self.swap
+    }
+
+    /// Least time between two bulk relays.
+    pub fn relay_delay(&self) -> Duration {
+        self.relay_delay
+    }
+
+    /// Period of the attempts to reach seeds and removed members again.
+    pub fn redial(&self) -> Duration {
+        self.redial
+    }
+
+    /// The fixed wait for an answer, if round trips are not to decide.
+    pub fn ack_timeout(&self) -> Option<Duration> {
+        self.ack_timeout
+    }
+
+    /// Addresses or host names of nodes already in the cluster.
+    pub fn seeds(&self) -> &[String] {
+        &self.seeds
+    }
+
+    /// Largest metadata value in bytes.
+    pub fn metadata_len_max(&self) -> usize {
+        self.metadata_len_max
+    }
+
+    /// Most members that are listed.
+    pub fn members_max(&self) -> usize {
+        self.members_max
+    }
+
+    /// How far ahead of our time a version may lie.
+    pub fn clock_skew_max(&self) -> Duration {
+        self.clock_skew_max
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::builder().build().expect("the defaults are valid")
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ConfigVisitor)
+    }
+}
+
+struct ConfigVisitor;
+
+impl<'de> Visitor<'de> for ConfigVisitor {
+    type Value = Config;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of settings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
+        let mut builder = Config::builder();
+        while let Some(key) = map.next_key::<String>()? {
+            let value: Setting = map.next_value()?;
+            builder.set(&key, &value).map_err(serde::de::Error::custom)?;
+        }
+        builder.build().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(key: &str, value: &Setting) -> Result<Config, ConfigError> {
+        let mut builder = Config::builder();
+        builder.set(key, value)?;
+        builder.build()
+    }
+
+    fn text(text: &str) -> Setting {
+        Setting::Text(text.into())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_table() {
+        let config = Config::default();
+        assert_eq!((config.fan_out(), config.size(), config.buffer()), (3, 1400, 1024));
+        assert_eq!(config.cycle(), Duration::from_secs(1));
+        assert_eq!(config.timeout(), Duration::from_secs(5));
+        assert_eq!(config.redial(), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = set("fanout", &Setting::Integer(3)).unwrap_err();
+        assert_eq!(error.to_string(), "unknown key `fanout`, did you mean `fan_out`?");
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_with_their_key() {
+        for (key, value) in [
+            ("fan_out", Setting::Integer(0)),
+            ("fan_out", Setting::Integer(-1)),
+            ("fan_out", Setting::Integer(70_000)),
+            ("cycle", text("0s")),
+            ("cycle", Setting::Integer(1)),
+            ("timeout", text("2s")),
+            ("timeout", text("101s")),
+            ("relay_delay", text("2s")),
+            ("buffer", Setting::Integer(0)),
+            ("size", Setting::Integer(10)),
+            ("size", text("1MiB")),
+            ("protocol", text("tpc")),
+            ("liveness", text("beat")),
+            ("members_max", Setting::Integer(1)),
+            ("listen_addr", text("localhost")),
+            ("secret_key", text("k")),
+        ] {
+            assert_eq!(set(key, &value).unwrap_err().key(), key);
+        }
+    }
+
+    #[test]
+    fn toml_reads_the_same_keys() {
+        let config: Config =
+            toml::from_str("fan_out = 5\ncycle = \"200ms\"\nsize = \"8KiB\"").unwrap();
+        assert_eq!((config.fan_out(), config.size()), (5, 8192));
+        let error = toml::from_str::<Config>("cycel = \"1s\"").unwrap_err().to_string();
+        assert!(error.contains("did you mean `cycle`"), "{error}");
+    }
+
+    #[test]
+    fn a_long_cycle_keeps_the_default_timeout_possible() {
+        let builder = Config::builder().cycle(Duration::from_millis(10));
+        assert_eq!(builder.build().unwrap().timeout(), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,116 @@
+//! One setting as a person typed it, and its reading by the kind that its key asks for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::units::{nearest, parse_duration, parse_size};
+
+/// A value as a person typed it, in TOML, on the command line or in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A whole number.
+    Integer(i64),
+    /// A text, which may stand for a duration, a size or a choice.
+    Text(String),
+    /// True or false.
+    Flag(bool),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl Setting {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Integer(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Flag(_) => "true or false",
+            Self::List(_) => "a list",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Setting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected a number, a text, true or false, or a list of texts"
+        )]
+        enum Typed {
+            Integer(i64),
+            Flag(bool),
+            Text(String),
+            List(Vec<String>),
+        }
+        Ok(match Typed::deserialize(deserializer)? {
+            Typed::Integer(number) => Self::Integer(number),
+            Typed::Flag(flag) => Self::Flag(flag),
+            Typed::Text(text) => Self::Text(text),
+            Typed::List(texts) => Self::List(texts),
+        })
+    }
+}
+
+pub(super) fn number<N: TryFrom<i64>>(value: &Setting) -> Result<N, String> {
+    let Setting::Integer(number) = *value else { return Err(expected("a whole number", value)) };
+    N::try_from(number).map_err(|_| format!("{number} is out of range"))
+}
+
+pub(super) fn duration(value: &Setting) -> Result<Duration, String> {
+    let Setting::Text(text) = value else {
+        return Err(expected("a duration in quotes, such as \"250ms\"", value));
+    };
+    parse_duration(text)
+}
+
+pub(super) fn size(value: &Setting) -> Result<usize, String> {
+    let bytes = match value {
+        Setting::Integer(_) => return number(value),
+        Setting::Text(text) => parse_size(text)?,
+        _ => return Err(expected("a size, such as 1400 or \"64KiB\"", value)),
+    };
+    usize::try_from(bytes).map_err(|_| format!("{bytes} is out of range"))
+}
+
+pub(super) fn flag(value: &Setting) -> Result<bool, String> {
+    if let Setting::Flag(flag) = *value { Ok(flag) } else { Err(expected("true or false", value)) }
+}
+
+pub(super) fn text(value: &Setting) -> Result<&str, String> {
+    if let Setting::Text(text) = value { Ok(text) } else { Err(expected("a text", value)) }
+}
+
+pub(super) fn texts(value: &Setting) -> Result<Vec<String>, String> {
+    match value {
+        Setting::List(texts) => Ok(texts.clone()),
+        Setting::Text(text) => Ok(vec![text.clone()]),
+        _ => Err(expected("a list of texts", value)),
+    }
+}
+
+pub(super) fn listen_addr(value: &Setting) -> Result<SocketAddr, String> {
+    let text = text(value)?;
+    let ip = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0));
+    text.parse().or_else(|_| ip()).map_err(|_| format!("`{text}` is neither IP nor IP:PORT"))
+}
+
+pub(super) fn choice<T: Copy, const N: usize>(
+    value: &Setting,
+    options: [(&str, T); N],
+) -> Result<T, String> {
+    let names = options.map(|(name, _)| name);
+    let Setting::Text(typed) = value else {
+        return Err(expected(&format!("one of {}", names.join(", ")), value));
+    };
+    let found = options.iter().find(|(name, _)| name == typed);
+    found.map(|&(_, option)| option).ok_or_else(|| match nearest(typed, names) {
+        Some(near) => format!("`{typed}` is none of {}: did you mean `{near}`?", names.join(", ")),
+        None => format!("`{typed}` is none of {}", names.join(", ")),
+    })
+}
+
+fn expected(what: &str, value: &Setting) -> String {
+    format!("this is {}, it must be {what}", value.kind())
+}

@@ -1,0 +1,186 @@
+//! The rules of the house that a compiler does not know, for every file and every function.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FILE_LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+const LINE_CHARS_MAX: usize = 100;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for folder in ["engine", "sim", "bench", "tests"] {
+        collect(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 20, "the sources were not found");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source in UTF-8");
+            found.push((path, text));
+        }
+    }
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+#[test]
+fn no_file_is_longer_than_one_can_hold_in_the_head() {
+    let too_long = |(path, text): &(PathBuf, String)| {
+        let lines = text.lines().count();
+        (lines > FILE_LINES_MAX).then(|| format!("{}: {lines} lines", shown(path)))
+    };
+    assert_none(&sources().iter().filter_map(too_long).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_line_is_wider_than_the_page() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in (1..).zip(text.lines()) {
+            let chars = line.chars().count();
+            if chars > LINE_CHARS_MAX {
+                complaints.push(format!("{}:{number}: {chars} characters", shown(&path)));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// Functions by their first line, name and length. Formatted code closes a block at the
+/// indentation at which the item began, which is all that needs to be known here.
+fn functions(text: &str) -> Vec<(usize, String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"];
+        let first = words.iter().position(|word| !qualifiers.contains(word));
+        let Some(name) = first.filter(|&at| words[at] == "fn").and_then(|at| words.get(at + 1))
+        else {
+            continue;
+        };
+        let closes = |line: &&str| {
+            line.trim_start().starts_with('}') && indent(line) == indent(lines[start])
+        };
+        if let Some(length) = lines[start..].iter().position(closes) {
+            found.push((start + 1, (*name).to_owned(), length + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_function_is_longer_than_a_screen() {
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for (path, text) in sources() {
+        for (line, name, length) in functions(&text) {
+            count += 1;
+            if length > FUNCTION_LINES_MAX {
+                complaints.push(format!("{}:{line}: {name} has {length} lines", shown(&path)));
+            }
+        }
+    }
+    assert!(count > 200, "only {count} functions were found");
+    assert_none(&complaints);
+}
+
+#[test]
+fn the_length_of_a_function_is_counted_to_its_closing_brace() {
+    let text = "impl A {\n    pub fn one(\n        a: u8,\n    ) -> u8 {\n        a\n    }\n}\n\
+                fn two() {\n}\n";
+    let found: Vec<_> =
+        functions(text).into_iter().map(|(line, _, length)| (line, length)).collect();
+    assert_eq!(found, [(2, 5), (8, 2)]);
+}
+
+#[test]
+fn every_module_opens_with_a_sentence() {
+    let silent = |(path, text): &(PathBuf, String)| {
+        (!text.starts_with("//! ")).then(|| format!("{}: no module doc", shown(path)))
+    };
+    assert_none(&sources().iter().filter_map(silent).collect::<Vec<_>>());
+}
+
+/// What the deterministic parts must not name. The build bans clocks and hash order by
+/// `clippy.toml`, and tokio by the features; this names the line.
+#[test]
+fn the_core_names_no_clock_entropy_socket_or_runtime() {
+    let pure = [
+        "engine/src/core",
+        "engine/src/wire",
+        "engine/src/link.rs",
+        "sim/src/world",
+        "sim/src/observe",
+    ];
+    let banned = [
+        "tokio",
+        "std::time::Instant",
+        "SystemTime",
+        "UdpSocket",
+        "TcpStream",
+        "sys_rng",
+        "SysRng",
+        "thread_rng",
+        "std::thread",
+        "std::env",
+        "RandomState",
+    ];
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        let name = shown(&path);
+        if !pure.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            for word in banned.iter().filter(|&&word| line.contains(word)) {
+                complaints.push(format!("{name}:{number}: names {word}"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// Standard floats differ in their last bits between processors; results must not.
+#[test]
+fn the_virtual_path_calls_no_standard_float_function() {
+    let pure = ["engine/src", "sim/src/world", "sim/src/observe", "sim/src/scenario"];
+    let banned = [
+        ".ln()", ".exp()", ".powf(", ".powi(", ".sin()", ".cos()", ".log2()", ".log10()", ".sqrt()",
+    ];
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        let name = shown(&path);
+        if !pure.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            for call in banned.iter().filter(|&&call| line.contains(call)) {
+                complaints.push(format!("{name}:{number}: calls {call}: use libm"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
