@@ -27,7 +27,6 @@ pub(super) struct Dialler {
     attempts: u32,
     /// Whom we told this cycle that what it says is outranked.
     refused: Vec<SocketAddr>,
-    jumped_at: Option<Instant>,
 }
 
 impl Dialler {
@@ -52,15 +51,6 @@ impl Dialler {
 
     pub(super) fn forget_refusals(&mut self) {
         self.refused.clear();
-    }
-
-    /// True at most once per timeout.
-    pub(super) fn may_jump(&mut self, now: Instant, timeout: Duration) -> bool {
-        if self.jumped_at.is_some_and(|at| now - at < timeout) {
-            return false;
-        }
-        self.jumped_at = Some(now);
-        true
     }
 
     /// True the first time in a cycle that this sender is to be told.

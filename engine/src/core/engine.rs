@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::beat::{Age, AgeStep};
 use super::dial::Dialler;
+use super::identity::Jumps;
 use super::io::{Command, Input, Outbox};
 use super::members::Members;
 use super::metadata::Metadata;
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
+    pub(super) jumps: Jumps,
     pub(super) liveness: super::liveness::Watch,
     pub(super) stats: Stats,
 }
@@ -112,6 +114,7 @@ impl Engine {
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
+            jumps: Jumps::default(),
             liveness: super::liveness::Watch::default(),
             stats: Stats::default(),
             me,
@@ -220,6 +223,7 @@ impl Engine {
             _ if self.life == Life::Left => {}
             Command::Seeds(addrs) => self.on_seeds(now, addrs),
             Command::Publish(value) => self.on_publish(now, value, out),
+            Command::Update(node) => self.on_update(now, &node, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),
             Command::Leave => self.on_leave(out),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::metadata::{Metadata, Value};
 use super::packet::{Cause, Packet};
 use super::record::Record;
+use crate::node::Node;
 
 /// Something that happens to an engine.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub enum Command {
     Seeds(Vec<SocketAddr>),
     /// Makes this value the cluster's metadata.
     Publish(Value),
+    /// Changes our name and private data to those of this node; its address is not looked at.
+    /// The others see it as a new incarnation, never as a second node.
+    Update(Node),
     /// Silences beats and swaps; the node still listens, forwards and answers swaps. Idempotent.
     Stop,
     /// Resumes after [`Command::Stop`]. Idempotent.
@@ -67,6 +71,9 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// Another node lives at our own address and will not give way; it must be stopped, or one of
+    /// the two moved. Raised once.
+    AddressConflict(Arc<Record>),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
 }

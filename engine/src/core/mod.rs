@@ -4,6 +4,7 @@ mod arcs;
 mod beat;
 mod dial;
 mod engine;
+mod identity;
 mod io;
 mod liveness;
 mod members;

@@ -12,10 +12,9 @@ use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::members::{Departure, Seen};
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
-use super::record::{Record, Sighting};
+use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
-use crate::node::Generation;
 use crate::time::{Instant, Now};
 
 /// What waits for the next relay.
@@ -224,18 +223,5 @@ impl Engine {
             }
         }
         None
-    }
-
-    /// Somebody holds an incarnation of ourselves that outranks us: an earlier life with a faster
-    /// clock. We jump above it, at most once per timeout.
-    fn outrank(&mut self, now: Now, theirs: Generation, out: &mut Outbox) -> Option<NodeIx> {
-        if !self.dialler.may_jump(now.mono, self.config.timeout()) {
-            return None;
-        }
-        let generation = Generation::start(Some(theirs), now.wall);
-        self.me = Arc::new(Record::new(self.me.node().clone(), generation));
-        self.members.succeed_myself(&self.me, now.mono);
-        out.event(Event::Updated(Arc::clone(&self.me)));
-        Some(self.members.me())
     }
 }

@@ -174,3 +174,35 @@ fn a_list_has_a_limit() {
     }
     assert!(cluster.engine(1).stats().records_over_limit > 0);
 }
+
+#[test]
+fn an_update_changes_what_all_list_and_lists_nobody_twice() {
+    let mut cluster = Cluster::of(20, Config::default());
+    cluster.run(SECOND);
+    let changed = Node::new("10.9.9.9:1").name("new name").private_data("v=2").build().unwrap();
+    cluster.command(3, Command::Update(changed));
+    cluster.run_until(SECOND / 10, |cluster| {
+        (1..=20).all(|node| {
+            let mut members = cluster.engine(node).members();
+            members.any(|held| held.node().private_data() == "v=2")
+        })
+    });
+    assert!(cluster.all_list_all());
+    assert_eq!(cluster.removals_of(3), []);
+}
+
+#[test]
+fn a_rival_at_our_address_is_reported_once_and_not_chased() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.events.clear();
+    for _ in 0..60 {
+        let me = cluster.engine(3).me();
+        let ahead = Generation::new(me.generation().get() + 1).unwrap();
+        let rival = Arc::new(Record::new(me.node().clone(), ahead));
+        let copy = Sighting { record: rival, counter: 1, age: Age(0) };
+        cluster.body(3, 1, Body::Alive(copy));
+        cluster.run(SECOND);
+    }
+    let conflicts = cluster.events.iter().filter(|it| matches!(it.2, Event::AddressConflict(_)));
+    assert_eq!(conflicts.count(), 1);
+}
