@@ -84,6 +84,8 @@ pub struct Stats {
     pub answers_cut: u64,
     /// Last calls not made because of the limit on them.
     pub last_calls_over_limit: u64,
+    /// Times the node found that it had slept.
+    pub sleeps: u64,
     /// Most members listed at once.
     pub members_max: usize,
     /// Most tombstones held at once.
@@ -141,6 +143,7 @@ impl Engine {
     /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         self.stats.inputs += 1;
+        self.notice_sleep(now, out);
         match input {
             Input::Packet { from, packet } => self.on_packet(now, from, &packet, out),
             Input::Command(command) => self.on_command(now, command, out),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::metadata::{Metadata, Value};
 use super::packet::{Cause, Packet};
@@ -71,6 +72,9 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// The node slept for this long (its machine was suspended, its process did not run, or the
+    /// wall clock was set ahead): for some seconds its list may be out of date.
+    Woke(Duration),
     /// Another node lives at our own address and will not give way; it must be stopped, or one of
     /// the two moved. Raised once.
     AddressConflict(Arc<Record>),

@@ -17,6 +17,10 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Watch {
     calls: usize,
+    /// The last time we were awake.
+    awake: Option<Now>,
+    /// Nobody is removed before this.
+    judge_from: Instant,
 }
 
 impl Watch {
@@ -30,6 +34,32 @@ impl Watch {
 }
 
 impl Engine {
+    /// Notices that we slept: the machine was suspended, or the process did not run. What we held
+    /// went stale meanwhile, and it was we who were silent. So everything is as old as it is by
+    /// the clock that went on, and we ask before we judge.
+    ///
+    /// A wall clock that is set ahead looks the same, and costs a round of last calls.
+    pub(super) fn notice_sleep(&mut self, now: Now, out: &mut Outbox) {
+        let long = self.config.timeout() / 2;
+        let Some(last) = self.liveness.awake.replace(now) else { return };
+        let late = self.deadline().map_or(Duration::ZERO, |deadline| now.mono - deadline);
+        let by_wall = u64::try_from(now.wall.0.saturating_sub(last.wall.0)).unwrap_or(0);
+        let unseen = Duration::from_nanos(by_wall).saturating_sub(now.mono - last.mono);
+        if self.config.liveness() == Liveness::Off || (late < long && unseen < long) {
+            return;
+        }
+        self.stats.sleeps += 1;
+        if unseen >= long {
+            self.members.age_all(unseen);
+        }
+        self.liveness.judge_from = now.mono + (self.config.timeout() - self.called_after());
+        self.timers.set(Timer::Check, now.mono);
+        if self.life == Life::Running {
+            self.timers.set(Timer::Swap, now.mono);
+        }
+        out.event(Event::Woke(late.max(unseen)));
+    }
+
     /// How long a tombstone is kept: long after every copy that could contradict it has died.
     const TOMBSTONE_TIMEOUTS: u32 = 20;
 
@@ -59,11 +89,12 @@ impl Engine {
             }
             let raised_at = self.members.raised_at(node);
             let silence = now.mono - raised_at;
-            if silence >= timeout {
+            let end = (raised_at + timeout).max(self.liveness.judge_from);
+            if now.mono >= end {
                 self.remove_silent(now.mono, node, out);
             } else if silence >= called_after {
                 self.call(node, out);
-                next = next.min(again).min(raised_at + timeout);
+                next = next.min(again).min(end);
             } else {
                 next = next.min(raised_at + called_after);
             }

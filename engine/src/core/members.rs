@@ -266,6 +266,16 @@ impl Members {
         row.raised_at = now;
     }
 
+    /// Makes all that is held of others so much older.
+    pub(crate) fn age_all(&mut self, by: Duration) {
+        let me = self.me.index();
+        for (at, row) in self.rows.iter_mut().enumerate() {
+            if at != me {
+                row.raised_at = row.raised_at.saturating_sub(by);
+            }
+        }
+    }
+
     /// Takes a beat as it travels in bulk.
     pub(crate) fn see_beat(&mut self, now: Instant, beat: Beat, step: AgeStep) -> Seen {
         match self.by_id(beat.id) {

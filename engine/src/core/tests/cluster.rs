@@ -32,6 +32,10 @@ pub(crate) struct Cluster {
     pub(crate) far_side: BTreeSet<u16>,
     /// Drops every bulk packet.
     pub(crate) mute_beats: bool,
+    /// Nodes that neither read nor wake.
+    pub(crate) asleep: BTreeSet<u16>,
+    /// How far the wall clock has moved without the monotonic one.
+    pub(crate) wall_ahead: Duration,
     engines: BTreeMap<u16, Engine>,
     flights: BTreeMap<Reverse<(Instant, u64)>, Flight>,
     config: Arc<Config>,
@@ -53,6 +57,8 @@ impl Cluster {
             sent: BTreeMap::new(),
             far_side: BTreeSet::new(),
             mute_beats: false,
+            asleep: BTreeSet::new(),
+            wall_ahead: Duration::ZERO,
             engines: BTreeMap::new(),
             flights: BTreeMap::new(),
             config: Arc::new(config),
@@ -88,7 +94,8 @@ impl Cluster {
     }
 
     pub(crate) fn clock(&self) -> Now {
-        Now { mono: self.now, wall: UnixNanos(EPOCH + self.now.as_nanos() as i64) }
+        let wall = UnixNanos(EPOCH + self.now.as_nanos() as i64);
+        Now { mono: self.now, wall: wall.saturating_add(self.wall_ahead) }
     }
 
     pub(crate) fn start(&mut self, node: u16, seeds: &[u16]) {
@@ -221,14 +228,15 @@ impl Cluster {
     /// The next thing that happens, if any does before the end.
     fn step(&mut self, end: Instant) -> bool {
         let flight = self.flights.last_key_value().map(|(&Reverse((at, _)), _)| at);
-        let timers = self.engines.iter();
+        let timers = self.engines.iter().filter(|(node, _)| !self.asleep.contains(node));
         let timer = timers.filter_map(|(&node, engine)| Some((engine.deadline()?, node))).min();
         let next = [flight, timer.map(|(at, _)| at)].into_iter().flatten().min();
         let Some(next) = next.filter(|&next| next <= end) else { return false };
         self.now = self.now.max(next);
         if flight == Some(next) {
             let (_, (to, from, packet)) = self.flights.pop_last().expect("a flight");
-            if self.engines.contains_key(&to.port()) {
+            let awake = !self.asleep.contains(&to.port());
+            if self.engines.contains_key(&to.port()) && awake {
                 self.input(to.port(), Input::Packet { from, packet });
             }
         } else if let Some((_, node)) = timer {

@@ -150,3 +150,54 @@ fn nodes_beat_once_a_cycle_give_or_take_a_tenth() {
     let beats = counter(&mut cluster) - before;
     assert!((95..=105).contains(&beats), "{beats} beats in 100 cycles");
 }
+
+fn removals(cluster: &Cluster) -> usize {
+    cluster.events.iter().filter(|it| matches!(it.2, Event::Removed { .. })).count()
+}
+
+#[test]
+fn a_node_that_slept_asks_before_it_judges() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.run(3 * SECOND);
+    cluster.asleep.insert(4);
+    cluster.run(60 * SECOND);
+    cluster.crash(9);
+    cluster.events.clear();
+    cluster.asleep.clear();
+    // The sleeper lists nine others, of which one has died meanwhile.
+    cluster.run(10 * SECOND);
+    let by_sleeper: Vec<_> = cluster
+        .events
+        .iter()
+        .filter(|it| it.1 == 4)
+        .filter_map(|it| match &it.2 {
+            Event::Removed { record, .. } => Some(record.node().addr().port()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(by_sleeper, [9]);
+    assert_eq!(cluster.engine(4).stats().sleeps, 1);
+    assert!(cluster.all_list_all());
+}
+
+#[test]
+fn a_wall_clock_set_ahead_removes_nobody() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.run(3 * SECOND);
+    cluster.events.clear();
+    cluster.wall_ahead = 3600 * SECOND;
+    cluster.run(20 * SECOND);
+    assert_eq!(removals(&cluster), 0);
+    assert_eq!(cluster.engine(1).stats().sleeps, 1);
+}
+
+#[test]
+fn a_wall_clock_set_back_removes_nobody() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.wall_ahead = 3600 * SECOND;
+    cluster.run(20 * SECOND);
+    cluster.events.clear();
+    cluster.wall_ahead = Duration::ZERO;
+    cluster.run(20 * SECOND);
+    assert_eq!(removals(&cluster), 0);
+}
