@@ -9,6 +9,7 @@ use super::identity::Jumps;
 use super::io::{Command, Input, Outbox};
 use super::members::Members;
 use super::metadata::Metadata;
+use super::names::Rivals;
 use super::packet::{Body, News, Packet, Summary};
 use super::record::{Record, Sighting};
 use super::relay::Relay;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
     pub(super) jumps: Jumps,
+    pub(super) rivals: Rivals,
     pub(super) liveness: super::liveness::Watch,
     pub(super) stats: Stats,
 }
@@ -117,6 +119,7 @@ impl Engine {
             swapper: Swapper::default(),
             dialler: Dialler::default(),
             jumps: Jumps::default(),
+            rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
             stats: Stats::default(),
             me,
@@ -241,6 +244,7 @@ impl Engine {
             Timer::Swap => self.on_swap(now, out),
             Timer::SwapRetry => self.on_swap_retry(now, out),
             Timer::Dial => self.on_dial(now, out),
+            Timer::Names => self.on_names(now, out),
         }
     }
 

@@ -72,6 +72,21 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// A member is no longer listed: a live one at another address has its name, and it did not
+    /// answer. The usual trace of a container that was started anew.
+    Replaced {
+        /// The incarnation that was listed.
+        old: Arc<Record>,
+        /// The one that took its place.
+        by: Arc<Record>,
+    },
+    /// Two live members have the same name; both stay listed. Raised once for each pair.
+    NameConflict {
+        /// The one that was listed before.
+        first: Arc<Record>,
+        /// The other.
+        second: Arc<Record>,
+    },
     /// The node slept for this long (its machine was suspended, its process did not run, or the
     /// wall clock was set ahead): for some seconds its list may be out of date.
     Woke(Duration),

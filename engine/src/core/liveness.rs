@@ -137,6 +137,7 @@ impl Engine {
         step: AgeStep,
         out: &mut Outbox,
     ) {
+        self.rivals.answered(sighting.record.place());
         let news = News::Member(sighting.clone());
         match self.see(now, &news, step, out) {
             Some(node) => self.relay_news(now.mono, node),

@@ -180,6 +180,11 @@ impl Members {
         self.directory.node(addr).filter(|&node| self.rows[node.index()].state != State::Vacant)
     }
 
+    /// True when anything is held of a node, be it a tombstone.
+    pub(crate) fn holds(&self, node: NodeIx) -> bool {
+        self.rows.get(node.index()).is_some_and(|row| row.state != State::Vacant)
+    }
+
     pub(crate) fn is_listed(&self, node: NodeIx) -> bool {
         self.rows.get(node.index()).is_some_and(|row| row.state == State::Listed)
     }
@@ -246,6 +251,16 @@ impl Members {
         let mut holders = self.directory.by_id(id).filter(held);
         let (_, node) = holders.next()?;
         holders.next().is_none().then_some(node)
+    }
+
+    /// Another listed member with the same name.
+    pub(crate) fn namesake(&self, node: NodeIx) -> Option<NodeIx> {
+        let held = |&(record, other): &(RecordIx, NodeIx)| {
+            let row = self.rows.get(other.index());
+            row.is_some_and(|row| row.record == record && row.state == State::Listed)
+        };
+        let record = self.rows[node.index()].record;
+        self.directory.namesakes(record).find(held).map(|(_, other)| other)
     }
 
     /// Marks a member for the next relay; true when it was not marked before.

@@ -9,6 +9,7 @@ mod io;
 mod liveness;
 mod members;
 mod metadata;
+mod names;
 mod packet;
 mod record;
 mod relay;

@@ -91,6 +91,8 @@ impl Engine {
 
     fn take_pending(&mut self, now: Instant) -> (Vec<Beat>, Vec<News>) {
         let mut waiting = std::mem::take(&mut self.relay.news);
+        // A tombstone that had to make room may be forgotten already.
+        waiting.retain(|&node| self.members.holds(node));
         waiting.sort_unstable_by_key(|&node| self.members.place(node));
         waiting.dedup();
         let mut news = Vec::with_capacity(waiting.len());
@@ -219,6 +221,7 @@ impl Engine {
                     Seen::Listed(_) => Event::Joined(record),
                     _ => Event::Updated(record),
                 });
+                self.examine_name(now, node, out);
                 return Some(node);
             }
         }

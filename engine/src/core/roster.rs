@@ -4,10 +4,11 @@
 //! it. No decision depends on the value of an index: a shared and a private roster give the same
 //! run.
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::beat::RecordId;
 use super::record::Record;
@@ -41,7 +42,8 @@ pub struct Roster {
     records: Vec<Interned>,
     places: Vec<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: FxHashMap<RecordId, Namesakes>,
+    by_id: Index<RecordId>,
+    by_name: Index<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,17 +52,62 @@ struct Interned {
     node: NodeIx,
 }
 
-/// The records that share an id: nearly always one.
+/// Records by something that few of them share.
+#[derive(Clone, Debug)]
+struct Index<K> {
+    found: FxHashMap<K, Namesakes>,
+}
+
+/// The records that share a key: nearly always one.
 #[derive(Clone, Debug)]
 struct Namesakes {
     first: RecordIx,
     others: Vec<RecordIx>,
 }
 
-impl Namesakes {
-    fn iter(&self) -> impl Iterator<Item = RecordIx> + '_ {
-        std::iter::once(self.first).chain(self.others.iter().copied())
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self { found: FxHashMap::default() }
     }
+}
+
+impl<K: Copy + Hash + Eq> Index<K> {
+    fn insert(&mut self, key: K, ix: RecordIx) {
+        self.found
+            .entry(key)
+            .and_modify(|namesakes| namesakes.others.push(ix))
+            .or_insert(Namesakes { first: ix, others: Vec::new() });
+    }
+
+    fn remove(&mut self, key: K, ix: RecordIx) {
+        let namesakes = self.found.get_mut(&key).expect("interned records are indexed");
+        namesakes.others.retain(|&other| other != ix);
+        if namesakes.first == ix {
+            if namesakes.others.is_empty() {
+                self.found.remove(&key);
+            } else {
+                namesakes.first = namesakes.others.remove(0);
+            }
+        }
+    }
+
+    fn get(&self, key: K) -> impl Iterator<Item = RecordIx> + use<'_, K> {
+        // Most engines that share a roster have an index of their own that is empty.
+        let namesakes = if self.found.is_empty() { None } else { self.found.get(&key) };
+        namesakes.into_iter().flat_map(|namesakes| {
+            std::iter::once(namesakes.first).chain(namesakes.others.iter().copied())
+        })
+    }
+}
+
+/// The key of a name; `None` for nodes without one.
+fn name_key(record: &Record) -> Option<u64> {
+    let name = record.node().name();
+    (!name.is_empty()).then(|| {
+        let mut hasher = FxHasher::default();
+        hasher.write(name.as_bytes());
+        hasher.finish()
+    })
 }
 
 impl Roster {
@@ -85,16 +132,12 @@ impl Roster {
             self.places.push((record.place(), record.node().addr()));
         }
         let ix = RecordIx(u32::try_from(self.records.len()).expect("fewer than 2^32 records"));
-        insert_namesake(&mut self.by_id, record.id(), ix);
+        self.by_id.insert(record.id(), ix);
+        if let Some(key) = name_key(&record) {
+            self.by_name.insert(key, ix);
+        }
         self.records.push(Interned { record, node });
     }
-}
-
-fn insert_namesake(by_id: &mut FxHashMap<RecordId, Namesakes>, id: RecordId, ix: RecordIx) {
-    by_id
-        .entry(id)
-        .and_modify(|namesakes| namesakes.others.push(ix))
-        .or_insert(Namesakes { first: ix, others: Vec::new() });
 }
 
 /// Everything that one engine can name: the shared roster and its own additions.
@@ -104,7 +147,8 @@ pub(crate) struct Directory {
     records: Slab<Interned>,
     places: Slab<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: FxHashMap<RecordId, Namesakes>,
+    by_id: Index<RecordId>,
+    by_name: Index<u64>,
 }
 
 impl Directory {
@@ -114,7 +158,8 @@ impl Directory {
             records: Slab::default(),
             places: Slab::default(),
             by_addr: FxHashMap::default(),
-            by_id: FxHashMap::default(),
+            by_id: Index::default(),
+            by_name: Index::default(),
         }
     }
 
@@ -141,10 +186,17 @@ impl Directory {
 
     /// The records with this id, and their nodes.
     pub(crate) fn by_id(&self, id: RecordId) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
-        let shared = self.shared.by_id.get(&id);
-        let own = if self.by_id.is_empty() { None } else { self.by_id.get(&id) };
-        let all = shared.into_iter().chain(own).flat_map(Namesakes::iter);
+        let all = self.shared.by_id.get(id).chain(self.by_id.get(id));
         all.map(|ix| (ix, self.interned(ix).node))
+    }
+
+    /// The other records with the same name, if it has one, and their nodes.
+    pub(crate) fn namesakes(&self, ix: RecordIx) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
+        let record = self.record(ix);
+        let named = |key| self.shared.by_name.get(key).chain(self.by_name.get(key));
+        let others = name_key(record).into_iter().flat_map(named).filter(move |&it| it != ix);
+        let same = |other: &RecordIx| self.record(*other).node().name() == record.node().name();
+        others.filter(same).map(|other| (other, self.interned(other).node))
     }
 
     /// The index of a record, which the caller must give back with [`Directory::release`].
@@ -156,7 +208,10 @@ impl Directory {
         let node = self.intern_addr(record);
         let own = self.records.add(Interned { record: Arc::clone(record), node });
         let ix = RecordIx(u32::try_from(self.shared.records.len() + own).expect("bounded"));
-        insert_namesake(&mut self.by_id, record.id(), ix);
+        self.by_id.insert(record.id(), ix);
+        if let Some(key) = name_key(record) {
+            self.by_name.insert(key, ix);
+        }
         (ix, node)
     }
 
@@ -174,15 +229,10 @@ impl Directory {
     /// Gives a record back; shared ones stay.
     pub(crate) fn release(&mut self, ix: RecordIx) {
         let Some(own) = (ix.0 as usize).checked_sub(self.shared.records.len()) else { return };
-        let id = self.records.take(own).record.id();
-        let namesakes = self.by_id.get_mut(&id).expect("interned records are found by id");
-        namesakes.others.retain(|&other| other != ix);
-        if namesakes.first == ix {
-            if namesakes.others.is_empty() {
-                self.by_id.remove(&id);
-            } else {
-                namesakes.first = namesakes.others.remove(0);
-            }
+        let record = self.records.take(own).record;
+        self.by_id.remove(record.id(), ix);
+        if let Some(key) = name_key(&record) {
+            self.by_name.remove(key, ix);
         }
     }
 
@@ -286,11 +336,34 @@ mod tests {
     }
 
     #[test]
-    fn records_that_share_an_id_are_all_found_until_released() {
-        let mut by_id = FxHashMap::default();
-        let (id, a, b) = (RecordId(7), RecordIx(0), RecordIx(1));
-        insert_namesake(&mut by_id, id, a);
-        insert_namesake(&mut by_id, id, b);
-        assert_eq!(by_id[&id].iter().collect::<Vec<_>>(), [a, b]);
+    fn records_that_share_a_key_are_all_found_until_removed() {
+        let mut index = Index::default();
+        let records = [RecordIx(0), RecordIx(1), RecordIx(2)];
+        for ix in records {
+            index.insert(7, ix);
+        }
+        assert_eq!(index.get(7).collect::<Vec<_>>(), records);
+        index.remove(7, records[0]);
+        index.remove(7, records[2]);
+        assert_eq!(index.get(7).collect::<Vec<_>>(), [records[1]]);
+        index.remove(7, records[1]);
+        assert!(index.found.is_empty());
+    }
+
+    #[test]
+    fn namesakes_are_found_among_shared_and_own_records_and_the_nameless_have_none() {
+        let named = |port, name: &str| {
+            let node = Node::new(format!("127.0.0.1:{port}")).name(name).build().unwrap();
+            Arc::new(Record::new(node, Generation::default()))
+        };
+        let shared = Roster::of([named(1, "a"), named(2, "b"), named(3, ""), named(4, "")]);
+        let mut directory = Directory::new(Arc::new(shared));
+        let (own, _) = directory.intern(&named(5, "a"));
+        let (first, node) = directory.intern(&named(1, "a"));
+        assert_eq!(directory.namesakes(own).collect::<Vec<_>>(), [(first, node)]);
+        let (nameless, _) = directory.intern(&named(3, ""));
+        assert_eq!(directory.namesakes(nameless).count(), 0);
+        directory.release(own);
+        assert_eq!(directory.namesakes(first).count(), 0);
     }
 }

@@ -6,6 +6,7 @@
 //! in the protocol has to be reliable.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::beat::{AgeStep, RecordId};
 use super::engine::{Engine, Life};
@@ -18,7 +19,7 @@ use super::record::Digest;
 use super::roster::NodeIx;
 use super::rtt::Rtt;
 use super::timers::Timer;
-use crate::config::{Liveness, Swap};
+use crate::config::{Config, Liveness, Swap};
 use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
@@ -35,6 +36,13 @@ struct Pending {
     to: SocketAddr,
     sent_at: Instant,
     sends: u32,
+}
+
+impl Swapper {
+    /// How long an answer may take.
+    pub(super) fn patience(&self, config: &Config) -> Duration {
+        self.rtt.timeout(config)
+    }
 }
 
 impl Engine {
@@ -68,7 +76,7 @@ impl Engine {
 
     fn send_request(&mut self, now: Now, out: &mut Outbox) {
         let summary = self.summary();
-        let wait = self.swapper.rtt.timeout(&self.config);
+        let wait = self.swapper.patience(&self.config);
         let Some(pending) = &mut self.swapper.pending else { return };
         pending.sends += 1;
         let request = SwapRequest { token: pending.token, summary };

@@ -17,12 +17,21 @@ pub(crate) enum Timer {
     SwapRetry,
     /// Look for seeds and lost members.
     Dial,
+    /// Judge members that share a name.
+    Names,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 6] =
-        [Self::Cycle, Self::Check, Self::Dial, Self::Swap, Self::SwapRetry, Self::Relay];
+    const ALL: [Self; 7] = [
+        Self::Cycle,
+        Self::Check,
+        Self::Names,
+        Self::Dial,
+        Self::Swap,
+        Self::SwapRetry,
+        Self::Relay,
+    ];
 }
 
 /// When each timer is due, if it is set.

@@ -206,3 +206,35 @@ fn a_rival_at_our_address_is_reported_once_and_not_chased() {
     let conflicts = cluster.events.iter().filter(|it| matches!(it.2, Event::AddressConflict(_)));
     assert_eq!(conflicts.count(), 1);
 }
+
+fn named(node: u16, name: &str, generation: u64) -> Arc<Record> {
+    let node = Node::new(addr(node).to_string()).name(name).build().unwrap();
+    Arc::new(Record::new(node, Generation::new(generation).unwrap()))
+}
+
+#[test]
+fn a_named_node_that_comes_back_at_a_new_address_replaces_the_one_that_is_silent() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.run(SECOND);
+    cluster.crash(4);
+    cluster.start_as(40, named(40, "n4", 1), &[1]);
+    // Long before the timeout of five seconds.
+    cluster.run_until(SECOND * 3 / 2, Cluster::all_list_all);
+    let replaced = |it: &&(_, u16, Event)| matches!(&it.2, Event::Replaced { .. });
+    assert!(cluster.events.iter().filter(replaced).count() >= 9);
+}
+
+#[test]
+fn two_live_nodes_with_one_name_both_stay_listed_and_are_reported_once() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.run(SECOND);
+    cluster.start_as(40, named(40, "n4", 1), &[1]);
+    cluster.run(30 * SECOND);
+    assert!(cluster.all_list_all());
+    let at = |node: u16| {
+        let conflict = |it: &&(_, u16, Event)| matches!(it.2, Event::NameConflict { .. });
+        cluster.events.iter().filter(conflict).filter(|it| it.1 == node).count()
+    };
+    assert_eq!((1..=10).map(at).collect::<Vec<_>>(), [1; 10]);
+    assert_eq!(cluster.removals_of(4), []);
+}
