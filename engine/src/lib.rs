@@ -2,6 +2,7 @@
 
 mod config;
 pub mod core;
+mod latency;
 mod link;
 mod node;
 mod rng;

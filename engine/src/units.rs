@@ -24,7 +24,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// Writes a duration so that [`parse_duration`] reads the same again: `1s 500ms`.
 pub fn show_duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    let seconds_per_day = 86_400;
+    let days = duration.as_secs() / seconds_per_day;
+    if days == 0 {
+        return humantime::format_duration(duration).to_string();
+    }
+    // Left to humantime, thirty days would be shown as a month, which nobody could read back.
+    match duration - Duration::from_secs(days * seconds_per_day) {
+        Duration::ZERO => format!("{days}d"),
+        rest => format!("{days}d {}", humantime::format_duration(rest)),
+    }
 }
 
 /// Reads a number of bytes such as `1400`, `64KiB` or `1MiB`; `kB` and `MB` count in thousands.
@@ -88,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_shown_duration_reads_back() {
-        for millis in [0, 1, 250, 1_500, 61_001] {
+        let day = 86_400_000;
+        for millis in [0, 1, 250, 1_500, 61_001, day, 31 * day + 1, 365 * day, 4_000 * day] {
             let duration = Duration::from_millis(millis);
             assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
         }

@@ -1,3 +1,241 @@
-//! Scenarios: from TOML as typed to a plan.
+//! Scenarios: from a TOML file as typed to a plan that a run can follow.
+//!
+//! [`load`] reads a file and checks everything that does not depend on chance; the [`Scenario`]
+//! then lays out one [`plan`](Scenario::plan) for each seed. `scenarios/README.md` is the
+//! language's reference.
 
+pub mod addresses;
+mod document;
+mod errors;
+mod language;
+mod layout;
 pub mod plan;
+mod units;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::errors::{Blame, Paint, ScenarioError};
+pub(crate) use self::units::Percent;
+
+use self::document::{Origin, Place, Sources, Table};
+use self::errors::Mistake;
+use self::language::Typed;
+use self::plan::Plan;
+
+/// A scenario, read and checked.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    typed: Typed,
+    sources: Arc<Sources>,
+    resolved: String,
+    overridden: bool,
+}
+
+/// A `--set KEY=VALUE`: it replaces one value of the file.
+///
+/// The key is a path with dots, such as `engine.fan_out` or `at.0.time`; the value is TOML, or
+/// else a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    text: String,
+    equals: usize,
+}
+
+impl Set {
+    /// Takes `KEY=VALUE` apart.
+    ///
+    /// # Errors
+    /// When there is no `=`, or a part of the key is empty.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let wrong = |why| ScenarioError::command(format!("--set {text}: {why}"));
+        let equals = text
+            .find('=')
+            .ok_or_else(|| wrong("this is no KEY=VALUE: write it like `--set engine.fan_out=4`"))?;
+        if text.len() > document::TEXT_LEN_MAX {
+            return Err(ScenarioError::command("a --set is too long: at most 16 MiB"));
+        }
+        if text[..equals].split('.').any(|key| key.trim().is_empty()) {
+            return Err(wrong("a part of the key is empty: write it like `engine.fan_out=4`"));
+        }
+        Ok(Self { text: text.to_owned(), equals })
+    }
+
+    /// Puts the value in its place.
+    fn apply(&self, root: &mut Table, sources: &mut Sources) -> Result<(), Mistake> {
+        let source = sources.add(Origin::Set, &self.text);
+        let value = &self.text[self.equals + 1..];
+        let item = document::read_value(source, self.equals + 1, value)?;
+        let mut path = Vec::new();
+        let mut start = 0;
+        for key in self.text[..self.equals].split('.') {
+            path.push((key.trim().to_owned(), Place::new(source, start..start + key.len())));
+            start += key.len() + 1;
+        }
+        // The names of measures have dots of their own.
+        if path[0].0 == "expect" && path.len() > 2 {
+            let name = path[1..].iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(".");
+            let place = Place::new(source, "expect.".len()..self.equals);
+            document::forget(root, &path);
+            path.splice(1.., [(name, place)]);
+        }
+        document::set(root, &path, item)
+    }
+}
+
+/// Reads and checks a scenario file, with the values of `sets` in place of its own.
+///
+/// # Errors
+/// The first thing that is wrong, with file, line and the fix.
+pub fn load(path: &Path, sets: &[Set]) -> Result<Scenario, ScenarioError> {
+    let name = path.display().to_string();
+    let bytes = read_file(path, &name)?;
+    let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
+    parse(&name, &text, sets)
+}
+
+/// Reads and checks a scenario that is in memory; `name` stands for the file in errors.
+///
+/// # Errors
+/// The first thing that is wrong, with file, line and the fix.
+pub fn parse(name: &str, text: &str, sets: &[Set]) -> Result<Scenario, ScenarioError> {
+    if text.len() > document::TEXT_LEN_MAX {
+        return Err(ScenarioError::file(name, Blame::Scenario, "too long: at most 16 MiB"));
+    }
+    let (typed, sources) = read(name, text, sets)?;
+    let resolved = typed.resolved();
+    let as_in_file = |(typed, _): (Typed, _)| typed.resolved() == resolved;
+    let overridden = !sets.is_empty() && !read(name, text, &[]).is_ok_and(as_in_file);
+    let scenario = Scenario { typed, sources, resolved, overridden };
+    // What is wrong whatever the chance shows with any seed.
+    scenario.plan(1)?;
+    Ok(scenario)
+}
+
+fn read(name: &str, text: &str, sets: &[Set]) -> Result<(Typed, Arc<Sources>), ScenarioError> {
+    let mut sources = Sources::default();
+    let source = sources.add(Origin::File(name.to_owned()), text);
+    let typed = document::read(source, text).and_then(|mut root| {
+        sets.iter().try_for_each(|set| set.apply(&mut root, &mut sources))?;
+        Typed::read(&root)
+    });
+    let sources = Arc::new(sources);
+    match typed {
+        Ok(typed) => Ok((typed, sources)),
+        Err(mistake) => Err(ScenarioError::of(&mistake, &sources)),
+    }
+}
+
+fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, ScenarioError> {
+    let scenario = |text: &str| ScenarioError::file(name, Blame::Scenario, text);
+    if path.is_dir() {
+        return Err(scenario("this is a directory: name a scenario file in it"));
+    }
+    let length = fs::metadata(path).map(|metadata| metadata.len());
+    if length.is_ok_and(|length| length > document::TEXT_LEN_MAX as u64) {
+        return Err(scenario("too long for a scenario: at most 16 MiB"));
+    }
+    fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => scenario(&missing(path)),
+        _ => ScenarioError::file(name, Blame::Machine, &error.to_string()),
+    })
+}
+
+/// What to say of a file that is not there: the nearest name of its folder, if any is near.
+fn missing(path: &Path) -> String {
+    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let beside = fs::read_dir(beside.unwrap_or(Path::new("."))).into_iter().flatten();
+    let mut names: Vec<String> =
+        beside.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let near = rumormill::units::nearest(typed, names.iter().map(String::as_str));
+    match near.map(|near| path.with_file_name(near)) {
+        Some(near) => format!("there is no such file, did you mean `{}`?", near.display()),
+        None => "there is no such file".to_owned(),
+    }
+}
+
+fn not_text(name: &str, error: &std::string::FromUtf8Error) -> ScenarioError {
+    let valid = error.utf8_error().valid_up_to();
+    // What precedes is text, so the place of the first wrong byte can be shown.
+    let text = String::from_utf8_lossy(error.as_bytes());
+    let mut sources = Sources::default();
+    if text.len() > document::TEXT_LEN_MAX {
+        return ScenarioError::file(name, Blame::Scenario, "this is not UTF-8 text");
+    }
+    let source = sources.add(Origin::File(name.to_owned()), &text);
+    let end = valid + text[valid..].chars().next().map_or(0, char::len_utf8);
+    let mistake = Mistake::new(
+        Place::new(source, valid..end),
+        "this byte is not UTF-8: save the file as UTF-8 text",
+    );
+    ScenarioError::of(&mistake, &Arc::new(sources))
+}
+
+impl Scenario {
+    /// Its name, which names the folder of its results.
+    pub fn name(&self) -> &str {
+        &self.typed.name
+    }
+
+    /// How many nodes it has at first.
+    pub fn nodes(&self) -> u32 {
+        self.typed.nodes
+    }
+
+    /// The virtual time that a run takes.
+    pub fn duration(&self) -> Duration {
+        self.typed.duration
+    }
+
+    /// How many actions it takes.
+    pub fn actions(&self) -> usize {
+        self.typed.actions.len()
+    }
+
+    /// How many expectations it has.
+    pub fn expectations(&self) -> usize {
+        self.typed.expect.len()
+    }
+
+    /// The scenario as TOML with every default and every `--set` written out.
+    pub fn resolved(&self) -> &str {
+        &self.resolved
+    }
+
+    /// Whether `--set` changed something.
+    pub fn overridden(&self) -> bool {
+        self.overridden
+    }
+
+    /// Lays out the run of one seed: draws what is left to chance, puts everything in order.
+    ///
+    /// # Errors
+    /// When an action makes no sense at its time, such as a crash of nodes that don't run.
+    pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
+        let laid = layout::lay_out(&self.typed, seed)
+            .map_err(|mistake| ScenarioError::of(&mistake, &self.sources))?;
+        Ok(Plan {
+            name: self.typed.name.clone(),
+            seed,
+            duration: self.typed.duration,
+            warmup: self.typed.warmup,
+            sample: self.typed.sample,
+            rumor_rows_max: self.typed.rumor_rows_max,
+            engine: Arc::clone(&self.typed.engine),
+            network: self.typed.network.link(),
+            incarnations: laid.incarnations,
+            nodes: self.typed.nodes,
+            nodes_ever: self.typed.nodes + self.typed.newcomers,
+            actions: laid.actions,
+            expect: self.typed.expect.clone(),
+            expect_seeds: self.typed.expect_seeds.clone(),
+            resolved: self.resolved.clone(),
+            overridden: self.overridden,
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! The registry of measures: every figure that can be asked for by name, and what it means.
+//!
+//! A measure's name is its path in `summary.json`, without the suffix of its unit: the duration
+//! `node_list.converged_after` stands there as `node_list.converged_after_ms`. Expectations, and
+//! whatever else asks for figures, use these names and no others. What a figure is worth is read
+//! from the summary as JSON, so that a summary in a file serves as well as one in memory.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use rumormill::units::{self, parse_duration, parse_size};
+use serde_json::Value;
+
+use crate::report::summary::ExpectationResult;
+use crate::scenario::Percent;
+use crate::scenario::plan::{Expectation, Operator};
+
+/// A figure of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Its path in `summary.json`, without the suffix of the unit.
+    pub name: Cow<'static, str>,
+    /// What it counts in.
+    pub unit: Unit,
+    /// Which direction is progress.
+    pub better: Better,
+    /// What it is, in one sentence.
+    pub definition: Cow<'static, str>,
+}
+
+/// What a measure counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Milliseconds in the file, written with a unit in conditions.
+    Duration,
+    /// A number of things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// From 0 to 1 in the file, a percent or a number in conditions.
+    Share,
+    /// True or false.
+    Flag,
+    /// A number of things per second.
+    Rate,
+    /// Bytes per second.
+    ByteRate,
+}
+
+/// Which direction of a measure is progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+    /// It says what was, not how good it was.
+    Neither,
+}
+
+/// The kinds of rumors, as in the ids of `rumors[]`.
+pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "update", "restart", "removal"];
+
+/// Every measure, in the order of `summary.json`.
+pub fn all() -> &'static [Measure] {
+    static ALL: LazyLock<Vec<Measure>> = LazyLock::new(|| {
+        let fixed = FIXED.iter().map(|&(name, unit, better, definition)| Measure {
+            name: name.into(),
+            unit,
+            better,
+            definition: definition.into(),
+        });
+        fixed.chain(RUMOR_KINDS.into_iter().flat_map(of_rumors)).collect()
+    });
+    &ALL
+}
+
+/// The measure of a name.
+pub fn find(name: &str) -> Option<&'static Measure> {
+    all().iter().find(|measure| measure.name == name)
+}
+
+/// The name nearest to what was typed, when one is near enough to be what was meant; the last
+/// word of a name is enough.
+pub fn nearest(typed: &str) -> Option<&'static str> {
+    let names = || all().iter().map(|measure| measure.name.as_ref());
+    let tail = || names().find(|name| name.rsplit('.').next() == Some(typed));
+    units::nearest(typed, names()).or_else(tail)
+}
+
+/// What a run was worth in a measure: a number, true or false, or null when it was not reached
+/// or there was nothing to measure.
+pub fn value(summary: &Value, measure: &Measure) -> Value {
+    let key = measure.key();
+    match key.strip_prefix("rumors.").and_then(|rest| rest.split_once('.')) {
+        Some((kind, field)) => worst_rumor(summary, kind, field, measure.better),
+        None => key.split('.').try_fold(summary, |at, step| at.get(step)).cloned(),
+    }
+    .unwrap_or(Value::Null)
+}
+
+/// Holds a summary against an expectation. Null holds none.
+pub fn judge(expectation: &Expectation, summary: &Value) -> ExpectationResult {
+    let measure = find(&expectation.name);
+    let got = measure.map_or(Value::Null, |measure| value(summary, measure));
+    let ok = as_number(&got).is_some_and(|got| expectation.operator.holds(got, expectation.value));
+    ExpectationResult { name: expectation.name.clone(), want: expectation.want.clone(), got, ok }
+}
+
+/// The worst rumor of a kind; one that was not measured to its end is worse than all.
+fn worst_rumor(summary: &Value, kind: &str, field: &str, better: Better) -> Option<Value> {
+    let rumors = summary.get("rumors")?.as_array()?;
+    let of_kind = rumors.iter().filter(|rumor| rumor["kind"] == kind);
+    let mut worst: Option<&Value> = None;
+    for rumor in of_kind {
+        let figure = rumor.get(field)?;
+        let number = as_number(figure)?;
+        let is_worse = worst.and_then(as_number).is_none_or(|worst| match better {
+            Better::Higher => number < worst,
+            Better::Lower | Better::Neither => number > worst,
+        });
+        if is_worse {
+            worst = Some(figure);
+        }
+    }
+    worst.cloned()
+}
+
+/// A figure as a number, so that conditions can be held against it; true is 1 and false is 0.
+fn as_number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))
+}
+
+impl Measure {
+    /// Its path in `summary.json`, the suffix of the unit included. In `rumors.KIND.FIELD` the
+    /// kind picks among the elements of `rumors[]`.
+    pub fn key(&self) -> String {
+        let suffix = if self.unit == Unit::Duration { "_ms" } else { "" };
+        format!("{}{suffix}", self.name)
+    }
+
+    /// Reads a condition such as `<= 5s`.
+    ///
+    /// # Errors
+    /// When there is no operator, or the value is not one of this measure's unit; the text says
+    /// how it is written.
+    pub fn condition(&self, text: &str) -> Result<(Operator, f64), String> {
+        let trimmed = text.trim();
+        let found = Operator::ALL
+            .into_iter()
+            .find_map(|operator| Some((operator, trimmed.strip_prefix(operator.symbol())?)));
+        let Some((operator, operand)) = found else {
+            let example = self.unit.example();
+            return Err(format!(
+                "`{text}` is no condition: begin with <, <=, ==, !=, >= or >, such as `{example}`"
+            ));
+        };
+        let operand = operand.trim();
+        self.unit.parse(operand).map(|value| (operator, value)).ok_or_else(|| {
+            let (name, what, example) = (&self.name, self.unit.text(), self.unit.example());
+            format!("`{name}` is {what} and `{operand}` is none: write such as `{example}`")
+        })
+    }
+}
+
+impl Unit {
+    /// What it is, for a person.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Duration => "a duration",
+            Self::Count => "a count",
+            Self::Bytes => "a number of bytes",
+            Self::Share => "a share",
+            Self::Flag => "true or false",
+            Self::Rate => "a rate per second",
+            Self::ByteRate => "bytes per second",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Duration => "<= 5s",
+            Self::Count => "== 0",
+            Self::Bytes => "<= 64KiB",
+            Self::Share => ">= 99%",
+            Self::Flag => "== true",
+            Self::Rate => "<= 12.5",
+            Self::ByteRate => "<= 2kB",
+        }
+    }
+
+    /// A value as typed, in the unit of `summary.json`.
+    fn parse(self, text: &str) -> Option<f64> {
+        match self {
+            // Through nanoseconds, so that 1.5s is exactly the 1500 of the file.
+            Self::Duration => {
+                parse_duration(text).ok().map(|value| value.as_nanos() as f64 / 1_000_000.0)
+            }
+            Self::Count | Self::Rate => plain_number(text),
+            Self::Bytes | Self::ByteRate => {
+                let text = text.strip_suffix("/s").unwrap_or(text);
+                parse_size(text).ok().map(|bytes| bytes as f64).or_else(|| plain_number(text))
+            }
+            // Percents through billionths, so that 99.9% is exactly the 0.999 of the file.
+            Self::Share => Percent::parse(text)
+                .map(Percent::share)
+                .ok()
+                .or_else(|| plain_number(text))
+                .filter(|share| (0.0..=1.0).contains(share)),
+            Self::Flag => match text {
+                "true" => Some(1.0),
+                "false" => Some(0.0),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Digits with at most one point: neither infinity nor an exponent.
+fn plain_number(text: &str) -> Option<f64> {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if plain { text.parse().ok() } else { None }
+}
+
+impl Operator {
+    /// All, a symbol before its own beginnings.
+    const ALL: [Self; 6] =
+        [Self::AtMost, Self::AtLeast, Self::Equal, Self::NotEqual, Self::Less, Self::Greater];
+
+    /// How it is typed.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::AtLeast => ">=",
+            Self::Greater => ">",
+        }
+    }
+
+    /// Whether a figure stands so to a limit.
+    pub fn holds(self, got: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => got < limit,
+            Self::AtMost => got <= limit,
+            Self::Equal => got == limit,
+            Self::NotEqual => got != limit,
+            Self::AtLeast => got >= limit,
+            Self::Greater => got > limit,
+        }
+    }
+}
+
+fn of_rumors(kind: &'static str) -> impl Iterator<Item = Measure> {
+    RUMOR.iter().map(move |&(field, unit, better, definition)| Measure {
+        name: format!("rumors.{kind}.{field}").into(),
+        unit,
+        better,
+        definition: format!("Of the worst {kind} rumor: {definition}").into(),
+    })
+}
+
+#[rustfmt::skip]
+const FIXED: &[(&str, Unit, Better, &str)] = {
+    use Better::{Higher, Lower, Neither};
+    use Unit::{ByteRate, Bytes, Count, Duration, Flag, Rate};
+    &[
+        ("nodes.start", Count, Neither, "Live nodes when the run begins."),
+        ("nodes.end", Count, Neither, "Live nodes when the run ends."),
+        ("inputs", Count, Lower, "Calls of the engines: packets, timeouts and commands."),
+        ("updates", Count, Lower, "Beats, records and versions that were compared with state."),
+        ("messages.sent", Count, Lower, "Packets handed to the network."),
+        ("messages.duplicated", Count, Neither, "Second copies that the network made."),
+        ("messages.delivered", Count, Neither, "Packets that reached an engine."),
+        ("messages.lost", Count, Neither, "Packets that the network lost by chance."),
+        ("messages.cut", Count, Neither, "Packets sent where a partition cut the way."),
+        ("messages.to_dead", Count, Neither, "Packets that arrived where no node ran."),
+        ("messages.overflow", Count, Lower, "Packets dropped by a full queue."),
+        ("messages.oversize", Count, Lower, "Packets larger than the way lets through."),
+        ("messages.corrupted", Count, Neither, "Packets dropped because a bit had flipped."),
+        ("messages.in_flight", Count, Neither, "Packets still under way at the end."),
+        ("bytes.payload", Bytes, Lower, "Encoded bytes of all packets sent."),
+        ("bytes.with_headers", Bytes, Lower,
+            "Encoded bytes of all packets sent, with 28 bytes of UDP and IP header each."),
+        ("per_node_per_second.messages_p50", Rate, Lower,
+            "Packets that the median node sends a second, warm-up left out."),
+        ("per_node_per_second.bytes_p50", ByteRate, Lower,
+            "Bytes with headers that the median node sends a second, warm-up left out."),
+        ("per_node_per_second.bytes_p99", ByteRate, Lower,
+            "Bytes with headers that the node at 99 % sends a second, warm-up left out."),
+        ("per_node_per_second.bytes_max", ByteRate, Lower,
+            "Bytes with headers that the busiest node sends a second, warm-up left out."),
+        ("node_list.converged", Flag, Higher,
+            "Whether all lists equal the truth from some time of the last episode to the end."),
+        ("node_list.converged_after", Duration, Lower,
+            "From the last change of truth until all lists equal it and stay so."),
+        ("node_list.converged_after_max", Duration, Lower,
+            "The longest of the times from a change of truth until all lists equal it."),
+        ("metadata.converged", Flag, Higher,
+            "Whether all live nodes hold the same, newest version at the end."),
+        ("metadata.converged_after", Duration, Lower,
+            "From the later of last publish and last change of truth until all reachable live \
+             nodes hold the newest version."),
+        ("metadata.t50", Duration, Lower,
+            "From the last publish until half of the nodes held it or a newer version."),
+        ("metadata.t90", Duration, Lower,
+            "From the last publish until 90 % of the nodes held it or a newer version."),
+        ("metadata.t99", Duration, Lower,
+            "From the last publish until 99 % of the nodes held it or a newer version."),
+        ("metadata.t100", Duration, Lower,
+            "From the last publish until all nodes held it or a newer version."),
+        ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
+        ("removals.false", Count, Lower,
+            "Removals of a node that ran, and could be heard, during the whole timeout before."),
+        ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
+        ("removals.cut", Count, Neither, "Removals of a running node that could not be heard."),
+        ("detection.first", Duration, Lower,
+            "Of the slowest crash: until the first live node removed the crashed one."),
+        ("detection.all", Duration, Lower,
+            "Of the slowest crash: until all live nodes had removed the crashed one."),
+        ("view_error.missing_end", Count, Lower,
+            "At the end: pairs of live nodes of which the first should list the second and \
+             doesn't."),
+        ("view_error.ghosts_end", Count, Lower,
+            "At the end: entries of live nodes' lists that should not be there."),
+        ("view_error.missing_max", Count, Lower,
+            "The most pairs at a time of which the first should list the second and didn't."),
+        ("view_error.ghosts_max", Count, Lower,
+            "The most entries at a time that should not have been in lists."),
+        ("peaks.members", Count, Lower, "The most members that one node listed."),
+        ("peaks.tombstones", Count, Lower, "The most tombstones that one node kept."),
+        ("peaks.queue", Count, Lower, "The most events that waited in the simulator."),
+        ("peaks.packet_bytes", Bytes, Lower, "The largest packet, as encoded."),
+    ]
+};
+
+#[rustfmt::skip]
+const RUMOR: &[(&str, Unit, Better, &str)] = {
+    use Better::{Higher, Lower, Neither};
+    use Unit::{Count, Duration, Share};
+    &[
+        ("t50", Duration, Lower, "time until half of the nodes held it."),
+        ("t90", Duration, Lower, "time until 90 % of the nodes held it."),
+        ("t99", Duration, Lower, "time until 99 % of the nodes held it."),
+        ("t100", Duration, Lower, "time until all nodes held it."),
+        ("coverage", Share, Higher, "share of the nodes that held it at the end."),
+        ("excluded", Count, Neither, "nodes that did not run from its start to the end."),
+        ("messages", Count, Lower, "packets sent that carried it."),
+        ("control_messages", Count, Lower, "acknowledgements and other control packets of it."),
+        ("node_messages_max", Count, Lower, "most packets that one node sent for it."),
+        ("swap_first", Count, Lower, "nodes that first learned it from a swap."),
+    ]
+};

@@ -1,0 +1,119 @@
+//! Errors in a scenario, told with the place and the fix.
+
+use std::fmt;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::document::{Origin, Place, Sources};
+
+/// Something in a scenario that can't be, at the place where it was typed.
+///
+/// The inside of the language passes these around; [`ScenarioError`] adds the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) at: Place,
+    pub(super) text: String,
+}
+
+impl Mistake {
+    pub(super) fn new(at: Place, text: impl Into<String>) -> Self {
+        Self { at, text: text.into() }
+    }
+
+    pub(super) fn unknown(at: Place, kind: &str, typed: &str, near: Option<&str>) -> Self {
+        Self::new(at, format!("unknown {kind} `{typed}`{}", did_you_mean(near)))
+    }
+}
+
+/// The tail of a sentence about a name that does not exist.
+pub(super) fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// Why a scenario can't be run.
+///
+/// [`Display`](fmt::Display) writes `FILE:LINE:COLUMN: what and the fix`, then the line with a
+/// caret, without colours; [`ScenarioError::render`] can colour it.
+#[derive(Clone, Debug)]
+pub struct ScenarioError {
+    headline: String,
+    snippet: Option<(Arc<Sources>, Place)>,
+    blame: Blame,
+}
+
+/// Who has to act on an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The author of the scenario or of the command.
+    Scenario,
+    /// Whoever keeps the machine: its disk or its rights.
+    Machine,
+}
+
+/// Whether an error is written with colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// Text only, for files and pipes.
+    Plain,
+    /// With the escape codes of a terminal.
+    Coloured,
+}
+
+impl ScenarioError {
+    /// An error about a file as a whole.
+    pub(super) fn file(name: &str, blame: Blame, text: &str) -> Self {
+        Self { headline: format!("{name}: {text}"), snippet: None, blame }
+    }
+
+    /// An error that no file has: the command is wrong.
+    pub(super) fn command(text: impl Into<String>) -> Self {
+        Self { headline: text.into(), snippet: None, blame: Blame::Scenario }
+    }
+
+    pub(super) fn of(mistake: &Mistake, sources: &Arc<Sources>) -> Self {
+        let place = mistake.at;
+        let source = sources.source(place);
+        let headline = match &source.origin {
+            Origin::File(name) => {
+                let (line, column) = source.line_and_column(place.start);
+                format!("{name}:{line}:{column}: {}", mistake.text)
+            }
+            Origin::Set => format!("--set {}: {}", source.text, mistake.text),
+        };
+        let snippet = Some((Arc::clone(sources), place));
+        Self { headline, snippet, blame: Blame::Scenario }
+    }
+
+    /// What and where, on one line.
+    pub fn headline(&self) -> &str {
+        &self.headline
+    }
+
+    /// Who has to act.
+    pub fn blame(&self) -> Blame {
+        self.blame
+    }
+
+    /// The headline, and the line it is about with a caret.
+    pub fn render(&self, paint: Paint) -> String {
+        let Some((sources, place)) = &self.snippet else { return self.headline.clone() };
+        let renderer = match paint {
+            Paint::Plain => Renderer::plain(),
+            Paint::Coloured => Renderer::styled(),
+        };
+        let source = sources.source(*place);
+        let mark = AnnotationKind::Primary.span(source.visible(*place));
+        let snippet = Snippet::source(source.text.as_str()).annotation(mark);
+        let group = Group::with_level(Level::ERROR).element(snippet);
+        format!("{}\n{}", self.headline, renderer.render(&[group]))
+    }
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Paint::Plain))
+    }
+}
+
+impl std::error::Error for ScenarioError {}

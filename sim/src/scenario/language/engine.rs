@@ -1,0 +1,126 @@
+//! `[engine]`: the settings that every node of the scenario runs with.
+
+use std::sync::Arc;
+
+use rumormill::units::show_duration;
+use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
+
+use super::text_literal;
+use crate::scenario::document::{Entry, Item, Table, Value};
+use crate::scenario::errors::{Mistake, did_you_mean};
+
+/// Keys that a scenario decides by other means, and which.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("seeds", "`bootstrap` says how the nodes find each other"),
+    ("listen_addr", "the simulator gives every node its address"),
+    ("print", "the run's table tells what happened"),
+];
+
+/// Reads `[engine]` for a cluster of `nodes` nodes, newcomers included.
+pub(super) fn read(table: Option<&Table>, nodes: u32) -> Result<Arc<Config>, Mistake> {
+    let mut builder = Config::builder();
+    let entries = table.map_or(&[][..], |table| &table.entries);
+    for entry in entries {
+        read_one(&mut builder, entry)?;
+    }
+    let limit = table.and_then(|table| table.entry("members_max"));
+    if limit.is_none() {
+        let default = Config::default().members_max();
+        builder = builder.members_max(default.max(nodes as usize));
+    }
+    let config = builder.build().map_err(|error| misfit(&error, entries))?;
+    if let Some(entry) = limit
+        && config.members_max() < nodes as usize
+    {
+        let max = config.members_max();
+        let text = format!("{nodes} nodes take part, newcomers included, but only {max} may");
+        return Err(Mistake::new(entry.item.at, text));
+    }
+    Ok(Arc::new(config))
+}
+
+fn read_one(builder: &mut ConfigBuilder, entry: &Entry) -> Result<(), Mistake> {
+    if let Some((key, instead)) = ELSEWHERE.iter().find(|(key, _)| *key == entry.key) {
+        let text = format!("`{key}` has no place in a scenario: {instead}");
+        return Err(Mistake::new(entry.key_at, text));
+    }
+    let setting = setting(&entry.item)?;
+    builder.set(&entry.key, &setting).map_err(|error| match error {
+        ConfigError::UnknownKey { key, nearest } => {
+            let text = format!("unknown key `{key}` in [engine]{}", did_you_mean(nearest));
+            Mistake::new(entry.key_at, text)
+        }
+        ConfigError::Invalid { .. } => Mistake::new(entry.item.at, error.to_string()),
+    })
+}
+
+fn setting(item: &Item) -> Result<Setting, Mistake> {
+    Ok(match &item.value {
+        Value::Integer(number) => Setting::Integer(*number),
+        Value::Text(text) => Setting::Text(text.clone()),
+        Value::Flag(flag) => Setting::Flag(*flag),
+        Value::List(items) => {
+            let texts = items.iter().map(|item| item.text("a text").map(str::to_owned));
+            Setting::List(texts.collect::<Result<_, _>>()?)
+        }
+        Value::Float | Value::Date | Value::Table(_) => {
+            return Err(item.expected("a number, a text, true or false, or a list of texts"));
+        }
+    })
+}
+
+/// An error that shows only beside the other settings: at its key, else at the last one typed,
+/// which made a default impossible.
+fn misfit(error: &ConfigError, entries: &[Entry]) -> Mistake {
+    let entry = entries.iter().find(|entry| entry.key == error.key());
+    let entry = entry.or(entries.last()).expect("the defaults are valid");
+    Mistake::new(entry.item.at, error.to_string())
+}
+
+/// Every key and its value as TOML.
+pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
+    let time = |time| text_literal(&show_duration(time));
+    let liveness = match config.liveness() {
+        Liveness::Beats => "beats",
+        Liveness::Off => "off",
+    };
+    let swap = match config.swap() {
+        Swap::On => "on",
+        Swap::Off => "off",
+    };
+    let mut rows = vec![
+        ("fan_out", config.fan_out().to_string()),
+        ("cycle", time(config.cycle())),
+        ("timeout", time(config.timeout())),
+        ("buffer", config.buffer().to_string()),
+        ("size", config.size().to_string()),
+        ("protocol", text_literal("udp")),
+        ("liveness", text_literal(liveness)),
+        ("swap", text_literal(swap)),
+        ("relay_delay", time(config.relay_delay())),
+        ("redial", time(config.redial())),
+        ("metadata_len_max", config.metadata_len_max().to_string()),
+        ("members_max", config.members_max().to_string()),
+        ("clock_skew_max", time(config.clock_skew_max())),
+        ("cluster", text_literal(config.cluster())),
+        ("wire", text_literal("native")),
+    ];
+    rows.extend(config.ack_timeout().map(|wait| ("ack_timeout", time(wait))));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_engine_is_written_out_or_decided_elsewhere() {
+        let config = Config::builder().ack_timeout(std::time::Duration::from_millis(50));
+        let rows = rows(&config.build().unwrap());
+        for key in ConfigBuilder::KEYS {
+            let written = rows.iter().any(|(row, _)| *row == key);
+            let elsewhere = ELSEWHERE.iter().any(|(other, _)| *other == key);
+            assert!(written || elsewhere || key == "secret_key", "{key} would be lost");
+        }
+    }
+}

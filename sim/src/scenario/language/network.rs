@@ -1,0 +1,249 @@
+//! The properties of links: `[network]`, and the actions that change them.
+
+use std::time::Duration;
+
+use rumormill::units::{parse_size, show_duration};
+use rumormill::{Latency, Link, LinkChange};
+
+use crate::scenario::document::{Entry, Item, Table, Value, not_supported_yet};
+use crate::scenario::errors::Mistake;
+use crate::scenario::units::{
+    Percent, Span, parse_bandwidth, parse_positive_time, parse_time, show_bandwidth,
+};
+
+/// Every property a link can be given.
+pub(super) const KEYS: [&str; 9] =
+    ["latency", "jitter", "loss", "duplicate", "reorder", "corrupt", "mtu", "bandwidth", "queue"];
+
+const PERCENT: &str = "a percent in quotes, such as \"1%\"";
+const TIME: &str = "a duration in quotes, such as \"5ms\"";
+
+/// The smallest datagram every network must carry, and the largest there is, headers included.
+const MTU_MIN: u64 = 68;
+const MTU_MAX: u64 = 65_535;
+const QUEUE_MAX: u64 = 1 << 40;
+
+/// Properties of a link as typed; those left out keep what they were.
+#[derive(Clone, Debug, Default)]
+pub(in crate::scenario) struct Properties {
+    latency: Option<Delay>,
+    jitter: Option<Duration>,
+    loss: Option<Percent>,
+    duplicate: Option<Percent>,
+    reorder: Option<Percent>,
+    corrupt: Option<Percent>,
+    mtu: Option<u32>,
+    bandwidth: Option<u64>,
+    queue: Option<u64>,
+}
+
+/// A law of delay as typed, with its table where it has one.
+#[derive(Clone, Debug)]
+enum Delay {
+    Uniform(Span),
+    Lognormal { median: Duration, p99: Duration, min: Duration, table: Latency },
+}
+
+impl Properties {
+    /// `[network]`, with the defaults for what it leaves out.
+    pub(super) fn of_network(table: Option<&Table>) -> Result<Self, Mistake> {
+        let mut properties = Self {
+            latency: Some(Delay::Uniform(Span {
+                min: Duration::from_millis(1),
+                max: Duration::from_millis(10),
+            })),
+            jitter: Some(Duration::ZERO),
+            loss: Some(Percent::default()),
+            duplicate: Some(Percent::default()),
+            reorder: Some(Percent::default()),
+            corrupt: Some(Percent::default()),
+            mtu: None,
+            bandwidth: None,
+            queue: Some(256 << 10),
+        };
+        if let Some(table) = table {
+            table.only(&KEYS, &[])?;
+            properties.read_entries(&table.entries)?;
+        }
+        Ok(properties)
+    }
+
+    /// The properties among the entries of a table; other keys are passed over.
+    pub(super) fn among(table: &Table) -> Result<Self, Mistake> {
+        let mut properties = Self::default();
+        properties.read_entries(&table.entries)?;
+        Ok(properties)
+    }
+
+    /// One property, such as that of `loss = "20%"`.
+    pub(super) fn single(key: &str, item: &Item) -> Result<Self, Mistake> {
+        let mut properties = Self::default();
+        properties.read_one(key, item)?;
+        Ok(properties)
+    }
+
+    fn read_entries(&mut self, entries: &[Entry]) -> Result<(), Mistake> {
+        entries.iter().try_for_each(|entry| self.read_one(&entry.key, &entry.item))
+    }
+
+    fn read_one(&mut self, key: &str, item: &Item) -> Result<(), Mistake> {
+        match key {
+            "latency" => self.latency = Some(Delay::read(item)?),
+            "jitter" => self.jitter = Some(item.parsed(TIME, parse_time)?),
+            "loss" => self.loss = Some(loss(item)?),
+            "duplicate" => self.duplicate = Some(item.parsed(PERCENT, Percent::parse)?),
+            "reorder" => self.reorder = Some(item.parsed(PERCENT, Percent::parse)?),
+            "corrupt" => self.corrupt = Some(item.parsed(PERCENT, Percent::parse)?),
+            "mtu" => {
+                let bytes = size(item, MTU_MIN, MTU_MAX)?;
+                self.mtu = Some(u32::try_from(bytes).expect("checked against MTU_MAX"));
+            }
+            "bandwidth" => {
+                let what = "a bandwidth in quotes, such as \"20Mbit/s\"";
+                self.bandwidth = Some(item.parsed(what, parse_bandwidth)?);
+            }
+            "queue" => self.queue = Some(size(item, 1, QUEUE_MAX)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows().is_empty()
+    }
+
+    /// What an action changes.
+    pub(in crate::scenario) fn change(&self) -> LinkChange {
+        LinkChange {
+            latency: self.latency.as_ref().map(Delay::latency),
+            jitter: self.jitter,
+            loss: self.loss.map(Percent::probability),
+            duplicate: self.duplicate.map(Percent::probability),
+            reorder: self.reorder.map(Percent::probability),
+            corrupt: self.corrupt.map(Percent::probability),
+            mtu: self.mtu,
+            bandwidth: self.bandwidth,
+            queue: self.queue,
+        }
+    }
+
+    /// The default link; only for the properties of `[network]`, which are complete.
+    pub(in crate::scenario) fn link(&self) -> Link {
+        let change = self.change();
+        let complete = "of_network fills this in";
+        Link {
+            latency: change.latency.expect(complete),
+            jitter: change.jitter.expect(complete),
+            loss: change.loss.expect(complete),
+            duplicate: change.duplicate.expect(complete),
+            reorder: change.reorder.expect(complete),
+            corrupt: change.corrupt.expect(complete),
+            mtu: change.mtu,
+            bandwidth: change.bandwidth,
+            queue: change.queue.expect(complete),
+        }
+    }
+
+    /// Keys and their values as TOML.
+    pub(in crate::scenario) fn rows(&self) -> Vec<(&'static str, String)> {
+        let time = |time: Duration| quoted(&show_duration(time));
+        let percent = |percent: Percent| quoted(&percent.to_string());
+        let values = [
+            self.latency.as_ref().map(Delay::toml),
+            self.jitter.map(time),
+            self.loss.map(percent),
+            self.duplicate.map(percent),
+            self.reorder.map(percent),
+            self.corrupt.map(percent),
+            self.mtu.map(|bytes| bytes.to_string()),
+            self.bandwidth.map(|bits| quoted(&show_bandwidth(bits))),
+            self.queue.map(|bytes| bytes.to_string()),
+        ];
+        KEYS.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// For a person: `latency 20ms..40ms, loss 1%`.
+    pub(in crate::scenario) fn text(&self) -> String {
+        let show = |(key, value): (&str, String)| format!("{key} {}", value.replace('"', ""));
+        self.rows().into_iter().map(show).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+fn loss(item: &Item) -> Result<Percent, Mistake> {
+    if let Value::Table(table) = &item.value
+        && let Some(entry) = table.entry("burst")
+    {
+        return Err(not_supported_yet(entry.key_at, "burst"));
+    }
+    item.parsed(PERCENT, Percent::parse)
+}
+
+/// A number of bytes within limits.
+pub(super) fn size(item: &Item, low: u64, high: u64) -> Result<u64, Mistake> {
+    let what = "a size, such as 1400 or \"256KiB\"";
+    let Value::Text(_) = item.value else { return item.number(what, low, high) };
+    let bytes = item.parsed(what, parse_size)?;
+    if !(low..=high).contains(&bytes) {
+        let text = format!("{bytes} bytes are out of range: from {low} to {high}");
+        return Err(Mistake::new(item.at, text));
+    }
+    Ok(bytes)
+}
+
+impl Delay {
+    fn read(item: &Item) -> Result<Self, Mistake> {
+        let what = "a range of time in quotes, such as \"1ms..10ms\", or { lognormal = { .. } }";
+        match &item.value {
+            Value::Table(table) => Self::read_lognormal(table),
+            _ => Ok(Self::Uniform(item.parsed(what, Span::parse)?)),
+        }
+    }
+
+    fn read_lognormal(table: &Table) -> Result<Self, Mistake> {
+        table.only(&["lognormal", "min"], &[])?;
+        let example = "lognormal = { median = \"5ms\", p99 = \"60ms\" }";
+        let law = table.need("lognormal", example)?;
+        let fields = law.table("a table, such as { median = \"5ms\", p99 = \"60ms\" }")?;
+        fields.only(&["median", "p99"], &[])?;
+        let median =
+            fields.need("median", "median = \"5ms\"")?.parsed(TIME, parse_positive_time)?;
+        let p99 = fields.need("p99", "p99 = \"60ms\"")?.parsed(TIME, parse_positive_time)?;
+        let min = table.item("min").map(|item| item.parsed(TIME, parse_time)).transpose()?;
+        let min = min.unwrap_or_default();
+        if min > median {
+            let at = table.item("min").unwrap_or(law).at;
+            let (min, median) = (show_duration(min), show_duration(median));
+            let text = format!("the least delay {min} lies above the median {median}");
+            return Err(Mistake::new(at, text));
+        }
+        let Some(table) = Latency::lognormal(median, p99, min) else {
+            let (median, p99) = (show_duration(median), show_duration(p99));
+            let text = format!("upside down: the median {median} must lie below the p99 {p99}");
+            return Err(Mistake::new(law.at, text));
+        };
+        Ok(Self::Lognormal { median, p99, min, table })
+    }
+
+    fn latency(&self) -> Latency {
+        match self {
+            Self::Uniform(span) => Latency::Uniform { min: span.min, max: span.max },
+            Self::Lognormal { table, .. } => table.clone(),
+        }
+    }
+
+    fn toml(&self) -> String {
+        match self {
+            Self::Uniform(span) => quoted(&span.to_string()),
+            Self::Lognormal { median, p99, min, .. } => format!(
+                "{{ lognormal = {{ median = \"{}\", p99 = \"{}\" }}, min = \"{}\" }}",
+                show_duration(*median),
+                show_duration(*p99),
+                show_duration(*min)
+            ),
+        }
+    }
+}

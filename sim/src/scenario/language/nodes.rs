@@ -1,0 +1,303 @@
+//! NODES: the expressions that name sets of nodes.
+//!
+//! Reading one checks its form; evaluating one needs the moment, because `"live"` and a random
+//! choice mean something else at each.
+
+use std::fmt;
+
+use rumormill::Rng;
+use rumormill::units::nearest;
+
+use crate::scenario::document::{Item, Place, Table, Value, not_supported_yet};
+use crate::scenario::errors::{Mistake, did_you_mean};
+use crate::scenario::plan::NodeNo;
+use crate::scenario::units::Percent;
+
+const WHAT: &str = "nodes, such as 7, \"0..25\", \"live\" or { random = 5 }";
+
+/// How deep lists and random choices may stand in each other.
+const DEPTH_MAX: usize = 16;
+
+/// An expression that names nodes, and its place.
+#[derive(Clone, Debug)]
+pub(in crate::scenario) struct Nodes {
+    kind: Kind,
+    pub(in crate::scenario) at: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    One(u32),
+    /// First and last.
+    Range(u32, u32),
+    Share(Percent, Percent),
+    Named(Named),
+    List(Vec<Nodes>),
+    Random {
+        count: u32,
+        from: Box<Nodes>,
+        except: Option<Box<Nodes>>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    All,
+    Live,
+    Joined,
+}
+
+const NAMES: [(&str, Named); 3] =
+    [("all", Named::All), ("live", Named::Live), ("joined", Named::Joined)];
+
+/// What the nodes are like at the moment of an action.
+pub(in crate::scenario) trait Moment {
+    /// How many nodes the scenario knows at first.
+    fn initial(&self) -> u32;
+    /// How many nodes have been there so far, newcomers that are starting included.
+    fn so_far(&self) -> u32;
+    /// How many there will ever be.
+    fn ever(&self) -> u32;
+    /// Whether a node runs and is not stopped.
+    fn is_live(&self, node: NodeNo) -> bool;
+    /// The stream of the next random choice.
+    fn draw(&mut self) -> Rng;
+}
+
+impl Nodes {
+    /// The nodes that bear these numbers, for defaults.
+    pub(in crate::scenario) fn one(node: u32, at: Place) -> Self {
+        Self { kind: Kind::One(node), at }
+    }
+
+    /// Some live node, for defaults.
+    pub(in crate::scenario) fn some_live(count: u32, at: Place) -> Self {
+        let from = Box::new(Self { kind: Kind::Named(Named::Live), at });
+        Self { kind: Kind::Random { count, from, except: None }, at }
+    }
+
+    pub(in crate::scenario) fn read(item: &Item) -> Result<Self, Mistake> {
+        Self::read_at_depth(item, 0)
+    }
+
+    fn read_at_depth(item: &Item, depth: usize) -> Result<Self, Mistake> {
+        if depth > DEPTH_MAX {
+            return Err(Mistake::new(item.at, "nodes inside nodes: this is too deep"));
+        }
+        let kind = match &item.value {
+            Value::Integer(_) => Kind::One(index(item.number("a node", 0, u32::MAX.into())?)),
+            Value::Text(text) => read_text(text, item.at)?,
+            Value::List(items) => {
+                let each = items.iter().map(|item| Self::read_at_depth(item, depth + 1));
+                Kind::List(each.collect::<Result<_, _>>()?)
+            }
+            Value::Table(table) => read_random(table, item.at, depth)?,
+            _ => return Err(item.expected(WHAT)),
+        };
+        Ok(Self { kind, at: item.at })
+    }
+
+    /// The nodes that are meant, sorted, none twice; an error when there are none.
+    pub(in crate::scenario) fn evaluate(
+        &self,
+        now: &mut impl Moment,
+    ) -> Result<Vec<NodeNo>, Mistake> {
+        let mut nodes = self.members(now)?;
+        nodes.sort_unstable();
+        nodes.dedup();
+        if nodes.is_empty() {
+            return Err(Mistake::new(self.at, format!("{self} is no node at this time")));
+        }
+        Ok(nodes)
+    }
+
+    fn members(&self, now: &mut impl Moment) -> Result<Vec<NodeNo>, Mistake> {
+        let so_far = now.so_far();
+        Ok(match &self.kind {
+            &Kind::One(node) => vec![self.existing(node, now)?],
+            &Kind::Range(first, last) => (first..=self.existing(last, now)?).collect(),
+            Kind::Share(from, to) => (from.of(so_far)..to.of(so_far)).collect(),
+            Kind::Named(Named::All) => (0..so_far).collect(),
+            Kind::Named(Named::Live) => (0..so_far).filter(|&node| now.is_live(node)).collect(),
+            Kind::Named(Named::Joined) => (now.initial()..so_far).collect(),
+            Kind::List(lists) => {
+                let mut nodes = Vec::new();
+                for list in lists {
+                    nodes.extend(list.members(now)?);
+                }
+                nodes
+            }
+            Kind::Random { count, from, except } => {
+                self.draw(*count, from, except.as_deref(), now)?
+            }
+        })
+    }
+
+    fn existing(&self, node: u32, now: &impl Moment) -> Result<u32, Mistake> {
+        let (initial, ever) = (now.initial(), now.ever());
+        if node < ever {
+            return Ok(node);
+        }
+        let newcomers = if ever > initial { ", newcomers included" } else { "" };
+        let text = match ever {
+            1 => format!("there is no node {node}: the only node is 0"),
+            _ => format!("there is no node {node}: there are {ever}, 0 to {}{newcomers}", ever - 1),
+        };
+        Err(Mistake::new(self.at, text))
+    }
+
+    fn draw(
+        &self,
+        count: u32,
+        from: &Self,
+        except: Option<&Self>,
+        now: &mut impl Moment,
+    ) -> Result<Vec<NodeNo>, Mistake> {
+        let mut pool = from.members(now)?;
+        pool.sort_unstable();
+        pool.dedup();
+        if let Some(except) = except {
+            let mut spared = except.members(now)?;
+            spared.sort_unstable();
+            pool.retain(|node| spared.binary_search(node).is_err());
+        }
+        if pool.len() < count as usize {
+            let text = format!("{count} random nodes are asked for, {} are there", pool.len());
+            return Err(Mistake::new(self.at, text));
+        }
+        let mut rng = now.draw();
+        for place in 0..count as usize {
+            let other = place + rng.below(pool.len() - place);
+            pool.swap(place, other);
+        }
+        pool.truncate(count as usize);
+        Ok(pool)
+    }
+}
+
+fn index(number: u64) -> u32 {
+    u32::try_from(number).expect("checked against u32::MAX")
+}
+
+fn read_text(typed: &str, at: Place) -> Result<Kind, Mistake> {
+    let text = typed.trim();
+    if let Some((_, named)) = NAMES.into_iter().find(|(name, _)| *name == text) {
+        return Ok(Kind::Named(named));
+    }
+    if text.ends_with(']') && text.contains('[') {
+        return Err(not_supported_yet(at, "groups"));
+    }
+    if let Some((from, to)) = text.split_once("..") {
+        return range(typed, from.trim(), to.trim(), at);
+    }
+    if let Ok(node) = text.parse() {
+        return Ok(Kind::One(node));
+    }
+    let names = NAMES.map(|(name, _)| name);
+    let text = match nearest(text, names) {
+        Some(near) => format!("`{typed}` names no nodes{}", did_you_mean(Some(near))),
+        None => format!(
+            "`{typed}` names no nodes: write {}, or {} (groups are not supported yet)",
+            "a number such as 7, a range such as \"0..25\"",
+            names.map(|name| format!("\"{name}\"")).join(", ")
+        ),
+    };
+    Err(Mistake::new(at, text))
+}
+
+fn range(typed: &str, from: &str, to: &str, at: Place) -> Result<Kind, Mistake> {
+    let (to, closed) = to.strip_prefix('=').map_or((to, false), |to| (to.trim(), true));
+    if from.ends_with('%') || to.ends_with('%') {
+        return share(typed, from, to, closed).map_err(|text| Mistake::new(at, text));
+    }
+    let bound = |text: &str| {
+        text.parse::<u32>().map_err(|_| {
+            let wrong = format!("`{typed}` is no range of nodes: write \"0..25\" or \"0%..50%\"");
+            Mistake::new(at, wrong)
+        })
+    };
+    let (first, end) = (bound(from)?, bound(to)?);
+    if first > end {
+        let dots = if closed { "..=" } else { ".." };
+        let text = format!("`{typed}` is upside down, did you mean `{end}{dots}{first}`?");
+        return Err(Mistake::new(at, text));
+    }
+    if first == end && !closed {
+        let text = format!(
+            "`{typed}` is empty because `..` leaves its end out, did you mean `{first}..={end}`?"
+        );
+        return Err(Mistake::new(at, text));
+    }
+    Ok(Kind::Range(first, if closed { end } else { end - 1 }))
+}
+
+fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String> {
+    if closed {
+        return Err(format!("`{typed}`: a range of percents has no `..=`, write `{from}..{to}`"));
+    }
+    let (first, end) = (Percent::parse(from)?, Percent::parse(to)?);
+    if first > end {
+        return Err(format!("`{typed}` is upside down, did you mean `{end}..{first}`?"));
+    }
+    if first == end {
+        return Err(format!("`{typed}` is empty: both its ends are {first}"));
+    }
+    Ok(Kind::Share(first, end))
+}
+
+fn read_random(table: &Table, at: Place, depth: usize) -> Result<Kind, Mistake> {
+    table.only(&["random", "from", "except"], &[])?;
+    let count = table.need("random", "random = 5")?;
+    let count = index(count.number("how many nodes", 1, u32::MAX.into())?);
+    let inner = |key| table.item(key).map(|item| Nodes::read_at_depth(item, depth + 1)).transpose();
+    let live = || Nodes { kind: Kind::Named(Named::Live), at };
+    let from = Box::new(inner("from")?.unwrap_or_else(live));
+    Ok(Kind::Random { count, from, except: inner("except")?.map(Box::new) })
+}
+
+/// As TOML that reads as the same expression.
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::One(node) => write!(f, "{node}"),
+            &Kind::Range(first, last) => write!(f, "\"{first}..{}\"", u64::from(last) + 1),
+            Kind::Share(from, to) => write!(f, "\"{from}..{to}\""),
+            Kind::Named(Named::All) => f.write_str("\"all\""),
+            Kind::Named(Named::Live) => f.write_str("\"live\""),
+            Kind::Named(Named::Joined) => f.write_str("\"joined\""),
+            Kind::List(lists) => write!(f, "[{}]", show_list(lists)),
+            Kind::Random { count, from, except: None } => {
+                write!(f, "{{ random = {count}, from = {from} }}")
+            }
+            Kind::Random { count, from, except: Some(except) } => {
+                write!(f, "{{ random = {count}, from = {from}, except = {except} }}")
+            }
+        }
+    }
+}
+
+/// Expressions with commas between them, as in a TOML list.
+pub(in crate::scenario) fn show_list(lists: &[Nodes]) -> String {
+    lists.iter().map(Nodes::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Stretches that are written out before the rest is only counted.
+const STRETCHES_SHOWN_MAX: usize = 6;
+
+/// A set of nodes for a person, such as `0..25` or `3, 7, 12`.
+pub(in crate::scenario) fn show_set(nodes: &[NodeNo]) -> String {
+    let stretches: Vec<&[NodeNo]> =
+        nodes.chunk_by(|&one, &next| one.checked_add(1) == Some(next)).collect();
+    let show = |stretch: &[NodeNo]| match *stretch {
+        [one] => one.to_string(),
+        [one, two] => format!("{one}, {two}"),
+        [first, .., last] => format!("{first}..{}", last + 1),
+        [] => unreachable!("a chunk is never empty"),
+    };
+    let (shown, rest) = stretches.split_at(stretches.len().min(STRETCHES_SHOWN_MAX));
+    let text = shown.iter().map(|stretch| show(stretch)).collect::<Vec<_>>().join(", ");
+    match rest.iter().map(|stretch| stretch.len()).sum() {
+        0usize => text,
+        more => format!("{text} and {more} more"),
+    }
+}

@@ -1,0 +1,96 @@
+//! The line that tells a person what an action did, with the nodes that were drawn.
+
+use rumormill::units::show_duration;
+
+use crate::scenario::language::actions::{Act, Address, At};
+use crate::scenario::language::nodes::show_set;
+use crate::scenario::plan::{Deed, Heal, Incarnation, Manner, NodeNo, WayIn, Ways};
+
+/// Characters of published data that are shown.
+const DATA_SHOWN_MAX: usize = 40;
+
+/// The action's line, such as `partition 0..25 | 25..50`.
+pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> String {
+    let text = match (&at.act, deed) {
+        (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
+            let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
+            let down = show_duration(restart.down);
+            let moved = if restart.address == Address::New { ", new address" } else { "" };
+            format!("restart {} ({manner}, down {down}{moved})", set(nodes))
+        }
+        (Act::Join { over, .. }, Deed::Join(range)) => {
+            let newcomers = &incarnations[range.clone()];
+            let over = match over.is_zero() {
+                true => String::new(),
+                false => format!(" over {}", show_duration(*over)),
+            };
+            format!("join {}{over}", join(newcomers))
+        }
+        (Act::Link { change, verb, .. }, deed) => match deed {
+            // `loss 20%`, but `link 0..25 <-> 25..50: loss 20%`.
+            Deed::Link { from, to, ways, .. } => {
+                let arrow = if *ways == Ways::One { "->" } else { "<->" };
+                format!("link {} {arrow} {}: {}", set(from), set(to), change.text())
+            }
+            _ => format!("{verb} {}", change.text().trim_start_matches(verb).trim_start()),
+        },
+        (act, Deed::Crash(nodes) | Deed::Leave(nodes) | Deed::Restart { nodes, .. }) => {
+            format!("{} {}", verb(act), set(nodes))
+        }
+        (act, Deed::Stop(nodes) | Deed::Start(nodes) | Deed::Isolate(nodes)) => {
+            format!("{} {}", verb(act), set(nodes))
+        }
+        (_, Deed::Partition(groups)) => {
+            let groups: Vec<String> = groups.iter().map(|group| set(group)).collect();
+            format!("partition {}", groups.join(" | "))
+        }
+        (_, Deed::Heal(Heal::All)) => "heal all".to_owned(),
+        (_, Deed::Heal(Heal::Label(label))) => format!("heal {label}"),
+        (_, Deed::Publish { node, data }) => format!("publish at {node}: {}", payload(data)),
+        (_, Deed::Link { .. } | Deed::Network(_) | Deed::Join(_)) => {
+            unreachable!("these deeds have an act of their own")
+        }
+    };
+    match at.hold {
+        Some(hold) => format!("{text} for {}", show_duration(hold)),
+        None => text,
+    }
+}
+
+/// The word for what an action does.
+pub(super) fn verb(act: &Act) -> &'static str {
+    match act {
+        Act::Publish { .. } => "publish",
+        Act::Partition(_) => "partition",
+        Act::Heal(_) => "heal",
+        Act::Isolate(_) => "isolate",
+        Act::Link { verb, .. } => verb,
+        Act::Crash(_) => "crash",
+        Act::Stop(_) => "stop",
+        Act::Start(_) => "start",
+        Act::Leave(_) => "leave",
+        Act::Restart(_) => "restart",
+        Act::Join { .. } => "join",
+    }
+}
+
+fn set(nodes: &[NodeNo]) -> String {
+    if nodes.is_empty() { "nobody".to_owned() } else { show_set(nodes) }
+}
+
+fn join(newcomers: &[Incarnation]) -> String {
+    let nodes: Vec<NodeNo> = newcomers.iter().map(|newcomer| newcomer.node).collect();
+    match newcomers.first().map(|newcomer| &newcomer.way_in) {
+        Some(WayIn::Seeds(seeds)) => format!("{} via {}", set(&nodes), set(seeds)),
+        Some(WayIn::Full) | None => set(&nodes),
+    }
+}
+
+fn payload(data: &[u8]) -> String {
+    match std::str::from_utf8(data) {
+        Ok(text) if text.chars().count() <= DATA_SHOWN_MAX && !text.contains(char::is_control) => {
+            format!("{text:?}")
+        }
+        _ => format!("{} bytes", data.len()),
+    }
+}

@@ -1,0 +1,240 @@
+//! Texts with units that only scenarios have: percents, spans of time, bandwidths.
+
+use std::fmt;
+use std::time::Duration;
+
+use rumormill::Probability;
+use rumormill::units::{nearest, parse_duration, show_duration};
+
+/// Longest time that a scenario can name.
+const TIME_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// Reads a duration of at most a year.
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration > TIME_MAX {
+        return Err(format!("`{text}` is too long: at most 365d"));
+    }
+    Ok(duration)
+}
+
+/// Reads a duration that is more than nothing.
+pub(super) fn parse_positive_time(text: &str) -> Result<Duration, String> {
+    match parse_time(text)? {
+        Duration::ZERO => Err(format!("`{text}` is no time at all: it must be more than zero")),
+        duration => Ok(duration),
+    }
+}
+
+/// A share of a whole, exact to a billionth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Percent {
+    pub(crate) ppb: u64,
+}
+
+const PPB_PER_PERCENT: u64 = 10_000_000;
+
+impl Percent {
+    /// The decimals that a billionth leaves to a percent.
+    const DECIMALS: usize = 7;
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let no_percent = || format!("`{text}` is no percent: write a number and %, such as 2.5%");
+        let digits = text.trim().strip_suffix('%').ok_or_else(no_percent)?.trim_end();
+        let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !plain(whole) || !plain(decimals) {
+            return Err(no_percent());
+        }
+        if decimals.len() > Self::DECIMALS {
+            return Err(format!("`{text}` is too fine: at most {} decimals", Self::DECIMALS));
+        }
+        let out_of_range = || format!("`{text}` is out of range: it must lie between 0% and 100%");
+        let whole: u64 = whole.parse().map_err(|_| out_of_range())?;
+        let decimals: u64 =
+            format!("{decimals:0<width$}", width = Self::DECIMALS).parse().expect("seven digits");
+        let ppb = whole.saturating_mul(PPB_PER_PERCENT).saturating_add(decimals);
+        if ppb > 100 * PPB_PER_PERCENT { Err(out_of_range()) } else { Ok(Self { ppb }) }
+    }
+
+    pub(super) fn probability(self) -> Probability {
+        Probability::from_ppb(self.ppb)
+    }
+
+    /// This share of a number, rounded down, so that neighbouring ranges meet.
+    pub(super) fn of(self, whole: u32) -> u32 {
+        let share = u64::from(whole) * self.ppb / (100 * PPB_PER_PERCENT);
+        u32::try_from(share).expect("a share is not more than the whole")
+    }
+
+    /// From 0 to 1, for statistics.
+    pub(crate) fn share(self) -> f64 {
+        self.ppb as f64 / (100 * PPB_PER_PERCENT) as f64
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.ppb / PPB_PER_PERCENT, self.ppb % PPB_PER_PERCENT);
+        if rest == 0 {
+            return write!(f, "{whole}%");
+        }
+        let decimals = format!("{rest:07}");
+        write!(f, "{whole}.{}%", decimals.trim_end_matches('0'))
+    }
+}
+
+/// A closed range of time, such as `1ms..10ms`; a single time is both its ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) min: Duration,
+    pub(super) max: Duration,
+}
+
+impl Span {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let Some((min, max)) = text.split_once("..") else {
+            let time = parse_time(text)?;
+            return Ok(Self { min: time, max: time });
+        };
+        if let Some(max) = max.strip_prefix('=') {
+            let (min, max) = (min.trim(), max.trim());
+            return Err(format!("a range of time holds both its ends: write `{min}..{max}`"));
+        }
+        let span = Self { min: parse_time(min)?, max: parse_time(max)? };
+        if span.min > span.max {
+            let (min, max) = (min.trim(), max.trim());
+            return Err(format!("`{text}` is upside down, did you mean `{max}..{min}`?"));
+        }
+        Ok(span)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (show_duration(self.min), show_duration(self.max));
+        if min == max { f.write_str(&min) } else { write!(f, "{min}..{max}") }
+    }
+}
+
+const BANDWIDTH_UNITS: [(&str, u64); 4] =
+    [("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1_000), ("bit/s", 1)];
+
+/// Reads a bandwidth such as `20Mbit/s`, in bits per second.
+pub(super) fn parse_bandwidth(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let typed = trimmed[digits..].trim();
+    let Some((_, unit)) = BANDWIDTH_UNITS.iter().find(|(name, _)| *name == typed) else {
+        let near = nearest(typed, BANDWIDTH_UNITS.map(|(name, _)| name));
+        let near = near.map(|near| format!("{}{near}", &trimmed[..digits]));
+        return Err(match near {
+            Some(near) => format!("`{text}` is no bandwidth, did you mean `{near}`?"),
+            None => format!(
+                "`{text}` is no bandwidth: write a whole number of bit/s, kbit/s, Mbit/s or \
+                 Gbit/s, such as 20Mbit/s"
+            ),
+        });
+    };
+    let count: u64 = trimmed[..digits].parse().map_err(|_| {
+        format!("`{text}` is no bandwidth: it must begin with a whole number that is not huge")
+    })?;
+    let bits = count.checked_mul(*unit).filter(|&bits| bits <= 1_000_000_000_000);
+    match bits {
+        Some(0) => Err(format!("`{text}` lets nothing through: use loss = \"100%\" for that")),
+        Some(bits) => Ok(bits),
+        None => Err(format!("`{text}` is too fast: at most 1000Gbit/s")),
+    }
+}
+
+/// Writes a bandwidth so that [`parse_bandwidth`] reads the same again.
+pub(super) fn show_bandwidth(bits: u64) -> String {
+    let whole = |&&(_, unit): &&(&str, u64)| bits.is_multiple_of(unit);
+    let (name, unit) = BANDWIDTH_UNITS.iter().find(whole).expect("one divides all");
+    format!("{}{name}", bits / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn percents_are_exact_to_a_billionth() {
+        for (text, ppb) in [
+            ("0%", 0),
+            ("1%", 10_000_000),
+            ("0.0000001%", 1),
+            ("33.3333333%", 333_333_333),
+            (" 2.5 %", 25_000_000),
+            ("100%", 1_000_000_000),
+        ] {
+            assert_eq!(Percent::parse(text), Ok(Percent { ppb }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_percent_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("20", "write a number and %"),
+            ("%", "write a number and %"),
+            ("-1%", "write a number and %"),
+            ("1.%", "write a number and %"),
+            ("1e2%", "write a number and %"),
+            ("101%", "between 0% and 100%"),
+            ("100.0000001%", "between 0% and 100%"),
+            ("99999999999999999999%", "between 0% and 100%"),
+            ("0.00000001%", "at most 7 decimals"),
+        ] {
+            let error = Percent::parse(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn shares_of_neighbouring_percents_meet() {
+        let third = Percent::parse("33.3%").unwrap();
+        assert_eq!((third.of(10), third.of(1000), third.of(u32::MAX)), (3, 333, 1_430_224_129));
+        assert_eq!(Percent::parse("100%").unwrap().of(u32::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn a_span_is_a_closed_range_or_one_time() {
+        let millis = Duration::from_millis;
+        let span = |min, max| Ok(Span { min: millis(min), max: millis(max) });
+        assert_eq!(Span::parse("1ms..10ms"), span(1, 10));
+        assert_eq!(Span::parse("0s .. 1s"), span(0, 1000));
+        assert_eq!(Span::parse("5ms"), span(5, 5));
+        let error = Span::parse("10ms..1ms").unwrap_err();
+        assert_eq!(error, "`10ms..1ms` is upside down, did you mean `1ms..10ms`?");
+        assert!(Span::parse("1ms..=2ms").unwrap_err().contains("write `1ms..2ms`"));
+        assert!(Span::parse("1..2").is_err());
+        assert!(Span::parse("1s..2y").unwrap_err().contains("`y` is no unit of time"));
+        assert!(Span::parse("400d").unwrap_err().contains("at most 365d"));
+    }
+
+    #[test]
+    fn bandwidths_count_bits() {
+        assert_eq!(parse_bandwidth("20Mbit/s"), Ok(20_000_000));
+        assert_eq!(parse_bandwidth("9600 bit/s"), Ok(9_600));
+        let error = parse_bandwidth("20mbit/s").unwrap_err();
+        assert_eq!(error, "`20mbit/s` is no bandwidth, did you mean `20Mbit/s`?");
+        assert!(parse_bandwidth("20").unwrap_err().contains("such as 20Mbit/s"));
+        assert!(parse_bandwidth("0bit/s").unwrap_err().contains("lets nothing through"));
+        assert!(parse_bandwidth("99999999999Gbit/s").unwrap_err().contains("too fast"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(ppb in 0..=1_000_000_000u64, bits in 1..1_000_000_000_000u64,
+            min in 0..1_000_000_000_000u64, more in 0..1_000_000_000_000u64) {
+            let percent = Percent { ppb };
+            prop_assert_eq!(Percent::parse(&percent.to_string()), Ok(percent));
+            prop_assert_eq!(parse_bandwidth(&show_bandwidth(bits)), Ok(bits));
+            let (min, max) = (Duration::from_nanos(min), Duration::from_nanos(min + more));
+            let span = Span { min, max };
+            prop_assert_eq!(Span::parse(&span.to_string()), Ok(span));
+        }
+    }
+}
