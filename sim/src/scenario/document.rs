@@ -4,11 +4,10 @@
 
 use std::ops::Range;
 
-use rumormill::units::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::errors::{Mistake, did_you_mean};
+use super::errors::Mistake;
 
 /// Longest scenario, in bytes.
 pub(super) const TEXT_LEN_MAX: usize = 16 << 20;
@@ -130,8 +129,12 @@ pub(super) fn read_value(source: u32, offset: usize, text: &str) -> Result<Item,
 fn syntax(source: u32, text: &str, error: &toml::de::Error) -> Mistake {
     let span = error.span().unwrap_or(0..0);
     let end = span.end.min(text.len());
-    let message = error.message().lines().collect::<Vec<_>>().join(", ");
-    Mistake::new(Place::new(source, span.start.min(end)..end), message)
+    let start = span.start.min(end);
+    let message = match (error.message(), text.get(start..end)) {
+        ("duplicate key", Some(key)) => format!("the key `{key}` stands here twice: keep one"),
+        (message, _) => message.lines().collect::<Vec<_>>().join(", "),
+    };
+    Mistake::new(Place::new(source, start..end), message)
 }
 
 fn convert_table(
@@ -248,8 +251,7 @@ impl Table {
                 return Err(not_supported_yet(*key_at, key));
             }
             if !known.contains(&key.as_str()) {
-                let near = nearest(key, known.iter().copied());
-                return Err(Mistake::unknown(*key_at, "key", key, near));
+                return Err(Mistake::unknown(*key_at, "key", key, known.iter().copied()));
             }
         }
         Ok(())
@@ -295,8 +297,10 @@ fn set_inside(
             let len = items.len();
             let element = digits.parse().ok().and_then(|index: usize| items.get_mut(index));
             let Some(element) = element else {
-                let hint = did_you_mean((len > 0).then_some("0"));
-                let text = format!("`{key}` has {len} elements and no `{digits}`{hint}");
+                let text = match len {
+                    0 => format!("`{key}` is empty and has no `{digits}`"),
+                    _ => format!("`{key}` has no `{digits}`: its elements are 0 to {}", len - 1),
+                };
                 return Err(Mistake::new(*place, text));
             };
             if rest.len() == 1 {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use rumormill::units::nearest;
 
 use super::document::{Origin, Place, Sources};
 
@@ -21,14 +22,26 @@ impl Mistake {
         Self { at, text: text.into() }
     }
 
-    pub(super) fn unknown(at: Place, kind: &str, typed: &str, near: Option<&str>) -> Self {
-        Self::new(at, format!("unknown {kind} `{typed}`{}", did_you_mean(near)))
+    /// The mistake of a name that is none of `names`.
+    pub(super) fn unknown<'a>(
+        at: Place,
+        kind: &str,
+        typed: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let hint = match nearest(typed, names.iter().copied()) {
+            Some(near) => did_you_mean(near),
+            None if names.is_empty() => format!(": there is no {kind} here"),
+            None => format!(": it must be one of {}", names.join(", ")),
+        };
+        Self::new(at, format!("unknown {kind} `{typed}`{hint}"))
     }
 }
 
 /// The tail of a sentence about a name that does not exist.
-pub(super) fn did_you_mean(near: Option<&str>) -> String {
-    near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+pub(super) fn did_you_mean(near: &str) -> String {
+    format!(", did you mean `{near}`?")
 }
 
 /// Why a scenario can't be run.

@@ -72,7 +72,7 @@ enum Turn {
 /// What is still to come.
 enum Step {
     Act(usize),
-    Undo(Action),
+    Undo(Box<Action>),
     /// Incarnations that start now.
     Return(Range<usize>),
 }
@@ -80,8 +80,9 @@ enum Step {
 #[derive(Clone, Debug)]
 struct State {
     life: Life,
-    /// Its last incarnation, in the plan's list.
-    incarnation: usize,
+    /// Its first and its last incarnation, in the plan's list.
+    first: usize,
+    last: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,28 +124,27 @@ fn number(index: usize) -> u32 {
 
 impl<'s> Walk<'s> {
     fn begin(typed: &'s Typed, seed: u64) -> Self {
-        let mut walk = Self {
+        let mut incarnations = initial(typed, seed);
+        incarnations.sort_by_key(|incarnation| (incarnation.start, incarnation.node));
+        let nobody = State { life: Life::Down { since: Instant::ZERO }, first: 0, last: 0 };
+        let mut nodes = vec![nobody; typed.nodes as usize];
+        nodes.reserve(typed.newcomers as usize);
+        for (index, born) in incarnations.iter().enumerate() {
+            let life = Life::Up { since: born.start, stopped: false };
+            nodes[born.node as usize] = State { life, first: index, last: index };
+        }
+        Self {
             typed,
             seed,
             now: Instant::ZERO,
             agenda: BTreeMap::new(),
             entries: 0,
-            nodes: Vec::with_capacity((typed.nodes + typed.newcomers) as usize),
-            incarnations: (0..typed.nodes).map(|node| initial(typed, seed, node)).collect(),
+            nodes,
+            incarnations,
             actions: Vec::new(),
             draws: 0,
             addresses: typed.nodes + typed.newcomers,
-        };
-        walk.incarnations.sort_by_key(|incarnation| (incarnation.start, incarnation.node));
-        let mut births: Vec<(NodeNo, State)> = walk
-            .incarnations
-            .iter()
-            .enumerate()
-            .map(|(index, born)| (born.node, State::up(born.start, index)))
-            .collect();
-        births.sort_by_key(|&(node, _)| node);
-        walk.nodes.extend(births.into_iter().map(|(_, state)| state));
-        walk
+        }
     }
 
     fn schedule(&mut self, time: Duration, turn: Turn, step: Step) {
@@ -196,10 +196,10 @@ impl<'s> Walk<'s> {
         let Some(time) = self.later(hold) else { return };
         let label = at.label.clone();
         let action = Action { at: Instant::ZERO + time, deed, label, text: String::new() };
-        self.schedule(time, Turn::Undo, Step::Undo(action));
+        self.schedule(time, Turn::Undo, Step::Undo(Box::new(action)));
     }
 
-    fn undo(&mut self, mut action: Action) {
+    fn undo(&mut self, mut action: Box<Action>) {
         if let Deed::Start(nodes) = &mut action.deed {
             nodes.retain(|&node| self.is(node, Wanted::Stopped));
             for &node in &*nodes {
@@ -212,7 +212,7 @@ impl<'s> Walk<'s> {
         } else {
             action.text = format!("heal {}", action.label);
         }
-        self.actions.push(action);
+        self.actions.push(*action);
     }
 
     fn publish(&mut self, at: &At, node: &Nodes, payload: &Payload) -> Result<Deed, Mistake> {
@@ -315,18 +315,17 @@ impl<'s> Walk<'s> {
     }
 
     fn begin_incarnation(&mut self, incarnation: Incarnation) {
-        let state = State::up(incarnation.start, self.incarnations.len());
-        let node = incarnation.node as usize;
-        if node == self.nodes.len() {
-            self.nodes.push(state);
-        } else {
-            self.nodes[node] = state;
+        let last = self.incarnations.len();
+        let life = Life::Up { since: incarnation.start, stopped: false };
+        match self.nodes.get_mut(incarnation.node as usize) {
+            Some(state) => *state = State { life, last, ..*state },
+            None => self.nodes.push(State { life, first: last, last }),
         }
         self.incarnations.push(incarnation);
     }
 
     fn next_public(&mut self, node: NodeNo, at: Address, private_data: Option<&str>) -> Node {
-        let last = &self.incarnations[self.nodes[node as usize].incarnation].public;
+        let last = &self.incarnations[self.nodes[node as usize].last].public;
         let addr = match at {
             Address::Same => last.addr(),
             Address::New => {
@@ -344,39 +343,21 @@ impl<'s> Walk<'s> {
     /// Gives nodes that come back now their first seeds if one of them runs, else a few random
     /// live nodes: a cluster doesn't forget how it is reached because node 0 was down once.
     fn find_way_back(&mut self, range: Range<usize>) {
+        let live: Vec<NodeNo> = (0..self.so_far()).filter(|&node| self.is_live(node)).collect();
+        let mut rng = None;
         for index in range {
             let node = self.incarnations[index].node;
-            if self.nodes[node as usize].incarnation != index {
-                continue; // It went down again at this very moment.
-            }
-            let seeds = match first_way_in(self.typed, self.seed, node) {
-                Some(WayIn::Seeds(seeds)) => seeds,
-                Some(WayIn::Full) => Vec::new(),
-                None => self.way_in_of_joining(node),
+            let first = self.nodes[node as usize].first;
+            let seeds = match &self.incarnations[first].way_in {
+                WayIn::Seeds(seeds) if seeds.iter().any(|&seed| self.is_live(seed)) => {
+                    seeds.clone()
+                }
+                _ => {
+                    random_others(&live, node, RETURN_SEEDS, rng.get_or_insert_with(|| self.draw()))
+                }
             };
-            let alive = seeds.iter().any(|&seed| self.is_live(seed));
-            let seeds = if alive { seeds } else { self.some_live_but(node) };
             self.incarnations[index].way_in = WayIn::Seeds(seeds);
         }
-    }
-
-    fn way_in_of_joining(&self, node: NodeNo) -> Vec<NodeNo> {
-        let joined = |incarnation: &&Incarnation| {
-            incarnation.node == node && incarnation.cause == StartCause::Join
-        };
-        match self.incarnations.iter().find(joined).map(|incarnation| &incarnation.way_in) {
-            Some(WayIn::Seeds(seeds)) => seeds.clone(),
-            Some(WayIn::Full) | None => Vec::new(),
-        }
-    }
-
-    fn some_live_but(&mut self, node: NodeNo) -> Vec<NodeNo> {
-        let others = (0..self.so_far()).filter(|&other| other != node && self.is_live(other));
-        let mut others: Vec<NodeNo> = others.collect();
-        let mut rng = self.draw();
-        rng.shuffle(&mut others);
-        others.truncate(RETURN_SEEDS);
-        others
     }
 
     fn silence(&mut self, at: &At, nodes: &Nodes, wanted: Wanted) -> Result<Vec<NodeNo>, Mistake> {
@@ -398,7 +379,7 @@ impl<'s> Walk<'s> {
         let seeds = via.evaluate(self)?;
         let first = self.incarnations.len();
         for newcomer in 0..count {
-            let after = nanos(over) as u128 * u128::from(newcomer) / u128::from(count);
+            let after = u128::from(nanos(over)) * u128::from(newcomer) / u128::from(count);
             let after = Duration::from_nanos(u64::try_from(after).expect("at most `over`"));
             let node = number(self.nodes.len());
             self.begin_incarnation(Incarnation {
@@ -471,62 +452,51 @@ enum Wanted {
     NotComing,
 }
 
-impl State {
-    fn up(since: Instant, incarnation: usize) -> Self {
-        Self { life: Life::Up { since, stopped: false }, incarnation }
-    }
-}
-
 fn public(node: NodeNo) -> Node {
     let node = Node::new(address(node).to_string()).name(format!("node-{node}"));
     node.build().expect("our own names are short")
 }
 
-fn initial(typed: &Typed, seed: u64, node: NodeNo) -> Incarnation {
+fn initial(typed: &Typed, seed: u64) -> Vec<Incarnation> {
+    let all: Vec<NodeNo> = (0..typed.nodes).collect();
     let (low, high) = (nanos(typed.start.min), nanos(typed.start.max));
-    let start = match low == high {
+    let start = |node: NodeNo| match low == high {
         true => low,
         false => Rng::fork(seed, "start", node.into()).between(low, high),
     };
-    let way_in = first_way_in(typed, seed, node).expect("an initial node");
-    Incarnation {
-        node,
-        start: Instant::from_nanos(start),
-        public: public(node),
-        way_in,
-        cause: StartCause::Initial,
-    }
-}
-
-/// How an initial node finds the others; `None` for newcomers.
-fn first_way_in(typed: &Typed, seed: u64, node: NodeNo) -> Option<WayIn> {
-    if node >= typed.nodes {
-        return None;
-    }
-    Some(match typed.bootstrap {
+    let way_in = |node: NodeNo| match typed.bootstrap {
         Bootstrap::Full => WayIn::Full,
         Bootstrap::First if node == 0 => WayIn::Seeds(Vec::new()),
         Bootstrap::First => WayIn::Seeds(vec![0]),
-        Bootstrap::Random(count) => WayIn::Seeds(random_others(typed.nodes, seed, node, count)),
-    })
+        Bootstrap::Random(count) => {
+            let mut rng = Rng::fork(seed, "bootstrap", node.into());
+            WayIn::Seeds(random_others(&all, node, count as usize, &mut rng))
+        }
+    };
+    let begin = |&node: &NodeNo| Incarnation {
+        node,
+        start: Instant::from_nanos(start(node)),
+        public: public(node),
+        way_in: way_in(node),
+        cause: StartCause::Initial,
+    };
+    all.iter().map(begin).collect()
 }
 
-/// So many distinct nodes but `node`, or all others where there are no more.
-fn random_others(nodes: u32, seed: u64, node: NodeNo, count: u32) -> Vec<NodeNo> {
-    let count = count.min(nodes - 1) as usize;
-    if count * 2 >= nodes as usize {
-        let mut others: Vec<NodeNo> = (0..nodes).filter(|&other| other != node).collect();
-        Rng::fork(seed, "bootstrap", node.into()).shuffle(&mut others);
+/// So many distinct nodes of `pool` but `node`, or all of them where there are no more.
+fn random_others(pool: &[NodeNo], node: NodeNo, count: usize, rng: &mut Rng) -> Vec<NodeNo> {
+    if count * 2 >= pool.len() {
+        let mut others: Vec<NodeNo> = pool.iter().copied().filter(|&other| other != node).collect();
+        rng.shuffle(&mut others);
         others.truncate(count);
         return others;
     }
-    let mut rng = Rng::fork(seed, "bootstrap", node.into());
-    let mut seeds = Vec::with_capacity(count);
-    while seeds.len() < count {
-        let other = number(rng.below(nodes as usize));
-        if other != node && !seeds.contains(&other) {
-            seeds.push(other);
+    let mut others = Vec::with_capacity(count);
+    while others.len() < count {
+        let other = pool[rng.below(pool.len())];
+        if other != node && !others.contains(&other) {
+            others.push(other);
         }
     }
-    seeds
+    others
 }

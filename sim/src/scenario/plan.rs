@@ -31,7 +31,11 @@ pub struct Plan {
     pub engine: Arc<Config>,
     /// The default link, each direction on its own.
     pub network: Link,
-    /// Every incarnation that the plan ever starts, in order of `start`.
+    /// Every incarnation that the plan ever starts: the initial ones in order of `start`, then
+    /// those that each action brings, together and in order of `start`. Two joins may overlap, so
+    /// the whole is not in order. At one time, starts come before actions.
+    ///
+    /// [`AddressBook`](super::addresses::AddressBook) leads from their addresses to the nodes.
     pub incarnations: Vec<Incarnation>,
     /// How many nodes there are at first; newcomers have higher numbers.
     pub nodes: u32,

@@ -42,7 +42,7 @@ pub(in crate::scenario) struct At {
     pub(in crate::scenario) label: String,
     label_at: Option<Place>,
     pub(in crate::scenario) act: Act,
-    /// Where the action's key stands.
+    /// Where the value of the action stands.
     pub(in crate::scenario) at: Place,
 }
 
@@ -53,7 +53,7 @@ pub(in crate::scenario) enum Act {
     Partition(Vec<Nodes>),
     Heal(Heal),
     Isolate(Nodes),
-    Link { verb: &'static str, scope: Scope, change: Properties },
+    Link { verb: &'static str, scope: Scope, change: Box<Properties> },
     Crash(Nodes),
     Stop(Nodes),
     Start(Nodes),
@@ -130,7 +130,7 @@ fn read_at(table: &Table, at: Place, index: usize, duration: Duration) -> Result
     let label =
         label_item.map_or_else(|| Ok(format!("{}-{}", entry.key, index + 1)), read_label)?;
     let label_at = label_item.map(|item| item.at);
-    Ok(At { time: at_time, hold, label, label_at, act, at: entry.key_at })
+    Ok(At { time: at_time, hold, label, label_at, act, at: entry.item.at })
 }
 
 /// The one entry that is an action.
@@ -250,7 +250,7 @@ fn read_link(item: &Item) -> Result<Act, Mistake> {
         let text = "which links? Add `from` and `to` for one way, or `between` for both";
         return Err(Mistake::new(item.at, text));
     }
-    Ok(Act::Link { verb: "link", scope, change })
+    Ok(Act::Link { verb: "link", scope, change: Box::new(change) })
 }
 
 /// `loss = "20%"`, or a table that says between whom as well; `latency` likewise.
@@ -263,11 +263,13 @@ fn read_property(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
     table.only(&[verb, "from", "to", "between"], &[])?;
     let example = if verb == "loss" { "loss = \"20%\"" } else { "latency = \"20ms..40ms\"" };
     table.need(verb, example)?;
-    Ok(Act::Link { verb, scope: read_scope(table)?, change: Properties::among(table)? })
+    let change = Box::new(Properties::among(table)?);
+    Ok(Act::Link { verb, scope: read_scope(table)?, change })
 }
 
 fn everywhere(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
-    Ok(Act::Link { verb, scope: Scope::Everywhere, change: Properties::single(verb, item)? })
+    let change = Box::new(Properties::single(verb, item)?);
+    Ok(Act::Link { verb, scope: Scope::Everywhere, change })
 }
 
 fn read_scope(table: &Table) -> Result<Scope, Mistake> {
@@ -350,7 +352,7 @@ pub(super) fn choice<T: Copy, const N: usize>(
 fn read_join(item: &Item) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { count = 5 }")?;
     table.only(&["count", "via", "over"], &[])?;
-    let count = table.need("count", "count = 5")?.number("newcomers", 1, JOIN_MAX)?;
+    let count = table.need("count", "count = 5")?.number("a number of newcomers", 1, JOIN_MAX)?;
     let count = u32::try_from(count).expect("checked against JOIN_MAX");
     let via = table.item("via").map(Nodes::read).transpose()?;
     let via = via.unwrap_or_else(|| Nodes::some_live(1, item.at));
@@ -400,7 +402,7 @@ fn check_heal(heal: &At, label: &str, network: &[&At]) -> Result<(), Mistake> {
     let mut bearers = network.iter().filter(|at| at.label == label).peekable();
     if bearers.peek().is_none() {
         let labels = network.iter().map(|at| at.label.as_str());
-        return Err(Mistake::unknown(heal.at, "label", label, nearest(label, labels)));
+        return Err(Mistake::unknown(heal.at, "label", label, labels));
     }
     if let Some(first) = bearers.map(|at| at.time).min()
         && first > heal.time

@@ -7,7 +7,7 @@ use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
-use crate::scenario::errors::{Mistake, did_you_mean};
+use crate::scenario::errors::Mistake;
 
 /// Keys that a scenario decides by other means, and which.
 const ELSEWHERE: [(&str, &str); 3] = [
@@ -15,6 +15,12 @@ const ELSEWHERE: [(&str, &str); 3] = [
     ("listen_addr", "the simulator gives every node its address"),
     ("print", "the run's table tells what happened"),
 ];
+
+/// Every key of `[engine]`.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    let here = |key: &&str| ELSEWHERE.iter().all(|(elsewhere, _)| elsewhere != key);
+    ConfigBuilder::KEYS.into_iter().filter(here)
+}
 
 /// Reads `[engine]` for a cluster of `nodes` nodes, newcomers included.
 pub(super) fn read(table: Option<&Table>, nodes: u32) -> Result<Arc<Config>, Mistake> {
@@ -46,10 +52,7 @@ fn read_one(builder: &mut ConfigBuilder, entry: &Entry) -> Result<(), Mistake> {
     }
     let setting = setting(&entry.item)?;
     builder.set(&entry.key, &setting).map_err(|error| match error {
-        ConfigError::UnknownKey { key, nearest } => {
-            let text = format!("unknown key `{key}` in [engine]{}", did_you_mean(nearest));
-            Mistake::new(entry.key_at, text)
-        }
+        ConfigError::UnknownKey { key, .. } => Mistake::unknown(entry.key_at, "key", &key, keys()),
         ConfigError::Invalid { .. } => Mistake::new(entry.item.at, error.to_string()),
     })
 }

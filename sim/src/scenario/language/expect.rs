@@ -41,7 +41,7 @@ fn read_condition(name: &str, entry: &Entry) -> Result<Expectation, Mistake> {
     let Some(measure) = measures::find(name) else {
         let near = measures::nearest(name).or_else(|| nearest(name, ["seeds"]));
         let hint = match near {
-            Some(near) => did_you_mean(Some(near)),
+            Some(near) => did_you_mean(near),
             None => ": `sim measures` lists them all".to_owned(),
         };
         return Err(Mistake::new(entry.key_at, format!("unknown measure `{name}`{hint}")));

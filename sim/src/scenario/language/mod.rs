@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumormill::Config;
-use rumormill::units::show_duration;
+use rumormill::units::{nearest, show_duration};
 
 use self::actions::At;
 use self::network::Properties;
 use super::document::{Item, Table, Value};
-use super::errors::Mistake;
+use super::errors::{Mistake, did_you_mean};
 use super::plan::{Expectation, SeedShare};
 use super::units::{Span, parse_positive_time, parse_time};
 
@@ -78,11 +78,11 @@ pub(super) enum Bootstrap {
 
 impl Typed {
     pub(super) fn read(root: &Table) -> Result<Self, Mistake> {
-        root.only(&KEYS, &LATER)?;
+        check_keys(root)?;
         let name = read_name(root.need("name", "name = \"my-scenario\"")?)?;
         let nodes = root.need("nodes", "nodes = 50")?;
         let nodes_at = nodes.at;
-        let nodes = count(nodes.number("nodes", 1, NODES_MAX)?);
+        let nodes = count(nodes.number("a number of nodes", 1, NODES_MAX)?);
         let time = "a duration in quotes, such as \"60s\"";
         let duration =
             root.need("duration", "duration = \"60s\"")?.parsed(time, parse_positive_time)?;
@@ -171,6 +171,26 @@ fn count(number: u64) -> u32 {
     u32::try_from(number).expect("checked against NODES_MAX")
 }
 
+/// Like any unknown key, but one that belongs to a section is sent there.
+fn check_keys(root: &Table) -> Result<(), Mistake> {
+    let sections: [(&str, Vec<&str>); 2] =
+        [("engine", engine::keys().collect()), ("network", network::KEYS.to_vec())];
+    for entry in &root.entries {
+        let known = KEYS.iter().chain(&LATER).any(|key| *key == entry.key);
+        if known || nearest(&entry.key, KEYS).is_some() {
+            continue;
+        }
+        for (section, keys) in &sections {
+            if let Some(near) = nearest(&entry.key, keys.iter().copied()) {
+                let hint = did_you_mean(&format!("[{section}] {near}"));
+                let text = format!("unknown key `{}`{hint}", entry.key);
+                return Err(Mistake::new(entry.key_at, text));
+            }
+        }
+    }
+    root.only(&KEYS, &LATER)
+}
+
 fn read_name(item: &Item) -> Result<String, Mistake> {
     let name = item.text("a name in quotes, such as \"my-scenario\"")?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -231,7 +251,7 @@ fn default_sample(duration: Duration) -> Duration {
 
 fn read_rows_max(item: Option<&Item>) -> Result<usize, Mistake> {
     let Some(item) = item else { return Ok(200_000) };
-    let rows = item.number("rows", 0, ROWS_MAX)?;
+    let rows = item.number("a limit on rows", 0, ROWS_MAX)?;
     Ok(usize::try_from(rows).expect("checked against ROWS_MAX"))
 }
 
@@ -241,7 +261,7 @@ impl Bootstrap {
             return actions::choice(item, [("first", Self::First), ("full", Self::Full)]);
         };
         table.only(&["random"], &[])?;
-        let seeds = table.need("random", "random = 3")?.number("seeds", 1, 1_000)?;
+        let seeds = table.need("random", "random = 3")?.number("a number of seeds", 1, 1_000)?;
         Ok(Self::Random(count(seeds)))
     }
 

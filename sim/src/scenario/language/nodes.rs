@@ -195,7 +195,7 @@ fn read_text(typed: &str, at: Place) -> Result<Kind, Mistake> {
     }
     let names = NAMES.map(|(name, _)| name);
     let text = match nearest(text, names) {
-        Some(near) => format!("`{typed}` names no nodes{}", did_you_mean(Some(near))),
+        Some(near) => format!("`{typed}` names no nodes{}", did_you_mean(near)),
         None => format!(
             "`{typed}` names no nodes: write {}, or {} (groups are not supported yet)",
             "a number such as 7, a range such as \"0..25\"",
@@ -248,7 +248,7 @@ fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String
 fn read_random(table: &Table, at: Place, depth: usize) -> Result<Kind, Mistake> {
     table.only(&["random", "from", "except"], &[])?;
     let count = table.need("random", "random = 5")?;
-    let count = index(count.number("how many nodes", 1, u32::MAX.into())?);
+    let count = index(count.number("a number of nodes", 1, u32::MAX.into())?);
     let inner = |key| table.item(key).map(|item| Nodes::read_at_depth(item, depth + 1)).transpose();
     let live = || Nodes { kind: Kind::Named(Named::Live), at };
     let from = Box::new(inner("from")?.unwrap_or_else(live));
