@@ -167,7 +167,8 @@ fn a_value_of_the_wrong_kind_is_told_what_it_must_be() {
         ),
         (
             "[network]\nloss = 0.01",
-            "bad.toml:5:8: expected a percent in quotes, such as \"1%\", found a number with a fraction",
+            "bad.toml:5:8: expected a percent in quotes, such as \"1%\", found a number with a \
+             fraction",
         ),
         ("engine = 3", "bad.toml:4:10: expected a table: [engine], found a whole number"),
         ("[at]\ntime = '1s'", "bad.toml:4:1: actions stand under [[at]], with two brackets"),
@@ -335,7 +336,8 @@ fn expectations_are_about_measures_in_their_units() {
     for (line, first_line) in [
         (
             "'node_list.convergd_after' = '<= 5s'",
-            "5:1: unknown measure `node_list.convergd_after`, did you mean `node_list.converged_after`?",
+            "5:1: unknown measure `node_list.convergd_after`, did you mean \
+             `node_list.converged_after`?",
         ),
         ("t99 = '<= 5s'", "5:1: unknown measure `t99`, did you mean `metadata.t99`?"),
         ("speed = '> 1'", "5:1: unknown measure `speed`: `sim measures` lists them all"),
@@ -353,7 +355,8 @@ fn expectations_are_about_measures_in_their_units() {
         ),
         (
             "removals.false = 0",
-            "5:18: expected a condition in quotes, such as \"<= 5s\" or \"== 0\", found a whole number",
+            "5:18: expected a condition in quotes, such as \"<= 5s\" or \"== 0\", found a whole \
+             number",
         ),
         (
             "removals.false = '== 0'\n'removals.false' = '< 1'",
@@ -455,12 +458,14 @@ fn the_engine_refuses_what_can_not_be() {
         ("members_max = 20", "5:15: 50 nodes take part, newcomers included, but only 20 may"),
         (
             "seeds = ['a']",
-            "5:1: `seeds` has no place in a scenario: `bootstrap` says how the nodes find each other",
+            "5:1: `seeds` has no place in a scenario: `bootstrap` says how the nodes find each \
+             other",
         ),
         ("swap = 'onn'", "5:8: `swap`: `onn` is none of on, off: did you mean `on`?"),
         (
             "cycle = 1.5",
-            "5:9: expected a number, a text, true or false, or a list of texts, found a number with a fraction",
+            "5:9: expected a number, a text, true or false, or a list of texts, found a number \
+             with a fraction",
         ),
     ] {
         assert_told(&error(&format!("[engine]\n{rest}")), &format!("bad.toml:{first_line}"));
@@ -483,7 +488,8 @@ fn actions_must_make_sense_at_their_time() {
         ("start = 7".to_owned(), "bad.toml:6:9: nothing to start at 10s: node 7 is not stopped"),
         (
             "publish = { node = 'all', data = 'x' }".to_owned(),
-            "bad.toml:6:20: one node publishes, \"all\" are 50: write { random = 1, from = \"all\" }",
+            "bad.toml:6:20: one node publishes, \"all\" are 50: write { random = 1, from = \
+             \"all\" }",
         ),
         (
             "partition = ['0..25', '20..50']".to_owned(),

@@ -1,0 +1,129 @@
+//! The shipped scenarios and every example of the language's reference can be read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rumormill_sim::scenario::{Scenario, Set, load, parse};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    files.sort();
+    assert!(files.len() >= 5, "the shipped scenarios are missing");
+    files
+}
+
+/// The TOML blocks of the reference, with the number of their first line. Blocks without a
+/// `name` are parts of a scenario, and stand here behind what the reference says to put there.
+fn examples() -> Vec<(usize, String)> {
+    let reference = fs::read_to_string(folder().join("README.md")).unwrap();
+    let mut blocks = Vec::new();
+    let mut lines = reference.lines().enumerate();
+    while let Some((index, line)) = lines.next() {
+        if line == "```toml" {
+            let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            blocks.push((index + 2, body.collect::<Vec<_>>().join("\n")));
+        }
+    }
+    for (_, block) in &mut blocks {
+        if !block.starts_with("name = ") {
+            *block = format!("name = \"part\"\nnodes = 50\nduration = \"60s\"\n{block}");
+        }
+    }
+    blocks
+}
+
+fn every_scenario() -> Vec<(String, Scenario)> {
+    let shipped = shipped().into_iter().map(|path| {
+        let scenario = load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        (path.display().to_string(), scenario)
+    });
+    let examples = examples().into_iter().map(|(line, text)| {
+        let name = format!("scenarios/README.md, example at line {line}");
+        let scenario = parse(&name, &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        (name, scenario)
+    });
+    shipped.chain(examples).collect()
+}
+
+#[test]
+fn every_example_of_the_reference_is_a_scenario() {
+    assert!(examples().len() >= 15, "the examples are not found");
+    for (name, scenario) in every_scenario() {
+        for seed in 0..20 {
+            scenario.plan(seed).unwrap_or_else(|error| panic!("{name}, seed {seed}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_resolved_scenario_resolves_to_itself_and_has_the_same_plan() {
+    for (name, scenario) in every_scenario() {
+        let again = parse("resolved.toml", scenario.resolved(), &[])
+            .unwrap_or_else(|error| panic!("{name} resolves to no scenario: {error}"));
+        assert_eq!(again.resolved(), scenario.resolved(), "{name}");
+        assert!(!again.overridden());
+        let plans = [&scenario, &again].map(|scenario| scenario.plan(7).unwrap());
+        let [one, other] = plans.map(|plan| format!("{plan:?}"));
+        assert_eq!(one, other, "{name} and its resolved form differ");
+    }
+}
+
+#[test]
+fn the_reference_names_every_action_and_every_shipped_scenario() {
+    let reference = fs::read_to_string(folder().join("README.md")).unwrap();
+    for file in shipped() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(reference.contains(&format!("[`{name}`]({name})")), "{name} is not in the table");
+    }
+    let error = parse("x", "name='x'\nnodes=1\nduration='1s'\n[[at]]\ntime='0s'", &[]).unwrap_err();
+    let (_, actions) = error.headline().split_once("add one of ").unwrap();
+    for action in actions.split(", ") {
+        let used = examples().iter().any(|(_, text)| text.contains(&format!("\n{action} = ")));
+        assert!(used, "{action} has no example in the reference");
+    }
+}
+
+#[test]
+fn every_shipped_scenario_explains_itself_and_expects_something() {
+    for path in shipped() {
+        let text = fs::read_to_string(&path).unwrap();
+        let comment = text.lines().take_while(|line| line.starts_with('#')).count();
+        assert!(comment >= 5, "{} does not open with an explanation", path.display());
+        let scenario = load(&path, &[]).unwrap();
+        assert!(scenario.expectations() >= 2, "{} expects too little", path.display());
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(scenario.name(), name, "the name is not that of the file");
+    }
+}
+
+#[test]
+fn a_set_replaces_a_value_and_shows_in_the_resolved_scenario() {
+    let with = |sets: &[&str]| {
+        let sets: Vec<Set> = sets.iter().map(|set| Set::parse(set).unwrap()).collect();
+        load(&folder().join("partition.toml"), &sets).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let plain = with(&[]);
+    assert!(!plain.overridden());
+    for (set, line) in [
+        ("engine.fan_out=7", "fan_out = 7"),
+        ("network.loss=30%", "loss = \"30%\""),
+        ("at.1.for=30s", "for = \"30s\""),
+        ("nodes=60", "nodes = 60"),
+        ("expect.removals.false=<= 3", "\"removals.false\" = \"<= 3\""),
+        ("expect.metadata.t99=<= 3s", "\"metadata.t99\" = \"<= 3s\""),
+        ("bootstrap={ random = 2 }", "bootstrap = { random = 2 }"),
+    ] {
+        let scenario = with(&[set]);
+        assert!(scenario.overridden(), "{set}");
+        assert!(scenario.resolved().contains(line), "{set}:\n{}", scenario.resolved());
+        assert_ne!(scenario.resolved(), plain.resolved());
+    }
+    assert!(!with(&["nodes=50"]).overridden(), "a set to the same value changes nothing");
+    assert_eq!(with(&["nodes=60", "nodes=70"]).nodes(), 70);
+}
