@@ -353,3 +353,6 @@ const RUMOR: &[(&str, Unit, Better, &str)] = {
         ("swap_first", Count, Lower, "nodes that first learned it from a swap."),
     ]
 };
+
+#[cfg(test)]
+mod tests;

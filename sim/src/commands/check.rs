@@ -73,3 +73,52 @@ fn line(file: &Path, scenario: &Scenario) -> String {
         count(scenario.expectations(), "expectation")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn checked(files: &[(&str, &str)], sets: &[&str]) -> (u8, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.path().join(name)).collect();
+        for (path, (_, text)) in paths.iter().zip(files) {
+            fs::write(path, text).unwrap();
+        }
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = check(&paths, &sets, Paint::Plain, &mut out, &mut err);
+        let text = |bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            text.replace(&format!("{}/", folder.path().display()), "")
+        };
+        (exit, text(out), text(err))
+    }
+
+    const GOOD: &str = "name = 'good'\nnodes = 1\nduration = '90s'\n\
+                        [[at]]\ntime = '3s'\nloss = '5%'\n[expect]\nremovals.false = '== 0'\n";
+
+    #[test]
+    fn a_line_tells_what_is_in_each_good_file() {
+        let (exit, out, err) = checked(&[("a.toml", GOOD), ("b.toml", GOOD)], &["nodes=7"]);
+        let line = |file| format!("{file}: good, 7 nodes, 1m 30s, 1 action, 1 expectation\n");
+        assert_eq!((exit, out, err.as_str()), (EXIT_GOOD, line("a.toml") + &line("b.toml"), ""));
+    }
+
+    #[test]
+    fn every_bad_file_is_told_and_then_nothing_stands_on_standard_output() {
+        let files = [("a.toml", "nodes = 1"), ("b.toml", GOOD), ("c.toml", "x = [")];
+        let (exit, out, err) = checked(&files, &[]);
+        assert_eq!((exit, out.as_str()), (EXIT_WRONG, ""));
+        assert!(err.starts_with("a.toml:1:1: `name` is missing"), "{err}");
+        assert!(err.contains("\nc.toml:1:"), "{err}");
+    }
+
+    #[test]
+    fn a_set_that_is_none_is_an_error_of_the_command() {
+        let (exit, out, err) = checked(&[("a.toml", GOOD)], &["nodes"]);
+        assert_eq!((exit, out.as_str()), (EXIT_WRONG, ""));
+        assert!(err.starts_with("--set nodes: this is no KEY=VALUE"), "{err}");
+    }
+}

@@ -27,6 +27,9 @@ pub(super) struct Laid {
     pub(super) actions: Vec<Action>,
 }
 
+/// Bits of a stream's number that tell the choices of one action apart.
+const CHOICES_BITS: u32 = 32;
+
 /// Random live nodes that show a returning node the way when its own seeds are gone.
 const RETURN_SEEDS: usize = 3;
 
@@ -38,7 +41,10 @@ pub(super) fn lay_out(typed: &Typed, seed: u64) -> Result<Laid, Mistake> {
     while let Some(((time, _, _), step)) = walk.agenda.pop_first() {
         walk.now = Instant::from_nanos(time);
         match step {
-            Step::Act(index) => walk.act(&typed.actions[index])?,
+            Step::Act(index) => {
+                walk.stream = (index as u64) << CHOICES_BITS;
+                walk.act(&typed.actions[index])?;
+            }
             Step::Undo(action) => walk.undo(action),
             Step::Return(range) => walk.find_way_back(range),
         }
@@ -56,8 +62,11 @@ struct Walk<'s> {
     nodes: Vec<State>,
     incarnations: Vec<Incarnation>,
     actions: Vec<Action>,
-    /// Random choices so far; each has a stream of its own.
-    draws: u64,
+    /// The stream of the next random choice: above, the place of the action in the file; below,
+    /// the choice's place in the action.
+    stream: u64,
+    /// Whether chance had a say so far.
+    drawn: bool,
     addresses: u32,
 }
 
@@ -112,9 +121,9 @@ impl Moment for Walk<'_> {
     }
 
     fn draw(&mut self) -> Rng {
-        let rng = Rng::fork(self.seed, "scenario", self.draws);
-        self.draws += 1;
-        rng
+        self.drawn = true;
+        self.stream += 1;
+        Rng::fork(self.seed, "scenario", self.stream)
     }
 }
 
@@ -142,7 +151,8 @@ impl<'s> Walk<'s> {
             nodes,
             incarnations,
             actions: Vec::new(),
-            draws: 0,
+            stream: 0,
+            drawn: false,
             addresses: typed.nodes + typed.newcomers,
         }
     }
@@ -344,7 +354,7 @@ impl<'s> Walk<'s> {
     /// live nodes: a cluster doesn't forget how it is reached because node 0 was down once.
     fn find_way_back(&mut self, range: Range<usize>) {
         let live: Vec<NodeNo> = (0..self.so_far()).filter(|&node| self.is_live(node)).collect();
-        let mut rng = None;
+        let mut rng = Rng::fork(self.seed, "return", range.start as u64);
         for index in range {
             let node = self.incarnations[index].node;
             let first = self.nodes[node as usize].first;
@@ -352,9 +362,7 @@ impl<'s> Walk<'s> {
                 WayIn::Seeds(seeds) if seeds.iter().any(|&seed| self.is_live(seed)) => {
                     seeds.clone()
                 }
-                _ => {
-                    random_others(&live, node, RETURN_SEEDS, rng.get_or_insert_with(|| self.draw()))
-                }
+                _ => random_others(&live, node, RETURN_SEEDS, &mut rng),
             };
             self.incarnations[index].way_in = WayIn::Seeds(seeds);
         }
@@ -399,7 +407,8 @@ impl<'s> Walk<'s> {
         let fit: Vec<NodeNo> =
             named.iter().copied().filter(|&node| self.is(node, wanted)).collect();
         // With chance at play nobody may be left by bad luck: then nothing happens.
-        if fit.is_empty() && self.draws == 0 {
+        let all_started = self.now.since(Instant::ZERO) >= self.typed.start.max;
+        if fit.is_empty() && all_started && !self.drawn {
             return Err(self.unfit(nodes.at, &at.act, &named, wanted));
         }
         Ok(fit)
@@ -435,7 +444,11 @@ impl<'s> Walk<'s> {
             more => format!("none of these {more} nodes: node {first}"),
         };
         let (now, verb) = (since(self.now), texts::verb(act));
-        Mistake::new(at, format!("nothing to {verb} at {now}: {who} {why}"))
+        let fix = match act {
+            Act::Publish { .. } => ", `{ random = 1 }` is one that runs",
+            _ => "",
+        };
+        Mistake::new(at, format!("nothing to {verb} at {now}: {who} {why}{fix}"))
     }
 }
 
@@ -500,3 +513,6 @@ fn random_others(pool: &[NodeNo], node: NodeNo, count: usize, rng: &mut Rng) -> 
     }
     others
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,3 +301,6 @@ pub(in crate::scenario) fn show_set(nodes: &[NodeNo]) -> String {
         more => format!("{text} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests;

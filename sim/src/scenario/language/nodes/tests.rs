@@ -1,0 +1,199 @@
+//! NODES against a naive reading: a node is in the set if a predicate says so.
+
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use super::*;
+use crate::scenario::document::{read, read_value};
+
+/// A moment with a fixed answer to every question.
+struct Still {
+    initial: u32,
+    so_far: u32,
+    ever: u32,
+    live: Vec<bool>,
+    draws: u64,
+}
+
+impl Moment for Still {
+    fn initial(&self) -> u32 {
+        self.initial
+    }
+
+    fn so_far(&self) -> u32 {
+        self.so_far
+    }
+
+    fn ever(&self) -> u32 {
+        self.ever
+    }
+
+    fn is_live(&self, node: NodeNo) -> bool {
+        self.live[node as usize]
+    }
+
+    fn draw(&mut self) -> Rng {
+        self.draws += 1;
+        Rng::fork(7, "scenario", self.draws)
+    }
+}
+
+fn still(initial: u32, live: Vec<bool>) -> Still {
+    let so_far = u32::try_from(live.len()).unwrap();
+    Still { initial, so_far, ever: so_far, live, draws: 0 }
+}
+
+fn evaluate(toml: &str, now: &mut Still) -> Result<Vec<NodeNo>, String> {
+    let item = read_value(0, 0, toml).unwrap();
+    let nodes = Nodes::read(&item).map_err(|mistake| mistake.text)?;
+    nodes.evaluate(now).map_err(|mistake| mistake.text)
+}
+
+/// An expression, and the naive evaluation of it.
+#[derive(Clone, Debug)]
+enum Naive {
+    One(u32),
+    HalfOpen(u32, u32),
+    Closed(u32, u32),
+    Share(u32, u32),
+    All,
+    Live,
+    Joined,
+    Any(Vec<Naive>),
+}
+
+impl Naive {
+    fn toml(&self) -> String {
+        match self {
+            Self::One(node) => node.to_string(),
+            Self::HalfOpen(from, to) => format!("\"{from}..{to}\""),
+            Self::Closed(from, to) => format!("\" {from} ..= {to} \""),
+            Self::Share(from, to) => format!("\"{from}%..{to}%\""),
+            Self::All => "\"all\"".to_owned(),
+            Self::Live => "\"live\"".to_owned(),
+            Self::Joined => "\"joined\"".to_owned(),
+            Self::Any(all) => {
+                format!("[{}]", all.iter().map(Self::toml).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    fn has(&self, node: u32, now: &Still) -> bool {
+        match self {
+            Self::One(one) => node == *one,
+            Self::HalfOpen(from, to) => from <= &node && &node < to,
+            Self::Closed(from, to) => from <= &node && node <= *to,
+            // Node i lies in the share that begins at or before i and ends after it, with the
+            // ends of shares rounded down.
+            Self::Share(from, to) => {
+                let end = |percent: &u32| now.so_far * percent / 100;
+                end(from) <= node && node < end(to)
+            }
+            Self::All => true,
+            Self::Live => now.live[node as usize],
+            Self::Joined => node >= now.initial,
+            Self::Any(all) => all.iter().any(|naive| naive.has(node, now)),
+        }
+    }
+}
+
+fn naive() -> impl Strategy<Value = Naive> {
+    let leaf = prop_oneof![
+        (0..40u32).prop_map(Naive::One),
+        (0..40u32, 0..40u32)
+            .prop_map(|(a, b)| Naive::HalfOpen(a.min(b), a.max(b) + u32::from(a == b))),
+        (0..40u32, 0..40u32).prop_map(|(a, b)| Naive::Closed(a.min(b), a.max(b))),
+        (0..100u32, 1..=100u32)
+            .prop_map(|(a, b)| Naive::Share(a.min(b), a.max(b).max(a.min(b) + 1))),
+        Just(Naive::All),
+        Just(Naive::Live),
+        Just(Naive::Joined),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        proptest::collection::vec(inner, 1..4).prop_map(Naive::Any)
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_expression_means_what_its_naive_reading_means(
+        naive in naive(),
+        live in proptest::collection::vec(any::<bool>(), 41),
+        initial in 1..=41u32,
+    ) {
+        let mut now = still(initial, live);
+        let expected: Vec<u32> = (0..41).filter(|&node| naive.has(node, &now)).collect();
+        match evaluate(&naive.toml(), &mut now) {
+            Ok(nodes) => prop_assert_eq!(nodes, expected),
+            Err(error) => {
+                prop_assert!(expected.is_empty(), "{}: {}", naive.toml(), error);
+                prop_assert!(error.ends_with("is no node at this time"), "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn an_expression_reads_back_from_how_it_is_shown(naive in naive()) {
+        let mut now = still(10, vec![true; 41]);
+        let item = read_value(0, 0, &naive.toml()).unwrap();
+        let shown = Nodes::read(&item).unwrap().to_string();
+        prop_assert_eq!(evaluate(&shown, &mut now), evaluate(&naive.toml(), &mut now));
+        let again = Nodes::read(&read_value(0, 0, &shown).unwrap()).unwrap();
+        prop_assert_eq!(again.to_string(), shown);
+    }
+
+    #[test]
+    fn a_random_choice_is_distinct_nodes_of_its_pool_less_the_exception(
+        from in naive(),
+        except in naive(),
+        count in 1..10u32,
+    ) {
+        let mut now = still(20, (0..41).map(|node| node % 3 != 0).collect());
+        let is_in = |node: &u32| from.has(*node, &now) && !except.has(*node, &now);
+        let pool: Vec<u32> = (0..41).filter(is_in).collect();
+        let (from, except) = (from.toml(), except.toml());
+        let toml = format!("{{ random = {count}, from = {from}, except = {except} }}");
+        match evaluate(&toml, &mut now) {
+            Ok(nodes) => {
+                prop_assert_eq!(nodes.len(), count as usize);
+                prop_assert!(nodes.windows(2).all(|pair| pair[0] < pair[1]));
+                prop_assert!(nodes.iter().all(|node| pool.contains(node)));
+            }
+            Err(error) => {
+                prop_assert!(pool.len() < count as usize, "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,24}", quoted in any::<bool>()) {
+        let toml = if quoted { format!("x = '{text}'") } else { format!("x = {text}") };
+        if let Ok(table) = read(0, &toml) {
+            let mut now = still(3, vec![true; 5]);
+            let _ = Nodes::read(&table.entries[0].item).map(|nodes| nodes.evaluate(&mut now));
+        }
+    }
+}
+
+#[test]
+fn every_node_is_drawn_about_as_often_as_any_other() {
+    let mut now = still(10, vec![true; 10]);
+    let mut drawn = [0u32; 10];
+    for _ in 0..2_000 {
+        for node in evaluate("{ random = 3 }", &mut now).unwrap() {
+            drawn[node as usize] += 1;
+        }
+    }
+    assert!(drawn.iter().all(|count| (500..700).contains(count)), "{drawn:?}");
+}
+
+#[test]
+fn sets_are_shown_by_their_stretches() {
+    for (nodes, text) in [
+        (vec![3], "3"),
+        (vec![3, 4], "3, 4"),
+        (vec![0, 1, 2, 7, 9, 10], "0..3, 7, 9, 10"),
+        (vec![0, 2, 4, 6, 8, 10, 12, 13, 14], "0, 2, 4, 6, 8, 10 and 3 more"),
+    ] {
+        assert_eq!(show_set(&nodes), text);
+    }
+}
