@@ -479,8 +479,8 @@ fn actions_must_make_sense_at_their_time() {
     for (action, first_line) in [
         (
             format!("{twice}publish = {{ node = 7, data = 'x' }}"),
-            "bad.toml:9:20: nothing to publish at 20s: node 7 went down at 10s, `{ random = 1 }` is \
-             one that runs",
+            "bad.toml:9:20: nothing to publish at 20s: node 7 went down at 10s, \
+             `{ random = 1 }` is one that runs",
         ),
         (
             format!("{twice}crash = '7..=7'"),
