@@ -1,5 +1,6 @@
 //! The laboratory of rumormill: replays scenarios on the production engine and measures them.
 
+mod observe;
 pub mod report;
 pub mod scenario;
 pub mod world;

@@ -102,6 +102,8 @@ pub struct NodeListFigures {
 pub struct Episode {
     pub cause: String,
     pub at_ms: f64,
+    /// The last of the changes of truth that were near enough to be one.
+    pub last_change_ms: f64,
     pub end_ms: f64,
     pub converged_after_ms: Option<f64>,
 }

@@ -4,6 +4,8 @@
 //! clock or draws entropy: a run depends on the plan alone.
 
 mod queue;
+#[cfg(test)]
+pub(crate) mod testkit;
 
 use rumormill::Instant;
 
