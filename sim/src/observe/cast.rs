@@ -104,11 +104,12 @@ impl Cast {
         &self.addrs[self.part(incarnation).addr as usize].parts
     }
 
-    /// The incarnation with this address and generation; `None` when the plan has none such.
+    /// The incarnation with this address and generation. An engine may have raised its generation
+    /// by itself: then the last of the plan's that is not above it. `None` at a strange address.
     pub(crate) fn find(&self, addr: SocketAddr, generation: Generation) -> Option<IncarnationNo> {
         let addr = &self.addrs[self.addr_no(addr)? as usize];
-        let is = |part: &&IncarnationNo| self.part(**part).record.generation() == generation;
-        addr.parts.iter().find(is).copied()
+        let is = |part: &&IncarnationNo| self.part(**part).record.generation() <= generation;
+        addr.parts.iter().rev().find(is).copied()
     }
 
     fn intern(&mut self, addr: SocketAddr) -> AddrNo {
@@ -117,5 +118,32 @@ impl Cast {
             self.addrs.push(Addr { addr, parts: Vec::new() });
             next
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testkit;
+
+    #[test]
+    fn incarnations_are_found_by_address_and_generation() {
+        let cast = Cast::of(&testkit::plan_with_restarts(3));
+        assert_eq!((cast.nodes(), cast.parts().len()), (3, 6));
+        for (number, part) in (0..).zip(cast.parts()) {
+            let (addr, generation) = (part.record.node().addr(), part.record.generation());
+            assert_eq!(cast.find(addr, generation), Some(number));
+            assert_eq!((cast.addr(part.addr), cast.node_at(part.addr)), (addr, part.node));
+        }
+        assert_eq!(cast.same_addr(4), [1, 4]);
+        assert_eq!(cast.find("9.9.9.9:9".parse().unwrap(), Generation::MAX), None);
+    }
+
+    #[test]
+    fn a_generation_that_a_node_gave_itself_is_that_of_its_last_start() {
+        let cast = Cast::of(&testkit::plan_with_restarts(3));
+        let addr = cast.part(1).record.node().addr();
+        assert_eq!(cast.find(addr, Generation::MAX), Some(4));
+        assert_eq!(cast.find(addr, Generation::new(0).unwrap()), None);
     }
 }

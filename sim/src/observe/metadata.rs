@@ -1,7 +1,8 @@
 //! Which metadata the nodes hold, and since when those who can reach each other agree.
 
+use std::collections::BTreeMap;
+
 use rumormill::{Instant, Version};
-use rustc_hash::FxHashMap;
 
 use super::truth::Truth;
 use crate::scenario::plan::NodeNo;
@@ -13,7 +14,7 @@ use crate::scenario::plan::NodeNo;
 pub(crate) struct Agreement {
     held: Vec<Option<Version>>,
     /// By component of live nodes: the newest version, and how many hold it.
-    newest: FxHashMap<u32, (Option<Version>, u64)>,
+    newest: BTreeMap<u32, (Option<Version>, u64)>,
     /// Live nodes that hold less than their component's newest.
     behind: u64,
     last_publish: Option<Instant>,
@@ -33,7 +34,7 @@ impl Agreement {
     pub(crate) fn new(nodes: u32) -> Self {
         Self {
             held: vec![None; nodes as usize],
-            newest: FxHashMap::default(),
+            newest: BTreeMap::new(),
             behind: 0,
             last_publish: None,
             agreed_since: None,
