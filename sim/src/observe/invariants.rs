@@ -81,7 +81,7 @@ impl Laws {
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         if self.gone.has(node, incarnation) {
             let who = self.who(incarnation);
-            self.breaks(Law::GoneStayGone, at, format!("node {node} lists {who} again"));
+            self.breaks(Law::GoneStayGone, at, &format!("node {node} lists {who} again"));
         }
         for &part in self.cast.same_addr(incarnation) {
             if part < incarnation {
@@ -91,8 +91,8 @@ impl Laws {
     }
 
     /// A node lists somebody at an address that is not in the plan.
-    pub(crate) fn list_stranger(&mut self, at: Instant, node: NodeNo, who: String) {
-        self.breaks(Law::OnlyRealNodes, at, format!("node {node} lists {who}"));
+    pub(crate) fn list_stranger(&mut self, at: Instant, node: NodeNo, who: &str) {
+        self.breaks(Law::OnlyRealNodes, at, &format!("node {node} lists {who}"));
     }
 
     /// A node heard a goodbye.
@@ -119,14 +119,14 @@ impl Laws {
             let (who, since) = (self.who(incarnation), answer.unwrap_or(start));
             let detail =
                 format!("node {node} removes {who}, which proved at {since} that it lives");
-            self.breaks(Law::SilenceBeforeRemoval, at, detail);
+            self.breaks(Law::SilenceBeforeRemoval, at, &detail);
         }
     }
 
     /// A node's metadata went from one version to one that is not newer.
     pub(crate) fn went_back(&mut self, at: Instant, node: NodeNo, from: Version, to: Version) {
         let detail = format!("node {node} goes from version {from} to {to}");
-        self.breaks(Law::VersionsNeverGoBack, at, detail);
+        self.breaks(Law::VersionsNeverGoBack, at, &detail);
     }
 
     /// The counters of an engine whose time is over.
@@ -137,7 +137,7 @@ impl Laws {
             let detail = format!(
                 "node {node} held {members} members and {tombstones} tombstones, with members_max {members_max}"
             );
-            self.breaks(Law::StateIsBounded, at, detail);
+            self.breaks(Law::StateIsBounded, at, &detail);
         }
     }
 
@@ -150,7 +150,7 @@ impl Laws {
             delivered + lost + cut + to_dead + overflow + oversize + corrupted + in_flight;
         if put_in != accounted {
             let detail = format!("{put_in} packets sent or doubled, {accounted} accounted for");
-            self.breaks(Law::PacketsConserved, at, detail);
+            self.breaks(Law::PacketsConserved, at, &detail);
         }
     }
 
@@ -170,7 +170,7 @@ impl Laws {
         format!("node {} as started at {}", part.node, part.start)
     }
 
-    fn breaks(&mut self, law: Law, at: Instant, detail: String) {
+    fn breaks(&mut self, law: Law, at: Instant, detail: &str) {
         let first = || (0, format!("at {at}: {detail}"));
         self.broken.entry(law).or_insert_with(first).0 += 1;
     }
@@ -237,7 +237,7 @@ mod tests {
         let mut laws = laws();
         laws.count_state(at_ms(1), 0, &Stats { members_max: 65_537, ..Stats::default() });
         laws.count_packets(at_ms(1), &Messages { sent: 2, lost: 1, ..Messages::default() });
-        laws.list_stranger(at_ms(1), 0, "9.9.9.9:9".into());
+        laws.list_stranger(at_ms(1), 0, "9.9.9.9:9");
         let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
         laws.went_back(at_ms(1), 0, version, version);
         let names: Vec<_> = broken(laws).into_iter().map(|(name, _)| name).collect();

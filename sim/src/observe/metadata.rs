@@ -1,6 +1,7 @@
 //! Which metadata the nodes hold, and since when those who can reach each other agree.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rumormill::{Instant, Version};
 
@@ -101,9 +102,10 @@ impl Agreement {
         self.last_publish
     }
 
-    /// Since when all live nodes have agreed without a break, if they do.
-    pub(crate) fn agreed_since(&self) -> Option<Instant> {
-        self.agreed_since
+    /// How long after the later of the last publish and the last change of truth all live nodes
+    /// agreed for good, if anybody published and they do.
+    pub(crate) fn converged_after(&self, last_change: Instant) -> Option<Duration> {
+        Some(self.agreed_since? - self.last_publish?.max(last_change))
     }
 
     /// The newest version that a live node holds.
@@ -114,8 +116,6 @@ impl Agreement {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::observe::truth::State;
     use crate::world::testkit;
@@ -184,11 +184,12 @@ mod tests {
         agreement.publish(at(1));
         assert_eq!(agreement.hold(&truth, 0, version(7)), Step::Up(None));
         agreement.settle(at(1));
-        assert_eq!(agreement.agreed_since(), None);
+        assert_eq!(agreement.converged_after(at(0)), None);
         agreement.hold(&truth, 1, version(7));
         agreement.settle(at(3));
         agreement.settle(at(4));
-        assert_eq!(agreement.agreed_since(), Some(at(3)));
+        let after = |last_change| agreement.converged_after(at(last_change)).unwrap().as_secs();
+        assert_eq!([after(0), after(2), after(9)], [2, 1, 0]);
         assert_eq!(agreement.newest(&truth), Some(version(7)));
         assert_eq!(agreement.hold(&truth, 1, version(6)), Step::Back(version(7)));
     }

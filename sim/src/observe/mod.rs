@@ -6,6 +6,7 @@ pub(crate) mod episodes;
 pub(crate) mod invariants;
 pub(crate) mod members;
 pub(crate) mod metadata;
+pub(crate) mod observer;
 pub(crate) mod removals;
 pub(crate) mod rumors;
 pub(crate) mod traffic;

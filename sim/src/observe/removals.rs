@@ -17,27 +17,26 @@ pub(crate) enum Verdict {
     Right,
     /// It ran, and a path led from it all the while: a mistake.
     False,
-    /// It ran, but at some time no path led from it.
+    /// It ran, but at some time no path led from it, or the remover was itself stopped: whom the
+    /// others take for gone is told nothing.
     Cut,
 }
 
 /// Judges that `by` removes an incarnation of `node` by timeout.
 ///
-/// A node that has lived since its start without a break was alive however short that is: it must
-/// not be removed before a timeout has passed.
+/// A node that has not been stopped since its start was alive however short that is: it must not
+/// be removed before a timeout has passed.
 pub(crate) fn judge(
     truth: &Truth,
     now: Instant,
     timeout: Duration,
     by: NodeNo,
-    (node, incarnation, start): (NodeNo, IncarnationNo, Instant),
+    (node, incarnation): (NodeNo, IncarnationNo),
 ) -> Verdict {
     let since = now.saturating_sub(timeout);
-    let lived = truth.live(node) == Some(incarnation)
-        && truth.live_since(node).is_some_and(|live| live <= since || live == start);
-    if !lived {
+    if truth.live(node) != Some(incarnation) || !truth.lived_since(since, node) {
         Verdict::Right
-    } else if truth.reached_since(since, node, by) {
+    } else if truth.lived_since(since, by) && truth.reached_since(since, node, by) {
         Verdict::False
     } else {
         Verdict::Cut
@@ -196,7 +195,7 @@ mod tests {
     }
 
     fn verdict(truth: &Truth, now: u64) -> Verdict {
-        judge(truth, at(now), TIMEOUT, 0, (1, 1, at(0)))
+        judge(truth, at(now), TIMEOUT, 0, (1, 1))
     }
 
     #[test]
@@ -216,6 +215,7 @@ mod tests {
         truth.set(at(12), 1, State::Live(1));
         truth.commit(at(12), &links);
         assert_eq!([verdict(&truth, 16), verdict(&truth, 17)], [Verdict::Right, Verdict::False]);
+        truth.set(at(30), 1, State::Down);
         truth.set(at(30), 1, State::Live(7));
         truth.commit(at(30), &links);
         assert_eq!(verdict(&truth, 99), Verdict::Right, "another incarnation lives now");
@@ -229,6 +229,18 @@ mod tests {
         truth.commit(at(10), &links);
         assert_eq!(verdict(&truth, 14), Verdict::Cut);
         links.undo(cut);
+        truth.commit(at(20), &links);
+        assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Cut, Verdict::False]);
+    }
+
+    #[test]
+    fn a_removal_by_a_node_that_was_stopped_is_its_own_doing() {
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 2);
+        truth.set(at(10), 0, State::Stopped(0));
+        truth.commit(at(10), &links);
+        assert_eq!(verdict(&truth, 16), Verdict::Cut);
+        truth.set(at(20), 0, State::Live(0));
         truth.commit(at(20), &links);
         assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Cut, Verdict::False]);
     }

@@ -73,7 +73,7 @@ pub(crate) struct Rumors {
     versions: Vec<(Version, RumorNo)>,
     /// By node: the newest version it held. Kept over a restart, for what was held stays held.
     newest: Vec<Option<Version>>,
-    /// By incarnation: the rumor of its start and that of its end.
+    /// By incarnation: the rumors of its start and of its end.
     about: Vec<About>,
     rows: Vec<Row>,
     rows_max: usize,
@@ -83,7 +83,14 @@ pub(crate) struct Rumors {
 #[derive(Clone, Copy, Debug, Default)]
 struct About {
     start: Option<RumorNo>,
-    end: Option<RumorNo>,
+    leave: Option<RumorNo>,
+    removal: Option<RumorNo>,
+}
+
+impl About {
+    fn ends(self) -> impl Iterator<Item = RumorNo> {
+        self.leave.into_iter().chain(self.removal)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -156,28 +163,35 @@ impl Rumors {
         }
     }
 
-    /// An incarnation said goodbye, or is removed by timeout for the first time. Who does not list
-    /// it has nothing to learn. Nothing happens when its end is a rumor already.
-    pub(crate) fn end(
+    /// An incarnation said goodbye.
+    pub(crate) fn leave(
         &mut self,
         at: Instant,
-        kind: Kind,
         incarnation: IncarnationNo,
         lists: impl Fn(NodeNo) -> bool,
     ) {
-        if self.about[incarnation as usize].end.is_some() {
+        let subject = self.cast.part(incarnation).node;
+        let Some(rumor) = self.open(Kind::Leave, subject, at, None) else { return };
+        self.about[incarnation as usize].leave = Some(rumor);
+        self.excuse(rumor, lists);
+        self.take(rumor, subject, at, Way::Source);
+    }
+
+    /// An incarnation is removed by timeout somewhere. That is a rumor the first time only, and
+    /// none of its own after a goodbye.
+    pub(crate) fn removal(
+        &mut self,
+        at: Instant,
+        incarnation: IncarnationNo,
+        lists: impl Fn(NodeNo) -> bool,
+    ) {
+        if self.about[incarnation as usize].ends().next().is_some() {
             return;
         }
         let subject = self.cast.part(incarnation).node;
-        let Some(rumor) = self.open(kind, subject, at, None) else { return };
-        self.about[incarnation as usize].end = Some(rumor);
-        let cells = &mut self.rumors[rumor as usize].cells;
-        for (node, cell) in (0..).zip(cells) {
-            cell.first = (node != subject && !lists(node)).then_some(at);
-        }
-        if kind == Kind::Leave {
-            self.take(rumor, subject, at, Way::Source);
-        }
+        let Some(rumor) = self.open(Kind::Removal, subject, at, None) else { return };
+        self.about[incarnation as usize].removal = Some(rumor);
+        self.excuse(rumor, lists);
     }
 
     /// A node holds another metadata version.
@@ -200,12 +214,12 @@ impl Rumors {
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo, way: Way) {
         let cast = Arc::clone(&self.cast);
         for &part in cast.same_addr(incarnation) {
-            let About { start, end } = self.about[part as usize];
-            if let Some(start) = start.filter(|_| part <= incarnation) {
-                self.take(start, node, at, way);
+            let about = self.about[part as usize];
+            if part <= incarnation {
+                about.start.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
             }
-            if let Some(end) = end.filter(|_| part < incarnation) {
-                self.take(end, node, at, way);
+            if part < incarnation {
+                about.ends().for_each(|rumor| self.take(rumor, node, at, way));
             }
         }
     }
@@ -218,9 +232,8 @@ impl Rumors {
         incarnation: IncarnationNo,
         way: Way,
     ) {
-        if let Some(end) = self.about[incarnation as usize].end {
-            self.take(end, node, at, way);
-        }
+        let about = self.about[incarnation as usize];
+        about.ends().for_each(|rumor| self.take(rumor, node, at, way));
     }
 
     /// Which rumors a packet carries.
@@ -253,9 +266,11 @@ impl Rumors {
         carried.extend(news.iter().filter_map(|item| match item {
             News::Member(member) => self.start_of(&member.record),
             News::Gone(gone) => {
-                let end = self.about[self.cast.find(gone.addr, gone.generation)? as usize].end?;
-                let polite = self.rumors[end as usize].kind == Kind::Leave;
-                (polite == (gone.cause == Cause::Left)).then_some(end)
+                let about = self.about[self.cast.find(gone.addr, gone.generation)? as usize];
+                match gone.cause {
+                    Cause::Left => about.leave,
+                    Cause::Timeout => about.removal,
+                }
             }
         }));
     }
@@ -272,6 +287,14 @@ impl Rumors {
     fn start_of(&self, record: &rumormill::core::Record) -> Option<RumorNo> {
         let incarnation = self.cast.find(record.node().addr(), record.generation())?;
         self.about[incarnation as usize].start
+    }
+
+    /// Who does not list the subject of a removal has nothing to learn.
+    fn excuse(&mut self, rumor: RumorNo, lists: impl Fn(NodeNo) -> bool) {
+        let Rumor { node: subject, start, cells, .. } = &mut self.rumors[rumor as usize];
+        for (node, cell) in (0..).zip(cells) {
+            cell.first = (node != *subject && !lists(node)).then_some(*start);
+        }
     }
 
     fn open(

@@ -54,7 +54,8 @@ pub(crate) struct NodeShift {
 #[derive(Clone, Debug)]
 pub(crate) struct Truth {
     states: Vec<State>,
-    live_since: Vec<Instant>,
+    /// By node: when it last resumed after a stop, in its present life.
+    resumed: Vec<Option<Instant>>,
     /// What was live at the last commit.
     committed: Vec<Option<IncarnationNo>>,
     touched: Vec<NodeNo>,
@@ -78,7 +79,7 @@ impl Truth {
         let nodes = nodes as usize;
         Self {
             states: vec![State::Down; nodes],
-            live_since: vec![Instant::ZERO; nodes],
+            resumed: vec![None; nodes],
             committed: vec![None; nodes],
             touched: Vec::new(),
             component: vec![0; nodes],
@@ -96,9 +97,11 @@ impl Truth {
         self.state(node).live()
     }
 
-    /// Since when a live node has lived without a break.
-    pub(crate) fn live_since(&self, node: NodeNo) -> Option<Instant> {
-        self.live(node).map(|_| self.live_since[node as usize])
+    /// True when a node lives and has since then not been stopped; what was before its start does
+    /// not matter.
+    pub(crate) fn lived_since(&self, since: Instant, node: NodeNo) -> bool {
+        let resumed = self.resumed[node as usize];
+        self.live(node).is_some() && resumed.is_none_or(|resumed| resumed <= since)
     }
 
     pub(crate) fn live_nodes(&self) -> impl Iterator<Item = (NodeNo, IncarnationNo)> + '_ {
@@ -117,11 +120,12 @@ impl Truth {
 
     /// Notes how a node is from now on; in force with the next [`Truth::commit`].
     pub(crate) fn set(&mut self, at: Instant, node: NodeNo, state: State) {
-        let known = &mut self.states[node as usize];
-        if state.live() != known.live() {
-            self.live_since[node as usize] = at;
+        let before = std::mem::replace(&mut self.states[node as usize], state);
+        match (before, state) {
+            (State::Stopped(_), State::Live(_)) => self.resumed[node as usize] = Some(at),
+            (State::Down, _) => self.resumed[node as usize] = None,
+            _ => {}
         }
-        *known = state;
         self.touched.push(node);
     }
 
@@ -305,9 +309,13 @@ mod tests {
         assert_eq!(truth.commit(at(1), &links), Shift::Nodes(vec![gone]));
         truth.set(at(2), 3, State::Down);
         assert_eq!(truth.commit(at(2), &links), Shift::None);
+        assert!(!truth.lived_since(at(3), 3));
         truth.set(at(3), 3, State::Live(9));
         truth.commit(at(3), &links);
-        assert_eq!((truth.live_since(3), truth.live_since(2)), (Some(at(3)), Some(at(0))));
+        assert!(truth.lived_since(at(0), 3), "a start is no resumption");
+        truth.set(at(4), 3, State::Stopped(9));
+        truth.set(at(5), 3, State::Live(9));
+        assert!(!truth.lived_since(at(4), 3) && truth.lived_since(at(5), 3));
     }
 
     #[test]

@@ -3,9 +3,18 @@
 //! [`run`] takes a plan to its end and hands back what the observers saw. Nothing in here reads a
 //! clock or draws entropy: a run depends on the plan alone.
 
+mod codec;
+mod fault;
+mod parcels;
 mod queue;
+mod result;
 #[cfg(test)]
 pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
+mod trace;
+#[expect(clippy::module_inception, reason = "the world proper; the rest of the folder serves it")]
+mod world;
 
 use rumormill::Instant;
 
@@ -29,8 +38,7 @@ pub enum Codec {
     RoundTrip,
 }
 
-/// Runs a plan to its end. `progress` is told the virtual time now and then.
+/// Runs a plan to its end. `progress` is told the virtual time at every sample.
 pub fn run(plan: &Plan, options: &Options, progress: &mut dyn FnMut(Instant)) -> RunResult {
-    let _ = (plan, options, progress);
-    todo!()
+    world::World::new(plan, options).run(progress)
 }

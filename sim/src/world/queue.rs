@@ -57,11 +57,6 @@ impl<E: Copy> Queue<E> {
         }
     }
 
-    /// How many events wait.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The most that ever waited.
     pub(crate) fn len_max(&self) -> usize {
         self.len_max
@@ -223,7 +218,7 @@ mod tests {
         assert_eq!(queue.pop_until(end), None);
         queue.push(Instant::from_nanos(1_000_000_000), 'c');
         assert_eq!(queue.pop_until(end).map(|(_, event)| event), Some('c'));
-        assert_eq!((queue.len(), queue.len_max()), (1, 2));
+        assert_eq!((queue.len, queue.len_max()), (1, 2));
         assert_eq!(queue.drain().collect::<String>(), "b");
     }
 
@@ -274,10 +269,10 @@ mod tests {
                         pop(&mut queue, &mut heap, end, &mut now);
                     }
                 }
-                prop_assert_eq!(queue.len(), heap.len());
+                prop_assert_eq!(queue.len, heap.len());
             }
             while pop(&mut queue, &mut heap, u64::MAX, &mut now) {}
-            prop_assert_eq!(queue.len(), 0);
+            prop_assert_eq!(queue.len, 0);
         }
     }
 }
