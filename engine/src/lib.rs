@@ -13,7 +13,7 @@ pub use config::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
 pub use core::{
     Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
 };
-pub use link::{Latency, Link, LinkChange};
+pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };
