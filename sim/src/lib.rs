@@ -5,4 +5,5 @@ pub mod measures;
 mod observe;
 pub mod report;
 pub mod scenario;
+pub mod stats;
 pub mod world;
