@@ -1,3 +1,7 @@
 //! What a run leaves behind: figures, tables, pictures.
 
+pub mod curves;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod human;
 pub mod summary;
