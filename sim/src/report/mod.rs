@@ -4,4 +4,5 @@ pub mod curves;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod human;
+pub mod plots;
 pub mod summary;
