@@ -1,8 +1,11 @@
 //! What a run leaves behind: figures, tables, pictures.
 
+pub mod csv;
 pub mod curves;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod human;
+pub mod json;
 pub mod plots;
 pub mod summary;
+pub mod timing;
