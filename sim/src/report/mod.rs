@@ -8,4 +8,5 @@ pub mod human;
 pub mod json;
 pub mod plots;
 pub mod summary;
+pub mod terminal;
 pub mod timing;
