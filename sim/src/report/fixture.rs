@@ -173,6 +173,7 @@ fn node_list(late: f64) -> NodeListFigures {
     let episode = |cause: &str, at: f64, end: f64, after: f64| Episode {
         cause: cause.to_owned(),
         at_ms: at,
+        last_change_ms: at,
         end_ms: end,
         converged_after_ms: Some(after),
     };

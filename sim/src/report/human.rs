@@ -21,7 +21,7 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// A span of time given in milliseconds, to three digits: `0.42 ms`, `31 ms`, `1.24 s`, `3 min 20 s`.
+/// A span of time given in milliseconds, to three digits: `0.42 ms`, `1.24 s`, `3 min 20 s`.
 pub fn span(ms: f64) -> String {
     if ms == 0.0 {
         "0 ms".to_owned()
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn spans_take_the_unit_that_fits() {
-        let texts = [0.0, 0.421, 3.14, 31.26, 999.4, 1_240.0, 12_345.0, 119_949.0].map(span);
+        let texts = [0.0, 0.421, 3.15, 31.26, 999.4, 1_240.0, 12_345.0, 119_949.0].map(span);
         assert_eq!(
             texts,
-            ["0 ms", "0.42 ms", "3.14 ms", "31.3 ms", "999 ms", "1.24 s", "12.3 s", "120 s"]
+            ["0 ms", "0.42 ms", "3.15 ms", "31.3 ms", "999 ms", "1.24 s", "12.3 s", "120 s"]
         );
         let long = [120_000.0, 200_000.0, 3_600_000.0, 7_500_000.0].map(span);
         assert_eq!(long, ["2 min", "3 min 20 s", "1 h", "2 h 5 min"]);

@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod curves;
+pub mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod human;

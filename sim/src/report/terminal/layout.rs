@@ -2,14 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-/// Whether a page may have colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paint {
-    /// Text only, for files and pipes.
-    Plain,
-    /// With the escape codes of a terminal.
-    Colored,
-}
+use crate::scenario::Paint;
 
 /// How a line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +138,7 @@ mod tests {
 
     #[test]
     fn colours_belong_to_lines_and_change_no_alignment() {
-        let colored = page(Paint::Colored);
+        let colored = page(Paint::Coloured);
         assert!(colored.contains("\x1b[1;31m a b    1 s\x1b[0m"), "{colored:?}");
         let codes = ["\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"];
         let plain = codes.iter().fold(colored, |text, code| text.replace(code, ""));

@@ -1,9 +1,10 @@
 //! Many seeds of one scenario on one screen: medians, where most lie, and what failed how often.
 
-use super::layout::{Align, Page, Paint, Rows, Tone};
+use super::layout::{Align, Page, Rows, Tone};
 use super::{measured, nodes};
 use crate::report::human::{bytes, count, percent, span, three_digits};
 use crate::report::summary::Summary;
+use crate::scenario::Paint;
 use crate::stats::{Interval, Sample, Share};
 
 /// All seeds of a scenario: `wanted` is the share of them that must hold, as typed and as number.
@@ -22,7 +23,7 @@ pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Pa
         last.seed
     ));
     figures(&mut page, summaries);
-    expectations(&mut page, summaries);
+    expectations(&mut page, summaries, wanted.1);
     page.section("Seeds");
     let held = Share::new(summaries.iter().map(|summary| summary.ok));
     let tone = if held.reaches(wanted.1) { Tone::Good } else { Tone::Bad };
@@ -86,7 +87,7 @@ impl Figures<'_> {
     }
 }
 
-fn expectations(page: &mut Page, summaries: &[Summary]) {
+fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
     let names = &summaries[0].expectations;
     if names.is_empty() {
         return;
@@ -99,7 +100,7 @@ fn expectations(page: &mut Page, summaries: &[Summary]) {
         let median = Sample::new(results().map(|result| result.got.as_f64())).median();
         let median = median.map(|median| measured(&expectation.name, &median.into()));
         let (verdict, tone) =
-            if held.held == held.n { ("ok", Tone::Good) } else { ("FAIL", Tone::Bad) };
+            if held.reaches(wanted) { ("ok", Tone::Good) } else { ("FAIL", Tone::Bad) };
         table.toned_row(
             tone,
             [
