@@ -190,13 +190,13 @@ fn run_one(
     let over_seeds = request.seeds.is_some();
     let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
     files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
+    let table = closing::table(request, &run);
     let keeps_view = over_seeds && request.pictures == Pictures::Draw;
-    Ok(Outcome {
-        table: closing::table(request, &run),
-        view: keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone())),
-        wanted: plan.expect_seeds.clone(),
-        summary: run.summary,
-    })
+    let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
+    let mut summary = run.summary;
+    // Only pictures need the curves: thousands of seeds must not hold on to them.
+    summary.rumors.iter_mut().for_each(|rumor| rumor.curve = Vec::new());
+    Ok(Outcome { summary, wanted: plan.expect_seeds.clone(), table, view })
 }
 
 /// One run, judged. A bug in engine or simulator is told with the command that shows it again.

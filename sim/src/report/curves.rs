@@ -1,18 +1,13 @@
-//! How coverage of a rumor grows with time, from the rows of first receipts.
-//!
-//! The figures of a rumor are not computed here (the observers do that); these curves are for
-//! pictures, and take their height from the figures so that both tell the same.
+//! How coverage of rumors grows with time, in the forms that pictures need.
 
 use std::collections::BTreeMap;
 
-use crate::report::summary::{RumorFigures, RumorRow, RunResult};
+use crate::report::human;
+use crate::report::summary::{RumorFigures, RunResult};
 use crate::stats::Sample;
 
 /// Percentages at which a curve is kept when many are laid over each other: 1 % to 100 %.
 pub const LEVELS: std::ops::RangeInclusive<u32> = 1..=100;
-
-/// The most steps that one drawn curve has; a picture has no room for more.
-const STEPS_MAX: usize = 256;
 
 /// The coverage of one rumor.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,16 +36,6 @@ impl Curve {
 
 /// The curves of all rumors of a run, in order of their start.
 pub fn of_run(run: &RunResult) -> Vec<Curve> {
-    let mut receipts: BTreeMap<&str, Vec<&RumorRow>> = BTreeMap::new();
-    for row in &run.rumor_rows {
-        receipts.entry(&row.rumor).or_default().push(row);
-    }
-    let truncated = (run.rumor_rows_left_out > 0).then(|| run.rumor_rows.last()).flatten();
-    let complete = |id: &str| truncated.is_none_or(|row| row.rumor != id);
-    let curve = |rumor: &RumorFigures| match receipts.get(rumor.id.as_str()) {
-        Some(rows) if complete(&rumor.id) => from_rows(rumor, rows),
-        _ => from_figures(rumor),
-    };
     run.summary.rumors.iter().map(curve).collect()
 }
 
@@ -67,34 +52,13 @@ pub fn median_levels(curves: &[Curve]) -> BTreeMap<String, Levels> {
     kinds.into_iter().map(|(kind, curves)| (kind, levels(curves))).collect()
 }
 
-/// Every receipt a step, the last of which stands at the coverage that the figures state.
-fn from_rows(rumor: &RumorFigures, rows: &[&RumorRow]) -> Curve {
-    let mut times: Vec<f64> = rows.iter().map(|row| row.first_ms - rumor.start_ms).collect();
-    times.sort_by(f64::total_cmp);
-    let each = rumor.coverage / times.len() as f64;
-    let step = |place: usize| (times[place].max(0.0), each * (place + 1) as f64);
-    let stride = times.len().div_ceil(STEPS_MAX);
-    let last = times.len() - 1;
-    let mut steps: Vec<(f64, f64)> = (0..last).step_by(stride).map(step).collect();
-    steps.push(step(last));
-    curve(rumor, steps)
-}
-
-/// A rough curve where the rows are incomplete: the four percentiles that the figures hold.
-fn from_figures(rumor: &RumorFigures) -> Curve {
-    let known = [(rumor.t50_ms, 0.5), (rumor.t90_ms, 0.9), (rumor.t99_ms, 0.99)];
-    let known = known.into_iter().chain([(rumor.t100_ms, 1.0)]);
-    let steps = known.filter_map(|(at, share)| at.map(|at| (at, share))).collect();
-    curve(rumor, steps)
-}
-
-fn curve(rumor: &RumorFigures, steps: Vec<(f64, f64)>) -> Curve {
-    let at = crate::report::human::moment(rumor.start_ms);
+fn curve(rumor: &RumorFigures) -> Curve {
+    let at = human::moment(rumor.start_ms);
     Curve {
         id: rumor.id.clone(),
         kind: rumor.kind.clone(),
         title: format!("{}, node {} at {at}", rumor.id, rumor.node),
-        steps,
+        steps: rumor.curve.clone(),
     }
 }
 
@@ -115,30 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_ends_at_the_coverage_of_the_figures() {
+    fn a_level_that_was_never_reached_has_no_time() {
         let mut run = fixture::partition(50, 1, 1);
-        run.rumor_rows.truncate(20);
-        run.summary.rumors[0].coverage = 0.4;
+        run.summary.rumors[0].curve.truncate(20);
         let curves = of_run(&run);
-        assert!((curves[0].steps.last().unwrap().1 - 0.4).abs() < 1e-9);
+        assert!(curves[0].reached(40).is_some());
         assert_eq!(curves[0].reached(41), None);
-    }
-
-    #[test]
-    fn a_large_cluster_makes_no_more_steps_than_a_picture_shows() {
-        let curves = of_run(&fixture::partition(5_000, 1, 1));
-        assert!(curves[0].steps.len() <= STEPS_MAX + 1);
-        assert_eq!(curves[0].steps.last().map(|&(_, share)| share), Some(1.0));
-    }
-
-    #[test]
-    fn a_rumor_whose_rows_were_left_out_is_drawn_from_its_percentiles() {
-        let mut run = fixture::partition(50, 2, 1);
-        run.rumor_rows.truncate(70);
-        run.rumor_rows_left_out = 30;
-        let curves = of_run(&run);
-        assert_eq!(curves[0].steps.len(), 50);
-        assert_eq!(curves[1].steps.len(), 4);
     }
 
     #[test]

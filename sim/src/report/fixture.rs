@@ -1,9 +1,9 @@
 //! Made-up runs for the tests of reports, so that these need no engine.
 
 use crate::report::summary::{
-    Bytes, Detection, Episode, ExpectationResult, FaultWindow, Invariant, Messages,
-    MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures,
-    RumorRow, RunResult, SCHEMA, SeriesRow, Summary, ViewError,
+    Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
+    Messages, MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond, Removals,
+    RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary, ViewError,
 };
 
 /// A run of `nodes` nodes that is parted from 20 s to 40 s, with `rumors` metadata versions.
@@ -80,7 +80,15 @@ fn figures(id: String, kind: &str, start_ms: f64, rows: &[RumorRow]) -> RumorFig
         node_messages_max: 4,
         swap_first: 1,
         superseded_by: None,
+        curve: curve(&times),
     }
+}
+
+fn curve(times: &[f64]) -> Vec<(f64, f64)> {
+    let share = |place: usize| (place + 1) as f64 / times.len() as f64;
+    let stride = times.len().div_ceil(CURVE_STEPS_MAX);
+    let step = |place: usize| (times[place], share(place));
+    (0..times.len()).filter(|place| (place + 1).is_multiple_of(stride)).map(step).collect()
 }
 
 fn series(nodes: u32, seed: u64) -> Vec<SeriesRow> {
