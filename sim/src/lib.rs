@@ -1,5 +1,6 @@
 //! The laboratory of rumormill: replays scenarios on the production engine and measures them.
 
+pub mod cli;
 pub mod commands;
 pub mod measures;
 mod observe;

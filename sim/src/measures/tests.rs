@@ -41,6 +41,7 @@ fn rumor(id: &str, kind: &str, base: f64) -> RumorFigures {
         node_messages_max: 4,
         swap_first: 5,
         superseded_by: None,
+        curve: Vec::new(),
     }
 }
 
@@ -88,6 +89,7 @@ fn summary() -> Summary {
             episodes: vec![Episode {
                 cause: "start".to_owned(),
                 at_ms: 0.0,
+                last_change_ms: 0.0,
                 end_ms: 60_000.0,
                 converged_after_ms: Some(1_700.0),
             }],

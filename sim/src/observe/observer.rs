@@ -179,8 +179,9 @@ impl Observer {
                 }
                 self.rumors.hold(at, node, version, way);
             }
+            Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
-            Event::AddressConflict(_) => {}
+            Event::AddressConflict(_) | Event::NameConflict { .. } | Event::Woke(_) => {}
         }
     }
 
@@ -321,6 +322,14 @@ impl Observer {
         }
         self.unlist(at, node, incarnation);
         self.rumors.unlist(at, node, incarnation, way);
+    }
+
+    /// No timeout and no goodbye: the node asked, and the old address did not answer.
+    fn on_replaced(&mut self, at: Instant, node: NodeNo, old: &Record) {
+        if let Some(incarnation) = self.cast.find(old.node().addr(), old.generation()) {
+            self.unlist(at, node, incarnation);
+            self.rumors.unlist(at, node, incarnation, Way::Source);
+        }
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {

@@ -16,6 +16,7 @@ pub(crate) fn partition(nodes: u32, rumors: u32, seed: u64) -> RunResult {
         series: series(nodes, seed),
         rumor_rows: rows.concat(),
         rumor_rows_left_out: 0,
+        rumors_left_out: 0,
         timeline: timeline(),
         fault_windows: vec![FaultWindow {
             text: "partition 0..25 | 25..50".to_owned(),

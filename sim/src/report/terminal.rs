@@ -146,6 +146,10 @@ fn rumors(page: &mut Page, run: &RunResult) {
         let shown = format!("{} slowest of {}", kept.len(), counted(rumors.len() as u64, "rumor"));
         page.line(Tone::Quiet, &format!("the {shown}, and the median of each kind"));
     }
+    if run.rumors_left_out > 0 {
+        let left_out = counted(run.rumors_left_out, "more rumor");
+        page.line(Tone::Quiet, &format!("{left_out} not followed: there are too many"));
+    }
     if run.rumor_rows_left_out > 0 {
         let left_out = counted(run.rumor_rows_left_out, "row");
         page.line(Tone::Quiet, &format!("rumors.csv lacks {left_out}: see rumor_rows_max"));
