@@ -24,11 +24,12 @@ const SEEDS_MAX: u64 = 100_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  sim run scenarios/partition.toml                  what a partition does to 50 nodes
-  sim run scenarios/*.toml --seeds 20               every scenario with seeds 1 to 20
-  sim run scenarios/loss.toml --set network.loss=40%  the same cluster, a worse network
-  sim check my.toml                                 is this scenario right?
-  sim measures                                      what [expect] can ask for
+  sim run scenarios/partition.toml          what a partition does to 50 nodes
+  sim run scenarios/*.toml --seeds 20       every scenario with seeds 1 to 20
+  sim run scenarios/loss.toml --set network.loss=40%
+                                            the same cluster on a worse network
+  sim check my.toml                         is this scenario right?
+  sim measures                              what [expect] can ask for
 
 Exit codes: 0 all expectations held, 1 one failed, 2 the command or a scenario is wrong,
 3 disk or rights, 130 interrupted.";

@@ -45,11 +45,13 @@ pub fn median_levels(curves: &[Curve]) -> BTreeMap<String, Levels> {
     for curve in curves {
         kinds.entry(curve.kind.clone()).or_default().push(curve);
     }
-    let levels = |curves: Vec<&Curve>| {
-        let at = |percent| Sample::new(curves.iter().map(|curve| curve.reached(percent))).median();
-        LEVELS.map(at).collect()
-    };
-    kinds.into_iter().map(|(kind, curves)| (kind, levels(curves))).collect()
+    kinds.into_iter().map(|(kind, curves)| (kind, levels(&curves))).collect()
+}
+
+/// When the median of these rumors reached each level.
+pub fn levels(curves: &[&Curve]) -> Levels {
+    let at = |percent| Sample::new(curves.iter().map(|curve| curve.reached(percent))).median();
+    LEVELS.map(at).collect()
 }
 
 fn curve(rumor: &RumorFigures) -> Curve {

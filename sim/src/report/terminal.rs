@@ -11,7 +11,7 @@ use crate::measures::{self, Unit};
 use crate::report::human::{
     bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
 };
-use crate::report::summary::{Episode, ExpectationResult, RumorFigures, RunResult, Summary};
+use crate::report::summary::{ExpectationResult, RumorFigures, RunResult, Summary};
 use crate::scenario::Paint;
 use crate::stats::Sample;
 
@@ -23,7 +23,7 @@ pub use seeds::seeds;
 const TIMELINE_MAX: usize = 12;
 /// Episodes beyond which only the slowest are listed.
 const EPISODES_MAX: usize = 8;
-/// Rumors beyond which only the slowest are listed.
+/// Rumors beyond which only the slowest of each kind are listed.
 const RUMORS_MAX: usize = 6;
 /// Characters of a line of somebody else's making.
 const TEXT_MAX: usize = 60;
@@ -83,25 +83,25 @@ fn node_lists(page: &mut Page, summary: &Summary) {
     let episodes = &summary.node_list.episodes;
     page.section("Node lists");
     let mut table = page.table([Align::Left, Align::Right, Align::Right, Align::Right]);
-    table.head(["after", "at", "until", "all agreed after"]);
+    table.head(["change", "at", "until", "all agreed after"]);
     let slowest = slowest_first(episodes, |episode| (episode.converged_after_ms, 0.0));
     let mut kept: Vec<usize> = slowest.into_iter().take(EPISODES_MAX).collect();
     kept.sort_unstable();
-    for episode in kept.iter().map(|&place| &episodes[place]) {
+    for &place in &kept {
+        let episode = &episodes[place];
+        let is_last = place + 1 == episodes.len();
+        let never = if is_last { "not before the end" } else { "not before the next" };
         table.row([
             shortened(&episode.cause, TEXT_MAX / 2),
             moment(episode.at_ms),
             moment(episode.end_ms),
-            span_or(episode.converged_after_ms, "not before the end"),
+            span_or(episode.converged_after_ms, never),
         ]);
     }
     page.add(&table);
-    let left_out = episodes.len() - kept.len();
-    if left_out > 0 {
-        let never = |episode: &&Episode| episode.converged_after_ms.is_none();
-        let never = episodes.iter().filter(never).count() as u64;
-        let (left_out, never) = (counted(left_out as u64, "faster change"), count(never));
-        page.line(Tone::Quiet, &format!("{left_out} not shown; {never} never agreed upon"));
+    if kept.len() < episodes.len() {
+        let left_out = counted((episodes.len() - kept.len()) as u64, "quicker one");
+        page.line(Tone::Quiet, &format!("{left_out} not shown"));
     }
 }
 
@@ -114,10 +114,8 @@ fn metadata(page: &mut Page, summary: &Summary) {
         (true, None) => "all agree at the end".to_owned(),
         (false, _) => "live nodes disagree at the end".to_owned(),
     };
-    let version = metadata.version.as_deref().map(|version| shortened(version, 24));
-    let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
     let tone = if converged { Tone::Plain } else { Tone::Bad };
-    page.line(tone, &format!("{text}{version}"));
+    page.line(tone, &text);
 }
 
 fn rumors(page: &mut Page, run: &RunResult) {
@@ -129,22 +127,26 @@ fn rumors(page: &mut Page, run: &RunResult) {
     let mut table =
         page.table([Align::Left].into_iter().chain([Align::Right; 7]).collect::<Vec<_>>());
     table.head(["", "from", "50 %", "90 %", "99 %", "all", "reached", "packets"]);
-    // Those that never reached all lead, and of these the ones that fell shortest.
-    let mut kept = slowest_first(rumors, |rumor| (rumor.t100_ms, rumor.coverage));
-    kept.truncate(RUMORS_MAX);
-    kept.sort_unstable();
-    for rumor in kept.iter().map(|&place| &rumors[place]) {
-        table.row(rumor_row(rumor));
-    }
-    if kept.len() < rumors.len() {
-        for kind in kinds(rumors) {
-            table.row(median_row(kind, rumors));
+    let kinds = kinds(rumors);
+    let each = (RUMORS_MAX / kinds.len()).max(1);
+    let mut shown = 0;
+    for kind in kinds {
+        let of_kind: Vec<&RumorFigures> =
+            rumors.iter().filter(|rumor| rumor.kind == kind).collect();
+        // Those that never reached all lead, and of these the ones that fell shortest.
+        let slowest = slowest_first(&of_kind, |rumor| (rumor.t100_ms, rumor.coverage));
+        let mut kept: Vec<usize> = slowest.into_iter().take(each).collect();
+        kept.sort_unstable();
+        kept.iter().for_each(|&place| table.row(rumor_row(of_kind[place])));
+        shown += kept.len();
+        if kept.len() < of_kind.len() {
+            table.row(median_row(kind, &of_kind));
         }
     }
     page.add(&table);
-    if kept.len() < rumors.len() {
-        let shown = format!("{} slowest of {}", kept.len(), counted(rumors.len() as u64, "rumor"));
-        page.line(Tone::Quiet, &format!("the {shown}, and the median of each kind"));
+    if shown < rumors.len() {
+        let of = counted(rumors.len() as u64, "rumor");
+        page.line(Tone::Quiet, &format!("shown are the slowest of each kind, {shown} of {of}"));
     }
     if run.rumors_left_out > 0 {
         let left_out = counted(run.rumors_left_out, "more rumor");
@@ -181,8 +183,7 @@ fn kinds(rumors: &[RumorFigures]) -> Vec<&str> {
 }
 
 /// The medians over all rumors of a kind.
-fn median_row(kind: &str, rumors: &[RumorFigures]) -> [String; 8] {
-    let of_kind: Vec<&RumorFigures> = rumors.iter().filter(|rumor| rumor.kind == kind).collect();
+fn median_row(kind: &str, of_kind: &[&RumorFigures]) -> [String; 8] {
     let median = |figure: fn(&RumorFigures) -> Option<f64>| {
         Sample::new(of_kind.iter().map(|rumor| figure(rumor))).median()
     };
@@ -350,10 +351,11 @@ mod tests {
     #[test]
     fn of_many_rumors_the_slowest_are_shown_with_the_median_of_each_kind() {
         let text = text(40);
-        assert!(text.contains("metadata-29"), "{text}");
-        assert!(!text.contains("join-1 "), "{text}");
+        let shown = |kind: &str| text.matches(&format!("  {kind}-")).count();
+        assert_eq!((shown("metadata"), shown("join")), (3, 3), "{text}");
+        assert!(!text.contains("metadata-0 "), "{text}");
         assert!(text.contains("join, median of 13"), "{text}");
-        assert!(text.contains("the 6 slowest of 40 rumors"), "{text}");
+        assert!(text.contains("the slowest of each kind, 6 of 40 rumors"), "{text}");
     }
 
     #[test]

@@ -171,9 +171,12 @@ fn name_shades<DB: DrawingBackend>(
     let left = area.get_pixel_range().0.start;
     let place = |x: f64| chart.backend_coord(&(x, panel.y.to)).0 - left;
     let (right, mut taken) = (place(panel.x.to), 0);
-    for (from, to, text) in &panel.shade_names {
-        let (x, room) = (place(*from), place(*to) - place(*from));
-        let room = room.max(SHADE_NAME_WIDTH).min(right - x);
+    for (number, (from, to, text)) in panel.shade_names.iter().enumerate() {
+        let (x, end) = (place(*from), place(*to));
+        // The next name has a right to its own place, unless it begins all but here.
+        let next = panel.shade_names.get(number + 1).map(|(from, ..)| place(*from) - 16);
+        let next = next.filter(|next| *next > x + SHADE_NAME_WIDTH / 2).unwrap_or(right);
+        let room = (end - x).max(SHADE_NAME_WIDTH).min(next - x).min(right - x);
         if x < taken || room < SHADE_NAME_WIDTH / 2 {
             continue;
         }

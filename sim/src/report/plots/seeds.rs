@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::axis::Axis;
 use super::panel::{Band, COLORS, Entry, Figure, Line, Panel, Stroke, staircase};
 use super::single::{
-    empty_error_panel, empty_spread_panel, error_strokes, level_points, spread_axis,
+    empty_error_panel, empty_spread_panel, error_strokes, level_stairs, spread_axis,
 };
 use super::{BAND_OPACITY, Seeds};
 use crate::report::curves::{LEVELS, Levels};
@@ -34,11 +34,11 @@ fn spread_panel(seeds: &Seeds) -> Panel {
             seeds.views.iter().filter_map(|view| view.levels.get(*kind)).collect();
         panel.bands.push(Band { outline: outline(&of_kind, &panel.x), color });
         let stroke = Stroke::solid(color);
-        let points = level_points(&at_percent(&of_kind, 50), &panel.x);
+        let points = level_stairs(&at_percent(&of_kind, 50), &panel.x);
         panel.lines.push(Line { points, stroke });
         panel.legend.push(Entry::line(stroke, format!("{kind}: median seed")));
         if let Some(worst) = seeds.worst_view().levels.get(*kind) {
-            let points = level_points(worst, &panel.x);
+            let points = level_stairs(worst, &panel.x);
             panel.lines.push(Line { points, stroke: Stroke::dashed(color) });
         }
     }
@@ -59,14 +59,11 @@ fn at_percent(of_kind: &[&Levels], percent: u32) -> Levels {
 /// Up along the fast seeds and down along the slow ones; those that never came stand at the end.
 fn outline(of_kind: &[&Levels], x: &Axis) -> Vec<(f64, f64)> {
     let (fast, slow) = (at_percent(of_kind, 5), at_percent(of_kind, 95));
-    let points = LEVELS.zip(fast.into_iter().zip(slow)).filter_map(|(level, (fast, slow))| {
-        let share = f64::from(level) / 100.0;
-        let slow = slow.map_or(x.to, |at| x.scale.place(at));
-        Some(((x.scale.place(fast?), share), (slow, share)))
-    });
-    let (mut up, down): (Vec<_>, Vec<_>) = points.unzip();
-    up.extend(down.into_iter().rev());
-    up
+    let mut outline = level_stairs(&fast, x);
+    let reached = fast.iter().flatten().count();
+    let slow: Levels = slow.into_iter().take(reached).map(|at| at.or(Some(f64::MAX))).collect();
+    outline.extend(level_stairs(&slow, x).into_iter().rev());
+    outline
 }
 
 fn error_panel(seeds: &Seeds) -> Panel {
@@ -143,8 +140,10 @@ mod tests {
         let slow: Levels = LEVELS.map(|level| (level <= 50).then_some(60.0)).collect();
         let axis = Axis::linear("ms", 200.0);
         let outline = outline(&[&fast, &slow], &axis);
-        assert_eq!(outline[99], (100.0, 1.0));
-        assert_eq!(outline[100], (200.0, 1.0));
+        assert_eq!(outline.first(), Some(&(1.0, 0.01)), "up along the fast seed");
+        assert!(outline.contains(&(100.0, 1.0)));
+        assert!(outline.contains(&(60.0, 0.5)), "down along the slow one, as far as it came");
+        assert!(outline.contains(&(200.0, 0.51)), "and open from there");
         assert_eq!(outline.last(), Some(&(60.0, 0.01)));
     }
 

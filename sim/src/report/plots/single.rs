@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use plotters::style::RGBColor;
+
 use super::axis::Axis;
 use super::panel::{COLORS, Entry, Figure, Line, Panel, Stroke, staircase, union};
 use crate::report::curves::{self, Curve};
@@ -11,8 +13,11 @@ use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
 /// Up to so many rumors have a line and a colour each.
 const RUMORS_EACH: usize = COLORS.len();
 
+/// Among more, a kind of up to so many rumors still has a line for each.
+const FEW: usize = 3;
+
 /// The colour of a fault's ground, laid on at [`SHADE_OPACITY`].
-pub(super) const SHADE: plotters::style::RGBColor = plotters::style::RGBColor(90, 90, 90);
+pub(super) const SHADE: RGBColor = RGBColor(90, 90, 90);
 /// How much of [`SHADE`] covers the white.
 pub(super) const SHADE_OPACITY: f64 = 0.13;
 
@@ -64,66 +69,69 @@ pub(super) fn spread_axis(times: impl Iterator<Item = f64>) -> Axis {
     let mut times: Vec<f64> = times.filter(|&at| at > 0.0).collect();
     times.sort_by(f64::total_cmp);
     let title = "ms since the rumor's start";
-    let (Some(&least), Some(&largest)) = (times.first(), times.last()) else {
-        return Axis::linear(title, 100.0);
-    };
-    let median = times[times.len() / 2];
+    let Some(&largest) = times.last() else { return Axis::linear(title, 100.0) };
+    let (early, median) = (times[times.len() / 50], times[times.len() / 2]);
     if largest <= 20.0 * median {
         return Axis::linear(title, largest * 1.03);
     }
-    let floor = 10_f64.powf(least.max(0.1).log10().floor());
+    // A few very early ones would take a decade of their own: they stand at the edge instead.
+    let floor = 10_f64.powf(early.max(0.1).log10().floor());
     Axis::log(title, floor, largest * 1.2)
 }
 
 fn one_line_each(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
-    let strokes = COLORS.map(Stroke::solid);
-    let line = |(curve, stroke): (&Curve, Stroke)| {
-        let entry = Entry::line(stroke, curve.title.clone());
-        (Line { points: stairs(&curve.steps, x), stroke }, entry)
-    };
-    curves.iter().zip(strokes).map(line).unzip()
+    curves.iter().zip(COLORS).map(|(curve, color)| own_line(curve, color, x)).unzip()
 }
 
+fn own_line(curve: &Curve, color: RGBColor, x: &Axis) -> (Line, Entry) {
+    let stroke = Stroke::solid(color);
+    let line = Line { points: stairs(&curve.steps, x), stroke };
+    (line, Entry::line(stroke, curve.title.clone()))
+}
+
+/// A faint line each and a median for every kind, but kinds of a few rumors keep their own lines.
 fn faint_lines_and_medians(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
     let kinds: BTreeSet<&str> = curves.iter().map(|curve| curve.kind.as_str()).collect();
-    let color = |kind: &str| {
-        let place = kinds.iter().position(|&known| known == kind).unwrap_or_default();
-        COLORS[place % COLORS.len()]
-    };
-    let faint = |curve: &Curve| {
-        let stroke = Stroke::faint(color(&curve.kind));
-        Line { points: stairs(&curve.steps, x), stroke }
-    };
-    let mut lines: Vec<Line> = curves.iter().map(faint).collect();
-    let mut legend = Vec::new();
-    for (kind, levels) in curves::median_levels(curves) {
-        let stroke = Stroke { width: 6, ..Stroke::solid(color(&kind)) };
-        let count = curves.iter().filter(|curve| curve.kind == kind).count() as u64;
-        legend.push(Entry::line(stroke, format!("{kind}: median of {}", human::count(count))));
-        let points = staircase(&level_points(&levels, x), x.to);
-        lines.push(Line { points, stroke });
+    let kinds = kinds.into_iter().map(|kind| {
+        let of_kind: Vec<&Curve> = curves.iter().filter(|curve| curve.kind == kind).collect();
+        (kind, of_kind)
+    });
+    let (few, many): (Vec<_>, Vec<_>) = kinds.partition(|(_, curves)| curves.len() <= FEW);
+    let mut colors = COLORS.into_iter().cycle();
+    let (mut faint, mut lines, mut legend) = (Vec::new(), Vec::new(), Vec::new());
+    for (curve, color) in few.iter().flat_map(|(_, curves)| curves).zip(&mut colors) {
+        let (line, entry) = own_line(curve, color, x);
+        lines.push(line);
+        legend.push(entry);
+    }
+    for ((kind, curves), color) in many.into_iter().zip(colors) {
+        let stroke = Stroke { width: 6, ..Stroke::solid(color) };
+        let points = level_stairs(&curves::levels(&curves), x);
+        faint.extend(curves.iter().map(|curve| {
+            let stroke = Stroke::faint(color);
+            Line { points: stairs(&curve.steps, x), stroke }
+        }));
+        lines.insert(0, Line { points, stroke });
+        let count = human::count(curves.len() as u64);
+        legend.push(Entry::line(stroke, format!("{kind}: median of {count}")));
     }
     legend.push(Entry::remark("thin: one line a rumor"));
-    (lines, legend)
+    faint.append(&mut lines);
+    (faint, legend)
 }
 
 /// The places of `(time, share)` steps, held to the end of the axis.
 pub(super) fn stairs(steps: &[(f64, f64)], x: &Axis) -> Vec<(f64, f64)> {
-    let places: Vec<_> = steps.iter().map(|&(at, share)| (x.scale.place(at), share)).collect();
+    let places: Vec<_> =
+        steps.iter().map(|&(at, share)| (x.scale.place(at).min(x.to), share)).collect();
     staircase(&places, x.to)
 }
 
-/// The places of a curve that is known by its levels; it is held where it stops rising.
-pub(super) fn level_points(levels: &[Option<f64>], x: &Axis) -> Vec<(f64, f64)> {
+/// The places of a curve that is known by its levels, held to the end of the axis.
+pub(super) fn level_stairs(levels: &[Option<f64>], x: &Axis) -> Vec<(f64, f64)> {
     let reached = curves::LEVELS.zip(levels).filter_map(|(level, at)| Some((level, (*at)?)));
-    let mut points: Vec<_> =
-        reached.map(|(level, at)| (x.scale.place(at), f64::from(level) / 100.0)).collect();
-    if let Some(&(at, share)) = points.last()
-        && at < x.to
-    {
-        points.push((x.to, share));
-    }
-    points
+    let steps: Vec<_> = reached.map(|(level, at)| (at, f64::from(level) / 100.0)).collect();
+    stairs(&steps, x)
 }
 
 fn error_panel(series: &[SeriesRow], faults: &[FaultWindow], end_ms: f64) -> Panel {
@@ -152,7 +160,10 @@ pub(super) fn empty_error_panel(faults: &[FaultWindow], end_ms: f64, largest: u6
     let stretch = |fault: &FaultWindow| (fault.from_ms / 1000.0, (fault.to_ms / 1000.0).min(end));
     let name = |fault: &FaultWindow| {
         let (from, to) = stretch(fault);
-        (from, to, fault.text.clone())
+        // How long it lasts is what the shade shows; how it is done, the table.
+        let ends = [" for ", " ("].into_iter().filter_map(|mark| fault.text.find(mark));
+        let end = ends.min().unwrap_or(fault.text.len());
+        (from, to, fault.text[..end].to_owned())
     };
     let legend = match faults.len() as u64 {
         0 => Vec::new(),
@@ -196,6 +207,18 @@ mod tests {
         let panel = &figure(&fixture::partition(50, 40, 7)).panels[0];
         assert_eq!(panel.lines.len(), 40 + 2);
         assert_eq!(panel.legend[0].text, "join: median of 13");
+    }
+
+    #[test]
+    fn a_few_rumors_among_many_of_another_kind_keep_their_own_lines() {
+        let mut curves = curves::of_run(&fixture::partition(50, 40, 7));
+        curves.retain(|curve| curve.kind == "join" || curve.id == "metadata-0");
+        let panel = spread_panel(&curves);
+        let texts: Vec<&str> = panel.legend.iter().map(|entry| entry.text.as_str()).collect();
+        let expected =
+            ["metadata-0, node 0 at 10 s", "join: median of 13", "thin: one line a rumor"];
+        assert_eq!(texts, expected);
+        assert_eq!(panel.lines.len(), 13 + 1 + 1);
     }
 
     #[test]
