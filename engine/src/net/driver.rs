@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
@@ -134,7 +134,7 @@ impl Running {
                 Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
                 Wake::Order(Order::Leave) => break,
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
-                Wake::Readable => self.on_readable(),
+                Wake::Readable => self.on_readable().await,
                 Wake::ReceiveError => self.on_receive_error().await,
                 Wake::HandleGone => return,
             }
@@ -202,7 +202,7 @@ impl Running {
         self.published.push((done, metadata.version()));
     }
 
-    fn on_readable(&mut self) {
+    async fn on_readable(&mut self) {
         for _ in 0..BATCH_MAX {
             match self.driver.socket.try_receive(&mut self.buffer) {
                 Ok((len, from)) => self.on_datagram(len, from),
@@ -215,6 +215,9 @@ impl Running {
             }
             self.on_time();
         }
+        // There is more. In a flood there always is, and the runtime serves the timers of the
+        // whole service only between the turns of its tasks.
+        yield_now().await;
     }
 
     fn on_datagram(&mut self, len: usize, from: SocketAddr) {
