@@ -8,6 +8,7 @@
 //!
 //! Each line typed is published. Ctrl-C says goodbye; the end of the input doesn't.
 
+use std::error::Error;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
-use rumormill::core::Cause;
+use rumormill::core::{Cause, Record};
 use rumormill::units::parse_duration;
 use rumormill::{Config, Event, Metadata, Node, NodeId, NodeList, Notice};
 
@@ -64,13 +65,13 @@ struct Failure {
 
 impl Failure {
     /// What was typed makes no sense.
-    fn command(why: impl ToString) -> Self {
-        Self { code: 2, why: why.to_string() }
+    fn command(why: impl Into<String>) -> Self {
+        Self { code: 2, why: why.into() }
     }
 
     /// It made sense, and failed.
-    fn run(why: impl ToString) -> Self {
-        Self { code: 1, why: why.to_string() }
+    fn run(why: impl Into<Box<dyn Error>>) -> Self {
+        Self { code: 1, why: why.into().to_string() }
     }
 }
 
@@ -99,7 +100,7 @@ fn start() -> Result<(), Failure> {
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
-    let list = node_list(&args).map_err(Failure::command)?;
+    let list = node_list(&args).map_err(|error| Failure::command(error.to_string()))?;
     let mut changes = list.subscribe();
     list.join().await.map_err(Failure::run)?;
     introduce(&list)?;
@@ -124,7 +125,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     say("left")
 }
 
-fn node_list(args: &Args) -> Result<NodeList, Box<dyn std::error::Error>> {
+fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     let mut config = Config::builder().listen_addr(args.listen).print(args.print);
     if let Some(fan_out) = args.fan_out {
         config = config.fan_out(fan_out);
@@ -188,22 +189,37 @@ async fn publish(list: &NodeList, line: &str) {
 
 /// What happened, in one line.
 fn told(list: &NodeList, notice: Notice) -> String {
-    let who = |node: &Node| format!("{} {}", node.addr(), node.name()).trim_end().to_owned();
-    match notice {
-        Notice::Event(Event::Joined(record)) => format!("joined {}", who(record.node())),
-        Notice::Event(Event::Updated(record)) => format!("updated {}", who(record.node())),
-        Notice::Event(Event::Removed { record, cause }) => {
-            let why = match cause {
-                Cause::Timeout => "timeout",
-                Cause::Left => "left",
-            };
-            format!("removed {} ({why})", who(record.node()))
+    let who = |record: &Record| {
+        let node = record.node();
+        format!("{} {}", node.addr(), node.name()).trim_end().to_owned()
+    };
+    let event = match notice {
+        Notice::Event(event) => event,
+        Notice::Missed(count) => return format!("missed {count} changes"),
+    };
+    match event {
+        Event::Joined(record) => format!("joined {}", who(&record)),
+        Event::Updated(record) => {
+            format!("updated {} {}", who(&record), record.node().private_data())
         }
-        Notice::Event(Event::Published(metadata)) => {
+        Event::Removed { record, cause: Cause::Timeout } => {
+            format!("removed {} (timeout)", who(&record))
+        }
+        Event::Removed { record, cause: Cause::Left } => format!("removed {} (left)", who(&record)),
+        Event::Replaced { old, by } => {
+            format!("removed {} (replaced by {})", who(&old), by.node().addr())
+        }
+        Event::NameConflict { first, second } => {
+            format!("name conflict {} and {}", who(&first), second.node().addr())
+        }
+        Event::AddressConflict(other) => {
+            format!("address conflict {}: stop it, or move one of the two", who(&other))
+        }
+        Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
+        Event::Published(metadata) => {
             let text = printable(&metadata);
             format!("metadata {text} from {}", writer(list, metadata.version().writer))
         }
-        Notice::Missed(count) => format!("missed {count} changes"),
     }
 }
 

@@ -68,7 +68,7 @@ const ORDERS_MAX: usize = 64;
 /// Source: pekonode's `NodeList`.
 #[derive(Debug)]
 pub struct NodeList {
-    node: Node,
+    node: watch::Sender<Node>,
     config: Arc<Config>,
     shared: Shared,
     mode: watch::Sender<Mode>,
@@ -110,7 +110,7 @@ impl NodeList {
     /// When the node or one of the configuration's seeds is none.
     pub fn new(node: impl Into<NodeBuilder>, config: Config) -> Result<Self, NodeListError> {
         let list = Self {
-            node: node.into().build()?,
+            node: watch::Sender::new(node.into().build()?),
             shared: Shared::new(EVENTS_MAX),
             mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
@@ -167,7 +167,6 @@ impl NodeList {
             return Ok(());
         }
         self.end(&mut state).await;
-        self.mode.send_replace(Mode::Beating);
         let (driver, orders) = self.driver(state.last)?;
         state.last = Some(driver.engine.me().generation());
         let task = tokio::spawn(driver.run());
@@ -179,6 +178,9 @@ impl NodeList {
         &self,
         last: Option<Generation>,
     ) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
+        // Subscribed to first, so that nothing said while the node starts is missed.
+        let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
+        self.mode.send_replace(Mode::Beating);
         let (socket, local) = self.bind()?;
         let clock = Clock::start();
         let now = clock.now();
@@ -189,28 +191,26 @@ impl NodeList {
         let (seeds, tasks) = self.look_up_seeds(&socket);
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
-        let mut mode = self.mode.subscribe();
-        mode.mark_unchanged();
         let shared = self.shared.clone();
         let mut driver =
-            Driver { engine, clock, socket, orders, mode, seeds, tasks, shared, console };
+            Driver { engine, clock, socket, orders, mode, node, seeds, tasks, shared, console };
         driver.show(local);
         Ok((driver, order))
     }
 
     fn bind(&self) -> Result<(Socket, Local), NodeListError> {
-        let addr = listen_addr(&self.node, &self.config);
+        let node = self.node.borrow().clone();
+        let addr = listen_addr(&node, &self.config);
         let failed = |source| NodeListError::Listen { addr, source };
         let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
         let socket = Socket::bind(addr, queue_bytes).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
-        let node = self.node.with_addr(self.advertised(bound));
+        let node = node.with_addr(self.advertised(node.addr(), bound));
         Ok((socket, Local { node, bound }))
     }
 
     /// The node's address with what it leaves open filled in.
-    fn advertised(&self, bound: SocketAddr) -> SocketAddr {
-        let mut addr = self.node.addr();
+    fn advertised(&self, mut addr: SocketAddr, bound: SocketAddr) -> SocketAddr {
         if addr.port() == 0 {
             addr.set_port(bound.port());
         }
@@ -277,6 +277,25 @@ impl NodeList {
         self.mode.send_replace(Mode::Beating);
     }
 
+    /// Changes the node's name and private data to those given, for this and later joins; the
+    /// address given is not looked at. The others see an update, never a second node.
+    ///
+    /// ```
+    /// # use rumormill::{Config, Node, NodeBuilder, NodeList, NodeListError};
+    /// # fn drain(list: &NodeList) -> Result<(), NodeListError> {
+    /// list.update(NodeBuilder::from(list.node()).private_data("draining"))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When what is given is no node.
+    pub fn update(&self, node: impl Into<NodeBuilder>) -> Result<(), NodeListError> {
+        let node = node.into().build()?;
+        let with = |held: &mut Node| *held = node.with_addr(held.addr());
+        self.node.send_modify(with);
+        Ok(())
+    }
+
     /// The changes from now on, across joins and leaves of this handle.
     pub fn subscribe(&self) -> Events {
         Events { events: self.shared.events.subscribe() }
@@ -310,7 +329,7 @@ impl NodeList {
     /// then with the port and IP that are advertised.
     pub fn node(&self) -> Node {
         let view = self.shared.view.borrow();
-        view.local.as_ref().map_or_else(|| self.node.clone(), |local| local.node.clone())
+        view.local.as_ref().map_or_else(|| self.node.borrow().clone(), |local| local.node.clone())
     }
 
     /// Where the socket is bound, while the node has joined.

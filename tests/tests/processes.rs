@@ -2,7 +2,9 @@
 
 mod helpers;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use helpers::process::{Process, run};
 

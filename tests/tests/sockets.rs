@@ -3,11 +3,13 @@
 mod helpers;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use rumormill::core::{AgeStep, Body, Cause, Packet};
 use rumormill::wire::{self, Reject};
-use rumormill::{Config, NodeList};
+use rumormill::{Config, NodeBuilder, NodeList};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster, cluster_of, eventually, lists, node, removal};
 use helpers::hostile;
@@ -95,6 +97,21 @@ async fn a_stopped_node_is_removed_and_a_started_one_listed_again() {
     nodes[1].start();
     nodes[1].start();
     eventually("it is listed", || others.iter().all(|node| lists(node, addr))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_says_of_itself_may_change() {
+    let nodes = cluster(3).await;
+    let addr = nodes[1].node().addr();
+    nodes[1].update(NodeBuilder::from(nodes[1].node()).name("B").private_data("zone=2")).unwrap();
+    let renamed = |node: &NodeList| {
+        let members = node.get();
+        let member = members.iter().find(|member| member.addr() == addr);
+        member.is_some_and(|member| (member.name(), member.private_data()) == ("B", "zone=2"))
+    };
+    eventually("all have heard", || nodes.iter().all(renamed)).await;
+    assert!(nodes.iter().all(|node| node.get().len() == 3), "it is no second node");
+    assert_eq!(nodes[1].node().name(), "B");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,6 +63,7 @@ pub(crate) struct Driver {
     pub(crate) socket: Socket,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) mode: watch::Receiver<Mode>,
+    pub(crate) node: watch::Receiver<Node>,
     pub(crate) seeds: mpsc::Receiver<Vec<SocketAddr>>,
     /// Ended with the driver.
     pub(crate) tasks: JoinSet<()>,
@@ -74,6 +75,7 @@ pub(crate) struct Driver {
 enum Wake {
     Due,
     Mode(Mode),
+    Node(Node),
     Order(Order),
     Seeds(Vec<SocketAddr>),
     Readable,
@@ -131,6 +133,7 @@ impl Running {
             match self.wake().await {
                 Wake::Due => {}
                 Wake::Mode(mode) => self.on_mode(mode),
+                Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
                 Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
                 Wake::Order(Order::Leave) => break,
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
@@ -151,6 +154,10 @@ impl Running {
             () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
             changed = driver.mode.changed() => match changed {
                 Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
+                Err(_) => Wake::HandleGone,
+            },
+            changed = driver.node.changed() => match changed {
+                Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
                 Err(_) => Wake::HandleGone,
             },
             order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
@@ -260,19 +267,21 @@ impl Running {
     }
 
     fn show(&mut self, events: &[Event]) {
-        let lists = |event: &Event| !matches!(event, Event::Published(_));
-        let members = events.iter().any(lists).then(|| snapshot(&mut self.driver.engine));
+        let members = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
         if let Some(members) = &members {
             self.print(Line::Listen { bound: self.bound, members });
         }
-        self.stats.engine = *self.driver.engine.stats();
+        let engine = &self.driver.engine;
+        self.stats.engine = *engine.stats();
         self.driver.shared.view.send_if_modified(|view| {
             view.stats = self.stats;
             if !events.is_empty() {
-                view.metadata = self.driver.engine.metadata().cloned();
+                view.metadata = engine.metadata().cloned();
             }
             if let Some(members) = members {
                 view.members = members;
+                let node = engine.me().node().clone();
+                view.local = Some(Local { node, bound: self.bound });
             }
             !events.is_empty()
         });
@@ -293,6 +302,18 @@ impl Running {
                 _ => {}
             }
         }
+    }
+}
+
+fn changes_list(event: &Event) -> bool {
+    match event {
+        Event::Joined(_) | Event::Updated(_) | Event::Removed { .. } | Event::Replaced { .. } => {
+            true
+        }
+        Event::NameConflict { .. }
+        | Event::Woke(_)
+        | Event::AddressConflict(_)
+        | Event::Published(_) => false,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Laws of the format, and bytes that lie.
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::arbitrary::packet;
@@ -148,14 +146,13 @@ fn a_beat_takes_six_bytes_and_a_place_in_a_vector_two() {
 }
 
 #[test]
-fn the_length_of_many_beats_is_told_in_no_time() {
+fn the_length_of_beats_and_ids_is_a_product() {
+    const { assert!(Beat::FIXED && Beat::LEN_MIN == 6) };
+    const { assert!(<(u8, Age)>::FIXED && <(u8, Age)>::LEN_MIN == 2) };
+    const { assert!(RecordId::FIXED && RecordId::LEN_MIN == 4) };
     let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
     let bulk = with_body(Body::Bulk(Bulk { beats: vec![beat; 1_000_000], news: vec![] }));
-    let start = Instant::now();
-    let lens = (0..10_000).map(|_| std::hint::black_box(encoded_len(&bulk)));
-    assert_eq!(lens.max(), Some(8 + 5 + 6_000_000 + 1));
-    // One look at each of those beats would take several seconds.
-    assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
+    assert_eq!(encoded_len(&bulk), 8 + 5 + 6_000_000 + 1);
 }
 
 #[test]
@@ -177,17 +174,13 @@ fn the_largest_datagram_of_each_long_kind_comes_back() {
 fn a_count_that_lies_is_refused_before_anything_is_set_aside() {
     let many_u32: &[u8] = &[252, 255, 255, 255, 255];
     let many_u64: &[u8] = &[253, 255, 255, 255, 255, 255, 255, 255, 255];
-    let start = Instant::now();
     for many in [many_u32, many_u64] {
-        for _ in 0..100_000 {
-            assert_eq!(refused(PacketKind::Bulk, &[many]), Reject::FalseLength);
-            assert_eq!(refused(PacketKind::Bulk, &[&[0], many, &[0; 12]]), Reject::FalseLength);
-            assert_eq!(refused(PacketKind::Wanted, &[many, &[0; 12]]), Reject::FalseLength);
-            assert_eq!(refused(PacketKind::Alive, &[NODE, many, &[0; 12]]), Reject::FalseLength);
-        }
+        // Room for 2^32 beats would be 32 GiB, for 2^64 the process would be aborted.
+        assert_eq!(refused(PacketKind::Bulk, &[many]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Bulk, &[&[0], many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Wanted, &[many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Alive, &[NODE, many, &[0; 12]]), Reject::FalseLength);
     }
-    // Setting aside 2^32 beats even once would fail or take longer than all of these.
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     // Nine bytes are too few for two beats, twelve are not.
     assert_eq!(refused(PacketKind::Bulk, &[&[2], &[0; 9]]), Reject::FalseLength);
     assert_eq!(refused(PacketKind::Bulk, &[&[2], &[0; 12]]), Reject::Truncated);

@@ -1,7 +1,9 @@
 //! Small clusters in one process, with a short cycle.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use rumormill::core::Cause;
 use rumormill::{Config, Event, Events, Node, NodeList, Notice};
