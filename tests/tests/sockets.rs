@@ -169,6 +169,19 @@ fn last_call() -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn nodes_on_ipv6_list_each_other() {
+    // A machine without IPv6 has nothing to show here.
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        return;
+    }
+    let first = node("[::1]:0", &[]);
+    first.join().await.unwrap();
+    let second = node("[::1]:0", &[&first]);
+    second.join().await.unwrap();
+    eventually("both list both", || first.get().len() == 2 && second.get().len() == 2).await;
+}
+
+#[tokio::test]
 async fn an_address_left_open_is_filled_in_so_that_others_reach_it() {
     let first = node("0.0.0.0:0", &[]);
     first.join().await.unwrap();

@@ -328,9 +328,9 @@ fn snapshot(engine: &mut Engine) -> Arc<[Node]> {
 struct Outgoing {
     packets: Vec<(SocketAddr, Arc<Packet>)>,
     bytes: Vec<u8>,
-    /// Where in `bytes` a packet stands, by the address of its allocation, which `packets` keeps
-    /// alive.
-    encoded: FxHashMap<usize, Range<usize>>,
+    /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
+    /// that no other packet gets it.
+    encoded: FxHashMap<usize, (Arc<Packet>, Range<usize>)>,
 }
 
 impl Outgoing {
@@ -340,17 +340,13 @@ impl Outgoing {
 
     async fn send(&mut self, socket: &Socket, stats: &mut NetStats) {
         let mut patience = Patience::Left;
-        for (to, packet) in &self.packets {
-            let range = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
-                let start = self.bytes.len();
-                wire::encode(packet, &mut self.bytes);
-                start..self.bytes.len()
-            });
-            let bytes = &self.bytes[range.clone()];
-            match send(socket, bytes, *to, &mut patience).await {
+        for (to, packet) in std::mem::take(&mut self.packets) {
+            let range = self.encoded(&packet);
+            let len = range.len() as u64;
+            match send(socket, &self.bytes[range], to, &mut patience).await {
                 Ok(()) => {
                     stats.sent += 1;
-                    stats.sent_bytes += bytes.len() as u64;
+                    stats.sent_bytes += len;
                 }
                 Err(error) => {
                     tracing::debug!(%to, %error, "a datagram was not sent");
@@ -358,9 +354,19 @@ impl Outgoing {
                 }
             }
         }
-        self.packets.clear();
         self.bytes.clear();
         self.encoded.clear();
+    }
+
+    /// Where in `bytes` the packet stands.
+    fn encoded(&mut self, packet: &Arc<Packet>) -> Range<usize> {
+        let bytes = &mut self.bytes;
+        let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
+            let start = bytes.len();
+            wire::encode(packet, bytes);
+            (Arc::clone(packet), start..bytes.len())
+        });
+        encoded.1.clone()
     }
 }
 
@@ -387,5 +393,57 @@ async fn send(
             })
         }
         (sent, _) => sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{AgeStep, Body};
+
+    async fn received(socket: &Socket) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        loop {
+            socket.readable().await.unwrap();
+            if let Ok((len, _)) = socket.try_receive(&mut buffer) {
+                return buffer[..len].to_vec();
+            }
+        }
+    }
+
+    fn socket() -> Socket {
+        Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_packet_is_encoded_once_for_all_and_what_cannot_be_sent_is_counted() {
+        let (from, to) = (socket(), [socket(), socket()]);
+        let packets = [1, 2].map(|step| Packet { step: AgeStep(step), body: Body::LastCall });
+        let [first, second] = packets.clone().map(Arc::new);
+        let mut outgoing = Outgoing::default();
+        let unreachable = "[::1]:9".parse().unwrap();
+        for to in [to[0].local_addr().unwrap(), unreachable, to[1].local_addr().unwrap()] {
+            outgoing.push(to, Arc::clone(&first));
+            outgoing.push(to, Arc::clone(&second));
+        }
+        let mut stats = NetStats::default();
+        outgoing.send(&from, &mut stats).await;
+        let len = wire::encoded_len(&first) as u64;
+        assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
+        for to in &to {
+            for packet in &packets {
+                assert_eq!(wire::decode(&received(to).await), Ok(packet.clone()));
+            }
+        }
+        assert!(outgoing.packets.is_empty() && outgoing.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_shared_packet_takes_room_once() {
+        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let mut outgoing = Outgoing::default();
+        let first = outgoing.encoded(&packet);
+        assert_eq!(outgoing.encoded(&Arc::clone(&packet)), first);
+        assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet));
     }
 }

@@ -8,7 +8,7 @@
 //! | 1 | version of this format |
 //! | 1 | kind of packet |
 //! | 4 | unit of all ages in the packet, in microseconds |
-//! | rest | the body, laid out in [`native`](self) order: each struct's fields in turn |
+//! | rest | the body: the fields of its struct in turn, as `native.rs` lists them |
 //!
 //! Whole numbers are little-endian; counts and counters take as few bytes as they need. A value
 //! has exactly one encoding, so that what decodes encodes to the same bytes again.

@@ -49,7 +49,10 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_encodes_to_the_same_bytes(packet in packet(), bit in any::<prop::sample::Index>()) {
+    fn what_decodes_encodes_to_the_same_bytes(
+        packet in packet(),
+        bit in any::<prop::sample::Index>(),
+    ) {
         let mut bytes = encoded(&packet);
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
