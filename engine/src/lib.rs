@@ -18,7 +18,7 @@ pub use config::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
 pub use core::{
     Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
 };
-pub use link::{Latency, Link, LinkChange};
+pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 #[cfg(feature = "net")]
 pub use net::{NetStats, Rejected};
 pub use node::{

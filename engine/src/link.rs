@@ -1,9 +1,30 @@
 //! The one link model: what becomes of a packet, decided from a seeded stream when it is sent.
+//!
+//! Endpoints are dense numbers; the model knows nothing of nodes, addresses or packets, and what
+//! it has let fly lands, whatever changes afterwards. It does not schedule anything: whoever asks
+//! delivers at the time that the [`Fate`] names.
+//!
+//! **Order of chance.** Every sender has a stream of its own, and every packet takes exactly two
+//! 64-bit words from it, whatever its fate: the first decides loss (high half) and duplication
+//! (low half), the second is the place in the latency's distribution. What is rare (corruption,
+//! jitter, reordering, the copy's own delay) is mixed from those two words by slot number, so that
+//! a feature that is off, a cut or an earlier loss moves no other decision.
+//!
+//! **Order of decisions.** Cut, oversize, overflow, lost, corrupted, delivered. A lost packet has
+//! used its link's bandwidth; a copy is made behind it and uses none.
+
+mod route;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rng::Probability;
+use rustc_hash::FxHashMap;
+
+use self::route::{Route, Routes};
+use crate::rng::{Probability, Rng};
+use crate::time::{Instant, nanos};
 
 /// How one direction of a link treats packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +45,42 @@ pub struct Link {
     pub mtu: Option<u32>,
     /// Bits per second; `None` is no limit.
     pub bandwidth: Option<u64>,
-    /// Bytes that may wait for the bandwidth before packets are dropped as overflow.
+    /// Bytes that may wait for the bandwidth before packets are dropped as overflow. An idle link
+    /// takes any packet at once; on a busy one, what is still to be sent and the newcomer together
+    /// must fit.
     pub queue: u64,
+}
+
+impl Link {
+    /// A link that only delays: uniform in a closed range, and nothing is lost.
+    pub fn uniform(min: Duration, max: Duration) -> Self {
+        Self {
+            latency: Latency::Uniform { min, max },
+            jitter: Duration::ZERO,
+            loss: Probability::ZERO,
+            duplicate: Probability::ZERO,
+            reorder: Probability::ZERO,
+            corrupt: Probability::ZERO,
+            mtu: None,
+            bandwidth: None,
+            queue: u64::MAX,
+        }
+    }
+
+    /// True when no packet ever passes.
+    fn is_cut(&self) -> bool {
+        self.loss == Probability::ONE
+    }
+
+    fn delay(&self, bits: u64, rare: Rare, first_slot: u64) -> Duration {
+        let jitter = match nanos(self.jitter) {
+            0 => 0,
+            widest => scale(rare.word(first_slot), widest),
+        };
+        let held = self.reorder.covers(rare.half(first_slot + 1));
+        let held = if held { self.latency.at(rare.word(first_slot + 2)) } else { Duration::ZERO };
+        self.latency.at(bits) + Duration::from_nanos(jitter) + held
+    }
 }
 
 /// One-way delay of a link.
@@ -38,8 +93,35 @@ pub enum Latency {
         /// The longest.
         max: Duration,
     },
-    /// By a table of quantiles at equal distances, in nanoseconds, rising.
+    /// By a table of quantiles at equal distances, in nanoseconds, rising: the first entry is the
+    /// shortest delay, the last the longest, and between two entries it is linear.
     Table(Arc<[u64]>),
+}
+
+impl Latency {
+    /// The delay at a place of the distribution, given as 64 uniform bits.
+    fn at(&self, bits: u64) -> Duration {
+        match self {
+            Self::Uniform { min, max } => {
+                *min + Duration::from_nanos(scale(bits, nanos(max.saturating_sub(*min))))
+            }
+            Self::Table(quantiles) => Duration::from_nanos(quantile(quantiles, bits)),
+        }
+    }
+}
+
+/// Maps 64 uniform bits to `0..=widest`.
+fn scale(bits: u64, widest: u64) -> u64 {
+    ((u128::from(bits) * (u128::from(widest) + 1)) >> 64) as u64
+}
+
+fn quantile(quantiles: &[u64], bits: u64) -> u64 {
+    let Some(steps) = quantiles.len().checked_sub(1) else { return 0 };
+    let place = u128::from(bits) * steps as u128;
+    let (step, fraction) = ((place >> 64) as usize, u128::from(place as u64));
+    let low = quantiles[step];
+    let high = quantiles[(step + 1).min(steps)];
+    low + ((u128::from(high.saturating_sub(low)) * fraction) >> 64) as u64
 }
 
 /// A change of some properties of a link; `None` leaves a property as it is.
@@ -55,4 +137,248 @@ pub struct LinkChange {
     pub mtu: Option<u32>,
     pub bandwidth: Option<u64>,
     pub queue: Option<u64>,
+}
+
+impl LinkChange {
+    fn apply(&self, link: &mut Link) {
+        fn replace<T: Clone>(property: &mut T, change: Option<&T>) {
+            if let Some(change) = change {
+                property.clone_from(change);
+            }
+        }
+        replace(&mut link.latency, self.latency.as_ref());
+        replace(&mut link.jitter, self.jitter.as_ref());
+        replace(&mut link.loss, self.loss.as_ref());
+        replace(&mut link.duplicate, self.duplicate.as_ref());
+        replace(&mut link.reorder, self.reorder.as_ref());
+        replace(&mut link.corrupt, self.corrupt.as_ref());
+        link.mtu = self.mtu.or(link.mtu);
+        link.bandwidth = self.bandwidth.or(link.bandwidth);
+        replace(&mut link.queue, self.queue.as_ref());
+    }
+}
+
+/// A change of the network that can be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkChange {
+    /// Two endpoints can talk only inside one group; endpoints in no group form one more.
+    /// Several partitions add up: two endpoints can talk if none parts them.
+    Partition(Vec<Vec<u32>>),
+    /// These endpoints can talk to nobody, not even to each other.
+    Isolate(Vec<u32>),
+    /// The links between two sets change; the latest change of a property wins.
+    Links {
+        /// Senders.
+        from: Vec<u32>,
+        /// Receivers.
+        to: Vec<u32>,
+        /// Whether the other direction changes as well.
+        ways: Ways,
+        /// What changes.
+        change: LinkChange,
+    },
+    /// Every link changes, those of endpoints to come included.
+    Everywhere(LinkChange),
+}
+
+/// Which directions of a link change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// From the first set to the second.
+    One,
+    /// Both.
+    Both,
+}
+
+/// Names a change in force, to undo it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeId(u64);
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives.
+    Delivered {
+        /// When.
+        at: Instant,
+        /// When its copy arrives, if the network doubled it.
+        again: Option<Instant>,
+    },
+    /// It gets lost by chance.
+    Lost,
+    /// A partition, an isolation or a loss of 100 % lies in between.
+    Cut,
+    /// It is larger than the link carries.
+    Oversize,
+    /// Too much is waiting for the link's bandwidth.
+    Overflow,
+    /// A bit flips, and the receiver's checks drop it.
+    Corrupted,
+}
+
+/// The network between any number of endpoints.
+#[derive(Clone, Debug)]
+pub struct LinkModel {
+    seed: u64,
+    default: Link,
+    senders: Vec<Rng>,
+    changes: Vec<(ChangeId, NetworkChange)>,
+    changes_made: u64,
+    /// What the changes in force come to; unused while there are none.
+    routes: Routes,
+    /// Until when each directed link with a bandwidth is busy.
+    busy_until: FxHashMap<(u32, u32), Instant>,
+}
+
+impl LinkModel {
+    /// A network in which every direction is a link of its own with these properties.
+    pub fn new(seed: u64, default: Link) -> Self {
+        let routes = Routes::new(&default, &[]);
+        Self {
+            seed,
+            default,
+            senders: Vec::new(),
+            changes: Vec::new(),
+            changes_made: 0,
+            routes,
+            busy_until: FxHashMap::default(),
+        }
+    }
+
+    /// Decides what becomes of a packet of `len_with_headers` bytes that is sent now.
+    pub fn fate(&mut self, now: Instant, from: u32, to: u32, len_with_headers: usize) -> Fate {
+        let (chance, place) = self.draw(from);
+        let link = if self.changes.is_empty() {
+            &self.default
+        } else {
+            match self.routes.between(from, to) {
+                Route::Cut => return Fate::Cut,
+                Route::Open(link) => link,
+            }
+        };
+        if link.is_cut() {
+            return Fate::Cut;
+        }
+        if link.mtu.is_some_and(|mtu| len_with_headers > mtu as usize) {
+            return Fate::Oversize;
+        }
+        let departs = match link.bandwidth {
+            None => now,
+            Some(bandwidth) => {
+                let busy_until = self.busy_until.entry((from, to)).or_default();
+                match transmit(busy_until, now, len_with_headers as u64, bandwidth, link.queue) {
+                    Some(sent) => sent,
+                    None => return Fate::Overflow,
+                }
+            }
+        };
+        fly(link, departs, chance, place)
+    }
+
+    /// True when packets in this direction can arrive at all: neither a partition nor an isolation
+    /// nor a loss of 100 % lies in between.
+    pub fn passes(&self, from: u32, to: u32) -> bool {
+        self.routes.passes(from, to)
+    }
+
+    /// True when some direction between some endpoints may be cut.
+    pub fn has_cuts(&self) -> bool {
+        let cuts = |change: &LinkChange| change.loss == Some(Probability::ONE);
+        self.default.is_cut()
+            || self.changes.iter().any(|(_, change)| match change {
+                NetworkChange::Partition(_) | NetworkChange::Isolate(_) => true,
+                NetworkChange::Links { change, .. } | NetworkChange::Everywhere(change) => {
+                    cuts(change)
+                }
+            })
+    }
+
+    /// The class of an endpoint: endpoints of one class are treated alike by every change in
+    /// force. Classes are dense from zero and renumbered by every change.
+    pub fn class(&self, endpoint: u32) -> u32 {
+        self.routes.class(endpoint)
+    }
+
+    /// Puts a change in force.
+    pub fn apply(&mut self, change: NetworkChange) -> ChangeId {
+        let id = ChangeId(self.changes_made);
+        self.changes_made += 1;
+        self.changes.push((id, change));
+        self.routes = Routes::new(&self.default, &self.changes);
+        id
+    }
+
+    /// Undoes a change; what it had covered of earlier ones is in force again. Nothing happens
+    /// when it is undone already.
+    pub fn undo(&mut self, id: ChangeId) {
+        self.changes.retain(|&(other, _)| other != id);
+        self.routes = Routes::new(&self.default, &self.changes);
+    }
+
+    fn draw(&mut self, from: u32) -> (u64, u64) {
+        let from = from as usize;
+        while self.senders.len() <= from {
+            self.senders.push(Rng::fork(self.seed, "link", self.senders.len() as u64));
+        }
+        let stream = &mut self.senders[from];
+        (stream.bits(), stream.bits())
+    }
+}
+
+/// What becomes of a packet that is on its way.
+fn fly(link: &Link, departs: Instant, chance: u64, place: u64) -> Fate {
+    const CORRUPT: u64 = 0;
+    const DELAY: u64 = 1;
+    const COPY: u64 = 4;
+    if link.loss.covers((chance >> 32) as u32) {
+        return Fate::Lost;
+    }
+    let rare = Rare(chance.rotate_left(32) ^ place);
+    if link.corrupt.covers(rare.half(CORRUPT)) {
+        return Fate::Corrupted;
+    }
+    let again = link
+        .duplicate
+        .covers(chance as u32)
+        .then(|| departs + link.delay(rare.word(COPY), rare, COPY + 1));
+    Fate::Delivered { at: departs + link.delay(place, rare, DELAY), again }
+}
+
+/// Puts a packet on a link of limited bandwidth: when its last bit is sent, or `None` when too
+/// much is waiting already.
+fn transmit(
+    busy_until: &mut Instant,
+    now: Instant,
+    bytes: u64,
+    bits_per_second: u64,
+    queue_max: u64,
+) -> Option<Instant> {
+    const NANOS_PER_SECOND: u128 = 1_000_000_000;
+    let bandwidth = u128::from(bits_per_second.max(1));
+    let wait = busy_until.since(now);
+    let waiting = wait.as_nanos() * bandwidth / (8 * NANOS_PER_SECOND);
+    if wait > Duration::ZERO && waiting + u128::from(bytes) > u128::from(queue_max) {
+        return None;
+    }
+    let takes = u128::from(bytes) * 8 * NANOS_PER_SECOND / bandwidth;
+    let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
+    *busy_until = (*busy_until).max(now) + takes;
+    Some(*busy_until)
+}
+
+/// The words for what is rare, mixed from a packet's two draws by slot (SplitMix64).
+#[derive(Clone, Copy)]
+struct Rare(u64);
+
+impl Rare {
+    fn word(self, slot: u64) -> u64 {
+        let mut z = self.0.wrapping_add((slot + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn half(self, slot: u64) -> u32 {
+        (self.word(slot) >> 32) as u32
+    }
 }

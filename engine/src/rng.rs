@@ -77,6 +77,11 @@ impl Probability {
         Self(((ppb << 32) / 1_000_000_000) as u32)
     }
 
+    /// True for that share of all numbers: the answer to bits that were drawn elsewhere.
+    pub(crate) const fn covers(self, bits: u32) -> bool {
+        self.0 == Self::ALWAYS || bits < self.0
+    }
+
     /// The nearest number of parts per billion.
     pub const fn as_ppb(self) -> u64 {
         if self.0 == Self::ALWAYS {

@@ -2,5 +2,7 @@
 
 pub mod commands;
 pub mod measures;
+mod observe;
 pub mod report;
 pub mod scenario;
+pub mod world;

@@ -102,6 +102,8 @@ pub struct NodeListFigures {
 pub struct Episode {
     pub cause: String,
     pub at_ms: f64,
+    /// The last of the changes of truth that were near enough to be one.
+    pub last_change_ms: f64,
     pub end_ms: f64,
     pub converged_after_ms: Option<f64>,
 }
@@ -199,7 +201,8 @@ pub struct ExpectationResult {
     pub ok: bool,
 }
 
-/// One row of `series.csv`.
+/// One row of `series.csv`: the errors at its time, and what was sent and compared since the row
+/// before. Bytes are with headers.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct SeriesRow {
@@ -248,6 +251,8 @@ pub struct RunResult {
     pub rumor_rows: Vec<RumorRow>,
     /// First receipts that the limit on rows left out.
     pub rumor_rows_left_out: u64,
+    /// Rumors that were not followed at all because there were too many.
+    pub rumors_left_out: u64,
     /// Actions, as `(ms, line)`, in the order in which they happened.
     pub timeline: Vec<(f64, String)>,
     /// When faults were at work.

@@ -1,0 +1,149 @@
+//! The cast of a run: every incarnation that the plan ever starts, found by number, address or
+//! record.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rumormill::core::Record;
+use rumormill::{Generation, Instant, UnixNanos};
+use rustc_hash::FxHashMap;
+
+use crate::scenario::plan::{NodeNo, Plan, StartCause};
+
+/// The place of an incarnation in the plan.
+pub(crate) type IncarnationNo = u32;
+
+/// The place of an address among all addresses of the run.
+pub(crate) type AddrNo = u32;
+
+/// The wall clock at the start of every run: 2025-01-01, so that times in output look like times.
+pub(crate) const EPOCH: UnixNanos = UnixNanos(1_735_689_600_000_000_000);
+
+/// The wall clock at a virtual time.
+pub(crate) fn wall(at: Instant) -> UnixNanos {
+    EPOCH.saturating_add(at - Instant::ZERO)
+}
+
+/// Who appears in a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Cast {
+    parts: Vec<Part>,
+    addrs: Vec<Addr>,
+    by_addr: FxHashMap<SocketAddr, AddrNo>,
+    nodes: u32,
+}
+
+/// One incarnation.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) node: NodeNo,
+    pub(crate) addr: AddrNo,
+    pub(crate) start: Instant,
+    pub(crate) cause: StartCause,
+    pub(crate) record: Arc<Record>,
+}
+
+#[derive(Clone, Debug)]
+struct Addr {
+    addr: SocketAddr,
+    /// Who has it, in order of generation. Addresses are never handed on to other nodes.
+    parts: Vec<IncarnationNo>,
+}
+
+impl Cast {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let (parts, addrs) = (Vec::new(), Vec::new());
+        let mut cast = Self { parts, addrs, by_addr: FxHashMap::default(), nodes: plan.nodes_ever };
+        let mut last = vec![None; plan.nodes_ever as usize];
+        for incarnation in &plan.incarnations {
+            let node = incarnation.node;
+            let last: &mut Option<Generation> = &mut last[node as usize];
+            let generation = Generation::start(*last, wall(incarnation.start));
+            *last = Some(generation);
+            let addr = cast.intern(incarnation.public.addr());
+            let number = cast.parts.len() as IncarnationNo;
+            let others = &mut cast.addrs[addr as usize].parts;
+            let first = others.first().map(|&part| cast.parts[part as usize].node);
+            assert!(first.is_none_or(|first| first == node), "two nodes of the plan share {addr}");
+            others.push(number);
+            let record = Arc::new(Record::new(incarnation.public.clone(), generation));
+            let (start, cause) = (incarnation.start, incarnation.cause);
+            cast.parts.push(Part { node, addr, start, cause, record });
+        }
+        cast
+    }
+
+    pub(crate) fn nodes(&self) -> u32 {
+        self.nodes
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(crate) fn part(&self, incarnation: IncarnationNo) -> &Part {
+        &self.parts[incarnation as usize]
+    }
+
+    pub(crate) fn addr(&self, addr: AddrNo) -> SocketAddr {
+        self.addrs[addr as usize].addr
+    }
+
+    pub(crate) fn addr_no(&self, addr: SocketAddr) -> Option<AddrNo> {
+        self.by_addr.get(&addr).copied()
+    }
+
+    /// The node that has an address at one time or another.
+    pub(crate) fn node_at(&self, addr: AddrNo) -> NodeNo {
+        self.part(self.addrs[addr as usize].parts[0]).node
+    }
+
+    /// The incarnations that share an address with this one, itself included, in order of
+    /// generation.
+    pub(crate) fn same_addr(&self, incarnation: IncarnationNo) -> &[IncarnationNo] {
+        &self.addrs[self.part(incarnation).addr as usize].parts
+    }
+
+    /// The incarnation with this address and generation. An engine may have raised its generation
+    /// by itself: then the last of the plan's that is not above it. `None` at a strange address.
+    pub(crate) fn find(&self, addr: SocketAddr, generation: Generation) -> Option<IncarnationNo> {
+        let addr = &self.addrs[self.addr_no(addr)? as usize];
+        let is = |part: &&IncarnationNo| self.part(**part).record.generation() <= generation;
+        addr.parts.iter().rev().find(is).copied()
+    }
+
+    fn intern(&mut self, addr: SocketAddr) -> AddrNo {
+        let next = self.addrs.len() as AddrNo;
+        *self.by_addr.entry(addr).or_insert_with(|| {
+            self.addrs.push(Addr { addr, parts: Vec::new() });
+            next
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testkit;
+
+    #[test]
+    fn incarnations_are_found_by_address_and_generation() {
+        let cast = Cast::of(&testkit::plan_with_restarts(3));
+        assert_eq!((cast.nodes(), cast.parts().len()), (3, 6));
+        for (number, part) in (0..).zip(cast.parts()) {
+            let (addr, generation) = (part.record.node().addr(), part.record.generation());
+            assert_eq!(cast.find(addr, generation), Some(number));
+            assert_eq!((cast.addr(part.addr), cast.node_at(part.addr)), (addr, part.node));
+        }
+        assert_eq!(cast.same_addr(4), [1, 4]);
+        assert_eq!(cast.find("9.9.9.9:9".parse().unwrap(), Generation::MAX), None);
+    }
+
+    #[test]
+    fn a_generation_that_a_node_gave_itself_is_that_of_its_last_start() {
+        let cast = Cast::of(&testkit::plan_with_restarts(3));
+        let addr = cast.part(1).record.node().addr();
+        assert_eq!(cast.find(addr, Generation::MAX), Some(4));
+        assert_eq!(cast.find(addr, Generation::new(0).unwrap()), None);
+    }
+}

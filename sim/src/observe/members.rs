@@ -1,0 +1,288 @@
+//! What the nodes list, held against the truth: missing and ghosts, kept up incrementally.
+
+use std::sync::Arc;
+
+use super::bits::{BitMatrix, count_without};
+use super::cast::{Cast, IncarnationNo};
+use super::truth::{NodeShift, Shift, Truth};
+use crate::scenario::plan::NodeNo;
+
+/// The node lists of all nodes, and how wrong those of live nodes are.
+#[derive(Clone, Debug)]
+pub(crate) struct Views {
+    cast: Arc<Cast>,
+    /// Node by incarnation. A node always lists its own one.
+    listed: BitMatrix,
+    /// By node: its newest incarnation.
+    own: Vec<Option<IncarnationNo>>,
+    /// As of the last shift.
+    live: Vec<Option<IncarnationNo>>,
+    missing: u64,
+    ghosts: u64,
+    missing_max: u64,
+    ghosts_max: u64,
+}
+
+/// How a list changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It is as it was.
+    Same,
+    /// An entry came or went.
+    Changed,
+}
+
+impl Views {
+    pub(crate) fn new(cast: Arc<Cast>) -> Self {
+        let (nodes, parts) = (cast.nodes() as usize, cast.parts().len());
+        Self {
+            cast,
+            listed: BitMatrix::new(nodes, parts),
+            own: vec![None; nodes],
+            live: vec![None; nodes],
+            missing: 0,
+            ghosts: 0,
+            missing_max: 0,
+            ghosts_max: 0,
+        }
+    }
+
+    /// Ordered pairs of live nodes of which the first must list the second and does not.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// What live nodes list though it is not true.
+    pub(crate) fn ghosts(&self) -> u64 {
+        self.ghosts
+    }
+
+    pub(crate) fn missing_max(&self) -> u64 {
+        self.missing_max
+    }
+
+    pub(crate) fn ghosts_max(&self) -> u64 {
+        self.ghosts_max
+    }
+
+    /// True when every live node lists exactly what is true.
+    pub(crate) fn are_true(&self) -> bool {
+        self.missing == 0 && self.ghosts == 0
+    }
+
+    pub(crate) fn lists(&self, node: NodeNo, incarnation: IncarnationNo) -> bool {
+        self.listed.has(node, incarnation)
+    }
+
+    /// A node begins with an empty list. It must not live yet.
+    pub(crate) fn begin(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        assert!(self.live[node as usize].is_none(), "node {node} starts while it lives");
+        self.listed.clear_row(node);
+        self.listed.set(node, incarnation);
+        self.own[node as usize] = Some(incarnation);
+    }
+
+    /// A node lists an incarnation from now on.
+    pub(crate) fn list(
+        &mut self,
+        truth: &Truth,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+    ) -> Listing {
+        if !self.listed.set(node, incarnation) {
+            return Listing::Same;
+        }
+        if self.live[node as usize].is_some() {
+            let about = self.cast.part(incarnation).node;
+            let right = truth.holds(node, about, incarnation);
+            if right { self.missing -= 1 } else { self.ghosts += 1 }
+        }
+        Listing::Changed
+    }
+
+    /// A node lists an incarnation no longer.
+    pub(crate) fn unlist(
+        &mut self,
+        truth: &Truth,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+    ) -> Listing {
+        if self.own[node as usize] == Some(incarnation) || !self.listed.clear(node, incarnation) {
+            return Listing::Same;
+        }
+        if self.live[node as usize].is_some() {
+            let about = self.cast.part(incarnation).node;
+            let right = truth.holds(node, about, incarnation);
+            if right { self.missing += 1 } else { self.ghosts -= 1 }
+        }
+        Listing::Changed
+    }
+
+    /// The truth shifted.
+    pub(crate) fn shift(&mut self, truth: &Truth, shift: &Shift) {
+        match shift {
+            Shift::None => {}
+            Shift::Nodes(nodes) => nodes.iter().for_each(|shift| self.shift_node(shift)),
+            Shift::Whole => self.recount(truth),
+        }
+    }
+
+    /// Remembers the largest errors. To be called once everything of an instant's input is in.
+    pub(crate) fn settle(&mut self) {
+        self.missing_max = self.missing_max.max(self.missing);
+        self.ghosts_max = self.ghosts_max.max(self.ghosts);
+    }
+
+    /// One node came or went while everybody can reach everybody.
+    fn shift_node(&mut self, shift: &NodeShift) {
+        if let Some(before) = shift.before {
+            let (missing, ghosts) = self.row_error(shift.node, &self.live_mask());
+            self.missing -= missing;
+            self.ghosts -= ghosts;
+            self.live[shift.node as usize] = None;
+            let listing = self.listing(before);
+            self.ghosts += listing;
+            self.missing -= self.live_len() - listing;
+        }
+        if let Some(after) = shift.after {
+            let listing = self.listing(after);
+            self.ghosts -= listing;
+            self.missing += self.live_len() - listing;
+            self.live[shift.node as usize] = Some(after);
+            let (missing, ghosts) = self.row_error(shift.node, &self.live_mask());
+            self.missing += missing;
+            self.ghosts += ghosts;
+        }
+    }
+
+    fn recount(&mut self, truth: &Truth) {
+        self.live = (0..self.cast.nodes()).map(|node| truth.live(node)).collect();
+        let mut by_component: Vec<_> =
+            truth.live_nodes().map(|(node, part)| (truth.component(node), node, part)).collect();
+        by_component.sort_unstable();
+        (self.missing, self.ghosts) = (0, 0);
+        for component in by_component.chunk_by(|a, b| a.0 == b.0) {
+            let mask = self.mask(component.iter().map(|&(_, _, part)| part));
+            for &(_, node, _) in component {
+                let (missing, ghosts) = self.row_error(node, &mask);
+                self.missing += missing;
+                self.ghosts += ghosts;
+            }
+        }
+    }
+
+    fn row_error(&self, node: NodeNo, truth: &[u64]) -> (u64, u64) {
+        let row = self.listed.row(node);
+        (count_without(truth, row), count_without(row, truth))
+    }
+
+    /// How many live nodes list an incarnation.
+    fn listing(&self, incarnation: IncarnationNo) -> u64 {
+        let lists =
+            |(node, live): &(NodeNo, &Option<_>)| live.is_some() && self.lists(*node, incarnation);
+        (0..).zip(&self.live).filter(lists).count() as u64
+    }
+
+    fn live_len(&self) -> u64 {
+        self.live.iter().flatten().count() as u64
+    }
+
+    fn live_mask(&self) -> Vec<u64> {
+        self.mask(self.live.iter().copied().flatten())
+    }
+
+    fn mask(&self, parts: impl Iterator<Item = IncarnationNo>) -> Vec<u64> {
+        let mut mask = vec![0; self.cast.parts().len().div_ceil(64)];
+        parts.for_each(|part| mask[part as usize / 64] |= 1 << (part % 64));
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::observe::truth::State;
+    use crate::world::testkit;
+    use proptest::prelude::*;
+    use rumormill::{Instant, LinkModel, NetworkChange};
+
+    const NODES: u32 = 5;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        List(NodeNo, IncarnationNo),
+        Unlist(NodeNo, IncarnationNo),
+        /// Goes down, stops, or starts as its next incarnation.
+        Turn(NodeNo, u8),
+        Split(Vec<NodeNo>),
+        Heal,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::List(node, part)),
+            3 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::Unlist(node, part)),
+            4 => (0..NODES, 0_u8..3).prop_map(|(node, turn)| Step::Turn(node, turn)),
+            1 => prop::collection::btree_set(0..NODES, 1..4)
+                .prop_map(|set| Step::Split(set.into_iter().collect())),
+            1 => Just(Step::Heal),
+        ]
+    }
+
+    /// Errors counted pair by pair.
+    fn naive(views: &Views, truth: &Truth) -> (u64, u64) {
+        let (mut missing, mut ghosts) = (0, 0);
+        for (node, own) in truth.live_nodes() {
+            for part in (0..2 * NODES).filter(|&part| part != own) {
+                let about = views.cast.part(part).node;
+                let (lists, right) = (views.lists(node, part), truth.holds(node, about, part));
+                missing += u64::from(right && !lists);
+                ghosts += u64::from(lists && !right);
+            }
+        }
+        (missing, ghosts)
+    }
+
+    fn turn(views: &mut Views, truth: &mut Truth, node: NodeNo, turn: u8) {
+        let next = match (truth.state(node), turn) {
+            (State::Down, _) => {
+                let part = node + if turn == 0 { 0 } else { NODES };
+                views.begin(node, part);
+                State::Live(part)
+            }
+            (State::Live(part), 1) => State::Stopped(part),
+            (State::Stopped(part), 2) => State::Live(part),
+            _ => State::Down,
+        };
+        truth.set(Instant::ZERO, node, next);
+    }
+
+    proptest! {
+        #[test]
+        fn missing_and_ghosts_are_those_of_a_count_of_all_pairs(
+            steps in prop::collection::vec(step(), 0..60),
+        ) {
+            let cast = Arc::new(Cast::of(&testkit::plan_with_restarts(NODES)));
+            let mut truth = Truth::new(NODES, Duration::from_secs(5));
+            let mut links = LinkModel::new(1, testkit::lan());
+            let mut views = Views::new(cast);
+            let mut splits = Vec::new();
+            for step in steps {
+                match step {
+                    Step::List(node, part) => { views.list(&truth, node, part); }
+                    Step::Unlist(node, part) => { views.unlist(&truth, node, part); }
+                    Step::Turn(node, how) => turn(&mut views, &mut truth, node, how),
+                    Step::Split(group) => {
+                        splits.push(links.apply(NetworkChange::Partition(vec![group])));
+                    }
+                    Step::Heal => splits.drain(..).for_each(|id| links.undo(id)),
+                }
+                let shift = truth.commit(Instant::ZERO, &links);
+                views.shift(&truth, &shift);
+                prop_assert_eq!((views.missing(), views.ghosts()), naive(&views, &truth));
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What a run shows: observers that the world tells everything and that change nothing.
+
+pub(crate) mod bits;
+pub(crate) mod cast;
+pub(crate) mod episodes;
+pub(crate) mod invariants;
+pub(crate) mod members;
+pub(crate) mod metadata;
+pub(crate) mod observer;
+pub(crate) mod removals;
+pub(crate) mod rumors;
+pub(crate) mod traffic;
+pub(crate) mod truth;
+
+use rumormill::Instant;
+
+/// Milliseconds of virtual time.
+fn ms(at: Instant) -> f64 {
+    at.as_nanos() as f64 / 1e6
+}
+
+/// The place, in ascending order of `n` values, of the one that has `percent` of them at or below
+/// it: the `ceil(q * n)`-th.
+fn rank(percent: usize, n: usize) -> Option<usize> {
+    (percent * n).div_ceil(100).max(1).checked_sub(1).filter(|&rank| rank < n)
+}

@@ -1,0 +1,346 @@
+//! All observers of a run as one: the world tells it what happens, it tells each what it needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumormill::core::{Cause, Packet, PacketKind, Record, Stats};
+use rumormill::{Event, Instant, LinkModel};
+
+use super::cast::{Cast, IncarnationNo};
+use super::episodes::Episodes;
+use super::invariants::Laws;
+use super::members::{Listing, Views};
+use super::metadata::{Agreement, Step};
+use super::ms;
+use super::removals::{self, Detections};
+use super::rumors::{Kind, Presence, RumorNo, RumorReport, Rumors, Way};
+use super::traffic::Traffic;
+use super::truth::{Shift, State, Truth};
+use crate::report::summary::{
+    Bytes, Detection, Invariant, Messages, MetadataFigures, NodeListFigures, PerNodePerSecond,
+    Removals, SeriesRow, ViewError,
+};
+use crate::scenario::plan::{NodeNo, Plan, StartCause};
+
+/// How a node goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Crash,
+    Leave,
+}
+
+/// Everybody who watches a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Observer {
+    cast: Arc<Cast>,
+    timeout: Duration,
+    truth: Truth,
+    views: Views,
+    episodes: Episodes,
+    agreement: Agreement,
+    removals: Removals,
+    detections: Detections,
+    rumors: Rumors,
+    traffic: Traffic,
+    laws: Laws,
+    /// By node: since when it has run and not been stopped, or until when it ran.
+    presence: Vec<Presence>,
+    /// Something happened that may have changed what is true or held.
+    unsettled: bool,
+    series: Vec<SeriesRow>,
+    sampled: Sampled,
+}
+
+/// The counters as of the last row of the series.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sampled {
+    messages: u64,
+    bytes: u64,
+    updates: u64,
+}
+
+/// What was observed.
+#[derive(Clone, Debug)]
+pub(crate) struct Findings {
+    pub(crate) messages: Messages,
+    pub(crate) bytes: Bytes,
+    pub(crate) per_node_per_second: PerNodePerSecond,
+    pub(crate) node_list: NodeListFigures,
+    pub(crate) metadata: MetadataFigures,
+    pub(crate) removals: Removals,
+    pub(crate) detection: Detection,
+    pub(crate) view_error: ViewError,
+    pub(crate) rumors: RumorReport,
+    pub(crate) invariants: Vec<Invariant>,
+    pub(crate) series: Vec<SeriesRow>,
+    pub(crate) live: u32,
+    pub(crate) packet_bytes_max: u64,
+}
+
+impl Observer {
+    pub(crate) fn new(plan: &Plan, cast: &Arc<Cast>) -> Self {
+        let (nodes, config) = (cast.nodes(), &plan.engine);
+        Self {
+            cast: Arc::clone(cast),
+            timeout: config.timeout(),
+            truth: Truth::new(nodes, config.timeout()),
+            views: Views::new(Arc::clone(cast)),
+            episodes: Episodes::new(config.cycle()),
+            agreement: Agreement::new(nodes),
+            removals: Removals::default(),
+            detections: Detections::new(cast.parts().len()),
+            rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
+            traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
+            laws: Laws::new(Arc::clone(cast), Arc::clone(config)),
+            presence: vec![Presence::Never; nodes as usize],
+            unsettled: true,
+            series: Vec::new(),
+            sampled: Sampled::default(),
+        }
+    }
+
+    /// An incarnation starts; in force with the next [`Observer::commit`].
+    pub(crate) fn on_begin(&mut self, at: Instant, incarnation: IncarnationNo) {
+        let part = self.cast.part(incarnation);
+        let (node, cause) = (part.node, part.cause);
+        self.truth.set(at, node, State::Live(incarnation));
+        self.presence[node as usize] = Presence::Since(at);
+        self.views.begin(node, incarnation);
+        self.agreement.begin(node);
+        self.laws.begin(node);
+        self.detections.came_back(node);
+        self.traffic.up(at, node);
+        match cause {
+            StartCause::Initial => {}
+            StartCause::Join => self.rumors.start(at, Kind::Join, incarnation),
+            StartCause::Restart => self.rumors.start(at, Kind::Restart, incarnation),
+        }
+    }
+
+    /// A node goes down; in force with the next [`Observer::commit`].
+    pub(crate) fn on_exit(&mut self, at: Instant, node: NodeNo, exit: Exit) {
+        let (State::Live(incarnation) | State::Stopped(incarnation)) = self.truth.state(node)
+        else {
+            return;
+        };
+        let views = &self.views;
+        let lists = |other| views.lists(other, incarnation);
+        match exit {
+            Exit::Crash => self.detections.crash(&self.truth, at, node, lists),
+            Exit::Leave => self.rumors.leave(at, incarnation, lists),
+        }
+        self.detections.blind(at, node, |other| views.lists(node, other));
+        self.truth.set(at, node, State::Down);
+        self.presence[node as usize] = Presence::Until(at);
+        self.traffic.down(at, node);
+    }
+
+    /// A node falls silent, but goes on listening; in force with the next [`Observer::commit`].
+    pub(crate) fn on_stop(&mut self, at: Instant, node: NodeNo) {
+        let State::Live(incarnation) = self.truth.state(node) else { return };
+        let views = &self.views;
+        self.detections.blind(at, node, |other| views.lists(node, other));
+        self.truth.set(at, node, State::Stopped(incarnation));
+    }
+
+    /// A stopped node resumes; in force with the next [`Observer::commit`].
+    pub(crate) fn on_resume(&mut self, at: Instant, node: NodeNo) {
+        let State::Stopped(incarnation) = self.truth.state(node) else { return };
+        self.truth.set(at, node, State::Live(incarnation));
+        self.presence[node as usize] = Presence::Since(at);
+    }
+
+    /// Puts in force what happened to nodes and to the network.
+    pub(crate) fn commit(&mut self, at: Instant, links: &LinkModel, cause: &'static str) {
+        let shift = self.truth.commit(at, links);
+        if shift == Shift::None {
+            return;
+        }
+        self.views.shift(&self.truth, &shift);
+        self.agreement.shift(&self.truth);
+        self.episodes.change(at, cause);
+        self.unsettled = true;
+    }
+
+    /// An engine raised an event, in answer to what came by `way`.
+    pub(crate) fn on_event(&mut self, at: Instant, node: NodeNo, event: &Event, way: Way) {
+        self.unsettled = true;
+        match event {
+            Event::Joined(record) | Event::Updated(record) => self.on_listed(at, node, record, way),
+            Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
+            Event::Published(metadata) => {
+                let version = metadata.version();
+                if way == Way::Source {
+                    self.agreement.publish(at);
+                    self.rumors.publish(at, node, version);
+                }
+                if let Step::Back(before) = self.agreement.hold(&self.truth, node, version) {
+                    self.laws.went_back(at, node, before, version);
+                }
+                self.rumors.hold(at, node, version, way);
+            }
+            // Addresses are never handed on in a plan; if it were so, others would list it.
+            Event::AddressConflict(_) | Event::NameConflict { .. } | Event::Woke(_) => {}
+            Event::Replaced { old, .. } => self.on_replaced(at, node, old),
+        }
+    }
+
+    /// Which rumors a packet carries.
+    pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
+        self.rumors.carried(packet, carried);
+    }
+
+    /// A node sent a packet of this encoded length.
+    pub(crate) fn on_send(&mut self, at: Instant, node: NodeNo, payload: u64, carried: &[RumorNo]) {
+        self.traffic.sent(at, node, payload);
+        self.rumors.sent(node, carried);
+    }
+
+    /// A packet arrived at a node that runs.
+    pub(crate) fn on_deliver(&mut self, node: NodeNo, way: Way) {
+        self.traffic.fates().delivered += 1;
+        if let Way::Packet { from, sent, kind: PacketKind::Alive } = way
+            && let Some(incarnation) = self.truth.live(from)
+        {
+            self.laws.answered(sent, node, incarnation);
+        }
+    }
+
+    /// What became of packets, for the world to count.
+    pub(crate) fn fates(&mut self) -> &mut Messages {
+        self.traffic.fates()
+    }
+
+    /// The counters of an engine whose time is over.
+    pub(crate) fn count_state(&mut self, at: Instant, node: NodeNo, stats: &Stats) {
+        self.laws.count_state(at, node, stats);
+    }
+
+    /// To be called at the end of every instant in which something happened.
+    pub(crate) fn settle(&mut self, at: Instant) {
+        if std::mem::take(&mut self.unsettled) {
+            self.views.settle();
+            self.agreement.settle(at);
+            self.episodes.settle(at, self.views.are_true());
+        }
+    }
+
+    /// Adds a row to the series.
+    pub(crate) fn sample(&mut self, at: Instant, updates: u64) {
+        let (messages, bytes) = (self.traffic.messages().sent, self.traffic.bytes().with_headers);
+        let now = Sampled { messages, bytes, updates };
+        let before = std::mem::replace(&mut self.sampled, now);
+        self.series.push(SeriesRow {
+            t_ms: ms(at),
+            missing: self.views.missing(),
+            ghosts: self.views.ghosts(),
+            messages: messages - before.messages,
+            bytes: bytes - before.bytes,
+            updates: updates - before.updates,
+        });
+    }
+
+    pub(crate) fn finish(mut self, end: Instant, in_flight: u64) -> Findings {
+        self.traffic.fates().in_flight = in_flight;
+        let messages = self.traffic.messages();
+        self.laws.count_packets(end, &messages);
+        for node in 0..self.cast.nodes() {
+            if matches!(self.truth.state(node), State::Stopped(_)) {
+                self.presence[node as usize] = Presence::Until(end);
+            }
+        }
+        let live = self.truth.live_nodes().count() as u32;
+        let rumors = self.rumors.finish(&self.presence);
+        let last_publish = rumors.last_publish.map(|place| &rumors.figures[place]);
+        let (version, last_change) =
+            (self.agreement.newest(&self.truth), self.episodes.last_change());
+        let after = self.agreement.converged_after(last_change);
+        let metadata = MetadataFigures {
+            converged: self.agreement.last_publish().map(|_| after.is_some()),
+            converged_after_ms: after.map(|after| ms(Instant::ZERO + after)),
+            version: version.map(|version| version.to_string()),
+            t50_ms: last_publish.and_then(|rumor| rumor.t50_ms),
+            t90_ms: last_publish.and_then(|rumor| rumor.t90_ms),
+            t99_ms: last_publish.and_then(|rumor| rumor.t99_ms),
+            t100_ms: last_publish.and_then(|rumor| rumor.t100_ms),
+        };
+        Findings {
+            messages,
+            bytes: self.traffic.bytes(),
+            packet_bytes_max: self.traffic.packet_bytes_max(),
+            per_node_per_second: self.traffic.per_second(end),
+            node_list: self.episodes.finish(end),
+            metadata,
+            removals: self.removals,
+            detection: self.detections.finish(),
+            view_error: ViewError {
+                missing_end: self.views.missing(),
+                ghosts_end: self.views.ghosts(),
+                missing_max: self.views.missing_max(),
+                ghosts_max: self.views.ghosts_max(),
+            },
+            rumors,
+            invariants: self.laws.finish(),
+            series: self.series,
+            live,
+        }
+    }
+
+    fn on_listed(&mut self, at: Instant, node: NodeNo, record: &Record, way: Way) {
+        let addr = record.node().addr();
+        let Some(incarnation) = self.cast.find(addr, record.generation()) else {
+            self.laws.list_stranger(at, node, &format!("{record:?}"));
+            return;
+        };
+        self.laws.list(at, node, incarnation);
+        let cast = Arc::clone(&self.cast);
+        for &other in cast.same_addr(incarnation).iter().filter(|&&other| other != incarnation) {
+            self.unlist(at, node, other);
+        }
+        if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
+            self.detections.listed(node, incarnation);
+        }
+        self.rumors.list(at, node, incarnation, way);
+    }
+
+    fn on_removed(&mut self, at: Instant, node: NodeNo, record: &Record, cause: Cause, way: Way) {
+        let part = self.cast.find(record.node().addr(), record.generation());
+        let Some(incarnation) = part else { return };
+        // A packet may have woken the engine, but nobody told it to lose patience.
+        let way = if cause == Cause::Timeout { Way::Source } else { way };
+        match cause {
+            Cause::Left => self.laws.heard_goodbye(node, incarnation),
+            Cause::Timeout => {
+                self.laws.time_out(at, node, incarnation);
+                self.judge_removal(at, node, incarnation);
+            }
+        }
+        self.unlist(at, node, incarnation);
+        self.rumors.unlist(at, node, incarnation, way);
+    }
+
+    /// A node took another off its list before any timeout, because it did not answer and
+    /// another node has its name.
+    fn on_replaced(&mut self, at: Instant, node: NodeNo, old: &Record) {
+        let part = self.cast.find(old.node().addr(), old.generation());
+        let Some(incarnation) = part else { return };
+        self.judge_removal(at, node, incarnation);
+        self.unlist(at, node, incarnation);
+        self.rumors.unlist(at, node, incarnation, Way::Source);
+    }
+
+    fn judge_removal(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        let about = (self.cast.part(incarnation).node, incarnation);
+        let verdict = removals::judge(&self.truth, at, self.timeout, node, about);
+        removals::count(&mut self.removals, verdict);
+        let views = &self.views;
+        let lists = |other| views.lists(other, incarnation);
+        self.rumors.removal(at, incarnation, lists);
+    }
+
+    fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        if self.views.unlist(&self.truth, node, incarnation) == Listing::Changed {
+            self.detections.unlisted(at, node, incarnation);
+        }
+    }
+}

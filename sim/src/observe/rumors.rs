@@ -1,0 +1,337 @@
+//! How single pieces of news spread: metadata versions and membership changes.
+//!
+//! A rumor is held by a node once its state holds it or a newer one of its kind. The starts of the
+//! initial nodes are no rumors, and beats are counted in aggregate only.
+
+mod figures;
+
+use std::sync::Arc;
+
+use rumormill::core::{Body, Cause, News, Packet, PacketKind, Topic};
+use rumormill::{Instant, Version};
+
+use super::cast::{Cast, IncarnationNo};
+use crate::scenario::plan::NodeNo;
+
+pub(crate) use self::figures::{Presence, RumorReport};
+
+/// The place of a rumor in order of start.
+pub(crate) type RumorNo = u32;
+
+/// Rumors times nodes beyond which no more rumors are followed: 24 bytes each.
+const CELLS_MAX: usize = 1 << 24;
+
+/// What a rumor is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Metadata,
+    Join,
+    Restart,
+    Leave,
+    Removal,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Join => "join",
+            Self::Restart => "restart",
+            Self::Leave => "leave",
+            Self::Removal => "removal",
+        }
+    }
+}
+
+/// By what a node learned something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By itself: it did it, or it judged so by its own timeout.
+    Source,
+    /// By a packet.
+    Packet { from: NodeNo, sent: Instant, kind: PacketKind },
+}
+
+impl Way {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Packet { kind: PacketKind::Rumor, .. } => "rumor",
+            Self::Packet { kind: PacketKind::Bulk, .. } => "bulk",
+            Self::Packet { .. } => "swap",
+        }
+    }
+}
+
+/// All rumors of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Rumors {
+    cast: Arc<Cast>,
+    rumors: Vec<Rumor>,
+    left_out: u64,
+    /// Metadata versions in their order.
+    versions: Vec<(Version, RumorNo)>,
+    /// By node: the newest version it held. Kept over a restart, for what was held stays held.
+    newest: Vec<Option<Version>>,
+    /// By incarnation: the rumors of its start and of its end.
+    about: Vec<About>,
+    rows: Vec<Row>,
+    rows_max: usize,
+    rows_left_out: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct About {
+    start: Option<RumorNo>,
+    leave: Option<RumorNo>,
+    removal: Option<RumorNo>,
+}
+
+impl About {
+    fn ends(self) -> impl Iterator<Item = RumorNo> {
+        self.leave.into_iter().chain(self.removal)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rumor {
+    kind: Kind,
+    node: NodeNo,
+    start: Instant,
+    version: Option<Version>,
+    /// By node.
+    cells: Vec<Cell>,
+    messages: u64,
+    swap_first: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// When the node first held the rumor.
+    first: Option<Instant>,
+    hop: u32,
+    /// Packets it sent that carry the rumor.
+    sent: u32,
+}
+
+/// A first receipt.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    rumor: RumorNo,
+    node: NodeNo,
+    at: Instant,
+    hop: u32,
+    way: Way,
+}
+
+impl Rumors {
+    pub(crate) fn new(cast: Arc<Cast>, rows_max: usize) -> Self {
+        let about = vec![About::default(); cast.parts().len()];
+        let newest = vec![None; cast.nodes() as usize];
+        Self {
+            cast,
+            rumors: Vec::new(),
+            left_out: 0,
+            versions: Vec::new(),
+            newest,
+            about,
+            rows: Vec::new(),
+            rows_max,
+            rows_left_out: 0,
+        }
+    }
+
+    /// A node published this version.
+    pub(crate) fn publish(&mut self, at: Instant, node: NodeNo, version: Version) {
+        if let Some(rumor) = self.open(Kind::Metadata, node, at, Some(version)) {
+            let place = self.versions.partition_point(|&(other, _)| other < version);
+            self.versions.insert(place, (version, rumor));
+            let cells = &mut self.rumors[rumor as usize].cells;
+            for (cell, held) in cells.iter_mut().zip(&self.newest) {
+                // A newer one may be about already: two nodes that publish in one instant.
+                cell.first = (*held > Some(version)).then_some(at);
+            }
+        }
+    }
+
+    /// An incarnation started that is not an initial one.
+    pub(crate) fn start(&mut self, at: Instant, kind: Kind, incarnation: IncarnationNo) {
+        let node = self.cast.part(incarnation).node;
+        if let Some(rumor) = self.open(kind, node, at, None) {
+            self.about[incarnation as usize].start = Some(rumor);
+            self.take(rumor, node, at, Way::Source);
+        }
+    }
+
+    /// An incarnation said goodbye.
+    pub(crate) fn leave(
+        &mut self,
+        at: Instant,
+        incarnation: IncarnationNo,
+        lists: impl Fn(NodeNo) -> bool,
+    ) {
+        let subject = self.cast.part(incarnation).node;
+        let Some(rumor) = self.open(Kind::Leave, subject, at, None) else { return };
+        self.about[incarnation as usize].leave = Some(rumor);
+        self.excuse(rumor, lists);
+        self.take(rumor, subject, at, Way::Source);
+    }
+
+    /// An incarnation is removed by timeout somewhere. That is a rumor the first time only, and
+    /// none of its own after a goodbye.
+    pub(crate) fn removal(
+        &mut self,
+        at: Instant,
+        incarnation: IncarnationNo,
+        lists: impl Fn(NodeNo) -> bool,
+    ) {
+        if self.about[incarnation as usize].ends().next().is_some() {
+            return;
+        }
+        let subject = self.cast.part(incarnation).node;
+        let Some(rumor) = self.open(Kind::Removal, subject, at, None) else { return };
+        self.about[incarnation as usize].removal = Some(rumor);
+        self.excuse(rumor, lists);
+    }
+
+    /// A node holds another metadata version.
+    pub(crate) fn hold(&mut self, at: Instant, node: NodeNo, version: Version, way: Way) {
+        let before = self.newest[node as usize];
+        if before >= Some(version) {
+            return;
+        }
+        self.newest[node as usize] = Some(version);
+        let from = self.versions.partition_point(|&(other, _)| Some(other) <= before);
+        let upto = self.versions.partition_point(|&(other, _)| other <= version);
+        for place in from..upto {
+            let (_, rumor) = self.versions[place];
+            self.take(rumor, node, at, way);
+        }
+    }
+
+    /// A node lists an incarnation: it has heard of its start, and need not hear of what was at
+    /// this address before.
+    pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo, way: Way) {
+        let cast = Arc::clone(&self.cast);
+        for &part in cast.same_addr(incarnation) {
+            let about = self.about[part as usize];
+            if part <= incarnation {
+                about.start.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
+            }
+            if part < incarnation {
+                about.ends().for_each(|rumor| self.take(rumor, node, at, way));
+            }
+        }
+    }
+
+    /// A node removed an incarnation.
+    pub(crate) fn unlist(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+        way: Way,
+    ) {
+        let about = self.about[incarnation as usize];
+        about.ends().for_each(|rumor| self.take(rumor, node, at, way));
+    }
+
+    /// Which rumors a packet carries.
+    pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
+        if self.rumors.is_empty() {
+            return;
+        }
+        let news: &[News] = match &packet.body {
+            Body::Value(metadata)
+            | Body::Rumor(rumormill::core::Rumor { topic: Topic::Metadata(metadata), .. }) => {
+                let place =
+                    self.versions.binary_search_by_key(&metadata.version(), |known| known.0);
+                carried.extend(place.ok().map(|place| self.versions[place].1));
+                return;
+            }
+            Body::Rumor(rumormill::core::Rumor { topic: Topic::Membership(news), .. }) => {
+                std::slice::from_ref(news)
+            }
+            Body::Bulk(bulk) => &bulk.news,
+            Body::Records(records) => &records.news,
+            Body::Join(join) => return carried.extend(self.start_of(&join.me.record)),
+            Body::Alive(me) => return carried.extend(self.start_of(&me.record)),
+            Body::Welcome(welcome) => {
+                let starts =
+                    welcome.members.iter().filter_map(|member| self.start_of(&member.record));
+                return carried.extend(starts);
+            }
+            _ => return,
+        };
+        carried.extend(news.iter().filter_map(|item| match item {
+            News::Member(member) => self.start_of(&member.record),
+            News::Gone(gone) => {
+                let about = self.about[self.cast.find(gone.addr, gone.generation)? as usize];
+                match gone.cause {
+                    Cause::Left => about.leave,
+                    Cause::Timeout => about.removal,
+                }
+            }
+        }));
+    }
+
+    /// A node sent a packet that carries these.
+    pub(crate) fn sent(&mut self, node: NodeNo, carried: &[RumorNo]) {
+        for &rumor in carried {
+            let rumor = &mut self.rumors[rumor as usize];
+            rumor.messages += 1;
+            rumor.cells[node as usize].sent += 1;
+        }
+    }
+
+    fn start_of(&self, record: &rumormill::core::Record) -> Option<RumorNo> {
+        let incarnation = self.cast.find(record.node().addr(), record.generation())?;
+        self.about[incarnation as usize].start
+    }
+
+    /// Who does not list the subject of a removal has nothing to learn.
+    fn excuse(&mut self, rumor: RumorNo, lists: impl Fn(NodeNo) -> bool) {
+        let Rumor { node: subject, start, cells, .. } = &mut self.rumors[rumor as usize];
+        for (node, cell) in (0..).zip(cells) {
+            cell.first = (node != *subject && !lists(node)).then_some(*start);
+        }
+    }
+
+    fn open(
+        &mut self,
+        kind: Kind,
+        node: NodeNo,
+        start: Instant,
+        version: Option<Version>,
+    ) -> Option<RumorNo> {
+        let nodes = self.cast.nodes() as usize;
+        if (self.rumors.len() + 1) * nodes > CELLS_MAX {
+            self.left_out += 1;
+            return None;
+        }
+        let cells = vec![Cell { first: None, hop: 0, sent: 0 }; nodes];
+        self.rumors.push(Rumor { kind, node, start, version, cells, messages: 0, swap_first: 0 });
+        Some(self.rumors.len() as RumorNo - 1)
+    }
+
+    /// A node holds a rumor; only the first time counts.
+    fn take(&mut self, number: RumorNo, node: NodeNo, at: Instant, way: Way) {
+        let rumor = &mut self.rumors[number as usize];
+        if rumor.cells[node as usize].first.is_some() {
+            return;
+        }
+        let hop = match way {
+            Way::Source => 0,
+            // The sender held it when it sent, and its hop has not changed since.
+            Way::Packet { from, .. } => rumor.cells[from as usize].hop + 1,
+        };
+        rumor.swap_first += u32::from(way.name() == "swap");
+        let cell = &mut rumor.cells[node as usize];
+        (cell.first, cell.hop) = (Some(at), hop);
+        if self.rows.len() < self.rows_max {
+            self.rows.push(Row { rumor: number, node, at, hop, way });
+        } else {
+            self.rows_left_out += 1;
+        }
+    }
+}

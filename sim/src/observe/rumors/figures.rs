@@ -1,0 +1,141 @@
+//! What the rumors of a run come to, at its end.
+
+use rumormill::Instant;
+
+use super::{Kind, Row, Rumor, RumorNo, Rumors, Way};
+use crate::observe::{ms, rank};
+use crate::report::summary::{RumorFigures, RumorRow};
+use crate::scenario::plan::NodeNo;
+
+/// Where a node was in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It never ran.
+    Never,
+    /// It last ran then, or is stopped.
+    Until(Instant),
+    /// It runs at the end, and has run and not been stopped since then.
+    Since(Instant),
+}
+
+/// All figures of all rumors.
+#[derive(Clone, Debug)]
+pub(crate) struct RumorReport {
+    pub(crate) figures: Vec<RumorFigures>,
+    pub(crate) rows: Vec<RumorRow>,
+    pub(crate) rows_left_out: u64,
+    /// Rumors that were not followed because there were too many.
+    pub(crate) left_out: u64,
+    /// The last publish among the figures.
+    pub(crate) last_publish: Option<usize>,
+}
+
+impl Rumors {
+    pub(crate) fn finish(mut self, presence: &[Presence]) -> RumorReport {
+        let ids = self.ids();
+        let superseded = self.successors(presence.len());
+        let figures = self.rumors.iter().zip(&ids).zip(superseded).map(|((rumor, id), next)| {
+            let superseded_by = next.map(|next| ids[next as usize].clone());
+            RumorFigures { id: id.clone(), superseded_by, ..rumor.figures(presence) }
+        });
+        let figures = figures.collect();
+        // They were noted in order of time.
+        self.rows.sort_by_key(|row| row.rumor);
+        RumorReport {
+            figures,
+            rows: self.rows.iter().map(|row| row.written(&ids)).collect(),
+            rows_left_out: self.rows_left_out,
+            left_out: self.left_out,
+            last_publish: self.rumors.iter().rposition(|rumor| rumor.kind == Kind::Metadata),
+        }
+    }
+
+    /// `kind-index`, counted within the kind in order of start.
+    fn ids(&self) -> Vec<String> {
+        let mut counts = std::collections::BTreeMap::new();
+        let id = |rumor: &Rumor| {
+            let count = counts.entry(rumor.kind).or_insert(0);
+            *count += 1;
+            format!("{}-{}", rumor.kind.name(), *count - 1)
+        };
+        self.rumors.iter().map(id).collect()
+    }
+
+    /// By rumor: the next version, or the next change of the same node.
+    fn successors(&self, nodes: usize) -> Vec<Option<RumorNo>> {
+        let mut next_of = vec![None; nodes];
+        let mut successors = vec![None; self.rumors.len()];
+        for (number, rumor) in (0..self.rumors.len() as u32).zip(&self.rumors).rev() {
+            if rumor.version.is_none() {
+                successors[number as usize] = next_of[rumor.node as usize].replace(number);
+            }
+        }
+        for pair in self.versions.windows(2) {
+            successors[pair[0].1 as usize] = Some(pair[1].1);
+        }
+        successors
+    }
+}
+
+impl Rumor {
+    /// The figures, without those that take other rumors to know.
+    fn figures(&self, presence: &[Presence]) -> RumorFigures {
+        let audience: Vec<_> = (0..).zip(presence).filter(|&(n, p)| self.reaches(n, *p)).collect();
+        let present = presence.iter().filter(|presence| match **presence {
+            Presence::Never => false,
+            Presence::Until(end) => end >= self.start,
+            Presence::Since(_) => true,
+        });
+        let mut delays: Vec<_> = audience
+            .iter()
+            .filter_map(|&(node, _)| self.cells[node as usize].first)
+            .map(|first| ms(Instant::ZERO + (first - self.start)))
+            .collect();
+        delays.sort_by(f64::total_cmp);
+        let (reached, all) = (delays.len(), audience.len());
+        let t = |percent| rank(percent, all).and_then(|rank| delays.get(rank).copied());
+        RumorFigures {
+            id: String::new(),
+            kind: self.kind.name().to_owned(),
+            node: self.node,
+            start_ms: ms(self.start),
+            t50_ms: t(50),
+            t90_ms: t(90),
+            t99_ms: t(99),
+            t100_ms: t(100),
+            coverage: if all == 0 { 1.0 } else { reached as f64 / all as f64 },
+            excluded: (present.count() - all) as u32,
+            messages: self.messages,
+            // Rumors are neither acknowledged nor handed over yet.
+            control_messages: 0,
+            node_messages_max: self.cells.iter().map(|cell| cell.sent.into()).max().unwrap_or(0),
+            swap_first: self.swap_first,
+            superseded_by: None,
+        }
+    }
+
+    /// True for a node that the rumor should come to: one that was there from its start to the
+    /// end of the run. Nobody is told that he himself was removed.
+    fn reaches(&self, node: NodeNo, presence: Presence) -> bool {
+        let subject = self.kind == Kind::Removal && node == self.node;
+        !subject && matches!(presence, Presence::Since(since) if since <= self.start)
+    }
+}
+
+impl Row {
+    fn written(&self, ids: &[String]) -> RumorRow {
+        let (sent, from) = match self.way {
+            Way::Source => (None, None),
+            Way::Packet { sent, from, .. } => (Some(ms(sent)), Some(from)),
+        };
+        RumorRow {
+            rumor: ids[self.rumor as usize].clone(),
+            node: self.node,
+            sent_ms: sent,
+            first_ms: ms(self.at),
+            hop: self.hop,
+            from,
+            via: self.way.name(),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The world that a run takes place in: engines, a virtual clock and a network in memory.
+//!
+//! [`run`] takes a plan to its end and hands back what the observers saw. Nothing in here reads a
+//! clock or draws entropy: a run depends on the plan alone.
+
+mod codec;
+mod fault;
+mod parcels;
+mod queue;
+mod result;
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
+mod trace;
+#[expect(clippy::module_inception, reason = "the world proper; the rest of the folder serves it")]
+mod world;
+
+use rumormill::Instant;
+
+use crate::report::summary::RunResult;
+use crate::scenario::plan::Plan;
+
+/// How a plan is run, apart from what it says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether packets pass through bytes.
+    pub codec: Codec,
+}
+
+/// Whether packets pass through bytes on their way; the results are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// They are handed over as values.
+    #[default]
+    Skip,
+    /// Each is encoded and decoded.
+    RoundTrip,
+}
+
+/// Runs a plan to its end. `progress` is told the virtual time at every sample.
+pub fn run(plan: &Plan, options: &Options, progress: &mut dyn FnMut(Instant)) -> RunResult {
+    world::World::new(plan, options).run(progress)
+}

@@ -1,0 +1,138 @@
+//! Packets on their way: each is kept, measured and hashed once, however many it goes to.
+
+use std::sync::Arc;
+
+use rumormill::Instant;
+use rumormill::core::{Packet, PacketKind};
+
+use super::codec;
+use crate::observe::rumors::{RumorNo, Way};
+use crate::scenario::plan::NodeNo;
+
+/// The place of a parcel.
+pub(crate) type ParcelNo = u32;
+
+/// A packet as one node sent it at one time.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    /// As the engine sent it.
+    original: Option<Arc<Packet>>,
+    /// As it arrives, where that is not the same value.
+    decoded: Option<Arc<Packet>>,
+    /// How many deliveries of it are still to come.
+    holders: u32,
+    pub(crate) from: NodeNo,
+    pub(crate) sent: Instant,
+    pub(crate) kind: PacketKind,
+    /// Encoded length in bytes.
+    pub(crate) len: usize,
+    /// The hash of its content.
+    pub(crate) content: u64,
+    /// The rumors it carries.
+    pub(crate) carried: Vec<RumorNo>,
+}
+
+impl Parcel {
+    /// What arrives.
+    pub(crate) fn packet(&self) -> &Arc<Packet> {
+        self.decoded.as_ref().or(self.original.as_ref()).expect("the parcel is in use")
+    }
+
+    /// True for the very packet, not one that is equal to it.
+    pub(crate) fn is(&self, packet: &Arc<Packet>) -> bool {
+        self.original.as_ref().is_some_and(|original| Arc::ptr_eq(original, packet))
+    }
+
+    /// Passes the packet through bytes.
+    pub(crate) fn decode(&mut self) {
+        self.decoded = self.original.as_deref().map(|packet| Arc::new(codec::round_trip(packet)));
+    }
+
+    /// How a receiver learns what it learns by this.
+    pub(crate) fn way(&self) -> Way {
+        Way::Packet { from: self.from, sent: self.sent, kind: self.kind }
+    }
+}
+
+/// All parcels on their way, in places that are used again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parcels {
+    parcels: Vec<Parcel>,
+    free: Vec<ParcelNo>,
+}
+
+impl Parcels {
+    /// Takes a packet in, held once by the caller. What is left to fill in keeps its memory.
+    pub(crate) fn add(&mut self, packet: Arc<Packet>, from: NodeNo, sent: Instant) -> ParcelNo {
+        let kind = packet.kind();
+        let (original, decoded) = (Some(packet), None);
+        let Some(place) = self.free.pop() else {
+            let (len, content, carried) = (0, 0, Vec::new());
+            self.parcels.push(Parcel {
+                original,
+                decoded,
+                holders: 1,
+                from,
+                sent,
+                kind,
+                len,
+                content,
+                carried,
+            });
+            return self.parcels.len() as ParcelNo - 1;
+        };
+        let parcel = &mut self.parcels[place as usize];
+        parcel.carried.clear();
+        let carried = std::mem::take(&mut parcel.carried);
+        let (holders, len, content) = (1, 0, 0);
+        *parcel = Parcel { original, decoded, holders, from, sent, kind, len, content, carried };
+        place
+    }
+
+    pub(crate) fn get(&self, place: ParcelNo) -> &Parcel {
+        &self.parcels[place as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, place: ParcelNo) -> &mut Parcel {
+        &mut self.parcels[place as usize]
+    }
+
+    /// One more delivery is to come.
+    pub(crate) fn hold(&mut self, place: ParcelNo) {
+        self.parcels[place as usize].holders += 1;
+    }
+
+    /// One delivery is done; after the last the packet is dropped.
+    pub(crate) fn release(&mut self, place: ParcelNo) {
+        let parcel = &mut self.parcels[place as usize];
+        parcel.holders -= 1;
+        if parcel.holders == 0 {
+            (parcel.original, parcel.decoded) = (None, None);
+            self.free.push(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill::core::{AgeStep, Body};
+
+    #[test]
+    fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {
+        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let mut parcels = Parcels::default();
+        let first = parcels.add(Arc::clone(&packet), 7, Instant::ZERO);
+        parcels.hold(first);
+        parcels.release(first);
+        assert_eq!(parcels.get(first).packet(), &packet);
+        let second = parcels.add(Arc::clone(&packet), 8, Instant::ZERO);
+        parcels.get_mut(first).carried.push(3);
+        parcels.release(first);
+        assert_eq!(Arc::strong_count(&packet), 2);
+        let third = parcels.add(Arc::clone(&packet), 9, Instant::ZERO);
+        assert_eq!((third, parcels.get(third).from), (first, 9));
+        assert!(parcels.get(third).carried.is_empty());
+        assert_ne!(second, third);
+    }
+}

@@ -1,0 +1,70 @@
+//! The result of a run, put together from what the world counted and the observers found.
+
+use rumormill::Instant;
+
+use super::fault::Faults;
+use crate::observe::observer::Findings;
+use crate::report::summary::{Nodes, Peaks, RunResult, SCHEMA, Summary};
+use crate::scenario::plan::Plan;
+
+/// A run at its end.
+pub(super) struct Outcome<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) inputs: u64,
+    pub(super) updates: u64,
+    pub(super) trace_hash: String,
+    pub(super) peaks: Peaks,
+    pub(super) faults: Faults,
+    pub(super) timeline: Vec<(f64, String)>,
+    pub(super) findings: Findings,
+    pub(super) end: Instant,
+}
+
+impl Outcome<'_> {
+    pub(super) fn into_result(self) -> RunResult {
+        let Self { plan, findings, end, .. } = self;
+        let summary = Summary {
+            schema: SCHEMA,
+            scenario: plan.name.clone(),
+            scenario_digest: digest(&plan.resolved),
+            tool_version: env!("CARGO_PKG_VERSION"),
+            seed: plan.seed.to_string(),
+            nodes: Nodes { start: plan.nodes, end: findings.live },
+            virtual_ms: end.as_nanos() as f64 / 1e6,
+            inputs: self.inputs,
+            updates: self.updates,
+            trace_hash: self.trace_hash,
+            messages: findings.messages,
+            bytes: findings.bytes,
+            per_node_per_second: findings.per_node_per_second,
+            node_list: findings.node_list,
+            metadata: findings.metadata,
+            removals: findings.removals,
+            detection: findings.detection,
+            view_error: findings.view_error,
+            rumors: findings.rumors.figures,
+            peaks: self.peaks,
+            faults: self.faults.counts(),
+            ok: findings.invariants.iter().all(|invariant| invariant.ok),
+            invariants: findings.invariants,
+            expectations: Vec::new(),
+        };
+        RunResult {
+            summary,
+            series: findings.series,
+            rumor_rows: findings.rumors.rows,
+            rumor_rows_left_out: findings.rumors.rows_left_out,
+            rumors_left_out: findings.rumors.left_out,
+            timeline: self.timeline,
+            fault_windows: self.faults.windows(end),
+        }
+    }
+}
+
+/// SHA-256 in hex.
+fn digest(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

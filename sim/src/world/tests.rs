@@ -1,0 +1,260 @@
+//! Whole runs of small plans.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumormill::{Config, Link, LinkChange, Probability};
+
+use super::testkit::{self, act, at_ms};
+use super::*;
+use crate::report::summary::{Removals, RumorFigures, Summary};
+use crate::scenario::plan::{Deed, Heal, Manner, NodeNo, WayIn, Ways};
+
+fn result(plan: &Plan) -> RunResult {
+    let result = run(plan, &Options::default(), &mut |_| {});
+    for invariant in &result.summary.invariants {
+        assert!(invariant.ok, "{}: {:?}", invariant.name, invariant.detail);
+    }
+    result
+}
+
+fn summary(plan: &Plan) -> Summary {
+    result(plan).summary
+}
+
+fn plan(nodes: u32, secs: u64) -> Plan {
+    testkit::plan(nodes, Duration::from_secs(secs))
+}
+
+fn publish(plan: &mut Plan, ms: u64, node: NodeNo, data: &str) {
+    act(plan, ms, "", Deed::Publish { node, data: data.as_bytes().into() });
+}
+
+fn percent(percent: u64) -> Probability {
+    Probability::from_ppb(percent * 10_000_000)
+}
+
+/// Everything that a plan can do, in half a minute.
+fn eventful() -> Plan {
+    let mut plan = plan(12, 40);
+    plan.network = Link {
+        loss: percent(5),
+        duplicate: percent(5),
+        reorder: percent(5),
+        corrupt: percent(1),
+        mtu: Some(1_300),
+        ..testkit::lan()
+    };
+    publish(&mut plan, 1_000, 3, "one");
+    act(&mut plan, 4_000, "split", Deed::Partition(vec![(0..6).collect(), (6..12).collect()]));
+    publish(&mut plan, 5_000, 8, "two");
+    publish(&mut plan, 6_000, 2, "three");
+    act(&mut plan, 12_000, "", Deed::Heal(Heal::Label("split".into())));
+    act(&mut plan, 13_000, "", Deed::Crash(vec![5]));
+    act(&mut plan, 14_000, "", Deed::Stop(vec![4]));
+    act(&mut plan, 15_000, "far", Deed::Isolate(vec![7]));
+    let slow = LinkChange { loss: Some(percent(60)), ..LinkChange::default() };
+    let (from, to, ways) = (vec![0, 1], vec![2, 3], Ways::Both);
+    act(&mut plan, 16_000, "slow", Deed::Link { from, to, ways, change: slow });
+    let first = testkit::join(&mut plan, at_ms(17_000));
+    let last = testkit::join(&mut plan, at_ms(17_500));
+    act(&mut plan, 17_000, "", Deed::Join(first..last + 1));
+    act(&mut plan, 22_000, "", Deed::Start(vec![4]));
+    act(&mut plan, 23_000, "", Deed::Leave(vec![9]));
+    let back = testkit::restart(&mut plan, 10, at_ms(26_000));
+    let (nodes, manner) = (vec![10], Manner::Crash);
+    act(&mut plan, 24_000, "", Deed::Restart { nodes, manner, comes_back: back..back + 1 });
+    act(&mut plan, 27_000, "", Deed::Heal(Heal::All));
+    publish(&mut plan, 28_000, 0, "four");
+    plan
+}
+
+#[test]
+fn a_cold_start_through_one_seed_converges_and_stays_so() {
+    let result = result(&plan(20, 20));
+    let summary = result.summary;
+    assert!(summary.node_list.converged_after_ms.is_some_and(|after| after < 3_000.0));
+    assert_eq!((summary.node_list.episodes.len(), summary.view_error.missing_max), (1, 380));
+    assert_eq!((summary.removals.right, summary.removals.wrong), (0, 0));
+    assert_eq!((summary.metadata.converged, summary.rumors.len()), (None, 0));
+    assert_eq!((summary.nodes.start, summary.nodes.end), (20, 20));
+    // Rows from zero to the end, and what they count adds up.
+    let series = result.series;
+    assert_eq!((series.len(), series[0].t_ms, series[200].t_ms), (201, 0.0, 20_000.0));
+    assert_eq!(series.iter().map(|row| row.messages).sum::<u64>(), summary.messages.sent);
+    assert_eq!(series.iter().map(|row| row.bytes).sum::<u64>(), summary.bytes.with_headers);
+    assert_eq!(series.iter().map(|row| row.updates).sum::<u64>(), summary.updates);
+}
+
+#[test]
+fn complete_lists_at_the_start_are_converged_at_once() {
+    let mut plan = plan(20, 10);
+    plan.incarnations.iter_mut().for_each(|incarnation| incarnation.way_in = WayIn::Full);
+    let summary = summary(&plan);
+    assert_eq!(summary.node_list.converged_after_max_ms, Some(0.0));
+    assert_eq!(summary.view_error.missing_end + summary.view_error.ghosts_max, 0);
+}
+
+#[test]
+fn runs_repeat_and_neither_bytes_nor_observation_change_them() {
+    let plan = eventful();
+    let text = |options| {
+        let result = run(&plan, &options, &mut |_| {});
+        let summary = serde_json::to_string(&result.summary).unwrap();
+        format!("{summary} {:?} {:?} {:?}", result.series, result.rumor_rows, result.timeline)
+    };
+    let first = text(Options::default());
+    assert_eq!(first, text(Options::default()));
+    assert_eq!(first, text(Options { codec: Codec::RoundTrip }));
+    let other = Plan { seed: 2, ..plan.clone() };
+    assert_ne!(summary(&plan).trace_hash, summary(&other).trace_hash);
+}
+
+#[test]
+fn an_eventful_run_ends_converged_and_counts_what_happened() {
+    let result = result(&eventful());
+    let summary = result.summary;
+    assert!(summary.node_list.converged, "{:?}", summary.node_list);
+    assert_eq!(summary.metadata.converged, Some(true));
+    assert_eq!(summary.nodes.end, 12);
+    let faults: Vec<_> = summary.faults.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+    let crash_to_link = [("crash", 1), ("isolate", 1), ("join", 2), ("leave", 1), ("link", 1)];
+    assert_eq!(faults[..5], crash_to_link);
+    assert_eq!(faults[5..], [("partition", 1), ("restart", 1), ("stop", 1)]);
+    let windows: Vec<_> = result.fault_windows.iter().map(|w| (w.from_ms, w.to_ms)).collect();
+    let split_to_slow = [(4e3, 12e3), (14e3, 22e3), (15e3, 27e3), (16e3, 27e3), (24e3, 26e3)];
+    assert_eq!(windows, split_to_slow);
+    assert_eq!(result.timeline.len(), 15);
+    let causes: Vec<_> = summary.node_list.episodes.iter().map(|e| e.cause.as_str()).collect();
+    let want = ["start", "partition", "heal", "crash", "stop", "isolate", "join", "start"];
+    assert_eq!(causes[..8], want);
+    assert_eq!(causes[8..], ["leave", "restart", "restart", "heal"]);
+    let of = |kind: &str| summary.rumors.iter().filter(|rumor| rumor.kind == kind).count();
+    assert_eq!([of("metadata"), of("join"), of("leave"), of("restart")], [4, 2, 1, 1]);
+}
+
+#[test]
+fn a_partition_longer_than_the_timeout_is_cut_not_false_and_heals() {
+    let mut plan = plan(10, 60);
+    act(&mut plan, 10_000, "split", Deed::Partition(vec![(0..5).collect()]));
+    publish(&mut plan, 20_000, 1, "a");
+    publish(&mut plan, 21_000, 7, "b");
+    act(&mut plan, 30_000, "", Deed::Heal(Heal::All));
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 0, 50));
+    let episodes = &summary.node_list.episodes;
+    assert_eq!(episodes.len(), 3);
+    assert!(episodes.iter().all(|episode| episode.converged_after_ms.is_some()), "{episodes:?}");
+    assert_eq!(summary.view_error.missing_max.max(summary.view_error.ghosts_max), 90);
+    assert_eq!(summary.metadata.converged, Some(true));
+    let [a, b] = ["metadata-0", "metadata-1"].map(|id| rumor(&summary, id));
+    assert_eq!((a.coverage, b.coverage, a.excluded), (1.0, 1.0, 0));
+    // The other side held the newer one before it could hear of the older.
+    assert!(a.t50_ms < Some(100.0) && (1_000.0..1_100.0).contains(&a.t100_ms.unwrap()));
+    assert!(b.t50_ms < Some(100.0) && b.t100_ms > Some(9_000.0));
+    assert_eq!(
+        (a.superseded_by.as_deref(), b.superseded_by.as_deref()),
+        (Some("metadata-1"), None)
+    );
+}
+
+fn rumor<'a>(summary: &'a Summary, id: &str) -> &'a RumorFigures {
+    summary.rumors.iter().find(|rumor| rumor.id == id).expect("the rumor")
+}
+
+#[test]
+fn a_crash_is_detected_by_all_about_a_timeout_later() {
+    let mut plan = plan(10, 30);
+    act(&mut plan, 10_000, "", Deed::Crash(vec![3]));
+    let summary = summary(&plan);
+    let (first, all) = (summary.detection.first_ms.unwrap(), summary.detection.all_ms.unwrap());
+    assert!(first <= all && (3_900.0..6_000.0).contains(&all), "{first} {all}");
+    assert_eq!((summary.removals.right, summary.removals.wrong), (9, 0));
+    let removal = rumor(&summary, "removal-0");
+    assert_eq!((removal.node, removal.coverage, removal.excluded), (3, 1.0, 0));
+    assert_eq!(summary.nodes.end, 9);
+    assert!(summary.messages.to_dead > 0);
+}
+
+#[test]
+fn a_stopped_node_is_removed_and_listed_again_when_it_starts() {
+    let mut plan = plan(10, 40);
+    act(&mut plan, 10_000, "", Deed::Stop(vec![3]));
+    act(&mut plan, 25_000, "", Deed::Start(vec![3]));
+    let summary = summary(&plan);
+    assert_eq!((summary.removals.right, summary.removals.wrong), (9, 0));
+    assert!(summary.node_list.converged_after_max_ms.is_some(), "{:?}", summary.node_list);
+}
+
+#[test]
+fn a_goodbye_spreads_as_a_rumor_with_hops_from_the_leaver() {
+    let mut plan = plan(30, 20);
+    act(&mut plan, 10_000, "", Deed::Leave(vec![3]));
+    let result = result(&plan);
+    let leave = rumor(&result.summary, "leave-0");
+    assert_eq!((leave.coverage, leave.excluded, leave.swap_first), (1.0, 1, 0));
+    assert_eq!(leave.messages, 29, "each is told once");
+    assert!(leave.node_messages_max <= 4 && leave.t100_ms < Some(100.0));
+    let rows: Vec<_> = result.rumor_rows.iter().filter(|row| row.rumor == "leave-0").collect();
+    assert_eq!((rows.len(), rows[0].node, rows[0].hop, rows[0].via), (30, 3, 0, "source"));
+    for row in &rows[1..] {
+        let sender = rows.iter().find(|other| Some(other.node) == row.from).unwrap();
+        assert_eq!((row.hop, row.via), (sender.hop + 1, "rumor"));
+        let sent = row.sent_ms.unwrap();
+        assert!(sent >= sender.first_ms && (1.0..=10.0).contains(&(row.first_ms - sent)));
+    }
+    let last = rows.iter().map(|row| row.first_ms - 10_000.0).fold(0.0, f64::max);
+    assert!((leave.t100_ms.unwrap() - last).abs() < 1e-6);
+}
+
+#[test]
+fn a_publish_is_timed_by_rank_over_those_who_were_there_all_the_while() {
+    let mut plan = plan(30, 20);
+    publish(&mut plan, 10_000, 3, "x");
+    act(&mut plan, 10_000, "", Deed::Crash(vec![29]));
+    let newcomer = testkit::join(&mut plan, at_ms(12_000));
+    act(&mut plan, 12_000, "", Deed::Join(newcomer..newcomer + 1));
+    let result = result(&plan);
+    let figures = rumor(&result.summary, "metadata-0");
+    assert_eq!((figures.coverage, figures.excluded), (1.0, 2));
+    let rows = result.rumor_rows.iter().filter(|row| row.rumor == "metadata-0" && row.node < 29);
+    let mut delays: Vec<_> = rows.map(|row| row.first_ms - 10_000.0).collect();
+    delays.sort_by(f64::total_cmp);
+    assert_eq!(delays.len(), 29);
+    let got = [figures.t50_ms, figures.t90_ms, figures.t99_ms, figures.t100_ms];
+    for (got, rank) in got.into_iter().zip([14, 26, 28, 28]) {
+        assert!((got.unwrap() - delays[rank]).abs() < 1e-6, "{got:?} {}", delays[rank]);
+    }
+    let metadata = &result.summary.metadata;
+    assert_eq!(got, [metadata.t50_ms, metadata.t90_ms, metadata.t99_ms, metadata.t100_ms]);
+}
+
+#[test]
+fn a_limit_on_rows_leaves_out_and_says_how_many() {
+    let mut plan = plan(10, 12);
+    publish(&mut plan, 10_000, 3, "x");
+    plan.rumor_rows_max = 4;
+    let result = result(&plan);
+    assert_eq!((result.rumor_rows.len(), result.rumor_rows_left_out), (4, 6));
+}
+
+#[test]
+fn what_is_too_large_or_comes_from_a_dead_node_is_not_published() {
+    let mut plan = plan(3, 5);
+    plan.engine = Arc::new(Config::builder().metadata_len_max(3).build().unwrap());
+    act(&mut plan, 1_000, "", Deed::Crash(vec![2]));
+    publish(&mut plan, 2_000, 1, "long");
+    publish(&mut plan, 3_000, 2, "x");
+    let result = result(&plan);
+    assert_eq!(result.summary.metadata.converged, None);
+    let (_, line) = &result.timeline[2];
+    assert!(line.contains("node 1 can't publish: the metadata has 4 bytes"), "{line}");
+}
+
+#[test]
+fn progress_is_told_at_every_sample() {
+    let mut times = Vec::new();
+    run(&plan(3, 1), &Options::default(), &mut |at| times.push(at));
+    assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
+}

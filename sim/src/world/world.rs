@@ -1,0 +1,481 @@
+//! The kernel: engines, the network between them and a virtual clock.
+
+use std::sync::Arc;
+
+use rumormill::{
+    Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Rng, Roster, Value,
+};
+
+use super::parcels::{ParcelNo, Parcels};
+use super::queue::Queue;
+use super::trace::{self, Trace};
+use super::{Codec, Options, codec, fault};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo, wall};
+use crate::observe::observer::{Exit, Observer};
+use crate::observe::rumors::Way;
+use crate::observe::traffic::HEADERS;
+use crate::report::summary::{Peaks, RunResult};
+use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause, WayIn};
+
+/// Something that happens at a time.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// An incarnation starts.
+    Begin(IncarnationNo),
+    /// An action of the plan.
+    Act(u32),
+    /// A packet arrives.
+    Arrive { from: AddrNo, to: AddrNo, parcel: ParcelNo },
+    /// A node's deadline may have come. Only the newest wake-up of a node counts.
+    Wake { node: NodeNo, stamp: u32 },
+}
+
+/// Where a node sits.
+#[derive(Debug, Default)]
+struct Seat {
+    running: Option<Running>,
+    /// When the wake-up in the queue is due.
+    wakes_at: Option<Instant>,
+    stamp: u32,
+}
+
+#[derive(Debug)]
+struct Running {
+    engine: Engine,
+    addr: AddrNo,
+}
+
+/// A run in progress.
+pub(super) struct World<'a> {
+    plan: &'a Plan,
+    options: &'a Options,
+    cast: Arc<Cast>,
+    roster: Arc<Roster>,
+    seats: Vec<Seat>,
+    now: Instant,
+    queue: Queue<Event>,
+    links: LinkModel,
+    faults: fault::Faults,
+    parcels: Parcels,
+    outbox: Outbox,
+    /// What the input at hand has sent so far: one packet may go to many.
+    batch: Vec<ParcelNo>,
+    observer: Observer,
+    trace: Trace,
+    inputs: u64,
+    /// Updates of engines whose time is over.
+    updates: u64,
+    peaks: Peaks,
+    timeline: Vec<(f64, String)>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(plan: &'a Plan, options: &'a Options) -> Self {
+        let cast = Arc::new(Cast::of(plan));
+        let records = cast.parts().iter().map(|part| Arc::clone(&part.record));
+        let mut world = Self {
+            plan,
+            options,
+            roster: Arc::new(Roster::of(records)),
+            seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
+            now: Instant::ZERO,
+            queue: Queue::new(),
+            links: LinkModel::new(plan.seed, plan.network.clone()),
+            faults: fault::Faults::default(),
+            parcels: Parcels::default(),
+            outbox: Outbox::new(),
+            batch: Vec::new(),
+            observer: Observer::new(plan, &cast),
+            trace: Trace::new(),
+            inputs: 0,
+            updates: 0,
+            peaks: Peaks::default(),
+            timeline: Vec::new(),
+            cast,
+        };
+        world.schedule();
+        world
+    }
+
+    /// Runs to the end of the plan.
+    pub(super) fn run(mut self, progress: &mut dyn FnMut(Instant)) -> RunResult {
+        let end = Instant::ZERO + self.plan.duration;
+        let mut next_sample = Instant::ZERO;
+        while let Some((at, event)) = self.queue.pop_until(end) {
+            if at > self.now {
+                self.observer.settle(self.now);
+                while next_sample < at {
+                    next_sample = self.sample(next_sample, progress);
+                }
+                self.now = at;
+            }
+            self.on_event(event);
+        }
+        self.observer.settle(self.now);
+        while next_sample <= end {
+            next_sample = self.sample(next_sample, progress);
+        }
+        self.now = end;
+        self.finish()
+    }
+
+    /// Puts the plan into the queue. At one time, initial nodes come first, and what an action
+    /// brings about comes behind it.
+    fn schedule(&mut self) {
+        let plan = self.plan;
+        let begin = |number: usize| Event::Begin(number as IncarnationNo);
+        for (number, incarnation) in plan.incarnations.iter().enumerate() {
+            if incarnation.cause == StartCause::Initial {
+                self.queue.push(incarnation.start, begin(number));
+            }
+        }
+        for (number, action) in plan.actions.iter().enumerate() {
+            self.queue.push(action.at, Event::Act(number as u32));
+            if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
+                for number in starts.clone() {
+                    self.queue.push(plan.incarnations[number].start, begin(number));
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, at: Instant, progress: &mut dyn FnMut(Instant)) -> Instant {
+        let running = self.seats.iter().filter_map(|seat| seat.running.as_ref());
+        let updates: u64 = running.map(|running| running.engine.stats().updates).sum();
+        self.observer.sample(at, self.updates + updates);
+        progress(at);
+        at + self.plan.sample
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Begin(incarnation) => self.begin(incarnation),
+            Event::Act(number) => {
+                let plan = self.plan;
+                self.act(&plan.actions[number as usize]);
+            }
+            Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
+            Event::Wake { node, stamp } => self.wake(node, stamp),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.now, wall: wall(self.now) }
+    }
+
+    /// Starts an incarnation.
+    fn begin(&mut self, incarnation: IncarnationNo) {
+        let part = self.cast.part(incarnation);
+        let (node, addr, record) = (part.node, part.addr, Arc::clone(&part.record));
+        // A plan may start a node that never went down: its process is replaced.
+        self.exit(&[node], Exit::Crash, "restart");
+        let (now, config) = (self.now(), Arc::clone(&self.plan.engine));
+        let key = u64::from(incarnation);
+        let seed = Rng::fork(self.plan.seed, "node", key).bits();
+        let engine = Engine::new(record, config, Arc::clone(&self.roster), seed, now);
+        self.seats[node as usize].running = Some(Running { engine, addr });
+        self.trace.begin(self.now, node);
+        self.observer.on_begin(self.now, incarnation);
+        let cause = match self.cast.part(incarnation).cause {
+            StartCause::Initial => "start",
+            StartCause::Join => "join",
+            StartCause::Restart => "restart",
+        };
+        self.observer.commit(self.now, &self.links, cause);
+        self.faults.recover(self.now, node);
+        self.find_the_others(node, incarnation);
+        self.input(node, Input::Timeout, Way::Source);
+    }
+
+    fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        let now = self.now();
+        match &self.plan.incarnations[incarnation as usize].way_in {
+            WayIn::Seeds(seeds) => {
+                let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
+                let addrs = seeds.iter().map(addr).collect();
+                self.command(node, Command::Seeds(addrs));
+            }
+            WayIn::Full => {
+                let initial = |part: &&crate::observe::cast::Part| {
+                    part.cause == StartCause::Initial && part.node != node
+                };
+                let cast = Arc::clone(&self.cast);
+                let records = cast.parts().iter().filter(initial).map(|part| &part.record);
+                if let Some(running) = &mut self.seats[node as usize].running {
+                    running.engine.restore(now, records, &mut self.outbox);
+                    self.drain(node, Way::Source);
+                }
+            }
+        }
+    }
+
+    /// The address of a node now: where it runs, else where it will first, or last did, run.
+    fn current_addr(&self, node: NodeNo) -> AddrNo {
+        if let Some(running) = &self.seats[node as usize].running {
+            return running.addr;
+        }
+        let own = || self.cast.parts().iter().filter(|part| part.node == node);
+        let past = own().rfind(|part| part.start <= self.now);
+        past.or_else(|| own().next()).expect("every node of a plan starts once").addr
+    }
+
+    /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first.
+    fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
+        let runs = |&&node: &&NodeNo| self.seats[node as usize].running.is_some();
+        let nodes: Vec<_> = nodes.iter().filter(runs).copied().collect();
+        if nodes.is_empty() {
+            return;
+        }
+        for &node in &nodes {
+            self.observer.on_exit(self.now, node, exit);
+        }
+        self.observer.commit(self.now, &self.links, cause);
+        for &node in &nodes {
+            if exit == Exit::Leave {
+                self.command(node, Command::Leave);
+            }
+            let seat = &mut self.seats[node as usize];
+            seat.stamp += 1;
+            seat.wakes_at = None;
+            if let Some(running) = seat.running.take() {
+                self.retire(node, &running.engine);
+            }
+        }
+    }
+
+    /// Adds up what an engine counted.
+    fn retire(&mut self, node: NodeNo, engine: &Engine) {
+        let stats = engine.stats();
+        self.updates += stats.updates;
+        self.peaks.members = self.peaks.members.max(stats.members_max as u64);
+        self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
+        self.observer.count_state(self.now, node, stats);
+    }
+
+    fn act(&mut self, action: &Action) {
+        let (at, cause) = (self.now, fault::kind(&action.deed));
+        self.timeline.push((at.as_nanos() as f64 / 1e6, action.text.clone()));
+        if let Some(change) = fault::network_change(&action.deed) {
+            self.faults.count(cause, 1);
+            self.faults.change(at, &action.label, &action.text, change, &mut self.links);
+            self.observer.commit(at, &self.links, cause);
+            return;
+        }
+        match &action.deed {
+            Deed::Heal(heal) => {
+                self.faults.heal(at, heal, &mut self.links);
+                self.observer.commit(at, &self.links, cause);
+            }
+            Deed::Publish { node, data } => self.publish(*node, data),
+            Deed::Crash(nodes) => {
+                self.faults.count(cause, nodes.len());
+                self.exit(nodes, Exit::Crash, cause);
+            }
+            Deed::Leave(nodes) => {
+                self.faults.count(cause, nodes.len());
+                self.exit(nodes, Exit::Leave, cause);
+            }
+            Deed::Restart { nodes, manner, .. } => {
+                self.faults.count(cause, nodes.len());
+                self.faults.strike(at, &action.text, nodes);
+                let exit = match manner {
+                    Manner::Crash => Exit::Crash,
+                    Manner::Leave => Exit::Leave,
+                };
+                self.exit(nodes, exit, cause);
+            }
+            Deed::Stop(nodes) => {
+                self.faults.count(cause, nodes.len());
+                self.faults.strike(at, &action.text, nodes);
+                for &node in nodes {
+                    self.command(node, Command::Stop);
+                    self.observer.on_stop(at, node);
+                }
+                self.observer.commit(at, &self.links, cause);
+            }
+            Deed::Start(nodes) => {
+                for &node in nodes {
+                    self.observer.on_resume(at, node);
+                    self.faults.recover(at, node);
+                }
+                self.observer.commit(at, &self.links, cause);
+                nodes.iter().for_each(|&node| self.command(node, Command::Start));
+            }
+            // The newcomers come by themselves.
+            Deed::Join(newcomers) => self.faults.count(cause, newcomers.len()),
+            Deed::Partition(_) | Deed::Isolate(_) | Deed::Link { .. } | Deed::Network(_) => {
+                unreachable!("changes of the network are done above")
+            }
+        }
+    }
+
+    fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
+        match Value::new(Arc::clone(data), &self.plan.engine) {
+            Ok(value) => self.command(node, Command::Publish(value)),
+            Err(error) => {
+                let line = format!("node {node} can't publish: {error}");
+                self.timeline.push((self.now.as_nanos() as f64 / 1e6, line));
+            }
+        }
+    }
+
+    /// Gives a command to a node; one that does not run gets none.
+    fn command(&mut self, node: NodeNo, command: Command) {
+        if self.seats[node as usize].running.is_some() {
+            self.trace.command(self.now, node, &command);
+            self.input(node, Input::Command(command), Way::Source);
+        }
+    }
+
+    fn arrive(&mut self, from: AddrNo, to: AddrNo, parcel: ParcelNo) {
+        let node = self.cast.node_at(to);
+        let running = self.seats[node as usize].running.as_ref();
+        if running.is_some_and(|running| running.addr == to) {
+            let sent = self.parcels.get(parcel);
+            let (packet, way) = (Arc::clone(sent.packet()), sent.way());
+            self.trace.packet(self.now, node, from, sent.content);
+            self.observer.on_deliver(node, way);
+            self.input(node, Input::Packet { from: self.cast.addr(from), packet }, way);
+        } else {
+            self.observer.fates().to_dead += 1;
+        }
+        self.parcels.release(parcel);
+    }
+
+    fn wake(&mut self, node: NodeNo, stamp: u32) {
+        let seat = &mut self.seats[node as usize];
+        if seat.stamp != stamp {
+            return;
+        }
+        seat.wakes_at = None;
+        let Some(running) = &seat.running else { return };
+        if running.engine.deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.trace.timeout(self.now, node);
+            self.input(node, Input::Timeout, Way::Source);
+        } else {
+            self.arm(node);
+        }
+    }
+
+    /// Hands an input to an engine that runs, and does what it wants done.
+    fn input(&mut self, node: NodeNo, input: Input, way: Way) {
+        let now = self.now();
+        let Some(running) = &mut self.seats[node as usize].running else { return };
+        self.inputs += 1;
+        running.engine.handle(now, input, &mut self.outbox);
+        if !self.outbox.is_empty() {
+            self.drain(node, way);
+        }
+        self.arm(node);
+    }
+
+    /// Sees to it that a wake-up is in the queue no later than the engine's deadline. One that
+    /// comes too early finds the deadline moved and is put off then.
+    fn arm(&mut self, node: NodeNo) {
+        let seat = &mut self.seats[node as usize];
+        let Some(running) = &seat.running else { return };
+        let Some(deadline) = running.engine.deadline() else { return };
+        if seat.wakes_at.is_none_or(|wakes_at| deadline < wakes_at) {
+            seat.stamp += 1;
+            seat.wakes_at = Some(deadline);
+            let wake = Event::Wake { node, stamp: seat.stamp };
+            self.queue.push(deadline.max(self.now), wake);
+        }
+    }
+
+    fn drain(&mut self, node: NodeNo, way: Way) {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for output in outbox.drain() {
+            match output {
+                Output::Event(event) => self.observer.on_event(self.now, node, &event, way),
+                Output::Send { to, packet } => {
+                    let parcel = self.pack(node, packet);
+                    self.send(node, self.cast.addr_no(to), parcel);
+                }
+            }
+        }
+        self.outbox = outbox;
+        while let Some(parcel) = self.batch.pop() {
+            self.parcels.release(parcel);
+        }
+    }
+
+    /// The parcel of a packet: what the engine sends to many at once is measured once.
+    fn pack(&mut self, node: NodeNo, packet: Arc<rumormill::core::Packet>) -> ParcelNo {
+        /// A few packets may take turns on their way to the same receivers.
+        const TURNS: usize = 8;
+        let same = |&&parcel: &&ParcelNo| self.parcels.get(parcel).is(&packet);
+        if let Some(&parcel) = self.batch.iter().rev().take(TURNS).find(same) {
+            return parcel;
+        }
+        let len = codec::encoded_len(&packet);
+        let size_max = self.plan.engine.size();
+        assert!(len <= size_max, "{:?} has {len} bytes, above `size`", packet.kind());
+        let number = self.parcels.add(packet, node, self.now);
+        let parcel = self.parcels.get_mut(number);
+        if self.options.codec == Codec::RoundTrip {
+            parcel.decode();
+        }
+        parcel.len = len;
+        parcel.content = trace::content(parcel.packet());
+        let mut carried = std::mem::take(&mut parcel.carried);
+        self.observer.carried(parcel.packet(), &mut carried);
+        self.parcels.get_mut(number).carried = carried;
+        self.batch.push(number);
+        number
+    }
+
+    /// Puts a parcel on the network. An address that nobody ever has is a dead one.
+    fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo) {
+        let parcel = self.parcels.get(number);
+        self.observer.on_send(self.now, node, parcel.len as u64, &parcel.carried);
+        let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
+        let (Some(from), Some(to)) = (from, to) else {
+            self.observer.fates().to_dead += 1;
+            return;
+        };
+        let len = parcel.len + HEADERS as usize;
+        let receiver = self.cast.node_at(to);
+        let fates = self.observer.fates();
+        match self.links.fate(self.now, node, receiver, len) {
+            Fate::Delivered { at, again } => {
+                let arrive = Event::Arrive { from, to, parcel: number };
+                for at in again.into_iter().chain([at]) {
+                    self.parcels.hold(number);
+                    self.queue.push(at, arrive);
+                }
+                fates.duplicated += u64::from(again.is_some());
+            }
+            Fate::Lost => fates.lost += 1,
+            Fate::Cut => fates.cut += 1,
+            Fate::Oversize => fates.oversize += 1,
+            Fate::Overflow => fates.overflow += 1,
+            Fate::Corrupted => fates.corrupted += 1,
+        }
+    }
+
+    fn finish(mut self) -> RunResult {
+        let end = self.now;
+        for node in 0..self.plan.nodes_ever {
+            if let Some(running) = self.seats[node as usize].running.take() {
+                self.retire(node, &running.engine);
+            }
+        }
+        self.peaks.queue = self.queue.len_max() as u64;
+        let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
+        let findings = self.observer.finish(end, flying.count() as u64);
+        self.peaks.packet_bytes = findings.packet_bytes_max;
+        super::result::Outcome {
+            plan: self.plan,
+            inputs: self.inputs,
+            updates: self.updates,
+            trace_hash: self.trace.text(),
+            peaks: self.peaks,
+            faults: self.faults,
+            timeline: self.timeline,
+            findings,
+            end,
+        }
+        .into_result()
+    }
+}
