@@ -84,6 +84,7 @@ fn summary() -> Summary {
             episodes: vec![Episode {
                 cause: "start".to_owned(),
                 at_ms: 0.0,
+                last_change_ms: 0.0,
                 end_ms: 60_000.0,
                 converged_after_ms: Some(1_700.0),
             }],
