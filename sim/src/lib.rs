@@ -1,8 +1,10 @@
 //! The laboratory of rumormill: replays scenarios on the production engine and measures them.
 
+pub mod cli;
 pub mod commands;
 pub mod measures;
 mod observe;
 pub mod report;
 pub mod scenario;
+pub mod stats;
 pub mod world;

@@ -1,4 +1,80 @@
 //! What `sim` does when it is told to: each command is a function from arguments to an exit code.
 
 pub mod check;
+pub mod interrupt;
 pub mod measures;
+pub mod progress;
+pub mod run;
+
+use crate::report::files::FileError;
+use crate::scenario::{Blame, Paint, ScenarioError};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every expectation held.
+    Held = 0,
+    /// An expectation failed.
+    Failed = 1,
+    /// The command or a scenario is wrong.
+    Wrong = 2,
+    /// It failed through no fault of the command: disk, rights, or a bug.
+    Machine = 3,
+    /// The user ended it.
+    Interrupted = 130,
+}
+
+/// What a command has to say once all its work is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// How the process ends.
+    pub exit: Exit,
+}
+
+/// Why a command came to nothing; nothing goes to standard output then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What and the fix.
+    pub text: String,
+    /// How the process ends.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// The command is wrong.
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self { text: format!("error: {}", text.into()), exit: Exit::Wrong }
+    }
+
+    /// The machine failed, or we did.
+    pub fn machine(text: impl Into<String>) -> Self {
+        Self { text: format!("error: {}", text.into()), exit: Exit::Machine }
+    }
+
+    /// A scenario is wrong or can't be read.
+    pub fn scenario(error: &ScenarioError, paint: Paint) -> Self {
+        let exit = match error.blame() {
+            Blame::Scenario => Exit::Wrong,
+            Blame::Machine => Exit::Machine,
+        };
+        Self { text: error.render(paint), exit }
+    }
+
+    /// All of several failures; the process ends as the gravest asks for.
+    pub fn all(failures: &[Self]) -> Self {
+        let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
+        let exit = failures.iter().map(|failure| failure.exit).max().unwrap_or(Exit::Wrong);
+        Self { text: texts.join("\n"), exit }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::machine(error.to_string())
+    }
+}

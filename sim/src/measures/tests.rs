@@ -41,6 +41,22 @@ fn rumor(id: &str, kind: &str, base: f64) -> RumorFigures {
         node_messages_max: 4,
         swap_first: 5,
         superseded_by: None,
+        curve: Vec::new(),
+    }
+}
+
+fn messages() -> Messages {
+    Messages {
+        sent: 1,
+        duplicated: 2,
+        delivered: 3,
+        lost: 4,
+        cut: 5,
+        to_dead: 6,
+        overflow: 7,
+        oversize: 8,
+        corrupted: 9,
+        in_flight: 10,
     }
 }
 
@@ -57,18 +73,7 @@ fn summary() -> Summary {
         inputs: 1_001,
         updates: 1_002,
         trace_hash: String::new(),
-        messages: Messages {
-            sent: 1,
-            duplicated: 2,
-            delivered: 3,
-            lost: 4,
-            cut: 5,
-            to_dead: 6,
-            overflow: 7,
-            oversize: 8,
-            corrupted: 9,
-            in_flight: 10,
-        },
+        messages: messages(),
         bytes: Bytes { payload: 11, with_headers: 12 },
         per_node_per_second: PerNodePerSecond {
             messages_p50: Some(13.5),

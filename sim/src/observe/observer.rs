@@ -179,9 +179,9 @@ impl Observer {
                 }
                 self.rumors.hold(at, node, version, way);
             }
+            Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
             Event::AddressConflict(_) | Event::NameConflict { .. } | Event::Woke(_) => {}
-            Event::Replaced { old, .. } => self.on_replaced(at, node, old),
         }
     }
 

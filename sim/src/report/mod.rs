@@ -1,3 +1,13 @@
 //! What a run leaves behind: figures, tables, pictures.
 
+pub mod csv;
+pub mod curves;
+pub mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod human;
+pub mod json;
+pub mod plots;
 pub mod summary;
+pub mod terminal;
+pub mod timing;

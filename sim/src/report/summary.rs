@@ -169,7 +169,14 @@ pub struct RumorFigures {
     pub node_messages_max: u64,
     pub swap_first: u32,
     pub superseded_by: Option<String>,
+    /// How coverage grew, as `(ms since the start, share from then on)`; for pictures, so it is
+    /// thinned to at most [`CURVE_STEPS_MAX`] steps, of which the last is exact.
+    #[serde(skip)]
+    pub curve: Vec<(f64, f64)>,
 }
+
+/// Steps of a rumor's curve; a picture has no room for more.
+pub const CURVE_STEPS_MAX: usize = 256;
 
 /// The largest that was seen of what could grow.
 #[derive(Clone, Copy, Debug, Default, Serialize)]

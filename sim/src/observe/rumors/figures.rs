@@ -4,7 +4,7 @@ use rumormill::Instant;
 
 use super::{Kind, Row, Rumor, RumorNo, Rumors, Way};
 use crate::observe::{ms, rank};
-use crate::report::summary::{RumorFigures, RumorRow};
+use crate::report::summary::{CURVE_STEPS_MAX, RumorFigures, RumorRow};
 use crate::scenario::plan::NodeNo;
 
 /// Where a node was in the run.
@@ -111,6 +111,7 @@ impl Rumor {
             node_messages_max: self.cells.iter().map(|cell| cell.sent.into()).max().unwrap_or(0),
             swap_first: self.swap_first,
             superseded_by: None,
+            curve: curve(&delays, all),
         }
     }
 
@@ -120,6 +121,15 @@ impl Rumor {
         let subject = self.kind == Kind::Removal && node == self.node;
         !subject && matches!(presence, Presence::Since(since) if since <= self.start)
     }
+}
+
+/// The share of `all` nodes that held it after each of the sorted delays, thinned for pictures.
+fn curve(delays: &[f64], all: usize) -> Vec<(f64, f64)> {
+    let stride = delays.len().div_ceil(CURVE_STEPS_MAX).max(1);
+    // Counted from the last, which so is always among them.
+    let mut kept: Vec<usize> = (0..delays.len()).rev().step_by(stride).collect();
+    kept.reverse();
+    kept.into_iter().map(|place| (delays[place], (place + 1) as f64 / all as f64)).collect()
 }
 
 impl Row {

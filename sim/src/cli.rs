@@ -1,0 +1,244 @@
+//! The command line: arguments become a command, and a command becomes output and an exit code.
+//!
+//! Standard output gets results only, and none at all when a command or the machine fails.
+
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::progress::Audience;
+use crate::commands::run::{Format, Request};
+use crate::commands::{Exit, Failure, Report, check, measures, run};
+use crate::report::files::Pictures;
+use crate::scenario::Paint;
+use crate::world::Codec;
+
+/// Columns of `sim measures`.
+const MEASURES_WIDTH: u16 = 100;
+
+/// The most seeds of one command: their figures are kept until the end.
+const SEEDS_MAX: u64 = 100_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  sim run scenarios/partition.toml                  what a partition does to 50 nodes
+  sim run scenarios/*.toml --seeds 20               every scenario with seeds 1 to 20
+  sim run scenarios/loss.toml --set network.loss=40%  the same cluster, a worse network
+  sim check my.toml                                 is this scenario right?
+  sim measures                                      what [expect] can ask for
+
+Exit codes: 0 all expectations held, 1 one failed, 2 the command or a scenario is wrong,
+3 disk or rights, 130 interrupted.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  sim run scenarios/partition.toml
+  sim run scenarios/partition.toml --seed 7 --json | jq .node_list
+  sim run scenarios/*.toml --seeds 100 --threads 8 -q && echo all held
+  sim run scenarios/loss.toml --set engine.fan_out=4 --set network.loss=30%
+
+The same scenario and seed give the same results on every machine, with any number of threads.
+The files of a run are in OUT/<name>/seed-<seed>/, those of all seeds together (a picture, an
+aggregate) in OUT/<name>/; with --set the folder is OUT/<name>+<digest of the scenario>/.";
+
+/// Replays cluster scenarios on the production engine, in virtual time, and measures them.
+#[derive(Debug, Parser)]
+#[command(name = "sim", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios: print what happened, write figures and pictures
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Read scenarios and say what is wrong with them, without running them
+    Check(CheckArgs),
+    /// List every figure that [expect] can ask for: name, unit, direction, definition
+    Measures,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Scenario files (TOML; scenarios/README.md is the reference)
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The seed of all chance in the run; with --seeds the first of them
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Run N seeds, S to S+N-1, and report over them: medians, spreads, shares
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
+    seeds: Option<u64>,
+    /// Replace a value of the scenario, such as engine.fan_out=4 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Runs at a time [default: one per processor]; results don't depend on it
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// The folder for results; the folder of the same run is replaced
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+    /// Print JSON instead of tables: a summary, or with --seeds or several files all of them
+    #[arg(long)]
+    json: bool,
+    /// Encode and decode every packet on its way; slower, with the same results
+    #[arg(long)]
+    wire: bool,
+    /// Write every packet to trace.jsonl (not supported yet)
+    #[arg(long)]
+    trace: bool,
+    /// Draw no pictures
+    #[arg(long)]
+    no_plots: bool,
+    /// Print nothing but errors and failed expectations (and JSON where asked for)
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Scenario files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Replace a value of the scenario before it is checked (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+/// Does what the arguments of the process say.
+///
+/// Wrong arguments and requests for help end the process here, as is usual for commands.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
+        Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
+        Command::Measures => {
+            let out = measures::table(MEASURES_WIDTH) + "\n";
+            conclude(Ok(Report { out, err: String::new(), exit: Exit::Held }))
+        }
+    }
+}
+
+impl RunArgs {
+    fn request(self) -> Result<Request, Failure> {
+        if self.trace {
+            return Err(Failure::wrong(
+                "--trace is not supported yet: leave it out; rumors.csv has the way of each rumor",
+            ));
+        }
+        let format = match (self.json, self.quiet) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Nothing,
+            (false, false) => Format::Table,
+        };
+        let watched = io::stderr().is_terminal() && !self.quiet;
+        Ok(Request {
+            files: self.files,
+            seed: self.seed,
+            seeds: self.seeds,
+            sets: self.sets,
+            threads: self.threads,
+            out: self.out,
+            format,
+            codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
+            pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
+            paint: paint(&io::stdout()),
+            error_paint: paint(&io::stderr()),
+            audience: if watched { Audience::Person } else { Audience::Nobody },
+        })
+    }
+}
+
+/// Colours on a terminal only, and not where the user asks for none (see no-color.org).
+fn paint(stream: &impl IsTerminal) -> Paint {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    match stream.is_terminal() && !refused && !dumb {
+        true => Paint::Coloured,
+        false => Paint::Plain,
+    }
+}
+
+fn conclude(result: Result<Report, Failure>) -> ExitCode {
+    let exit = match result {
+        Ok(report) => {
+            let printed = print(&report);
+            printed.map_or_else(
+                |error| {
+                    eprintln!("error: cannot write to standard output: {error}");
+                    Exit::Machine
+                },
+                |()| report.exit,
+            )
+        }
+        Err(failure) => {
+            eprintln!("{}", failure.text);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// A reader who closed the pipe has read enough: that is no error.
+fn print(report: &Report) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(report.out.as_bytes()).and_then(|()| out.flush());
+    // Nobody is left to be told when this fails.
+    let _ = io::stderr().write_all(report.err.as_bytes());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(arguments: &str) -> Result<RunArgs, clap::Error> {
+        match Cli::try_parse_from(arguments.split(' '))?.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("not a run: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_needs_nothing_but_a_file() {
+        let request = parsed("sim run a.toml").unwrap().request().unwrap();
+        assert_eq!((request.seed, request.seeds, request.threads), (1, None, None));
+        assert_eq!((request.out, request.format), (PathBuf::from("out"), Format::Table));
+        assert_eq!((request.codec, request.pictures), (Codec::Skip, Pictures::Draw));
+    }
+
+    #[test]
+    fn counts_of_zero_are_refused() {
+        for arguments in ["sim run a --seeds 0", "sim run a --threads 0", "sim run"] {
+            assert_eq!(parsed(arguments).unwrap_err().exit_code(), 2, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_refused_with_what_there_is_instead() {
+        let failure = parsed("sim run a --trace").unwrap().request().unwrap_err();
+        assert_eq!(failure.exit, Exit::Wrong);
+        assert!(failure.text.contains("not supported yet"), "{}", failure.text);
+    }
+
+    #[test]
+    fn quiet_json_is_still_json() {
+        let request = parsed("sim run a --json -q").unwrap().request().unwrap();
+        assert_eq!((request.format, request.audience), (Format::Json, Audience::Nobody));
+    }
+}

@@ -1,0 +1,20 @@
+//! Ctrl-C: the command ends at once, with its own exit code and without half-written results.
+
+use std::process;
+
+use super::Exit;
+use crate::report::files;
+
+/// From now on Ctrl-C discards what is not published and ends the process.
+///
+/// Where a handler can't be installed, Ctrl-C ends the process as it always does; what is left
+/// of the results then is a hidden folder that nobody takes for a run.
+pub fn install() {
+    let installed = ctrlc::set_handler(|| {
+        let _held_to_the_end = files::discard_unpublished();
+        eprintln!("\ninterrupted: nothing was written");
+        process::exit(Exit::Interrupted as i32);
+    });
+    // Only a test that runs two commands in one process gets here twice.
+    drop(installed);
+}

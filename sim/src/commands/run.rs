@@ -1,0 +1,280 @@
+//! `sim run`: runs scenarios, many seeds at a time, and reports what they showed.
+//!
+//! Runs share nothing and are collected in the order of files and seeds, so that the number of
+//! threads can't be seen in any result. Nothing is printed or put in its place before all is done.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+
+use super::progress::{Audience, Progress};
+use super::{Failure, Report, interrupt};
+use crate::measures;
+use crate::report::files::{self, Pictures, Stage};
+use crate::report::json;
+use crate::report::plots::{SeedView, Seeds};
+use crate::report::summary::{FaultWindow, RunResult, Summary};
+use crate::report::timing::{Stopwatch, Timing};
+use crate::scenario::plan::{Plan, SeedShare};
+use crate::scenario::{self, Paint, Scenario, Set};
+use crate::stats::Share;
+use crate::world::{self, Codec, Options};
+
+mod closing;
+
+/// What to run, and how to tell of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Scenario files.
+    pub files: Vec<PathBuf>,
+    /// The first seed.
+    pub seed: u64,
+    /// How many seeds from the first on, each with files of its own; none for just the first.
+    pub seeds: Option<u64>,
+    /// `KEY=VALUE`s that replace values of the files.
+    pub sets: Vec<String>,
+    /// Runs at a time; as many as the machine has processors if not given.
+    pub threads: Option<NonZeroUsize>,
+    /// The folder for results.
+    pub out: PathBuf,
+    /// What goes to standard output.
+    pub format: Format,
+    /// Whether packets pass through bytes.
+    pub codec: Codec,
+    /// Whether pictures are drawn.
+    pub pictures: Pictures,
+    /// Whether tables have colours.
+    pub paint: Paint,
+    /// Whether errors have colours.
+    pub error_paint: Paint,
+    /// Who watches while it runs.
+    pub audience: Audience,
+}
+
+/// What goes to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Tables for a person.
+    Table,
+    /// Summaries as JSON.
+    Json,
+    /// Nothing.
+    Nothing,
+}
+
+/// A scenario with its place among the results.
+struct Job {
+    file: PathBuf,
+    scenario: Scenario,
+    folder: String,
+}
+
+/// What is kept of a run once its files are written.
+struct Outcome {
+    summary: Summary,
+    wanted: SeedShare,
+    /// The table, where one is printed for each run.
+    table: String,
+    /// What pictures over seeds need, where there are any.
+    view: Option<(SeedView, Vec<FaultWindow>)>,
+}
+
+/// Runs everything that is asked for.
+///
+/// # Errors
+/// When the command or a scenario is wrong, or results can't be written; nothing is written then.
+pub fn run(request: &Request) -> Result<Report, Failure> {
+    let jobs = load(request)?;
+    no_shared_folders(request, &jobs)?;
+    let seeds = request.seed..=last_seed(request)?;
+    interrupt::install();
+    let stage = Stage::new(&request.out)?;
+    let runs: Vec<(&Job, u64)> =
+        jobs.iter().flat_map(|job| seeds.clone().map(move |seed| (job, seed))).collect();
+    let outcomes = run_all(request, &stage, &runs)?;
+    let per_job = seeds.count();
+    let outcomes: Vec<&[Outcome]> = outcomes.chunks(per_job).collect();
+    if request.seeds.is_some() {
+        for (job, outcomes) in jobs.iter().zip(&outcomes) {
+            write_seeds(&stage, job, outcomes)?;
+        }
+    }
+    stage.publish()?;
+    Ok(closing::report(request, &jobs, &outcomes))
+}
+
+/// Reads all files; every wrong one is told of.
+fn load(request: &Request) -> Result<Vec<Job>, Failure> {
+    let failure = |error: &_| Failure::scenario(error, request.error_paint);
+    let sets = request.sets.iter().map(|set| Set::parse(set));
+    let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
+    let (mut jobs, mut failures) = (Vec::new(), Vec::new());
+    for file in &request.files {
+        match scenario::load(file, &sets) {
+            Ok(scenario) => {
+                let folder = files::folder_name(&scenario);
+                jobs.push(Job { file: file.clone(), scenario, folder });
+            }
+            Err(error) => failures.push(failure(&error)),
+        }
+    }
+    if failures.is_empty() { Ok(jobs) } else { Err(Failure::all(&failures)) }
+}
+
+/// Two scenarios of one name would overwrite each other.
+fn no_shared_folders(request: &Request, jobs: &[Job]) -> Result<(), Failure> {
+    let mut owners: BTreeMap<&str, &Path> = BTreeMap::new();
+    for job in jobs {
+        if let Some(owner) = owners.insert(&job.folder, &job.file) {
+            let folder = request.out.join(&job.folder);
+            return Err(Failure::wrong(format!(
+                "{} and {} would both write to {}: give the scenarios different names, or run \
+                 them one by one with another --out",
+                owner.display(),
+                job.file.display(),
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn last_seed(request: &Request) -> Result<u64, Failure> {
+    let more = request.seeds.unwrap_or(1) - 1;
+    request.seed.checked_add(more).ok_or_else(|| {
+        let largest = u64::MAX - more;
+        Failure::wrong(format!("--seed {} is too large: at most {largest} here", request.seed))
+    })
+}
+
+/// Runs in parallel, collects in order.
+fn run_all(
+    request: &Request,
+    stage: &Stage,
+    runs: &[(&Job, u64)],
+) -> Result<Vec<Outcome>, Failure> {
+    let available = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = request.threads.unwrap_or_else(available).get().min(runs.len());
+    let total = runs.iter().map(|(job, _)| job.scenario.duration()).sum();
+    let progress = Progress::new(total, request.audience);
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+        Failure::machine(format!("cannot start {threads} threads: {error}; ask for fewer"))
+    })?;
+    let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, threads, &progress);
+    let outcomes = pool.install(|| runs.par_iter().map(one).collect());
+    progress.finish();
+    outcomes
+}
+
+fn run_one(
+    request: &Request,
+    stage: &Stage,
+    job: &Job,
+    seed: u64,
+    threads: usize,
+    progress: &Progress,
+) -> Result<Outcome, Failure> {
+    let plan = job.scenario.plan(seed);
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let since = Stopwatch::start();
+    let run = simulate(request, job, &plan, progress)?;
+    let timing = Timing::new(&run.summary, since.elapsed(), threads);
+    let folder = stage.run_folder(&job.folder, seed)?;
+    // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
+    let over_seeds = request.seeds.is_some();
+    let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
+    files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
+    let table = closing::table(request, &run);
+    let keeps_view = over_seeds && request.pictures == Pictures::Draw;
+    let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
+    let mut summary = run.summary;
+    // Only pictures need the curves: thousands of seeds must not hold on to them.
+    summary.rumors.iter_mut().for_each(|rumor| rumor.curve = Vec::new());
+    Ok(Outcome { summary, wanted: plan.expect_seeds.clone(), table, view })
+}
+
+/// One run, judged. A bug in engine or simulator is told with the command that shows it again.
+fn simulate(
+    request: &Request,
+    job: &Job,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<RunResult, Failure> {
+    let options = Options { codec: request.codec };
+    let run = || world::run(plan, &options, &mut progress.of_run());
+    let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let command = closing::reproduction(request, &job.file, plan.seed);
+        let message = message(&*panic);
+        Failure::machine(format!("a bug in rumormill: {message}\nreproduce: {command}"))
+    })?;
+    judge(plan, &mut run.summary);
+    Ok(run)
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// Holds the figures against what the scenario expects.
+fn judge(plan: &Plan, summary: &mut Summary) {
+    let figures = serde_json::to_value(&*summary).expect("figures have string keys");
+    let judged = plan.expect.iter().map(|expectation| measures::judge(expectation, &figures));
+    summary.expectations = judged.collect();
+    summary.ok = laws_hold(summary) && summary.expectations.iter().all(|result| result.ok);
+}
+
+fn laws_hold(summary: &Summary) -> bool {
+    summary.invariants.iter().all(|law| law.ok)
+}
+
+/// Enough seeds held all expectations; a broken law is a failure in any of them.
+fn held(outcomes: &[Outcome]) -> bool {
+    let share = Share::new(outcomes.iter().map(|outcome| outcome.summary.ok));
+    let laws = outcomes.iter().all(|outcome| laws_hold(&outcome.summary));
+    laws && share.reaches(outcomes[0].wanted.share)
+}
+
+/// The run to look at first: one that failed, then the one that took longest to agree.
+fn worst(outcomes: &[Outcome]) -> usize {
+    let badness = |outcome: &Outcome| {
+        let list = &outcome.summary.node_list;
+        let metadata = &outcome.summary.metadata;
+        let never = f64::INFINITY;
+        (
+            !outcome.summary.ok,
+            list.converged_after_max_ms.unwrap_or(never),
+            metadata.converged.map_or(0.0, |_| metadata.converged_after_ms.unwrap_or(never)),
+        )
+    };
+    let mut worst = 0;
+    for place in 1..outcomes.len() {
+        if badness(&outcomes[place]) > badness(&outcomes[worst]) {
+            worst = place;
+        }
+    }
+    worst
+}
+
+fn write_seeds(stage: &Stage, job: &Job, outcomes: &[Outcome]) -> Result<(), Failure> {
+    let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
+    let wanted = &outcomes[0].wanted;
+    let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
+    let worst = worst(outcomes);
+    let seeds = outcomes[worst].view.as_ref().map(|(_, fault_windows)| Seeds {
+        scenario: job.scenario.name().to_owned(),
+        nodes: job.scenario.nodes(),
+        end_ms: summaries[worst].virtual_ms,
+        views: outcomes.iter().filter_map(|one| Some(one.view.as_ref()?.0.clone())).collect(),
+        worst,
+        fault_windows: fault_windows.clone(),
+    });
+    let folder = stage.scenario_folder(&job.folder)?;
+    Ok(files::write_seeds(&folder, &json::aggregate(&runs), seeds.as_ref())?)
+}

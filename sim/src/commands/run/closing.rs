@@ -1,0 +1,138 @@
+//! What `sim run` says at its end: tables or JSON, where the files are, what to type next.
+
+use std::path::Path;
+
+use super::{Format, Job, Outcome, Request, held, worst};
+use crate::commands::{Exit, Report};
+use crate::report::files::Pictures;
+use crate::report::json::{self, Runs, Summaries};
+use crate::report::summary::{RunResult, Summary};
+use crate::report::terminal;
+use crate::world::Codec;
+
+/// Seeds that the hint at the end proposes.
+const SEEDS_HINT: u32 = 20;
+
+/// The table of one run, where one is wanted.
+pub(super) fn table(request: &Request, run: &RunResult) -> String {
+    match (request.format, request.seeds) {
+        (Format::Table, None) => terminal::run(run, request.paint),
+        _ => String::new(),
+    }
+}
+
+/// Everything that is printed, and the exit code.
+pub(super) fn report(request: &Request, jobs: &[Job], outcomes: &[&[Outcome]]) -> Report {
+    let pairs = || jobs.iter().zip(outcomes.iter().copied());
+    let out = match request.format {
+        Format::Nothing => String::new(),
+        Format::Json => document(request, outcomes),
+        Format::Table => {
+            let pages: Vec<String> =
+                pairs().map(|(job, outcomes)| page(request, job, outcomes)).collect();
+            pages.join("\n\n")
+        }
+    };
+    let failed: Vec<String> = pairs()
+        .filter(|(_, outcomes)| !held(outcomes))
+        .map(|(job, outcomes)| failure(request, job, outcomes))
+        .collect();
+    let exit = if failed.is_empty() { Exit::Held } else { Exit::Failed };
+    Report { out, err: failed.concat(), exit }
+}
+
+/// The command that shows a run again.
+pub(super) fn reproduction(request: &Request, file: &Path, seed: u64) -> String {
+    let mut command = format!("sim run {} --seed {seed}", quoted(&file.display().to_string()));
+    for set in &request.sets {
+        command += &format!(" --set {}", quoted(set));
+    }
+    if request.codec == Codec::RoundTrip {
+        command += " --wire";
+    }
+    command
+}
+
+fn document(request: &Request, outcomes: &[&[Outcome]]) -> String {
+    if let (None, [[only]]) = (request.seeds, outcomes) {
+        return json::document(&only.summary);
+    }
+    let summaries: Vec<Vec<Summary>> = outcomes
+        .iter()
+        .map(|outcomes| outcomes.iter().map(|outcome| outcome.summary.clone()).collect())
+        .collect();
+    let runs = summaries.iter().zip(outcomes).map(|(summaries, outcomes)| {
+        let wanted = &outcomes[0].wanted;
+        Runs { summaries, wanted: (&wanted.text, wanted.share) }
+    });
+    json::document(&Summaries::new(&runs.collect::<Vec<_>>()))
+}
+
+/// The table of a scenario, and below it where to look further.
+fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
+    let folder = request.out.join(&job.folder);
+    let (table, files, next) = match request.seeds {
+        None => {
+            let files = folder.join(format!("seed-{}", request.seed));
+            let mut next = reproduction(request, &job.file, request.seed);
+            next += &format!(" --seeds {SEEDS_HINT}");
+            (outcomes[0].table.clone(), files, format!("how other seeds fare: {next}"))
+        }
+        Some(_) => {
+            let worst = worst(outcomes);
+            let next = reproduction(request, &job.file, request.seed + worst as u64);
+            (seeds_table(request, outcomes), folder, format!("the worst seed: {next}"))
+        }
+    };
+    let picture = match request.pictures {
+        Pictures::Draw => format!("\npicture: {}", files.join("spread.png").display()),
+        Pictures::Skip => String::new(),
+    };
+    format!("{table}\nfiles: {}{picture}\n{next}\n", files.display())
+}
+
+fn seeds_table(request: &Request, outcomes: &[Outcome]) -> String {
+    let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
+    let wanted = &outcomes[0].wanted;
+    let wanted = (wanted.text.as_str(), wanted.share);
+    terminal::seeds(&summaries, worst(outcomes), wanted, request.paint)
+}
+
+/// What failed, in a line each, and the one command that shows it again.
+fn failure(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
+    let place = worst(outcomes);
+    let summary = &outcomes[place].summary;
+    let command = reproduction(request, &job.file, request.seed + place as u64);
+    let laws = summary.invariants.iter().filter(|law| !law.ok);
+    let laws = laws.map(|law| format!("the law `{}` is broken", law.name));
+    let expectations = summary.expectations.iter().filter(|result| !result.ok);
+    let expectations = expectations.map(|result| {
+        let got = terminal::measured(&result.name, &result.got);
+        format!("expected {} {}, got {got}", result.name, result.want)
+    });
+    let causes: Vec<String> = laws.chain(expectations).collect();
+    let (file, seed) = (job.file.display(), &summary.seed);
+    format!("{file}: seed {seed} failed: {}\nreproduce: {command}\n", causes.join("; "))
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+%@".contains(c);
+    match word.chars().all(plain) && !word.is_empty() {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        assert_eq!(quoted("scenarios/loss.toml"), "scenarios/loss.toml");
+        assert_eq!(quoted("network.loss=20%"), "network.loss=20%");
+        assert_eq!(quoted("engine.name=it's"), r"'engine.name=it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

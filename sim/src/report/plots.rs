@@ -1,0 +1,173 @@
+//! The pictures of a run: how rumors spread, and what the node lists got wrong meanwhile.
+//!
+//! One picture is laid out once (`single` or `seeds`) and drawn twice, as PNG and as SVG. The font
+//! is embedded, so that a picture looks the same on a machine without any.
+
+mod axis;
+mod draw;
+mod panel;
+mod seeds;
+mod single;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use plotters::backend::{BitMapBackend, SVGBackend};
+use plotters::drawing::IntoDrawingArea;
+use plotters::style::{FontStyle, register_font};
+use thiserror::Error;
+
+use crate::report::curves::{self, Levels};
+use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
+
+/// The name of the embedded font; generic, so that a viewer of the SVG has one like it.
+const FONT: &str = "sans-serif";
+/// How much of a band's colour covers the white.
+const BAND_OPACITY: f64 = 0.22;
+
+/// A picture that could not be drawn or written.
+#[derive(Debug, Error)]
+#[error("cannot write {path}: {reason}")]
+pub struct PlotError {
+    /// The file.
+    pub path: String,
+    /// What the drawing library or the disk said.
+    pub reason: String,
+}
+
+/// What the picture over seeds needs of all runs of one scenario.
+#[derive(Clone, Debug)]
+pub struct Seeds {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Nodes at the start.
+    pub nodes: u32,
+    /// How long each run is, in virtual milliseconds.
+    pub end_ms: f64,
+    /// The runs, in the order of their seeds; at least one.
+    pub views: Vec<SeedView>,
+    /// The place of the worst run in `views`.
+    pub worst: usize,
+    /// When faults were at work in the worst run.
+    pub fault_windows: Vec<FaultWindow>,
+}
+
+/// What the picture over seeds needs of one run, small enough to keep for thousands.
+#[derive(Clone, Debug)]
+pub struct SeedView {
+    /// The seed.
+    pub seed: String,
+    /// How the median rumor of each kind spread.
+    pub levels: BTreeMap<String, Levels>,
+    /// The time series.
+    pub series: Vec<SeriesRow>,
+}
+
+impl Seeds {
+    fn worst_view(&self) -> &SeedView {
+        &self.views[self.worst]
+    }
+}
+
+impl SeedView {
+    /// Takes from a run what is needed.
+    pub fn new(run: &RunResult) -> Self {
+        Self {
+            seed: run.summary.seed.clone(),
+            levels: curves::median_levels(&curves::of_run(run)),
+            series: run.series.clone(),
+        }
+    }
+}
+
+/// Writes `spread.png` and `spread.svg` of one run into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_run(folder: &Path, run: &RunResult) -> Result<(), PlotError> {
+    write_both(folder, &single::figure(run))
+}
+
+/// Writes `spread.png` and `spread.svg` over all seeds into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_seeds(folder: &Path, seeds: &Seeds) -> Result<(), PlotError> {
+    write_both(folder, &seeds::figure(seeds))
+}
+
+fn write_both(folder: &Path, figure: &panel::Figure) -> Result<(), PlotError> {
+    register_fonts();
+    let png = folder.join("spread.png");
+    let area = BitMapBackend::new(&png, draw::SIZE).into_drawing_area();
+    draw::draw(&area, figure).map_err(|error| failed(&png, &error))?;
+    let svg = folder.join("spread.svg");
+    let area = SVGBackend::new(&svg, draw::SIZE).into_drawing_area();
+    draw::draw(&area, figure).map_err(|error| failed(&svg, &error))
+}
+
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> PlotError {
+    PlotError { path: path.display().to_string(), reason: error.to_string() }
+}
+
+/// Makes the embedded font known to plotters, once in the life of the process.
+fn register_fonts() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let registered = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
+        assert!(registered.is_ok(), "the embedded font is a font");
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    /// The runs of the first `count` seeds with so many rumors each.
+    pub(super) fn seeds(count: u64, rumors: u32) -> Seeds {
+        let runs: Vec<RunResult> =
+            (1..=count).map(|seed| fixture::partition(50, rumors, seed)).collect();
+        Seeds {
+            scenario: "partition".to_owned(),
+            nodes: 50,
+            end_ms: 60_000.0,
+            views: runs.iter().map(SeedView::new).collect(),
+            worst: 4,
+            fault_windows: runs[4].fault_windows.clone(),
+        }
+    }
+
+    #[test]
+    fn pictures_are_the_same_bytes_each_time() {
+        let run = fixture::partition(50, 3, 7);
+        let written = [(); 2].map(|()| {
+            let folder = tempfile::tempdir().unwrap();
+            write_run(folder.path(), &run).unwrap();
+            let read = |name| std::fs::read(folder.path().join(name)).unwrap();
+            (read("spread.png"), read("spread.svg"))
+        });
+        assert!(written[0] == written[1]);
+        assert!(written[0].0.starts_with(b"\x89PNG"));
+        assert!(written[0].1.starts_with(b"<svg"));
+    }
+
+    #[test]
+    fn odd_runs_are_drawn_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        write_run(folder.path(), &fixture::partition(1, 1, 1)).unwrap();
+        let mut run = fixture::partition(1000, 9, 1);
+        run.series.truncate(1);
+        run.summary.virtual_ms = 0.0;
+        write_run(folder.path(), &run).unwrap();
+        write_seeds(folder.path(), &seeds(5, 0)).unwrap();
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_written_names_its_file() {
+        let run = fixture::partition(2, 1, 1);
+        let error = write_run(Path::new("/nonexistent"), &run).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write /nonexistent/spread.png: "), "{error}");
+    }
+}

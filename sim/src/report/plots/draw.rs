@@ -1,0 +1,249 @@
+//! Draws a laid-out picture on any backend of plotters, in real pixels of a dense screen.
+//!
+//! The picture is 1,800 by 1,300 pixels and meant to be shown at half of that, so every size here
+//! is twice what a reader sees. The only font is the one that [`super`] registers.
+
+use std::ops::Range;
+
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::prelude::{
+    Cartesian2d, DashedLineSeries, DrawingArea, DrawingAreaErrorKind, DrawingBackend, IntoFont,
+    PathElement, Polygon, Rectangle, Text,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
+
+use super::FONT;
+use super::axis::Axis;
+use super::panel::{Band, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
+use super::single::{SHADE, SHADE_OPACITY};
+use crate::report::human;
+
+/// Width and height of a picture.
+pub(super) const SIZE: (u32, u32) = (1800, 1300);
+
+const MARGIN: i32 = 36;
+const TITLE_HEIGHT: i32 = 76;
+/// Above each chart: its title, and below that the names of shades.
+const PANEL_TITLE_HEIGHT: i32 = 44;
+const SHADE_NAME_HEIGHT: i32 = 30;
+/// A name may pass the end of a narrow shade by so much.
+const SHADE_NAME_WIDTH: i32 = 150;
+const PANEL_GAP: i32 = 26;
+const LEGEND_WIDTH: i32 = 420;
+const LEGEND_LINE: i32 = 38;
+const LEGEND_MARK: i32 = 44;
+const X_LABELS: u32 = 74;
+const Y_LABELS: u32 = 128;
+
+const TITLE_SIZE: f64 = 38.0;
+const PANEL_TITLE_SIZE: f64 = 28.0;
+const LABEL_SIZE: f64 = 23.0;
+const SMALL_SIZE: f64 = 21.0;
+
+const INK: RGBColor = RGBColor(40, 40, 40);
+const GRID: RGBColor = RGBColor(226, 226, 226);
+
+type Area<DB> = DrawingArea<DB, Shift>;
+type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
+type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+/// Draws the whole picture.
+pub(super) fn draw<DB: DrawingBackend>(area: &Area<DB>, figure: &Figure) -> Drawn<DB> {
+    area.fill(&WHITE)?;
+    let (width, height) = (SIZE.0 as i32, SIZE.1 as i32);
+    write(area, &figure.title, (MARGIN, MARGIN + 4), TITLE_SIZE)?;
+    let top = MARGIN + TITLE_HEIGHT;
+    let panel_height = (height - top - MARGIN / 2) / 2;
+    for (place, panel) in figure.panels.iter().enumerate() {
+        let y = top + panel_height * place as i32;
+        let right = width - LEGEND_WIDTH - MARGIN / 2;
+        let height = panel_height - PANEL_GAP;
+        let chart = area.clone().shrink((MARGIN, y), (right - MARGIN, height));
+        let legend = area.clone().shrink((right + 24, y), (LEGEND_WIDTH - 24, height));
+        draw_panel(&chart, panel)?;
+        draw_legend(&legend, &panel.legend)?;
+    }
+    area.present()
+}
+
+fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> Drawn<DB> {
+    write(area, &panel.title, (0, 0), PANEL_TITLE_SIZE)?;
+    let (width, height) = area.dim_in_pixel();
+    let head =
+        PANEL_TITLE_HEIGHT + if panel.shade_names.is_empty() { 0 } else { SHADE_NAME_HEIGHT };
+    let body = area.clone().shrink((0, head), (width as i32, height as i32 - head));
+    let mut chart = ChartBuilder::on(&body)
+        .x_label_area_size(X_LABELS)
+        .y_label_area_size(Y_LABELS)
+        .margin_right(10)
+        .build_cartesian_2d(panel.x.clone(), panel.y.clone())?;
+    draw_shades(&mut chart, panel)?;
+    draw_grid(&mut chart, panel)?;
+    for band in &panel.bands {
+        draw_band(&mut chart, band)?;
+    }
+    for line in &panel.lines {
+        draw_line(&mut chart, line)?;
+    }
+    name_shades(area, &chart, panel)?;
+    draw_note(&chart, panel)
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, place: &f64, limit: (i32, i32)) -> i32 {
+        let share = (place - self.from) / (self.to - self.from);
+        limit.0 + (f64::from(limit.1 - limit.0) * share).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.iter().map(|&(place, _)| place).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.from..self.to
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, place: &f64) -> String {
+        let tick = self.ticks.iter().find(|(tick, _)| tick == place);
+        tick.map_or_else(String::new, |(_, label)| label.clone())
+    }
+}
+
+fn draw_grid<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, panel: &Panel) -> Drawn<DB> {
+    chart
+        .configure_mesh()
+        .bold_line_style(GRID)
+        .max_light_lines(0)
+        .axis_style(INK.stroke_width(2))
+        .set_all_tick_mark_size(8)
+        .label_style(font(LABEL_SIZE))
+        .axis_desc_style(font(LABEL_SIZE))
+        .x_desc(panel.x.title.as_str())
+        .y_desc(panel.y.title.as_str())
+        .draw()
+}
+
+fn draw_shades<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, panel: &Panel) -> Drawn<DB> {
+    let style = SHADE.mix(SHADE_OPACITY).filled();
+    let shades = panel.shades.iter();
+    let boxes =
+        shades.map(|&(from, to)| Rectangle::new([(from, panel.y.from), (to, panel.y.to)], style));
+    chart.draw_series(boxes).map(drop)
+}
+
+fn draw_band<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, band: &Band) -> Drawn<DB> {
+    if band.outline.len() < 3 {
+        return Ok(());
+    }
+    let polygon = Polygon::new(band.outline.clone(), band.color.mix(super::BAND_OPACITY));
+    chart.draw_series([polygon]).map(drop)
+}
+
+fn draw_line<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, line: &Line) -> Drawn<DB> {
+    let style = shape(line.stroke);
+    match line.stroke.dash {
+        Dash::Solid => chart.draw_series([PathElement::new(line.points.clone(), style)]).map(drop),
+        Dash::Dashed => {
+            let dashes = DashedLineSeries::new(line.points.iter().copied(), 12, 8, style);
+            chart.draw_series(dashes).map(drop)
+        }
+    }
+}
+
+fn shape(stroke: Stroke) -> ShapeStyle {
+    stroke.color.mix(stroke.opacity).stroke_width(stroke.width)
+}
+
+/// Writes the names of shades above the chart, each where its shade begins, as many as fit.
+fn name_shades<DB: DrawingBackend>(
+    area: &Area<DB>,
+    chart: &Chart<'_, DB>,
+    panel: &Panel,
+) -> Drawn<DB> {
+    let left = area.get_pixel_range().0.start;
+    let place = |x: f64| chart.backend_coord(&(x, panel.y.to)).0 - left;
+    let (right, mut taken) = (place(panel.x.to), 0);
+    for (from, to, text) in &panel.shade_names {
+        let (x, room) = (place(*from), place(*to) - place(*from));
+        let room = room.max(SHADE_NAME_WIDTH).min(right - x);
+        if x < taken || room < SHADE_NAME_WIDTH / 2 {
+            continue;
+        }
+        let (text, width) = fitted(area, text, room)?;
+        write(area, &text, (x, PANEL_TITLE_HEIGHT), SMALL_SIZE)?;
+        taken = x + width + 16;
+    }
+    Ok(())
+}
+
+/// A small text, shortened so that it is at most so wide, and its width.
+fn fitted<DB: DrawingBackend>(
+    area: &Area<DB>,
+    text: &str,
+    room: i32,
+) -> Result<(String, i32), DrawingAreaErrorKind<DB::ErrorType>> {
+    let mut fitting = text.to_owned();
+    for letters in (1..=text.chars().count()).rev() {
+        fitting = human::shortened(text, letters);
+        let (width, _) = area.estimate_text_size(&fitting, &font(SMALL_SIZE))?;
+        if width as i32 <= room {
+            return Ok((fitting, width as i32));
+        }
+    }
+    Ok((fitting, room))
+}
+
+/// Says in words what an empty chart means.
+fn draw_note<DB: DrawingBackend>(chart: &Chart<'_, DB>, panel: &Panel) -> Drawn<DB> {
+    let Some(note) = &panel.note else { return Ok(()) };
+    let middle = ((panel.x.from + panel.x.to) / 2.0, (panel.y.from + panel.y.to) / 2.0);
+    let centred = Pos::new(HPos::Center, VPos::Center);
+    let style = font(PANEL_TITLE_SIZE).pos(centred);
+    chart.plotting_area().draw(&Text::new(note.clone(), middle, style))
+}
+
+fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, entries: &[Entry]) -> Drawn<DB> {
+    let room = LEGEND_WIDTH - 24 - LEGEND_MARK - 14;
+    for (place, entry) in entries.iter().enumerate() {
+        let y = PANEL_TITLE_HEIGHT + 20 + LEGEND_LINE * place as i32;
+        match entry.mark {
+            Mark::Line(stroke) => draw_sample(area, stroke, y)?,
+            Mark::Box(color, opacity) => {
+                let corners = [(0, y - 11), (LEGEND_MARK, y + 11)];
+                area.draw(&Rectangle::new(corners, color.mix(opacity).filled()))?;
+            }
+            Mark::Blank => {}
+        }
+        let (text, _) = fitted(area, &entry.text, room)?;
+        write(area, &text, (LEGEND_MARK + 14, y - 11), SMALL_SIZE)?;
+    }
+    Ok(())
+}
+
+fn draw_sample<DB: DrawingBackend>(area: &Area<DB>, stroke: Stroke, y: i32) -> Drawn<DB> {
+    let pieces = match stroke.dash {
+        Dash::Solid => vec![(0, LEGEND_MARK)],
+        Dash::Dashed => vec![(0, 12), (18, 30), (36, 44)],
+    };
+    for (from, to) in pieces {
+        area.draw(&PathElement::new([(from, y), (to, y)], shape(stroke)))?;
+    }
+    Ok(())
+}
+
+fn write<DB: DrawingBackend>(area: &Area<DB>, text: &str, at: (i32, i32), size: f64) -> Drawn<DB> {
+    area.draw(&Text::new(text.to_owned(), at, font(size)))
+}
+
+/// The embedded font at a size.
+fn font(size: f64) -> TextStyle<'static> {
+    TextStyle::from((FONT, size).into_font()).color(&INK)
+}

@@ -1,0 +1,158 @@
+//! The picture over many seeds: where most of them lie, the one in the middle, and the worst.
+
+use std::collections::BTreeSet;
+
+use super::axis::Axis;
+use super::panel::{Band, COLORS, Entry, Figure, Line, Panel, Stroke, staircase};
+use super::single::{
+    empty_error_panel, empty_spread_panel, error_strokes, level_points, spread_axis,
+};
+use super::{BAND_OPACITY, Seeds};
+use crate::report::curves::{LEVELS, Levels};
+use crate::report::human;
+use crate::report::summary::SeriesRow;
+use crate::stats::Sample;
+
+/// Lays out the picture of all seeds of a scenario.
+pub(super) fn figure(seeds: &Seeds) -> Figure {
+    let title = format!(
+        "{}: {}, {}",
+        seeds.scenario,
+        human::counted(u64::from(seeds.nodes), "node"),
+        human::counted(seeds.views.len() as u64, "seed"),
+    );
+    Figure { title, panels: [spread_panel(seeds), error_panel(seeds)] }
+}
+
+fn spread_panel(seeds: &Seeds) -> Panel {
+    let kinds: BTreeSet<&String> = seeds.views.iter().flat_map(|view| view.levels.keys()).collect();
+    let all = seeds.views.iter().flat_map(|view| view.levels.values()).flatten();
+    let mut panel = empty_spread_panel(spread_axis(all.filter_map(|&at| at)));
+    panel.title = "How rumors spread: the median rumor of each seed".to_owned();
+    for (kind, color) in kinds.iter().zip(COLORS.into_iter().cycle()) {
+        let of_kind: Vec<&Levels> =
+            seeds.views.iter().filter_map(|view| view.levels.get(*kind)).collect();
+        panel.bands.push(Band { outline: outline(&of_kind, &panel.x), color });
+        let stroke = Stroke::solid(color);
+        let points = level_points(&at_percent(&of_kind, 50), &panel.x);
+        panel.lines.push(Line { points, stroke });
+        panel.legend.push(Entry::line(stroke, format!("{kind}: median seed")));
+        if let Some(worst) = seeds.worst_view().levels.get(*kind) {
+            let points = level_points(worst, &panel.x);
+            panel.lines.push(Line { points, stroke: Stroke::dashed(color) });
+        }
+    }
+    if kinds.is_empty() {
+        panel.note = Some("No rumor was started in these runs.".to_owned());
+    } else {
+        panel.legend.extend(band_and_worst(seeds));
+    }
+    panel
+}
+
+/// For each level, the time that so many percent of the seeds needed at most.
+fn at_percent(of_kind: &[&Levels], percent: u32) -> Levels {
+    let at = |place: usize| of_kind.iter().map(move |levels| levels[place]);
+    (0..LEVELS.count()).map(|place| Sample::new(at(place)).percentile(percent)).collect()
+}
+
+/// Up along the fast seeds and down along the slow ones; those that never came stand at the end.
+fn outline(of_kind: &[&Levels], x: &Axis) -> Vec<(f64, f64)> {
+    let (fast, slow) = (at_percent(of_kind, 5), at_percent(of_kind, 95));
+    let points = LEVELS.zip(fast.into_iter().zip(slow)).filter_map(|(level, (fast, slow))| {
+        let share = f64::from(level) / 100.0;
+        let slow = slow.map_or(x.to, |at| x.scale.place(at));
+        Some(((x.scale.place(fast?), share), (slow, share)))
+    });
+    let (mut up, down): (Vec<_>, Vec<_>) = points.unzip();
+    up.extend(down.into_iter().rev());
+    up
+}
+
+fn error_panel(seeds: &Seeds) -> Panel {
+    let rows = seeds.views.iter().flat_map(|view| &view.series);
+    let largest = rows.map(|row| row.missing.max(row.ghosts)).max().unwrap_or_default();
+    let mut panel = empty_error_panel(&seeds.fault_windows, seeds.end_ms, largest);
+    let (missing, ghosts) = error_strokes();
+    add_error(&mut panel, seeds, missing, |row| row.missing);
+    add_error(&mut panel, seeds, ghosts, |row| row.ghosts);
+    panel.legend.push(Entry::line(missing, "missing: median seed"));
+    panel.legend.push(Entry::line(ghosts, "ghosts: median seed"));
+    panel.legend.rotate_left(usize::from(!seeds.fault_windows.is_empty()));
+    panel.legend.extend(band_and_worst(seeds));
+    if largest == 0 {
+        panel.note = Some("Every node list was right at every sample of every seed.".to_owned());
+    }
+    panel
+}
+
+fn add_error(panel: &mut Panel, seeds: &Seeds, stroke: Stroke, value: fn(&SeriesRow) -> u64) {
+    let rows = seeds.views.iter().map(|view| view.series.len()).min().unwrap_or_default();
+    let (scale, end) = (panel.y.scale, panel.x.to);
+    let over_seeds = |percent: u32| {
+        let at = |row: usize| {
+            let values = seeds.views.iter().map(|view| Some(value(&view.series[row]) as f64));
+            let reduced = Sample::new(values).percentile(percent).unwrap_or_default();
+            (seeds.views[0].series[row].t_ms / 1000.0, scale.place(reduced))
+        };
+        staircase(&(0..rows).map(at).collect::<Vec<_>>(), end)
+    };
+    let mut outline = over_seeds(95);
+    outline.extend(over_seeds(5).into_iter().rev());
+    panel.bands.push(Band { outline, color: stroke.color });
+    panel.lines.push(Line { points: over_seeds(50), stroke });
+    let worst = seeds.worst_view().series.iter();
+    let worst: Vec<_> =
+        worst.map(|row| (row.t_ms / 1000.0, scale.place(value(row) as f64))).collect();
+    let points = staircase(&worst, end);
+    panel.lines.push(Line { points, stroke: Stroke::dashed(stroke.color) });
+}
+
+fn band_and_worst(seeds: &Seeds) -> [Entry; 2] {
+    let worst = format!("worst seed: {}", seeds.worst_view().seed);
+    [
+        Entry::area(COLORS[6], BAND_OPACITY, "p5 to p95 over seeds"),
+        Entry::line(Stroke::dashed(COLORS[6]), worst),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::seeds;
+    use super::*;
+
+    #[test]
+    fn each_kind_of_rumor_has_a_band_a_median_and_the_worst_seed() {
+        let panel = &figure(&seeds(20, 7)).panels[0];
+        assert_eq!((panel.bands.len(), panel.lines.len(), panel.legend.len()), (2, 4, 4));
+    }
+
+    #[test]
+    fn the_median_lies_inside_the_band_at_every_level() {
+        let seeds = seeds(20, 7);
+        let of_kind: Vec<&Levels> = seeds.views.iter().map(|view| &view.levels["join"]).collect();
+        let [low, middle, high] = [5, 50, 95].map(|percent| at_percent(&of_kind, percent));
+        for ((low, middle), high) in low.iter().zip(&middle).zip(&high) {
+            assert!(low <= middle && middle <= high);
+        }
+    }
+
+    #[test]
+    fn a_level_that_a_slow_seed_never_reached_opens_the_band_to_the_end() {
+        let fast: Levels = LEVELS.map(|level| Some(f64::from(level))).collect();
+        let slow: Levels = LEVELS.map(|level| (level <= 50).then_some(60.0)).collect();
+        let axis = Axis::linear("ms", 200.0);
+        let outline = outline(&[&fast, &slow], &axis);
+        assert_eq!(outline[99], (100.0, 1.0));
+        assert_eq!(outline[100], (200.0, 1.0));
+        assert_eq!(outline.last(), Some(&(60.0, 0.01)));
+    }
+
+    #[test]
+    fn the_legend_of_the_errors_begins_with_the_lines() {
+        let texts: Vec<String> =
+            figure(&seeds(5, 3)).panels[1].legend.iter().map(|entry| entry.text.clone()).collect();
+        assert_eq!(texts[0], "missing: median seed");
+        assert_eq!(texts[2], "1 fault at work");
+    }
+}

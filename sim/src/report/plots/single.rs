@@ -1,0 +1,227 @@
+//! The picture of one run: every rumor's coverage above, the error of the node lists below.
+
+use std::collections::BTreeSet;
+
+use super::axis::Axis;
+use super::panel::{COLORS, Entry, Figure, Line, Panel, Stroke, staircase, union};
+use crate::report::curves::{self, Curve};
+use crate::report::human;
+use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
+
+/// Up to so many rumors have a line and a colour each.
+const RUMORS_EACH: usize = COLORS.len();
+
+/// The colour of a fault's ground, laid on at [`SHADE_OPACITY`].
+pub(super) const SHADE: plotters::style::RGBColor = plotters::style::RGBColor(90, 90, 90);
+/// How much of [`SHADE`] covers the white.
+pub(super) const SHADE_OPACITY: f64 = 0.13;
+
+/// Lays out the picture of a run.
+pub(super) fn figure(run: &RunResult) -> Figure {
+    let summary = &run.summary;
+    let title = format!(
+        "{}: {}, seed {}",
+        summary.scenario,
+        human::counted(u64::from(summary.nodes.start), "node"),
+        summary.seed
+    );
+    let error = error_panel(&run.series, &run.fault_windows, summary.virtual_ms);
+    Figure { title, panels: [spread_panel(&curves::of_run(run)), error] }
+}
+
+fn spread_panel(curves: &[Curve]) -> Panel {
+    let x = spread_axis(curves.iter().flat_map(|curve| curve.steps.iter().map(|&(at, _)| at)));
+    let (lines, legend) = if curves.len() <= RUMORS_EACH {
+        one_line_each(curves, &x)
+    } else {
+        faint_lines_and_medians(curves, &x)
+    };
+    Panel {
+        note: curves.is_empty().then(|| "No rumor was started in this run.".to_owned()),
+        lines,
+        legend,
+        ..empty_spread_panel(x)
+    }
+}
+
+/// The upper panel's frame.
+pub(super) fn empty_spread_panel(x: Axis) -> Panel {
+    Panel {
+        title: "How rumors spread: share of nodes that hold one".to_owned(),
+        x,
+        y: Axis::share("coverage"),
+        shades: Vec::new(),
+        shade_names: Vec::new(),
+        bands: Vec::new(),
+        lines: Vec::new(),
+        legend: Vec::new(),
+        note: None,
+    }
+}
+
+/// Milliseconds since a rumor's start: linear, or by decades when some took far longer than most.
+pub(super) fn spread_axis(times: impl Iterator<Item = f64>) -> Axis {
+    let mut times: Vec<f64> = times.filter(|&at| at > 0.0).collect();
+    times.sort_by(f64::total_cmp);
+    let title = "ms since the rumor's start";
+    let (Some(&least), Some(&largest)) = (times.first(), times.last()) else {
+        return Axis::linear(title, 100.0);
+    };
+    let median = times[times.len() / 2];
+    if largest <= 20.0 * median {
+        return Axis::linear(title, largest * 1.03);
+    }
+    let floor = 10_f64.powf(least.max(0.1).log10().floor());
+    Axis::log(title, floor, largest * 1.2)
+}
+
+fn one_line_each(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
+    let strokes = COLORS.map(Stroke::solid);
+    let line = |(curve, stroke): (&Curve, Stroke)| {
+        let entry = Entry::line(stroke, curve.title.clone());
+        (Line { points: stairs(&curve.steps, x), stroke }, entry)
+    };
+    curves.iter().zip(strokes).map(line).unzip()
+}
+
+fn faint_lines_and_medians(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
+    let kinds: BTreeSet<&str> = curves.iter().map(|curve| curve.kind.as_str()).collect();
+    let color = |kind: &str| {
+        let place = kinds.iter().position(|&known| known == kind).unwrap_or_default();
+        COLORS[place % COLORS.len()]
+    };
+    let faint = |curve: &Curve| {
+        let stroke = Stroke::faint(color(&curve.kind));
+        Line { points: stairs(&curve.steps, x), stroke }
+    };
+    let mut lines: Vec<Line> = curves.iter().map(faint).collect();
+    let mut legend = Vec::new();
+    for (kind, levels) in curves::median_levels(curves) {
+        let stroke = Stroke { width: 6, ..Stroke::solid(color(&kind)) };
+        let count = curves.iter().filter(|curve| curve.kind == kind).count() as u64;
+        legend.push(Entry::line(stroke, format!("{kind}: median of {}", human::count(count))));
+        let points = staircase(&level_points(&levels, x), x.to);
+        lines.push(Line { points, stroke });
+    }
+    legend.push(Entry::remark("thin: one line a rumor"));
+    (lines, legend)
+}
+
+/// The places of `(time, share)` steps, held to the end of the axis.
+pub(super) fn stairs(steps: &[(f64, f64)], x: &Axis) -> Vec<(f64, f64)> {
+    let places: Vec<_> = steps.iter().map(|&(at, share)| (x.scale.place(at), share)).collect();
+    staircase(&places, x.to)
+}
+
+/// The places of a curve that is known by its levels; it is held where it stops rising.
+pub(super) fn level_points(levels: &[Option<f64>], x: &Axis) -> Vec<(f64, f64)> {
+    let reached = curves::LEVELS.zip(levels).filter_map(|(level, at)| Some((level, (*at)?)));
+    let mut points: Vec<_> =
+        reached.map(|(level, at)| (x.scale.place(at), f64::from(level) / 100.0)).collect();
+    if let Some(&(at, share)) = points.last()
+        && at < x.to
+    {
+        points.push((x.to, share));
+    }
+    points
+}
+
+fn error_panel(series: &[SeriesRow], faults: &[FaultWindow], end_ms: f64) -> Panel {
+    let largest = series.iter().map(|row| row.missing.max(row.ghosts)).max().unwrap_or_default();
+    let mut panel = empty_error_panel(faults, end_ms, largest);
+    let (missing, ghosts) = error_strokes();
+    let count = |value: fn(&SeriesRow) -> u64| {
+        let point = |row: &SeriesRow| (row.t_ms / 1000.0, panel.y.scale.place(value(row) as f64));
+        staircase(&series.iter().map(point).collect::<Vec<_>>(), panel.x.to)
+    };
+    let missing = Line { points: count(|row| row.missing), stroke: missing };
+    let ghosts = Line { points: count(|row| row.ghosts), stroke: ghosts };
+    panel.lines = vec![missing, ghosts];
+    let (missing, ghosts) = error_strokes();
+    panel.legend.insert(0, Entry::line(missing, "missing: true, not listed"));
+    panel.legend.insert(1, Entry::line(ghosts, "ghosts: listed, not true"));
+    if largest == 0 {
+        panel.note = Some("Every node list was right at every sample.".to_owned());
+    }
+    panel
+}
+
+/// The lower panel's frame, faults shaded.
+pub(super) fn empty_error_panel(faults: &[FaultWindow], end_ms: f64, largest: u64) -> Panel {
+    let end = end_ms / 1000.0;
+    let stretch = |fault: &FaultWindow| (fault.from_ms / 1000.0, (fault.to_ms / 1000.0).min(end));
+    let name = |fault: &FaultWindow| {
+        let (from, to) = stretch(fault);
+        (from, to, fault.text.clone())
+    };
+    let legend = match faults.len() as u64 {
+        0 => Vec::new(),
+        count => {
+            vec![Entry::area(SHADE, SHADE_OPACITY, human::counted(count, "fault") + " at work")]
+        }
+    };
+    Panel {
+        title: "What node lists got wrong: ordered pairs of live nodes".to_owned(),
+        x: Axis::linear("s since the start of the run", end),
+        y: Axis::log_from_zero("wrong pairs", (largest as f64).max(10.0)),
+        shades: union(faults.iter().map(stretch).collect()),
+        shade_names: faults.iter().map(name).collect(),
+        bands: Vec::new(),
+        lines: Vec::new(),
+        legend,
+        note: None,
+    }
+}
+
+/// How missing and ghost entries are drawn.
+pub(super) fn error_strokes() -> (Stroke, Stroke) {
+    (Stroke::solid(COLORS[0]), Stroke::solid(COLORS[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_few_rumors_have_a_line_and_an_entry_each() {
+        let figure = figure(&fixture::partition(50, 3, 7));
+        assert_eq!(figure.title, "partition: 50 nodes, seed 7");
+        assert_eq!(figure.panels[0].lines.len(), 3);
+        assert_eq!(figure.panels[0].legend.len(), 3);
+    }
+
+    #[test]
+    fn many_rumors_share_a_median_line_a_kind() {
+        let panel = &figure(&fixture::partition(50, 40, 7)).panels[0];
+        assert_eq!(panel.lines.len(), 40 + 2);
+        assert_eq!(panel.legend[0].text, "join: median of 13");
+    }
+
+    #[test]
+    fn no_rumors_and_no_error_are_said_in_words() {
+        let mut run = fixture::partition(50, 0, 7);
+        run.series.clear();
+        let figure = figure(&run);
+        assert!(figure.panels.iter().all(|panel| panel.note.is_some()));
+    }
+
+    #[test]
+    fn the_time_axis_goes_by_decades_only_when_some_took_far_longer() {
+        assert!(!spread_axis([5.0, 10.0, 40.0].into_iter()).title.contains("log"));
+        assert!(spread_axis([5.0, 10.0, 20_000.0].into_iter()).title.contains("log"));
+        assert_eq!(spread_axis([].into_iter()).from, 0.0);
+    }
+
+    #[test]
+    fn every_point_stands_inside_its_axes() {
+        for rumors in [0, 3, 40] {
+            for panel in figure(&fixture::partition(50, rumors, 7)).panels {
+                for (x, y) in panel.lines.iter().flat_map(|line| line.points.iter().copied()) {
+                    assert!(panel.x.from <= x && x <= panel.x.to, "{x}");
+                    assert!(panel.y.from <= y && y <= panel.y.to, "{y}");
+                }
+            }
+        }
+    }
+}

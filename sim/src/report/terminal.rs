@@ -1,0 +1,428 @@
+//! What a run showed, for a person at a terminal: one screen for an ordinary run.
+//!
+//! Long lists are cut to what matters most, and say how much was cut; the files have it all.
+
+mod layout;
+mod seeds;
+
+use serde_json::Value;
+
+use crate::measures::{self, Unit};
+use crate::report::human::{
+    bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
+};
+use crate::report::summary::{Episode, ExpectationResult, RumorFigures, RunResult, Summary};
+use crate::scenario::Paint;
+use crate::stats::Sample;
+
+use layout::{Align, Page, Tone};
+
+pub use seeds::seeds;
+
+/// Lines of the time line beyond which its middle is left out.
+const TIMELINE_MAX: usize = 12;
+/// Episodes beyond which only the slowest are listed.
+const EPISODES_MAX: usize = 8;
+/// Rumors beyond which only the slowest are listed.
+const RUMORS_MAX: usize = 6;
+/// Characters of a line of somebody else's making.
+const TEXT_MAX: usize = 60;
+
+/// One run: what happened, how fast all agreed, what it cost, and whether that was as expected.
+pub fn run(run: &RunResult, paint: Paint) -> String {
+    let mut page = Page::new(paint);
+    let summary = &run.summary;
+    page.title(&format!(
+        "{}: {}, {}, seed {}",
+        summary.scenario,
+        nodes(summary),
+        span(summary.virtual_ms),
+        summary.seed
+    ));
+    timeline(&mut page, run);
+    node_lists(&mut page, summary);
+    metadata(&mut page, summary);
+    rumors(&mut page, run);
+    traffic(&mut page, summary);
+    removals(&mut page, summary);
+    broken_laws(&mut page, summary);
+    expectations(&mut page, &summary.expectations);
+    page.text()
+}
+
+fn nodes(summary: &Summary) -> String {
+    let (start, end) = (u64::from(summary.nodes.start), u64::from(summary.nodes.end));
+    match start == end {
+        true => counted(start, "node"),
+        false => format!("{} (at the end {})", counted(start, "node"), count(end)),
+    }
+}
+
+fn timeline(page: &mut Page, run: &RunResult) {
+    let lines = &run.timeline;
+    if lines.is_empty() {
+        return;
+    }
+    page.section("What happened");
+    let mut table = page.table([Align::Right, Align::Left]);
+    let cut = lines.len().saturating_sub(TIMELINE_MAX);
+    let kept_first = if cut > 0 { TIMELINE_MAX / 2 } else { lines.len() };
+    for (at, text) in &lines[..kept_first] {
+        table.row([moment(*at), shortened(text, TEXT_MAX)]);
+    }
+    if cut > 0 {
+        table.row(["...".to_owned(), format!("{} more", count(cut as u64))]);
+        for (at, text) in &lines[kept_first + cut..] {
+            table.row([moment(*at), shortened(text, TEXT_MAX)]);
+        }
+    }
+    page.add(&table);
+}
+
+fn node_lists(page: &mut Page, summary: &Summary) {
+    let episodes = &summary.node_list.episodes;
+    page.section("Node lists");
+    let mut table = page.table([Align::Left, Align::Right, Align::Right, Align::Right]);
+    table.head(["after", "at", "until", "all agreed after"]);
+    let slowest = slowest_first(episodes, |episode| (episode.converged_after_ms, 0.0));
+    let mut kept: Vec<usize> = slowest.into_iter().take(EPISODES_MAX).collect();
+    kept.sort_unstable();
+    for episode in kept.iter().map(|&place| &episodes[place]) {
+        table.row([
+            shortened(&episode.cause, TEXT_MAX / 2),
+            moment(episode.at_ms),
+            moment(episode.end_ms),
+            span_or(episode.converged_after_ms, "not before the end"),
+        ]);
+    }
+    page.add(&table);
+    let left_out = episodes.len() - kept.len();
+    if left_out > 0 {
+        let never = |episode: &&Episode| episode.converged_after_ms.is_none();
+        let never = episodes.iter().filter(never).count() as u64;
+        let (left_out, never) = (counted(left_out as u64, "faster change"), count(never));
+        page.line(Tone::Quiet, &format!("{left_out} not shown; {never} never agreed upon"));
+    }
+}
+
+fn metadata(page: &mut Page, summary: &Summary) {
+    let metadata = &summary.metadata;
+    let Some(converged) = metadata.converged else { return };
+    page.section("Metadata");
+    let text = match (converged, metadata.converged_after_ms) {
+        (true, Some(after)) => format!("all agreed {} after the last change", span(after)),
+        (true, None) => "all agree at the end".to_owned(),
+        (false, _) => "live nodes disagree at the end".to_owned(),
+    };
+    let version = metadata.version.as_deref().map(|version| shortened(version, 24));
+    let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
+    let tone = if converged { Tone::Plain } else { Tone::Bad };
+    page.line(tone, &format!("{text}{version}"));
+}
+
+fn rumors(page: &mut Page, run: &RunResult) {
+    let rumors = &run.summary.rumors;
+    if rumors.is_empty() {
+        return;
+    }
+    page.section("Rumors");
+    let mut table =
+        page.table([Align::Left].into_iter().chain([Align::Right; 7]).collect::<Vec<_>>());
+    table.head(["", "from", "50 %", "90 %", "99 %", "all", "reached", "packets"]);
+    // Those that never reached all lead, and of these the ones that fell shortest.
+    let mut kept = slowest_first(rumors, |rumor| (rumor.t100_ms, rumor.coverage));
+    kept.truncate(RUMORS_MAX);
+    kept.sort_unstable();
+    for rumor in kept.iter().map(|&place| &rumors[place]) {
+        table.row(rumor_row(rumor));
+    }
+    if kept.len() < rumors.len() {
+        for kind in kinds(rumors) {
+            table.row(median_row(kind, rumors));
+        }
+    }
+    page.add(&table);
+    if kept.len() < rumors.len() {
+        let shown = format!("{} slowest of {}", kept.len(), counted(rumors.len() as u64, "rumor"));
+        page.line(Tone::Quiet, &format!("the {shown}, and the median of each kind"));
+    }
+    if run.rumors_left_out > 0 {
+        let left_out = counted(run.rumors_left_out, "more rumor");
+        page.line(Tone::Quiet, &format!("{left_out} not followed: there are too many"));
+    }
+    if run.rumor_rows_left_out > 0 {
+        let left_out = counted(run.rumor_rows_left_out, "row");
+        page.line(Tone::Quiet, &format!("rumors.csv lacks {left_out}: see rumor_rows_max"));
+    }
+}
+
+fn rumor_row(rumor: &RumorFigures) -> [String; 8] {
+    let time = |ms| span_or(ms, "never");
+    [
+        rumor.id.clone(),
+        moment(rumor.start_ms),
+        time(rumor.t50_ms),
+        time(rumor.t90_ms),
+        time(rumor.t99_ms),
+        time(rumor.t100_ms),
+        percent(rumor.coverage),
+        count(rumor.messages),
+    ]
+}
+
+fn kinds(rumors: &[RumorFigures]) -> Vec<&str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for rumor in rumors {
+        if !kinds.contains(&rumor.kind.as_str()) {
+            kinds.push(&rumor.kind);
+        }
+    }
+    kinds
+}
+
+/// The medians over all rumors of a kind.
+fn median_row(kind: &str, rumors: &[RumorFigures]) -> [String; 8] {
+    let of_kind: Vec<&RumorFigures> = rumors.iter().filter(|rumor| rumor.kind == kind).collect();
+    let median = |figure: fn(&RumorFigures) -> Option<f64>| {
+        Sample::new(of_kind.iter().map(|rumor| figure(rumor))).median()
+    };
+    let time = |figure| span_or(median(figure), "never");
+    [
+        format!("{kind}, median of {}", count(of_kind.len() as u64)),
+        String::new(),
+        time(|rumor| rumor.t50_ms),
+        time(|rumor| rumor.t90_ms),
+        time(|rumor| rumor.t99_ms),
+        time(|rumor| rumor.t100_ms),
+        median(|rumor| Some(rumor.coverage)).map(percent).unwrap_or_default(),
+        median(|rumor| Some(rumor.messages as f64)).map(three_digits).unwrap_or_default(),
+    ]
+}
+
+fn traffic(page: &mut Page, summary: &Summary) {
+    let (messages, total) = (&summary.messages, &summary.bytes);
+    page.section("Traffic");
+    page.line(
+        Tone::Plain,
+        &format!(
+            "{} sent, {} ({} with headers)",
+            counted(messages.sent, "packet"),
+            bytes(total.payload as f64),
+            bytes(total.with_headers as f64)
+        ),
+    );
+    page.line(Tone::Plain, &fates(summary));
+    let rate = &summary.per_node_per_second;
+    if let (Some(packets), Some(p50)) = (rate.messages_p50, rate.bytes_p50) {
+        let most = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), bytes);
+        page.line(
+            Tone::Plain,
+            &format!(
+                "a node sends {} packets and {} a second (median; 99 % {}, most {})",
+                three_digits(packets),
+                bytes(p50),
+                most(rate.bytes_p99),
+                most(rate.bytes_max)
+            ),
+        );
+    }
+}
+
+/// What became of the packets; fates that befell none are left out.
+fn fates(summary: &Summary) -> String {
+    let messages = &summary.messages;
+    let all = (messages.sent + messages.duplicated).max(1) as f64;
+    let fates = [
+        ("delivered", messages.delivered),
+        ("lost", messages.lost),
+        ("cut", messages.cut),
+        ("to the dead", messages.to_dead),
+        ("overflown", messages.overflow),
+        ("too large", messages.oversize),
+        ("corrupted", messages.corrupted),
+        ("in flight", messages.in_flight),
+        ("sent twice by the network", messages.duplicated),
+    ];
+    let told = fates.into_iter().filter(|&(_, number)| number > 0);
+    let told = told.map(|(fate, number)| format!("{} {fate}", percent(number as f64 / all)));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn removals(page: &mut Page, summary: &Summary) {
+    let removals = &summary.removals;
+    page.section("Removals");
+    let counts = [
+        ("right", removals.right),
+        ("of nodes behind a cut", removals.cut),
+        ("of paused nodes", removals.paused),
+    ];
+    let told = counts.into_iter().filter(|&(_, number)| number > 0);
+    let told: String = told.map(|(what, number)| format!("{} {what}, ", count(number))).collect();
+    let tone = if removals.wrong > 0 { Tone::Bad } else { Tone::Plain };
+    page.line(tone, &format!("{told}{} false", count(removals.wrong)));
+    let detection = &summary.detection;
+    if let (Some(first), all) = (detection.first_ms, detection.all_ms) {
+        let (first, all) = (span(first), span_or(all, "not before the end"));
+        page.line(
+            Tone::Plain,
+            &format!("slowest crash: seen first after {first}, by all after {all}"),
+        );
+    }
+}
+
+/// Laws hold in silence.
+fn broken_laws(page: &mut Page, summary: &Summary) {
+    let broken: Vec<_> = summary.invariants.iter().filter(|law| !law.ok).collect();
+    if broken.is_empty() {
+        return;
+    }
+    page.section("Broken laws (a fault of the simulator or the engine: please report it)");
+    for law in broken {
+        let detail = law.detail.as_deref().unwrap_or("no detail");
+        page.line(Tone::Bad, &format!("{}: {detail}", law.name));
+    }
+}
+
+fn expectations(page: &mut Page, expectations: &[ExpectationResult]) {
+    if expectations.is_empty() {
+        return;
+    }
+    page.section("Expectations");
+    let mut table = page.table([Align::Left, Align::Left, Align::Left, Align::Left]);
+    for expectation in expectations {
+        let verdict = if expectation.ok { "ok" } else { "FAIL" };
+        let got = format!("got {}", measured(&expectation.name, &expectation.got));
+        let (name, want) = (expectation.name.clone(), expectation.want.clone());
+        let tone = if expectation.ok { Tone::Good } else { Tone::Bad };
+        table.toned_row(tone, [verdict.to_owned(), name, want, got]);
+    }
+    page.add(&table);
+}
+
+/// A measured value in the unit of its measure.
+pub(crate) fn measured(name: &str, got: &Value) -> String {
+    let unit = measures::find(name).map(|measure| measure.unit);
+    match (unit, got.as_f64()) {
+        _ if got.is_null() => "never".to_owned(),
+        (Some(Unit::Duration), Some(ms)) => span(ms),
+        (Some(Unit::Bytes), Some(number)) => bytes(number),
+        (Some(Unit::ByteRate), Some(number)) => format!("{}/s", bytes(number)),
+        (Some(Unit::Share), Some(share)) => percent(share),
+        (Some(Unit::Count), Some(number)) => count(number as u64),
+        (Some(Unit::Rate), Some(number)) => format!("{} a second", three_digits(number)),
+        _ => got.to_string(),
+    }
+}
+
+/// Places of elements by falling time, those that never came first; among equals, by a second
+/// figure that rises, then in their order.
+fn slowest_first<T>(elements: &[T], figures: impl Fn(&T) -> (Option<f64>, f64)) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..elements.len()).collect();
+    let key = |place: usize| {
+        let (time, second) = figures(&elements[place]);
+        (-time.unwrap_or(f64::INFINITY), second)
+    };
+    places.sort_by(|&a, &b| {
+        let (a, b) = (key(a), key(b));
+        a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn text(rumors: u32) -> String {
+        run(&fixture::partition(50, rumors, 1), Paint::Plain)
+    }
+
+    #[test]
+    fn a_run_fits_on_one_screen_however_many_rumors_it_has() {
+        for rumors in [0, 3, 400] {
+            let text = text(rumors);
+            assert!(text.lines().count() <= 45, "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_many_rumors_the_slowest_are_shown_with_the_median_of_each_kind() {
+        let text = text(40);
+        assert!(text.contains("metadata-29"), "{text}");
+        assert!(!text.contains("join-1 "), "{text}");
+        assert!(text.contains("join, median of 13"), "{text}");
+        assert!(text.contains("the 6 slowest of 40 rumors"), "{text}");
+    }
+
+    #[test]
+    fn rumors_that_never_reached_all_come_before_slow_ones() {
+        let figures = [(Some(5.0), 1.0), (None, 0.9), (Some(9.0), 1.0), (None, 0.4)];
+        assert_eq!(slowest_first(&figures, |&figures| figures), [3, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_long_time_line_keeps_both_ends() {
+        let mut run = fixture::partition(50, 0, 1);
+        run.timeline = (0..100).map(|i| (f64::from(i) * 1000.0, format!("crash {i}"))).collect();
+        let text = super::run(&run, Paint::Plain);
+        for shown in ["crash 0\n", "crash 5\n", "88 more", "crash 94\n", "crash 99\n"] {
+            assert!(text.contains(shown), "no {shown:?} in\n{text}");
+        }
+        assert!(!text.contains("crash 6\n") && !text.contains("crash 93\n"), "{text}");
+    }
+
+    #[test]
+    fn what_never_came_and_what_is_wrong_is_said() {
+        let mut run = fixture::partition(50, 1, 1);
+        let summary = &mut run.summary;
+        summary.rumors[0].t100_ms = None;
+        summary.rumors[0].coverage = 0.999_9;
+        summary.node_list.episodes[2].converged_after_ms = None;
+        summary.metadata.converged = Some(false);
+        summary.invariants[0].ok = false;
+        summary.invariants[0].detail = Some("2 packets vanished".to_owned());
+        summary.expectations[0].got = Value::Null;
+        summary.expectations[0].ok = false;
+        let text = super::run(&run, Paint::Plain);
+        let sentences = [
+            "never   99.9 %",
+            "not before the end",
+            "live nodes disagree at the end",
+            "packets: 2 packets vanished",
+            "FAIL  node_list.converged_after  <= 3s  got never",
+        ];
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_measured_value_has_the_unit_of_its_measure() {
+        let shown = |name, got: Value| measured(name, &got);
+        assert_eq!(shown("node_list.converged_after", 2_200.0.into()), "2.2 s");
+        assert_eq!(shown("removals.false", 12.into()), "12");
+        assert_eq!(shown("bytes.with_headers", 5_000_000.into()), "5 MB");
+        assert_eq!(shown("per_node_per_second.bytes_p50", 1_640.0.into()), "1.64 kB/s");
+        assert_eq!(shown("rumors.metadata.coverage", 0.5.into()), "50 %");
+        assert_eq!(shown("node_list.converged", true.into()), "true");
+        assert_eq!(shown("detection.all", Value::Null), "never");
+    }
+
+    #[test]
+    fn seeds_are_told_by_medians_and_shares() {
+        let all: Vec<_> = (1..=20).map(|seed| fixture::partition(50, 5, seed).summary).collect();
+        let text = seeds(&all, 5, ("95%", 0.95), Paint::Plain);
+        let sentences = [
+            "partition: 50 nodes, 60 s, seeds 1 to 20",
+            "  node lists agreed after          2 s    2.6 s    3.2 s",
+            "FAIL  node_list.converged_after  <= 3s  17 of 20 (63.9 % to 94.7 %)  median 2.6 s",
+            "14 of 20 (48.1 % to 85.4 %) held everything (wanted: 95%)",
+            "worst: seed 6, its node lists agreed after 4.91 s",
+        ];
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Many seeds of one scenario on one screen: medians, where most lie, and what failed how often.
+
+use super::layout::{Align, Page, Rows, Tone};
+use super::{measured, nodes};
+use crate::report::human::{bytes, count, percent, span, three_digits};
+use crate::report::summary::Summary;
+use crate::scenario::Paint;
+use crate::stats::{Interval, Sample, Share};
+
+/// All seeds of a scenario: `wanted` is the share of them that must hold, as typed and as number.
+///
+/// # Panics
+/// Without a summary, or when `worst` is no place in them.
+pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Paint) -> String {
+    let mut page = Page::new(paint);
+    let (first, last) = (&summaries[0], &summaries[summaries.len() - 1]);
+    page.title(&format!(
+        "{}: {}, {}, seeds {} to {}",
+        first.scenario,
+        nodes(first),
+        span(first.virtual_ms),
+        first.seed,
+        last.seed
+    ));
+    figures(&mut page, summaries);
+    expectations(&mut page, summaries, wanted.1);
+    page.section("Seeds");
+    let held = Share::new(summaries.iter().map(|summary| summary.ok));
+    let tone = if held.reaches(wanted.1) { Tone::Good } else { Tone::Bad };
+    page.line(tone, &format!("{} held everything (wanted: {})", of(held), wanted.0));
+    let worst = &summaries[worst];
+    let after = worst.node_list.converged_after_max_ms.map(span);
+    let after = after.map_or("did not agree".to_owned(), |after| format!("agreed after {after}"));
+    page.line(Tone::Plain, &format!("worst: seed {}, its node lists {after}", worst.seed));
+    page.text()
+}
+
+fn figures(page: &mut Page, summaries: &[Summary]) {
+    let mut rows = Figures {
+        rows: page.table([Align::Left].into_iter().chain([Align::Right; 4]).collect::<Vec<_>>()),
+        summaries,
+    };
+    rows.rows.head(["", "p5", "median", "p95", "never"]);
+    rows.add("node lists agreed after", span, |run| run.node_list.converged_after_ms);
+    rows.add("  slowest change", span, |run| run.node_list.converged_after_max_ms);
+    if summaries.iter().any(|summary| summary.metadata.converged.is_some()) {
+        rows.add("metadata agreed after", span, |run| run.metadata.converged_after_ms);
+        rows.add("  last publish on 50 %", span, |run| run.metadata.t50_ms);
+        rows.add("  last publish on 99 %", span, |run| run.metadata.t99_ms);
+        rows.add("  last publish on all", span, |run| run.metadata.t100_ms);
+    }
+    if summaries.iter().any(|summary| summary.detection.first_ms.is_some()) {
+        rows.add("crash removed by all after", span, |run| run.detection.all_ms);
+    }
+    let whole = |number: f64| count(number as u64);
+    rows.add("packets sent", whole, |run| Some(run.messages.sent as f64));
+    rows.add("bytes with headers", bytes, |run| Some(run.bytes.with_headers as f64));
+    rows.add("packets per node and second", three_digits, |run| {
+        run.per_node_per_second.messages_p50
+    });
+    rows.add("bytes per node and second", bytes, |run| run.per_node_per_second.bytes_p50);
+    rows.add("false removals", whole, |run| Some(run.removals.wrong as f64));
+    rows.add("other removals", whole, |run| {
+        let removals = &run.removals;
+        Some((removals.right + removals.paused + removals.cut) as f64)
+    });
+    let rows = rows.rows;
+    page.section("Figures over seeds");
+    page.add(&rows);
+}
+
+/// A table of figures, a row each.
+struct Figures<'a> {
+    rows: Rows,
+    summaries: &'a [Summary],
+}
+
+impl Figures<'_> {
+    fn add(&mut self, name: &str, shown: fn(f64) -> String, of: fn(&Summary) -> Option<f64>) {
+        let sample = Sample::new(self.summaries.iter().map(of));
+        let figure = |percent| sample.percentile(percent).map_or("never".to_owned(), shown);
+        let never = match sample.spread().censored {
+            0 => String::new(),
+            censored => count(censored as u64),
+        };
+        self.rows.row([name.to_owned(), figure(5), figure(50), figure(95), never]);
+    }
+}
+
+fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
+    let names = &summaries[0].expectations;
+    if names.is_empty() {
+        return;
+    }
+    page.section("Expectations");
+    let mut table = page.table([Align::Left; 5]);
+    for (place, expectation) in names.iter().enumerate() {
+        let results = || summaries.iter().filter_map(|summary| summary.expectations.get(place));
+        let held = Share::new(results().map(|result| result.ok));
+        let median = Sample::new(results().map(|result| result.got.as_f64())).median();
+        let median = median.map(|median| measured(&expectation.name, &median.into()));
+        let (verdict, tone) =
+            if held.reaches(wanted) { ("ok", Tone::Good) } else { ("FAIL", Tone::Bad) };
+        table.toned_row(
+            tone,
+            [
+                verdict.to_owned(),
+                expectation.name.clone(),
+                expectation.want.clone(),
+                of(held),
+                median.map_or(String::new(), |median| format!("median {median}")),
+            ],
+        );
+    }
+    page.add(&table);
+}
+
+/// How many did, and for a part of them how sure that share is.
+fn of(share: Share) -> String {
+    let counts = format!("{} of {}", count(share.held as u64), count(share.n as u64));
+    match share.wilson {
+        Some(Interval(Some(low), Some(high))) if share.n > 1 => {
+            format!("{counts} ({} to {})", percent(low), percent(high))
+        }
+        _ => counts,
+    }
+}

@@ -1,0 +1,344 @@
+//! The command line as a user meets it: exit codes, what is printed where, and the files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SIM: &str = env!("CARGO_BIN_EXE_sim");
+
+const SMALL: &str = r#"
+name = "small"
+nodes = 5
+duration = "8s"
+
+[[at]]
+time = "3s"
+publish = { node = 0, data = "v1" }
+
+[expect]
+"node_list.converged" = "== true"
+"metadata.converged_after" = "<= 4s"
+"#;
+
+/// A folder of its own, in which `sim` is called.
+struct Bench(TempDir);
+
+impl Bench {
+    /// With the scenario `small.toml`.
+    fn new() -> Self {
+        let bench = Self(tempfile::tempdir().unwrap());
+        bench.write("small.toml", SMALL);
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn sim(&self, arguments: &str) -> Command {
+        let mut command = Command::new(SIM);
+        command.current_dir(self.0.path()).args(arguments.split_whitespace());
+        command
+    }
+
+    /// Calls `sim`, expects an exit code, and returns what it printed.
+    fn call(&self, arguments: &str, code: i32) -> (String, String) {
+        let output = self.sim(arguments).assert().code(code).get_output().clone();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    }
+
+    /// A call that must come to nothing: no output, no files.
+    fn refused(&self, arguments: &str, code: i32) -> String {
+        let (out, err) = self.call(arguments, code);
+        assert_eq!(out, "", "`sim {arguments}` printed results");
+        assert!(!self.path("out").exists(), "`sim {arguments}` wrote files");
+        err
+    }
+
+    fn json(&self, arguments: &str) -> Value {
+        serde_json::from_str(&self.call(arguments, 0).0).unwrap()
+    }
+
+    /// All files below a folder with their content, but for the timing.
+    fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        collect(&self.path(folder), "", &mut files);
+        files.retain(|name, _| !name.ends_with("timing.json"));
+        files
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{prefix}{}", entry.file_name().display());
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), files);
+        } else {
+            files.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_run_prints_a_table_and_writes_its_files() {
+    let bench = Bench::new();
+    let (out, err) = bench.call("run small.toml", 0);
+    assert!(out.starts_with("small: 5 nodes, 8 s, seed 1\n"), "{out}");
+    for text in ["Node lists", "Rumors", "Traffic", "Removals", "ok  node_list.converged"] {
+        assert!(out.contains(text), "no `{text}` in\n{out}");
+    }
+    assert!(out.contains("out/small/seed-1"), "{out}");
+    assert_eq!(err, "", "a pipe sees no progress");
+    let files = bench.files("out/small/seed-1");
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let expected =
+        ["rumors.csv", "scenario.toml", "series.csv", "spread.png", "spread.svg", "summary.json"];
+    assert_eq!(names, expected);
+    assert!(bench.path("out/small/seed-1/timing.json").exists());
+}
+
+#[test]
+fn an_ordinary_table_fits_on_a_screen() {
+    let (out, _) = Bench::new().call("run small.toml", 0);
+    assert!(out.lines().count() <= 50, "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+}
+
+#[test]
+fn a_failed_expectation_is_exit_code_1_with_the_command_that_shows_it_again() {
+    let bench = Bench::new();
+    bench.write("fails.toml", &SMALL.replace("<= 4s", "< 0s").replace("small", "fails"));
+    let (out, err) = bench.call("run fails.toml --seed 9 --set engine.fan_out=2", 1);
+    assert!(out.contains("FAIL"), "{out}");
+    assert!(err.contains("expected metadata.converged_after < 0s, got "), "{err}");
+    let command = "reproduce: sim run fails.toml --seed 9 --set engine.fan_out=2\n";
+    assert!(err.ends_with(command), "{err}");
+}
+
+#[test]
+fn wrong_commands_are_exit_code_2_and_leave_nothing() {
+    let bench = Bench::new();
+    bench.write("broken.toml", "name = \"broken\"\nnodes = 5\nduraton = \"8s\"\n");
+    let refused = |arguments: &str| bench.refused(arguments, 2);
+    assert!(refused("run missing.toml").contains("missing.toml"));
+    assert!(refused("run broken.toml").contains("did you mean `duration`?"));
+    assert!(refused("run small.toml broken.toml").contains("broken.toml:3"));
+    assert!(refused("check broken.toml").contains("broken.toml:3"));
+    assert!(refused("run small.toml --trace").contains("not supported yet"));
+    assert!(refused("run small.toml --set fan_out").contains("KEY=VALUE"));
+    assert!(refused("run small.toml --seed 18446744073709551615 --seeds 2").contains("--seed"));
+    for arguments in ["", "run", "fly", "run small.toml --fast", "run small.toml --threads 0"] {
+        refused(arguments);
+    }
+}
+
+#[test]
+fn two_inputs_that_share_a_folder_are_refused() {
+    let bench = Bench::new();
+    bench.write("other.toml", SMALL);
+    let err = bench.refused("run small.toml other.toml", 2);
+    let expected = "error: small.toml and other.toml would both write to out/small: ";
+    assert!(err.starts_with(expected), "{err}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_exit_code_3_before_anything_runs() {
+    let bench = Bench::new();
+    let err = bench.refused("run small.toml --out small.toml/results", 3);
+    assert!(err.starts_with("error: cannot write small.toml/results: "), "{err}");
+}
+
+#[test]
+fn json_is_the_summary_and_the_same_each_time() {
+    let bench = Bench::new();
+    let (first, err) = bench.call("run small.toml --seed 7 --json", 0);
+    assert_eq!(err, "");
+    assert_eq!(bench.call("run small.toml --seed 7 --json", 0).0, first);
+    assert_eq!(fs::read_to_string(bench.path("out/small/seed-7/summary.json")).unwrap(), first);
+    let summary: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(summary["schema"], "summary/1");
+    assert_eq!((&summary["seed"], &summary["ok"]), (&"7".into(), &true.into()));
+    assert_eq!(summary["expectations"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn several_seeds_have_a_summary_each_and_an_aggregate() {
+    let bench = Bench::new();
+    let all = bench.json("run small.toml --seed 3 --seeds 4 --json");
+    assert_eq!(all["schema"], "summaries/1");
+    let seeds: Vec<&str> =
+        all["runs"].as_array().unwrap().iter().filter_map(|run| run["seed"].as_str()).collect();
+    assert_eq!(seeds, ["3", "4", "5", "6"]);
+    let aggregate = &all["aggregates"][0];
+    assert_eq!(aggregate["scenario"], "small");
+    assert_eq!(aggregate["ok"]["n"], 4);
+    assert_eq!(aggregate["node_list"]["converged_after_ms"]["n"], 4);
+    let files = bench.files("out/small");
+    for name in ["aggregate.json", "spread.png", "spread.svg", "seed-6/summary.json"] {
+        assert!(files.contains_key(name), "{name}");
+    }
+    assert!(!files.contains_key("seed-6/spread.png"), "one picture of all is enough");
+}
+
+#[test]
+fn several_files_are_summaries_too() {
+    let bench = Bench::new();
+    bench.write("second.toml", &SMALL.replace("small", "second"));
+    let all = bench.json("run small.toml second.toml --json --no-plots");
+    let names = all["aggregates"].as_array().unwrap().iter().map(|one| one["scenario"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["small", "second"]);
+    let files = bench.files("out");
+    assert!(files.contains_key("second/seed-1/summary.json"));
+    assert!(!files.keys().any(|name| name.contains("spread")), "--no-plots drew pictures");
+}
+
+#[test]
+fn the_number_of_threads_cannot_be_seen_in_any_result() {
+    let bench = Bench::new();
+    let run = |threads, out| {
+        let arguments = format!("run small.toml --seeds 6 --json --threads {threads} --out {out}");
+        bench.call(&arguments, 0).0
+    };
+    assert_eq!(run(1, "one"), run(4, "four"));
+    assert!(bench.files("one") == bench.files("four"), "a file differs between 1 and 4 threads");
+}
+
+#[test]
+fn encoding_every_packet_changes_no_result() {
+    let bench = Bench::new();
+    let plain = bench.json("run small.toml --json --no-plots");
+    assert_eq!(bench.json("run small.toml --json --no-plots --wire"), plain);
+}
+
+#[test]
+fn the_resolved_scenario_repeats_the_run() {
+    let bench = Bench::new();
+    let plain = bench.json("run small.toml --json --set engine.fan_out=2 --no-plots");
+    let (folder, _) = overridden_folder(&bench);
+    let again = bench.json(&format!("run {folder}/seed-1/scenario.toml --json --out again"));
+    assert_eq!(again, plain);
+}
+
+/// The one folder that `--set` made, and its name.
+fn overridden_folder(bench: &Bench) -> (String, String) {
+    let names = fs::read_dir(bench.path("out")).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().display().to_string());
+    let name = names.find(|name| name.contains('+')).expect("--set has a folder of its own");
+    (format!("out/{name}"), name)
+}
+
+#[test]
+fn set_gives_the_run_a_folder_of_its_own() {
+    let bench = Bench::new();
+    bench.call("run small.toml --no-plots -q", 0);
+    bench.call("run small.toml --no-plots -q --set engine.fan_out=4", 0);
+    assert!(bench.path("out/small/seed-1").exists());
+    let (folder, name) = overridden_folder(&bench);
+    let digest = name.strip_prefix("small+").unwrap();
+    assert!(digest.len() == 8 && digest.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+    let resolved = fs::read_to_string(bench.path(&folder).join("seed-1/scenario.toml")).unwrap();
+    assert!(resolved.contains("fan_out = 4"), "{resolved}");
+}
+
+#[test]
+fn the_folder_of_the_same_run_is_replaced_and_nothing_unfinished_stays() {
+    let bench = Bench::new();
+    bench.call("run small.toml --no-plots -q", 0);
+    bench.write("out/small/seed-1/stale", "");
+    bench.call("run small.toml --no-plots -q", 0);
+    assert!(!bench.path("out/small/seed-1/stale").exists());
+    let entries = fs::read_dir(bench.path("out")).unwrap().count();
+    assert_eq!(entries, 1, "something was left beside the scenario's folder");
+}
+
+#[test]
+fn quiet_is_silent_unless_something_fails() {
+    let bench = Bench::new();
+    assert_eq!(bench.call("run small.toml -q", 0), (String::new(), String::new()));
+    bench.write("fails.toml", &SMALL.replace("<= 4s", "< 0s"));
+    let (out, err) = bench.call("run fails.toml -q", 1);
+    assert_eq!(out, "");
+    assert!(err.contains("reproduce: sim run fails.toml --seed 1\n"), "{err}");
+}
+
+#[test]
+fn a_reader_who_closes_the_pipe_is_no_error() {
+    let bench = Bench::new();
+    let mut child = Process::new(SIM)
+        .args(["run", "small.toml", "--json"])
+        .current_dir(bench.0.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_is_exit_code_130_and_leaves_no_results() {
+    let bench = Bench::new();
+    let long = "name = \"long\"\nnodes = 300\nduration = \"24h\"\n";
+    bench.write("long.toml", long);
+    let mut child = Process::new(SIM)
+        .args(["run", "long.toml", "--seeds", "2"])
+        .current_dir(bench.0.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The handler is installed just before the folder is made.
+    while !bench.path("out").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let mut ended = None;
+    while ended.is_none() {
+        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        ended = child.try_wait().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(output.stdout, b"");
+    let left = bench.files("out");
+    assert!(left.is_empty(), "left behind: {:?}", left.keys());
+}
+
+#[test]
+fn a_newcomer_finds_examples_in_the_help() {
+    let bench = Bench::new();
+    let (help, _) = bench.call("--help", 0);
+    assert!(help.contains("sim run scenarios/partition.toml"), "{help}");
+    let (help, _) = bench.call("run --help", 0);
+    for flag in ["--seed", "--seeds", "--set", "--threads", "--out", "--json", "--wire", "-q"] {
+        assert!(help.contains(flag), "no {flag} in\n{help}");
+    }
+}
+
+#[test]
+fn a_good_scenario_passes_the_check() {
+    let (out, err) = Bench::new().call("check small.toml", 0);
+    assert!(out.starts_with("small.toml: small, 5 nodes, 8s"), "{out}");
+    assert_eq!(err, "");
+}
+
+#[test]
+fn the_measures_are_listed_with_their_definitions() {
+    let (out, _) = Bench::new().call("measures", 0);
+    for name in ["node_list.converged_after", "removals.false", "rumors.KIND.t99"] {
+        assert!(out.contains(name), "no {name} in\n{out}");
+    }
+}
