@@ -108,6 +108,12 @@ impl Agreement {
         Some(self.agreed_since? - self.last_publish?.max(last_change))
     }
 
+    /// The version that a node holds.
+    #[cfg(test)]
+    pub(crate) fn version(&self, node: NodeNo) -> Option<Version> {
+        self.held[node as usize]
+    }
+
     /// The newest version that a live node holds.
     pub(crate) fn newest(&self, truth: &Truth) -> Option<Version> {
         truth.live_nodes().filter_map(|(node, _)| self.held[node as usize]).max()

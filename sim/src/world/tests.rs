@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Link, LinkChange, Probability};
+use rumormill::{Config, Link, LinkChange};
 
-use super::testkit::{self, act, at_ms};
+use super::testkit::{self, act, at_ms, percent};
 use super::*;
 use crate::report::summary::{Removals, RumorFigures, Summary};
 use crate::scenario::plan::{Deed, Heal, Manner, NodeNo, WayIn, Ways};
@@ -28,10 +28,6 @@ fn plan(nodes: u32, secs: u64) -> Plan {
 
 fn publish(plan: &mut Plan, ms: u64, node: NodeNo, data: &str) {
     act(plan, ms, "", Deed::Publish { node, data: data.as_bytes().into() });
-}
-
-fn percent(percent: u64) -> Probability {
-    Probability::from_ppb(percent * 10_000_000)
 }
 
 /// Everything that a plan can do, in half a minute.
@@ -257,4 +253,19 @@ fn progress_is_told_at_every_sample() {
     let mut times = Vec::new();
     run(&plan(3, 1), &Options::default(), &mut |at| times.push(at));
     assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
+}
+
+#[test]
+#[ignore]
+fn bench_thousand() {
+    let n: u32 = std::env::var("N").map_or(1000, |n| n.parse().unwrap());
+    let secs: u64 = std::env::var("S").map_or(60, |n| n.parse().unwrap());
+    let mut plan = plan(n, secs);
+    for k in 0..10 {
+        publish(&mut plan, secs * 500 + k * 100, (k * 7) as u32, "hello");
+    }
+    let result = run(&plan, &Options::default(), &mut |_| {});
+    let mut s = result.summary;
+    s.rumors.clear();
+    println!("{}", serde_json::to_string(&s).unwrap());
 }
