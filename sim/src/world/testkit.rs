@@ -138,13 +138,17 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             let newcomer = join(plan, at_ms(ms));
             Deed::Join(newcomer..newcomer + 1)
         }
-        10 if !a.is_empty() => {
+        10 => {
             let manner = if ms % 2 == 0 { Manner::Crash } else { Manner::Leave };
             let first = plan.incarnations.len();
-            a.iter().for_each(|&node| {
+            // Who is still to come back from an earlier restart is left out.
+            let pending =
+                |node| plan.incarnations.iter().any(|i| i.node == node && i.start >= at_ms(ms));
+            let nodes: Vec<_> = a.into_iter().filter(|&node| !pending(node)).collect();
+            for &node in &nodes {
                 restart(plan, node, at_ms(ms + ms % 7_000));
-            });
-            Deed::Restart { nodes: a, manner, comes_back: first..plan.incarnations.len() }
+            }
+            Deed::Restart { nodes, manner, comes_back: first..plan.incarnations.len() }
         }
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
     };

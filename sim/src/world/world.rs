@@ -509,7 +509,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn whatever_happens_every_law_holds_and_the_observers_know_it(
             plan in testkit::any_plan(),
