@@ -161,7 +161,10 @@ mod tests {
                         truth.set(Instant::ZERO, node, State::Live(node));
                     }
                     1 => truth.set(Instant::ZERO, node, State::Down),
-                    2 => splits.push(links.apply(NetworkChange::Partition(vec![vec![node, nanos as u32]]))),
+                    2 => {
+                        let split = NetworkChange::Partition(vec![vec![node, nanos as u32]]);
+                        splits.push(links.apply(split));
+                    }
                     3 => splits.drain(..).for_each(|id| links.undo(id)),
                     _ => {
                         if agreement.held[node as usize] < Some(version(nanos)) {

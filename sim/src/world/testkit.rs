@@ -139,7 +139,7 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             Deed::Join(newcomer..newcomer + 1)
         }
         10 => {
-            let manner = if ms % 2 == 0 { Manner::Crash } else { Manner::Leave };
+            let manner = if ms.is_multiple_of(2) { Manner::Crash } else { Manner::Leave };
             let first = plan.incarnations.len();
             // Who is still to come back from an earlier restart is left out.
             let pending =

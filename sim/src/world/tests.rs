@@ -254,18 +254,3 @@ fn progress_is_told_at_every_sample() {
     run(&plan(3, 1), &Options::default(), &mut |at| times.push(at));
     assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
 }
-
-#[test]
-#[ignore]
-fn bench_thousand() {
-    let n: u32 = std::env::var("N").map_or(1000, |n| n.parse().unwrap());
-    let secs: u64 = std::env::var("S").map_or(60, |n| n.parse().unwrap());
-    let mut plan = plan(n, secs);
-    for k in 0..10 {
-        publish(&mut plan, secs * 500 + k * 100, (k * 7) as u32, "hello");
-    }
-    let result = run(&plan, &Options::default(), &mut |_| {});
-    let mut s = result.summary;
-    s.rumors.clear();
-    println!("{}", serde_json::to_string(&s).unwrap());
-}
