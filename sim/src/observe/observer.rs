@@ -343,4 +343,16 @@ impl Observer {
             self.detections.unlisted(at, node, incarnation);
         }
     }
+
+    /// True when this node is believed to list this incarnation.
+    #[cfg(test)]
+    pub(crate) fn lists(&self, node: NodeNo, incarnation: IncarnationNo) -> bool {
+        self.views.lists(node, incarnation)
+    }
+
+    /// The metadata version that this node is believed to hold.
+    #[cfg(test)]
+    pub(crate) fn version(&self, node: NodeNo) -> Option<rumormill::Version> {
+        self.agreement.version(node)
+    }
 }
