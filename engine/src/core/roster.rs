@@ -50,7 +50,6 @@ pub struct Roster {
 struct Interned {
     record: Arc<Record>,
     id: RecordId,
-    node: NodeIx,
 }
 
 /// Records by something that few of them share, each with its node.
@@ -148,7 +147,7 @@ impl Roster {
             self.by_name.insert(key, (ix, node));
         }
         let id = record.id();
-        self.records.push(Interned { record, id, node });
+        self.records.push(Interned { record, id });
     }
 }
 
@@ -232,7 +231,7 @@ impl Directory {
             return known;
         }
         let node = self.intern_addr(record);
-        let interned = Interned { record: Arc::clone(record), id: record.id(), node };
+        let interned = Interned { record: Arc::clone(record), id: record.id() };
         let own = self.records.add(interned);
         let ix = RecordIx(u32::try_from(self.shared.records.len() + own).expect("bounded"));
         self.by_id.insert(record.id(), (ix, node));
