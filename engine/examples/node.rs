@@ -1,1 +1,250 @@
-fn main() {}
+//! Runs one node of a cluster from the command line, and tells what happens line by line.
+//!
+//! ```text
+//! cargo run --example node -- --listen 127.0.0.1:5000 --name A
+//! cargo run --example node -- --join 127.0.0.1:5000 --name B
+//! cargo run --example node -- --join 127.0.0.1:5000 --name C --publish hello
+//! ```
+//!
+//! Each line typed is published. Ctrl-C says goodbye; the end of the input doesn't.
+
+use std::error::Error;
+use std::io::{ErrorKind, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
+
+use rumormill::core::{Cause, Record};
+use rumormill::units::parse_duration;
+use rumormill::{Config, Event, Metadata, Node, NodeId, NodeList, Notice};
+
+/// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
+#[derive(Parser)]
+#[command(name = "node")]
+struct Args {
+    /// Where to listen; without a port, or with port 0, the system picks one.
+    #[arg(long, value_name = "IP[:PORT]", default_value = "127.0.0.1:0", value_parser = listen)]
+    listen: SocketAddr,
+    /// The address that the others use, if it is not the one bound.
+    #[arg(long, value_name = "IP:PORT", value_parser = advertised)]
+    advertise: Option<SocketAddr>,
+    /// A node that is in the cluster already, by address or host name; may be repeated.
+    #[arg(long, value_name = "ADDR")]
+    join: Vec<String>,
+    /// The node's name.
+    #[arg(long, default_value = "")]
+    name: String,
+    /// The node's private data.
+    #[arg(long, default_value = "")]
+    data: String,
+    /// How many nodes one node tells [default: 3].
+    #[arg(long, value_name = "N")]
+    fan_out: Option<u16>,
+    /// Period of beats and swaps, such as 250ms [default: 1s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    cycle: Option<Duration>,
+    /// Silence after which a node is removed [default: 3 cycles + 2s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Publishes this as soon as the node has joined.
+    #[arg(long, value_name = "TEXT")]
+    publish: Option<String>,
+    /// Prints the console lines of pekonode on stderr.
+    #[arg(long)]
+    print: bool,
+}
+
+/// Why the node ends: the text is for a person, the code for a script.
+struct Failure {
+    code: u8,
+    why: String,
+}
+
+impl Failure {
+    /// What was typed makes no sense.
+    fn command(why: impl Into<String>) -> Self {
+        Self { code: 2, why: why.into() }
+    }
+
+    /// It made sense, and failed.
+    fn run(why: impl Into<Box<dyn Error>>) -> Self {
+        Self { code: 1, why: why.into().to_string() }
+    }
+}
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.why);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn start() -> Result<(), Failure> {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => return Err(Failure::command(in_one_line(&error))),
+        Err(help) => help.exit(),
+    };
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().map_err(Failure::run)?;
+    let outcome = runtime.block_on(run(args));
+    // The thread that waits for the next line of stdin can't be interrupted.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(args: Args) -> Result<(), Failure> {
+    let list = node_list(&args).map_err(|error| Failure::command(error.to_string()))?;
+    let mut changes = list.subscribe();
+    list.join().await.map_err(Failure::run)?;
+    introduce(&list)?;
+    if let Some(text) = &args.publish {
+        list.publish(text).await.map_err(Failure::run)?;
+    }
+    let mut lines = Some(BufReader::new(tokio::io::stdin()).lines());
+    loop {
+        tokio::select! {
+            line = next_line(&mut lines) => match line {
+                Some(line) => publish(&list, &line).await,
+                None => lines = None,
+            },
+            notice = changes.recv() => say(&notice.map_or_else(String::new, |n| told(&list, n)))?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.map_err(Failure::run)?;
+                break;
+            }
+        }
+    }
+    list.leave().await;
+    say("left")
+}
+
+fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
+    let mut config = Config::builder().listen_addr(args.listen).print(args.print);
+    if let Some(fan_out) = args.fan_out {
+        config = config.fan_out(fan_out);
+    }
+    if let Some(cycle) = args.cycle {
+        config = config.cycle(cycle);
+    }
+    if let Some(timeout) = args.timeout {
+        config = config.timeout(timeout);
+    }
+    let config = config.seeds(args.join.clone()).build()?;
+    let addr = args.advertise.unwrap_or(args.listen);
+    let node = Node::new(addr.to_string()).name(&args.name).private_data(&args.data);
+    Ok(NodeList::new(node, config)?)
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let ip = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0));
+    text.parse().or_else(|_| ip()).map_err(|_| "write IP or IP:PORT, such as 0.0.0.0:5000".into())
+}
+
+fn advertised(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write IP:PORT, such as 10.0.0.5:5000".into())
+}
+
+/// What clap says, without the usage below it.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let sentences = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage"));
+    let said: Vec<_> = sentences
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    said.join("; ").trim_start_matches("error: ").to_owned()
+}
+
+/// The first line is what a script waits for.
+fn introduce(list: &NodeList) -> Result<(), Failure> {
+    let bound = list.local_addr().expect("it has joined");
+    say(&format!("listening {bound}"))?;
+    let addr = list.node().addr();
+    if addr == bound { Ok(()) } else { say(&format!("advertised {addr}")) }
+}
+
+/// The next line that was typed; never anything after the end of the input.
+async fn next_line(lines: &mut Option<Lines<BufReader<Stdin>>>) -> Option<String> {
+    match lines {
+        Some(lines) => lines.next_line().await.unwrap_or_else(|error| {
+            eprintln!("error: the input cannot be read, so it ends here: {error}");
+            None
+        }),
+        None => std::future::pending().await,
+    }
+}
+
+/// A line that can't be published is no reason to leave the cluster.
+async fn publish(list: &NodeList, line: &str) {
+    if let Err(error) = list.publish(line).await {
+        eprintln!("error: {error}");
+    }
+}
+
+/// What happened, in one line.
+fn told(list: &NodeList, notice: Notice) -> String {
+    let who = |record: &Record| {
+        let node = record.node();
+        format!("{} {}", node.addr(), node.name()).trim_end().to_owned()
+    };
+    let event = match notice {
+        Notice::Event(event) => event,
+        Notice::Missed(count) => return format!("missed {count} changes"),
+    };
+    match event {
+        Event::Joined(record) => format!("joined {}", who(&record)),
+        Event::Updated(record) => {
+            format!("updated {} {}", who(&record), record.node().private_data())
+        }
+        Event::Removed { record, cause: Cause::Timeout } => {
+            format!("removed {} (timeout)", who(&record))
+        }
+        Event::Removed { record, cause: Cause::Left } => format!("removed {} (left)", who(&record)),
+        Event::Replaced { old, by } => {
+            format!("removed {} (replaced by {})", who(&old), by.node().addr())
+        }
+        Event::NameConflict { first, second } => {
+            format!("name conflict {} and {}", who(&first), second.node().addr())
+        }
+        Event::AddressConflict(other) => {
+            format!("address conflict {}: stop it, or move one of the two", who(&other))
+        }
+        Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
+        Event::Published(metadata) => {
+            let text = printable(&metadata);
+            format!("metadata {text} from {}", writer(list, metadata.version().writer))
+        }
+    }
+}
+
+/// The metadata as text that stays on its line.
+fn printable(metadata: &Metadata) -> String {
+    let text = String::from_utf8_lossy(metadata.data());
+    let chars = text.chars().map(|c| match c {
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    });
+    chars.collect()
+}
+
+/// The writer's address while it is listed, else its id.
+fn writer(list: &NodeList, id: NodeId) -> String {
+    let members = list.get();
+    let addr = members.iter().map(Node::addr).find(|&addr| NodeId::of(addr) == id);
+    addr.map_or_else(|| id.to_string(), |addr| addr.to_string())
+}
+
+/// Prints a line at once. Whoever closed the pipe has seen enough: that is no error.
+fn say(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::run(error)),
+        _ => Ok(()),
+    }
+}

@@ -44,12 +44,19 @@ impl Node {
 
     /// The node at an address already parsed, without name or private data.
     pub fn at(addr: SocketAddr) -> Self {
-        Self { addr, name: "".into(), private_data: "".into() }
+        Self { addr: canonical(addr), name: "".into(), private_data: "".into() }
+    }
+
+    /// The node of parts that came over the network.
+    pub(crate) fn of(addr: SocketAddr, name: &str, private_data: &str) -> Result<Self, NodeError> {
+        limit("name", name, NAME_LEN_MAX)?;
+        limit("private data", private_data, PRIVATE_DATA_LEN_MAX)?;
+        Ok(Self { addr: canonical(addr), name: name.into(), private_data: private_data.into() })
     }
 
     /// This node at another address.
     pub fn with_addr(&self, addr: SocketAddr) -> Self {
-        Self { addr, ..self.clone() }
+        Self { addr: canonical(addr), ..self.clone() }
     }
 
     /// The advertised address: the key of the node.
@@ -97,10 +104,7 @@ impl NodeBuilder {
         let Ok(addr) = self.addr.parse() else {
             return Err(NodeError::Address { addr: self.addr });
         };
-        limit("name", &self.name, NAME_LEN_MAX)?;
-        limit("private data", &self.private_data, PRIVATE_DATA_LEN_MAX)?;
-        let (name, private_data) = (self.name.into(), self.private_data.into());
-        Ok(Node { addr, name, private_data })
+        Node::of(addr, &self.name, &self.private_data)
     }
 }
 
@@ -112,6 +116,13 @@ impl From<Node> for NodeBuilder {
             private_data: node.private_data.into(),
         }
     }
+}
+
+/// The one form of an address under which a node is known everywhere: an IPv4 address is not
+/// written as IPv6, and the scope of an IPv6 address, which means something on one host only, is
+/// left out.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 fn limit(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
@@ -209,6 +220,13 @@ mod tests {
     fn an_address_without_port_is_refused_with_the_fix() {
         let error = Node::new("10.0.0.5").build().unwrap_err().to_string();
         assert!(error.contains("`10.0.0.5`") && error.contains("IP:PORT"), "{error}");
+    }
+
+    #[test]
+    fn an_address_has_one_form() {
+        let addr = |text: &str| Node::new(text).build().unwrap().addr().to_string();
+        assert_eq!(addr("[::ffff:10.0.0.5]:80"), "10.0.0.5:80");
+        assert_eq!(addr("[fe80::1%3]:80"), "[fe80::1]:80");
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Members {
     pub(crate) fn beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> Beat {
         let row = &self.rows[node.index()];
         Beat {
-            id: self.directory.record(row.record).id(),
+            id: self.directory.id(row.record),
             counter: row.counter as u8,
             age: step.age(now - row.raised_at),
         }
@@ -248,6 +248,9 @@ impl Members {
         let held = |&(record, node): &(RecordIx, NodeIx)| {
             self.rows.get(node.index()).is_some_and(|row| row.record == record)
         };
+        if let Some(only) = self.directory.only_by_id(id) {
+            return held(&only).then_some(only.1);
+        }
         let mut holders = self.directory.by_id(id).filter(held);
         let (_, node) = holders.next()?;
         holders.next().is_none().then_some(node)
@@ -289,6 +292,26 @@ impl Members {
                 row.raised_at = row.raised_at.saturating_sub(by);
             }
         }
+    }
+
+    /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them.
+    ///
+    /// Nothing in this loop waits for anything else in it: the rows of a large cluster are not
+    /// in the processor's caches, and all that are needed are fetched at once.
+    pub(crate) fn sift(&self, beats: &[Beat], news: &mut Vec<Beat>) {
+        news.clear();
+        news.resize(beats.len(), Beat { id: RecordId(0), counter: 0, age: Age(0) });
+        let mut len = 0;
+        for &beat in beats {
+            let old = self.directory.only_by_id(beat.id).is_some_and(|(record, node)| {
+                let row = self.rows.get(node.index()).unwrap_or(&Row::VACANT);
+                let behind = (row.counter as u8).wrapping_sub(beat.counter) as i8 >= 0;
+                (row.record == record) & behind
+            });
+            news[len] = beat;
+            len += usize::from(!old);
+        }
+        news.truncate(len);
     }
 
     /// Takes a beat as it travels in bulk.

@@ -24,6 +24,8 @@ pub(super) struct Relay {
     news: Vec<NodeIx>,
     last: Option<Instant>,
     last_news: Option<Instant>,
+    /// Room for the beats of one packet that may be news.
+    sifted: Vec<Beat>,
 }
 
 impl Relay {
@@ -140,7 +142,9 @@ impl Engine {
 
     pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, step: AgeStep, out: &mut Outbox) {
         self.stats.updates += bulk.beats.len() as u64;
-        for &beat in &bulk.beats {
+        let mut sifted = std::mem::take(&mut self.relay.sifted);
+        self.members.sift(&bulk.beats, &mut sifted);
+        for &beat in &sifted {
             match self.members.see_beat(now.mono, beat, step) {
                 Seen::Old => {}
                 Seen::Advanced(node) => self.relay_beat(now.mono, node),
@@ -152,6 +156,7 @@ impl Engine {
                 }
             }
         }
+        self.relay.sifted = sifted;
         self.take_news(now, &bulk.news, step, out);
     }
 

@@ -49,54 +49,61 @@ pub struct Roster {
 #[derive(Clone, Debug)]
 struct Interned {
     record: Arc<Record>,
-    node: NodeIx,
+    id: RecordId,
 }
 
-/// Records by something that few of them share.
+/// Records by something that few of them share, each with its node.
+///
+/// Every beat is looked up here, so the common case is one small entry; what shares a key with
+/// an earlier record stands apart.
 #[derive(Clone, Debug)]
 struct Index<K> {
-    found: FxHashMap<K, Namesakes>,
+    first: FxHashMap<K, Found>,
+    others: FxHashMap<K, Vec<Found>>,
 }
 
-/// The records that share a key: nearly always one.
-#[derive(Clone, Debug)]
-struct Namesakes {
-    first: RecordIx,
-    others: Vec<RecordIx>,
-}
+type Found = (RecordIx, NodeIx);
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self { found: FxHashMap::default() }
+        Self { first: FxHashMap::default(), others: FxHashMap::default() }
     }
 }
 
 impl<K: Copy + Hash + Eq> Index<K> {
-    fn insert(&mut self, key: K, ix: RecordIx) {
-        self.found
-            .entry(key)
-            .and_modify(|namesakes| namesakes.others.push(ix))
-            .or_insert(Namesakes { first: ix, others: Vec::new() });
-    }
-
-    fn remove(&mut self, key: K, ix: RecordIx) {
-        let namesakes = self.found.get_mut(&key).expect("interned records are indexed");
-        namesakes.others.retain(|&other| other != ix);
-        if namesakes.first == ix {
-            if namesakes.others.is_empty() {
-                self.found.remove(&key);
-            } else {
-                namesakes.first = namesakes.others.remove(0);
-            }
+    fn insert(&mut self, key: K, found: Found) {
+        if let Some(first) = self.first.insert(key, found) {
+            self.others.entry(key).or_default().push(first);
         }
     }
 
-    fn get(&self, key: K) -> impl Iterator<Item = RecordIx> + use<'_, K> {
-        // Most engines that share a roster have an index of their own that is empty.
-        let namesakes = if self.found.is_empty() { None } else { self.found.get(&key) };
-        namesakes.into_iter().flat_map(|namesakes| {
-            std::iter::once(namesakes.first).chain(namesakes.others.iter().copied())
-        })
+    fn remove(&mut self, key: K, ix: RecordIx) {
+        let others = self.others.get_mut(&key);
+        if self.first.get(&key).is_some_and(|first| first.0 == ix) {
+            match others.and_then(Vec::pop) {
+                Some(next) => drop(self.first.insert(key, next)),
+                None => drop(self.first.remove(&key)),
+            }
+        } else if let Some(others) = others {
+            others.retain(|other| other.0 != ix);
+        }
+        if self.others.get(&key).is_some_and(Vec::is_empty) {
+            self.others.remove(&key);
+        }
+    }
+
+    /// The record with this key that was inserted last.
+    fn first(&self, key: K) -> Option<Found> {
+        if self.first.is_empty() { None } else { self.first.get(&key).copied() }
+    }
+
+    /// The records with this key that were inserted before the last.
+    fn others(&self, key: K) -> &[Found] {
+        if self.others.is_empty() { &[] } else { self.others.get(&key).map_or(&[], Vec::as_slice) }
+    }
+
+    fn all(&self, key: K) -> impl Iterator<Item = Found> + use<'_, K> {
+        self.first(key).into_iter().chain(self.others(key).iter().copied())
     }
 }
 
@@ -113,6 +120,9 @@ fn name_key(record: &Record) -> Option<u64> {
 impl Roster {
     /// The roster of these incarnations.
     pub fn of(records: impl IntoIterator<Item = Arc<Record>>) -> Self {
+        // In order of the ring, so that whoever walks around it walks straight through its tables.
+        let mut records: Vec<_> = records.into_iter().collect();
+        records.sort_by_key(|record| (record.place(), record.node().addr(), record.generation()));
         let mut roster = Self::default();
         for record in records {
             roster.add(record);
@@ -120,7 +130,7 @@ impl Roster {
         roster
     }
 
-    /// The incarnations, in the order in which they were given.
+    /// The incarnations, in order of the ring.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.records.iter().map(|interned| &interned.record)
     }
@@ -132,11 +142,12 @@ impl Roster {
             self.places.push((record.place(), record.node().addr()));
         }
         let ix = RecordIx(u32::try_from(self.records.len()).expect("fewer than 2^32 records"));
-        self.by_id.insert(record.id(), ix);
+        self.by_id.insert(record.id(), (ix, node));
         if let Some(key) = name_key(&record) {
-            self.by_name.insert(key, ix);
+            self.by_name.insert(key, (ix, node));
         }
-        self.records.push(Interned { record, node });
+        let id = record.id();
+        self.records.push(Interned { record, id });
     }
 }
 
@@ -184,19 +195,33 @@ impl Directory {
         &self.interned(ix).record
     }
 
+    /// The id of a record, without a look at the record itself.
+    pub(crate) fn id(&self, ix: RecordIx) -> RecordId {
+        self.interned(ix).id
+    }
+
     /// The records with this id, and their nodes.
     pub(crate) fn by_id(&self, id: RecordId) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
-        let all = self.shared.by_id.get(id).chain(self.by_id.get(id));
-        all.map(|ix| (ix, self.interned(ix).node))
+        self.shared.by_id.all(id).chain(self.by_id.all(id))
+    }
+
+    /// The only record with this id and its node; `None` when there is none or more than one.
+    pub(crate) fn only_by_id(&self, id: RecordId) -> Option<(RecordIx, NodeIx)> {
+        let (shared, own) = (&self.shared.by_id, &self.by_id);
+        let found = match (shared.first(id), own.first(id)) {
+            (Some(found), None) | (None, Some(found)) => found,
+            _ => return None,
+        };
+        let alone = shared.others(id).is_empty() && own.others(id).is_empty();
+        alone.then_some(found)
     }
 
     /// The other records with the same name, if it has one, and their nodes.
     pub(crate) fn namesakes(&self, ix: RecordIx) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
         let record = self.record(ix);
-        let named = |key| self.shared.by_name.get(key).chain(self.by_name.get(key));
-        let others = name_key(record).into_iter().flat_map(named).filter(move |&it| it != ix);
-        let same = |other: &RecordIx| self.record(*other).node().name() == record.node().name();
-        others.filter(same).map(|other| (other, self.interned(other).node))
+        let named = |key| self.shared.by_name.all(key).chain(self.by_name.all(key));
+        let others = name_key(record).into_iter().flat_map(named).filter(move |it| it.0 != ix);
+        others.filter(|other| self.record(other.0).node().name() == record.node().name())
     }
 
     /// The index of a record, which the caller must give back with [`Directory::release`].
@@ -206,11 +231,12 @@ impl Directory {
             return known;
         }
         let node = self.intern_addr(record);
-        let own = self.records.add(Interned { record: Arc::clone(record), node });
+        let interned = Interned { record: Arc::clone(record), id: record.id() };
+        let own = self.records.add(interned);
         let ix = RecordIx(u32::try_from(self.shared.records.len() + own).expect("bounded"));
-        self.by_id.insert(record.id(), ix);
+        self.by_id.insert(record.id(), (ix, node));
         if let Some(key) = name_key(record) {
-            self.by_name.insert(key, ix);
+            self.by_name.insert(key, (ix, node));
         }
         (ix, node)
     }
@@ -338,16 +364,18 @@ mod tests {
     #[test]
     fn records_that_share_a_key_are_all_found_until_removed() {
         let mut index = Index::default();
-        let records = [RecordIx(0), RecordIx(1), RecordIx(2)];
-        for ix in records {
-            index.insert(7, ix);
+        let [a, b, c] = [0, 1, 2].map(|ix| (RecordIx(ix), NodeIx(ix)));
+        for found in [a, b, c] {
+            index.insert(7, found);
         }
-        assert_eq!(index.get(7).collect::<Vec<_>>(), records);
-        index.remove(7, records[0]);
-        index.remove(7, records[2]);
-        assert_eq!(index.get(7).collect::<Vec<_>>(), [records[1]]);
-        index.remove(7, records[1]);
-        assert!(index.found.is_empty());
+        let all = |index: &Index<u32>| index.all(7).collect::<Vec<_>>();
+        assert_eq!(all(&index), [c, a, b]);
+        index.remove(7, a.0);
+        assert_eq!(all(&index), [c, b]);
+        index.remove(7, c.0);
+        assert_eq!(all(&index), [b]);
+        index.remove(7, b.0);
+        assert!(index.first.is_empty() && index.others.is_empty());
     }
 
     #[test]

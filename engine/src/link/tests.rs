@@ -163,7 +163,7 @@ fn the_latest_change_of_a_property_wins_and_undoing_it_restores_the_earlier() {
         ..LinkChange::default()
     };
     let mut model = LinkModel::new(1, lan());
-    let mut arrival = |model: &mut LinkModel| model.fate(Instant::ZERO, 0, 1, 100);
+    let arrival = |model: &mut LinkModel| model.fate(Instant::ZERO, 0, 1, 100);
     let arrives = |ms| Fate::Delivered { at: at_ms(ms), again: None };
     let everywhere = model.apply(NetworkChange::Everywhere(fixed(20)));
     assert_eq!(arrival(&mut model), arrives(20));

@@ -78,9 +78,12 @@ mod tests {
             let mut matrix = BitMatrix::new(3, 130);
             let mut pairs = std::collections::BTreeSet::new();
             for (row, column, set) in steps {
-                let changed = if set { pairs.insert((row, column)) } else { pairs.remove(&(row, column)) };
-                let said = if set { matrix.set(row, column) } else { matrix.clear(row, column) };
-                prop_assert_eq!(changed, said);
+                let pair = (row, column);
+                let (said, changed) = match set {
+                    true => (matrix.set(row, column), pairs.insert(pair)),
+                    false => (matrix.clear(row, column), pairs.remove(&pair)),
+                };
+                prop_assert_eq!(said, changed);
             }
             for row in 0..3 {
                 for column in 0..130 {

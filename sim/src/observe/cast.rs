@@ -54,12 +54,14 @@ impl Cast {
     pub(crate) fn of(plan: &Plan) -> Self {
         let (parts, addrs) = (Vec::new(), Vec::new());
         let mut cast = Self { parts, addrs, by_addr: FxHashMap::default(), nodes: plan.nodes_ever };
-        let mut last = vec![None; plan.nodes_ever as usize];
+        let mut last: Vec<Option<(Instant, Generation)>> = vec![None; plan.nodes_ever as usize];
         for incarnation in &plan.incarnations {
             let node = incarnation.node;
-            let last: &mut Option<Generation> = &mut last[node as usize];
-            let generation = Generation::start(*last, wall(incarnation.start));
-            *last = Some(generation);
+            let (start, cause) = (incarnation.start, incarnation.cause);
+            let last = &mut last[node as usize];
+            assert!(last.is_none_or(|(at, _)| at <= start), "node {node} starts in order");
+            let generation = Generation::start(last.map(|(_, last)| last), wall(start));
+            *last = Some((start, generation));
             let addr = cast.intern(incarnation.public.addr());
             let number = cast.parts.len() as IncarnationNo;
             let others = &mut cast.addrs[addr as usize].parts;
@@ -67,7 +69,6 @@ impl Cast {
             assert!(first.is_none_or(|first| first == node), "two nodes of the plan share {addr}");
             others.push(number);
             let record = Arc::new(Record::new(incarnation.public.clone(), generation));
-            let (start, cause) = (incarnation.start, incarnation.cause);
             cast.parts.push(Part { node, addr, start, cause, record });
         }
         cast

@@ -134,9 +134,8 @@ impl Laws {
         let members_max = self.config.members_max();
         let Stats { members_max: members, tombstones_max: tombstones, .. } = *stats;
         if members > members_max || tombstones > members_max + 64 {
-            let detail = format!(
-                "node {node} held {members} members and {tombstones} tombstones, with members_max {members_max}"
-            );
+            let held = format!("{members} members and {tombstones} tombstones");
+            let detail = format!("node {node} held {held}, with members_max {members_max}");
             self.breaks(Law::StateIsBounded, at, &detail);
         }
     }

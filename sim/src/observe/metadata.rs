@@ -108,6 +108,12 @@ impl Agreement {
         Some(self.agreed_since? - self.last_publish?.max(last_change))
     }
 
+    /// The version that a node holds.
+    #[cfg(test)]
+    pub(crate) fn version(&self, node: NodeNo) -> Option<Version> {
+        self.held[node as usize]
+    }
+
     /// The newest version that a live node holds.
     pub(crate) fn newest(&self, truth: &Truth) -> Option<Version> {
         truth.live_nodes().filter_map(|(node, _)| self.held[node as usize]).max()
@@ -155,7 +161,10 @@ mod tests {
                         truth.set(Instant::ZERO, node, State::Live(node));
                     }
                     1 => truth.set(Instant::ZERO, node, State::Down),
-                    2 => splits.push(links.apply(NetworkChange::Partition(vec![vec![node, nanos as u32]]))),
+                    2 => {
+                        let split = NetworkChange::Partition(vec![vec![node, nanos as u32]]);
+                        splits.push(links.apply(split));
+                    }
                     3 => splits.drain(..).for_each(|id| links.undo(id)),
                     _ => {
                         if agreement.held[node as usize] < Some(version(nanos)) {

@@ -312,29 +312,47 @@ impl Observer {
             Cause::Left => self.laws.heard_goodbye(node, incarnation),
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);
-                let about = (self.cast.part(incarnation).node, incarnation);
-                let verdict = removals::judge(&self.truth, at, self.timeout, node, about);
-                removals::count(&mut self.removals, verdict);
-                let views = &self.views;
-                let lists = |other| views.lists(other, incarnation);
-                self.rumors.removal(at, incarnation, lists);
+                self.judge_removal(at, node, incarnation);
             }
         }
         self.unlist(at, node, incarnation);
         self.rumors.unlist(at, node, incarnation, way);
     }
 
-    /// No timeout and no goodbye: the node asked, and the old address did not answer.
+    /// A node took another off its list before any timeout, because it did not answer and
+    /// another node has its name.
     fn on_replaced(&mut self, at: Instant, node: NodeNo, old: &Record) {
-        if let Some(incarnation) = self.cast.find(old.node().addr(), old.generation()) {
-            self.unlist(at, node, incarnation);
-            self.rumors.unlist(at, node, incarnation, Way::Source);
-        }
+        let part = self.cast.find(old.node().addr(), old.generation());
+        let Some(incarnation) = part else { return };
+        self.judge_removal(at, node, incarnation);
+        self.unlist(at, node, incarnation);
+        self.rumors.unlist(at, node, incarnation, Way::Source);
+    }
+
+    fn judge_removal(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        let about = (self.cast.part(incarnation).node, incarnation);
+        let verdict = removals::judge(&self.truth, at, self.timeout, node, about);
+        removals::count(&mut self.removals, verdict);
+        let views = &self.views;
+        let lists = |other| views.lists(other, incarnation);
+        self.rumors.removal(at, incarnation, lists);
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         if self.views.unlist(&self.truth, node, incarnation) == Listing::Changed {
             self.detections.unlisted(at, node, incarnation);
         }
+    }
+
+    /// True when this node is believed to list this incarnation.
+    #[cfg(test)]
+    pub(crate) fn lists(&self, node: NodeNo, incarnation: IncarnationNo) -> bool {
+        self.views.lists(node, incarnation)
+    }
+
+    /// The metadata version that this node is believed to hold.
+    #[cfg(test)]
+    pub(crate) fn version(&self, node: NodeNo) -> Option<rumormill::Version> {
+        self.agreement.version(node)
     }
 }

@@ -4,6 +4,8 @@
 //! initial nodes are no rumors, and beats are counted in aggregate only.
 
 mod figures;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -133,21 +133,29 @@ impl Truth {
     pub(crate) fn commit(&mut self, at: Instant, links: &LinkModel) -> Shift {
         let nodes = self.shifted_nodes();
         let was_open = self.eras.back().is_some_and(|era| era.reach.is_none());
-        if links.has_cuts() {
-            let reach = Reach::of(links, &self.states);
-            let before = std::mem::replace(&mut self.component, reach.components(&self.states));
-            let same = nodes.is_empty() && self.same_parts(&before);
-            self.enter(at, Some(reach));
-            return if same { Shift::None } else { Shift::Whole };
-        }
-        if was_open {
+        if !links.has_cuts() && was_open {
             return if nodes.is_empty() { Shift::None } else { Shift::Nodes(nodes) };
         }
-        let one = vec![0; self.component.len()];
-        let before = std::mem::replace(&mut self.component, one);
-        let same = nodes.is_empty() && self.same_parts(&before);
-        self.enter(at, None);
-        if same { Shift::None } else { Shift::Whole }
+        let reach = links.has_cuts().then(|| Reach::of(links, &self.states));
+        let component = match &reach {
+            Some(reach) => reach.components(&self.states),
+            // Nodes to come are in it too, so it has one name, and if possible the one it had.
+            None => {
+                let name = self.live_nodes().next().map_or(0, |(node, _)| self.component(node));
+                vec![name; self.states.len()]
+            }
+        };
+        let open = reach.is_none();
+        self.enter(at, reach);
+        // The old names of the same components stay, for others may remember them.
+        if nodes.is_empty() && self.parts_as(&component) {
+            if open {
+                self.component = component;
+            }
+            return Shift::None;
+        }
+        self.component = component;
+        Shift::Whole
     }
 
     /// True when a path of uncut links led from one node to another at every time since.
@@ -174,11 +182,11 @@ impl Truth {
         shifted
     }
 
-    /// True when the live nodes are parted as these components part them.
-    fn same_parts(&self, before: &[u32]) -> bool {
+    /// True when these components part the live nodes as they are parted already.
+    fn parts_as(&self, component: &[u32]) -> bool {
         let (mut forth, mut back) = (FxHashMap::default(), FxHashMap::default());
         self.live_nodes().all(|(node, _)| {
-            let (old, new) = (before[node as usize], self.component(node));
+            let (old, new) = (self.component(node), component[node as usize]);
             *forth.entry(old).or_insert(new) == new && *back.entry(new).or_insert(old) == old
         })
     }

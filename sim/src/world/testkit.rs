@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Instant, Link, Node};
+use proptest::prelude::*;
+use rumormill::{Config, Instant, Link, LinkChange, Node, Probability};
 
 use crate::scenario::plan::{
-    Action, Deed, Incarnation, NodeNo, Plan, SeedShare, StartCause, WayIn,
+    Action, Deed, Heal, Incarnation, Manner, NodeNo, Plan, SeedShare, StartCause, WayIn, Ways,
 };
 
 pub(crate) fn lan() -> Link {
@@ -82,4 +83,78 @@ pub(crate) fn join(plan: &mut Plan, start: Instant) -> usize {
 pub(crate) fn act(plan: &mut Plan, ms: u64, label: &str, deed: Deed) {
     let (label, text) = (label.to_owned(), format!("{deed:?}"));
     plan.actions.push(Action { at: at_ms(ms), deed, label, text });
+}
+
+/// Any few things happening to a few nodes, at any times and under any weather.
+pub(crate) fn any_plan() -> impl Strategy<Value = Plan> {
+    let steps = prop::collection::vec((0_u8..12, 100_u64..25_000, sets()), 0..12);
+    let weather = (0_u64..30, 0_u64..20, 0_u64..20, any::<bool>());
+    (any::<u64>(), 2_u32..9, weather, steps).prop_map(|(seed, nodes, weather, mut steps)| {
+        let mut plan = plan(nodes, Duration::from_secs(30));
+        let (loss, duplicate, reorder, full) = weather;
+        plan.seed = seed;
+        plan.network = Link {
+            loss: percent(loss),
+            duplicate: percent(duplicate),
+            reorder: percent(reorder),
+            ..lan()
+        };
+        if full {
+            plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Full);
+        }
+        steps.sort_by_key(|&(_, ms, _)| ms);
+        for (kind, ms, (a, b)) in steps {
+            happen(&mut plan, kind, ms, &a, &b);
+        }
+        plan
+    })
+}
+
+fn sets() -> impl Strategy<Value = (Vec<NodeNo>, Vec<NodeNo>)> {
+    let set = || prop::collection::btree_set(0_u32..9, 1..4);
+    (set(), set())
+        .prop_map(|(a, b)| (a.iter().copied().collect(), b.difference(&a).copied().collect()))
+}
+
+fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
+    let known = |set: &[NodeNo]| -> Vec<_> {
+        set.iter().copied().filter(|&node| node < plan.nodes_ever).collect()
+    };
+    let (a, b) = (known(a), known(b));
+    let deed = match kind {
+        0 => Deed::Partition(vec![a, b]),
+        1 => Deed::Isolate(a),
+        2 => {
+            let change = LinkChange { loss: Some(percent(100)), ..LinkChange::default() };
+            Deed::Link { from: a, to: b, ways: Ways::One, change }
+        }
+        3 => Deed::Network(LinkChange { loss: Some(percent(ms % 60)), ..LinkChange::default() }),
+        4 => Deed::Heal(Heal::All),
+        5 => Deed::Crash(a),
+        6 => Deed::Stop(a),
+        7 => Deed::Start(a),
+        8 => Deed::Leave(a),
+        9 => {
+            let newcomer = join(plan, at_ms(ms));
+            Deed::Join(newcomer..newcomer + 1)
+        }
+        10 => {
+            let manner = if ms.is_multiple_of(2) { Manner::Crash } else { Manner::Leave };
+            let first = plan.incarnations.len();
+            // Who is still to come back from an earlier restart is left out.
+            let pending =
+                |node| plan.incarnations.iter().any(|i| i.node == node && i.start >= at_ms(ms));
+            let nodes: Vec<_> = a.into_iter().filter(|&node| !pending(node)).collect();
+            for &node in &nodes {
+                restart(plan, node, at_ms(ms + ms % 7_000));
+            }
+            Deed::Restart { nodes, manner, comes_back: first..plan.incarnations.len() }
+        }
+        _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
+    };
+    act(plan, ms, "any", deed);
+}
+
+pub(crate) fn percent(percent: u64) -> Probability {
+    Probability::from_ppb(percent * 10_000_000)
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Link, LinkChange, Probability};
+use rumormill::{Config, Link, LinkChange};
 
-use super::testkit::{self, act, at_ms};
+use super::testkit::{self, act, at_ms, percent};
 use super::*;
 use crate::report::summary::{Removals, RumorFigures, Summary};
 use crate::scenario::plan::{Deed, Heal, Manner, NodeNo, WayIn, Ways};
@@ -28,10 +28,6 @@ fn plan(nodes: u32, secs: u64) -> Plan {
 
 fn publish(plan: &mut Plan, ms: u64, node: NodeNo, data: &str) {
     act(plan, ms, "", Deed::Publish { node, data: data.as_bytes().into() });
-}
-
-fn percent(percent: u64) -> Probability {
-    Probability::from_ppb(percent * 10_000_000)
 }
 
 /// Everything that a plan can do, in half a minute.

@@ -99,6 +99,11 @@ impl<'a> World<'a> {
 
     /// Runs to the end of the plan.
     pub(super) fn run(mut self, progress: &mut dyn FnMut(Instant)) -> RunResult {
+        self.play(progress);
+        self.finish()
+    }
+
+    fn play(&mut self, progress: &mut dyn FnMut(Instant)) {
         let end = Instant::ZERO + self.plan.duration;
         let mut next_sample = Instant::ZERO;
         while let Some((at, event)) = self.queue.pop_until(end) {
@@ -116,7 +121,6 @@ impl<'a> World<'a> {
             next_sample = self.sample(next_sample, progress);
         }
         self.now = end;
-        self.finish()
     }
 
     /// Puts the plan into the queue. At one time, initial nodes come first, and what an action
@@ -477,5 +481,50 @@ impl<'a> World<'a> {
             end,
         }
         .into_result()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testkit;
+    use proptest::prelude::*;
+
+    /// Holds what the observers believe against what the engines say of themselves.
+    fn assert_observers_know_the_engines(world: &mut World<'_>) {
+        for node in 0..world.plan.nodes_ever {
+            let Some(running) = &mut world.seats[node as usize].running else { continue };
+            let mut listed: Vec<_> = running
+                .engine
+                .members()
+                .map(|record| world.cast.find(record.node().addr(), record.generation()).unwrap())
+                .collect();
+            listed.sort_unstable();
+            let all = 0..world.cast.parts().len() as u32;
+            let observed: Vec<_> = all.filter(|&part| world.observer.lists(node, part)).collect();
+            assert_eq!(observed, listed, "the list of node {node}");
+            let version = running.engine.metadata().map(rumormill::Metadata::version);
+            assert_eq!(world.observer.version(node), version, "the metadata of node {node}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn whatever_happens_every_law_holds_and_the_observers_know_it(
+            plan in testkit::any_plan(),
+        ) {
+            let options = Options::default();
+            let mut world = World::new(&plan, &options);
+            world.play(&mut |_| {});
+            assert_observers_know_the_engines(&mut world);
+            let summary = world.finish().summary;
+            for invariant in &summary.invariants {
+                prop_assert!(invariant.ok, "{}: {:?}", invariant.name, invariant.detail);
+            }
+            let bytes = Options { codec: Codec::RoundTrip };
+            let again = World::new(&plan, &bytes).run(&mut |_| {}).summary;
+            prop_assert_eq!(again.trace_hash, summary.trace_hash);
+        }
     }
 }

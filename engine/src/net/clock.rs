@@ -1,0 +1,75 @@
+//! The system's clocks and entropy, each read at one place.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand::TryRng as _;
+use rand::rngs::{SysError, SysRng};
+
+use crate::time::{Instant, Now, UnixNanos, nanos};
+
+/// What the monotonic clock of a node shows when it starts. Not zero, because an engine reckons
+/// back from now to when it would have heard of something, which may be before its own start.
+const START: Instant = Instant::from_nanos(1 << 60);
+
+/// The clocks that one node goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: tokio::time::Instant,
+}
+
+impl Clock {
+    /// Starts the monotonic clock.
+    pub(crate) fn start() -> Self {
+        Self { start: monotonic() }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Now {
+        Now { mono: START + (monotonic() - self.start), wall: wall() }
+    }
+
+    /// When the monotonic clock will show `instant`; at the end of the scale, in a year.
+    pub(crate) fn at(&self, instant: Instant) -> tokio::time::Instant {
+        let year = Duration::from_secs(365 * 86_400);
+        let wait = instant.since(START);
+        self.start.checked_add(wait).unwrap_or_else(|| monotonic() + year)
+    }
+}
+
+/// The one reading of the monotonic clock. It is tokio's, so that a test can pause it.
+#[allow(clippy::disallowed_methods, reason = "the one place where this clock is read")]
+fn monotonic() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// The one reading of the wall clock.
+#[allow(clippy::disallowed_methods, reason = "the one place where this clock is read")]
+fn wall() -> UnixNanos {
+    let signed = |duration| i64::try_from(nanos(duration)).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => UnixNanos(signed(since)),
+        Err(before) => UnixNanos(-signed(before.duration())),
+    }
+}
+
+/// 64 bits from the system, which only ever seed an engine.
+pub(crate) fn entropy() -> Result<u64, SysError> {
+    SysRng.try_next_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_engine_s_instants_are_those_of_the_timer() {
+        let clock = Clock::start();
+        let before = clock.now();
+        let deadline = before.mono + Duration::from_secs(5);
+        tokio::time::sleep_until(clock.at(deadline)).await;
+        let after = clock.now();
+        assert!(after.mono >= deadline && after.mono - deadline <= Duration::from_millis(1));
+        assert!(after.wall >= before.wall && before.wall > UnixNanos(1_700_000_000_000_000_000));
+        assert!(clock.at(Instant::from_nanos(u64::MAX)) > clock.at(deadline));
+    }
+}

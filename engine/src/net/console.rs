@@ -1,0 +1,128 @@
+//! The console lines of pekonode, to the byte.
+//!
+//! Source: pekonode prints with Go's `log` package, so each line has date and time in front and
+//! goes to stderr. The time here is UTC.
+
+use std::fmt;
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use crate::node::Node;
+use crate::time::UnixNanos;
+
+/// Where the lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Console {
+    /// To stderr.
+    Stderr,
+    /// Nowhere.
+    Off,
+}
+
+/// One line, without its date.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Line<'a> {
+    Join(&'a Node),
+    Listen { bound: SocketAddr, members: &'a [Node] },
+    Publish { me: &'a Node, data: &'a [u8] },
+    SwapRequest { me: SocketAddr, to: SocketAddr },
+    SwapResponse { me: SocketAddr, to: SocketAddr },
+    Stop(&'a Node),
+    Start(&'a Node),
+}
+
+impl Console {
+    /// Prints the line with the time in front.
+    pub(crate) fn print(self, wall: UnixNanos, line: Line<'_>) {
+        if self == Self::Stderr {
+            // Whoever closed stderr doesn't want the lines; the node must not end by it.
+            let _ = writeln!(std::io::stderr(), "{} {line}", date(wall));
+        }
+    }
+}
+
+/// `2024/05/06 07:08:09`.
+fn date(wall: UnixNanos) -> String {
+    let seconds = u64::try_from(wall.0).unwrap_or(0) / 1_000_000_000;
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    let rfc_3339 = humantime::format_rfc3339_seconds(time).to_string();
+    rfc_3339.trim_end_matches('Z').replace('-', "/").replace('T', " ")
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Join(node) => write!(f, "[[Join]: {}]", Braced(node)),
+            Self::Listen { bound, members } => {
+                write!(
+                    f,
+                    "[[Listen]: {bound} / [Node list]: {}]",
+                    spaced(members.iter().map(Braced))
+                )
+            }
+            Self::Publish { me, data } => {
+                write!(f, "[[Publish]: {} / [Metadata]: {}]", Braced(me), spaced(data))
+            }
+            Self::SwapRequest { me, to } => write!(f, "[[Swap Request]: {me} -> {to}]"),
+            Self::SwapResponse { me, to } => write!(f, "[[Swap Response]: {me} <- {to}]"),
+            Self::Stop(node) => write!(f, "[[Stop]: {}]", Braced(node)),
+            Self::Start(node) => write!(f, "[[Start]: {}]", Braced(node)),
+        }
+    }
+}
+
+/// A node as Go prints a struct: `{10.0.0.5 8000 A zone=1}`.
+struct Braced<'a>(&'a Node);
+
+impl fmt::Display for Braced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (addr, name, data) = (self.0.addr(), self.0.name(), self.0.private_data());
+        write!(f, "{{{} {} {name} {data}}}", addr.ip(), addr.port())
+    }
+}
+
+/// Items as Go prints a slice: `[1 2 3]`.
+fn spaced(items: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    format!("[{}]", items.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_are_those_of_pekonode() {
+        let node = |port: u16, name: &str| {
+            let node = Node::new(format!("127.0.0.1:{port}")).name(name).private_data("test-data");
+            node.build().unwrap()
+        };
+        let (a, b) = (node(17012, "A-server"), node(17013, "B-server"));
+        let lines = [
+            Line::Join(&a),
+            Line::Listen { bound: a.addr(), members: &[a.clone(), b.clone()] },
+            Line::Publish { me: &a, data: b"test" },
+            Line::SwapRequest { me: a.addr(), to: b.addr() },
+            Line::SwapResponse { me: b.addr(), to: a.addr() },
+            Line::Stop(&a),
+            Line::Start(&a),
+        ];
+        let expected = [
+            "[[Join]: {127.0.0.1 17012 A-server test-data}]",
+            "[[Listen]: 127.0.0.1:17012 / [Node list]: [{127.0.0.1 17012 A-server test-data} \
+             {127.0.0.1 17013 B-server test-data}]]",
+            "[[Publish]: {127.0.0.1 17012 A-server test-data} / [Metadata]: [116 101 115 116]]",
+            "[[Swap Request]: 127.0.0.1:17012 -> 127.0.0.1:17013]",
+            "[[Swap Response]: 127.0.0.1:17013 <- 127.0.0.1:17012]",
+            "[[Stop]: {127.0.0.1 17012 A-server test-data}]",
+            "[[Start]: {127.0.0.1 17012 A-server test-data}]",
+        ];
+        assert_eq!(lines.map(|line| line.to_string()), expected);
+    }
+
+    #[test]
+    fn the_date_is_written_as_go_writes_it() {
+        assert_eq!(date(UnixNanos(1_714_979_289_999_999_999)), "2024/05/06 07:08:09");
+        assert_eq!(date(UnixNanos(-1)), "1970/01/01 00:00:00");
+    }
+}

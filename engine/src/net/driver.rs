@@ -1,0 +1,449 @@
+//! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::clock::Clock;
+use super::console::{Console, Line};
+use super::stats::NetStats;
+use super::udp::Socket;
+use super::view::{Local, Shared, View};
+use crate::core::{
+    Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
+};
+use crate::node::{Generation, Node};
+use crate::wire;
+
+/// Most datagrams that are taken in before what they caused goes out.
+const BATCH_MAX: usize = 64;
+
+/// Longest wait for room in the system's send queue, once for everything that goes out together.
+const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
+const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a handle asks of a running node, in order.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Make this the metadata, and say which version it became once readers see it.
+    Publish {
+        /// The bytes.
+        value: Value,
+        /// Where the version goes.
+        done: oneshot::Sender<Version>,
+    },
+    /// Say goodbye and end.
+    Leave,
+}
+
+/// Whether a node beats. Set rather than queued: only the last wish counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It does.
+    #[default]
+    Beating,
+    /// It is silent, but listens.
+    Silent,
+}
+
+/// One node on its socket. Ends, and with it the socket, when told to or when its handle is gone.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    pub(crate) socket: Socket,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) mode: watch::Receiver<Mode>,
+    pub(crate) node: watch::Receiver<Node>,
+    pub(crate) seeds: mpsc::Receiver<Vec<SocketAddr>>,
+    /// Ended with the driver.
+    pub(crate) tasks: JoinSet<()>,
+    pub(crate) shared: Shared,
+    pub(crate) console: Console,
+}
+
+/// Why the driver woke up.
+enum Wake {
+    Due,
+    Mode(Mode),
+    Node(Node),
+    Order(Order),
+    Seeds(Vec<SocketAddr>),
+    Readable,
+    ReceiveError,
+    HandleGone,
+}
+
+impl Driver {
+    /// Shows the node to readers before its task first runs.
+    pub(crate) fn show(&mut self, local: Local) {
+        let members = [local.node.clone()];
+        let wall = self.clock.now().wall;
+        self.console.print(wall, Line::Join(&local.node));
+        self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
+        let view = View { local: Some(local), members: members.into(), ..View::default() };
+        self.shared.view.send_replace(view);
+    }
+
+    /// Runs the node to its end, and returns the last generation that it had.
+    pub(crate) async fn run(self) -> Generation {
+        let mut running = Running {
+            bound: self.socket.local_addr().expect("a bound socket has an address"),
+            mode: Mode::Beating,
+            driver: self,
+            outbox: Outbox::new(),
+            published: Vec::new(),
+            stats: NetStats::default(),
+            buffer: vec![0; wire::DATAGRAM_LEN_MAX],
+            outgoing: Outgoing::default(),
+        };
+        running.run().await;
+        running.driver.tasks.shutdown().await;
+        running.driver.engine.me().generation()
+    }
+}
+
+/// A driver with what it needs from one wake-up to the next.
+struct Running {
+    driver: Driver,
+    bound: SocketAddr,
+    mode: Mode,
+    outbox: Outbox,
+    /// Publishes whose callers wait until readers see them.
+    published: Vec<(oneshot::Sender<Version>, Version)>,
+    stats: NetStats,
+    buffer: Vec<u8>,
+    outgoing: Outgoing,
+}
+
+impl Running {
+    async fn run(&mut self) {
+        loop {
+            self.on_time();
+            self.flush().await;
+            match self.wake().await {
+                Wake::Due => {}
+                Wake::Mode(mode) => self.on_mode(mode),
+                Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
+                Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
+                Wake::Order(Order::Leave) => break,
+                Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
+                Wake::Readable => self.on_readable().await,
+                Wake::ReceiveError => self.on_receive_error().await,
+                Wake::HandleGone => return,
+            }
+        }
+        self.handle(Input::Command(Command::Leave));
+        self.flush().await;
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let driver = &mut self.driver;
+        let due = driver.engine.deadline().map(|deadline| driver.clock.at(deadline));
+        tokio::select! {
+            biased;
+            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
+            changed = driver.mode.changed() => match changed {
+                Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
+                Err(_) => Wake::HandleGone,
+            },
+            changed = driver.node.changed() => match changed {
+                Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
+                Err(_) => Wake::HandleGone,
+            },
+            order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
+            Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
+            readable = driver.socket.readable() => match readable {
+                Ok(()) => Wake::Readable,
+                Err(_) => Wake::ReceiveError,
+            },
+        }
+    }
+
+    /// The deadline is looked at after every input, so that a flood of packets can't silence us.
+    fn on_time(&mut self) {
+        let now = self.driver.clock.now();
+        if self.driver.engine.deadline().is_some_and(|deadline| deadline <= now.mono) {
+            self.driver.engine.handle(now, Input::Timeout, &mut self.outbox);
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.driver.clock.now();
+        self.driver.engine.handle(now, input, &mut self.outbox);
+    }
+
+    fn on_mode(&mut self, mode: Mode) {
+        if mode == self.mode {
+            return;
+        }
+        self.mode = mode;
+        let me = Arc::clone(self.driver.engine.me());
+        match mode {
+            Mode::Beating => {
+                self.print(Line::Start(me.node()));
+                self.handle(Input::Command(Command::Start));
+            }
+            Mode::Silent => {
+                self.print(Line::Stop(me.node()));
+                self.handle(Input::Command(Command::Stop));
+            }
+        }
+    }
+
+    fn on_publish(&mut self, value: Value, done: oneshot::Sender<Version>) {
+        self.handle(Input::Command(Command::Publish(value)));
+        let metadata = self.driver.engine.metadata();
+        let metadata = metadata.expect("a node holds what it has published");
+        let me = self.driver.engine.me().node();
+        self.print(Line::Publish { me, data: metadata.data() });
+        self.published.push((done, metadata.version()));
+    }
+
+    async fn on_readable(&mut self) {
+        for _ in 0..BATCH_MAX {
+            match self.driver.socket.try_receive(&mut self.buffer) {
+                Ok((len, from)) => self.on_datagram(len, from),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // Some systems report here that an earlier datagram of ours was refused.
+                Err(error) => {
+                    tracing::debug!(%error, "receiving failed");
+                    self.stats.receive_errors += 1;
+                }
+            }
+            self.on_time();
+        }
+        // There is more. In a flood there always is, and the runtime serves the timers of the
+        // whole service only between the turns of its tasks.
+        yield_now().await;
+    }
+
+    fn on_datagram(&mut self, len: usize, from: SocketAddr) {
+        self.stats.received += 1;
+        self.stats.received_bytes += len as u64;
+        match wire::decode(&self.buffer[..len]) {
+            Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
+            Err(reason) => {
+                tracing::debug!(%from, len, %reason, "a datagram was refused");
+                self.stats.rejected.count(reason);
+            }
+        }
+    }
+
+    async fn on_receive_error(&mut self) {
+        self.stats.receive_errors += 1;
+        sleep(RECEIVE_PAUSE).await;
+    }
+
+    /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
+    async fn flush(&mut self) {
+        let mut events = Vec::new();
+        for output in self.outbox.drain() {
+            match output {
+                Output::Send { to, packet } => self.outgoing.push(to, packet),
+                Output::Event(event) => events.push(event),
+            }
+        }
+        self.show(&events);
+        for (done, version) in self.published.drain(..) {
+            // A caller that no longer waits has published all the same.
+            let _ = done.send(version);
+        }
+        for event in events {
+            // It is no error that nobody has subscribed.
+            let _ = self.driver.shared.events.send(event);
+        }
+        self.print_swaps();
+        self.outgoing.send(&self.driver.socket, &mut self.stats).await;
+    }
+
+    fn show(&mut self, events: &[Event]) {
+        let members = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
+        if let Some(members) = &members {
+            self.print(Line::Listen { bound: self.bound, members });
+        }
+        let engine = &self.driver.engine;
+        self.stats.engine = *engine.stats();
+        self.driver.shared.view.send_if_modified(|view| {
+            view.stats = self.stats;
+            if !events.is_empty() {
+                view.metadata = engine.metadata().cloned();
+            }
+            if let Some(members) = members {
+                view.members = members;
+                let node = engine.me().node().clone();
+                view.local = Some(Local { node, bound: self.bound });
+            }
+            !events.is_empty()
+        });
+    }
+
+    fn print(&self, line: Line<'_>) {
+        if self.driver.console != Console::Off {
+            self.driver.console.print(self.driver.clock.now().wall, line);
+        }
+    }
+
+    fn print_swaps(&self) {
+        let me = self.driver.engine.me().node().addr();
+        for (to, packet) in &self.outgoing.packets {
+            match packet.kind() {
+                PacketKind::SwapRequest => self.print(Line::SwapRequest { me, to: *to }),
+                PacketKind::SwapAnswer => self.print(Line::SwapResponse { me, to: *to }),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn changes_list(event: &Event) -> bool {
+    match event {
+        Event::Joined(_) | Event::Updated(_) | Event::Removed { .. } | Event::Replaced { .. } => {
+            true
+        }
+        Event::NameConflict { .. }
+        | Event::Woke(_)
+        | Event::AddressConflict(_)
+        | Event::Published(_) => false,
+    }
+}
+
+fn snapshot(engine: &mut Engine) -> Arc<[Node]> {
+    let mut members: Vec<_> = engine.members().map(|record| record.node().clone()).collect();
+    members.sort_by_key(Node::addr);
+    members.into()
+}
+
+/// Packets on their way out, each encoded once for all its receivers.
+#[derive(Default)]
+struct Outgoing {
+    packets: Vec<(SocketAddr, Arc<Packet>)>,
+    bytes: Vec<u8>,
+    /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
+    /// that no other packet gets it.
+    encoded: FxHashMap<usize, (Arc<Packet>, Range<usize>)>,
+}
+
+impl Outgoing {
+    fn push(&mut self, to: SocketAddr, packet: Arc<Packet>) {
+        self.packets.push((to, packet));
+    }
+
+    async fn send(&mut self, socket: &Socket, stats: &mut NetStats) {
+        let mut patience = Patience::Left;
+        for (to, packet) in std::mem::take(&mut self.packets) {
+            let range = self.encoded(&packet);
+            let len = range.len() as u64;
+            match send(socket, &self.bytes[range], to, &mut patience).await {
+                Ok(()) => {
+                    stats.sent += 1;
+                    stats.sent_bytes += len;
+                }
+                Err(error) => {
+                    tracing::debug!(%to, %error, "a datagram was not sent");
+                    stats.send_errors += 1;
+                }
+            }
+        }
+        self.bytes.clear();
+        self.encoded.clear();
+    }
+
+    /// Where in `bytes` the packet stands.
+    fn encoded(&mut self, packet: &Arc<Packet>) -> Range<usize> {
+        let bytes = &mut self.bytes;
+        let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
+            let start = bytes.len();
+            wire::encode(packet, bytes);
+            (Arc::clone(packet), start..bytes.len())
+        });
+        encoded.1.clone()
+    }
+}
+
+/// Whether a full send queue is still waited for.
+enum Patience {
+    Left,
+    Gone,
+}
+
+/// A queue that stays full must not hold up beats: after one wait the rest is dropped, which the
+/// protocol takes for loss.
+async fn send(
+    socket: &Socket,
+    bytes: &[u8],
+    to: SocketAddr,
+    patience: &mut Patience,
+) -> std::io::Result<()> {
+    match (socket.try_send(bytes, to), &patience) {
+        (Err(error), Patience::Left) if error.kind() == ErrorKind::WouldBlock => {
+            let sent = timeout(SEND_WAIT_MAX, socket.send(bytes, to)).await;
+            sent.unwrap_or_else(|_| {
+                *patience = Patience::Gone;
+                Err(error)
+            })
+        }
+        (sent, _) => sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{AgeStep, Body};
+
+    async fn received(socket: &Socket) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        loop {
+            socket.readable().await.unwrap();
+            if let Ok((len, _)) = socket.try_receive(&mut buffer) {
+                return buffer[..len].to_vec();
+            }
+        }
+    }
+
+    fn socket() -> Socket {
+        Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_packet_is_encoded_once_for_all_and_what_cannot_be_sent_is_counted() {
+        let (from, to) = (socket(), [socket(), socket()]);
+        let packets = [1, 2].map(|step| Packet { step: AgeStep(step), body: Body::LastCall });
+        let [first, second] = packets.clone().map(Arc::new);
+        let mut outgoing = Outgoing::default();
+        let unreachable = "[::1]:9".parse().unwrap();
+        for to in [to[0].local_addr().unwrap(), unreachable, to[1].local_addr().unwrap()] {
+            outgoing.push(to, Arc::clone(&first));
+            outgoing.push(to, Arc::clone(&second));
+        }
+        let mut stats = NetStats::default();
+        outgoing.send(&from, &mut stats).await;
+        let len = wire::encoded_len(&first) as u64;
+        assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
+        for to in &to {
+            for packet in &packets {
+                assert_eq!(wire::decode(&received(to).await), Ok(packet.clone()));
+            }
+        }
+        assert!(outgoing.packets.is_empty() && outgoing.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_shared_packet_takes_room_once() {
+        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let mut outgoing = Outgoing::default();
+        let first = outgoing.encoded(&packet);
+        assert_eq!(outgoing.encoded(&Arc::clone(&packet)), first);
+        assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet));
+    }
+}

@@ -1,0 +1,21 @@
+//! Runs an engine on real sockets and real clocks: one task for each node.
+//!
+//! Nothing here decides anything about the protocol. The driver tells the engine what arrived and
+//! what time it is, and does what the engine wants done. Sockets, clocks, entropy and tokio are
+//! named in this module and in the handle above it, and nowhere else in the crate.
+
+mod clock;
+mod console;
+mod driver;
+mod seeds;
+mod stats;
+mod udp;
+mod view;
+
+pub(crate) use clock::{Clock, entropy};
+pub(crate) use console::Console;
+pub(crate) use driver::{Driver, Mode, Order};
+pub(crate) use seeds::{Seed, Seeds};
+pub use stats::{NetStats, Rejected};
+pub(crate) use udp::{Socket, outward_ip};
+pub(crate) use view::{Local, Shared, View};

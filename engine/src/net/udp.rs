@@ -1,0 +1,167 @@
+//! One UDP socket, of either family, whose addresses always look the same.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Type};
+use tokio::net::UdpSocket;
+
+/// A bound socket. A socket on an IPv6 address that stands for all of them speaks IPv4 as well,
+/// and either is told apart by its address alone.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    inner: UdpSocket,
+    family: Family,
+}
+
+/// What a socket can send to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// IPv4 only.
+    V4,
+    /// IPv6, and IPv4 if it is bound to all addresses.
+    V6,
+}
+
+impl Family {
+    /// True when addresses like this one can be sent to.
+    pub(crate) fn reaches(self, to: SocketAddr) -> bool {
+        to.is_ipv4() || self == Self::V6
+    }
+}
+
+impl Socket {
+    /// Binds a socket whose queue in the system holds about `queue_bytes`, as far as the system
+    /// allows.
+    pub(crate) fn bind(addr: SocketAddr, queue_bytes: usize) -> io::Result<Self> {
+        let family = if addr.is_ipv4() { Family::V4 } else { Family::V6 };
+        let socket =
+            socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        if family == Family::V6 && addr.ip().is_unspecified() {
+            socket.set_only_v6(false)?;
+        }
+        // A smaller queue than wished for is no reason not to start: what it drops is repaired.
+        if let Err(error) = socket.set_recv_buffer_size(queue_bytes) {
+            tracing::warn!(%error, queue_bytes, "the socket's receive buffer was not resized");
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        Ok(Self { inner: UdpSocket::from_std(socket.into())?, family })
+    }
+
+    /// Where it is bound.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// What it can send to.
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Returns when something may have arrived.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.inner.readable().await
+    }
+
+    /// What arrived and from where; an error of kind `WouldBlock` when nothing did.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let (len, from) = self.inner.try_recv_from(buffer)?;
+        Ok((len, SocketAddr::new(from.ip().to_canonical(), from.port())))
+    }
+
+    /// Sends now; an error of kind `WouldBlock` when the system's queue is full.
+    pub(crate) fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        whole(bytes, self.inner.try_send_to(bytes, self.dialled(to))?)
+    }
+
+    /// Sends as soon as the system's queue has room.
+    pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        whole(bytes, self.inner.send_to(bytes, self.dialled(to)).await?)
+    }
+
+    /// The address in the form that the socket's family takes.
+    fn dialled(&self, to: SocketAddr) -> SocketAddr {
+        match (self.family, to.ip()) {
+            (Family::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
+            _ => to,
+        }
+    }
+}
+
+fn whole(bytes: &[u8], sent: usize) -> io::Result<()> {
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// The address by which others most likely reach this machine: the one it would use towards the
+/// first of `towards` that has a route, else towards the outside, else loopback. Sends nothing.
+pub(crate) fn outward_ip(listen: SocketAddr, towards: &[SocketAddr]) -> IpAddr {
+    // Addresses that are reserved for documentation: routed like any outside one.
+    let (any, outside, loopback): (IpAddr, IpAddr, IpAddr) = if listen.is_ipv4() {
+        let outside = Ipv4Addr::new(192, 0, 2, 1);
+        (Ipv4Addr::UNSPECIFIED.into(), outside.into(), Ipv4Addr::LOCALHOST.into())
+    } else {
+        let outside = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+        (Ipv6Addr::UNSPECIFIED.into(), outside.into(), Ipv6Addr::LOCALHOST.into())
+    };
+    let route = |to: &SocketAddr| {
+        let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
+        probe.connect(to).ok()?;
+        probe.local_addr().ok().map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified())
+    };
+    let outside = SocketAddr::new(outside, 9);
+    towards.iter().chain([&outside]).find_map(route).unwrap_or(loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn receive(socket: &Socket) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = [0; 100];
+        loop {
+            socket.readable().await.unwrap();
+            match socket.try_receive(&mut buffer) {
+                Ok((len, from)) => return (buffer[..len].to_vec(), from),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_arrives_with_the_sender_s_address() {
+        let a = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
+        let b = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
+        a.send(b"hello", b.local_addr().unwrap()).await.unwrap();
+        assert_eq!(receive(&b).await, (b"hello".to_vec(), a.local_addr().unwrap()));
+        assert!(!a.family().reaches("[::1]:1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_socket_on_all_ipv6_addresses_shows_ipv4_peers_as_ipv4() {
+        // A machine without IPv6 has nothing to show here.
+        let Ok(both) = Socket::bind("[::]:0".parse().unwrap(), 1 << 16) else { return };
+        let v4 = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
+        let port = both.local_addr().unwrap().port();
+        v4.send(b"ping", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).await.unwrap();
+        let (_, from) = receive(&both).await;
+        assert_eq!(from, v4.local_addr().unwrap());
+        both.send(b"pong", from).await.unwrap();
+        assert_eq!(receive(&v4).await.0, b"pong");
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error() {
+        let first = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
+        let second = Socket::bind(first.local_addr().unwrap(), 1 << 16);
+        assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_address_towards_loopback_is_loopback() {
+        let listen = "0.0.0.0:0".parse().unwrap();
+        let ip = outward_ip(listen, &["127.0.0.1:80".parse().unwrap()]);
+        assert_eq!(ip, Ipv4Addr::LOCALHOST);
+        assert!(!outward_ip(listen, &[]).is_unspecified());
+    }
+}

@@ -1,0 +1,439 @@
+//! The handle that a service holds: joins the cluster, reads the node list, publishes metadata.
+//!
+//! A [`NodeList`] owns one task, which owns the engine and its socket. Reading takes a snapshot
+//! and never waits for that task; what changes something is told to it in order.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::config::Config;
+use crate::core::{Engine, Event, Metadata, PublishError, Record, Roster, Value, Version};
+use crate::net::{
+    Clock, Console, Driver, Local, Mode, NetStats, Order, Seed, Seeds, Shared, Socket, View,
+    entropy, outward_ip,
+};
+use crate::node::{Generation, Node, NodeBuilder, NodeError};
+
+/// Events that wait for a subscriber that doesn't take them; the oldest ones are then missed.
+const EVENTS_MAX: usize = 1024;
+
+/// Orders that wait for the task; a publish beyond them waits for its turn.
+const ORDERS_MAX: usize = 64;
+
+/// A node of the cluster, as the service that runs it sees it.
+///
+/// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`: share it in
+/// an [`Arc`]. Dropped, the node ends without a goodbye as if it had crashed, and its port and
+/// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
+///
+/// ```
+/// use rumormill::{Config, Event, Node, NodeList, Notice};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Port 0 lets the system pick a port, which is then advertised.
+/// let a = NodeList::new(Node::new("127.0.0.1:0").name("A"), Config::default())?;
+/// a.join().await?;
+///
+/// let b = NodeList::new(Node::new("127.0.0.1:0").name("B"), Config::default())?;
+/// let mut changes = b.subscribe();
+/// b.set(a.node().addr().to_string())?;
+/// b.join().await?;
+///
+/// a.publish("limit=10").await?;
+/// while let Some(notice) = changes.recv().await {
+///     match notice {
+///         Notice::Event(Event::Joined(record)) => println!("{} joined", record.node().addr()),
+///         Notice::Event(Event::Published(metadata)) => {
+///             assert_eq!(&metadata.data()[..], b"limit=10");
+///             break;
+///         }
+///         Notice::Event(_) => {}
+///         Notice::Missed(count) => println!("{count} changes missed, reading anew"),
+///     }
+/// }
+/// let names: Vec<_> = b.get().iter().map(|node| node.name().to_owned()).collect();
+/// assert!(names.contains(&"A".to_owned()) && names.contains(&"B".to_owned()));
+///
+/// b.leave().await;
+/// a.leave().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Source: pekonode's `NodeList`.
+#[derive(Debug)]
+pub struct NodeList {
+    node: watch::Sender<Node>,
+    config: Arc<Config>,
+    shared: Shared,
+    mode: watch::Sender<Mode>,
+    seeds: watch::Sender<Vec<Seed>>,
+    state: Mutex<State>,
+}
+
+/// What joins and leaves change, one at a time.
+#[derive(Debug, Default)]
+struct State {
+    /// The task, while the node has joined.
+    running: Option<Running>,
+    /// The last generation that the node had, so that the next one lies above it whatever the
+    /// clock says.
+    last: Option<Generation>,
+}
+
+#[derive(Debug)]
+struct Running {
+    phase: Phase,
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<Generation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Joined,
+    /// A leave has begun, but its caller may have stopped waiting for the end of it.
+    Leaving,
+}
+
+impl NodeList {
+    /// Most seeds that one node has.
+    pub const SEEDS_MAX: usize = 256;
+
+    /// Prepares a node; nothing is sent or bound before [`NodeList::join`].
+    ///
+    /// # Errors
+    /// When the node or one of the configuration's seeds is none.
+    pub fn new(node: impl Into<NodeBuilder>, config: Config) -> Result<Self, NodeListError> {
+        let list = Self {
+            node: watch::Sender::new(node.into().build()?),
+            shared: Shared::new(EVENTS_MAX),
+            mode: watch::Sender::default(),
+            seeds: watch::Sender::default(),
+            state: Mutex::default(),
+            config: Arc::new(config),
+        };
+        for seed in list.config.seeds() {
+            list.set(seed)?;
+        }
+        Ok(list)
+    }
+
+    /// Names a node that is already in the cluster, as `IP:PORT` or `HOST:PORT`; before or after
+    /// [`NodeList::join`]. Named twice it counts once.
+    ///
+    /// Host names are looked up when the node joins and again in every `redial` period, so that a
+    /// name may move; one that can't be looked up is tried again.
+    ///
+    /// # Errors
+    /// When the text is no seed, or [`NodeList::SEEDS_MAX`] are named already.
+    pub fn set(&self, seed: impl AsRef<str>) -> Result<(), NodeListError> {
+        let text = seed.as_ref();
+        let seed =
+            Seed::parse(text).ok_or_else(|| NodeListError::Seed { seed: text.to_owned() })?;
+        let mut is_full = false;
+        self.seeds.send_if_modified(|seeds| {
+            let is_new = !seeds.contains(&seed);
+            is_full = is_new && seeds.len() == Self::SEEDS_MAX;
+            if is_new && !is_full {
+                seeds.push(seed);
+            }
+            is_new && !is_full
+        });
+        if is_full { Err(NodeListError::SeedsFull) } else { Ok(()) }
+    }
+
+    /// Joins the cluster: the socket is bound and the node listens when this returns. Without
+    /// seeds it is the first node of a cluster. Joining again changes nothing.
+    ///
+    /// What is advertised to the others is the node's address, with port 0 replaced by the bound
+    /// port. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when that is `0.0.0.0` as
+    /// well, by the address of this machine on the way to the first seed, else to the outside,
+    /// else by loopback. See [`NodeList::node`] for the outcome.
+    ///
+    /// # Errors
+    /// When the address can't be listened on, such as when its port is in use, or the system
+    /// gives no randomness. The node then has not joined.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn join(&self) -> Result<(), NodeListError> {
+        let mut state = self.state.lock().await;
+        if state.running.as_ref().is_some_and(Running::is_joined) {
+            return Ok(());
+        }
+        self.end(&mut state).await;
+        let (driver, orders) = self.driver(state.last)?;
+        state.last = Some(driver.engine.me().generation());
+        let task = tokio::spawn(driver.run());
+        state.running = Some(Running { phase: Phase::Joined, orders, task });
+        Ok(())
+    }
+
+    fn driver(
+        &self,
+        last: Option<Generation>,
+    ) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
+        // Subscribed to first, so that nothing said while the node starts is missed.
+        let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
+        self.mode.send_replace(Mode::Beating);
+        let (socket, local) = self.bind()?;
+        let clock = Clock::start();
+        let now = clock.now();
+        let seed = entropy().map_err(|error| NodeListError::Entropy { why: error.to_string() })?;
+        let record = Record::new(local.node.clone(), Generation::start(last, now.wall));
+        let roster = Arc::new(Roster::default());
+        let engine = Engine::new(record.into(), Arc::clone(&self.config), roster, seed, now);
+        let (seeds, tasks) = self.look_up_seeds(&socket);
+        let (order, orders) = mpsc::channel(ORDERS_MAX);
+        let console = if self.config.print() { Console::Stderr } else { Console::Off };
+        let shared = self.shared.clone();
+        let mut driver =
+            Driver { engine, clock, socket, orders, mode, node, seeds, tasks, shared, console };
+        driver.show(local);
+        Ok((driver, order))
+    }
+
+    fn bind(&self) -> Result<(Socket, Local), NodeListError> {
+        let node = self.node.borrow().clone();
+        let addr = listen_addr(&node, &self.config);
+        let failed = |source| NodeListError::Listen { addr, source };
+        let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
+        let socket = Socket::bind(addr, queue_bytes).map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?;
+        let node = node.with_addr(self.advertised(node.addr(), bound));
+        Ok((socket, Local { node, bound }))
+    }
+
+    /// The node's address with what it leaves open filled in.
+    fn advertised(&self, mut addr: SocketAddr, bound: SocketAddr) -> SocketAddr {
+        if addr.port() == 0 {
+            addr.set_port(bound.port());
+        }
+        if addr.ip().is_unspecified() && !bound.ip().is_unspecified() {
+            addr.set_ip(bound.ip());
+        } else if addr.ip().is_unspecified() {
+            let seeds: Vec<_> = self.seeds.borrow().iter().filter_map(Seed::addr).collect();
+            addr.set_ip(outward_ip(addr, &seeds));
+        }
+        addr
+    }
+
+    fn look_up_seeds(&self, socket: &Socket) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
+        let (out, found) = mpsc::channel(1);
+        let seeds = self.seeds.subscribe();
+        let family = socket.family();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Seeds { seeds, period: self.config.redial(), family, out }.run());
+        (found, tasks)
+    }
+
+    /// The members that are listed now, this node included, in order of address: a snapshot that
+    /// costs a pointer. Empty before [`NodeList::join`] and after [`NodeList::leave`].
+    pub fn get(&self) -> Arc<[Node]> {
+        Arc::clone(&self.shared.view.borrow().members)
+    }
+
+    /// Makes these bytes the metadata of the whole cluster and returns their version. When this
+    /// returns, [`NodeList::read`] gives them here, unless a newer version has arrived since; the
+    /// other nodes follow within a few network delays.
+    ///
+    /// It is `async` because the version is made by the node's own task, with no lock around its
+    /// state. If the future is dropped, the bytes may be published all the same.
+    ///
+    /// # Errors
+    /// When the node has not joined, or the bytes are more than fit.
+    pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
+        let value = Value::new(data.as_ref(), &self.config)?;
+        let orders = {
+            let state = self.state.lock().await;
+            let running = state.running.as_ref().ok_or(NodeListError::NotJoined)?;
+            running.orders.clone()
+        };
+        let (done, version) = oneshot::channel();
+        let order = Order::Publish { value, done };
+        orders.send(order).await.map_err(|_| NodeListError::NotJoined)?;
+        version.await.map_err(|_| NodeListError::NotJoined)
+    }
+
+    /// The metadata that this node holds, with its version and writer; `None` before it has any,
+    /// and after [`NodeList::leave`]. A snapshot that costs a pointer.
+    pub fn read(&self) -> Option<Metadata> {
+        self.shared.view.borrow().metadata.clone()
+    }
+
+    /// Silences the node's beats and swaps: it still listens, forwards and answers, and the others
+    /// remove it after their timeout. Idempotent; does nothing on a node that has not joined.
+    pub fn stop(&self) {
+        self.mode.send_replace(Mode::Silent);
+    }
+
+    /// Resumes after [`NodeList::stop`]. Idempotent; does nothing on a node that has not joined.
+    pub fn start(&self) {
+        self.mode.send_replace(Mode::Beating);
+    }
+
+    /// Changes the node's name and private data to those given, for this and later joins; the
+    /// address given is not looked at. The others see an update, never a second node.
+    ///
+    /// ```
+    /// # use rumormill::{Config, Node, NodeBuilder, NodeList, NodeListError};
+    /// # fn drain(list: &NodeList) -> Result<(), NodeListError> {
+    /// list.update(NodeBuilder::from(list.node()).private_data("draining"))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When what is given is no node.
+    pub fn update(&self, node: impl Into<NodeBuilder>) -> Result<(), NodeListError> {
+        let node = node.into().build()?;
+        let with = |held: &mut Node| *held = node.with_addr(held.addr());
+        self.node.send_modify(with);
+        Ok(())
+    }
+
+    /// The changes from now on, across joins and leaves of this handle.
+    pub fn subscribe(&self) -> Events {
+        Events { events: self.shared.events.subscribe() }
+    }
+
+    /// Says goodbye, so that the others remove the node at once, and returns when port and task
+    /// are released. The metadata that was held is forgotten. [`NodeList::join`] may follow; on a
+    /// node that has not joined this does nothing.
+    pub async fn leave(&self) {
+        let mut state = self.state.lock().await;
+        let Some(running) = &mut state.running else { return };
+        running.phase = Phase::Leaving;
+        self.end(&mut state).await;
+    }
+
+    /// Tells a task that is to leave, and waits for its end. Dropped and called again, it goes on
+    /// where it was.
+    async fn end(&self, state: &mut State) {
+        let Some(running) = &mut state.running else { return };
+        // If the task has ended there is nobody left to tell.
+        let _ = running.orders.send(Order::Leave).await;
+        match (&mut running.task).await {
+            Ok(generation) => state.last = Some(generation),
+            Err(error) => tracing::error!(%error, "the task of the node did not end by itself"),
+        }
+        state.running = None;
+        self.shared.view.send_replace(View::default());
+    }
+
+    /// This node as the others know it: what was given to [`NodeList::new`] until it joins, and
+    /// then with the port and IP that are advertised.
+    pub fn node(&self) -> Node {
+        let view = self.shared.view.borrow();
+        view.local.as_ref().map_or_else(|| self.node.borrow().clone(), |local| local.node.clone())
+    }
+
+    /// Where the socket is bound, while the node has joined.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.view.borrow().local.as_ref().map(|local| local.bound)
+    }
+
+    /// What was counted since the last join.
+    pub fn stats(&self) -> NetStats {
+        self.shared.view.borrow().stats
+    }
+}
+
+impl Running {
+    fn is_joined(&self) -> bool {
+        self.phase == Phase::Joined && !self.task.is_finished()
+    }
+}
+
+/// Where to bind: an address that means "all" follows the family of the advertised one.
+fn listen_addr(node: &Node, config: &Config) -> SocketAddr {
+    let mut listen = config.listen_addr();
+    if listen.port() == 0 {
+        listen.set_port(node.addr().port());
+    }
+    if listen.ip().is_unspecified() && node.addr().is_ipv6() {
+        listen.set_ip(Ipv6Addr::UNSPECIFIED.into());
+    }
+    listen
+}
+
+/// The changes of one node, from [`NodeList::subscribe`].
+#[derive(Debug)]
+pub struct Events {
+    events: broadcast::Receiver<Event>,
+}
+
+/// What a subscriber is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something changed. [`NodeList::get`] and [`NodeList::read`] show it already.
+    Event(Event),
+    /// This many events were missed because they were not taken in time: read anew.
+    Missed(u64),
+}
+
+impl Events {
+    /// Waits for the next change; `None` once the [`NodeList`] is dropped. Nothing is lost when
+    /// the future is dropped.
+    pub async fn recv(&mut self) -> Option<Notice> {
+        match self.events.recv().await {
+            Ok(event) => Some(Notice::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Notice::Missed(count)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Why a [`NodeList`] can't do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeListError {
+    /// What was given is no node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A seed is none.
+    #[error("`{seed}` is no seed: write HOST:PORT, such as 10.0.0.9:8000 or node-1.example:8000")]
+    Seed {
+        /// What was given.
+        seed: String,
+    },
+    /// There are too many seeds.
+    #[error("a node has at most {} seeds: some of them are enough", NodeList::SEEDS_MAX)]
+    SeedsFull,
+    /// The socket can't be bound.
+    #[error("cannot listen on {addr}: {}", listen_fix(source))]
+    Listen {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness to start with: {why}")]
+    Entropy {
+        /// Why.
+        why: String,
+    },
+    /// The node has not joined, or has left.
+    #[error("the node has not joined, or has left: call `join` first")]
+    NotJoined,
+    /// The bytes can't be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+fn listen_fix(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is in use: end its owner or take another".into(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address".into(),
+        io::ErrorKind::PermissionDenied => "not permitted: take a port from 1024 up".into(),
+        _ => error.to_string(),
+    }
+}

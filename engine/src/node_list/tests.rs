@@ -1,0 +1,132 @@
+//! The promises of the handle, one node at a time; clusters are tested on their own.
+
+use super::*;
+
+fn list(addr: &str) -> NodeList {
+    NodeList::new(Node::new(addr).name("A"), Config::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_joined_node_lists_itself_where_it_is_bound() {
+    let list = list("127.0.0.1:0");
+    assert!(list.get().is_empty() && list.local_addr().is_none());
+    list.join().await.unwrap();
+    let bound = list.local_addr().unwrap();
+    assert_ne!(bound.port(), 0);
+    assert_eq!(list.node().addr(), SocketAddr::new([127, 0, 0, 1].into(), bound.port()));
+    assert_eq!(*list.get(), [list.node()]);
+}
+
+#[tokio::test]
+async fn joining_twice_is_joining_once() {
+    let list = list("127.0.0.1:0");
+    list.join().await.unwrap();
+    let node = list.node();
+    list.join().await.unwrap();
+    assert_eq!(list.node(), node);
+    assert_eq!(list.get().len(), 1);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_of_join() {
+    let first = list("127.0.0.1:0");
+    first.join().await.unwrap();
+    let second = list(&first.local_addr().unwrap().to_string());
+    let error = second.join().await.unwrap_err();
+    assert!(matches!(error, NodeListError::Listen { .. }));
+    assert!(error.to_string().contains("the port is in use"), "{error}");
+    first.leave().await;
+    second.join().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_published_is_read_at_once() {
+    let list = list("127.0.0.1:0");
+    assert!(matches!(list.publish("v").await, Err(NodeListError::NotJoined)));
+    list.join().await.unwrap();
+    for data in ["v1", "v2", ""] {
+        let version = list.publish(data).await.unwrap();
+        let held = list.read().unwrap();
+        assert_eq!((held.version(), &held.data()[..]), (version, data.as_bytes()));
+    }
+    let error = list.publish(vec![0; 2000]).await.unwrap_err();
+    assert!(error.to_string().contains("2000 bytes"), "{error}");
+    assert_eq!(list.read().unwrap().data().len(), 0);
+}
+
+#[tokio::test]
+async fn a_node_that_left_may_join_again_as_a_later_generation() {
+    let list = list("127.0.0.1:0");
+    let mut generations = Vec::new();
+    for _ in 0..3 {
+        list.join().await.unwrap();
+        list.leave().await;
+        list.leave().await;
+        assert!(list.get().is_empty() && list.read().is_none());
+        generations.push(list.state.lock().await.last);
+    }
+    assert!(generations.is_sorted_by(|a, b| a < b), "{generations:?}");
+}
+
+#[tokio::test]
+async fn a_leave_that_nobody_waits_for_ends_before_the_next_join() {
+    let list = list("127.0.0.1:0");
+    list.join().await.unwrap();
+    let first = list.state.lock().await.last;
+    let _ = tokio::time::timeout(std::time::Duration::ZERO, list.leave()).await;
+    list.join().await.unwrap();
+    assert!(list.state.lock().await.last > first);
+    assert_eq!(list.get().len(), 1);
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_the_end_of_the_handle() {
+    let list = list("127.0.0.1:0");
+    let mut changes = list.subscribe();
+    list.join().await.unwrap();
+    list.publish("v").await.unwrap();
+    drop(list);
+    let mut last = None;
+    while let Some(notice) = changes.recv().await {
+        last = Some(notice);
+    }
+    assert!(matches!(last, Some(Notice::Event(Event::Published(_)))), "{last:?}");
+}
+
+#[tokio::test]
+async fn events_that_were_not_taken_in_time_are_counted() {
+    let list = list("127.0.0.1:0");
+    let mut changes = list.subscribe();
+    list.join().await.unwrap();
+    for _ in 0..EVENTS_MAX + 10 {
+        list.publish("v").await.unwrap();
+    }
+    // Publishes apart, joining may be an event or not.
+    assert!(matches!(changes.recv().await, Some(Notice::Missed(10..=11))));
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
+}
+
+#[test]
+fn what_is_no_seed_is_refused_with_the_fix() {
+    let list = list("127.0.0.1:0");
+    let error = list.set("10.0.0.9").unwrap_err().to_string();
+    assert!(error.contains("`10.0.0.9`") && error.contains("HOST:PORT"), "{error}");
+    let config = Config::builder().seeds(vec!["nowhere".into()]).build().unwrap();
+    assert!(NodeList::new(Node::new("127.0.0.1:0"), config).is_err());
+    for port in 1..=NodeList::SEEDS_MAX {
+        list.set(format!("node:{port}")).unwrap();
+    }
+    list.set("node:1").unwrap();
+    assert!(matches!(list.set("node:9999"), Err(NodeListError::SeedsFull)));
+}
+
+#[test]
+fn the_socket_listens_where_the_node_is_advertised() {
+    let listen = |addr: &str, listen: &str| {
+        let config = Config::builder().listen_addr(listen.parse().unwrap()).build().unwrap();
+        listen_addr(&Node::new(addr).build().unwrap(), &config).to_string()
+    };
+    assert_eq!(listen("10.0.0.5:8000", "0.0.0.0:0"), "0.0.0.0:8000");
+    assert_eq!(listen("10.0.0.5:8000", "127.0.0.1:9"), "127.0.0.1:9");
+    assert_eq!(listen("[fd00::5]:8000", "0.0.0.0:0"), "[::]:8000");
+}

@@ -1,0 +1,171 @@
+//! Any packet that an honest node could send, for property tests.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use crate::core::{
+    Age, AgeStep, Beat, Body, Bulk, Cause, Detail, Digest, Gone, Ids, Join, Metadata, News, Packet,
+    Record, RecordId, Records, RingArc, Rumor, Sighting, Summary, SwapAnswer, SwapRequest, Topic,
+    Vector, Version, Wanted, Welcome,
+};
+use crate::node::{Generation, Node, NodeId};
+
+/// Packets of every kind, each as likely as the others.
+pub(crate) fn packet() -> impl Strategy<Value = Packet> {
+    (1..=u32::MAX, body()).prop_map(|(step, body)| Packet { step: AgeStep(step), body })
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let beats = (vec(beat(), 0..300), vec(news(), 0..4));
+    let swap_answer = (any::<u32>(), summary(), detail());
+    prop_oneof![
+        beats.prop_map(|(beats, news)| Body::Bulk(Bulk { beats, news })),
+        (arc(), topic()).prop_map(|(arc, topic)| Body::Rumor(Rumor { arc, topic })),
+        (sighting(), summary()).prop_map(|(me, summary)| Body::Join(Join { me, summary })),
+        (summary(), vec(sighting(), 0..8))
+            .prop_map(|(summary, members)| Body::Welcome(Welcome { summary, members })),
+        (any::<u32>(), summary())
+            .prop_map(|(token, summary)| Body::SwapRequest(SwapRequest { token, summary })),
+        swap_answer.prop_map(|(token, summary, detail)| Body::SwapAnswer(SwapAnswer {
+            token,
+            summary,
+            detail
+        })),
+        vector().prop_map(Body::Vector),
+        ids().prop_map(Body::Ids),
+        vec(record_id(), 0..300).prop_map(|ids| Body::Wanted(Wanted { ids })),
+        vec(news(), 0..8).prop_map(|news| Body::Records(Records { news })),
+        metadata().prop_map(Body::Value),
+        Just(Body::LastCall),
+        sighting().prop_map(Body::Alive),
+    ]
+}
+
+fn beat() -> impl Strategy<Value = Beat> {
+    (record_id(), any::<u8>(), age()).prop_map(|(id, counter, age)| Beat { id, counter, age })
+}
+
+fn record_id() -> impl Strategy<Value = RecordId> {
+    any::<u32>().prop_map(RecordId)
+}
+
+fn age() -> impl Strategy<Value = Age> {
+    any::<u8>().prop_map(Age)
+}
+
+fn news() -> impl Strategy<Value = News> {
+    prop_oneof![sighting().prop_map(News::Member), gone().prop_map(News::Gone)]
+}
+
+fn gone() -> impl Strategy<Value = Gone> {
+    let cause = prop_oneof![Just(Cause::Timeout), Just(Cause::Left)];
+    (addr(), generation(), counter(), cause).prop_map(|(addr, generation, counter, cause)| Gone {
+        addr,
+        generation,
+        counter,
+        cause,
+    })
+}
+
+fn sighting() -> impl Strategy<Value = Sighting> {
+    (record(), counter(), age()).prop_map(|(record, counter, age)| Sighting {
+        record,
+        counter,
+        age,
+    })
+}
+
+fn record() -> impl Strategy<Value = Arc<Record>> {
+    // Up to four bytes a character: within the limits of both texts.
+    (addr(), generation(), "\\PC{0,30}", "\\PC{0,120}").prop_map(
+        |(addr, generation, name, data)| {
+            let node = Node::of(addr, &name, &data).expect("short enough");
+            Arc::new(Record::new(node, generation))
+        },
+    )
+}
+
+fn addr() -> impl Strategy<Value = SocketAddr> {
+    let v4 = any::<Ipv4Addr>().prop_map(IpAddr::from);
+    let v6 = any::<Ipv6Addr>().prop_map(IpAddr::from);
+    let ip = prop_oneof![v4, v6].prop_map(|ip| match ip.to_canonical() {
+        ip if ip.is_unspecified() || ip.is_multicast() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V4(ip) if ip.is_broadcast() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    });
+    (ip, 1_u16..).prop_map(|(ip, port)| SocketAddr::new(ip, port))
+}
+
+fn generation() -> impl Strategy<Value = Generation> {
+    (0..=Generation::MAX.get()).prop_map(|value| Generation::new(value).expect("in range"))
+}
+
+/// Counters of every size class of the encoding.
+fn counter() -> impl Strategy<Value = u64> {
+    prop_oneof![0..300_u64, 0..100_000_u64, 0..10_000_000_000_u64, 0..=1_u64 << 62]
+}
+
+fn node_id() -> impl Strategy<Value = NodeId> {
+    any::<u64>().prop_map(NodeId)
+}
+
+fn arc() -> impl Strategy<Value = RingArc> {
+    (node_id(), node_id()).prop_map(|(after, upto)| RingArc { after, upto })
+}
+
+fn topic() -> impl Strategy<Value = Topic> {
+    prop_oneof![metadata().prop_map(Topic::Metadata), news().prop_map(Topic::Membership)]
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    (version(), vec(any::<u8>(), 0..600)).prop_map(|(version, data)| {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&Sha256::digest(&data)[..16]);
+        Metadata::verified(Version { digest, ..version }, data.into()).expect("its own digest")
+    })
+}
+
+fn version() -> impl Strategy<Value = Version> {
+    (i64::MIN..=1 << 62, node_id(), any::<[u8; 16]>()).prop_map(|(nanos, writer, digest)| Version {
+        nanos,
+        writer,
+        digest,
+    })
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<u128>().prop_map(Digest)
+}
+
+fn summary() -> impl Strategy<Value = Summary> {
+    (any::<u32>(), digest(), option::of(version())).prop_map(|(members, digest, version)| Summary {
+        members,
+        digest,
+        version,
+    })
+}
+
+fn detail() -> impl Strategy<Value = Detail> {
+    let buckets = (0..9_u32).prop_flat_map(|bits| vec(any::<u32>(), 1_usize << bits));
+    prop_oneof![vector().prop_map(Detail::Same), buckets.prop_map(Detail::Differ)]
+}
+
+fn vector() -> impl Strategy<Value = Vector> {
+    (digest(), 0..u32::MAX - 700, vec((any::<u8>(), age()), 0..700))
+        .prop_map(|(digest, first, beats)| Vector { digest, first, beats })
+}
+
+fn ids() -> impl Strategy<Value = Ids> {
+    let buckets = (0..=16_u8)
+        .prop_flat_map(|bits| (Just(bits), vec(0..=((1_u32 << bits) - 1) as u16, 0..100)));
+    (buckets, vec(record_id(), 0..200)).prop_map(|((bits, buckets), ids)| Ids {
+        bits,
+        buckets,
+        ids,
+    })
+}

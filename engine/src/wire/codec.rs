@@ -1,0 +1,360 @@
+//! The building blocks of the format: numbers, lists and structs, read with distrust.
+//!
+//! The only module that names `bincode`, which writes and reads the numbers of variable length.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bincode::config;
+
+use super::reject::Reject;
+
+/// Numbers up to 250 take one byte, larger ones a tag and as many bytes as their size class
+/// needs. The limit is that of one number, since no list and no text is left to the library.
+const NUMBERS: config::Configuration<config::LittleEndian, config::Varint, config::Limit<16>> =
+    config::standard().with_limit::<16>();
+
+/// Something with a place in a packet.
+pub(super) trait Wire: Sized {
+    /// Fewest bytes that a value takes: what a claimed count is checked against.
+    const LEN_MIN: usize;
+    /// True when every value takes just as many.
+    const FIXED: bool;
+
+    /// Writes the value.
+    fn put(&self, out: &mut Writer<'_>);
+
+    /// Reads a value.
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject>;
+
+    /// How many bytes [`Wire::put`] writes.
+    fn len(&self) -> usize;
+}
+
+/// Where encoded values go.
+pub(super) struct Writer<'a>(&'a mut Vec<u8>);
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Bytes with their length in front.
+    pub(super) fn blob(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
+    /// A number of variable length.
+    pub(super) fn number(&mut self, number: u64) {
+        bincode::encode_into_std_write(number, self.0, NUMBERS)
+            .expect("a number can always be appended to a vector");
+    }
+}
+
+/// Where encoded values come from.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Reject> {
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Reject::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Reject> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Reject::Truncated)?;
+        self.rest = rest;
+        Ok(*bytes)
+    }
+
+    /// A number of variable length, in its shortest form only.
+    pub(super) fn number(&mut self) -> Result<u64, Reject> {
+        use bincode::error::DecodeError;
+        let (number, used) = match bincode::decode_from_slice(self.rest, NUMBERS) {
+            Ok(read) => read,
+            Err(DecodeError::UnexpectedEnd { .. }) => return Err(Reject::Truncated),
+            Err(_) => return Err(Reject::Malformed),
+        };
+        if used != number_len(number) {
+            return Err(Reject::Malformed);
+        }
+        self.rest = &self.rest[used..];
+        Ok(number)
+    }
+
+    /// A count of things that take at least `len_min` bytes each, which must all be there.
+    pub(super) fn count(&mut self, len_min: usize) -> Result<usize, Reject> {
+        let count = usize::try_from(self.number()?).map_err(|_| Reject::FalseLength)?;
+        let promised = count.checked_mul(len_min).ok_or(Reject::FalseLength)?;
+        if promised <= self.rest.len() { Ok(count) } else { Err(Reject::FalseLength) }
+    }
+
+    /// Bytes with their length in front.
+    pub(super) fn blob(&mut self) -> Result<&'a [u8], Reject> {
+        let len = self.count(1)?;
+        self.bytes(len)
+    }
+}
+
+/// How many bytes a number of variable length takes.
+pub(super) const fn number_len(number: u64) -> usize {
+    match number {
+        0..=250 => 1,
+        251..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+/// How many bytes a blob takes, its length included.
+pub(super) const fn blob_len(bytes: usize) -> usize {
+    number_len(bytes as u64) + bytes
+}
+
+// The macros below name `Wire`, `Writer`, `Reader` and `Reject` as their callers import them.
+
+/// Implements [`Wire`] for structs by their fields, each listed once; `=> check` names what must
+/// hold between the fields that were read.
+macro_rules! wire_structs {
+    ($($name:ident { $($field:ident: $kind:ty),+ $(,)? } $(=> $check:ident)?)+) => {$(
+        impl Wire for $name {
+            const LEN_MIN: usize = 0 $(+ <$kind as Wire>::LEN_MIN)+;
+            const FIXED: bool = true $(&& <$kind as Wire>::FIXED)+;
+
+            fn put(&self, out: &mut Writer<'_>) {
+                $(Wire::put(&self.$field, out);)+
+            }
+
+            fn take(
+                input: &mut Reader<'_>,
+            ) -> Result<Self, Reject> {
+                let value = Self { $($field: Wire::take(input)?),+ };
+                $($check(&value)?;)?
+                Ok(value)
+            }
+
+            fn len(&self) -> usize {
+                0 $(+ Wire::len(&self.$field))+
+            }
+        }
+    )+};
+}
+pub(super) use wire_structs;
+
+/// Implements [`Wire`] for enums whose variants hold one value each, behind a tag of one byte.
+macro_rules! wire_choices {
+    ($($name:ident { $($tag:literal => $variant:ident),+ $(,)? } $(=> $check:ident)?)+) => {$(
+        impl Wire for $name {
+            const LEN_MIN: usize = 1;
+            const FIXED: bool = false;
+
+            fn put(&self, out: &mut Writer<'_>) {
+                match self {
+                    $(Self::$variant(value) => {
+                        out.bytes(&[$tag]);
+                        Wire::put(value, out);
+                    })+
+                }
+            }
+
+            fn take(
+                input: &mut Reader<'_>,
+            ) -> Result<Self, Reject> {
+                let value = match <u8 as Wire>::take(input)? {
+                    $($tag => Self::$variant(Wire::take(input)?),)+
+                    _ => return Err(Reject::Malformed),
+                };
+                $($check(&value)?;)?
+                Ok(value)
+            }
+
+            fn len(&self) -> usize {
+                1 + match self {
+                    $(Self::$variant(value) => Wire::len(value),)+
+                }
+            }
+        }
+    )+};
+}
+pub(super) use wire_choices;
+
+/// Implements [`Wire`] for what always takes `$len` bytes.
+macro_rules! wire_fixed {
+    ($($name:ty, $len:literal: |$value:ident| $put:expr, |$bytes:ident| $take:expr;)+) => {$(
+        impl Wire for $name {
+            const LEN_MIN: usize = $len;
+            const FIXED: bool = true;
+
+            fn put(&self, out: &mut Writer<'_>) {
+                let $value = self;
+                let bytes: [u8; $len] = $put;
+                out.bytes(&bytes);
+            }
+
+            fn take(
+                input: &mut Reader<'_>,
+            ) -> Result<Self, Reject> {
+                let $bytes: [u8; $len] = input.array()?;
+                $take
+            }
+
+            fn len(&self) -> usize {
+                $len
+            }
+        }
+    )+};
+}
+pub(super) use wire_fixed;
+
+wire_fixed! {
+    u8, 1: |value| [*value], |bytes| Ok(bytes[0]);
+    u32, 4: |value| value.to_le_bytes(), |bytes| Ok(Self::from_le_bytes(bytes));
+}
+
+/// Ring buckets, the only numbers of 16 bits.
+impl Wire for u16 {
+    const LEN_MIN: usize = 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.number(u64::from(*self));
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        Self::try_from(input.number()?).map_err(|_| Reject::OverLimit)
+    }
+
+    fn len(&self) -> usize {
+        number_len(u64::from(*self))
+    }
+}
+
+/// Beat counters, the only numbers of 64 bits that are usually small.
+impl Wire for u64 {
+    const LEN_MIN: usize = 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.number(*self);
+    }
+
+    /// Like generations, counters end where an honest one never comes: the engine may always
+    /// count on from one that it was told.
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let counter = input.number()?;
+        if counter <= 1 << 62 { Ok(counter) } else { Err(Reject::OverLimit) }
+    }
+
+    fn len(&self) -> usize {
+        number_len(*self)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    const LEN_MIN: usize = 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.number(self.len() as u64);
+        for item in self {
+            item.put(out);
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let count = input.count(T::LEN_MIN)?;
+        // What a record takes in memory is several times what it takes on the wire: the vector
+        // grows with what was really read, not with the count.
+        let mut items = Self::with_capacity(if T::FIXED { count } else { 0 });
+        for _ in 0..count {
+            items.push(T::take(input)?);
+        }
+        Ok(items)
+    }
+
+    fn len(&self) -> usize {
+        let items =
+            if T::FIXED { self.len() * T::LEN_MIN } else { self.iter().map(Wire::len).sum() };
+        number_len(self.len() as u64) + items
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    const LEN_MIN: usize = 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.bytes(&[u8::from(self.is_some())]);
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        match u8::take(input)? {
+            0 => Ok(None),
+            1 => T::take(input).map(Some),
+            _ => Err(Reject::Malformed),
+        }
+    }
+
+    fn len(&self) -> usize {
+        1 + self.as_ref().map_or(0, Wire::len)
+    }
+}
+
+impl Wire for SocketAddr {
+    const LEN_MIN: usize = 1 + 4 + 2;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        match self.ip() {
+            IpAddr::V4(ip) => {
+                out.bytes(&[4]);
+                out.bytes(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                out.bytes(&[6]);
+                out.bytes(&ip.octets());
+            }
+        }
+        out.bytes(&self.port().to_le_bytes());
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let ip = match u8::take(input)? {
+            4 => IpAddr::from(input.array::<4>()?),
+            6 => IpAddr::from(input.array::<16>()?),
+            _ => return Err(Reject::Malformed),
+        };
+        let addr = Self::new(ip, u16::from_le_bytes(input.array()?));
+        if is_reachable(addr) { Ok(addr) } else { Err(Reject::BadAddress) }
+    }
+
+    fn len(&self) -> usize {
+        if self.is_ipv4() { 1 + 4 + 2 } else { 1 + 16 + 2 }
+    }
+}
+
+/// True when one node may be at this address, in the one form in which we write it. A member at
+/// a multicast address would have the whole cluster send its packets to many.
+fn is_reachable(addr: SocketAddr) -> bool {
+    let ip = addr.ip();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    let one_host = !ip.is_unspecified() && !ip.is_multicast() && !broadcast;
+    addr.port() != 0 && one_host && ip.to_canonical() == ip
+}

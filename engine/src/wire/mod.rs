@@ -1,0 +1,73 @@
+//! Turns packets into bytes and back, and believes nothing that the bytes claim.
+//!
+//! A datagram is a header of 8 bytes and then what the kind of packet needs:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 2 | magic, `0x72 0x6d` ("rm") |
+//! | 1 | version of this format |
+//! | 1 | kind of packet |
+//! | 4 | unit of all ages in the packet, in microseconds |
+//! | rest | the body: the fields of its struct in turn, as `native.rs` lists them |
+//!
+//! Whole numbers are little-endian; counts and counters take as few bytes as they need. A value
+//! has exactly one encoding, so that what decodes encodes to the same bytes again.
+//!
+//! This module knows packets and bytes. It names no socket, no clock and no secret. What protects
+//! a datagram as a whole (a checksum, a seal) wraps what [`encode`] has written and is taken off
+//! before [`decode`] reads; four bytes of the header's bound in `core` are free for it.
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod codec;
+mod native;
+mod reject;
+#[cfg(test)]
+mod tests;
+
+use codec::{Reader, Wire, Writer};
+
+use crate::core::Packet;
+
+pub use reject::Reject;
+
+/// Longest datagram that is looked at, in bytes. UDP carries at most 65,507.
+pub const DATAGRAM_LEN_MAX: usize = 65_536;
+
+/// Appends the encoded packet to `out`.
+///
+/// ```
+/// use rumormill::core::{AgeStep, Body, Packet};
+/// use rumormill::wire;
+///
+/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
+/// let mut bytes = Vec::new();
+/// wire::encode(&packet, &mut bytes);
+/// assert_eq!(bytes.len(), wire::encoded_len(&packet));
+/// assert_eq!(wire::decode(&bytes), Ok(packet));
+/// assert_eq!(wire::decode(b"hello"), Err(wire::Reject::TooShort));
+/// ```
+pub fn encode(packet: &Packet, out: &mut Vec<u8>) {
+    packet.put(&mut Writer::new(out));
+}
+
+/// The number of bytes that [`encode`] appends, without encoding: a few operations for the beats
+/// of a packet however many they are, and some for each record.
+pub fn encoded_len(packet: &Packet) -> usize {
+    packet.len()
+}
+
+/// Reads a packet from the bytes of one datagram.
+///
+/// Never panics, and never sets memory aside for what a length merely claims.
+///
+/// # Errors
+/// The reason why the bytes are no packet of ours.
+pub fn decode(bytes: &[u8]) -> Result<Packet, Reject> {
+    if bytes.len() > DATAGRAM_LEN_MAX {
+        return Err(Reject::TooLong);
+    }
+    let mut reader = Reader::new(bytes);
+    let packet = Packet::take(&mut reader)?;
+    if reader.is_empty() { Ok(packet) } else { Err(Reject::TrailingBytes) }
+}

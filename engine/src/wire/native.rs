@@ -1,0 +1,252 @@
+//! The layout of every kind of packet, in the order of its fields.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
+use super::reject::Reject;
+use crate::core::{
+    Age, AgeStep, Beat, Body, Bulk, Cause, Detail, Digest, Gone, Ids, Join, Metadata, News, Packet,
+    PacketKind, Record, RecordId, Records, RingArc, Rumor, Sighting, Summary, SwapAnswer,
+    SwapRequest, Topic, Vector, Version, Wanted, Welcome,
+};
+use crate::node::{Generation, Node, NodeId};
+
+const MAGIC: [u8; 2] = *b"rm";
+const VERSION: u8 = 1;
+const HEADER_LEN: usize = 8;
+
+/// Most buckets that the ring is cut into, as a power of two.
+const BUCKET_BITS_MAX: u8 = 16;
+
+/// The latest time of a version, the year 2116 as for generations: one at the end of the scale
+/// could not be beaten by an honest publish.
+const NANOS_MAX: i64 = 1 << 62;
+
+/// Every kind at the place that is its tag on the wire: new ones go to the end.
+const KINDS: [PacketKind; 13] = [
+    PacketKind::Bulk,
+    PacketKind::Rumor,
+    PacketKind::Join,
+    PacketKind::Welcome,
+    PacketKind::SwapRequest,
+    PacketKind::SwapAnswer,
+    PacketKind::Vector,
+    PacketKind::Ids,
+    PacketKind::Wanted,
+    PacketKind::Records,
+    PacketKind::Value,
+    PacketKind::LastCall,
+    PacketKind::Alive,
+];
+
+impl Wire for Packet {
+    const LEN_MIN: usize = HEADER_LEN;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.bytes(&MAGIC);
+        out.bytes(&[VERSION, self.kind() as u8]);
+        self.step.put(out);
+        put_body(&self.body, out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let header = input.array::<HEADER_LEN>().map_err(|_| Reject::TooShort)?;
+        let [magic_0, magic_1, version, kind, step @ ..] = header;
+        if [magic_0, magic_1] != MAGIC {
+            return Err(Reject::ForeignMagic);
+        }
+        if version != VERSION {
+            return Err(Reject::UnknownVersion);
+        }
+        let kind = KINDS.get(usize::from(kind)).ok_or(Reject::UnknownKind)?;
+        let step = AgeStep::take(&mut Reader::new(&step))?;
+        Ok(Self { step, body: take_body(*kind, input)? })
+    }
+
+    fn len(&self) -> usize {
+        HEADER_LEN + body_len(&self.body)
+    }
+}
+
+fn put_body(body: &Body, out: &mut Writer<'_>) {
+    match body {
+        Body::Bulk(bulk) => bulk.put(out),
+        Body::Rumor(rumor) => rumor.put(out),
+        Body::Join(join) => join.put(out),
+        Body::Welcome(welcome) => welcome.put(out),
+        Body::SwapRequest(request) => request.put(out),
+        Body::SwapAnswer(answer) => answer.put(out),
+        Body::Vector(vector) => vector.put(out),
+        Body::Ids(ids) => ids.put(out),
+        Body::Wanted(wanted) => wanted.put(out),
+        Body::Records(records) => records.put(out),
+        Body::Value(metadata) => metadata.put(out),
+        Body::LastCall => {}
+        Body::Alive(me) => me.put(out),
+    }
+}
+
+fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
+    Ok(match kind {
+        PacketKind::Bulk => Body::Bulk(Wire::take(input)?),
+        PacketKind::Rumor => Body::Rumor(Wire::take(input)?),
+        PacketKind::Join => Body::Join(Wire::take(input)?),
+        PacketKind::Welcome => Body::Welcome(Wire::take(input)?),
+        PacketKind::SwapRequest => Body::SwapRequest(Wire::take(input)?),
+        PacketKind::SwapAnswer => Body::SwapAnswer(Wire::take(input)?),
+        PacketKind::Vector => Body::Vector(Wire::take(input)?),
+        PacketKind::Ids => Body::Ids(Wire::take(input)?),
+        PacketKind::Wanted => Body::Wanted(Wire::take(input)?),
+        PacketKind::Records => Body::Records(Wire::take(input)?),
+        PacketKind::Value => Body::Value(Wire::take(input)?),
+        PacketKind::LastCall => Body::LastCall,
+        PacketKind::Alive => Body::Alive(Wire::take(input)?),
+    })
+}
+
+fn body_len(body: &Body) -> usize {
+    match body {
+        Body::Bulk(bulk) => bulk.len(),
+        Body::Rumor(rumor) => rumor.len(),
+        Body::Join(join) => join.len(),
+        Body::Welcome(welcome) => welcome.len(),
+        Body::SwapRequest(request) => request.len(),
+        Body::SwapAnswer(answer) => answer.len(),
+        Body::Vector(vector) => vector.len(),
+        Body::Ids(ids) => ids.len(),
+        Body::Wanted(wanted) => wanted.len(),
+        Body::Records(records) => records.len(),
+        Body::Value(metadata) => metadata.len(),
+        Body::LastCall => 0,
+        Body::Alive(me) => me.len(),
+    }
+}
+
+wire_fixed! {
+    AgeStep, 4: |step| step.0.to_le_bytes(), |bytes| match u32::from_le_bytes(bytes) {
+        0 => Err(Reject::Malformed),
+        micros => Ok(Self(micros)),
+    };
+    Age, 1: |age| [age.0], |bytes| Ok(Self(bytes[0]));
+    RecordId, 4: |id| id.0.to_le_bytes(), |bytes| Ok(Self(u32::from_le_bytes(bytes)));
+    NodeId, 8: |id| id.0.to_le_bytes(), |bytes| Ok(Self(u64::from_le_bytes(bytes)));
+    Digest, 16: |digest| digest.0.to_le_bytes(), |bytes| Ok(Self(u128::from_le_bytes(bytes)));
+    [u8; 16], 16: |bytes| *bytes, |bytes| Ok(bytes);
+    i64, 8: |nanos| nanos.to_le_bytes(), |bytes| match Self::from_le_bytes(bytes) {
+        nanos if nanos <= NANOS_MAX => Ok(nanos),
+        _ => Err(Reject::OverLimit),
+    };
+    Generation, 8: |generation| generation.get().to_le_bytes(), |bytes| {
+        Self::new(u64::from_le_bytes(bytes)).ok_or(Reject::OverLimit)
+    };
+    (u8, Age), 2: |beat| [beat.0, beat.1.0], |bytes| Ok((bytes[0], Age(bytes[1])));
+    Cause, 1: |cause| [match cause {
+        Cause::Timeout => 0,
+        Cause::Left => 1,
+    }], |bytes| match bytes[0] {
+        0 => Ok(Self::Timeout),
+        1 => Ok(Self::Left),
+        _ => Err(Reject::Malformed),
+    };
+}
+
+wire_structs! {
+    Beat { id: RecordId, counter: u8, age: Age }
+    Bulk { beats: Vec<Beat>, news: Vec<News> }
+    Gone { addr: SocketAddr, generation: Generation, counter: u64, cause: Cause }
+    RingArc { after: NodeId, upto: NodeId }
+    Rumor { arc: RingArc, topic: Topic }
+    Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
+    Summary { members: u32, digest: Digest, version: Option<Version> }
+    Join { me: Sighting, summary: Summary }
+    Welcome { summary: Summary, members: Vec<Sighting> }
+    SwapRequest { token: u32, summary: Summary }
+    SwapAnswer { token: u32, summary: Summary, detail: Detail }
+    Vector { digest: Digest, first: u32, beats: Vec<(u8, Age)> } => vector_ends
+    Ids { bits: u8, buckets: Vec<u16>, ids: Vec<RecordId> } => buckets_exist
+    Wanted { ids: Vec<RecordId> }
+    Records { news: Vec<News> }
+    Sighting { record: Arc<Record>, counter: u64, age: Age }
+}
+
+wire_choices! {
+    News { 0 => Member, 1 => Gone }
+    Topic { 0 => Metadata, 1 => Membership }
+    Detail { 0 => Same, 1 => Differ } => buckets_halve
+}
+
+/// The place of the last entry must still be a number.
+fn vector_ends(vector: &Vector) -> Result<(), Reject> {
+    let last = vector.first as usize + vector.beats.len();
+    if u32::try_from(last).is_ok() { Ok(()) } else { Err(Reject::OverLimit) }
+}
+
+fn buckets_exist(ids: &Ids) -> Result<(), Reject> {
+    if ids.bits > BUCKET_BITS_MAX {
+        return Err(Reject::OverLimit);
+    }
+    let exists = |&bucket: &u16| u32::from(bucket) >> ids.bits == 0;
+    if ids.buckets.iter().all(exists) { Ok(()) } else { Err(Reject::Malformed) }
+}
+
+fn buckets_halve(detail: &Detail) -> Result<(), Reject> {
+    match detail {
+        Detail::Differ(buckets) if !buckets.len().is_power_of_two() => Err(Reject::Malformed),
+        Detail::Differ(buckets) if buckets.len() > 1 << BUCKET_BITS_MAX => Err(Reject::OverLimit),
+        _ => Ok(()),
+    }
+}
+
+/// A record is read through the checks of a node, so that whatever is listed is one.
+impl Wire for Arc<Record> {
+    const LEN_MIN: usize = SocketAddr::LEN_MIN + Generation::LEN_MIN + 2;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        let node = self.node();
+        node.addr().put(out);
+        self.generation().put(out);
+        out.blob(node.name().as_bytes());
+        out.blob(node.private_data().as_bytes());
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let addr = SocketAddr::take(input)?;
+        let generation = Generation::take(input)?;
+        let (name, private_data) = (take_text(input)?, take_text(input)?);
+        let node = Node::of(addr, name, private_data).map_err(|_| Reject::OverLimit)?;
+        Ok(Self::new(Record::new(node, generation)))
+    }
+
+    fn len(&self) -> usize {
+        let node = self.node();
+        let texts = blob_len(node.name().len()) + blob_len(node.private_data().len());
+        node.addr().len() + self.generation().len() + texts
+    }
+}
+
+fn take_text<'a>(input: &mut Reader<'a>) -> Result<&'a str, Reject> {
+    str::from_utf8(input.blob()?).map_err(|_| Reject::BadText)
+}
+
+/// The digest is verified here, so that whoever holds metadata need not doubt it.
+impl Wire for Metadata {
+    const LEN_MIN: usize = Version::LEN_MIN + 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        self.version().put(out);
+        out.blob(self.data());
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let version = Version::take(input)?;
+        Self::verified(version, input.blob()?.into()).ok_or(Reject::BadDigest)
+    }
+
+    fn len(&self) -> usize {
+        self.version().len() + blob_len(self.data().len())
+    }
+}

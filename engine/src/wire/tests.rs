@@ -1,0 +1,258 @@
+//! Laws of the format, and bytes that lie.
+
+use proptest::prelude::*;
+
+use super::arbitrary::packet;
+use super::*;
+use crate::core::{
+    Age, AgeStep, Beat, Body, Bulk, Cause, Gone, Ids, News, PacketKind, Record, RecordId, Sighting,
+    Vector, Wanted,
+};
+use crate::node::{Generation, Node};
+
+fn encoded(packet: &Packet) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(packet, &mut bytes);
+    bytes
+}
+
+fn with_body(body: Body) -> Packet {
+    Packet { step: AgeStep(25_000), body }
+}
+
+/// The header of a packet of this kind, to be followed by bytes that no encoder would write.
+fn header(kind: PacketKind) -> Vec<u8> {
+    vec![b'r', b'm', 1, kind as u8, 1, 0, 0, 0]
+}
+
+fn refused(kind: PacketKind, body: &[&[u8]]) -> Reject {
+    let bytes = [&header(kind), &body.concat()[..]].concat();
+    decode(&bytes).expect_err("no packet")
+}
+
+/// `127.0.0.1:80`, generation 1.
+const NODE: &[u8] = &[4, 127, 0, 0, 1, 80, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_packet_comes_back_as_it_went(packet in packet()) {
+        prop_assert_eq!(decode(&encoded(&packet)), Ok(packet));
+    }
+
+    #[test]
+    fn lengths_are_told_without_encoding(packet in packet()) {
+        let len = encoded(&packet).len();
+        prop_assert_eq!(encoded_len(&packet), len);
+        prop_assert!(len <= packet.len_max(), "{} > {}", len, packet.len_max());
+    }
+
+    #[test]
+    fn what_decodes_encodes_to_the_same_bytes(
+        packet in packet(),
+        bit in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = encoded(&packet);
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(other) = decode(&bytes) {
+            prop_assert_ne!(&other, &packet);
+            prop_assert_eq!(encoded(&other), bytes);
+        }
+    }
+
+    #[test]
+    fn no_beginning_of_a_packet_is_a_packet(packet in packet()) {
+        let bytes = encoded(&packet);
+        for len in 0..bytes.len() {
+            prop_assert!(decode(&bytes[..len]).is_err(), "the first {} bytes", len);
+        }
+    }
+
+    #[test]
+    fn nothing_may_follow_a_packet(packet in packet(), more in any::<u8>()) {
+        let mut bytes = encoded(&packet);
+        bytes.push(more);
+        prop_assert_eq!(decode(&bytes), Err(Reject::TrailingBytes));
+    }
+
+    #[test]
+    fn random_bytes_are_refused_or_a_packet(
+        kind in 0..14_u8,
+        body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        decode(&body).unwrap_err();
+        let bytes = [&[b'r', b'm', 1, kind, 1, 0, 0, 0], &body[..]].concat();
+        if let Ok(packet) = decode(&bytes) {
+            prop_assert_eq!(encoded(&packet), bytes);
+        }
+    }
+
+    #[test]
+    fn any_byte_may_be_overwritten_by_any_length(
+        packet in packet(),
+        place in any::<prop::sample::Index>(),
+        lie in prop_oneof![0..300_u64, any::<u64>()],
+    ) {
+        let mut bytes = encoded(&packet);
+        let place = place.index(bytes.len());
+        let mut number = Vec::new();
+        Writer::new(&mut number).number(lie);
+        bytes.splice(place..=place, number);
+        if let Ok(packet) = decode(&bytes) {
+            prop_assert_eq!(encoded(&packet), bytes);
+        }
+    }
+}
+
+#[test]
+fn the_bytes_of_version_1_never_change() {
+    let beat = Beat { id: RecordId(0x0403_0201), counter: 5, age: Age(6) };
+    let gone = Gone {
+        addr: "10.0.0.5:8000".parse().unwrap(),
+        generation: Generation::new(7).unwrap(),
+        counter: 300,
+        cause: Cause::Left,
+    };
+    let bulk = Bulk { beats: vec![beat], news: vec![News::Gone(gone)] };
+    #[rustfmt::skip]
+    let golden = [
+        b'r', b'm', 1, 0, 0xa8, 0x61, 0, 0,
+        1, 1, 2, 3, 4, 5, 6,
+        1, 1, 4, 10, 0, 0, 5, 0x40, 0x1f, 7, 0, 0, 0, 0, 0, 0, 0, 251, 44, 1, 1,
+    ];
+    assert_eq!(encoded(&with_body(Body::Bulk(bulk))), golden);
+
+    let node = Node::new("[2001:db8::1]:1").name("A").private_data("z").build().unwrap();
+    let record = Record::new(node, Generation::new(258).unwrap());
+    let alive = Sighting { record: record.into(), counter: 3, age: Age(4) };
+    #[rustfmt::skip]
+    let golden = [
+        b'r', b'm', 1, 12, 0xa8, 0x61, 0, 0,
+        6, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0,
+        2, 1, 0, 0, 0, 0, 0, 0, 1, b'A', 1, b'z', 3, 4,
+    ];
+    assert_eq!(encoded(&with_body(Body::Alive(alive))), golden);
+}
+
+#[test]
+fn a_beat_takes_six_bytes_and_a_place_in_a_vector_two() {
+    let beat = Beat { id: RecordId(u32::MAX), counter: u8::MAX, age: Age::TOO_OLD };
+    let bulk = |n| with_body(Body::Bulk(Bulk { beats: vec![beat; n], news: vec![] }));
+    assert_eq!(encoded_len(&bulk(201)) - encoded_len(&bulk(200)), 6);
+    let vector = |n| Vector { digest: Default::default(), first: 0, beats: vec![(9, Age(9)); n] };
+    let vector = |n| with_body(Body::Vector(vector(n)));
+    assert_eq!(encoded_len(&vector(201)) - encoded_len(&vector(200)), 2);
+    let wanted = |n| with_body(Body::Wanted(Wanted { ids: vec![RecordId(u32::MAX); n] }));
+    assert_eq!(encoded_len(&wanted(201)) - encoded_len(&wanted(200)), 4);
+}
+
+#[test]
+fn the_length_of_beats_and_ids_is_a_product() {
+    const { assert!(Beat::FIXED && Beat::LEN_MIN == 6) };
+    const { assert!(<(u8, Age)>::FIXED && <(u8, Age)>::LEN_MIN == 2) };
+    const { assert!(RecordId::FIXED && RecordId::LEN_MIN == 4) };
+    let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
+    let bulk = with_body(Body::Bulk(Bulk { beats: vec![beat; 1_000_000], news: vec![] }));
+    assert_eq!(encoded_len(&bulk), 8 + 5 + 6_000_000 + 1);
+}
+
+#[test]
+fn the_largest_datagram_of_each_long_kind_comes_back() {
+    let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
+    let bulk = Body::Bulk(Bulk { beats: vec![beat; 10_900], news: vec![] });
+    let vector = Vector { digest: Default::default(), first: 9, beats: vec![(1, Age(2)); 32_700] };
+    let ids = Ids { bits: 16, buckets: (0..=65_535).step_by(3).collect(), ids: vec![] };
+    for body in [bulk, Body::Vector(vector), Body::Ids(ids)] {
+        let packet = with_body(body);
+        let bytes = encoded(&packet);
+        assert!((65_000..DATAGRAM_LEN_MAX).contains(&bytes.len()), "{}", bytes.len());
+        assert_eq!(decode(&bytes), Ok(packet));
+    }
+    assert_eq!(decode(&vec![0; DATAGRAM_LEN_MAX + 1]), Err(Reject::TooLong));
+}
+
+#[test]
+fn a_count_that_lies_is_refused_before_anything_is_set_aside() {
+    let many_u32: &[u8] = &[252, 255, 255, 255, 255];
+    let many_u64: &[u8] = &[253, 255, 255, 255, 255, 255, 255, 255, 255];
+    for many in [many_u32, many_u64] {
+        // Room for 2^32 beats would be 32 GiB, for 2^64 the process would be aborted.
+        assert_eq!(refused(PacketKind::Bulk, &[many]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Bulk, &[&[0], many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Wanted, &[many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Alive, &[NODE, many, &[0; 12]]), Reject::FalseLength);
+    }
+    // Nine bytes are too few for two beats, twelve are not.
+    assert_eq!(refused(PacketKind::Bulk, &[&[2], &[0; 9]]), Reject::FalseLength);
+    assert_eq!(refused(PacketKind::Bulk, &[&[2], &[0; 12]]), Reject::Truncated);
+}
+
+#[test]
+fn foreign_bytes_are_told_from_broken_ones() {
+    assert_eq!(decode(b""), Err(Reject::TooShort));
+    assert_eq!(decode(b"rm\x01\x00"), Err(Reject::TooShort));
+    assert_eq!(decode(b"GET / HTTP/1.1\r\n"), Err(Reject::ForeignMagic));
+    assert_eq!(decode(b"rm\x02\x00\x01\x00\x00\x00"), Err(Reject::UnknownVersion));
+    assert_eq!(decode(b"rm\x01\x0d\x01\x00\x00\x00"), Err(Reject::UnknownKind));
+}
+
+#[test]
+fn a_packet_whose_ages_have_no_unit_is_malformed() {
+    assert_eq!(decode(b"rm\x01\x0b\x00\x00\x00\x00"), Err(Reject::Malformed));
+    assert_eq!(decode(b"rm\x01\x0b\x01\x00\x00\x00").unwrap().body, Body::LastCall);
+}
+
+#[test]
+fn numbers_have_one_form_and_tags_a_meaning() {
+    assert_eq!(refused(PacketKind::Bulk, &[&[251, 0, 0, 0]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Bulk, &[&[254], &[0; 16], &[0]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Records, &[&[1, 2], &[0; 30]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Alive, &[&[5], &[1; 30]]), Reject::Malformed);
+}
+
+#[test]
+fn an_address_where_no_node_can_be_is_refused() {
+    for ip in [[0, 0, 0, 0], [224, 0, 0, 1], [255, 255, 255, 255]] {
+        let rest = [80, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(refused(PacketKind::Alive, &[&[4], &ip, &rest]), Reject::BadAddress);
+    }
+    let port_0 = [4, 127, 0, 0, 1, 0, 0];
+    assert_eq!(refused(PacketKind::Alive, &[&port_0, &[0; 12]]), Reject::BadAddress);
+    let mapped = [6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1, 80, 0];
+    assert_eq!(refused(PacketKind::Alive, &[&mapped, &[0; 12]]), Reject::BadAddress);
+}
+
+#[test]
+fn values_above_their_limits_are_refused() {
+    let generation = [4, 127, 0, 0, 1, 80, 0, 1, 0, 0, 0, 0, 0, 0, 0x40];
+    assert_eq!(refused(PacketKind::Alive, &[&generation, &[0; 4]]), Reject::OverLimit);
+    let counter = [0, 0, 253, 1, 0, 0, 0, 0, 0, 0, 0x40, 0];
+    assert_eq!(refused(PacketKind::Alive, &[NODE, &counter]), Reject::OverLimit);
+    let name = [&[129][..], &[b'n'; 129]].concat();
+    assert_eq!(refused(PacketKind::Alive, &[NODE, &name, &[0; 3]]), Reject::OverLimit);
+    let private = [&[0, 251, 1, 2][..], &[b'n'; 513]].concat();
+    assert_eq!(refused(PacketKind::Alive, &[NODE, &private, &[0; 2]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Alive, &[NODE, &[1, 0xff, 0, 0, 0]]), Reject::BadText);
+    let nanos = [1, 0, 0, 0, 0, 0, 0, 0x40];
+    assert_eq!(refused(PacketKind::Value, &[&nanos, &[0; 25]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Vector, &[&[0xff; 20], &[1, 0, 0]]), Reject::OverLimit);
+}
+
+#[test]
+fn buckets_are_those_of_a_ring_cut_in_halves() {
+    assert_eq!(refused(PacketKind::Ids, &[&[17, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Ids, &[&[1, 1, 2, 0]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Ids, &[&[16, 1, 252, 0, 0, 1, 0, 0]]), Reject::OverLimit);
+    let answer = |buckets: &[u8]| {
+        refused(PacketKind::SwapAnswer, &[&[0; 4], &[0; 4], &[0; 16], &[0], &[1], buckets])
+    };
+    assert_eq!(answer(&[0]), Reject::Malformed);
+    assert_eq!(answer(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Reject::Malformed);
+}
+
+#[test]
+fn metadata_under_a_foreign_digest_is_refused() {
+    assert_eq!(refused(PacketKind::Value, &[&[0; 32], &[2, 1, 2]]), Reject::BadDigest);
+}

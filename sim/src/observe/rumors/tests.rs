@@ -1,0 +1,212 @@
+//! Rumors by hand, each figure counted out.
+
+use std::time::Duration;
+
+use rumormill::core::{
+    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, Sighting, Summary, SwapRequest, Welcome,
+};
+use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, Value};
+
+use super::*;
+use crate::observe::cast::wall;
+use crate::report::summary::RumorFigures;
+use crate::world::testkit::{self, at_ms};
+
+const NODES: u32 = 4;
+
+/// Nodes 0 to 3, each with a second incarnation (4 to 7).
+fn rumors() -> Rumors {
+    Rumors::new(Arc::new(Cast::of(&testkit::plan_with_restarts(NODES))), 100)
+}
+
+fn version(nanos: i64) -> Version {
+    Version { nanos, writer: NodeId(0), digest: [0; 16] }
+}
+
+fn by(from: NodeNo, sent: u64, kind: PacketKind) -> Way {
+    Way::Packet { from, sent: at_ms(sent), kind }
+}
+
+fn always() -> Vec<Presence> {
+    vec![Presence::Since(Instant::ZERO); NODES as usize]
+}
+
+fn figures(rumors: Rumors, presence: &[Presence]) -> Vec<RumorFigures> {
+    rumors.finish(presence).figures
+}
+
+#[test]
+fn a_metadata_rumor_is_timed_hop_by_hop() {
+    let mut rumors = rumors();
+    rumors.publish(at_ms(100), 1, version(1));
+    rumors.hold(at_ms(100), 1, version(1), Way::Source);
+    rumors.hold(at_ms(130), 3, version(1), by(1, 120, PacketKind::Rumor));
+    rumors.hold(at_ms(150), 0, version(1), by(3, 140, PacketKind::Value));
+    rumors.hold(at_ms(160), 3, version(1), by(0, 155, PacketKind::Value));
+    let report = rumors.finish(&always());
+    let [rumor] = &report.figures[..] else { panic!("one rumor") };
+    assert_eq!((rumor.id.as_str(), rumor.node, rumor.start_ms), ("metadata-0", 1, 100.0));
+    // Delays 0, 30, 50 and never: half of four are two.
+    assert_eq!((rumor.t50_ms, rumor.t90_ms, rumor.t100_ms), (Some(30.0), None, None));
+    assert_eq!((rumor.coverage, rumor.excluded, rumor.swap_first), (0.75, 0, 1));
+    let rows: Vec<_> = report
+        .rows
+        .iter()
+        .map(|row| (row.node, row.sent_ms, row.first_ms, row.hop, row.from, row.via))
+        .collect();
+    let want = [
+        (1, None, 100.0, 0, None, "source"),
+        (3, Some(120.0), 130.0, 1, Some(1), "rumor"),
+        (0, Some(140.0), 150.0, 2, Some(3), "swap"),
+    ];
+    assert_eq!(rows, want);
+    assert_eq!(report.last_publish, Some(0));
+}
+
+#[test]
+fn who_holds_a_newer_version_holds_the_older_and_each_names_its_successor() {
+    let mut rumors = rumors();
+    for (ms, node, nanos) in [(10, 0, 10), (20, 1, 20), (20, 2, 15)] {
+        rumors.publish(at_ms(ms), node, version(nanos));
+        rumors.hold(at_ms(ms), node, version(nanos), Way::Source);
+    }
+    rumors.hold(at_ms(50), 3, version(20), by(1, 45, PacketKind::Bulk));
+    let figures = figures(rumors, &always());
+    let coverage: Vec<_> = figures.iter().map(|rumor| rumor.coverage).collect();
+    // Node 0 never hears of the newer ones; node 1 held a newer one when the third was published.
+    assert_eq!(coverage, [1.0, 0.5, 0.75]);
+    let next: Vec<_> = figures.iter().map(|rumor| rumor.superseded_by.as_deref()).collect();
+    assert_eq!(next, [Some("metadata-2"), None, Some("metadata-1")]);
+    assert_eq!((figures[2].t50_ms, figures[2].t99_ms), (Some(0.0), None));
+}
+
+#[test]
+fn who_was_not_there_all_the_while_is_excluded() {
+    let mut rumors = rumors();
+    rumors.publish(at_ms(100), 0, version(1));
+    rumors.hold(at_ms(100), 0, version(1), Way::Source);
+    rumors.hold(at_ms(110), 1, version(1), by(0, 100, PacketKind::Rumor));
+    let presence = [
+        Presence::Since(at_ms(100)),
+        Presence::Until(at_ms(100)),
+        Presence::Until(at_ms(99)),
+        Presence::Since(at_ms(101)),
+    ];
+    let figures = figures(rumors, &presence);
+    assert_eq!((figures[0].coverage, figures[0].excluded), (1.0, 2));
+}
+
+#[test]
+fn a_restart_supersedes_what_was_said_of_the_node_before() {
+    let mut rumors = rumors();
+    rumors.leave(at_ms(10), 2, |node| node != 3);
+    rumors.unlist(at_ms(20), 0, 2, by(2, 15, PacketKind::Bulk));
+    rumors.start(at_ms(30), Kind::Restart, 6);
+    rumors.list(at_ms(40), 1, 6, by(2, 35, PacketKind::Rumor));
+    let figures = figures(rumors, &always());
+    let ids: Vec<_> = figures.iter().map(|rumor| rumor.id.as_str()).collect();
+    assert_eq!(ids, ["leave-0", "restart-0"]);
+    assert_eq!(figures[0].superseded_by.as_deref(), Some("restart-0"));
+    // Node 3 did not list it, 0 removed it, 2 is the leaver, 1 lists the successor.
+    assert_eq!((figures[0].coverage, figures[0].t90_ms), (1.0, Some(30.0)));
+    assert_eq!((figures[1].coverage, figures[1].t50_ms), (0.5, Some(10.0)));
+}
+
+#[test]
+fn a_removal_is_a_rumor_once_and_not_after_a_goodbye() {
+    let mut rumors = rumors();
+    for node in [0, 1] {
+        rumors.removal(at_ms(10 + u64::from(node)), 2, |_| true);
+        rumors.unlist(at_ms(10 + u64::from(node)), node, 2, Way::Source);
+    }
+    rumors.leave(at_ms(20), 3, |_| true);
+    rumors.removal(at_ms(30), 3, |_| true);
+    rumors.unlist(at_ms(30), 0, 3, Way::Source);
+    let figures = figures(rumors, &always());
+    let ids: Vec<_> = figures.iter().map(|rumor| rumor.id.as_str()).collect();
+    assert_eq!(ids, ["removal-0", "leave-0"]);
+    // The removed node itself is no audience: two of the other three.
+    assert_eq!((figures[0].coverage * 3.0, figures[0].excluded), (2.0, 1));
+    assert_eq!(figures[1].coverage, 0.5);
+}
+
+fn sighting(cast: &Cast, incarnation: IncarnationNo) -> Sighting {
+    let record = Arc::clone(&cast.part(incarnation).record);
+    Sighting { record, counter: 1, age: Age(0) }
+}
+
+fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> News {
+    let record = &cast.part(incarnation).record;
+    let (addr, generation) = (record.node().addr(), record.generation());
+    News::Gone(Gone { addr, generation, counter: 1, cause })
+}
+
+fn metadata() -> Metadata {
+    let cast = Cast::of(&testkit::plan(1, Duration::from_secs(1)));
+    let (me, now) = (Arc::clone(&cast.part(0).record), Instant::ZERO);
+    let now = Now { mono: now, wall: wall(now) };
+    let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
+    let value = Value::new(*b"x", &Config::default()).unwrap();
+    let publish = rumormill::Input::Command(rumormill::Command::Publish(value));
+    let mut out = Outbox::new();
+    engine.handle(now, publish, &mut out);
+    assert!(out.drain().all(|output| matches!(output, Output::Event(_))));
+    engine.metadata().unwrap().clone()
+}
+
+#[test]
+fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
+    let mut rumors = rumors();
+    let cast = Arc::clone(&rumors.cast);
+    let metadata = metadata();
+    rumors.publish(at_ms(1), 0, metadata.version());
+    rumors.start(at_ms(2), Kind::Restart, 5);
+    rumors.leave(at_ms(3), 2, |_| true);
+    rumors.removal(at_ms(4), 3, |_| true);
+    let (meta, restart, leave, removal) = (0, 1, 2, 3);
+    let summary =
+        Summary { members: 1, digest: Default::default(), version: Some(metadata.version()) };
+    let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
+    let rumor = |topic| Body::Rumor(rumormill::core::Rumor { arc: whole, topic });
+    let news = vec![
+        News::Member(sighting(&cast, 5)),
+        News::Member(sighting(&cast, 1)),
+        gone(&cast, 2, Cause::Left),
+        gone(&cast, 2, Cause::Timeout),
+        gone(&cast, 3, Cause::Timeout),
+    ];
+    let members = vec![sighting(&cast, 0), sighting(&cast, 5)];
+    let carried_by = [
+        (rumor(Topic::Metadata(metadata.clone())), vec![meta]),
+        (rumor(Topic::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
+        (Body::Value(metadata), vec![meta]),
+        (Body::SwapRequest(SwapRequest { token: 1, summary }), vec![]),
+        (Body::Join(Join { me: sighting(&cast, 5), summary }), vec![restart]),
+        (Body::Welcome(Welcome { summary, members }), vec![restart]),
+        (Body::Records(Records { news: news.clone() }), vec![restart, leave, removal]),
+        (Body::Bulk(Bulk { beats: vec![], news }), vec![restart, leave, removal]),
+        (Body::Alive(sighting(&cast, 5)), vec![restart]),
+        (Body::LastCall, vec![]),
+    ];
+    for (body, want) in carried_by {
+        let (packet, mut carried) = (Packet { step: AgeStep(1), body }, Vec::new());
+        rumors.carried(&packet, &mut carried);
+        assert_eq!(carried, want, "{:?}", packet.kind());
+        rumors.sent(1, &carried);
+        rumors.sent(if want.len() == 3 { 2 } else { 3 }, &carried);
+    }
+    let figures = figures(rumors, &always());
+    let messages: Vec<_> =
+        figures.iter().map(|rumor| (rumor.messages, rumor.node_messages_max)).collect();
+    assert_eq!(messages, [(4, 2), (10, 5), (6, 3), (4, 2)]);
+}
+
+#[test]
+fn too_many_rumors_are_left_out_and_counted() {
+    let mut rumors =
+        Rumors::new(Arc::new(Cast::of(&testkit::plan(4_096, Duration::from_secs(1)))), 0);
+    for nanos in 0..4_100 {
+        rumors.publish(at_ms(1), 0, version(nanos));
+    }
+    assert_eq!((rumors.rumors.len(), rumors.left_out), (4_096, 4));
+}

@@ -1,0 +1,6 @@
+//! What the tests on real sockets share.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+pub(crate) mod cluster;
+pub(crate) mod hostile;
+pub(crate) mod process;
