@@ -333,9 +333,12 @@ impl Observer {
         let about = (self.cast.part(incarnation).node, incarnation);
         let verdict = removals::judge(&self.truth, at, self.timeout, node, about);
         removals::count(&mut self.removals, verdict);
-        let views = &self.views;
-        let lists = |other| views.lists(other, incarnation);
-        self.rumors.removal(at, incarnation, lists);
+        // A stopped node that hears of nobody any more is alone with its opinion.
+        if self.truth.live(node).is_some() {
+            let views = &self.views;
+            let lists = |other| views.lists(other, incarnation);
+            self.rumors.removal(at, incarnation, lists);
+        }
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {

@@ -146,7 +146,13 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
                 |node| plan.incarnations.iter().any(|i| i.node == node && i.start >= at_ms(ms));
             let nodes: Vec<_> = a.into_iter().filter(|&node| !pending(node)).collect();
             for &node in &nodes {
-                restart(plan, node, at_ms(ms + ms % 7_000));
+                let part = restart(plan, node, at_ms(ms + ms % 7_000));
+                if ms.is_multiple_of(3) {
+                    // Another address under the same name.
+                    let addr = self::node(1_000 + part as NodeNo).addr();
+                    let public = &mut plan.incarnations[part].public;
+                    *public = public.with_addr(addr);
+                }
             }
             Deed::Restart { nodes, manner, comes_back: first..plan.incarnations.len() }
         }
