@@ -254,7 +254,7 @@ fn removals(page: &mut Page, summary: &Summary) {
     page.section("Removals");
     let counts = [
         ("right", removals.right),
-        ("of nodes behind a cut", removals.cut),
+        ("across a cut or by a stopped node", removals.cut),
         ("of paused nodes", removals.paused),
     ];
     let told = counts.into_iter().filter(|&(_, number)| number > 0);

@@ -1,0 +1,92 @@
+//! The shipped scenarios hold what they expect, on more than one seed, and repeat exactly.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rumormill_sim::scenario::{self, Scenario};
+use rumormill_sim::world::Codec;
+use rumormill_tests::{assert_holds, root, run};
+
+fn shipped() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("scenarios")).expect("the scenarios");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+fn load(name: &str) -> Scenario {
+    let path = root().join(format!("scenarios/{name}.toml"));
+    scenario::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn holds_on_ten_seeds(name: &str) {
+    for seed in 1..=10 {
+        assert_holds(&load(name), seed);
+    }
+}
+
+#[test]
+fn a_partition_of_four_timeouts_heals() {
+    holds_on_ten_seeds("partition");
+}
+
+#[test]
+fn a_stopped_node_is_removed_and_comes_back() {
+    holds_on_ten_seeds("stop");
+}
+
+#[test]
+fn two_hundred_join_through_one_seed() {
+    holds_on_ten_seeds("joins");
+}
+
+#[test]
+fn a_fifth_of_loss_removes_nobody_and_hides_no_crash() {
+    holds_on_ten_seeds("loss");
+}
+
+#[test]
+fn churn_leaves_nothing_behind() {
+    holds_on_ten_seeds("churn");
+}
+
+#[test]
+fn every_shipped_scenario_is_tested_here() {
+    let names: Vec<_> = shipped()
+        .iter()
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names, ["churn", "joins", "loss", "partition", "stop"]);
+}
+
+#[test]
+fn every_shipped_scenario_expects_something_and_explains_itself() {
+    for path in shipped() {
+        let text = fs::read_to_string(&path).expect("a scenario");
+        assert!(text.starts_with("# "), "{} opens with no comment", path.display());
+        assert!(text.contains("[expect]"), "{} expects nothing", path.display());
+    }
+}
+
+#[test]
+fn a_run_repeats_exactly_and_does_not_depend_on_the_wire() {
+    for name in ["partition", "churn"] {
+        let plan = load(name).plan(7).expect("a plan");
+        let figures = |codec| {
+            let result = run(&plan, codec);
+            let rows = (format!("{:?}", result.series), format!("{:?}", result.rumor_rows));
+            (serde_json::to_string(&result.summary).expect("JSON"), rows)
+        };
+        let once = figures(Codec::Skip);
+        assert!(once == figures(Codec::Skip), "{name} does not repeat");
+        assert!(once == figures(Codec::RoundTrip), "{name} differs when packets are encoded");
+    }
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let scenario = load("stop");
+    let hash = |seed| run(&scenario.plan(seed).expect("a plan"), Codec::Skip).summary.trace_hash;
+    assert_ne!(hash(1), hash(2));
+}
