@@ -1,6 +1,57 @@
 //! A gossip cluster engine: every node comes to hold the full node list and the same metadata.
+//!
+//! There is no server and no leader. Each node talks to a few others at a time, and what one
+//! knows soon all know: who is in the cluster, and one value of shared configuration.
+//!
+//! # For a service
+//! `NodeList` is the handle: it joins through any node that is in the cluster already, keeps the
+//! list, and publishes and reads metadata. It needs the feature `net` (on by default) and a
+//! running tokio runtime. The example of the README is the shortest whole program.
+//!
+//! | you want | you call |
+//! |---|---|
+//! | to say who you are | [`Node::new`], with a name and private data of your own |
+//! | other settings | [`Config::builder`], or any serde format; [`config`] lists the keys |
+//! | to join | `NodeList::set` an address or host name, then `NodeList::join` |
+//! | the list, the metadata | `NodeList::get`, `NodeList::read`: snapshots, never a wait |
+//! | to change the metadata | `NodeList::publish` |
+//! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
+//! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
+//!
+//! # For your own sockets, or a simulation
+//! [`Engine`] is the protocol as a state machine: time, chance and packets are arguments, what is
+//! to be sent is a result. Its docs say what a driver must do. [`wire`] turns its packets into
+//! bytes; [`LinkModel`] decides the fate of packets on a network that exists only in memory.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use rumormill::core::Record;
+//! use rumormill::{
+//!     Config, Engine, Generation, Input, Instant, Node, Now, Outbox, Output, Roster, UnixNanos,
+//! };
+//!
+//! let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
+//! let node = Node::new("10.0.0.5:8000").name("A").build()?;
+//! let me = Arc::new(Record::new(node, Generation::start(None, now.wall)));
+//! let mut engine = Engine::new(me, Arc::new(Config::default()), Arc::new(Roster::default()), 7, now);
+//!
+//! let mut out = Outbox::new();
+//! engine.handle(now, Input::Timeout, &mut out);
+//! for output in out.drain() {
+//!     match output {
+//!         Output::Send { to, packet } => println!("{to} <- {:?}", packet.kind()),
+//!         Output::Event(event) => println!("{event:?}"),
+//!     }
+//! }
+//! assert!(engine.deadline().is_some(), "it wants to beat again");
+//! # Ok::<(), rumormill::NodeError>(())
+//! ```
+//!
+//! # Where time comes from
+//! From the driver, as an argument of every call. Nothing in [`core`] or [`wire`] reads a clock,
+//! draws entropy or iterates over a hash table; the build forbids it.
 
-mod config;
+pub mod config;
 pub mod core;
 mod latency;
 mod link;
@@ -28,3 +79,8 @@ pub use node::{
 pub use node_list::{Events, NodeList, NodeListError, Notice};
 pub use rng::{Probability, Rng};
 pub use time::{Instant, Now, UnixNanos, nanos};
+
+/// The examples of the README, which are compiled and run with those of these docs.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -40,7 +40,7 @@ use serde::{Deserialize, Deserializer};
 pub use builder::{ConfigBuilder, ConfigError};
 pub use setting::Setting;
 
-/// The settings of one node; see the [module](self) for keys and defaults.
+/// The settings of one node; the [module](crate::config) lists keys and defaults.
 ///
 /// ```
 /// use std::time::Duration;
