@@ -216,6 +216,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
             format!("address conflict {}: stop it, or move one of the two", who(&other))
         }
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
+        Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
         Event::Published(metadata) => {
             let text = printable(&metadata);
             format!("metadata {text} from {}", writer(list, metadata.version().writer))

@@ -82,7 +82,7 @@ impl Engine {
 
     pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
         for addr in self.whom_to_dial() {
-            out.send(addr, &self.join_packet(now.mono));
+            out.send(addr, &self.join_packet(now));
         }
         let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
         let wait = self.jittered(wait);
@@ -111,9 +111,9 @@ impl Engine {
         wait.min(self.config.cycle()).min(self.config.redial())
     }
 
-    fn join_packet(&self, now: Instant) -> std::sync::Arc<super::packet::Packet> {
-        let me = self.members.sighting(self.members.me(), now, self.step);
-        self.packet(Body::Join(Join { me, summary: self.summary() }))
+    fn join_packet(&self, now: Now) -> std::sync::Arc<super::packet::Packet> {
+        let me = self.members.sighting(self.members.me(), now.mono, self.step);
+        self.packet(Body::Join(Join { me, summary: self.summary(now) }))
     }
 
     pub(super) fn on_join(
@@ -149,7 +149,7 @@ impl Engine {
             room -= sighting.len_max();
             members.push(sighting);
         }
-        let welcome = Welcome { summary: self.summary(), members };
+        let welcome = Welcome { summary: self.summary(now), members };
         out.send(to, &self.packet(Body::Welcome(welcome)));
     }
 
@@ -168,7 +168,7 @@ impl Engine {
             }
         }
         self.dialler.attempts = 0;
-        if self.life == Life::Running && welcome.summary != self.summary() {
+        if self.life == Life::Running && !welcome.summary.agrees(&self.summary(now)) {
             self.swap_soon(now, from, out);
         }
     }

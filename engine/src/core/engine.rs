@@ -15,6 +15,7 @@ use super::record::{Record, Sighting};
 use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
 use super::rumors::Handed;
+use super::skew::Skew;
 use super::swap::Swapper;
 use super::timers::{Timer, Timers};
 use crate::config::{Config, Liveness};
@@ -47,6 +48,7 @@ pub struct Engine {
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
     pub(super) jumps: Jumps,
+    pub(super) skew: Skew,
     pub(super) rivals: Rivals,
     pub(super) liveness: super::liveness::Watch,
     pub(super) stats: Stats,
@@ -80,6 +82,8 @@ pub struct Stats {
     pub records_over_limit: u64,
     /// Metadata versions too far in the future.
     pub versions_refused: u64,
+    /// Held versions that turned out to lie in the future.
+    pub versions_set_aside: u64,
     /// Answers to no request of ours.
     pub answers_stale: u64,
     /// Answers cut short by the limit on what one answer may bring.
@@ -119,6 +123,7 @@ impl Engine {
             swapper: Swapper::default(),
             dialler: Dialler::default(),
             jumps: Jumps::default(),
+            skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
             stats: Stats::default(),
@@ -303,8 +308,9 @@ impl Engine {
         Arc::new(Packet { step: self.step, body })
     }
 
-    pub(super) fn summary(&self) -> Summary {
+    pub(super) fn summary(&self, now: Now) -> Summary {
         Summary {
+            wall: now.wall,
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
             digest: self.members.digest(),
             version: self.metadata.as_ref().map(Metadata::version),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::metadata::{Metadata, Value};
+use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
 use crate::node::Node;
@@ -93,6 +93,9 @@ pub enum Event {
     /// Another node lives at our own address and will not give way; it must be stopped, or one of
     /// the two moved. Raised once.
     AddressConflict(Arc<Record>),
+    /// The held metadata turned out to lie in the future, by the clocks of the others, and is held
+    /// no longer. If it was published here it is published anew.
+    SetAside(Version),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
 }

@@ -58,6 +58,11 @@ impl Metadata {
         Self { version, data: value.data }
     }
 
+    /// The value alone, to be published anew.
+    pub(crate) fn into_value(self) -> Value {
+        Value { data: self.data, digest: self.version.digest }
+    }
+
     /// Its rank.
     pub fn version(&self) -> Version {
         self.version

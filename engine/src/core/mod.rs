@@ -15,8 +15,10 @@ mod record;
 mod relay;
 mod ring;
 mod roster;
+mod round;
 mod rtt;
 mod rumors;
+mod skew;
 mod swap;
 mod timers;
 

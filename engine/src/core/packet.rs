@@ -9,6 +9,7 @@ use super::beat::{Age, AgeStep, Beat, RecordId};
 use super::metadata::{Metadata, Version};
 use super::record::{Digest, Sighting};
 use crate::node::{Generation, NodeId};
+use crate::time::UnixNanos;
 
 /// What one node sends to another at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +128,15 @@ pub struct Summary {
     pub digest: Digest,
     /// The metadata version, if any is held.
     pub version: Option<Version>,
+    /// The sender's wall clock.
+    pub wall: UnixNanos,
+}
+
+impl Summary {
+    /// True when both hold the same, whatever their clocks say.
+    pub fn agrees(&self, other: &Self) -> bool {
+        (self.digest, self.version) == (other.digest, other.version)
+    }
 }
 
 /// A node that wants in.
@@ -363,7 +373,8 @@ pub(crate) mod len {
     /// An IPv6 address with its port: tag, 16 bytes, port.
     pub(crate) const ADDR: usize = 20;
     pub(crate) const VERSION: usize = 8 + 8 + 16;
-    pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION;
+    pub(crate) const WALL: usize = 8;
+    pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION + WALL;
 
     pub(crate) fn of_all<T>(items: &[T], one: impl Fn(&T) -> usize) -> usize {
         items.iter().map(one).sum()

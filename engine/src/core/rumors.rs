@@ -11,7 +11,7 @@ use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
 use super::record::Digest;
 use super::roster::NodeIx;
 use crate::node::Generation;
-use crate::time::Now;
+use crate::time::{Now, UnixNanos};
 
 /// Which arcs of which rumors were shared out here lately, so that a packet that the network
 /// delivers twice is not.
@@ -58,8 +58,13 @@ impl Handed {
 
 impl Engine {
     pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
+        self.publish_at(value, self.publish_time(now), out);
+    }
+
+    /// Makes a value the cluster's metadata as of a time.
+    pub(super) fn publish_at(&mut self, value: Value, time: UnixNanos, out: &mut Outbox) {
         let held = self.metadata.as_ref();
-        let metadata = Metadata::publish(value, held, self.me.place(), now.wall);
+        let metadata = Metadata::publish(value, held, self.me.place(), time);
         self.hold(metadata.clone(), out);
         self.tell_all(&Topic::Metadata(metadata), out);
     }
@@ -113,7 +118,7 @@ impl Engine {
         if self.metadata.as_ref().is_some_and(|held| held.version() >= version) {
             return;
         }
-        if version.nanos > now.wall.saturating_add(self.config.clock_skew_max()).0 {
+        if self.is_from_the_future(now, version) {
             self.stats.versions_refused += 1;
             return;
         }

@@ -17,6 +17,7 @@ use super::packet::{
 };
 use super::record::Digest;
 use super::roster::NodeIx;
+use super::round::Round;
 use super::rtt::Rtt;
 use super::timers::Timer;
 use crate::config::{Config, Liveness, Swap};
@@ -28,6 +29,7 @@ use crate::time::{Instant, Now};
 pub(super) struct Swapper {
     pending: Option<Pending>,
     rtt: Rtt,
+    round: Round,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +58,23 @@ impl Engine {
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
         let next = self.jittered(self.config.cycle());
         self.timers.set(Timer::Swap, now.mono + next);
-        if let Some(&partner) = self.pick(1).first() {
+        if let Some(partner) = self.next_partner() {
             self.begin_swap(now, self.members.addr(partner), out);
+        }
+    }
+
+    /// Each other member in turn, in random order.
+    fn next_partner(&mut self) -> Option<NodeIx> {
+        let me = self.members.me();
+        let ring = self.members.in_ring_order();
+        if ring.len() == 1 {
+            return None;
+        }
+        loop {
+            let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
+            if partner != me {
+                return Some(partner);
+            }
         }
     }
 
@@ -75,7 +92,7 @@ impl Engine {
     }
 
     fn send_request(&mut self, now: Now, out: &mut Outbox) {
-        let summary = self.summary();
+        let summary = self.summary(now);
         let wait = self.swapper.patience(&self.config);
         let Some(pending) = &mut self.swapper.pending else { return };
         pending.sends += 1;
@@ -100,7 +117,7 @@ impl Engine {
         out: &mut Outbox,
     ) {
         self.send_newer_value(from, &request.summary, out);
-        let summary = self.summary();
+        let summary = self.summary(now);
         let agree = summary.digest == request.summary.digest;
         let (detail, rest) = if agree {
             let mut pages = self.vectors(now.mono).into_iter();
@@ -133,6 +150,8 @@ impl Engine {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
             self.swapper.rtt.sample(now.mono - pending.sent_at);
         }
+        self.skew.hear(now.wall, answer.summary.wall);
+        self.review_held(now, out);
         self.send_newer_value(from, &answer.summary, out);
         match &answer.detail {
             Detail::Same(vector) => {

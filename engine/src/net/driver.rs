@@ -312,6 +312,7 @@ fn changes_list(event: &Event) -> bool {
         }
         Event::NameConflict { .. }
         | Event::Woke(_)
+        | Event::SetAside(_)
         | Event::AddressConflict(_)
         | Event::Published(_) => false,
     }

@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
+use crate::UnixNanos;
 use crate::core::{
     Age, AgeStep, Beat, Body, Bulk, Cause, Detail, Digest, Gone, Ids, Join, Metadata, News, Packet,
     Record, RecordId, Records, RingArc, Rumor, Sighting, Summary, SwapAnswer, SwapRequest, Topic,
@@ -143,11 +144,14 @@ fn digest() -> impl Strategy<Value = Digest> {
 }
 
 fn summary() -> impl Strategy<Value = Summary> {
-    (any::<u32>(), digest(), option::of(version())).prop_map(|(members, digest, version)| Summary {
-        members,
-        digest,
-        version,
-    })
+    (any::<u32>(), digest(), option::of(version()), any::<i64>()).prop_map(
+        |(members, digest, version, wall)| Summary {
+            members,
+            digest,
+            version,
+            wall: UnixNanos(wall),
+        },
+    )
 }
 
 fn detail() -> impl Strategy<Value = Detail> {

@@ -11,6 +11,7 @@ use crate::core::{
     SwapRequest, Topic, Vector, Version, Wanted, Welcome,
 };
 use crate::node::{Generation, Node, NodeId};
+use crate::time::UnixNanos;
 
 const MAGIC: [u8; 2] = *b"rm";
 const VERSION: u8 = 1;
@@ -138,6 +139,7 @@ wire_fixed! {
         nanos if nanos <= NANOS_MAX => Ok(nanos),
         _ => Err(Reject::OverLimit),
     };
+    UnixNanos, 8: |wall| wall.0.to_le_bytes(), |bytes| Ok(Self(i64::from_le_bytes(bytes)));
     Generation, 8: |generation| generation.get().to_le_bytes(), |bytes| {
         Self::new(u64::from_le_bytes(bytes)).ok_or(Reject::OverLimit)
     };
@@ -159,7 +161,7 @@ wire_structs! {
     RingArc { after: NodeId, upto: NodeId }
     Rumor { arc: RingArc, topic: Topic }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
-    Summary { members: u32, digest: Digest, version: Option<Version> }
+    Summary { members: u32, digest: Digest, version: Option<Version>, wall: UnixNanos }
     Join { me: Sighting, summary: Summary }
     Welcome { summary: Summary, members: Vec<Sighting> }
     SwapRequest { token: u32, summary: Summary }

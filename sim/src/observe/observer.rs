@@ -181,7 +181,10 @@ impl Observer {
             }
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
-            Event::AddressConflict(_) | Event::NameConflict { .. } | Event::Woke(_) => {}
+            Event::AddressConflict(_)
+            | Event::NameConflict { .. }
+            | Event::SetAside(_)
+            | Event::Woke(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Metadata: one value, told once to each, the larger version wins.
 
 use super::cluster::{Cluster, SECOND};
-use crate::core::{Body, Command, Metadata, PacketKind, RingArc, Rumor, Topic, Value};
+use crate::core::{Body, Command, Event, Metadata, PacketKind, RingArc, Rumor, Topic, Value};
 use crate::{Config, NodeId, Probability, Swap, UnixNanos};
 
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
@@ -125,4 +125,62 @@ fn a_node_that_has_left_is_deaf_and_mute() {
     cluster.publish(2, b"v2");
     assert_eq!(cluster.sent, sent);
     assert_eq!(cluster.engine(2).deadline(), None);
+}
+
+const HOUR: i64 = 3_600_000_000_000;
+
+#[test]
+fn a_publisher_whose_clock_is_a_year_ahead_is_followed_and_does_not_win_for_a_year() {
+    let mut cluster = Cluster::of(10, Config::default());
+    cluster.clocks.insert(3, 365 * 24 * HOUR);
+    cluster.run(5 * SECOND);
+    cluster.publish(3, b"from the future");
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"from the future"));
+    cluster.publish(7, b"from today");
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"from today"));
+}
+
+#[test]
+fn a_value_published_before_the_clock_was_known_to_be_ahead_is_published_anew() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.clocks.insert(1, 24 * HOUR);
+    cluster.start(1, &[]);
+    cluster.publish(1, b"early");
+    for node in 2..=6 {
+        cluster.start(node, &[1]);
+    }
+    cluster.run(20 * SECOND);
+    assert!(cluster.all_hold(b"early"));
+    let set_aside = |it: &&(_, u16, Event)| it.1 == 1 && matches!(it.2, Event::SetAside(_));
+    assert_eq!(cluster.events.iter().filter(set_aside).count(), 1);
+    cluster.publish(4, b"late");
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"late"));
+}
+
+#[test]
+fn two_clocks_that_are_ahead_do_not_keep_a_value_of_their_own() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in [1, 2] {
+        cluster.clocks.insert(node, 24 * HOUR);
+        cluster.start(node, &[1]);
+    }
+    cluster.publish(1, b"early");
+    cluster.run(SECOND);
+    for node in 3..=9 {
+        cluster.start(node, &[1]);
+    }
+    cluster.run(10 * SECOND);
+    cluster.publish(9, b"late");
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"late"));
+}
+
+#[test]
+fn a_clock_that_is_hours_behind_follows_and_can_publish() {
+    let mut cluster = Cluster::of(6, Config::default());
+    cluster.clocks.insert(2, -5 * HOUR);
+    cluster.run(3 * SECOND);
+    cluster.publish(5, b"first");
+    cluster.run_until(SECOND, |cluster| cluster.all_hold(b"first"));
+    cluster.publish(2, b"second");
+    cluster.run_until(SECOND, |cluster| cluster.all_hold(b"second"));
 }
