@@ -33,7 +33,8 @@
 //! let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 //! let node = Node::new("10.0.0.5:8000").name("A").build()?;
 //! let me = Arc::new(Record::new(node, Generation::start(None, now.wall)));
-//! let mut engine = Engine::new(me, Arc::new(Config::default()), Arc::new(Roster::default()), 7, now);
+//! let (config, roster) = (Arc::new(Config::default()), Arc::new(Roster::default()));
+//! let mut engine = Engine::new(me, config, roster, 7, now);
 //!
 //! let mut out = Outbox::new();
 //! engine.handle(now, Input::Timeout, &mut out);
