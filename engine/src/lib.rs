@@ -2,6 +2,9 @@
 
 mod config;
 pub mod core;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod latency;
 mod link;
 #[cfg(feature = "net")]
