@@ -1,11 +1,16 @@
 //! What the benchmarks share: a font for the reports, a measurement of virtual time, ready-made
-//! scenarios.
+//! scenarios, members and packets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput};
 use plotters::style::{FontStyle, register_font};
+use rumormill::core::{
+    Age, AgeStep, Beat, Body, Bulk, Digest, News, Packet, Record, Records, Sighting, Vector,
+};
+use rumormill::{Config, Generation, Node};
 use rumormill_sim::report::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
 use rumormill_sim::world::{self, Codec, Options};
@@ -104,4 +109,83 @@ pub fn publish_plan(nodes: u32, fan_out: u32, seed: u64) -> Plan {
 /// Runs a plan.
 pub fn run(plan: &Plan) -> RunResult {
     world::run(plan, &Options { codec: Codec::Skip }, &mut |_| {})
+}
+
+/// A cluster without trouble: complete lists, beats, swaps, one publish.
+pub fn calm_plan(nodes: u32, secs: u32) -> Plan {
+    let text = format!(
+        r#"
+        name = "calm"
+        nodes = {nodes}
+        duration = "{secs}s"
+        bootstrap = "full"
+        [network]
+        latency = "1ms..10ms"
+        [[at]]
+        time = "1s"
+        publish = {{ node = 0, data = "v1" }}
+        "#
+    );
+    let scenario = scenario::parse("calm.toml", &text, &[]).expect("a valid scenario");
+    scenario.plan(1).expect("a plan for every seed")
+}
+
+/// Members 10.0.0.0:8000 and on, in order of the ring.
+pub fn members(count: u32) -> Vec<Arc<Record>> {
+    let generation = Generation::new(1_800_000_000_000_000_000).expect("a year before 2116");
+    let record = |number: u32| {
+        let ip = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let node = Node::new(format!("{ip}:8000")).name(format!("node-{number}"));
+        let node = node.private_data("zone=1").build().expect("a node");
+        Arc::new(Record::new(node, generation))
+    };
+    let mut members: Vec<_> = (0..count).map(record).collect();
+    members.sort_by_key(|record| record.place());
+    members
+}
+
+/// The unit of ages that goes with the default settings.
+pub fn step() -> AgeStep {
+    AgeStep::of_timeout(Config::default().timeout())
+}
+
+fn packet(body: Body) -> Arc<Packet> {
+    Arc::new(Packet { step: step(), body })
+}
+
+/// As many beats as fit into a datagram, at most one of each member, all with this counter.
+pub fn full_bulk(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
+    const HEADERS_LEN: usize = 22;
+    const BEAT_LEN: usize = 6;
+    let count = (Config::default().size() - HEADERS_LEN) / BEAT_LEN;
+    // Spread over the ring, as the beats of a relay are.
+    let every = members.len().div_ceil(count);
+    let members = members.iter().step_by(every);
+    let beats = members.map(|record| Beat { id: record.id(), counter, age: Age(0) });
+    packet(Body::Bulk(Bulk { beats: beats.collect(), news: Vec::new() }))
+}
+
+/// The vector of a list, or as much of it as fits into a datagram.
+pub fn full_vector(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
+    const HEADERS_LEN: usize = 38;
+    const BEAT_LEN: usize = 2;
+    let count = members.len().min((Config::default().size() - HEADERS_LEN) / BEAT_LEN);
+    let digest: Digest = members.iter().map(|record| record.digest()).sum();
+    packet(Body::Vector(Vector { digest, first: 0, beats: vec![(counter, Age(0)); count] }))
+}
+
+/// As many records as fit into a datagram.
+pub fn full_records(members: &[Arc<Record>]) -> Arc<Packet> {
+    let mut news = Vec::new();
+    let mut full = packet(Body::Records(Records { news: Vec::new() }));
+    for record in members {
+        let sighting = Sighting { record: Arc::clone(record), counter: 1_000, age: Age(7) };
+        news.push(News::Member(sighting));
+        let fuller = packet(Body::Records(Records { news: news.clone() }));
+        if fuller.len_max() > Config::default().size() {
+            break;
+        }
+        full = fuller;
+    }
+    full
 }

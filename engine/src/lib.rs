@@ -54,6 +54,9 @@
 
 pub mod config;
 pub mod core;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod latency;
 mod link;
 #[cfg(feature = "net")]
@@ -72,7 +75,7 @@ pub use core::{
 };
 pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 #[cfg(feature = "net")]
-pub use net::{NetStats, Rejected};
+pub use net::{MemoryNetwork, MemoryStats, NetStats, Rejected};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };

@@ -10,14 +10,15 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use rand::rngs::SysError;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use crate::core::{Engine, Event, Metadata, PublishError, Record, Roster, Value, Version};
 use crate::net::{
-    Clock, Console, Driver, Local, Mode, NetStats, Order, Seed, Seeds, Shared, Socket, View,
-    entropy, outward_ip,
+    Console, Driver, Home, Local, Mode, NetStats, Order, Seed, Seeds, Shared, Transport, View,
+    outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 
@@ -73,6 +74,7 @@ const ORDERS_MAX: usize = 64;
 pub struct NodeList {
     node: watch::Sender<Node>,
     config: Arc<Config>,
+    home: Home,
     shared: Shared,
     mode: watch::Sender<Mode>,
     seeds: watch::Sender<Vec<Seed>>,
@@ -112,8 +114,14 @@ impl NodeList {
     /// # Errors
     /// When the node or one of the configuration's seeds is none.
     pub fn new(node: impl Into<NodeBuilder>, config: Config) -> Result<Self, NodeListError> {
+        Self::at(Home::System, node.into(), config)
+    }
+
+    /// Prepares a node that lives there.
+    pub(crate) fn at(home: Home, node: NodeBuilder, config: Config) -> Result<Self, NodeListError> {
         let list = Self {
-            node: watch::Sender::new(node.into().build()?),
+            node: watch::Sender::new(node.build()?),
+            home,
             shared: Shared::new(EVENTS_MAX),
             mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
@@ -185,9 +193,10 @@ impl NodeList {
         let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
         self.mode.send_replace(Mode::Beating);
         let (socket, local) = self.bind()?;
-        let clock = Clock::start();
+        let clock = self.home.clock();
         let now = clock.now();
-        let seed = entropy().map_err(|error| NodeListError::Entropy { why: error.to_string() })?;
+        let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
+        let seed = self.home.seed().map_err(no_entropy)?;
         let record = Record::new(local.node.clone(), Generation::start(last, now.wall));
         let roster = Arc::new(Roster::default());
         let engine = Engine::new(record.into(), Arc::clone(&self.config), roster, seed, now);
@@ -201,12 +210,15 @@ impl NodeList {
         Ok((driver, order))
     }
 
-    fn bind(&self) -> Result<(Socket, Local), NodeListError> {
+    fn bind(&self) -> Result<(Transport, Local), NodeListError> {
         let node = self.node.borrow().clone();
-        let addr = listen_addr(&node, &self.config);
+        let addr = match self.home {
+            Home::System => listen_addr(&node, &self.config),
+            Home::Memory(_) => node.addr(),
+        };
         let failed = |source| NodeListError::Listen { addr, source };
         let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
-        let socket = Socket::bind(addr, queue_bytes).map_err(failed)?;
+        let socket = self.home.bind(addr, queue_bytes).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
         let node = node.with_addr(self.advertised(node.addr(), bound));
         Ok((socket, Local { node, bound }))
@@ -226,7 +238,7 @@ impl NodeList {
         addr
     }
 
-    fn look_up_seeds(&self, socket: &Socket) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
+    fn look_up_seeds(&self, socket: &Transport) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
         let (out, found) = mpsc::channel(1);
         let seeds = self.seeds.subscribe();
         let family = socket.family();

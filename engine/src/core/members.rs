@@ -539,6 +539,18 @@ impl Members {
         self.rows[node.index()].state = State::Gone(cause);
         self.tombstones.insert(node, now);
         self.oldest_tombstones.push_back((now, node));
+        // At once: a flood of departures doesn't wait for the next look at the clock.
+        self.forget(now, Duration::MAX);
+        if self.oldest_tombstones.len() > 2 * self.limits.tombstones_max {
+            self.sweep_tombstones();
+        }
+    }
+
+    /// Drops what the queue holds of members that came back.
+    fn sweep_tombstones(&mut self) {
+        let mut all: Vec<_> = self.tombstones.iter().map(|(&node, &at)| (at, node)).collect();
+        all.sort_unstable_by_key(|&(at, node)| (at, self.directory.place(node)));
+        self.oldest_tombstones = all.into();
     }
 
     fn unbury(&mut self, node: NodeIx) {

@@ -29,6 +29,9 @@ pub(super) struct Relay {
 }
 
 impl Relay {
+    /// So much may wait however little is held.
+    const PENDING_MIN: usize = 256;
+
     /// True while membership news is waiting, or some went out so lately that more may follow.
     pub(super) fn is_busy_with_news(&self, now: Instant, delay: Duration) -> bool {
         !self.news.is_empty() || self.last_news.is_some_and(|last| now - last < delay)
@@ -59,6 +62,7 @@ impl Engine {
     pub(super) fn relay_beat(&mut self, now: Instant, node: NodeIx) {
         if self.members.mark(node) {
             self.relay.beats.push(node);
+            self.limit_pending();
             self.schedule_relay(now);
         }
     }
@@ -66,7 +70,21 @@ impl Engine {
     /// Has what is held of a node, listed or gone, passed on with the next relay.
     pub(super) fn relay_news(&mut self, now: Instant, node: NodeIx) {
         self.relay.news.push(node);
+        self.limit_pending();
         self.schedule_relay(now);
+    }
+
+    /// A node that comes and goes all the time waits once, when all that waits is more than all
+    /// there is to tell.
+    fn limit_pending(&mut self) {
+        let held = self.members.len() + self.members.tombstones_len();
+        for waiting in [&mut self.relay.beats, &mut self.relay.news] {
+            if waiting.len() > Relay::PENDING_MIN + 2 * held {
+                waiting.retain(|&node| self.members.holds(node));
+                waiting.sort_unstable_by_key(|&node| self.members.place(node));
+                waiting.dedup();
+            }
+        }
     }
 
     fn schedule_relay(&mut self, now: Instant) {

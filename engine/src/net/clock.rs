@@ -15,17 +15,36 @@ const START: Instant = Instant::from_nanos(1 << 60);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: tokio::time::Instant,
+    wall: Wall,
+}
+
+/// Where the wall clock is read.
+#[derive(Clone, Copy, Debug)]
+enum Wall {
+    System,
+    /// It showed this when the monotonic clock started, and goes with it.
+    Virtual(UnixNanos),
 }
 
 impl Clock {
     /// Starts the monotonic clock.
     pub(crate) fn start() -> Self {
-        Self { start: monotonic() }
+        Self { start: monotonic(), wall: Wall::System }
+    }
+
+    /// Starts the monotonic clock, and with it a wall clock that shows `wall`.
+    pub(crate) fn start_at(wall: UnixNanos) -> Self {
+        Self { start: monotonic(), wall: Wall::Virtual(wall) }
     }
 
     /// What time it is.
     pub(crate) fn now(&self) -> Now {
-        Now { mono: START + (monotonic() - self.start), wall: wall() }
+        let elapsed = monotonic() - self.start;
+        let wall = match self.wall {
+            Wall::System => wall(),
+            Wall::Virtual(start) => start.saturating_add(elapsed),
+        };
+        Now { mono: START + elapsed, wall }
     }
 
     /// When the monotonic clock will show `instant`; at the end of the scale, in a year.
@@ -71,5 +90,13 @@ mod tests {
         assert!(after.mono >= deadline && after.mono - deadline <= Duration::from_millis(1));
         assert!(after.wall >= before.wall && before.wall > UnixNanos(1_700_000_000_000_000_000));
         assert!(clock.at(Instant::from_nanos(u64::MAX)) > clock.at(deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_virtual_wall_clock_goes_with_the_timer() {
+        let clock = Clock::start_at(UnixNanos(7));
+        assert_eq!(clock.now(), Now { mono: START, wall: UnixNanos(7) });
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(clock.now().wall, UnixNanos(3_000_000_007));
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::clock::Clock;
 use super::console::{Console, Line};
 use super::stats::NetStats;
-use super::udp::Socket;
+use super::transport::Transport;
 use super::view::{Local, Shared, View};
 use crate::core::{
     Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
@@ -60,7 +60,7 @@ pub(crate) enum Mode {
 pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
-    pub(crate) socket: Socket,
+    pub(crate) socket: Transport,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) mode: watch::Receiver<Mode>,
     pub(crate) node: watch::Receiver<Node>,
@@ -339,7 +339,7 @@ impl Outgoing {
         self.packets.push((to, packet));
     }
 
-    async fn send(&mut self, socket: &Socket, stats: &mut NetStats) {
+    async fn send(&mut self, socket: &Transport, stats: &mut NetStats) {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
             let range = self.encoded(&packet);
@@ -380,7 +380,7 @@ enum Patience {
 /// A queue that stays full must not hold up beats: after one wait the rest is dropped, which the
 /// protocol takes for loss.
 async fn send(
-    socket: &Socket,
+    socket: &Transport,
     bytes: &[u8],
     to: SocketAddr,
     patience: &mut Patience,
@@ -399,10 +399,11 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
+    use super::super::transport::Home;
     use super::*;
     use crate::core::{AgeStep, Body};
 
-    async fn received(socket: &Socket) -> Vec<u8> {
+    async fn received(socket: &Transport) -> Vec<u8> {
         let mut buffer = [0; 100];
         loop {
             socket.readable().await.unwrap();
@@ -412,8 +413,8 @@ mod tests {
         }
     }
 
-    fn socket() -> Socket {
-        Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap()
+    fn socket() -> Transport {
+        Home::System.bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap()
     }
 
     #[tokio::test]

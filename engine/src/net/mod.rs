@@ -7,15 +7,18 @@
 mod clock;
 mod console;
 mod driver;
+mod memory;
 mod seeds;
 mod stats;
+mod transport;
 mod udp;
 mod view;
 
-pub(crate) use clock::{Clock, entropy};
 pub(crate) use console::Console;
 pub(crate) use driver::{Driver, Mode, Order};
+pub use memory::{MemoryNetwork, MemoryStats};
 pub(crate) use seeds::{Seed, Seeds};
 pub use stats::{NetStats, Rejected};
-pub(crate) use udp::{Socket, outward_ip};
+pub(crate) use transport::{Home, Transport};
+pub(crate) use udp::outward_ip;
 pub(crate) use view::{Local, Shared, View};

@@ -89,6 +89,7 @@ impl Seeds {
                 }
             }
             tokio::select! {
+                biased;
                 () = sleep(self.period) => {}
                 changed = self.seeds.changed() => if changed.is_err() { return },
             }

@@ -1,6 +1,7 @@
 //! The protocol, sentence by sentence, on a small cluster in virtual time.
 
 mod cluster;
+mod hostile;
 mod liveness;
 mod membership;
 mod metadata;

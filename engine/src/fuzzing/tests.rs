@@ -1,0 +1,100 @@
+//! The fuzz targets as property tests: every packet there is, at any time, from anywhere.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Liveness, Swap};
+use crate::wire::arbitrary::packet;
+
+/// From nothing to an hour, short ones more often.
+fn pause() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => 0..1_000_000_u64,
+        8 => 0..1_000_000_000_u64,
+        2 => 0..10_000_000_000_u64,
+        1 => 0..3_600_000_000_000_u64,
+    ]
+    .prop_map(Duration::from_nanos)
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        Just(Command::Stop),
+        Just(Command::Start),
+        vec(any::<u8>(), 0..5)
+            .prop_map(|hosts| Command::Seeds(hosts.into_iter().map(addr).collect())),
+        vec(any::<u8>(), 0..600).prop_map(|data| {
+            Command::Publish(Value::new(data, &Config::default()).expect("short enough"))
+        }),
+        "\\PC{0,30}"
+            .prop_map(|name| Command::Update(Node::of(addr(0), &name, "").expect("short enough"))),
+    ]
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        16 => (any::<u8>(), packet())
+            .prop_map(|(from, packet)| Input::Packet { from: addr(from), packet: packet.into() }),
+        1 => command().prop_map(Input::Command),
+        2 => Just(Input::Timeout),
+    ]
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let liveness = prop_oneof![3 => Just(Liveness::Beats), 1 => Just(Liveness::Off)];
+    let swap = prop_oneof![3 => Just(Swap::On), 1 => Just(Swap::Off)];
+    (liveness, swap, 2..Subject::MEMBERS_MAX).prop_map(|(liveness, swap, members_max)| {
+        let config = Config::builder().liveness(liveness).swap(swap).members_max(members_max);
+        config.build().expect("a valid configuration")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_packet_at_no_time_breaks_an_engine(
+        config in config(),
+        steps in vec((pause(), input()), 1..60),
+    ) {
+        let mut subject = Subject::of(config);
+        for (pause, input) in steps {
+            subject.live(pause, Duration::ZERO, input);
+        }
+    }
+
+    #[test]
+    fn a_script_of_packets_is_lived_through(
+        steps in vec((any::<u8>(), pause(), packet()), 1..20),
+        flips in vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let mut script = Vec::new();
+        for (from, pause, packet) in steps {
+            script.extend(arrival(from, pause, &packet));
+        }
+        handle(&script);
+        for flip in flips {
+            let bit = flip.index(script.len() * 8);
+            script[bit / 8] ^= 1 << (bit % 8);
+        }
+        handle(&script);
+    }
+
+    #[test]
+    fn any_bytes_are_a_script_and_a_datagram(bytes in vec(any::<u8>(), 0..2_000)) {
+        handle(&bytes);
+        decode(&bytes);
+        decode(&[b"rm\x01", &bytes[..]].concat());
+    }
+
+    #[test]
+    fn a_script_says_what_was_put_into_it(from in any::<u8>(), packet in packet()) {
+        let bytes = arrival(from, Duration::from_millis(300), &packet);
+        let (pause, jump, input) = Script(&bytes).step().expect("one step");
+        let Input::Packet { from: said, packet: told } = input else { panic!("{input:?}") };
+        prop_assert_eq!((said, told.as_ref(), jump), (addr(from), &packet, Duration::ZERO));
+        let off = pause.abs_diff(Duration::from_millis(300));
+        prop_assert!(off < Duration::from_millis(1), "{:?}", pause);
+    }
+}
