@@ -15,7 +15,7 @@ use super::packet::{Body, Join, News, Records, Welcome, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
-use crate::time::{Instant, Now};
+use crate::time::Now;
 
 /// Who is to be dialled, and who was answered.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rumormill::core::{
     Age, AgeStep, Bulk, Gone, Join, Records, RingArc, Sighting, Summary, SwapRequest, Welcome,
 };
-use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, Value};
+use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
 use super::*;
 use crate::observe::cast::wall;
@@ -164,8 +164,12 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     rumors.leave(at_ms(3), 2, |_| true);
     rumors.removal(at_ms(4), 3, |_| true);
     let (meta, restart, leave, removal) = (0, 1, 2, 3);
-    let summary =
-        Summary { members: 1, digest: Default::default(), version: Some(metadata.version()) };
+    let summary = Summary {
+        members: 1,
+        digest: Default::default(),
+        version: Some(metadata.version()),
+        wall: UnixNanos(0),
+    };
     let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
     let rumor = |topic| Body::Rumor(rumormill::core::Rumor { arc: whole, topic });
     let news = vec![
