@@ -94,6 +94,11 @@ impl Engine {
         let seeds = self.dialler.seeds.iter().copied();
         let mut addrs: Vec<_> = seeds.filter(|&addr| !self.lists(addr)).collect();
         addrs.truncate(Dialler::DIALS_PER_PERIOD);
+        if let Some(last) = addrs.last() {
+            let seeds = &mut self.dialler.seeds;
+            let dialled = seeds.iter().position(|seed| seed == last).map_or(0, |at| at + 1);
+            seeds.rotate_left(dialled);
+        }
         let lost = (Dialler::DIALS_PER_PERIOD - addrs.len()).min(self.dialler.lost.len());
         for addr in self.dialler.lost.iter().take(lost) {
             if !addrs.contains(addr) {

@@ -36,6 +36,14 @@ fn a_join_that_is_lost_is_repeated() {
 }
 
 #[test]
+fn a_seed_behind_many_dead_ones_is_reached_in_its_turn() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(1, &[]);
+    cluster.start(2, &[90, 91, 92, 93, 94, 95, 96, 97, 98, 1]);
+    cluster.run_until(2 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
 fn a_node_that_joins_alone_is_told_along_arcs_to_each_once() {
     let mut cluster = Cluster::of(50, Config::default());
     let before = cluster.sent[&PacketKind::Rumor];
