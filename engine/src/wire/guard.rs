@@ -26,8 +26,8 @@ use crate::time::{Now, UnixNanos};
 /// let config = Config::builder().cluster("blue".into()).secret_key("secret").build()?;
 /// let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 /// let guard = |addr: &str, random| {
-///     let addr = addr.parse().unwrap();
-///     Guard::new(&config, &Run { addr, generation: Generation::start(None, now.wall), random, now })
+///     let generation = Generation::start(None, now.wall);
+///     Guard::new(&config, &Run { addr: addr.parse().unwrap(), generation, random, now })
 /// };
 /// let (mut a, mut b) = (guard("10.0.0.5:8000", [1; 8]), guard("10.0.0.6:8000", [2; 8]));
 ///

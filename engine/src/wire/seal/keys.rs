@@ -214,6 +214,7 @@ mod tests {
 
     #[test]
     fn the_keys_of_a_secret_never_change() {
+        // As HKDF and AES-GCM of another library have them.
         let epoch = Epoch { start: 1, random: [2; 8] };
         let golden = 0xe826_2baf_4e17_8d8e_b49a_4e74_ff9f_cbfe_u128.to_be_bytes();
         assert_eq!(sealed_zeros("secret", b"cluster", epoch), golden);

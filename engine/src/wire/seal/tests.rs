@@ -118,7 +118,9 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_after_the_magic_are_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_after_the_magic_are_refused(
+        body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
         let mut b = guard(2, 0);
         let mut datagram = [&MAGIC[..], &body].concat();
         prop_assert!(b.decode(at(0), &mut datagram).is_err());
