@@ -15,6 +15,7 @@
 //! | to join | `NodeList::set` an address or host name, then `NodeList::join` |
 //! | the list, the metadata | `NodeList::get`, `NodeList::read`: snapshots, never a wait |
 //! | to change the metadata | `NodeList::publish` |
+//! | a secret for the cluster | [`ConfigBuilder::secret_key`]; `NodeList::keys` changes it at run time |
 //! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
 //! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
 //!
@@ -69,7 +70,7 @@ mod time;
 pub mod units;
 pub mod wire;
 
-pub use config::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
+pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey, Setting, Swap};
 pub use core::{
     Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
 };
@@ -80,9 +81,10 @@ pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };
 #[cfg(feature = "net")]
-pub use node_list::{Events, NodeList, NodeListError, Notice};
+pub use node_list::{Events, Keys, NodeList, NodeListError, Notice};
 pub use rng::{Probability, Rng};
 pub use time::{Instant, Now, UnixNanos, nanos};
+pub use wire::{Keyring, KeyringError};
 
 /// The examples of the README, which are compiled and run with those of these docs.
 #[cfg(all(doctest, feature = "net"))]

@@ -3,6 +3,7 @@
 //! A [`NodeList`] owns one task, which owns the engine and its socket. Reading takes a snapshot
 //! and never waits for that task; what changes something is told to it in order.
 
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,9 @@ use crate::net::{
     outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
+use crate::wire::{Guard, Keyring, KeyringError, Run};
+
+pub use keys::Keys;
 
 /// Events that wait for a subscriber that doesn't take them; the oldest ones are then missed.
 const EVENTS_MAX: usize = 1024;
@@ -89,6 +93,8 @@ struct State {
     /// The last generation that the node had, so that the next one lies above it whatever the
     /// clock says.
     last: Option<Generation>,
+    /// The secrets, if the node has any.
+    keyring: Option<Keyring>,
 }
 
 #[derive(Debug)]
@@ -119,13 +125,14 @@ impl NodeList {
 
     /// Prepares a node that lives there.
     pub(crate) fn at(home: Home, node: NodeBuilder, config: Config) -> Result<Self, NodeListError> {
+        let keyring = config.secret_key().cloned().map(Keyring::new).transpose()?;
         let list = Self {
             node: watch::Sender::new(node.build()?),
             home,
             shared: Shared::new(EVENTS_MAX),
             mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State { keyring, ..State::default() }),
             config: Arc::new(config),
         };
         for seed in list.config.seeds() {
@@ -178,17 +185,14 @@ impl NodeList {
             return Ok(());
         }
         self.end(&mut state).await;
-        let (driver, orders) = self.driver(state.last)?;
+        let (driver, orders) = self.driver(&state)?;
         state.last = Some(driver.engine.me().generation());
         let task = tokio::spawn(driver.run());
         state.running = Some(Running { phase: Phase::Joined, orders, task });
         Ok(())
     }
 
-    fn driver(
-        &self,
-        last: Option<Generation>,
-    ) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
+    fn driver(&self, state: &State) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
         // Subscribed to first, so that nothing said while the node starts is missed.
         let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
         self.mode.send_replace(Mode::Beating);
@@ -196,16 +200,31 @@ impl NodeList {
         let clock = self.home.clock();
         let now = clock.now();
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
-        let seed = self.home.seed().map_err(no_entropy)?;
-        let record = Record::new(local.node.clone(), Generation::start(last, now.wall));
+        let draw = || self.home.seed().map_err(no_entropy);
+        let (seed, random) = (draw()?, draw()?.to_le_bytes());
+        let generation = Generation::start(state.last, now.wall);
+        let run = Run { addr: local.node.addr(), generation, random, now };
+        let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
+        let record = Record::new(local.node.clone(), generation);
         let roster = Arc::new(Roster::default());
         let engine = Engine::new(record.into(), Arc::clone(&self.config), roster, seed, now);
         let (seeds, tasks) = self.look_up_seeds(&socket);
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let shared = self.shared.clone();
-        let mut driver =
-            Driver { engine, clock, socket, orders, mode, node, seeds, tasks, shared, console };
+        let mut driver = Driver {
+            engine,
+            clock,
+            socket,
+            guard,
+            orders,
+            mode,
+            node,
+            seeds,
+            tasks,
+            shared,
+            console,
+        };
         driver.show(local);
         Ok((driver, order))
     }
@@ -439,6 +458,9 @@ pub enum NodeListError {
     /// The bytes can't be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The secrets can't be changed so.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
 }
 
 fn listen_fix(error: &io::Error) -> String {

@@ -132,7 +132,13 @@ async fn hostile_datagrams_are_counted_by_reason_and_change_nothing() {
     let sent = hostile::send_all(target, || nodes[0].stats().rejected.total()).await;
     let rejected = nodes[0].stats().rejected;
     assert_eq!(rejected.total(), sent, "{:?}", rejected.iter().collect::<Vec<_>>());
-    for reason in [Reject::TooShort, Reject::ForeignMagic, Reject::FalseLength, Reject::Truncated] {
+    for reason in [
+        Reject::TooShort,
+        Reject::ForeignMagic,
+        Reject::Damaged,
+        Reject::FalseLength,
+        Reject::Truncated,
+    ] {
         assert!(rejected.of(reason) > 0, "{reason}");
     }
     assert_eq!(nodes[0].get().len(), 2);
@@ -165,7 +171,7 @@ fn last_call() -> Vec<u8> {
     let packet = Packet { step: AgeStep(1_000), body: Body::LastCall };
     let mut bytes = Vec::new();
     wire::encode(&packet, &mut bytes);
-    bytes
+    hostile::guarded(&bytes)
 }
 
 #[tokio::test]

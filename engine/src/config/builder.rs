@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Liveness, Swap};
+use super::{Config, Liveness, SecretKey, Swap};
 use crate::units::{nearest, show_duration};
 
 /// Settings on their way to a [`Config`].
@@ -16,6 +16,7 @@ pub struct ConfigBuilder {
     timeout: Option<Duration>,
     buffer: usize,
     size: usize,
+    secret_key: Option<SecretKey>,
     listen_addr: SocketAddr,
     print: bool,
     liveness: Liveness,
@@ -38,6 +39,7 @@ impl Default for ConfigBuilder {
             timeout: None,
             buffer: 1024,
             size: 1400,
+            secret_key: None,
             listen_addr: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
             print: false,
             liveness: Liveness::Beats,
@@ -125,6 +127,13 @@ impl ConfigBuilder {
         cluster: String => std::convert::identity;
     }
 
+    /// The secret that packets are sealed with, not empty. Every node of the cluster has the same.
+    #[must_use]
+    pub fn secret_key(mut self, secret: impl Into<SecretKey>) -> Self {
+        self.secret_key = Some(secret.into());
+        self
+    }
+
     /// Sets a key as typed.
     ///
     /// # Errors
@@ -162,7 +171,7 @@ impl ConfigBuilder {
             "cluster" => self.cluster = text(value)?.to_owned(),
             "protocol" => choice(value, [("udp", ())])?,
             "wire" => choice(value, [("native", ())])?,
-            "secret_key" => return Err("packets can't be sealed yet: leave it out".into()),
+            "secret_key" => self.secret_key = Some(text(value)?.into()),
             _ => unreachable!("KEYS and store list the same keys"),
         }
         Ok(())
@@ -194,6 +203,7 @@ impl ConfigBuilder {
             buffer: NonZeroUsize::new(self.buffer)
                 .ok_or_else(|| invalid("buffer", "must be at least 1"))?,
             size: self.size,
+            secret_key: self.secret_key,
             listen_addr: self.listen_addr,
             print: self.print,
             liveness: self.liveness,
@@ -226,6 +236,8 @@ impl ConfigBuilder {
             (2..=16_777_216).contains(&self.members_max),
             "must lie between 2 and 16777216",
         )?;
+        let is_empty = self.secret_key.as_ref().is_some_and(SecretKey::is_empty);
+        check("secret_key", !is_empty, "must not be empty: take 32 random bytes as text")?;
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
         check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")

@@ -11,6 +11,7 @@
 //! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed |
 //! | `buffer` | number | 1024 | packets that wait for the engine; overflow is counted |
 //! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384) |
+//! | `secret_key` | text | none | seals packets; every node of the cluster has the same |
 //! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound |
 //! | `print` | bool | false | pekonode's console lines on stderr |
 //! | `protocol` | text | `udp` | how packets travel |
@@ -27,6 +28,7 @@
 //! | `wire` | text | `native` | what the packets look like |
 
 mod builder;
+mod secret;
 mod setting;
 
 use std::fmt;
@@ -38,6 +40,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 pub use builder::{ConfigBuilder, ConfigError};
+pub use secret::SecretKey;
 pub use setting::Setting;
 
 /// The settings of one node; the [module](crate::config) lists keys and defaults.
@@ -57,6 +60,7 @@ pub struct Config {
     timeout: Duration,
     buffer: NonZeroUsize,
     size: usize,
+    secret_key: Option<SecretKey>,
     listen_addr: SocketAddr,
     print: bool,
     liveness: Liveness,
@@ -92,6 +96,12 @@ pub enum Swap {
 }
 
 impl Config {
+    /// Length of the checksum of a datagram, in bytes.
+    pub const CHECKSUM_LEN: usize = 4;
+
+    /// Length of what seals a datagram, in bytes: a header of 44 and a tag of 16.
+    pub const SEAL_LEN: usize = 60;
+
     /// Begins with the defaults.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
@@ -117,9 +127,24 @@ impl Config {
         self.buffer.get()
     }
 
-    /// Largest datagram, in bytes of payload.
+    /// Largest datagram, in bytes of UDP payload; what guards a packet is included.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Bytes of a datagram that guard the packet in it: a checksum, or with a secret a seal.
+    pub fn guard_len(&self) -> usize {
+        if self.secret_key.is_some() { Self::SEAL_LEN } else { Self::CHECKSUM_LEN }
+    }
+
+    /// Largest encoded packet that a datagram holds, in bytes: `size` less what guards it.
+    pub fn packet_len_max(&self) -> usize {
+        self.size - self.guard_len()
+    }
+
+    /// The secret that packets are sealed with, if any.
+    pub fn secret_key(&self) -> Option<&SecretKey> {
+        self.secret_key.as_ref()
     }
 
     /// Where the socket is bound; port 0 means the port of the advertised address.
@@ -207,8 +232,10 @@ impl<'de> Visitor<'de> for ConfigVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
         let mut builder = Config::builder();
         while let Some(key) = map.next_key::<String>()? {
-            let value: Setting = map.next_value()?;
-            builder.set(&key, &value).map_err(serde::de::Error::custom)?;
+            let mut value: Setting = map.next_value()?;
+            let set = builder.set(&key, &value);
+            value.wipe();
+            set.map_err(serde::de::Error::custom)?;
         }
         builder.build().map_err(serde::de::Error::custom)
     }
@@ -261,7 +288,8 @@ mod tests {
             ("liveness", text("beat")),
             ("members_max", Setting::Integer(1)),
             ("listen_addr", text("localhost")),
-            ("secret_key", text("k")),
+            ("secret_key", text("")),
+            ("secret_key", Setting::Integer(12_345)),
         ] {
             assert_eq!(set(key, &value).unwrap_err().key(), key);
         }
@@ -274,6 +302,31 @@ mod tests {
         assert_eq!((config.fan_out(), config.size()), (5, 8192));
         let error = toml::from_str::<Config>("cycel = \"1s\"").unwrap_err().to_string();
         assert!(error.contains("did you mean `cycle`"), "{error}");
+    }
+
+    #[test]
+    fn what_guards_a_datagram_leaves_less_room_for_the_packet() {
+        let plain = Config::default();
+        assert_eq!((plain.guard_len(), plain.packet_len_max()), (4, 1_396));
+        let sealed = set("secret_key", &text("hush")).unwrap();
+        assert_eq!((sealed.guard_len(), sealed.packet_len_max()), (60, 1_340));
+        assert_eq!(sealed.secret_key(), Some(&"hush".into()));
+        assert_eq!(sealed.size(), plain.size());
+    }
+
+    #[test]
+    fn the_secret_is_shown_nowhere() {
+        let builder = Config::builder().secret_key("hush-hush");
+        let config: Config = toml::from_str("secret_key = \"hush-hush\"").unwrap();
+        assert_eq!(builder.clone().build().unwrap(), config);
+        for shown in [format!("{builder:?}"), format!("{config:?}"), format!("{config:#?}")] {
+            assert!(shown.contains("SecretKey(..)") && !shown.contains("hush"), "{shown}");
+        }
+        for bad in ["size = 1", "secret_ky = \"\"", "timeout = \"1s\""] {
+            let text = format!("secret_key = \"hush-hush\"\n{bad}");
+            let error = toml::from_str::<Config>(&text).unwrap_err();
+            assert!(!error.message().contains("hush"), "{}", error.message());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use zeroize::Zeroize as _;
 
 use crate::units::{nearest, parse_duration, parse_size};
 
@@ -21,6 +22,13 @@ pub enum Setting {
 }
 
 impl Setting {
+    /// Overwrites a text, which may have been a secret.
+    pub(super) fn wipe(&mut self) {
+        if let Self::Text(text) = self {
+            text.zeroize();
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Self::Integer(_) => "a number",

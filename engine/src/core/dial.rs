@@ -143,7 +143,7 @@ impl Engine {
     fn welcome(&mut self, now: Now, to: SocketAddr, guest: &Sighting, out: &mut Outbox) {
         let mut nodes = vec![self.members.me()];
         nodes.extend(self.pick(Self::WELCOME_MEMBERS_MAX));
-        let mut room = self.config.size() - len::HEADER - len::SUMMARY - len::COUNT;
+        let mut room = self.config.packet_len_max() - len::HEADER - len::SUMMARY - len::COUNT;
         let mut members = Vec::with_capacity(nodes.len());
         for node in nodes {
             let sighting = self.members.sighting(node, now.mono, self.step);

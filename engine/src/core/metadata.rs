@@ -95,7 +95,7 @@ impl Value {
     pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
         let data = data.into();
         let datagram =
-            config.size() - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT;
+            config.packet_len_max() - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT;
         let (len, max) = (data.len(), config.metadata_len_max().min(datagram));
         if len > max {
             return Err(PublishError::TooLarge { len, max });

@@ -354,8 +354,8 @@ impl Vector {
 
 /// Largest encoded lengths of the parts of a packet, in bytes.
 pub(crate) mod len {
-    /// Magic, version, step and kind.
-    pub(crate) const HEADER: usize = 12;
+    /// Magic, version, kind and step. What guards a datagram is left out by `packet_len_max`.
+    pub(crate) const HEADER: usize = 8;
     pub(crate) const TAG: usize = 1;
     /// A length or a place: at most 32 bits, as a variable-length integer.
     pub(crate) const COUNT: usize = 5;

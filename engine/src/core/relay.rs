@@ -140,7 +140,7 @@ impl Engine {
 
     /// Packs beats and news into as few datagrams as it takes.
     pub(super) fn bulk_packets(&self, beats: &[Beat], news: Vec<News>) -> Vec<Arc<Packet>> {
-        let room = self.config.size() - len::HEADER - 2 * len::COUNT;
+        let room = self.config.packet_len_max() - len::HEADER - 2 * len::COUNT;
         let mut bulks: Vec<Bulk> = beats
             .chunks(room / len::BEAT)
             .map(|beats| Bulk { beats: beats.to_vec(), news: Vec::new() })

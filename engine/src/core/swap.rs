@@ -174,7 +174,7 @@ impl Engine {
     /// Our beats by place on the ring, paged; at least one page.
     fn vectors(&mut self, now: Instant) -> Vec<Vector> {
         let digest = self.members.digest();
-        let room = self.config.size()
+        let room = self.config.packet_len_max()
             - (len::HEADER + len::TOKEN + len::SUMMARY + len::TAG + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
             Liveness::Off => Vec::new(),
@@ -285,7 +285,7 @@ impl Engine {
     /// Our ids in some buckets, in as few datagrams as it takes.
     fn ids(&mut self, bits: u32, buckets: &[u16]) -> Vec<Ids> {
         self.members.in_ring_order();
-        let room = self.config.size() - len::HEADER - len::TAG - 2 * len::COUNT;
+        let room = self.config.packet_len_max() - len::HEADER - len::TAG - 2 * len::COUNT;
         let empty = || Ids { bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
         let mut pages = Vec::new();
         let (mut page, mut left) = (empty(), room);
@@ -331,7 +331,7 @@ impl Engine {
     }
 
     fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
-        let room = self.config.size() - len::HEADER - len::COUNT;
+        let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
         for ids in ids.chunks(room / len::ID) {
             out.send(to, &self.packet(Body::Wanted(Wanted { ids: ids.to_vec() })));
         }
@@ -351,7 +351,7 @@ impl Engine {
     }
 
     fn send_records(&mut self, to: SocketAddr, news: Vec<News>, out: &mut Outbox) {
-        let room = self.config.size() - len::HEADER - len::COUNT;
+        let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
         let mut pages: Vec<Records> = Vec::new();
         let mut left = 0;
         for item in news {

@@ -71,7 +71,7 @@ fn wall() -> UnixNanos {
     }
 }
 
-/// 64 bits from the system, which only ever seed an engine.
+/// 64 bits from the system: the seed of an engine, or what sets one run's keys apart.
 pub(crate) fn entropy() -> Result<u64, SysError> {
     SysRng.try_next_u64()
 }

@@ -20,7 +20,8 @@ use crate::core::{
     Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
 };
 use crate::node::{Generation, Node};
-use crate::wire;
+use crate::time::UnixNanos;
+use crate::wire::{self, Guard, Keyring};
 
 /// Most datagrams that are taken in before what they caused goes out.
 const BATCH_MAX: usize = 64;
@@ -40,6 +41,13 @@ pub(crate) enum Order {
         value: Value,
         /// Where the version goes.
         done: oneshot::Sender<Version>,
+    },
+    /// Seal and open with these secrets, and say so once it is so.
+    Keys {
+        /// The secrets.
+        keyring: Keyring,
+        /// Told when they are in use.
+        done: oneshot::Sender<()>,
     },
     /// Say goodbye and end.
     Leave,
@@ -61,6 +69,7 @@ pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
     pub(crate) socket: Transport,
+    pub(crate) guard: Guard,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) mode: watch::Receiver<Mode>,
     pub(crate) node: watch::Receiver<Node>,
@@ -135,6 +144,11 @@ impl Running {
                 Wake::Mode(mode) => self.on_mode(mode),
                 Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
                 Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
+                Wake::Order(Order::Keys { keyring, done }) => {
+                    self.driver.guard.use_keys(&keyring);
+                    // The secrets are in use whether or not the caller still waits.
+                    let _ = done.send(());
+                }
                 Wake::Order(Order::Leave) => break,
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
                 Wake::Readable => self.on_readable().await,
@@ -230,7 +244,8 @@ impl Running {
     fn on_datagram(&mut self, len: usize, from: SocketAddr) {
         self.stats.received += 1;
         self.stats.received_bytes += len as u64;
-        match wire::decode(&self.buffer[..len]) {
+        let now = self.driver.clock.now();
+        match self.driver.guard.decode(now, &mut self.buffer[..len]) {
             Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
             Err(reason) => {
                 tracing::debug!(%from, len, %reason, "a datagram was refused");
@@ -263,7 +278,10 @@ impl Running {
             let _ = self.driver.shared.events.send(event);
         }
         self.print_swaps();
-        self.outgoing.send(&self.driver.socket, &mut self.stats).await;
+        let driver = &mut self.driver;
+        driver.guard.follow(driver.engine.me().generation());
+        let wall = driver.clock.now().wall;
+        self.outgoing.send(wall, &mut driver.guard, &driver.socket, &mut self.stats).await;
     }
 
     fn show(&mut self, events: &[Event]) {
@@ -339,10 +357,16 @@ impl Outgoing {
         self.packets.push((to, packet));
     }
 
-    async fn send(&mut self, socket: &Transport, stats: &mut NetStats) {
+    async fn send(
+        &mut self,
+        wall: UnixNanos,
+        guard: &mut Guard,
+        socket: &Transport,
+        stats: &mut NetStats,
+    ) {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
-            let range = self.encoded(&packet);
+            let range = self.encoded(wall, guard, &packet);
             let len = range.len() as u64;
             match send(socket, &self.bytes[range], to, &mut patience).await {
                 Ok(()) => {
@@ -360,11 +384,16 @@ impl Outgoing {
     }
 
     /// Where in `bytes` the packet stands.
-    fn encoded(&mut self, packet: &Arc<Packet>) -> Range<usize> {
+    fn encoded(
+        &mut self,
+        wall: UnixNanos,
+        guard: &mut Guard,
+        packet: &Arc<Packet>,
+    ) -> Range<usize> {
         let bytes = &mut self.bytes;
         let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
             let start = bytes.len();
-            wire::encode(packet, bytes);
+            guard.encode(wall, packet, bytes);
             (Arc::clone(packet), start..bytes.len())
         });
         encoded.1.clone()
@@ -401,7 +430,18 @@ async fn send(
 mod tests {
     use super::super::transport::Home;
     use super::*;
+    use crate::config::Config;
     use crate::core::{AgeStep, Body};
+    use crate::time::{Instant, Now};
+
+    const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };
+
+    fn guard() -> Guard {
+        let generation = Generation::start(None, NOW.wall);
+        let addr = "10.0.0.5:8000".parse().unwrap();
+        let run = wire::Run { addr, generation, random: [0; 8], now: NOW };
+        Guard::new(&Config::default(), &run)
+    }
 
     async fn received(socket: &Transport) -> Vec<u8> {
         let mut buffer = [0; 100];
@@ -429,12 +469,13 @@ mod tests {
             outgoing.push(to, Arc::clone(&second));
         }
         let mut stats = NetStats::default();
-        outgoing.send(&from, &mut stats).await;
-        let len = wire::encoded_len(&first) as u64;
+        outgoing.send(NOW.wall, &mut guard(), &from, &mut stats).await;
+        let len = (wire::encoded_len(&first) + Config::CHECKSUM_LEN) as u64;
         assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
         for to in &to {
             for packet in &packets {
-                assert_eq!(wire::decode(&received(to).await), Ok(packet.clone()));
+                let decoded = guard().decode(NOW, &mut received(to).await);
+                assert_eq!(decoded, Ok(packet.clone()));
             }
         }
         assert!(outgoing.packets.is_empty() && outgoing.bytes.is_empty());
@@ -444,8 +485,9 @@ mod tests {
     fn a_shared_packet_takes_room_once() {
         let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
         let mut outgoing = Outgoing::default();
-        let first = outgoing.encoded(&packet);
-        assert_eq!(outgoing.encoded(&Arc::clone(&packet)), first);
-        assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet));
+        let guard = &mut guard();
+        let first = outgoing.encoded(NOW.wall, guard, &packet);
+        assert_eq!(outgoing.encoded(NOW.wall, guard, &Arc::clone(&packet)), first);
+        assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet) + Config::CHECKSUM_LEN);
     }
 }

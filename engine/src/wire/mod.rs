@@ -1,6 +1,6 @@
 //! Turns packets into bytes and back, and believes nothing that the bytes claim.
 //!
-//! A datagram is a header of 8 bytes and then what the kind of packet needs:
+//! A packet is a header of 8 bytes and then what the kind of packet needs:
 //!
 //! | bytes | content |
 //! |---|---|
@@ -13,15 +13,18 @@
 //! Whole numbers are little-endian; counts and counters take as few bytes as they need. A value
 //! has exactly one encoding, so that what decodes encodes to the same bytes again.
 //!
-//! This module knows packets and bytes. It names no socket, no clock and no secret. What protects
-//! a datagram as a whole (a checksum, a seal) wraps what [`encode`] has written and is taken off
-//! before [`decode`] reads; four bytes of the header's bound in `core` are free for it.
+//! This module knows packets and bytes. It names no socket, no clock and no entropy. What protects
+//! a datagram as a whole is a [`Guard`]: it wraps what [`encode`] writes in a checksum or a seal,
+//! and takes that off before [`decode`] reads.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod checksum;
 mod codec;
+mod guard;
 mod native;
 mod reject;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +32,9 @@ use codec::{Reader, Wire, Writer};
 
 use crate::core::Packet;
 
+pub use guard::{Guard, Run};
 pub use reject::Reject;
+pub use seal::{Keyring, KeyringError};
 
 /// Longest datagram that is looked at, in bytes. UDP carries at most 65,507.
 pub const DATAGRAM_LEN_MAX: usize = 65_536;
@@ -57,7 +62,7 @@ pub fn encoded_len(packet: &Packet) -> usize {
     packet.len()
 }
 
-/// Reads a packet from the bytes of one datagram.
+/// Reads a packet from its bytes, from which what guards them is taken off.
 ///
 /// Never panics, and never sets memory aside for what a length merely claims.
 ///

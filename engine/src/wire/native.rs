@@ -13,7 +13,7 @@ use crate::core::{
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
 
-const MAGIC: [u8; 2] = *b"rm";
+pub(super) const MAGIC: [u8; 2] = *b"rm";
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 8;
 
@@ -68,6 +68,16 @@ impl Wire for Packet {
 
     fn len(&self) -> usize {
         HEADER_LEN + body_len(&self.body)
+    }
+}
+
+/// Refuses what is of no version that this build knows, and nothing else: what guards the rest of
+/// the bytes may be another thing in another version.
+pub(super) fn check_version(bytes: &[u8]) -> Result<(), Reject> {
+    match bytes.first_chunk::<HEADER_LEN>() {
+        None => Err(Reject::TooShort),
+        Some([_, _, VERSION, ..]) => Ok(()),
+        Some(_) => Err(Reject::UnknownVersion),
     }
 }
 

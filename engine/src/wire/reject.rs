@@ -42,11 +42,39 @@ pub enum Reject {
     /// Metadata whose digest is not that of its version.
     #[error("metadata that does not match its digest")]
     BadDigest,
+    /// The checksum is not that of the packet. The first packet of another cluster is counted
+    /// here as well, where a secret doesn't tell them apart.
+    #[error("damaged on its way")]
+    Damaged,
+    /// A packet of another cluster: see `cluster` in the settings.
+    #[error("a packet of another cluster")]
+    WrongCluster,
+    /// A sealed packet, but this node has no secret.
+    #[error("sealed, and this node has no secret")]
+    Sealed,
+    /// A packet without a seal, but this node has a secret.
+    #[error("not sealed, and this node takes sealed packets only")]
+    Unsealed,
+    /// Sealed with a secret that is not in the keyring.
+    #[error("sealed with a secret that this node does not hold")]
+    UnknownKey,
+    /// The tag is not that of the packet: forged, damaged, or of another secret that looks alike.
+    #[error("does not match its seal")]
+    BadSeal,
+    /// It came before.
+    #[error("came before")]
+    Replayed,
+    /// So old that nobody remembers whether it came before, or of an earlier run of its sender.
+    #[error("too late to tell whether it came before")]
+    Outdated,
+    /// By a sender that was not heard of before, at a time of sending too far from our own.
+    #[error("sent at a time too far from ours: compare the clocks")]
+    Untimely,
 }
 
 impl Reject {
     /// Every reason, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::TooShort,
         Self::TooLong,
         Self::ForeignMagic,
@@ -60,6 +88,15 @@ impl Reject {
         Self::BadText,
         Self::BadAddress,
         Self::BadDigest,
+        Self::Damaged,
+        Self::WrongCluster,
+        Self::Sealed,
+        Self::Unsealed,
+        Self::UnknownKey,
+        Self::BadSeal,
+        Self::Replayed,
+        Self::Outdated,
+        Self::Untimely,
     ];
 }
 
@@ -72,6 +109,6 @@ mod tests {
         for (place, reason) in Reject::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reject::BadDigest as usize, Reject::ALL.len() - 1, "the last one");
+        assert_eq!(Reject::Untimely as usize, Reject::ALL.len() - 1, "the last one");
     }
 }

@@ -412,7 +412,7 @@ impl<'a> World<'a> {
         if let Some(&parcel) = self.batch.iter().rev().take(TURNS).find(same) {
             return parcel;
         }
-        let len = codec::encoded_len(&packet);
+        let len = codec::datagram_len(&packet, &self.plan.engine);
         let size_max = self.plan.engine.size();
         assert!(len <= size_max, "{:?} has {len} bytes, above `size`", packet.kind());
         let number = self.parcels.add(packet, node, self.now);

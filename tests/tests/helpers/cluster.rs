@@ -29,7 +29,8 @@ fn config() -> Config {
     config.build().unwrap()
 }
 
-fn node_of(addr: &str, seeds: &[&NodeList], config: &Config) -> NodeList {
+/// The same with these settings.
+pub(crate) fn node_of(addr: &str, seeds: &[&NodeList], config: &Config) -> NodeList {
     let list = NodeList::new(Node::new(addr), config.clone()).unwrap();
     for seed in seeds {
         list.set(seed.node().addr().to_string()).unwrap();

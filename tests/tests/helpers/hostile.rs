@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use rumormill::Rng;
 use rumormill::core::{Age, PacketKind};
 use rumormill::core::{AgeStep, Beat, Body, Bulk, Packet, RecordId};
-use rumormill::wire;
+use rumormill::wire::{self, Guard, Run};
+use rumormill::{Config, Generation, Instant, Now, Rng, UnixNanos};
 
 use super::cluster::eventually;
 
@@ -40,6 +40,9 @@ fn datagrams() -> Vec<Vec<u8>> {
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
         vec![0; 65_507],
         vec![255; 65_507],
+        packet.clone(),
+    ];
+    let lies = [
         [&packet[..], &[0]].concat(),
         [&packet[..], &vec![0; 60_000]].concat(),
         // 2^32 - 1 beats are announced, and one follows.
@@ -49,7 +52,11 @@ fn datagrams() -> Vec<Vec<u8>> {
         [&header[..], &[3]].concat(),
         header.to_vec(),
     ];
-    all.extend((0..packet.len()).map(|len| packet[..len].to_vec()));
+    let cut = (0..packet.len()).map(|len| packet[..len].to_vec());
+    for packet in lies.into_iter().chain(cut) {
+        all.push(guarded(&packet));
+        all.push(packet);
+    }
     all.extend((1..200).map(|len| random(len * 7)));
     all
 }
@@ -60,6 +67,17 @@ fn bulk() -> Vec<u8> {
     let mut bytes = Vec::new();
     wire::encode(&Packet { step: AgeStep(1_000), body }, &mut bytes);
     bytes
+}
+
+/// A datagram of these bytes with the checksum of a cluster without a name.
+pub(crate) fn guarded(packet: &[u8]) -> Vec<u8> {
+    let now = Now { mono: Instant::ZERO, wall: UnixNanos(0) };
+    let generation = Generation::start(None, now.wall);
+    let run = Run { addr: ([127, 0, 0, 1], 1).into(), generation, random: [0; 8], now };
+    let mut datagram = Vec::new();
+    let mut guard = Guard::new(&Config::default(), &run);
+    guard.guard(now.wall, &mut datagram, |out| out.extend_from_slice(packet));
+    datagram
 }
 
 /// A thread that sends one datagram again and again.

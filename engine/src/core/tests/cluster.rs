@@ -263,7 +263,11 @@ impl Cluster {
 
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>) {
         *self.sent.entry(packet.kind()).or_default() += 1;
-        assert!(packet.len_max() <= self.config.size(), "{:?} exceeds a datagram", packet.kind());
+        assert!(
+            packet.len_max() <= self.config.packet_len_max(),
+            "{:?} exceeds a datagram",
+            packet.kind()
+        );
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
             || (self.mute_beats && packet.kind() == PacketKind::Bulk);
         let at = self.now + Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));

@@ -1,0 +1,153 @@
+//! What guards the datagrams of one node on their way: a checksum, or with a secret a seal.
+
+use std::net::SocketAddr;
+
+use super::checksum::Checksum;
+use super::reject::Reject;
+use super::seal::{self, Keyring, Seal};
+use super::{DATAGRAM_LEN_MAX, native};
+use crate::config::Config;
+use crate::core::Packet;
+use crate::node::Generation;
+use crate::time::{Now, UnixNanos};
+
+/// Turns packets into datagrams and back for one run of one node.
+///
+/// Without a secret a datagram is the packet with a checksum of [`Config::CHECKSUM_LEN`] bytes,
+/// which shows damage and packets of other clusters. With one it is sealed, which takes
+/// [`Config::SEAL_LEN`] bytes: none but those who hold the secret can read or make one, and each
+/// is taken once.
+///
+/// ```
+/// use rumormill::core::{AgeStep, Body, Packet};
+/// use rumormill::wire::{Guard, Reject, Run};
+/// use rumormill::{Config, Generation, Instant, Now, UnixNanos};
+///
+/// let config = Config::builder().cluster("blue".into()).secret_key("secret").build()?;
+/// let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
+/// let guard = |addr: &str, random| {
+///     let generation = Generation::start(None, now.wall);
+///     Guard::new(&config, &Run { addr: addr.parse().unwrap(), generation, random, now })
+/// };
+/// let (mut a, mut b) = (guard("10.0.0.5:8000", [1; 8]), guard("10.0.0.6:8000", [2; 8]));
+///
+/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
+/// let mut datagram = Vec::new();
+/// a.encode(now.wall, &packet, &mut datagram);
+/// assert_eq!(datagram.len(), rumormill::wire::encoded_len(&packet) + config.guard_len());
+/// assert_eq!(b.decode(now, &mut datagram.clone()), Ok(packet));
+/// assert_eq!(b.decode(now, &mut datagram), Err(Reject::Replayed));
+/// # Ok::<(), rumormill::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Guard(Mode);
+
+#[derive(Debug)]
+enum Mode {
+    Checksum(Checksum),
+    Seal(Box<Seal>),
+}
+
+/// Who a run of a node is, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The address that the node advertises.
+    pub addr: SocketAddr,
+    /// The generation that it starts with.
+    pub generation: Generation,
+    /// Drawn anew for each run, from the system's entropy. It is no secret, but two runs with the
+    /// same address, generation and bytes would seal with the same key.
+    pub random: [u8; 8],
+    /// When it starts.
+    pub now: Now,
+}
+
+impl Guard {
+    /// For one run of a node, with the cluster and the secret of its settings.
+    pub fn new(config: &Config, run: &Run) -> Self {
+        let keyring = config.secret_key().map(|secret| {
+            Keyring::new(secret.clone()).expect("no configuration has an empty secret")
+        });
+        Self::with_keyring(config, keyring.as_ref(), run)
+    }
+
+    /// The same with the secrets of a keyring instead of the settings'; none means a checksum.
+    pub(crate) fn with_keyring(config: &Config, keyring: Option<&Keyring>, run: &Run) -> Self {
+        Self(match keyring {
+            None => Mode::Checksum(Checksum::new(config.cluster())),
+            Some(keyring) => Mode::Seal(Seal::new(config, keyring, run).into()),
+        })
+    }
+
+    /// Seals and opens with these secrets from now on; without effect for a checksum.
+    pub fn use_keys(&mut self, keyring: &Keyring) {
+        if let Mode::Seal(seal) = &mut self.0 {
+            seal.use_keys(keyring);
+        }
+    }
+
+    /// To be told the node's generation before it sends: it may have risen since the start.
+    pub fn follow(&mut self, generation: Generation) {
+        if let Mode::Seal(seal) = &mut self.0 {
+            seal.follow(generation);
+        }
+    }
+
+    /// Appends a packet as one datagram, sent at this time. The same bytes may go to any number
+    /// of nodes; the same packet must not be encoded again for each.
+    pub fn encode(&mut self, wall: UnixNanos, packet: &Packet, out: &mut Vec<u8>) {
+        self.guard(wall, out, |out| super::encode(packet, out));
+    }
+
+    /// Appends what `write` appends, guarded: for packets that no encoder would write.
+    pub fn guard(&mut self, wall: UnixNanos, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = out.len();
+        match &mut self.0 {
+            Mode::Checksum(checksum) => {
+                write(out);
+                checksum.add(start, out);
+            }
+            Mode::Seal(seal) => {
+                Seal::begin(out);
+                write(out);
+                seal.finish(wall, start, out);
+            }
+        }
+    }
+
+    /// Reads the packet of a datagram, which may be changed by that.
+    ///
+    /// Never panics, and sets no memory aside for what is not guarded well.
+    ///
+    /// # Errors
+    /// The reason why the bytes are no packet for us.
+    pub fn decode(&mut self, now: Now, bytes: &mut [u8]) -> Result<Packet, Reject> {
+        super::decode(self.open(now, bytes)?)
+    }
+
+    #[cfg(test)]
+    pub(super) fn seal_mut(&mut self) -> Option<&mut Seal> {
+        match &mut self.0 {
+            Mode::Checksum(_) => None,
+            Mode::Seal(seal) => Some(seal),
+        }
+    }
+
+    /// The packet in a datagram, without its guard.
+    fn open<'a>(&mut self, now: Now, bytes: &'a mut [u8]) -> Result<&'a [u8], Reject> {
+        if bytes.len() > DATAGRAM_LEN_MAX {
+            return Err(Reject::TooLong);
+        }
+        let magic = *bytes.first_chunk().ok_or(Reject::TooShort)?;
+        match (&mut self.0, magic) {
+            (Mode::Checksum(checksum), native::MAGIC) => {
+                native::check_version(bytes)?;
+                checksum.verify(bytes)
+            }
+            (Mode::Seal(seal), seal::MAGIC) => seal.open(now, bytes),
+            (Mode::Checksum(_), seal::MAGIC) => Err(Reject::Sealed),
+            (Mode::Seal(_), native::MAGIC) => Err(Reject::Unsealed),
+            _ => Err(Reject::ForeignMagic),
+        }
+    }
+}
