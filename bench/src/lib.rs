@@ -155,9 +155,9 @@ fn packet(body: Body) -> Arc<Packet> {
 
 /// As many beats as fit into a datagram, at most one of each member, all with this counter.
 pub fn full_bulk(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
-    const HEADERS_LEN: usize = 22;
+    const HEADERS_LEN: usize = 18;
     const BEAT_LEN: usize = 6;
-    let count = (Config::default().size() - HEADERS_LEN) / BEAT_LEN;
+    let count = (Config::default().packet_len_max() - HEADERS_LEN) / BEAT_LEN;
     // Spread over the ring, as the beats of a relay are.
     let every = members.len().div_ceil(count);
     let members = members.iter().step_by(every);
@@ -167,9 +167,9 @@ pub fn full_bulk(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
 
 /// The vector of a list, or as much of it as fits into a datagram.
 pub fn full_vector(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
-    const HEADERS_LEN: usize = 38;
+    const HEADERS_LEN: usize = 34;
     const BEAT_LEN: usize = 2;
-    let count = members.len().min((Config::default().size() - HEADERS_LEN) / BEAT_LEN);
+    let count = members.len().min((Config::default().packet_len_max() - HEADERS_LEN) / BEAT_LEN);
     let digest: Digest = members.iter().map(|record| record.digest()).sum();
     packet(Body::Vector(Vector { digest, first: 0, beats: vec![(counter, Age(0)); count] }))
 }
@@ -182,7 +182,7 @@ pub fn full_records(members: &[Arc<Record>]) -> Arc<Packet> {
         let sighting = Sighting { record: Arc::clone(record), counter: 1_000, age: Age(7) };
         news.push(News::Member(sighting));
         let fuller = packet(Body::Records(Records { news: news.clone() }));
-        if fuller.len_max() > Config::default().size() {
+        if fuller.len_max() > Config::default().packet_len_max() {
             break;
         }
         full = fuller;

@@ -116,7 +116,7 @@ impl Subject {
     }
 
     fn check_outputs(&mut self) {
-        let size = self.engine.config().size();
+        let size = self.engine.config().packet_len_max();
         let mut sends = 0;
         for output in self.outbox.drain() {
             let Output::Send { packet, .. } = output else { continue };

@@ -15,7 +15,7 @@
 //! | to join | `NodeList::set` an address or host name, then `NodeList::join` |
 //! | the list, the metadata | `NodeList::get`, `NodeList::read`: snapshots, never a wait |
 //! | to change the metadata | `NodeList::publish` |
-//! | a secret for the cluster | [`ConfigBuilder::secret_key`]; `NodeList::keys` changes it at run time |
+//! | packets sealed | [`ConfigBuilder::secret_key`]; `NodeList::keys` changes the secret later |
 //! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
 //! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
 //!
