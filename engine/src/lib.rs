@@ -41,7 +41,7 @@
 //! engine.handle(now, Input::Timeout, &mut out);
 //! for output in out.drain() {
 //!     match output {
-//!         Output::Send { to, packet } => println!("{to} <- {:?}", packet.kind()),
+//!         Output::Send { to, packet, class } => println!("{to} <- {:?} {class:?}", packet.kind()),
 //!         Output::Event(event) => println!("{event:?}"),
 //!     }
 //! }
@@ -70,13 +70,16 @@ mod time;
 pub mod units;
 pub mod wire;
 
-pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey, Setting, Swap};
+pub use config::{
+    Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap,
+};
 pub use core::{
-    Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
+    Class, Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value,
+    Version,
 };
 pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 #[cfg(feature = "net")]
-pub use net::{MemoryNetwork, MemoryStats, NetStats, Rejected};
+pub use net::{MemoryNetwork, MemoryStats, NetStats, Rejected, StreamStats};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };

@@ -14,6 +14,7 @@
 //! used its link's bandwidth; a copy is made behind it and uses none.
 
 mod route;
+mod stream;
 #[cfg(test)]
 mod tests;
 

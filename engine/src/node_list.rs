@@ -18,8 +18,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Config;
 use crate::core::{Engine, Event, Metadata, PublishError, Record, Roster, Value, Version};
 use crate::net::{
-    Console, Driver, Home, Local, Mode, NetStats, Order, Seed, Seeds, Shared, Transport, View,
-    outward_ip,
+    Console, Driver, Family, Home, Local, Mode, NetStats, Order, Ports, Seed, Seeds, Shared,
+    Streams, View, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::wire::{Guard, Keyring, KeyringError, Run};
@@ -196,7 +196,7 @@ impl NodeList {
         // Subscribed to first, so that nothing said while the node starts is missed.
         let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
         self.mode.send_replace(Mode::Beating);
-        let (socket, local) = self.bind()?;
+        let (ports, local) = self.bind()?;
         let clock = self.home.clock();
         let now = clock.now();
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
@@ -208,7 +208,11 @@ impl NodeList {
         let record = Record::new(local.node.clone(), generation);
         let roster = Arc::new(Roster::default());
         let engine = Engine::new(record.into(), Arc::clone(&self.config), roster, seed, now);
-        let (seeds, tasks) = self.look_up_seeds(&socket);
+        let (seeds, tasks) = self.look_up_seeds(local.bound);
+        let port = local.node.addr().port();
+        let start = |listener| Streams::start(listener, local.bound, port, &self.config);
+        let streams = ports.listener.map(start);
+        let socket = ports.socket;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let shared = self.shared.clone();
@@ -216,6 +220,8 @@ impl NodeList {
             engine,
             clock,
             socket,
+            streams,
+            bound: local.bound,
             guard,
             orders,
             mode,
@@ -229,7 +235,7 @@ impl NodeList {
         Ok((driver, order))
     }
 
-    fn bind(&self) -> Result<(Transport, Local), NodeListError> {
+    fn bind(&self) -> Result<(Ports, Local), NodeListError> {
         let node = self.node.borrow().clone();
         let addr = match self.home {
             Home::System => listen_addr(&node, &self.config),
@@ -237,10 +243,10 @@ impl NodeList {
         };
         let failed = |source| NodeListError::Listen { addr, source };
         let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
-        let socket = self.home.bind(addr, queue_bytes).map_err(failed)?;
-        let bound = socket.local_addr().map_err(failed)?;
+        let ports = self.home.bind(&self.config, addr, queue_bytes).map_err(failed)?;
+        let bound = ports.bound;
         let node = node.with_addr(self.advertised(node.addr(), bound));
-        Ok((socket, Local { node, bound }))
+        Ok((ports, Local { node, bound }))
     }
 
     /// The node's address with what it leaves open filled in.
@@ -257,10 +263,10 @@ impl NodeList {
         addr
     }
 
-    fn look_up_seeds(&self, socket: &Transport) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
+    fn look_up_seeds(&self, bound: SocketAddr) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
         let (out, found) = mpsc::channel(1);
         let seeds = self.seeds.subscribe();
-        let family = socket.family();
+        let family = Family::of(bound);
         let mut tasks = JoinSet::new();
         tasks.spawn(Seeds { seeds, period: self.config.redial(), family, out }.run());
         (found, tasks)

@@ -474,7 +474,7 @@ fn the_engine_refuses_what_can_not_be() {
 
 #[test]
 fn actions_must_make_sense_at_their_time() {
-    let too_large = Value::new(vec![0; 1 << 20], &Config::default()).unwrap_err();
+    let too_large = Value::new(vec![0; (1 << 20) + 1], &Config::default()).unwrap_err();
     let twice = "crash = 7\n[[at]]\ntime = '20s'\n";
     for (action, first_line) in [
         (
@@ -501,7 +501,7 @@ fn actions_must_make_sense_at_their_time() {
             "bad.toml:7:1: `publish` can't be undone: leave `for` out",
         ),
         (
-            "publish = { node = 7, size = '1MiB' }".to_owned(),
+            "publish = { node = 7, size = 1048577 }".to_owned(),
             &format!("bad.toml:6:30: {too_large}"),
         ),
         (

@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Liveness, SecretKey, Swap};
+use super::{Config, Liveness, Protocol, SecretKey, Swap};
 use crate::units::{nearest, show_duration};
 
 /// Settings on their way to a [`Config`].
@@ -19,6 +19,7 @@ pub struct ConfigBuilder {
     secret_key: Option<SecretKey>,
     listen_addr: SocketAddr,
     print: bool,
+    protocol: Protocol,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Option<Duration>,
@@ -42,6 +43,7 @@ impl Default for ConfigBuilder {
             secret_key: None,
             listen_addr: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
             print: false,
+            protocol: Protocol::Udp,
             liveness: Liveness::Beats,
             swap: Swap::On,
             relay_delay: None,
@@ -105,6 +107,8 @@ impl ConfigBuilder {
         listen_addr: SocketAddr => std::convert::identity;
         /// Whether the console lines of pekonode are printed.
         print: bool => std::convert::identity;
+        /// How packets travel.
+        protocol: Protocol => std::convert::identity;
         /// How silence is detected.
         liveness: Liveness => std::convert::identity;
         /// Whether differences are repaired.
@@ -169,7 +173,9 @@ impl ConfigBuilder {
             "members_max" => self.members_max = number(value)?,
             "clock_skew_max" => self.clock_skew_max = duration(value)?,
             "cluster" => self.cluster = text(value)?.to_owned(),
-            "protocol" => choice(value, [("udp", ())])?,
+            "protocol" => {
+                self.protocol = choice(value, [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)])?;
+            }
             "wire" => choice(value, [("native", ())])?,
             "secret_key" => self.secret_key = Some(text(value)?.into()),
             _ => unreachable!("KEYS and store list the same keys"),
@@ -206,6 +212,7 @@ impl ConfigBuilder {
             secret_key: self.secret_key,
             listen_addr: self.listen_addr,
             print: self.print,
+            protocol: self.protocol,
             liveness: self.liveness,
             swap: self.swap,
             relay_delay,

@@ -14,7 +14,7 @@
 //! | `secret_key` | text | none | seals packets; every node of the cluster has the same |
 //! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound |
 //! | `print` | bool | false | pekonode's console lines on stderr |
-//! | `protocol` | text | `udp` | how packets travel |
+//! | `protocol` | text | `udp` | `udp`, with TCP for what exceeds `size`, or `tcp` for everything |
 //! | `liveness` | text | `beats` | `beats` or `off` (lists then change by joins and leaves only) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
@@ -63,6 +63,7 @@ pub struct Config {
     secret_key: Option<SecretKey>,
     listen_addr: SocketAddr,
     print: bool,
+    protocol: Protocol,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Duration,
@@ -73,6 +74,16 @@ pub struct Config {
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
+}
+
+/// How packets travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// In datagrams, and over TCP what exceeds one.
+    #[default]
+    Udp,
+    /// All over TCP.
+    Tcp,
 }
 
 /// How a node learns that another is alive.
@@ -155,6 +166,11 @@ impl Config {
     /// Whether the console lines of pekonode are printed.
     pub fn print(&self) -> bool {
         self.print
+    }
+
+    /// How packets travel.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// How silence is detected.

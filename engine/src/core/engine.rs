@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::beat::{Age, AgeStep};
 use super::dial::Dialler;
+use super::fetch::Fetcher;
 use super::identity::Jumps;
 use super::io::{Command, Input, Outbox};
 use super::members::Members;
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(super) members: Members,
     pub(super) metadata: Option<Metadata>,
     pub(super) handed: Handed,
+    pub(super) fetcher: Fetcher,
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
@@ -84,6 +86,12 @@ pub struct Stats {
     pub versions_refused: u64,
     /// Held versions that turned out to lie in the future.
     pub versions_set_aside: u64,
+    /// Values not fetched because they are longer than our `metadata_len_max`.
+    pub values_over_limit: u64,
+    /// Values sent by stream because they were asked for.
+    pub transfers: u64,
+    /// Values not sent because too many were being sent already, or we did not hold them.
+    pub transfers_refused: u64,
     /// Answers to no request of ours.
     pub answers_stale: u64,
     /// Answers cut short by the limit on what one answer may bring.
@@ -119,6 +127,7 @@ impl Engine {
             members,
             metadata: None,
             handed: Handed::default(),
+            fetcher: Fetcher::default(),
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
@@ -142,6 +151,7 @@ impl Engine {
         members: impl IntoIterator<Item = &'a Arc<Record>>,
         out: &mut Outbox,
     ) {
+        out.begin(&self.config);
         for record in members {
             let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
             self.see(now, &News::Member(sighting), self.step, out);
@@ -151,6 +161,7 @@ impl Engine {
     /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         self.stats.inputs += 1;
+        out.begin(&self.config);
         self.notice_sleep(now, out);
         match input {
             Input::Packet { from, packet } => self.on_packet(now, from, &packet, out),
@@ -214,7 +225,7 @@ impl Engine {
         let step = packet.step;
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, step, out),
-            Body::Rumor(rumor) => self.on_rumor(now, rumor, step, out),
+            Body::Rumor(rumor) => self.on_rumor(now, from, rumor, step, out),
             Body::Join(join) => self.on_join(now, from, join, step, out),
             Body::Welcome(welcome) => self.on_welcome(now, from, welcome, step, out),
             Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
@@ -224,6 +235,11 @@ impl Engine {
             Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
             Body::Records(records) => self.on_records(now, records, step, out),
             Body::Value(metadata) => self.on_value(now, metadata, out),
+            Body::Announced(announcement) => {
+                self.on_announced(now, from, *announcement, None, out);
+            }
+            Body::Fetch(fetch) => self.on_fetch(now, from, *fetch, out),
+            Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
             Body::LastCall => self.on_last_call(now, from, out),
             Body::Alive(sighting) => self.on_alive(now, from, sighting, step, out),
         }
@@ -250,6 +266,7 @@ impl Engine {
             Timer::SwapRetry => self.on_swap_retry(now, out),
             Timer::Dial => self.on_dial(now, out),
             Timer::Names => self.on_names(now, out),
+            Timer::Fetch => self.on_fetch_timer(now, out),
         }
     }
 

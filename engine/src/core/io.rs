@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
+use crate::config::{Config, Protocol};
 use crate::node::Node;
 
 /// Something that happens to an engine.
@@ -53,9 +54,21 @@ pub enum Output {
         to: SocketAddr,
         /// What; one packet may go to many.
         packet: Arc<Packet>,
+        /// By what way.
+        class: Class,
     },
     /// Tell the service.
     Event(Event),
+}
+
+/// How a packet travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// In one datagram, which may get lost.
+    Datagram,
+    /// Over a connection, in full or not at all: whatever exceeds a datagram, and with
+    /// `protocol = "tcp"` everything.
+    Stream,
 }
 
 /// Something a service may care about.
@@ -102,9 +115,16 @@ pub enum Event {
 
 /// Where an engine puts its outputs: an argument of every call, so that nothing can be left
 /// undrained and one buffer serves any number of engines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outbox {
     outputs: Vec<Output>,
+    datagram_len_max: usize,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { outputs: Vec::new(), datagram_len_max: usize::MAX }
+    }
 }
 
 impl Outbox {
@@ -123,8 +143,25 @@ impl Outbox {
         self.outputs.is_empty()
     }
 
+    /// Says what the engine that fills it takes for a datagram.
+    pub(crate) fn begin(&mut self, config: &Config) {
+        self.datagram_len_max = match config.protocol() {
+            Protocol::Udp => config.packet_len_max(),
+            Protocol::Tcp => 0,
+        };
+    }
+
+    /// Sends a packet by datagram if it fits one.
     pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
-        self.outputs.push(Output::Send { to, packet: Arc::clone(packet) });
+        let fits = packet.len_max() <= self.datagram_len_max;
+        let class = if fits { Class::Datagram } else { Class::Stream };
+        self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });
+    }
+
+    /// Sends a packet by stream whatever its length.
+    pub(crate) fn stream(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        let class = Class::Stream;
+        self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::packet::len;
 use crate::config::Config;
 use crate::node::NodeId;
 use crate::time::UnixNanos;
@@ -91,12 +90,10 @@ impl Value {
     /// Takes bytes to be published under the given settings.
     ///
     /// # Errors
-    /// When they are more than `metadata_len_max`, or than fit one datagram of `size` bytes.
+    /// When they are more than `metadata_len_max`.
     pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
         let data = data.into();
-        let datagram =
-            config.packet_len_max() - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT;
-        let (len, max) = (data.len(), config.metadata_len_max().min(datagram));
+        let (len, max) = (data.len(), config.metadata_len_max());
         if len > max {
             return Err(PublishError::TooLarge { len, max });
         }
@@ -111,7 +108,7 @@ impl Value {
 pub enum PublishError {
     /// There are too many.
     #[error(
-        "the metadata has {len} bytes, at most {max} fit: publish less, or raise `size` and \
+        "the metadata has {len} bytes, at most {max} fit: publish less, or raise \
          `metadata_len_max` on every node"
     )]
     TooLarge {

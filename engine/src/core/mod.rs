@@ -4,6 +4,7 @@ mod arcs;
 mod beat;
 mod dial;
 mod engine;
+mod fetch;
 mod identity;
 mod io;
 mod liveness;
@@ -27,7 +28,7 @@ mod tests;
 
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};
-pub use io::{Command, Event, Input, Outbox, Output};
+pub use io::{Class, Command, Event, Input, Outbox, Output};
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::*;
 pub use record::{Digest, Record, Sighting};

@@ -45,6 +45,12 @@ pub enum Body {
     Records(Records),
     /// A metadata value that the receiver's summary lacked. Never answered.
     Value(Metadata),
+    /// The same of a value that exceeds a datagram: it can be fetched here.
+    Announced(Announcement),
+    /// What two nodes have to say to each other about the transfer of a value.
+    Fetch(Fetch),
+    /// The value that was asked for. Answered by [`Call::Done`].
+    Fetched(Metadata),
     /// "We have not heard of you for long: do you live?" Answered by [`Body::Alive`].
     LastCall,
     /// The newest beat of the sender itself. Never answered.
@@ -105,6 +111,8 @@ pub struct Rumor {
 pub enum Topic {
     /// A metadata value.
     Metadata(Metadata),
+    /// A metadata value that exceeds a datagram: it can be fetched from the sender.
+    Announced(Announcement),
     /// A membership change that came alone.
     Membership(News),
 }
@@ -117,6 +125,44 @@ pub struct RingArc {
     pub after: NodeId,
     /// The last place of the arc.
     pub upto: NodeId,
+}
+
+/// A metadata value that exceeds a datagram, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Announcement {
+    /// Its version, and with it its digest.
+    pub version: Version,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+impl Announcement {
+    /// The announcement of a value.
+    pub fn of(metadata: &Metadata) -> Self {
+        let len = u32::try_from(metadata.data().len()).unwrap_or(u32::MAX);
+        Self { version: metadata.version(), len }
+    }
+}
+
+/// What two nodes have to say to each other about the transfer of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fetch {
+    /// The value.
+    pub version: Version,
+    /// What is to be said.
+    pub call: Call,
+}
+
+/// What is said about the transfer of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// Send it to me. Answered by [`Body::Fetched`], with this or a newer version, or by
+    /// [`Call::Busy`].
+    Send,
+    /// It is here. Never answered.
+    Done,
+    /// Not now: ask another, or later. Never answered.
+    Busy,
 }
 
 /// What a node holds, in constant space: equal summaries need no repair.
@@ -240,6 +286,9 @@ pub enum PacketKind {
     Value,
     LastCall,
     Alive,
+    Announced,
+    Fetch,
+    Fetched,
 }
 
 impl Packet {
@@ -257,6 +306,9 @@ impl Packet {
             Body::Wanted(_) => PacketKind::Wanted,
             Body::Records(_) => PacketKind::Records,
             Body::Value(_) => PacketKind::Value,
+            Body::Announced(_) => PacketKind::Announced,
+            Body::Fetch(_) => PacketKind::Fetch,
+            Body::Fetched(_) => PacketKind::Fetched,
             Body::LastCall => PacketKind::LastCall,
             Body::Alive(_) => PacketKind::Alive,
         }
@@ -294,7 +346,9 @@ impl Body {
             }
             Self::Wanted(wanted) => len::COUNT + wanted.ids.len() * len::ID,
             Self::Records(records) => len::COUNT + len::of_all(&records.news, News::len_max),
-            Self::Value(metadata) => metadata.len_max(),
+            Self::Value(metadata) | Self::Fetched(metadata) => metadata.len_max(),
+            Self::Announced(_) => len::VERSION + len::LENGTH,
+            Self::Fetch(_) => len::VERSION + len::TAG,
             Self::LastCall => 0,
             Self::Alive(me) => me.len_max(),
         }
@@ -305,6 +359,7 @@ impl Topic {
     fn len_max(&self) -> usize {
         match self {
             Self::Metadata(metadata) => metadata.len_max(),
+            Self::Announced(_) => len::VERSION + len::LENGTH,
             Self::Membership(news) => news.len_max(),
         }
     }
@@ -373,6 +428,8 @@ pub(crate) mod len {
     /// An IPv6 address with its port: tag, 16 bytes, port.
     pub(crate) const ADDR: usize = 20;
     pub(crate) const VERSION: usize = 8 + 8 + 16;
+    /// The length of a value.
+    pub(crate) const LENGTH: usize = 4;
     pub(crate) const WALL: usize = 8;
     pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION + WALL;
 

@@ -1,6 +1,7 @@
 //! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use super::arcs::RingView;
 use super::beat::AgeStep;
@@ -25,13 +26,14 @@ pub(super) struct Handed {
 enum TopicKey {
     Metadata(Version),
     Member(Digest),
-    Gone(std::net::SocketAddr, Generation, Cause),
+    Gone(SocketAddr, Generation, Cause),
 }
 
 impl TopicKey {
     fn of(topic: &Topic) -> Self {
         match topic {
             Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
+            Topic::Announced(announcement) => Self::Metadata(announcement.version),
             Topic::Membership(News::Member(sighting)) => Self::Member(sighting.record.digest()),
             Topic::Membership(News::Gone(gone)) => {
                 Self::Gone(gone.addr, gone.generation, gone.cause)
@@ -65,8 +67,9 @@ impl Engine {
     pub(super) fn publish_at(&mut self, value: Value, time: UnixNanos, out: &mut Outbox) {
         let held = self.metadata.as_ref();
         let metadata = Metadata::publish(value, held, self.me.place(), time);
-        self.hold(metadata.clone(), out);
-        self.tell_all(&Topic::Metadata(metadata), out);
+        let topic = self.topic_of(&metadata);
+        self.hold(metadata, out);
+        self.tell_all(&topic, out);
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
@@ -89,7 +92,14 @@ impl Engine {
         self.tell_all(&Topic::Membership(News::Gone(gone)), out);
     }
 
-    pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, step: AgeStep, out: &mut Outbox) {
+    pub(super) fn on_rumor(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        rumor: &Rumor,
+        step: AgeStep,
+        out: &mut Outbox,
+    ) {
         let arc = rumor.arc;
         match &rumor.topic {
             Topic::Metadata(metadata) => {
@@ -101,13 +111,23 @@ impl Engine {
                     return;
                 }
             }
+            Topic::Announced(announcement) => {
+                if !self.on_announced(now, from, *announcement, Some(arc), out) {
+                    return;
+                }
+            }
             Topic::Membership(news) => {
                 self.see(now, news, step, out);
             }
         }
-        if self.handed.take(TopicKey::of(&rumor.topic), arc) {
-            let topic = self.aged(now, &rumor.topic);
-            self.tell(arc, &topic, out);
+        let topic = self.aged(now, &rumor.topic);
+        self.tell_once(arc, &topic, out);
+    }
+
+    /// Shares out an arc that was not shared out before.
+    pub(super) fn tell_once(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
+        if self.handed.take(TopicKey::of(topic), arc) {
+            self.tell(arc, topic, out);
         }
     }
 
@@ -118,16 +138,22 @@ impl Engine {
         if self.metadata.as_ref().is_some_and(|held| held.version() >= version) {
             return;
         }
-        if self.is_from_the_future(now, version) {
-            self.stats.versions_refused += 1;
-            return;
+        if !self.refuses(now, version) {
+            self.hold(metadata.clone(), out);
         }
-        self.hold(metadata.clone(), out);
+    }
+
+    /// True for a version too far in the future, which is counted.
+    pub(super) fn refuses(&mut self, now: Now, version: Version) -> bool {
+        let refused = self.is_from_the_future(now, version);
+        self.stats.versions_refused += u64::from(refused);
+        refused
     }
 
     fn hold(&mut self, metadata: Metadata, out: &mut Outbox) {
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
+        self.settle_fetch(out);
     }
 
     /// The same topic as we hold it: an age has grown while it was here.

@@ -13,7 +13,7 @@ use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::members::Seen;
 use super::packet::{
-    Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Vector, Wanted, len,
+    Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Topic, Vector, Wanted, len,
 };
 use super::record::Digest;
 use super::roster::NodeIx;
@@ -167,7 +167,11 @@ impl Engine {
         if let Some(metadata) = &self.metadata
             && theirs.version.is_none_or(|version| version < metadata.version())
         {
-            out.send(to, &self.packet(Body::Value(metadata.clone())));
+            let body = match self.topic_of(metadata) {
+                Topic::Announced(announcement) => Body::Announced(announcement),
+                _ => Body::Value(metadata.clone()),
+            };
+            out.send(to, &self.packet(body));
         }
     }
 

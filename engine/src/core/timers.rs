@@ -19,14 +19,17 @@ pub(crate) enum Timer {
     Dial,
     /// Judge members that share a name.
     Names,
+    /// See whether a value that is being fetched should have come.
+    Fetch,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Cycle,
         Self::Check,
         Self::Names,
+        Self::Fetch,
         Self::Dial,
         Self::Swap,
         Self::SwapRetry,

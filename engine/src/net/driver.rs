@@ -14,10 +14,11 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::clock::Clock;
 use super::console::{Console, Line};
 use super::stats::NetStats;
+use super::stream::{Arrival, Streams};
 use super::transport::Transport;
 use super::view::{Local, Shared, View};
 use crate::core::{
-    Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
+    Class, Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
 };
 use crate::node::{Generation, Node};
 use crate::time::UnixNanos;
@@ -68,7 +69,11 @@ pub(crate) enum Mode {
 pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
-    pub(crate) socket: Transport,
+    /// `None` when all packets go by stream.
+    pub(crate) socket: Option<Transport>,
+    /// `None` in a network in memory, whose ports carry both.
+    pub(crate) streams: Option<Streams>,
+    pub(crate) bound: SocketAddr,
     pub(crate) guard: Guard,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) mode: watch::Receiver<Mode>,
@@ -87,6 +92,7 @@ enum Wake {
     Node(Node),
     Order(Order),
     Seeds(Vec<SocketAddr>),
+    Arrival(Arrival),
     Readable,
     ReceiveError,
     HandleGone,
@@ -105,17 +111,25 @@ impl Driver {
 
     /// Runs the node to its end, and returns the last generation that it had.
     pub(crate) async fn run(self) -> Generation {
+        let value_len_max = self.engine.config().metadata_len_max();
+        // A port in memory carries streams as well.
+        let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
+        let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
         let mut running = Running {
-            bound: self.socket.local_addr().expect("a bound socket has an address"),
+            bound: self.bound,
             mode: Mode::Beating,
             driver: self,
             outbox: Outbox::new(),
             published: Vec::new(),
             stats: NetStats::default(),
-            buffer: vec![0; wire::DATAGRAM_LEN_MAX],
+            buffer: vec![0; buffer_len],
             outgoing: Outgoing::default(),
+            streamed: Vec::new(),
         };
         running.run().await;
+        if let Some(streams) = &mut running.driver.streams {
+            streams.close().await;
+        }
         running.driver.tasks.shutdown().await;
         running.driver.engine.me().generation()
     }
@@ -132,6 +146,8 @@ struct Running {
     stats: NetStats,
     buffer: Vec<u8>,
     outgoing: Outgoing,
+    /// Packets that go by stream.
+    streamed: Vec<(SocketAddr, Arc<Packet>)>,
 }
 
 impl Running {
@@ -151,6 +167,7 @@ impl Running {
                 }
                 Wake::Order(Order::Leave) => break,
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
+                Wake::Arrival(arrival) => self.on_arrival(arrival).await,
                 Wake::Readable => self.on_readable().await,
                 Wake::ReceiveError => self.on_receive_error().await,
                 Wake::HandleGone => return,
@@ -158,6 +175,9 @@ impl Running {
         }
         self.handle(Input::Command(Command::Leave));
         self.flush().await;
+        if let Some(streams) = &mut self.driver.streams {
+            streams.finish().await;
+        }
     }
 
     async fn wake(&mut self) -> Wake {
@@ -176,7 +196,8 @@ impl Running {
             },
             order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
             Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
-            readable = driver.socket.readable() => match readable {
+            Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
+            readable = readable(driver.socket.as_ref()) => match readable {
                 Ok(()) => Wake::Readable,
                 Err(_) => Wake::ReceiveError,
             },
@@ -223,9 +244,18 @@ impl Running {
         self.published.push((done, metadata.version()));
     }
 
+    /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
+    async fn on_arrival(&mut self, arrival: Arrival) {
+        let Arrival { from, mut bytes } = arrival;
+        self.take(&mut bytes, from);
+        self.on_time();
+        self.on_readable().await;
+    }
+
     async fn on_readable(&mut self) {
         for _ in 0..BATCH_MAX {
-            match self.driver.socket.try_receive(&mut self.buffer) {
+            let Some(socket) = &self.driver.socket else { return };
+            match socket.try_receive(&mut self.buffer) {
                 Ok((len, from)) => self.on_datagram(len, from),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // Some systems report here that an earlier datagram of ours was refused.
@@ -244,11 +274,19 @@ impl Running {
     fn on_datagram(&mut self, len: usize, from: SocketAddr) {
         self.stats.received += 1;
         self.stats.received_bytes += len as u64;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.take(&mut buffer[..len], from);
+        self.buffer = buffer;
+    }
+
+    /// Opens what came, by whatever way: no system carries a longer datagram than there is.
+    fn take(&mut self, bytes: &mut [u8], from: SocketAddr) {
         let now = self.driver.clock.now();
-        match self.driver.guard.decode(now, &mut self.buffer[..len]) {
+        let value_len_max = self.driver.engine.config().metadata_len_max();
+        match self.driver.guard.decode_from_stream(now, bytes, value_len_max) {
             Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
             Err(reason) => {
-                tracing::debug!(%from, len, %reason, "a datagram was refused");
+                tracing::debug!(%from, len = bytes.len(), %reason, "a packet was refused");
                 self.stats.rejected.count(reason);
             }
         }
@@ -264,7 +302,12 @@ impl Running {
         let mut events = Vec::new();
         for output in self.outbox.drain() {
             match output {
-                Output::Send { to, packet } => self.outgoing.push(to, packet),
+                Output::Send { to, packet, class: Class::Datagram } => {
+                    self.outgoing.push(to, packet);
+                }
+                Output::Send { to, packet, class: Class::Stream } => {
+                    self.streamed.push((to, packet));
+                }
                 Output::Event(event) => events.push(event),
             }
         }
@@ -281,7 +324,17 @@ impl Running {
         let driver = &mut self.driver;
         driver.guard.follow(driver.engine.me().generation());
         let wall = driver.clock.now().wall;
-        self.outgoing.send(wall, &mut driver.guard, &driver.socket, &mut self.stats).await;
+        for (to, packet) in self.streamed.drain(..) {
+            let guarded = |out: &mut Vec<u8>| driver.guard.encode(wall, &packet, out);
+            match (&mut driver.streams, &driver.socket) {
+                (Some(streams), _) => streams.send(to, &packet, guarded),
+                (None, Some(socket)) => socket.stream(guarded, to),
+                (None, None) => unreachable!("a node has one or the other"),
+            }
+        }
+        if let Some(socket) = &driver.socket {
+            self.outgoing.send(wall, &mut driver.guard, socket, &mut self.stats).await;
+        }
     }
 
     fn show(&mut self, events: &[Event]) {
@@ -291,6 +344,7 @@ impl Running {
         }
         let engine = &self.driver.engine;
         self.stats.engine = *engine.stats();
+        self.stats.streams = self.driver.streams.as_ref().map(Streams::stats).unwrap_or_default();
         self.driver.shared.view.send_if_modified(|view| {
             view.stats = self.stats;
             if !events.is_empty() {
@@ -313,13 +367,29 @@ impl Running {
 
     fn print_swaps(&self) {
         let me = self.driver.engine.me().node().addr();
-        for (to, packet) in &self.outgoing.packets {
+        for (to, packet) in self.outgoing.packets.iter().chain(&self.streamed) {
             match packet.kind() {
                 PacketKind::SwapRequest => self.print(Line::SwapRequest { me, to: *to }),
                 PacketKind::SwapAnswer => self.print(Line::SwapResponse { me, to: *to }),
                 _ => {}
             }
         }
+    }
+}
+
+/// Waits for ever where there is no socket.
+async fn readable(socket: Option<&Transport>) -> std::io::Result<()> {
+    match socket {
+        Some(socket) => socket.readable().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where there are no streams.
+async fn arrival(streams: Option<&mut Streams>) -> Option<Arrival> {
+    match streams {
+        Some(streams) => streams.receive().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -453,8 +523,10 @@ mod tests {
         }
     }
 
-    fn socket() -> Transport {
-        Home::System.bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap()
+    fn socket() -> (Transport, SocketAddr) {
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let ports = Home::System.bind(&Config::default(), addr, 1 << 16).unwrap();
+        (ports.socket.unwrap(), ports.bound)
     }
 
     #[tokio::test]
@@ -464,15 +536,15 @@ mod tests {
         let [first, second] = packets.clone().map(Arc::new);
         let mut outgoing = Outgoing::default();
         let unreachable = "[::1]:9".parse().unwrap();
-        for to in [to[0].local_addr().unwrap(), unreachable, to[1].local_addr().unwrap()] {
+        for to in [to[0].1, unreachable, to[1].1] {
             outgoing.push(to, Arc::clone(&first));
             outgoing.push(to, Arc::clone(&second));
         }
         let mut stats = NetStats::default();
-        outgoing.send(NOW.wall, &mut guard(), &from, &mut stats).await;
+        outgoing.send(NOW.wall, &mut guard(), &from.0, &mut stats).await;
         let len = (wire::encoded_len(&first) + Config::CHECKSUM_LEN) as u64;
         assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
-        for to in &to {
+        for (to, _) in &to {
             for packet in &packets {
                 let decoded = guard().decode(NOW, &mut received(to).await);
                 assert_eq!(decoded, Ok(packet.clone()));

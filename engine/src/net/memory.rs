@@ -11,6 +11,7 @@ use tokio::time::sleep_until;
 use super::clock::Clock;
 use super::transport::Home;
 use crate::config::Config;
+use crate::core::Class;
 use crate::link::{ChangeId, Fate, Link, LinkChange, LinkModel, NetworkChange, Ways};
 use crate::node::NodeBuilder;
 use crate::node_list::{NodeList, NodeListError};
@@ -291,10 +292,16 @@ impl State {
         ports.find(|addr| !self.inboxes.contains_key(addr))
     }
 
-    fn send(&mut self, now: Instant, from: &Port, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, now: Instant, from: &Port, to: SocketAddr, bytes: &[u8], class: Class) {
         self.stats.sent += 1;
         let receiver = self.endpoint(to);
-        match self.links.fate(now, from.endpoint, receiver, bytes.len() + HEADERS_LEN) {
+        let fate = match class {
+            Class::Datagram => {
+                self.links.fate(now, from.endpoint, receiver, bytes.len() + HEADERS_LEN)
+            }
+            Class::Stream => self.links.stream(now, from.endpoint, receiver, bytes.len()),
+        };
+        match fate {
             Fate::Delivered { at, again } => {
                 let bytes = Arc::from(bytes);
                 self.stats.duplicated += u64::from(again.is_some());
@@ -386,7 +393,13 @@ impl Port {
     /// Sends a packet; what becomes of it is the network's affair.
     pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) {
         let now = self.clock.now().mono;
-        self.network.state().send(now, self, to, bytes);
+        self.network.state().send(now, self, to, bytes, Class::Datagram);
+    }
+
+    /// The same by stream.
+    pub(crate) fn stream(&self, bytes: &[u8], to: SocketAddr) {
+        let now = self.clock.now().mono;
+        self.network.state().send(now, self, to, bytes, Class::Stream);
     }
 }
 

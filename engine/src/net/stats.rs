@@ -23,6 +23,43 @@ pub struct NetStats {
     pub receive_errors: u64,
     /// Datagrams that were no packet of ours, by reason.
     pub rejected: Rejected,
+    /// Counters of the connections to and from other nodes.
+    pub streams: StreamStats,
+}
+
+/// Counters of the connections of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Packets that were read, refused ones included.
+    pub received: u64,
+    /// Their bytes, without the lengths in front.
+    pub received_bytes: u64,
+    /// Packets that were handed to the system.
+    pub sent: u64,
+    /// Their bytes, the lengths in front included.
+    pub sent_bytes: u64,
+    /// Packets dropped because too much was waiting for one peer, or too many peers were busy.
+    pub dropped_over_limit: u64,
+    /// Packets dropped because the connection could not be made, broke, or missed a deadline.
+    pub dropped_by_failure: u64,
+    /// Connections made by us.
+    pub dialled: u64,
+    /// Dials that failed.
+    pub dial_errors: u64,
+    /// Connections made to us.
+    pub accepted: u64,
+    /// Connections that could not be accepted.
+    pub accept_errors: u64,
+    /// Connections to us that were closed to make room for another.
+    pub evicted: u64,
+    /// Connections to us that were closed because something begun did not come in time.
+    pub slow: u64,
+    /// Connections to us that were closed because no node of ours was at the other end.
+    pub foreign: u64,
+    /// Connections to us that were closed because a length was beyond its limit.
+    pub over_length: u64,
+    /// Connections that are open now, in either direction.
+    pub open: u64,
 }
 
 /// How many datagrams were refused, by reason.

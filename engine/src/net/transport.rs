@@ -7,7 +7,9 @@ use rand::rngs::SysError;
 
 use super::clock::{Clock, entropy};
 use super::memory::{MemoryNetwork, Port};
-use super::udp::{Family, Socket};
+use super::tcp::Ports;
+use super::udp::Socket;
+use crate::config::Config;
 
 /// What a node gets its socket, its time and its chance from.
 #[derive(Clone, Debug)]
@@ -20,10 +22,19 @@ pub(crate) enum Home {
 
 impl Home {
     /// Binds what a node sends and receives through; its queue holds about `queue_bytes`.
-    pub(crate) fn bind(&self, addr: SocketAddr, queue_bytes: usize) -> io::Result<Transport> {
+    pub(crate) fn bind(
+        &self,
+        config: &Config,
+        addr: SocketAddr,
+        queue_bytes: usize,
+    ) -> io::Result<Ports> {
         match self {
-            Self::System => Socket::bind(addr, queue_bytes).map(Transport::Udp),
-            Self::Memory(network) => network.bind(addr).map(Transport::Memory),
+            Self::System => Ports::bind(config.protocol(), addr, queue_bytes),
+            Self::Memory(network) => {
+                let port = network.bind(addr)?;
+                let bound = port.addr();
+                Ok(Ports { socket: Some(Transport::Memory(port)), listener: None, bound })
+            }
         }
     }
 
@@ -54,19 +65,12 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Where it is bound.
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Udp(socket) => socket.local_addr(),
-            Self::Memory(port) => Ok(port.addr()),
-        }
-    }
-
-    /// What it can send to.
-    pub(crate) fn family(&self) -> Family {
-        match self {
-            Self::Udp(socket) => socket.family(),
-            Self::Memory(_) => Family::V6,
+    /// Sends by stream, in a network in memory; on the machine streams have sockets of their own.
+    pub(crate) fn stream(&self, encode: impl FnOnce(&mut Vec<u8>), to: SocketAddr) {
+        if let Self::Memory(port) = self {
+            let mut bytes = Vec::new();
+            encode(&mut bytes);
+            port.stream(&bytes, to);
         }
     }
 

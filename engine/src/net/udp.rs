@@ -24,6 +24,11 @@ pub(crate) enum Family {
 }
 
 impl Family {
+    /// What a socket at this address can send to.
+    pub(crate) fn of(bound: SocketAddr) -> Self {
+        if bound.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
     /// True when addresses like this one can be sent to.
     pub(crate) fn reaches(self, to: SocketAddr) -> bool {
         to.is_ipv4() || self == Self::V6
@@ -34,7 +39,7 @@ impl Socket {
     /// Binds a socket whose queue in the system holds about `queue_bytes`, as far as the system
     /// allows.
     pub(crate) fn bind(addr: SocketAddr, queue_bytes: usize) -> io::Result<Self> {
-        let family = if addr.is_ipv4() { Family::V4 } else { Family::V6 };
+        let family = Family::of(addr);
         let socket =
             socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         if family == Family::V6 && addr.ip().is_unspecified() {
@@ -52,11 +57,6 @@ impl Socket {
     /// Where it is bound.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
-    }
-
-    /// What it can send to.
-    pub(crate) fn family(&self) -> Family {
-        self.family
     }
 
     /// Returns when something may have arrived.
@@ -134,7 +134,7 @@ mod tests {
         let b = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
         a.send(b"hello", b.local_addr().unwrap()).await.unwrap();
         assert_eq!(receive(&b).await, (b"hello".to_vec(), a.local_addr().unwrap()));
-        assert!(!a.family().reaches("[::1]:1".parse().unwrap()));
+        assert!(!a.family.reaches("[::1]:1".parse().unwrap()));
     }
 
     #[tokio::test]

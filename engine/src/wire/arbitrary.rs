@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::UnixNanos;
 use crate::core::{
-    Age, AgeStep, Beat, Body, Bulk, Cause, Detail, Digest, Gone, Ids, Join, Metadata, News, Packet,
-    Record, RecordId, Records, RingArc, Rumor, Sighting, Summary, SwapAnswer, SwapRequest, Topic,
-    Vector, Version, Wanted, Welcome,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
+    Join, Metadata, News, Packet, Record, RecordId, Records, RingArc, Rumor, Sighting, Summary,
+    SwapAnswer, SwapRequest, Topic, Vector, Version, Wanted, Welcome,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -44,6 +44,9 @@ fn body() -> impl Strategy<Value = Body> {
         metadata().prop_map(Body::Value),
         Just(Body::LastCall),
         sighting().prop_map(Body::Alive),
+        announcement().prop_map(Body::Announced),
+        (version(), call()).prop_map(|(version, call)| Body::Fetch(Fetch { version, call })),
+        metadata().prop_map(Body::Fetched),
     ]
 }
 
@@ -120,7 +123,19 @@ fn arc() -> impl Strategy<Value = RingArc> {
 }
 
 fn topic() -> impl Strategy<Value = Topic> {
-    prop_oneof![metadata().prop_map(Topic::Metadata), news().prop_map(Topic::Membership)]
+    prop_oneof![
+        metadata().prop_map(Topic::Metadata),
+        news().prop_map(Topic::Membership),
+        announcement().prop_map(Topic::Announced),
+    ]
+}
+
+fn announcement() -> impl Strategy<Value = Announcement> {
+    (version(), any::<u32>()).prop_map(|(version, len)| Announcement { version, len })
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![Just(Call::Send), Just(Call::Done), Just(Call::Busy)]
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {

@@ -122,7 +122,21 @@ impl Guard {
     /// # Errors
     /// The reason why the bytes are no packet for us.
     pub fn decode(&mut self, now: Now, bytes: &mut [u8]) -> Result<Packet, Reject> {
-        super::decode(self.open(now, bytes)?)
+        super::decode(self.open(now, bytes, DATAGRAM_LEN_MAX)?)
+    }
+
+    /// The same for what came by stream, where a metadata value of this length may be in it.
+    ///
+    /// # Errors
+    /// The reason why the bytes are no packet for us.
+    pub fn decode_from_stream(
+        &mut self,
+        now: Now,
+        bytes: &mut [u8],
+        value_len_max: usize,
+    ) -> Result<Packet, Reject> {
+        let len_max = DATAGRAM_LEN_MAX.saturating_add(value_len_max);
+        super::decode_from_stream(self.open(now, bytes, len_max)?, value_len_max)
     }
 
     #[cfg(test)]
@@ -134,8 +148,13 @@ impl Guard {
     }
 
     /// The packet in a datagram, without its guard.
-    fn open<'a>(&mut self, now: Now, bytes: &'a mut [u8]) -> Result<&'a [u8], Reject> {
-        if bytes.len() > DATAGRAM_LEN_MAX {
+    fn open<'a>(
+        &mut self,
+        now: Now,
+        bytes: &'a mut [u8],
+        len_max: usize,
+    ) -> Result<&'a [u8], Reject> {
+        if bytes.len() > len_max {
             return Err(Reject::TooLong);
         }
         let magic = *bytes.first_chunk().ok_or(Reject::TooShort)?;

@@ -13,6 +13,8 @@
 //! Whole numbers are little-endian; counts and counters take as few bytes as they need. A value
 //! has exactly one encoding, so that what decodes encodes to the same bytes again.
 //!
+//! A packet on a stream has the same bytes. Only there a metadata value may exceed a datagram.
+//!
 //! This module knows packets and bytes. It names no socket, no clock and no entropy. What protects
 //! a datagram as a whole is a [`Guard`]: it wraps what [`encode`] writes in a checksum or a seal,
 //! and takes that off before [`decode`] reads.
@@ -30,7 +32,7 @@ mod tests;
 
 use codec::{Reader, Wire, Writer};
 
-use crate::core::Packet;
+use crate::core::{Packet, PacketKind};
 
 pub use guard::{Guard, Run};
 pub use reject::Reject;
@@ -72,6 +74,25 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, Reject> {
     if bytes.len() > DATAGRAM_LEN_MAX {
         return Err(Reject::TooLong);
     }
+    decode_whole(bytes)
+}
+
+/// Reads a packet that came by stream: like [`decode`], but a metadata value that was asked for
+/// may make it `value_len_max` bytes longer. No other kind may be longer than a datagram, because
+/// a record takes several times its bytes in memory.
+///
+/// # Errors
+/// The reason why the bytes are no packet of ours.
+pub fn decode_from_stream(bytes: &[u8], value_len_max: usize) -> Result<Packet, Reject> {
+    let is_value = native::kind(bytes) == Some(PacketKind::Fetched);
+    let room = if is_value { value_len_max } else { 0 };
+    if bytes.len() > DATAGRAM_LEN_MAX.saturating_add(room) {
+        return Err(Reject::TooLong);
+    }
+    decode_whole(bytes)
+}
+
+fn decode_whole(bytes: &[u8]) -> Result<Packet, Reject> {
     let mut reader = Reader::new(bytes);
     let packet = Packet::take(&mut reader)?;
     if reader.is_empty() { Ok(packet) } else { Err(Reject::TrailingBytes) }

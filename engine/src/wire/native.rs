@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
 use super::reject::Reject;
 use crate::core::{
-    Age, AgeStep, Beat, Body, Bulk, Cause, Detail, Digest, Gone, Ids, Join, Metadata, News, Packet,
-    PacketKind, Record, RecordId, Records, RingArc, Rumor, Sighting, Summary, SwapAnswer,
-    SwapRequest, Topic, Vector, Version, Wanted, Welcome,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
+    Join, Metadata, News, Packet, PacketKind, Record, RecordId, Records, RingArc, Rumor, Sighting,
+    Summary, SwapAnswer, SwapRequest, Topic, Vector, Version, Wanted, Welcome,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -25,7 +25,7 @@ const BUCKET_BITS_MAX: u8 = 16;
 const NANOS_MAX: i64 = 1 << 62;
 
 /// Every kind at the place that is its tag on the wire: new ones go to the end.
-const KINDS: [PacketKind; 13] = [
+const KINDS: [PacketKind; 16] = [
     PacketKind::Bulk,
     PacketKind::Rumor,
     PacketKind::Join,
@@ -39,6 +39,9 @@ const KINDS: [PacketKind; 13] = [
     PacketKind::Value,
     PacketKind::LastCall,
     PacketKind::Alive,
+    PacketKind::Announced,
+    PacketKind::Fetch,
+    PacketKind::Fetched,
 ];
 
 impl Wire for Packet {
@@ -81,6 +84,11 @@ pub(super) fn check_version(bytes: &[u8]) -> Result<(), Reject> {
     }
 }
 
+/// The kind that these bytes claim to be.
+pub(super) fn kind(bytes: &[u8]) -> Option<PacketKind> {
+    bytes.get(3).and_then(|&kind| KINDS.get(usize::from(kind))).copied()
+}
+
 fn put_body(body: &Body, out: &mut Writer<'_>) {
     match body {
         Body::Bulk(bulk) => bulk.put(out),
@@ -96,6 +104,9 @@ fn put_body(body: &Body, out: &mut Writer<'_>) {
         Body::Value(metadata) => metadata.put(out),
         Body::LastCall => {}
         Body::Alive(me) => me.put(out),
+        Body::Announced(announcement) => announcement.put(out),
+        Body::Fetch(fetch) => fetch.put(out),
+        Body::Fetched(metadata) => metadata.put(out),
     }
 }
 
@@ -114,6 +125,9 @@ fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
         PacketKind::Value => Body::Value(Wire::take(input)?),
         PacketKind::LastCall => Body::LastCall,
         PacketKind::Alive => Body::Alive(Wire::take(input)?),
+        PacketKind::Announced => Body::Announced(Wire::take(input)?),
+        PacketKind::Fetch => Body::Fetch(Wire::take(input)?),
+        PacketKind::Fetched => Body::Fetched(Wire::take(input)?),
     })
 }
 
@@ -132,6 +146,9 @@ fn body_len(body: &Body) -> usize {
         Body::Value(metadata) => metadata.len(),
         Body::LastCall => 0,
         Body::Alive(me) => me.len(),
+        Body::Announced(announcement) => announcement.len(),
+        Body::Fetch(fetch) => fetch.len(),
+        Body::Fetched(metadata) => metadata.len(),
     }
 }
 
@@ -162,6 +179,16 @@ wire_fixed! {
         1 => Ok(Self::Left),
         _ => Err(Reject::Malformed),
     };
+    Call, 1: |call| [match call {
+        Call::Send => 0,
+        Call::Done => 1,
+        Call::Busy => 2,
+    }], |bytes| match bytes[0] {
+        0 => Ok(Self::Send),
+        1 => Ok(Self::Done),
+        2 => Ok(Self::Busy),
+        _ => Err(Reject::Malformed),
+    };
 }
 
 wire_structs! {
@@ -170,6 +197,8 @@ wire_structs! {
     Gone { addr: SocketAddr, generation: Generation, counter: u64, cause: Cause }
     RingArc { after: NodeId, upto: NodeId }
     Rumor { arc: RingArc, topic: Topic }
+    Announcement { version: Version, len: u32 }
+    Fetch { version: Version, call: Call }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
     Summary { members: u32, digest: Digest, version: Option<Version>, wall: UnixNanos }
     Join { me: Sighting, summary: Summary }
@@ -185,7 +214,7 @@ wire_structs! {
 
 wire_choices! {
     News { 0 => Member, 1 => Gone }
-    Topic { 0 => Metadata, 1 => Membership }
+    Topic { 0 => Metadata, 1 => Membership, 2 => Announced }
     Detail { 0 => Same, 1 => Differ } => buckets_halve
 }
 

@@ -60,6 +60,7 @@ impl Way {
             Self::Source => "source",
             Self::Packet { kind: PacketKind::Rumor, .. } => "rumor",
             Self::Packet { kind: PacketKind::Bulk, .. } => "bulk",
+            Self::Packet { kind: PacketKind::Fetched, .. } => "stream",
             Self::Packet { .. } => "swap",
         }
     }
@@ -245,11 +246,12 @@ impl Rumors {
         }
         let news: &[News] = match &packet.body {
             Body::Value(metadata)
+            | Body::Fetched(metadata)
             | Body::Rumor(rumormill::core::Rumor { topic: Topic::Metadata(metadata), .. }) => {
-                let place =
-                    self.versions.binary_search_by_key(&metadata.version(), |known| known.0);
-                carried.extend(place.ok().map(|place| self.versions[place].1));
-                return;
+                return carried.extend(self.of_version(metadata.version()));
+            }
+            Body::Rumor(rumormill::core::Rumor { topic: Topic::Announced(it), .. }) => {
+                return carried.extend(self.of_version(it.version));
             }
             Body::Rumor(rumormill::core::Rumor { topic: Topic::Membership(news), .. }) => {
                 std::slice::from_ref(news)
@@ -284,6 +286,11 @@ impl Rumors {
             rumor.messages += 1;
             rumor.cells[node as usize].sent += 1;
         }
+    }
+
+    fn of_version(&self, version: Version) -> Option<RumorNo> {
+        let place = self.versions.binary_search_by_key(&version, |known| known.0).ok()?;
+        Some(self.versions[place].1)
     }
 
     fn start_of(&self, record: &rumormill::core::Record) -> Option<RumorNo> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Link, LinkChange};
+use rumormill::{Config, Link, LinkChange, Protocol};
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
@@ -224,6 +224,39 @@ fn a_publish_is_timed_by_rank_over_those_who_were_there_all_the_while() {
     }
     let metadata = &result.summary.metadata;
     assert_eq!(got, [metadata.t50_ms, metadata.t90_ms, metadata.t99_ms, metadata.t100_ms]);
+}
+
+#[test]
+fn a_value_that_exceeds_a_datagram_is_fetched_by_stream_once_by_each() {
+    let mut plan = plan(20, 20);
+    publish(&mut plan, 10_000, 3, &"large".repeat(100_000));
+    let result = result(&plan);
+    let figures = rumor(&result.summary, "metadata-0");
+    assert_eq!((figures.coverage, figures.swap_first), (1.0, 0));
+    assert_eq!(figures.messages, 2 * 19, "each is told and sent the value");
+    let rows: Vec<_> = result.rumor_rows.iter().filter(|row| row.rumor == "metadata-0").collect();
+    assert_eq!(rows.len(), 20);
+    for row in &rows[1..] {
+        let sender = rows.iter().find(|other| Some(other.node) == row.from).unwrap();
+        assert_eq!((row.hop, row.via), (sender.hop + 1, "stream"));
+        // A round trip and the latency of one way, each way between 1 and 10 ms.
+        assert!((3.0..=30.0).contains(&(row.first_ms - row.sent_ms.unwrap())));
+    }
+    let bytes = Options { codec: Codec::RoundTrip };
+    let again = run(&plan, &bytes, &mut |_| {});
+    assert_eq!(again.summary.trace_hash, result.summary.trace_hash);
+}
+
+#[test]
+fn by_stream_only_no_loss_is_felt_and_every_law_holds() {
+    let mut plan = eventful();
+    plan.engine = Arc::new(Config::builder().protocol(Protocol::Tcp).build().unwrap());
+    publish(&mut plan, 30_000, 0, &"large".repeat(1_000));
+    let summary = summary(&plan);
+    let messages = summary.messages;
+    assert_eq!((messages.lost, messages.corrupted, messages.oversize), (0, 0, 0));
+    assert!(messages.cut > 0 && messages.to_dead > 0);
+    assert_eq!(summary.metadata.converged, Some(true));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rumormill::{
-    Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Rng, Roster, Value,
+    Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Rng, Roster,
+    Value,
 };
 
 use super::parcels::{ParcelNo, Parcels};
@@ -392,9 +393,9 @@ impl<'a> World<'a> {
         for output in outbox.drain() {
             match output {
                 Output::Event(event) => self.observer.on_event(self.now, node, &event, way),
-                Output::Send { to, packet } => {
-                    let parcel = self.pack(node, packet);
-                    self.send(node, self.cast.addr_no(to), parcel);
+                Output::Send { to, packet, class } => {
+                    let parcel = self.pack(node, packet, class);
+                    self.send(node, self.cast.addr_no(to), parcel, class);
                 }
             }
         }
@@ -405,7 +406,12 @@ impl<'a> World<'a> {
     }
 
     /// The parcel of a packet: what the engine sends to many at once is measured once.
-    fn pack(&mut self, node: NodeNo, packet: Arc<rumormill::core::Packet>) -> ParcelNo {
+    fn pack(
+        &mut self,
+        node: NodeNo,
+        packet: Arc<rumormill::core::Packet>,
+        class: Class,
+    ) -> ParcelNo {
         /// A few packets may take turns on their way to the same receivers.
         const TURNS: usize = 8;
         let same = |&&parcel: &&ParcelNo| self.parcels.get(parcel).is(&packet);
@@ -414,7 +420,8 @@ impl<'a> World<'a> {
         }
         let len = codec::datagram_len(&packet, &self.plan.engine);
         let size_max = self.plan.engine.size();
-        assert!(len <= size_max, "{:?} has {len} bytes, above `size`", packet.kind());
+        let fits = class == Class::Stream || len <= size_max;
+        assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
         let number = self.parcels.add(packet, node, self.now);
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
@@ -430,7 +437,7 @@ impl<'a> World<'a> {
     }
 
     /// Puts a parcel on the network. An address that nobody ever has is a dead one.
-    fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo) {
+    fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo, class: Class) {
         let parcel = self.parcels.get(number);
         self.observer.on_send(self.now, node, parcel.len as u64, &parcel.carried);
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
@@ -441,7 +448,11 @@ impl<'a> World<'a> {
         let len = parcel.len + HEADERS as usize;
         let receiver = self.cast.node_at(to);
         let fates = self.observer.fates();
-        match self.links.fate(self.now, node, receiver, len) {
+        let fate = match class {
+            Class::Datagram => self.links.fate(self.now, node, receiver, len),
+            Class::Stream => self.links.stream(self.now, node, receiver, parcel.len),
+        };
+        match fate {
             Fate::Delivered { at, again } => {
                 let arrive = Event::Arrive { from, to, parcel: number };
                 for at in again.into_iter().chain([at]) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{
-    AgeStep, Body, Cause, Command, Engine, Event, Input, Metadata, Outbox, Output, Packet,
+    AgeStep, Body, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox, Output, Packet,
     PacketKind, Record, Roster, Value,
 };
 use crate::{Config, Generation, Instant, Node, Now, Probability, Rng, UnixNanos};
@@ -256,22 +256,24 @@ impl Cluster {
         for output in out.drain() {
             match output {
                 Output::Event(event) => self.events.push((self.now, node, event)),
-                Output::Send { to, packet } => self.send(node, to, packet),
+                Output::Send { to, packet, class } => self.send(node, to, packet, class),
             }
         }
     }
 
-    fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>) {
+    fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>, class: Class) {
         *self.sent.entry(packet.kind()).or_default() += 1;
-        assert!(
-            packet.len_max() <= self.config.packet_len_max(),
-            "{:?} exceeds a datagram",
-            packet.kind()
-        );
+        let fits = packet.len_max() <= self.config.packet_len_max();
+        assert!(fits || class == Class::Stream, "{:?} exceeds a datagram", packet.kind());
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
             || (self.mute_beats && packet.kind() == PacketKind::Bulk);
-        let at = self.now + Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
-        if !cut && !self.rng.chance(self.loss) {
+        let delay = Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
+        let (at, lost) = match class {
+            Class::Datagram => (self.now + delay, self.rng.chance(self.loss)),
+            // A handshake first; what gets lost is sent again until the sender gives up.
+            Class::Stream => (self.now + 3 * delay, self.loss == Probability::ONE),
+        };
+        if !cut && !lost {
             self.sequence += 1;
             self.flights.insert(Reverse((at, self.sequence)), (to, addr(from), packet));
         }

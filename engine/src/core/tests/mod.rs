@@ -5,4 +5,5 @@ mod hostile;
 mod liveness;
 mod membership;
 mod metadata;
+mod streams;
 mod swap;

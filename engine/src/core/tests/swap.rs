@@ -34,7 +34,7 @@ fn swap(cluster: &mut Cluster) -> Vec<PacketKind> {
     let mut waiting = vec![(1, 2, request)];
     while let Some((from, to, packet)) = waiting.pop() {
         for output in cluster.outputs(to, from, packet) {
-            if let Output::Send { to: next, packet } = output
+            if let Output::Send { to: next, packet, .. } = output
                 && next == addr(from)
             {
                 kinds.push(packet.kind());

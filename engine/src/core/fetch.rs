@@ -1,0 +1,275 @@
+//! Fetching: how a metadata value that exceeds a datagram reaches each node once.
+//!
+//! The news of it travels like any other, but says only which version there is and how long it
+//! is. Who lacks the value asks the one that told it, gets it by stream, and only then passes the
+//! news on, so that whoever it tells can ask in turn. One node serves a few others at a time and
+//! sends the rest away. What fails here for good, the next swap begins anew.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::io::Outbox;
+use super::metadata::{Metadata, Version};
+use super::packet::{Announcement, Body, Call, Fetch, RingArc, Topic, len};
+use super::timers::Timer;
+use crate::time::{Instant, Now};
+
+/// What is being fetched, and whom we are sending ours to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fetcher {
+    /// At most [`Fetcher::WANTED_MAX`].
+    wanted: Vec<Wanted>,
+    /// At most [`Fetcher::SERVED_MAX`].
+    served: Vec<Served>,
+}
+
+/// A value that was announced and is not here yet.
+#[derive(Clone, Debug)]
+struct Wanted {
+    announcement: Announcement,
+    /// What we answer for once we hold it.
+    arcs: Vec<RingArc>,
+    /// Who holds it too, and was not asked in vain.
+    tellers: VecDeque<SocketAddr>,
+    asked: SocketAddr,
+    /// When to ask another.
+    until: Instant,
+}
+
+/// A transfer of our value that was begun.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    to: SocketAddr,
+    version: Version,
+    /// When it has surely ended, one way or the other.
+    until: Instant,
+}
+
+impl Fetcher {
+    /// Values that are fetched at a time: somebody may announce one that never comes.
+    const WANTED_MAX: usize = 4;
+    /// Transfers that one node serves at a time.
+    const SERVED_MAX: usize = 16;
+    const TELLERS_MAX: usize = 8;
+    const ARCS_MAX: usize = 32;
+    /// What a stream takes to fail or to begin.
+    const PATIENCE: Duration = Duration::from_secs(3);
+    /// What even a bad connection manages.
+    const BYTES_PER_SECOND: u64 = 32 * 1024;
+
+    /// How long a transfer of this many bytes may take.
+    fn patience(len: u64) -> Duration {
+        Self::PATIENCE + Duration::from_millis(len * 1_000 / Self::BYTES_PER_SECOND)
+    }
+
+    fn wanted(&mut self, version: Version) -> Option<&mut Wanted> {
+        self.wanted.iter_mut().find(|wanted| wanted.announcement.version == version)
+    }
+
+    /// Where to note that this version is wanted of this teller; `None` when it is wanted
+    /// already, the teller has promised a newer one, or too much is wanted.
+    fn place_for(&mut self, teller: SocketAddr, version: Version) -> Option<usize> {
+        if self.wanted(version).is_some() {
+            return None;
+        }
+        // One place for each teller, so that none can take them all.
+        if let Some(place) = self.wanted.iter().position(|wanted| wanted.asked == teller) {
+            if self.wanted[place].announcement.version > version {
+                return None;
+            }
+            self.wanted.remove(place);
+        }
+        (self.wanted.len() < Self::WANTED_MAX).then_some(self.wanted.len())
+    }
+
+    /// Takes out what a value that came has settled, by itself or by being newer.
+    fn settle(&mut self, held: Version) -> Vec<Wanted> {
+        self.wanted.extract_if(.., |wanted| wanted.announcement.version <= held).collect()
+    }
+
+    fn end_serving(&mut self, to: SocketAddr, version: Version) {
+        self.served.retain(|served| (served.to, served.version) != (to, version));
+    }
+}
+
+impl Wanted {
+    fn add(&mut self, teller: SocketAddr, arc: Option<RingArc>) {
+        let known = self.asked == teller || self.tellers.contains(&teller);
+        if !known && self.tellers.len() < Fetcher::TELLERS_MAX {
+            self.tellers.push_back(teller);
+        }
+        if let Some(arc) = arc
+            && self.arcs.len() < Fetcher::ARCS_MAX
+            && !self.arcs.contains(&arc)
+        {
+            self.arcs.push(arc);
+        }
+    }
+}
+
+impl Engine {
+    /// What a rumor of a metadata value carries: the value where it fits a datagram.
+    pub(super) fn topic_of(&self, metadata: &Metadata) -> Topic {
+        let around = len::HEADER + len::ARC + len::TAG;
+        if around + metadata.len_max() <= self.config.packet_len_max() {
+            Topic::Metadata(metadata.clone())
+        } else {
+            Topic::Announced(Announcement::of(metadata))
+        }
+    }
+
+    /// Somebody holds a value that exceeds a datagram, and told us so with an arc or in a swap.
+    /// True when we hold it already.
+    pub(super) fn on_announced(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        announcement: Announcement,
+        arc: Option<RingArc>,
+        out: &mut Outbox,
+    ) -> bool {
+        let version = announcement.version;
+        self.stats.updates += 1;
+        if let Some(held) = self.metadata.as_ref().map(Metadata::version)
+            && held >= version
+        {
+            return held == version;
+        }
+        if self.refuses(now, version) {
+            return false;
+        }
+        if announcement.len as usize > self.config.metadata_len_max() {
+            self.stats.values_over_limit += 1;
+            return false;
+        }
+        if let Some(place) = self.fetcher.place_for(from, version) {
+            let (tellers, until) = (VecDeque::new(), now.mono);
+            let arcs = arc.into_iter().collect();
+            let wanted = Wanted { announcement, arcs, tellers, asked: from, until };
+            self.fetcher.wanted.insert(place, wanted);
+            self.ask(now, place, from, out);
+        } else if let Some(wanted) = self.fetcher.wanted(version) {
+            wanted.add(from, arc);
+        }
+        false
+    }
+
+    fn ask(&mut self, now: Now, place: usize, teller: SocketAddr, out: &mut Outbox) {
+        let wanted = &mut self.fetcher.wanted[place];
+        let Announcement { version, len } = wanted.announcement;
+        wanted.asked = teller;
+        wanted.until = now.mono + Fetcher::patience(u64::from(len));
+        self.timers.set_earlier(Timer::Fetch, now.mono + self.config.cycle());
+        self.say(teller, version, Call::Send, out);
+    }
+
+    /// Asks the next who told us; with none left the next swap finds one.
+    fn ask_another(&mut self, now: Now, place: usize, out: &mut Outbox) {
+        match self.fetcher.wanted[place].tellers.pop_front() {
+            Some(teller) => self.ask(now, place, teller, out),
+            None => drop(self.fetcher.wanted.remove(place)),
+        }
+    }
+
+    /// Once a cycle while something is wanted.
+    pub(super) fn on_fetch_timer(&mut self, now: Now, out: &mut Outbox) {
+        for place in (0..self.fetcher.wanted.len()).rev() {
+            let wanted = &self.fetcher.wanted[place];
+            let asked = self.members.node(wanted.asked);
+            let gone = asked.is_some_and(|node| self.members.gone(node).is_some());
+            if now.mono >= wanted.until || gone {
+                self.ask_another(now, place, out);
+            }
+        }
+        if !self.fetcher.wanted.is_empty() {
+            self.timers.set_earlier(Timer::Fetch, now.mono + self.config.cycle());
+        }
+    }
+
+    pub(super) fn on_fetch(&mut self, now: Now, from: SocketAddr, fetch: Fetch, out: &mut Outbox) {
+        match fetch.call {
+            Call::Send => self.serve(now, from, fetch.version, out),
+            Call::Done => self.fetcher.end_serving(from, fetch.version),
+            Call::Busy => self.on_busy(now, from, fetch.version, out),
+        }
+    }
+
+    fn serve(&mut self, now: Now, to: SocketAddr, version: Version, out: &mut Outbox) {
+        self.fetcher.served.retain(|served| served.until > now.mono);
+        if self.fetcher.served.iter().any(|it| (it.to, it.version) == (to, version)) {
+            // It is on its way.
+            return;
+        }
+        // A newer one is as good: it is what they will want next.
+        let held = self.metadata.as_ref().filter(|held| held.version() >= version);
+        let full = self.fetcher.served.len() == Fetcher::SERVED_MAX;
+        let Some(metadata) = held.filter(|_| !full) else {
+            self.stats.transfers_refused += 1;
+            self.say(to, version, Call::Busy, out);
+            return;
+        };
+        let version = metadata.version();
+        let until = now.mono + Fetcher::patience(metadata.data().len() as u64);
+        let packet = self.packet(Body::Fetched(metadata.clone()));
+        self.fetcher.served.push(Served { to, version, until });
+        self.stats.transfers += 1;
+        out.stream(to, &packet);
+    }
+
+    /// Who is busy is asked again later, after the others who told us.
+    fn on_busy(&mut self, now: Now, from: SocketAddr, version: Version, out: &mut Outbox) {
+        let asked = |wanted: &Wanted| (wanted.asked, wanted.announcement.version);
+        let place = self.fetcher.wanted.iter().position(|it| asked(it) == (from, version));
+        let Some(place) = place else { return };
+        let wanted = &mut self.fetcher.wanted[place];
+        if wanted.tellers.is_empty() {
+            wanted.tellers.push_back(from);
+            wanted.until = now.mono;
+            let later = self.jittered(self.config.cycle() / 4);
+            self.timers.set_earlier(Timer::Fetch, now.mono + later);
+        } else {
+            self.ask_another(now, place, out);
+        }
+    }
+
+    /// A value came by stream.
+    pub(super) fn on_fetched(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        metadata: &Metadata,
+        out: &mut Outbox,
+    ) {
+        self.on_value(now, metadata, out);
+        self.say(from, metadata.version(), Call::Done, out);
+    }
+
+    /// We hold another value than before: what was wanted may have come, by whatever way.
+    pub(super) fn settle_fetch(&mut self, out: &mut Outbox) {
+        let Some(metadata) = self.metadata.as_ref().filter(|_| !self.fetcher.wanted.is_empty())
+        else {
+            return;
+        };
+        let (version, topic) = (metadata.version(), self.topic_of(metadata));
+        for wanted in self.fetcher.settle(version) {
+            // Who holds a newer version has no news of the older one to pass on.
+            if wanted.announcement.version == version {
+                for arc in wanted.arcs {
+                    self.tell_once(arc, &topic, out);
+                }
+            }
+        }
+    }
+
+    /// Asking and refusing must not get lost, and an address that only claims to ask must not be
+    /// sent a value: they go by stream.
+    fn say(&self, to: SocketAddr, version: Version, call: Call, out: &mut Outbox) {
+        let packet = self.packet(Body::Fetch(Fetch { version, call }));
+        match call {
+            Call::Send | Call::Busy => out.stream(to, &packet),
+            Call::Done => out.send(to, &packet),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! TCP sockets, of either family: listeners, connections, and a port that is free for both kinds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol as Ip, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::transport::Transport;
+use super::udp::Socket;
+use crate::config::Protocol;
+
+/// Times that another port is asked of the system when the one it gave is taken for TCP.
+const PORTS_TRIED_MAX: usize = 32;
+
+/// What a node listens on, all at one port.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    /// `None` when packets travel over TCP only.
+    pub(crate) socket: Option<Transport>,
+    /// `None` in a network in memory.
+    pub(crate) listener: Option<TcpListener>,
+    /// Where they are bound.
+    pub(crate) bound: SocketAddr,
+}
+
+impl Ports {
+    /// Binds what the protocol needs; with port 0 to a port that is free for all of it.
+    pub(crate) fn bind(
+        protocol: Protocol,
+        addr: SocketAddr,
+        queue_bytes: usize,
+    ) -> io::Result<Self> {
+        let mut tries = 1;
+        loop {
+            let socket = match protocol {
+                Protocol::Udp => Some(Socket::bind(addr, queue_bytes)?),
+                Protocol::Tcp => None,
+            };
+            let taken = match &socket {
+                Some(socket) => socket.local_addr()?,
+                None => addr,
+            };
+            match listen(SocketAddr::new(addr.ip(), taken.port())) {
+                Ok(listener) => {
+                    let (socket, bound) = (socket.map(Transport::Udp), listener.local_addr()?);
+                    return Ok(Self { socket, listener: Some(listener), bound });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    if addr.port() != 0 || tries == PORTS_TRIED_MAX {
+                        return Err(error);
+                    }
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: i32 = 128;
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, Some(Ip::TCP))?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    // Connections of an earlier life may linger on the port. Elsewhere than on Unix this would
+    // let two listeners share it.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Connects to a node, from the address that we listen on where that is one: it is what the
+/// other side takes us for.
+pub(crate) async fn dial(
+    bound: SocketAddr,
+    to: SocketAddr,
+    patience: Duration,
+) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if !bound.ip().is_unspecified() && bound.is_ipv4() == to.is_ipv4() {
+        socket.bind(SocketAddr::new(bound.ip(), 0))?;
+    }
+    let stream = timeout(patience, socket.connect(to)).await??;
+    // Packets are small and answers are waited for.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_free_port_is_free_for_both() {
+        for _ in 0..20 {
+            let ports = Ports::bind(Protocol::Udp, loopback(), 1 << 16).unwrap();
+            let Some(Transport::Udp(socket)) = &ports.socket else { panic!("no socket") };
+            assert_eq!(socket.local_addr().unwrap(), ports.bound);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_for_either_is_an_error() {
+        let tcp = std::net::TcpListener::bind(loopback()).unwrap();
+        let addr = tcp.local_addr().unwrap();
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            let error = Ports::bind(protocol, addr, 1 << 16).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        }
+        let udp = std::net::UdpSocket::bind(loopback()).unwrap();
+        let addr = udp.local_addr().unwrap();
+        assert!(Ports::bind(Protocol::Udp, addr, 1 << 16).is_err());
+        assert!(Ports::bind(Protocol::Tcp, addr, 1 << 16).unwrap().socket.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_dial_comes_from_the_address_that_we_listen_on() {
+        let ports = Ports::bind(Protocol::Tcp, loopback(), 0).unwrap();
+        let bound: SocketAddr = "127.0.0.2:4711".parse().unwrap();
+        // Not every system has the whole network of loopback.
+        let patience = Duration::from_secs(3);
+        let dialled = dial(bound, ports.bound, patience).await;
+        if dialled.is_ok() {
+            assert_eq!(ports.listener.unwrap().accept().await.unwrap().1.ip(), bound.ip());
+        }
+    }
+}
