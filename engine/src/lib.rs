@@ -65,12 +65,13 @@ mod net;
 mod node;
 #[cfg(feature = "net")]
 mod node_list;
+pub mod pekonode;
 mod rng;
 mod time;
 pub mod units;
 pub mod wire;
 
-pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey, Setting, Swap};
+pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey, Setting, Swap, Wire};
 pub use core::{
     Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value, Version,
 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::packet::len;
-use crate::config::Config;
+use crate::config::{Config, Wire};
 use crate::node::NodeId;
 use crate::time::UnixNanos;
 
@@ -94,8 +94,13 @@ impl Value {
     /// When they are more than `metadata_len_max`, or than fit one datagram of `size` bytes.
     pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
         let data = data.into();
-        let datagram =
-            config.packet_len_max() - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT;
+        let datagram = match config.wire() {
+            Wire::Native => {
+                let max = config.packet_len_max();
+                max - len::HEADER - len::ARC - len::TAG - len::VERSION - len::COUNT
+            }
+            Wire::Pekonode => crate::pekonode::metadata_len_max(config.size()),
+        };
         let (len, max) = (data.len(), config.metadata_len_max().min(datagram));
         if len > max {
             return Err(PublishError::TooLarge { len, max });
@@ -122,7 +127,8 @@ pub enum PublishError {
     },
 }
 
-fn digest(data: &[u8]) -> [u8; 16] {
+/// The digest of a value: the first 16 bytes of its SHA-256.
+pub(crate) fn digest(data: &[u8]) -> [u8; 16] {
     let hash: [u8; 32] = Sha256::digest(data).into();
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash[..16]);

@@ -13,12 +13,11 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
 use super::console::{Console, Line};
+use super::machine::{Foreign, Machine, Swapped};
 use super::stats::NetStats;
 use super::transport::Transport;
 use super::view::{Local, Shared, View};
-use crate::core::{
-    Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
-};
+use crate::core::{Command, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version};
 use crate::node::{Generation, Node};
 use crate::time::UnixNanos;
 use crate::wire::{self, Guard, Keyring};
@@ -66,7 +65,7 @@ pub(crate) enum Mode {
 /// One node on its socket. Ends, and with it the socket, when told to or when its handle is gone.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Machine,
     pub(crate) clock: Clock,
     pub(crate) socket: Transport,
     pub(crate) guard: Guard,
@@ -245,6 +244,13 @@ impl Running {
         self.stats.received += 1;
         self.stats.received_bytes += len as u64;
         let now = self.driver.clock.now();
+        if let Machine::Pekonode(foreign) = &mut self.driver.engine {
+            if let Err(reason) = foreign.on_datagram(now, &self.buffer[..len], &mut self.outbox) {
+                tracing::debug!(%from, len, %reason, "a datagram was refused");
+                self.stats.rejected.count(reason);
+            }
+            return;
+        }
         match self.driver.guard.decode(now, &mut self.buffer[..len]) {
             Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
             Err(reason) => {
@@ -279,6 +285,9 @@ impl Running {
         }
         self.print_swaps();
         let driver = &mut self.driver;
+        if let Machine::Pekonode(foreign) = &mut driver.engine {
+            self.outgoing.send_foreign(foreign, &driver.socket, &mut self.stats).await;
+        }
         driver.guard.follow(driver.engine.me().generation());
         let wall = driver.clock.now().wall;
         self.outgoing.send(wall, &mut driver.guard, &driver.socket, &mut self.stats).await;
@@ -320,6 +329,14 @@ impl Running {
                 _ => {}
             }
         }
+        if let Machine::Pekonode(foreign) = &self.driver.engine {
+            for (to, swapped) in foreign.swaps() {
+                self.print(match swapped {
+                    Swapped::Asked => Line::SwapRequest { me, to },
+                    Swapped::Answered => Line::SwapResponse { me, to },
+                });
+            }
+        }
     }
 }
 
@@ -332,12 +349,13 @@ fn changes_list(event: &Event) -> bool {
         | Event::Woke(_)
         | Event::SetAside(_)
         | Event::AddressConflict(_)
-        | Event::Published(_) => false,
+        | Event::Published(_)
+        | Event::ClusterTooLarge { .. } => false,
     }
 }
 
-fn snapshot(engine: &mut Engine) -> Arc<[Node]> {
-    let mut members: Vec<_> = engine.members().map(|record| record.node().clone()).collect();
+fn snapshot(engine: &mut Machine) -> Arc<[Node]> {
+    let mut members = engine.members();
     members.sort_by_key(Node::addr);
     members.into()
 }
@@ -367,20 +385,25 @@ impl Outgoing {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
             let range = self.encoded(wall, guard, &packet);
-            let len = range.len() as u64;
-            match send(socket, &self.bytes[range], to, &mut patience).await {
-                Ok(()) => {
-                    stats.sent += 1;
-                    stats.sent_bytes += len;
-                }
-                Err(error) => {
-                    tracing::debug!(%to, %error, "a datagram was not sent");
-                    stats.send_errors += 1;
-                }
-            }
+            send_counted(socket, &self.bytes[range], to, &mut patience, stats).await;
         }
         self.bytes.clear();
         self.encoded.clear();
+    }
+
+    /// The packets of another wire: each has its own marks, so none is encoded for two.
+    async fn send_foreign(
+        &mut self,
+        foreign: &mut Foreign,
+        socket: &Transport,
+        stats: &mut NetStats,
+    ) {
+        let mut patience = Patience::Left;
+        for (to, packet) in foreign.take_packets() {
+            wire::pekonode::encode(&packet, &mut self.bytes);
+            send_counted(socket, &self.bytes, to, &mut patience, stats).await;
+            self.bytes.clear();
+        }
     }
 
     /// Where in `bytes` the packet stands.
@@ -404,6 +427,25 @@ impl Outgoing {
 enum Patience {
     Left,
     Gone,
+}
+
+async fn send_counted(
+    socket: &Transport,
+    bytes: &[u8],
+    to: SocketAddr,
+    patience: &mut Patience,
+    stats: &mut NetStats,
+) {
+    match send(socket, bytes, to, patience).await {
+        Ok(()) => {
+            stats.sent += 1;
+            stats.sent_bytes += bytes.len() as u64;
+        }
+        Err(error) => {
+            tracing::debug!(%to, %error, "a datagram was not sent");
+            stats.send_errors += 1;
+        }
+    }
 }
 
 /// A queue that stays full must not hold up beats: after one wait the rest is dropped, which the
