@@ -88,8 +88,8 @@ async fn a_peer_that_beats_is_listed_beaten_to_and_answered() {
     marks.sort();
     let (port, marks) = (us.port(), marks.join(","));
     let expected = format!(
-        "{{\"Node\":{{\"Addr\":\"127.0.0.1\",\"Port\":{port},\"Name\":\"A\",\"PrivateData\":\"d\"}},\
-         \"Infected\":{{{marks}}},\"Metadata\":{{\"Data\":null,\"Update\":0}},\
+        "{{\"Node\":{{\"Addr\":\"127.0.0.1\",\"Port\":{port},\"Name\":\"A\",\
+         \"PrivateData\":\"d\"}},\"Infected\":{{{marks}}},\"Metadata\":{{\"Data\":null,\"Update\":0}},\
          \"IsUpdate\":false,\"IsSwap\":0,\"SecretKey\":\"\"}}"
     );
     assert_eq!(text, expected);
