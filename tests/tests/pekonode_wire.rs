@@ -87,11 +87,14 @@ async fn a_peer_that_beats_is_listed_beaten_to_and_answered() {
     let mut marks = [format!("\"{us}\":true"), format!("\"{them}\":true")];
     marks.sort();
     let (port, marks) = (us.port(), marks.join(","));
-    let expected = format!(
-        "{{\"Node\":{{\"Addr\":\"127.0.0.1\",\"Port\":{port},\"Name\":\"A\",\
-         \"PrivateData\":\"d\"}},\"Infected\":{{{marks}}},\"Metadata\":{{\"Data\":null,\"Update\":0}},\
-         \"IsUpdate\":false,\"IsSwap\":0,\"SecretKey\":\"\"}}"
-    );
+    let expected = [
+        r#"{"Node":{"Addr":"127.0.0.1","Port":"#,
+        &port.to_string(),
+        r#","Name":"A","PrivateData":"d"},"Infected":{"#,
+        &marks,
+        r#"},"Metadata":{"Data":null,"Update":0},"IsUpdate":false,"IsSwap":0,"SecretKey":""}"#,
+    ]
+    .concat();
     assert_eq!(text, expected);
     let version = list.publish("v").await.unwrap();
     let (publish, _) = peer.receive(Kind::Publish);
