@@ -215,6 +215,9 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::AddressConflict(other) => {
             format!("address conflict {}: stop it, or move one of the two", who(&other))
         }
+        Event::ClusterTooLarge { members, size } => {
+            format!("no room for more than {members} members in packets of {size} bytes")
+        }
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
         Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
         Event::Published(metadata) => {

@@ -65,13 +65,14 @@ mod net;
 mod node;
 #[cfg(feature = "net")]
 mod node_list;
+pub mod pekonode;
 mod rng;
 mod time;
 pub mod units;
 pub mod wire;
 
 pub use config::{
-    Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap,
+    Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
 };
 pub use core::{
     Class, Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value,

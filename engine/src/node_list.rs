@@ -15,11 +15,11 @@ use rand::rngs::SysError;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::Config;
-use crate::core::{Engine, Event, Metadata, PublishError, Record, Roster, Value, Version};
+use crate::config::{Config, Wire};
+use crate::core::{Event, Metadata, PublishError, Record, Value, Version};
 use crate::net::{
-    Console, Driver, Family, Home, Local, Mode, NetStats, Order, Ports, Seed, Seeds, Shared,
-    Streams, View, outward_ip,
+    Console, Driver, Family, Home, Local, Machine, Mode, NetStats, Order, Ports, Seed, Seeds,
+    Shared, Streams, View, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::wire::{Guard, Keyring, KeyringError, Run};
@@ -125,7 +125,8 @@ impl NodeList {
 
     /// Prepares a node that lives there.
     pub(crate) fn at(home: Home, node: NodeBuilder, config: Config) -> Result<Self, NodeListError> {
-        let keyring = config.secret_key().cloned().map(Keyring::new).transpose()?;
+        let secret = config.secret_key().filter(|_| config.wire() == Wire::Native);
+        let keyring = secret.cloned().map(Keyring::new).transpose()?;
         let list = Self {
             node: watch::Sender::new(node.build()?),
             home,
@@ -206,12 +207,13 @@ impl NodeList {
         let run = Run { addr: local.node.addr(), generation, random, now };
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
         let record = Record::new(local.node.clone(), generation);
-        let roster = Arc::new(Roster::default());
-        let engine = Engine::new(record.into(), Arc::clone(&self.config), roster, seed, now);
+        let engine = Machine::new(record.into(), Arc::clone(&self.config), seed, now);
         let (seeds, tasks) = self.look_up_seeds(local.bound);
         let port = local.node.addr().port();
         let start = |listener| Streams::start(listener, local.bound, port, &self.config);
-        let streams = ports.listener.map(start);
+        // A pekonode cluster knows no streams beside its datagrams.
+        let listener = ports.listener.filter(|_| self.config.wire() == Wire::Native);
+        let streams = listener.map(start);
         let socket = ports.socket;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };

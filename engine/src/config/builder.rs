@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Liveness, Protocol, SecretKey, Swap};
+use super::{Config, Liveness, Protocol, SecretKey, Swap, Wire};
 use crate::units::{nearest, show_duration};
 
 /// Settings on their way to a [`Config`].
@@ -15,7 +15,7 @@ pub struct ConfigBuilder {
     cycle: Duration,
     timeout: Option<Duration>,
     buffer: usize,
-    size: usize,
+    size: Option<usize>,
     secret_key: Option<SecretKey>,
     listen_addr: SocketAddr,
     print: bool,
@@ -30,6 +30,7 @@ pub struct ConfigBuilder {
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
+    wire: Wire,
 }
 
 impl Default for ConfigBuilder {
@@ -39,7 +40,7 @@ impl Default for ConfigBuilder {
             cycle: Duration::from_secs(1),
             timeout: None,
             buffer: 1024,
-            size: 1400,
+            size: None,
             secret_key: None,
             listen_addr: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
             print: false,
@@ -54,6 +55,7 @@ impl Default for ConfigBuilder {
             members_max: 65_536,
             clock_skew_max: Duration::from_secs(60),
             cluster: String::new(),
+            wire: Wire::Native,
         }
     }
 }
@@ -101,8 +103,8 @@ impl ConfigBuilder {
         timeout: Duration => Some;
         /// Packets that may wait between the socket and the engine, at least 1.
         buffer: usize => std::convert::identity;
-        /// Largest datagram in bytes, from 1,000 to 65,507.
-        size: usize => std::convert::identity;
+        /// Largest datagram in bytes, from 1,000 to 65,507; from 8,192 on the wire of pekonode.
+        size: usize => Some;
         /// Where the socket is bound; port 0 means the port of the advertised address.
         listen_addr: SocketAddr => std::convert::identity;
         /// Whether the console lines of pekonode are printed.
@@ -129,6 +131,8 @@ impl ConfigBuilder {
         clock_skew_max: Duration => std::convert::identity;
         /// The cluster's name, at most 64 bytes.
         cluster: String => std::convert::identity;
+        /// What the packets look like.
+        wire: Wire => std::convert::identity;
     }
 
     /// The secret that packets are sealed with, not empty. Every node of the cluster has the same.
@@ -157,7 +161,7 @@ impl ConfigBuilder {
             "cycle" => self.cycle = duration(value)?,
             "timeout" => self.timeout = Some(duration(value)?),
             "buffer" => self.buffer = number(value)?,
-            "size" => self.size = size(value)?,
+            "size" => self.size = Some(size(value)?),
             "listen_addr" => self.listen_addr = listen_addr(value)?,
             "print" => self.print = flag(value)?,
             "liveness" => {
@@ -176,7 +180,10 @@ impl ConfigBuilder {
             "protocol" => {
                 self.protocol = choice(value, [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)])?;
             }
-            "wire" => choice(value, [("native", ())])?,
+            "wire" => {
+                self.wire =
+                    choice(value, [("native", Wire::Native), ("pekonode", Wire::Pekonode)])?;
+            }
             "secret_key" => self.secret_key = Some(text(value)?.into()),
             _ => unreachable!("KEYS and store list the same keys"),
         }
@@ -208,7 +215,7 @@ impl ConfigBuilder {
             timeout,
             buffer: NonZeroUsize::new(self.buffer)
                 .ok_or_else(|| invalid("buffer", "must be at least 1"))?,
-            size: self.size,
+            size: self.size_or_default(),
             secret_key: self.secret_key,
             listen_addr: self.listen_addr,
             print: self.print,
@@ -223,6 +230,7 @@ impl ConfigBuilder {
             members_max: self.members_max,
             clock_skew_max: self.clock_skew_max,
             cluster: self.cluster,
+            wire: self.wire,
         })
     }
 
@@ -230,14 +238,21 @@ impl ConfigBuilder {
         let millisecond = Duration::from_millis(1);
         let day = Duration::from_secs(86_400);
         let sane = |duration: Duration| (millisecond..=day).contains(&duration);
+        let by_stream = self.protocol == Protocol::Tcp;
+        check(
+            "wire",
+            !(by_stream && self.wire == Wire::Pekonode),
+            "`pekonode` goes with protocol = \"udp\" only",
+        )?;
         check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
         check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
         check("ack_timeout", self.ack_timeout.is_none_or(sane), "must lie between 1ms and 1d")?;
         check(
             "size",
-            (1_000..=65_507).contains(&self.size),
+            (1_000..=65_507).contains(&self.size_or_default()),
             "must lie between 1000 and 65507 bytes",
         )?;
+        self.check_wire()?;
         check(
             "members_max",
             (2..=16_777_216).contains(&self.members_max),
@@ -248,6 +263,30 @@ impl ConfigBuilder {
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
         check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")
+    }
+}
+
+impl ConfigBuilder {
+    /// pekonode's own default holds only on its wire.
+    fn size_or_default(&self) -> usize {
+        self.size.unwrap_or(match self.wire {
+            Wire::Native => 1_400,
+            Wire::Pekonode => 16_384,
+        })
+    }
+
+    /// What the wire of pekonode can't carry.
+    fn check_wire(&self) -> Result<(), ConfigError> {
+        if self.wire == Wire::Native {
+            return Ok(());
+        }
+        let room = "must be at least 8192 bytes with `wire = \"pekonode\"`, whose packets name all";
+        check("size", self.size_or_default() >= 8_192, room)?;
+        let none = "has no meaning with `wire = \"pekonode\"`: leave it out";
+        check("relay_delay", self.relay_delay.is_none(), none)?;
+        check("ack_timeout", self.ack_timeout.is_none(), none)?;
+        let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";
+        check("cluster", self.cluster.is_empty(), name)
     }
 }
 

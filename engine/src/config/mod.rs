@@ -10,8 +10,8 @@
 //! | `cycle` | duration | 1 s | period of beats and swaps (pekonode: `Cycle`, 6 s) |
 //! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed |
 //! | `buffer` | number | 1024 | packets that wait for the engine; overflow is counted |
-//! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384) |
-//! | `secret_key` | text | none | seals packets; every node of the cluster has the same |
+//! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
+//! | `secret_key` | text | none | seals packets; shown as MD5 on the wire of pekonode |
 //! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound |
 //! | `print` | bool | false | pekonode's console lines on stderr |
 //! | `protocol` | text | `udp` | `udp`, with TCP for what exceeds `size`, or `tcp` for everything |
@@ -25,7 +25,7 @@
 //! | `members_max` | number | 65536 | most members that are listed |
 //! | `clock_skew_max` | duration | 60 s | how far ahead a version may lie |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
-//! | `wire` | text | `native` | what the packets look like |
+//! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
 
 mod builder;
 mod secret;
@@ -74,6 +74,7 @@ pub struct Config {
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
+    wire: Wire,
 }
 
 /// How packets travel.
@@ -104,6 +105,17 @@ pub enum Swap {
     On,
     /// Never: for measurements.
     Off,
+}
+
+/// What the packets look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// Those of this crate.
+    #[default]
+    Native,
+    /// The JSON of pekonode, so that the node is one of a cluster of unmodified Go nodes. See
+    /// [`crate::pekonode`] for what it does there and what it can't.
+    Pekonode,
 }
 
 impl Config {
@@ -221,6 +233,11 @@ impl Config {
     /// The cluster's name.
     pub fn cluster(&self) -> &str {
         &self.cluster
+    }
+
+    /// What the packets look like.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 }
 
@@ -343,6 +360,19 @@ mod tests {
             let error = toml::from_str::<Config>(&text).unwrap_err();
             assert!(!error.message().contains("hush"), "{}", error.message());
         }
+    }
+
+    #[test]
+    fn the_wire_of_pekonode_has_the_size_of_pekonode() {
+        let config = set("wire", &text("pekonode")).unwrap();
+        assert_eq!((config.wire(), config.size()), (Wire::Pekonode, 16_384));
+        let builder = Config::builder().wire(Wire::Pekonode);
+        assert_eq!(builder.clone().size(9_000).build().unwrap().size(), 9_000);
+        assert_eq!(builder.clone().size(4_000).build().unwrap_err().key(), "size");
+        let error = builder.cluster("east".into()).build().unwrap_err().to_string();
+        assert!(error.contains("`cluster`") && error.contains("pekonode"), "{error}");
+        let error = set("wire", &text("peko")).unwrap_err();
+        assert_eq!(error.key(), "wire");
     }
 
     #[test]

@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 /// over, so where settings are read by others than those who may know the secret, keep it out of
 /// the file and give it to [`ConfigBuilder::secret_key`](crate::ConfigBuilder::secret_key).
 ///
-/// Source: pekonode's `SecretKey`, which travelled with every packet; this one never travels.
+/// Source: pekonode's `SecretKey`, which travelled with every packet; this one never travels. Only
+/// with `wire = "pekonode"` its MD5 does, readable by all who listen, for that is the protocol.
 #[derive(Clone)]
 pub struct SecretKey(Arc<Zeroizing<Box<[u8]>>>);
 

@@ -104,6 +104,11 @@ pub struct Stats {
     pub members_max: usize,
     /// Most tombstones held at once.
     pub tombstones_max: usize,
+    /// On the pekonode wire: packets with another `SecretKey`.
+    pub keys_wrong: u64,
+    /// On the pekonode wire: packets not sent because they would not have been shorter than
+    /// `size`.
+    pub packets_too_large: u64,
 }
 
 impl Engine {

@@ -111,6 +111,15 @@ pub enum Event {
     SetAside(Version),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
+    /// With `wire = "pekonode"`: packets name every member, and those of one more would not be
+    /// shorter than `size`. It is not listed; raise `size` on every node, or run fewer. Raised
+    /// once.
+    ClusterTooLarge {
+        /// How many members are listed.
+        members: usize,
+        /// The setting, in bytes.
+        size: usize,
+    },
 }
 
 /// Where an engine puts its outputs: an argument of every call, so that nothing can be left

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, Wire};
 use crate::node::NodeId;
 use crate::time::UnixNanos;
 
@@ -93,7 +93,11 @@ impl Value {
     /// When they are more than `metadata_len_max`.
     pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
         let data = data.into();
-        let (len, max) = (data.len(), config.metadata_len_max());
+        let wire_max = match config.wire() {
+            Wire::Native => usize::MAX,
+            Wire::Pekonode => crate::pekonode::metadata_len_max(config.size()),
+        };
+        let (len, max) = (data.len(), config.metadata_len_max().min(wire_max));
         if len > max {
             return Err(PublishError::TooLarge { len, max });
         }
@@ -119,7 +123,8 @@ pub enum PublishError {
     },
 }
 
-fn digest(data: &[u8]) -> [u8; 16] {
+/// The digest of a value: the first 16 bytes of its SHA-256.
+pub(crate) fn digest(data: &[u8]) -> [u8; 16] {
     let hash: [u8; 32] = Sha256::digest(data).into();
     let mut digest = [0; 16];
     digest.copy_from_slice(&hash[..16]);

@@ -29,6 +29,7 @@ mod tests;
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};
 pub use io::{Class, Command, Event, Input, Outbox, Output};
+pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::*;
 pub use record::{Digest, Record, Sighting};

@@ -13,12 +13,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
 use super::console::{Console, Line};
+use super::machine::{Foreign, Machine, Swapped};
 use super::stats::NetStats;
 use super::stream::{Arrival, Streams};
 use super::transport::Transport;
 use super::view::{Local, Shared, View};
 use crate::core::{
-    Class, Command, Engine, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
+    Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
 };
 use crate::node::{Generation, Node};
 use crate::time::UnixNanos;
@@ -67,7 +68,7 @@ pub(crate) enum Mode {
 /// One node on its socket. Ends, and with it the socket, when told to or when its handle is gone.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Machine,
     pub(crate) clock: Clock,
     /// `None` when all packets go by stream.
     pub(crate) socket: Option<Transport>,
@@ -111,7 +112,7 @@ impl Driver {
 
     /// Runs the node to its end, and returns the last generation that it had.
     pub(crate) async fn run(self) -> Generation {
-        let value_len_max = self.engine.config().metadata_len_max();
+        let value_len_max = self.engine.streamed_len_max();
         // A port in memory carries streams as well.
         let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
@@ -282,7 +283,14 @@ impl Running {
     /// Opens what came, by whatever way: no system carries a longer datagram than there is.
     fn take(&mut self, bytes: &mut [u8], from: SocketAddr) {
         let now = self.driver.clock.now();
-        let value_len_max = self.driver.engine.config().metadata_len_max();
+        if let Machine::Pekonode(foreign) = &mut self.driver.engine {
+            if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
+                tracing::debug!(%from, len = bytes.len(), %reason, "a datagram was refused");
+                self.stats.rejected.count(reason);
+            }
+            return;
+        }
+        let value_len_max = self.driver.engine.streamed_len_max();
         match self.driver.guard.decode_from_stream(now, bytes, value_len_max) {
             Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
             Err(reason) => {
@@ -322,6 +330,10 @@ impl Running {
         }
         self.print_swaps();
         let driver = &mut self.driver;
+        if let Machine::Pekonode(foreign) = &mut driver.engine {
+            let socket = driver.socket.as_ref().expect("pekonode's wire goes by datagram");
+            self.outgoing.send_foreign(foreign, socket, &mut self.stats).await;
+        }
         driver.guard.follow(driver.engine.me().generation());
         let wall = driver.clock.now().wall;
         for (to, packet) in self.streamed.drain(..) {
@@ -374,6 +386,14 @@ impl Running {
                 _ => {}
             }
         }
+        if let Machine::Pekonode(foreign) = &self.driver.engine {
+            for (to, swapped) in foreign.swaps() {
+                self.print(match swapped {
+                    Swapped::Asked => Line::SwapRequest { me, to },
+                    Swapped::Answered => Line::SwapResponse { me, to },
+                });
+            }
+        }
     }
 }
 
@@ -402,12 +422,13 @@ fn changes_list(event: &Event) -> bool {
         | Event::Woke(_)
         | Event::SetAside(_)
         | Event::AddressConflict(_)
-        | Event::Published(_) => false,
+        | Event::Published(_)
+        | Event::ClusterTooLarge { .. } => false,
     }
 }
 
-fn snapshot(engine: &mut Engine) -> Arc<[Node]> {
-    let mut members: Vec<_> = engine.members().map(|record| record.node().clone()).collect();
+fn snapshot(engine: &mut Machine) -> Arc<[Node]> {
+    let mut members = engine.members();
     members.sort_by_key(Node::addr);
     members.into()
 }
@@ -437,20 +458,25 @@ impl Outgoing {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
             let range = self.encoded(wall, guard, &packet);
-            let len = range.len() as u64;
-            match send(socket, &self.bytes[range], to, &mut patience).await {
-                Ok(()) => {
-                    stats.sent += 1;
-                    stats.sent_bytes += len;
-                }
-                Err(error) => {
-                    tracing::debug!(%to, %error, "a datagram was not sent");
-                    stats.send_errors += 1;
-                }
-            }
+            send_counted(socket, &self.bytes[range], to, &mut patience, stats).await;
         }
         self.bytes.clear();
         self.encoded.clear();
+    }
+
+    /// The packets of another wire: each has its own marks, so none is encoded for two.
+    async fn send_foreign(
+        &mut self,
+        foreign: &mut Foreign,
+        socket: &Transport,
+        stats: &mut NetStats,
+    ) {
+        let mut patience = Patience::Left;
+        for (to, packet) in foreign.take_packets() {
+            wire::pekonode::encode(&packet, &mut self.bytes);
+            send_counted(socket, &self.bytes, to, &mut patience, stats).await;
+            self.bytes.clear();
+        }
     }
 
     /// Where in `bytes` the packet stands.
@@ -474,6 +500,25 @@ impl Outgoing {
 enum Patience {
     Left,
     Gone,
+}
+
+async fn send_counted(
+    socket: &Transport,
+    bytes: &[u8],
+    to: SocketAddr,
+    patience: &mut Patience,
+    stats: &mut NetStats,
+) {
+    match send(socket, bytes, to, patience).await {
+        Ok(()) => {
+            stats.sent += 1;
+            stats.sent_bytes += bytes.len() as u64;
+        }
+        Err(error) => {
+            tracing::debug!(%to, %error, "a datagram was not sent");
+            stats.send_errors += 1;
+        }
+    }
 }
 
 /// A queue that stays full must not hold up beats: after one wait the rest is dropped, which the

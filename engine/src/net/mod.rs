@@ -7,6 +7,7 @@
 mod clock;
 mod console;
 mod driver;
+mod machine;
 mod memory;
 mod seeds;
 mod stats;
@@ -19,6 +20,7 @@ mod view;
 
 pub(crate) use console::Console;
 pub(crate) use driver::{Driver, Mode, Order};
+pub(crate) use machine::Machine;
 pub use memory::{MemoryNetwork, MemoryStats};
 pub(crate) use seeds::{Seed, Seeds};
 pub use stats::{NetStats, Rejected, StreamStats};

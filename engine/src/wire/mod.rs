@@ -25,6 +25,7 @@ mod checksum;
 mod codec;
 mod guard;
 mod native;
+pub mod pekonode;
 mod reject;
 mod seal;
 #[cfg(test)]

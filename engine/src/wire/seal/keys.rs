@@ -117,8 +117,11 @@ pub enum KeyringError {
     /// The secret is the one that seals.
     #[error("this secret seals what the node sends: promote another one on every node first")]
     Sealing,
-    /// The node was configured without a secret.
-    #[error("the node runs without a secret: give it a `secret_key` when it is configured")]
+    /// The node was configured without a secret, or with one that seals nothing.
+    #[error(
+        "the node seals nothing: give it a `secret_key` when it is configured, and the native \
+         wire, for on that of pekonode a key stays what it is"
+    )]
     Unsealed,
 }
 

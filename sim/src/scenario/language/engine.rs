@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rumormill::units::show_duration;
-use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap};
+use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap, Wire};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
@@ -42,6 +42,12 @@ pub(super) fn read(table: Option<&Table>, nodes: u32) -> Result<Arc<Config>, Mis
         let max = config.members_max();
         let text = format!("{nodes} nodes take part, newcomers included, but only {max} may");
         return Err(Mistake::new(entry.item.at, text));
+    }
+    if let Some(entry) = table.and_then(|table| table.entry("wire"))
+        && config.wire() != Wire::Native
+    {
+        let text = "the simulator's nodes speak `native` to each other: leave it out";
+        return Err(Mistake::new(entry.item.at, text.to_owned()));
     }
     Ok(Arc::new(config))
 }

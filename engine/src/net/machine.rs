@@ -1,0 +1,149 @@
+//! The state machine that a node runs: this crate's own, or the one among pekonode nodes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::{Config, SecretKey, Wire};
+use crate::core::{Engine, Input, Metadata, Outbox, Record, Roster, Stats};
+use crate::node::Node;
+use crate::pekonode;
+use crate::time::{Instant, Now};
+use crate::wire::{self, Reject};
+
+/// The machine of one node.
+#[derive(Debug)]
+pub(crate) enum Machine {
+    Native(Box<Engine>),
+    Pekonode(Box<Foreign>),
+}
+
+/// A machine whose packets are not this crate's: what it wants sent waits here, for the outbox of
+/// the driver has no place for it.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    engine: pekonode::Engine,
+    out: pekonode::Outbox,
+    packets: Vec<(SocketAddr, Arc<pekonode::Packet>)>,
+}
+
+/// A swap as far as the console tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swapped {
+    Asked,
+    Answered,
+}
+
+impl Machine {
+    /// The machine of a node with these settings.
+    pub(crate) fn new(me: Arc<Record>, config: Arc<Config>, seed: u64, now: Now) -> Self {
+        match config.wire() {
+            Wire::Native => {
+                let roster = Arc::new(Roster::default());
+                Self::Native(Engine::new(me, config, roster, seed, now).into())
+            }
+            Wire::Pekonode => {
+                let secret = config.secret_key().map_or(&[][..], SecretKey::expose);
+                let key = pekonode::SecretKey::of(secret);
+                let engine = pekonode::Engine::new(me, config, key, seed, now);
+                let out = pekonode::Outbox::new();
+                Self::Pekonode(Foreign { engine, out, packets: Vec::new() }.into())
+            }
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match self {
+            Self::Native(engine) => engine.handle(now, input, out),
+            Self::Pekonode(foreign) => match input {
+                Input::Timeout => foreign.handle(now, pekonode::Input::Timeout, out),
+                Input::Command(command) => {
+                    foreign.handle(now, pekonode::Input::Command(command), out);
+                }
+                Input::Packet { .. } => unreachable!("its datagrams are never decoded as ours"),
+            },
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Native(engine) => engine.deadline(),
+            Self::Pekonode(foreign) => foreign.engine.deadline(),
+        }
+    }
+
+    /// The longest metadata value that may come by stream.
+    pub(crate) fn streamed_len_max(&self) -> usize {
+        match self {
+            Self::Native(engine) => engine.config().metadata_len_max(),
+            Self::Pekonode(_) => 0,
+        }
+    }
+
+    pub(crate) fn me(&self) -> &Arc<Record> {
+        match self {
+            Self::Native(engine) => engine.me(),
+            Self::Pekonode(foreign) => foreign.engine.me(),
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
+        match self {
+            Self::Native(engine) => engine.metadata(),
+            Self::Pekonode(foreign) => foreign.engine.metadata(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        match self {
+            Self::Native(engine) => engine.stats(),
+            Self::Pekonode(foreign) => foreign.engine.stats(),
+        }
+    }
+
+    /// The listed members, in no particular order.
+    pub(crate) fn members(&mut self) -> Vec<Node> {
+        let node = |record: &Arc<Record>| record.node().clone();
+        match self {
+            Self::Native(engine) => engine.members().map(node).collect(),
+            Self::Pekonode(foreign) => foreign.engine.members().map(node).collect(),
+        }
+    }
+}
+
+impl Foreign {
+    /// Takes in a datagram, if it is a packet.
+    pub(crate) fn on_datagram(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        out: &mut Outbox,
+    ) -> Result<(), Reject> {
+        let packet = wire::pekonode::decode(bytes, self.engine.config().size())?;
+        self.handle(now, pekonode::Input::Packet(packet.into()), out);
+        Ok(())
+    }
+
+    fn handle(&mut self, now: Now, input: pekonode::Input, out: &mut Outbox) {
+        self.engine.handle(now, input, &mut self.out);
+        for output in self.out.drain() {
+            match output {
+                pekonode::Output::Send { to, packet } => self.packets.push((to, packet)),
+                pekonode::Output::Event(event) => out.event(event),
+            }
+        }
+    }
+
+    /// What is to be sent, in order.
+    pub(crate) fn take_packets(&mut self) -> Vec<(SocketAddr, Arc<pekonode::Packet>)> {
+        std::mem::take(&mut self.packets)
+    }
+
+    /// The swaps among what is to be sent.
+    pub(crate) fn swaps(&self) -> impl Iterator<Item = (SocketAddr, Swapped)> {
+        self.packets.iter().filter_map(|(to, packet)| match packet.kind {
+            pekonode::Kind::SwapRequest => Some((*to, Swapped::Asked)),
+            pekonode::Kind::SwapAnswer => Some((*to, Swapped::Answered)),
+            pekonode::Kind::Beat | pekonode::Kind::Publish => None,
+        })
+    }
+}

@@ -1,0 +1,403 @@
+//! The machine: what arrives, what is due, and what the service wants.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::io::{Input, Outbox};
+use super::packet::{Carried, Kind, Packet, SecretKey};
+use super::peers::{Peers, Sight};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::{Cause, Command, Event, Metadata, Record, Stats};
+use crate::node::{Generation, Node};
+use crate::rng::Rng;
+use crate::time::{Instant, Now, nanos};
+
+/// One node among pekonode nodes.
+///
+/// # The driver's contract
+/// That of [`crate::Engine`]: call [`Engine::handle`] with [`Input::Timeout`] at once and then
+/// whenever [`Engine::deadline`] has come, and with every packet and command; `now.mono` never
+/// goes back; drain the outbox after each call.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) me: Arc<Record>,
+    pub(super) config: Arc<Config>,
+    pub(super) secret_key: SecretKey,
+    pub(super) life: Life,
+    pub(super) phase: Phase,
+    pub(super) rng: Rng,
+    pub(super) peers: Peers,
+    pub(super) metadata: Option<Metadata>,
+    /// Whom we have yet to swap with in this round.
+    pub(super) round: Vec<SocketAddr>,
+    pub(super) stats: Stats,
+    pub(super) told_too_large: bool,
+    timers: [Option<Instant>; Timer::ALL.len()],
+    seeds: Vec<SocketAddr>,
+    /// Dials so far: where in the list of those to dial the next one begins.
+    dials: usize,
+    started: Instant,
+    told_conflict: bool,
+}
+
+/// What a node does of its own accord.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Everything.
+    Running,
+    /// It answers and forwards, but neither beats nor swaps nor dials.
+    Stopped,
+    /// Nothing at all.
+    Left,
+}
+
+/// Whether others may know members that we don't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// They may: we began, or heard of a new one, at this time.
+    Joining { since: Instant },
+    /// For two cycles nobody new turned up.
+    Settled,
+}
+
+/// What is done from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    Beat,
+    Swap,
+    Dial,
+    Check,
+}
+
+impl Timer {
+    const ALL: [Self; 4] = [Self::Beat, Self::Swap, Self::Dial, Self::Check];
+}
+
+impl Engine {
+    /// Last calls at one time.
+    const CALLS_MAX: usize = 16;
+
+    /// Dials at one time.
+    const DIALS_MAX: usize = 4;
+
+    /// A node that has heard of nobody. It wants its first [`Input::Timeout`] at once.
+    pub fn new(
+        me: Arc<Record>,
+        config: Arc<Config>,
+        secret_key: SecretKey,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        let mut engine = Self {
+            life: Life::Running,
+            phase: Phase::Joining { since: now.mono },
+            rng: Rng::fork(seed, "pekonode", me.place().0),
+            peers: Peers::default(),
+            metadata: None,
+            round: Vec::new(),
+            stats: Stats::default(),
+            told_too_large: false,
+            timers: [None; Timer::ALL.len()],
+            seeds: Vec::new(),
+            dials: 0,
+            started: now.mono,
+            told_conflict: false,
+            me,
+            config,
+            secret_key,
+        };
+        engine.set_timers(now.mono);
+        engine
+    }
+
+    /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.stats.inputs += 1;
+        self.notice_sleep(now.mono, out);
+        match input {
+            _ if self.life == Life::Left => {}
+            Input::Packet(packet) => self.on_packet(now, &packet, out),
+            Input::Command(command) => self.on_command(now, command, out),
+            Input::Timeout => {}
+        }
+        // After every input, so that a flood of packets can't keep us from beating.
+        for timer in Timer::ALL {
+            if self.timers[timer as usize].is_some_and(|due| due <= now.mono) {
+                self.on_timer(now, timer, out);
+            }
+        }
+        self.stats.members_max = self.stats.members_max.max(self.members_len());
+        self.stats.tombstones_max = self.stats.tombstones_max.max(self.peers.lost_len());
+    }
+
+    /// When the node next wants [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.iter().flatten().min().copied()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The node's own record.
+    pub fn me(&self) -> &Arc<Record> {
+        &self.me
+    }
+
+    /// The listed members, itself included, by address.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
+        let mut members: Vec<_> = self.peers.listed().map(|(_, peer)| &peer.record).collect();
+        members.push(&self.me);
+        members.sort_by_key(|record| record.node().addr());
+        members.into_iter()
+    }
+
+    /// How many members are listed, itself included.
+    pub fn members_len(&self) -> usize {
+        self.peers.listed_len() + 1
+    }
+
+    /// The metadata, once there is one.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn on_packet(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+        if packet.secret_key != self.secret_key {
+            self.stats.keys_wrong += 1;
+        } else if packet.node.addr() == self.me.node().addr() {
+            self.on_namesake(now, &packet.node, out);
+        } else {
+            match packet.kind {
+                Kind::Beat => self.on_beat(now, packet, out),
+                Kind::Publish => self.on_publish_of(now, packet, out),
+                Kind::SwapRequest => self.on_swap_request(now, packet, out),
+                Kind::SwapAnswer => self.on_swap_answer(now, packet, out),
+            }
+        }
+    }
+
+    fn on_beat(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+        self.see(now, &packet.node, out);
+        self.relay(now, packet, out);
+    }
+
+    /// A publish that is older than what we hold, or lies in the future, ends here.
+    fn on_publish_of(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+        self.see(now, &packet.node, out);
+        self.on_metadata(now, &packet.metadata, out);
+        let held = self.metadata.as_ref().map(|held| held.version().nanos);
+        if held == Some(packet.metadata.update) {
+            self.relay(now, packet, out);
+        }
+    }
+
+    /// A copy of our own beat, or another node at our address. What an earlier life of ours said
+    /// is gone after a timeout.
+    fn on_namesake(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+        let is_old = now.mono - self.started < self.config.timeout();
+        if *node != *self.me.node() && !is_old && !self.told_conflict {
+            self.told_conflict = true;
+            let other = Record::new(node.clone(), Generation::default());
+            out.event(Event::AddressConflict(other.into()));
+        }
+    }
+
+    /// Takes in a sign of life.
+    pub(super) fn see(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+        self.stats.updates += 1;
+        let sight = match self.peers.hear(now.mono, node, self.config.cycle()) {
+            Some(sight) => sight,
+            None if self.has_room(node.addr(), out) => self.peers.list(now.mono, node),
+            None => return,
+        };
+        match sight {
+            Sight::Known => {}
+            Sight::Updated(record) => out.event(Event::Updated(record)),
+            Sight::Joined(record) => {
+                if matches!(self.phase, Phase::Joining { .. }) {
+                    self.phase = Phase::Joining { since: now.mono };
+                }
+                out.event(Event::Joined(record));
+            }
+        }
+    }
+
+    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+        match command {
+            Command::Seeds(addrs) => {
+                let me = self.me.node().addr();
+                self.seeds = addrs.into_iter().filter(|&addr| addr != me).collect();
+                if self.life == Life::Running {
+                    self.set(Timer::Dial, now.mono);
+                }
+            }
+            Command::Publish(value) => self.on_publish(now, value, out),
+            Command::Update(node) => self.on_update(now, &node, out),
+            Command::Stop => self.on_stop(),
+            Command::Start => self.on_start(now),
+            Command::Leave => {
+                self.life = Life::Left;
+                self.timers = [None; Timer::ALL.len()];
+            }
+        }
+    }
+
+    fn on_update(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+        let node = node.with_addr(self.me.node().addr());
+        if node == *self.me.node() {
+            return;
+        }
+        let generation = Generation::start(Some(self.me.generation()), now.wall);
+        self.me = Arc::new(Record::new(node, generation));
+        self.started = now.mono;
+        if self.life == Life::Running {
+            self.set(Timer::Beat, now.mono);
+        }
+        out.event(Event::Updated(Arc::clone(&self.me)));
+    }
+
+    fn on_stop(&mut self) {
+        if self.life == Life::Running {
+            self.life = Life::Stopped;
+            for timer in [Timer::Beat, Timer::Swap, Timer::Dial] {
+                self.timers[timer as usize] = None;
+            }
+        }
+    }
+
+    fn on_start(&mut self, now: Now) {
+        if self.life == Life::Stopped {
+            self.life = Life::Running;
+            self.phase = Phase::Joining { since: now.mono };
+            self.set_timers(now.mono);
+        }
+    }
+
+    fn set_timers(&mut self, now: Instant) {
+        let cycle = self.config.cycle();
+        self.set(Timer::Dial, now);
+        self.set(Timer::Check, now + cycle / 4);
+        if self.config.liveness() == Liveness::Beats {
+            self.set(Timer::Beat, now);
+        }
+        if self.config.swap() == Swap::On {
+            let phase = self.part_of(cycle);
+            self.set(Timer::Swap, now + phase);
+        }
+    }
+
+    fn set(&mut self, timer: Timer, due: Instant) {
+        self.timers[timer as usize] = Some(due);
+    }
+
+    fn part_of(&mut self, duration: Duration) -> Duration {
+        Duration::from_nanos(self.rng.between(0, nanos(duration)))
+    }
+
+    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
+        let cycle = self.config.cycle();
+        let wait = match timer {
+            Timer::Beat => {
+                self.settle(now.mono);
+                self.tell(now, Kind::Beat, Carried::NONE, out);
+                // Twice a cycle, and never twice in half of one: that is how long a beat's copies
+                // count as its own.
+                cycle / 2 + self.part_of(cycle / 20)
+            }
+            Timer::Swap => {
+                self.on_swap(out);
+                cycle - cycle / 10 + self.part_of(cycle / 5)
+            }
+            Timer::Dial => {
+                self.on_dial(now, out);
+                if self.peers.listed_len() == 0 { cycle } else { self.config.redial() }
+            }
+            Timer::Check => {
+                if self.config.liveness() == Liveness::Beats {
+                    self.on_check(now, out);
+                }
+                cycle / 4
+            }
+        };
+        self.set(timer, now.mono + wait);
+    }
+
+    /// Ends the joining once nobody new has turned up for two cycles.
+    fn settle(&mut self, now: Instant) {
+        match self.phase {
+            _ if self.peers.listed_len() == 0 => self.phase = Phase::Joining { since: now },
+            Phase::Joining { since } if now - since >= self.config.cycle() * 2 => {
+                self.phase = Phase::Settled;
+            }
+            Phase::Joining { .. } | Phase::Settled => {}
+        }
+    }
+
+    /// Seeds that we don't list first, then those that were removed, some at a time.
+    fn on_dial(&mut self, now: Now, out: &mut Outbox) {
+        let lost = self.peers.lost();
+        let seeds = self.seeds.iter().copied().filter(|&seed| !self.peers.lists(seed));
+        let mut wanted: Vec<_> = seeds.filter(|seed| !lost.contains(seed)).collect();
+        wanted.extend(&lost);
+        if wanted.is_empty() {
+            return;
+        }
+        let count = wanted.len().min(Self::DIALS_MAX).min(self.config.fan_out());
+        let from = self.dials % wanted.len();
+        for &to in wanted.iter().cycle().skip(from).take(count) {
+            self.introduce(now, to, out);
+        }
+        self.dials = self.dials.wrapping_add(count);
+    }
+
+    /// From here on a silent member is asked directly.
+    pub(super) fn called_after(&self) -> Duration {
+        self.config.timeout() * 3 / 5
+    }
+
+    /// Removes who is silent for too long. A last call that was answered gains half a timeout: no
+    /// more, for a stopped Go node answers as well.
+    fn on_check(&mut self, now: Now, out: &mut Outbox) {
+        let timeout = self.config.timeout();
+        let (mut silent, mut gone) = (Vec::new(), Vec::new());
+        for (addr, peer) in self.peers.listed() {
+            let silence = now.mono - peer.heard;
+            let most = if peer.answered { timeout * 3 / 2 } else { timeout };
+            if silence > most {
+                gone.push(addr);
+            } else if silence >= self.called_after() && !peer.answered {
+                silent.push(addr);
+            }
+        }
+        for addr in gone {
+            let record = self.peers.lose(now.mono, addr);
+            out.event(Event::Removed { record, cause: Cause::Timeout });
+        }
+        if self.life == Life::Running {
+            self.stats.last_calls_over_limit += silent.len().saturating_sub(Self::CALLS_MAX) as u64;
+            for to in silent.into_iter().take(Self::CALLS_MAX) {
+                let call = self.packet(Kind::SwapRequest, Carried::NEVER);
+                self.send(to, call.into(), out);
+            }
+        }
+    }
+
+    /// If we were not called for half a timeout, it was we who were silent: nobody is removed for
+    /// what we could not hear.
+    fn notice_sleep(&mut self, now: Instant, out: &mut Outbox) {
+        let late = self.deadline().map_or(Duration::ZERO, |deadline| now - deadline);
+        if late >= self.config.timeout() / 2 {
+            self.stats.sleeps += 1;
+            self.peers.slept(late);
+            out.event(Event::Woke(late));
+        }
+    }
+}

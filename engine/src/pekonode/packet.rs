@@ -1,0 +1,160 @@
+//! What pekonode nodes tell each other: one kind of packet with four uses.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use md5::{Digest as _, Md5};
+
+use crate::node::Node;
+
+/// One packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Whom it is about: the origin of a rumor, the sender of a swap.
+    pub node: Node,
+    /// Who need not be told any more, as [`mark`] writes addresses. In the order of the text,
+    /// which is the order on the wire.
+    pub infected: BTreeSet<Box<str>>,
+    /// The metadata that comes along, if any does.
+    pub metadata: Carried,
+    /// What it is for.
+    pub kind: Kind,
+    /// Proof that the sender is one of the cluster.
+    pub secret_key: SecretKey,
+}
+
+/// What a packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A rumor: the node is alive.
+    Beat,
+    /// A rumor: the node is alive and has published the metadata.
+    Publish,
+    /// "This is what I hold; if you hold newer, send it." Drawn by [`Carried::NEVER`] always.
+    SwapRequest,
+    /// "This is newer than what you hold."
+    SwapAnswer,
+}
+
+/// Metadata as a packet carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The bytes; a Go peer tells no bytes (`None`) from none at all, and so does the wire.
+    pub data: Option<Arc<[u8]>>,
+    /// When it was published, in nanoseconds of the publisher's Unix time; the larger wins.
+    /// 0 where there is no metadata.
+    pub update: i64,
+}
+
+impl Carried {
+    /// What a beat carries.
+    pub const NONE: Self = Self { data: None, update: 0 };
+
+    /// What no node can hold, so that a request with it is answered whatever the other holds.
+    pub const NEVER: Self = Self { data: None, update: -1 };
+}
+
+/// How pekonode writes an address where it marks who is infected.
+pub fn mark(addr: SocketAddr) -> Box<str> {
+    addr.to_string().into()
+}
+
+/// What a packet shows of the cluster's secret: the lower-case hex MD5 of it, or nothing.
+///
+/// It travels readable, and whoever reads it can write it: it keeps two clusters apart, and
+/// strangers out only as long as nobody listens.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretKey(Box<str>);
+
+impl SecretKey {
+    /// That of a secret; an empty one is none.
+    pub fn of(secret: &[u8]) -> Self {
+        if secret.is_empty() {
+            return Self::default();
+        }
+        let hash: [u8; 16] = Md5::digest(secret).into();
+        Self(format!("{:032x}", u128::from_be_bytes(hash)).into())
+    }
+
+    /// One as it stood in a packet.
+    pub fn from_wire(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// As it stands in a packet.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "SecretKey(none)" } else { "SecretKey(..)" })
+    }
+}
+
+impl Packet {
+    /// Bytes of its encoding, without encoding.
+    pub fn encoded_len(&self) -> usize {
+        let addr = self.node.addr();
+        let brackets = if addr.is_ipv6() { 2 } else { 0 };
+        let texts = addr.ip().to_string().len()
+            + brackets
+            + escaped_len(self.node.name())
+            + escaped_len(self.node.private_data())
+            + escaped_len(self.secret_key.as_str());
+        let marks: usize = self.infected.iter().map(|mark| escaped_len(mark) + 8).sum();
+        let data = self.metadata.data.as_ref();
+        let data = data.map_or(4, |data| data.len().div_ceil(3) * 4 + 2);
+        let is_update = if self.kind == Kind::Publish { 4 } else { 5 };
+        Self::FIXED_LEN
+            + texts
+            + digits(i64::from(addr.port()))
+            + marks.saturating_sub(1)
+            + data
+            + digits(self.metadata.update)
+            + is_update
+    }
+
+    /// The bytes that are the same in each packet.
+    const FIXED_LEN: usize = concat!(
+        r#"{"Node":{"Addr":"","Port":,"Name":"","PrivateData":""},"Infected":{},"#,
+        r#""Metadata":{"Data":,"Update":},"IsUpdate":,"IsSwap":0,"SecretKey":""}"#
+    )
+    .len();
+}
+
+/// Bytes of a text in JSON as Go writes it, quotes apart.
+fn escaped_len(text: &str) -> usize {
+    text.chars()
+        .map(|char| match char {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\u{fffd}' => 6,
+            plain => plain.len_utf8(),
+        })
+        .sum()
+}
+
+/// Characters of a number in decimal, its sign included.
+fn digits(number: i64) -> usize {
+    let sign = usize::from(number < 0);
+    sign + number.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_as_its_md5() {
+        assert_eq!(SecretKey::of(b"test_key").as_str(), "8c32d1183251df9828f929b935ae0419");
+        assert_eq!(SecretKey::of(b""), SecretKey::default());
+    }
+
+    #[test]
+    fn a_secret_key_is_not_printed() {
+        assert_eq!(format!("{:?}", SecretKey::of(b"test_key")), "SecretKey(..)");
+    }
+}

@@ -1,0 +1,110 @@
+//! Metadata: taking in what is newer, and the swap that finds what rumors have missed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::engine::{Engine, Life};
+use super::io::Outbox;
+use super::packet::{Carried, Kind, Packet};
+use crate::core::{Event, Metadata, Value, Version, digest};
+use crate::node::NodeId;
+use crate::time::Now;
+
+impl Engine {
+    /// What a swap carries before there is metadata, as a Go node has it.
+    const INITIAL: fn() -> Carried = || Carried { data: Some([].into()), update: 0 };
+
+    pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
+        let held = self.metadata.as_ref();
+        let metadata = Metadata::publish(value, held, NodeId::default(), now.wall);
+        self.publish(now, metadata, out);
+    }
+
+    fn publish(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {
+        let carried = Carried::from(&metadata);
+        self.hold(metadata, out);
+        self.tell(now, Kind::Publish, carried, out);
+    }
+
+    fn hold(&mut self, metadata: Metadata, out: &mut Outbox) {
+        self.metadata = Some(metadata.clone());
+        out.event(Event::Published(metadata));
+    }
+
+    fn held(&self) -> Carried {
+        self.metadata.as_ref().map_or_else(Self::INITIAL, Carried::from)
+    }
+
+    /// Takes metadata in if it is newer than ours. Of two values with one time, which Go nodes
+    /// keep apart for ever, the one with the larger digest becomes the next version of all.
+    pub(super) fn on_metadata(&mut self, now: Now, carried: &Carried, out: &mut Outbox) {
+        let held = self.held();
+        if carried.update <= 0 || carried.update < held.update {
+            return;
+        }
+        self.stats.updates += 1;
+        let data = carried.data.clone().unwrap_or_default();
+        let latest = now.wall.saturating_add(self.config.clock_skew_max());
+        if carried.update > latest.0 || data.len() > self.config.metadata_len_max() {
+            self.stats.versions_refused += 1;
+            return;
+        }
+        let version = |nanos, data: &[u8]| {
+            let digest = digest(data);
+            Version { nanos, writer: NodeId::default(), digest }
+        };
+        let theirs = version(carried.update, &data);
+        let of = |version, data| Metadata::verified(version, data).expect("the digest is its own");
+        match &self.metadata {
+            Some(ours) if ours.version().nanos == theirs.nanos => {
+                if ours.version().digest != theirs.digest {
+                    let ours_wins = ours.version() > theirs;
+                    let data = if ours_wins { Arc::clone(ours.data()) } else { data };
+                    self.publish(now, of(version(theirs.nanos + 1, &data), data), out);
+                }
+            }
+            _ => self.hold(of(theirs, data), out),
+        }
+    }
+
+    /// Once a cycle, with each member in turn, in an order drawn anew each round.
+    pub(super) fn on_swap(&mut self, out: &mut Outbox) {
+        if let Some(to) = self.next_partner() {
+            let packet = self.packet(Kind::SwapRequest, self.held());
+            self.send(to, packet.into(), out);
+        }
+    }
+
+    fn next_partner(&mut self) -> Option<SocketAddr> {
+        while let Some(partner) = self.round.pop() {
+            if self.peers.lists(partner) {
+                return Some(partner);
+            }
+        }
+        self.round = self.peers.listed().map(|(addr, _)| addr).collect();
+        self.rng.shuffle(&mut self.round);
+        self.round.pop()
+    }
+
+    /// Answered if we hold newer. A stopped node does not answer last calls, for it is to be
+    /// removed.
+    pub(super) fn on_swap_request(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+        self.see(now, &packet.node, out);
+        self.on_metadata(now, &packet.metadata, out);
+        let held = self.held();
+        let is_last_call = packet.metadata.update < 0;
+        if held.update > packet.metadata.update && !(is_last_call && self.life == Life::Stopped) {
+            let answer = self.packet(Kind::SwapAnswer, held);
+            self.send(packet.node.addr(), answer.into(), out);
+        }
+    }
+
+    pub(super) fn on_swap_answer(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+        self.on_metadata(now, &packet.metadata, out);
+        let called = self.called_after();
+        match self.peers.get_mut(packet.node.addr()) {
+            Some(peer) if now.mono - peer.heard >= called => peer.answered = true,
+            _ => {}
+        }
+    }
+}
