@@ -51,7 +51,7 @@ const PORT_FIRST: u16 = 49_152;
 ///
 /// ```
 /// use std::time::Duration;
-/// use rumormill::{Config, Link, MemoryNetwork, Node};
+/// use rumormill::{Config, Link, MemoryNetwork, Node, NodeList};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,7 +82,8 @@ const PORT_FIRST: u16 = 49_152;
 /// lists[19].publish("limit=10").await?;
 /// tokio::time::sleep(Duration::from_secs(15)).await;
 /// assert!(lists.iter().all(|list| list.get().len() == 20));
-/// assert!(lists.iter().all(|list| list.read().is_some_and(|held| &held.data()[..] == b"limit=10")));
+/// let holds = |list: &NodeList| list.read().is_some_and(|held| &held.data()[..] == b"limit=10");
+/// assert!(lists.iter().all(holds));
 /// # Ok(())
 /// # })
 /// # }
