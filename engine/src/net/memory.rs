@@ -81,7 +81,9 @@ const PORT_FIRST: u16 = 49_152;
 /// lists[19].publish("limit=10").await?;
 /// tokio::time::sleep(Duration::from_secs(15)).await;
 /// assert!(lists.iter().all(|list| list.get().len() == 20));
-/// assert!(lists.iter().all(|list| list.read().is_some_and(|held| &held.data()[..] == b"limit=10")));
+/// for list in &lists {
+///     assert_eq!(&list.read().expect("a value").data()[..], b"limit=10");
+/// }
 /// # Ok(())
 /// # })
 /// # }
