@@ -2,7 +2,8 @@
 //!
 //! Packets go out over connections that we dialled, one to each peer, each with a task and a
 //! queue of its own; they come in over connections that others dialled, each with a task that
-//! reads whole packets; what guards them is opened by the node. A connection that is not used for a while is closed.
+//! reads whole packets; what guards them is opened by the node. A connection that is not used for
+//! a while is closed.
 //!
 //! **Limits.** At most [`OUT_MAX`] connections out, each with at most two of the largest packets
 //! waiting; at most [`IN_MAX`] in, each with at most one packet that is being read, and
