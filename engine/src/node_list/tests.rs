@@ -49,8 +49,8 @@ async fn what_was_published_is_read_at_once() {
         let held = list.read().unwrap();
         assert_eq!((held.version(), &held.data()[..]), (version, data.as_bytes()));
     }
-    let error = list.publish(vec![0; 2000]).await.unwrap_err();
-    assert!(error.to_string().contains("2000 bytes"), "{error}");
+    let error = list.publish(vec![0; (1 << 20) + 1]).await.unwrap_err();
+    assert!(error.to_string().contains("1048577 bytes"), "{error}");
     assert_eq!(list.read().unwrap().data().len(), 0);
 }
 
