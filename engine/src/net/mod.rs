@@ -9,6 +9,7 @@ mod console;
 mod driver;
 mod machine;
 mod memory;
+mod outgoing;
 mod seeds;
 mod stats;
 mod stream;

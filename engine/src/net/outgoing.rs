@@ -1,0 +1,203 @@
+//! Datagrams on their way out: encoded once for all their receivers, dropped when the system
+//! takes no more.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::time::timeout;
+
+use super::machine::Foreign;
+use super::stats::NetStats;
+use super::transport::Transport;
+use crate::core::Packet;
+use crate::time::UnixNanos;
+use crate::wire::{self, Guard};
+
+/// Longest wait for room in the system's send queue, once for everything that goes out together.
+const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// Packets on their way out, each encoded once for all its receivers.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    packets: Vec<(SocketAddr, Arc<Packet>)>,
+    bytes: Vec<u8>,
+    /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
+    /// that no other packet gets it.
+    encoded: FxHashMap<usize, (Arc<Packet>, Range<usize>)>,
+}
+
+impl Outgoing {
+    /// What waits, with whom it goes to.
+    pub(super) fn packets(&self) -> &[(SocketAddr, Arc<Packet>)] {
+        &self.packets
+    }
+
+    pub(super) fn push(&mut self, to: SocketAddr, packet: Arc<Packet>) {
+        self.packets.push((to, packet));
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        wall: UnixNanos,
+        guard: &mut Guard,
+        socket: &Transport,
+        stats: &mut NetStats,
+    ) {
+        let mut patience = Patience::Left;
+        for (to, packet) in std::mem::take(&mut self.packets) {
+            let range = self.encoded(wall, guard, &packet);
+            send_counted(socket, &self.bytes[range], to, &mut patience, stats).await;
+        }
+        self.bytes.clear();
+        self.encoded.clear();
+    }
+
+    /// The packets of another wire: each has its own marks, so none is encoded for two.
+    pub(super) async fn send_foreign(
+        &mut self,
+        foreign: &mut Foreign,
+        socket: &Transport,
+        stats: &mut NetStats,
+    ) {
+        let mut patience = Patience::Left;
+        for (to, packet) in foreign.take_packets() {
+            wire::pekonode::encode(&packet, &mut self.bytes);
+            send_counted(socket, &self.bytes, to, &mut patience, stats).await;
+            self.bytes.clear();
+        }
+    }
+
+    /// Where in `bytes` the packet stands.
+    fn encoded(
+        &mut self,
+        wall: UnixNanos,
+        guard: &mut Guard,
+        packet: &Arc<Packet>,
+    ) -> Range<usize> {
+        let bytes = &mut self.bytes;
+        let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
+            let start = bytes.len();
+            guard.encode(wall, packet, bytes);
+            (Arc::clone(packet), start..bytes.len())
+        });
+        encoded.1.clone()
+    }
+}
+
+/// Whether a full send queue is still waited for.
+enum Patience {
+    Left,
+    Gone,
+}
+
+async fn send_counted(
+    socket: &Transport,
+    bytes: &[u8],
+    to: SocketAddr,
+    patience: &mut Patience,
+    stats: &mut NetStats,
+) {
+    match send(socket, bytes, to, patience).await {
+        Ok(()) => {
+            stats.sent += 1;
+            stats.sent_bytes += bytes.len() as u64;
+        }
+        Err(error) => {
+            tracing::debug!(%to, %error, "a datagram was not sent");
+            stats.send_errors += 1;
+        }
+    }
+}
+
+/// A queue that stays full must not hold up beats: after one wait the rest is dropped, which the
+/// protocol takes for loss.
+async fn send(
+    socket: &Transport,
+    bytes: &[u8],
+    to: SocketAddr,
+    patience: &mut Patience,
+) -> std::io::Result<()> {
+    match (socket.try_send(bytes, to), &patience) {
+        (Err(error), Patience::Left) if error.kind() == ErrorKind::WouldBlock => {
+            let sent = timeout(SEND_WAIT_MAX, socket.send(bytes, to)).await;
+            sent.unwrap_or_else(|_| {
+                *patience = Patience::Gone;
+                Err(error)
+            })
+        }
+        (sent, _) => sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::Home;
+    use super::*;
+    use crate::config::Config;
+    use crate::core::{AgeStep, Body};
+    use crate::node::Generation;
+    use crate::time::{Instant, Now};
+
+    const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };
+
+    fn guard() -> Guard {
+        let generation = Generation::start(None, NOW.wall);
+        let addr = "10.0.0.5:8000".parse().unwrap();
+        let run = wire::Run { addr, generation, random: [0; 8], now: NOW };
+        Guard::new(&Config::default(), &run)
+    }
+
+    async fn received(socket: &Transport) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        loop {
+            socket.readable().await.unwrap();
+            if let Ok((len, _)) = socket.try_receive(&mut buffer) {
+                return buffer[..len].to_vec();
+            }
+        }
+    }
+
+    fn socket() -> (Transport, SocketAddr) {
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let ports = Home::System.bind(&Config::default(), addr, 1 << 16).unwrap();
+        (ports.socket.unwrap(), ports.bound)
+    }
+
+    #[tokio::test]
+    async fn a_packet_is_encoded_once_for_all_and_what_cannot_be_sent_is_counted() {
+        let (from, to) = (socket(), [socket(), socket()]);
+        let packets = [1, 2].map(|step| Packet { step: AgeStep(step), body: Body::LastCall });
+        let [first, second] = packets.clone().map(Arc::new);
+        let mut outgoing = Outgoing::default();
+        let unreachable = "[::1]:9".parse().unwrap();
+        for to in [to[0].1, unreachable, to[1].1] {
+            outgoing.push(to, Arc::clone(&first));
+            outgoing.push(to, Arc::clone(&second));
+        }
+        let mut stats = NetStats::default();
+        outgoing.send(NOW.wall, &mut guard(), &from.0, &mut stats).await;
+        let len = (wire::encoded_len(&first) + Config::CHECKSUM_LEN) as u64;
+        assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
+        for (to, _) in &to {
+            for packet in &packets {
+                let decoded = guard().decode(NOW, &mut received(to).await);
+                assert_eq!(decoded, Ok(packet.clone()));
+            }
+        }
+        assert!(outgoing.packets.is_empty() && outgoing.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_shared_packet_takes_room_once() {
+        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let mut outgoing = Outgoing::default();
+        let guard = &mut guard();
+        let first = outgoing.encoded(NOW.wall, guard, &packet);
+        assert_eq!(outgoing.encoded(NOW.wall, guard, &Arc::clone(&packet)), first);
+        assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet) + Config::CHECKSUM_LEN);
+    }
+}
