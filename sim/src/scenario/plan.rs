@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use rumormill::Ways;
 use rumormill::{Config, Instant, Link, LinkChange, Node};
 
 /// The number of a node in a plan.
@@ -149,15 +150,6 @@ pub enum Deed {
         /// Their next incarnations, in the order of `nodes`.
         comes_back: Range<usize>,
     },
-}
-
-/// Which directions of a link change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ways {
-    /// From the first set to the second.
-    One,
-    /// Both.
-    Both,
 }
 
 /// How a node goes down before a restart.

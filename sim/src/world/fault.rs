@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rumormill::{ChangeId, Instant, LinkModel, NetworkChange};
 
 use crate::report::summary::FaultWindow;
-use crate::scenario::plan::{Deed, Heal, NodeNo, Ways};
+use crate::scenario::plan::{Deed, Heal, NodeNo};
 
 /// The faults of a run.
 #[derive(Clone, Debug, Default)]
@@ -112,10 +112,7 @@ pub(crate) fn network_change(deed: &Deed) -> Option<NetworkChange> {
         Deed::Link { from, to, ways, change } => NetworkChange::Links {
             from: from.clone(),
             to: to.clone(),
-            ways: match ways {
-                Ways::One => rumormill::Ways::One,
-                Ways::Both => rumormill::Ways::Both,
-            },
+            ways: *ways,
             change: change.clone(),
         },
         Deed::Network(change) => NetworkChange::Everywhere(change.clone()),
