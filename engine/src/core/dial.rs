@@ -173,8 +173,12 @@ impl Engine {
             }
         }
         self.dialler.attempts = 0;
-        if self.life == Life::Running && !welcome.summary.agrees(&self.summary(now)) {
-            self.swap_soon(now, from, out);
+        if self.life == Life::Running {
+            if !welcome.summary.agrees(&self.summary(now)) {
+                self.swap_soon(now, from, out);
+            }
+            // Who let us in may have been new here too: agreeing with it proves little.
+            self.swap_again_soon(now.mono);
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Swapper {
     pending: Option<Pending>,
     rtt: Rtt,
     round: Round,
+    /// What we listed when a partner last answered.
+    listed: Digest,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +160,7 @@ impl Engine {
                 self.on_vector(now, vector, step);
                 let pages = self.vectors(now.mono);
                 self.send_vectors(from, pages, out);
+                self.on_agreement(now.mono);
             }
             Detail::Differ(buckets) => self.on_difference(now, from, buckets, answer.token, out),
         }
@@ -223,6 +226,14 @@ impl Engine {
         }
     }
 
+    /// The lists agree. When ours has changed since the last swap, both may still lack the same.
+    fn on_agreement(&mut self, now: Instant) {
+        let digest = self.members.digest();
+        if std::mem::replace(&mut self.swapper.listed, digest) != digest {
+            self.swap_again_soon(now);
+        }
+    }
+
     /// The lists differ: says what we hold in the buckets that do, and swaps again soon, for one
     /// exchange in a time of change is rarely enough.
     fn on_difference(
@@ -242,9 +253,14 @@ impl Engine {
             out.send(from, &self.packet(Body::Ids(page)));
         }
         self.send_all_beats(now.mono, from, out);
-        if self.life == Life::Running {
+        self.swap_again_soon(now.mono);
+    }
+
+    /// Brings the next swap forward, because more differences are likely.
+    pub(super) fn swap_again_soon(&mut self, now: Instant) {
+        if self.life == Life::Running && self.config.swap() == Swap::On {
             let soon = self.jittered(self.config.relay_delay());
-            self.timers.set_earlier(Timer::Swap, now.mono + soon);
+            self.timers.set_earlier(Timer::Swap, now + soon);
         }
     }
 
