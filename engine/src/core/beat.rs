@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::time::nanos;
 
+/// The largest beat counter: far beyond an honest one, for a node that has come half the way
+/// begins a new incarnation.
+pub(crate) const COUNTER_MAX: u32 = 1 << 31;
+
 /// The short name of a record in a beat: the first 4 bytes of the record's digest.
 ///
 /// Two members may share one (somewhere in 1.2 % of clusters of 10,000); then their beats are
@@ -63,9 +67,9 @@ pub struct Beat {
 ///
 /// Right while the true one lies less than 128 beats from the held one, which the limit of 100
 /// cycles on the timeout ensures for every member that is still listed.
-pub(crate) fn widen(held: u64, short: u8) -> u64 {
+pub(crate) fn widen(held: u32, short: u8) -> u32 {
     let ahead = short.wrapping_sub(held as u8) as i8;
-    held.saturating_add_signed(i64::from(ahead))
+    held.saturating_add_signed(i32::from(ahead)).min(COUNTER_MAX)
 }
 
 #[cfg(test)]
@@ -92,11 +96,10 @@ mod tests {
 
         #[test]
         fn a_short_counter_widens_to_any_true_one_within_reach(
-            held in 0_u64..1 << 62,
-            ahead in -128_i64..128,
+            held in 128_u32..COUNTER_MAX - 128,
+            ahead in -128_i32..128,
         ) {
             let truth = held.saturating_add_signed(ahead);
-            prop_assume!(truth as i64 - held as i64 == ahead);
             prop_assert_eq!(widen(held, truth as u8), truth);
         }
     }

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
+use super::newcomers::Via;
 use super::packet::{Body, Join, News, Records, Welcome, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
@@ -82,6 +82,7 @@ impl Engine {
 
     pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
         for addr in self.whom_to_dial() {
+            self.asked.note(addr);
             out.send(addr, &self.join_packet(now));
         }
         let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
@@ -121,23 +122,16 @@ impl Engine {
         self.packet(Body::Join(Join { me, summary: self.summary(now) }))
     }
 
-    pub(super) fn on_join(
-        &mut self,
-        now: Now,
-        from: SocketAddr,
-        join: &Join,
-        step: AgeStep,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_join(&mut self, now: Now, join: &Join, via: Via, out: &mut Outbox) {
         if self.life != Life::Running {
             return;
         }
         let news = News::Member(join.me.clone());
-        match self.see(now, &news, step, out) {
+        match self.see(now, &news, via, out) {
             Some(node) => self.announce(now, node, out),
-            None => self.answer_refused(now, from, &join.me, out),
+            None => self.answer_refused(now, via.from, &join.me, out),
         }
-        self.welcome(now, from, &join.me, out);
+        self.welcome(now, via.from, &join.me, out);
     }
 
     fn welcome(&mut self, now: Now, to: SocketAddr, guest: &Sighting, out: &mut Outbox) {
@@ -158,24 +152,17 @@ impl Engine {
         out.send(to, &self.packet(Body::Welcome(welcome)));
     }
 
-    pub(super) fn on_welcome(
-        &mut self,
-        now: Now,
-        from: SocketAddr,
-        welcome: &Welcome,
-        step: AgeStep,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_welcome(&mut self, now: Now, welcome: &Welcome, via: Via, out: &mut Outbox) {
         for sighting in &welcome.members {
             let news = News::Member(sighting.clone());
-            if let Some(node) = self.see(now, &news, step, out) {
+            if let Some(node) = self.see(now, &news, via, out) {
                 self.relay_news(now.mono, node);
             }
         }
         self.dialler.attempts = 0;
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
-                self.swap_soon(now, from, out);
+                self.swap_soon(now, via.from, out);
             }
             // Who let us in may have been new here too: agreeing with it proves little.
             self.swap_again_soon(now.mono);

@@ -11,6 +11,7 @@ use super::io::{Command, Input, Outbox};
 use super::members::Members;
 use super::metadata::Metadata;
 use super::names::Rivals;
+use super::newcomers::{Asked, Via};
 use super::packet::{Body, News, Packet, Summary};
 use super::record::{Record, Sighting};
 use super::relay::Relay;
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
+    pub(super) asked: Asked,
     pub(super) jumps: Jumps,
     pub(super) skew: Skew,
     pub(super) rivals: Rivals,
@@ -82,6 +84,8 @@ pub struct Stats {
     pub records_too_old: u64,
     /// Records that the full list had no room for.
     pub records_over_limit: u64,
+    /// Records of members that only one sender speaks of, beyond the limit on such.
+    pub newcomers_over_limit: u64,
     /// Metadata versions too far in the future.
     pub versions_refused: u64,
     /// Held versions that turned out to lie in the future.
@@ -136,6 +140,7 @@ impl Engine {
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
+            asked: Asked::default(),
             jumps: Jumps::default(),
             skew: Skew::default(),
             rivals: Rivals::default(),
@@ -159,7 +164,9 @@ impl Engine {
         out.begin(&self.config);
         for record in members {
             let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
-            self.see(now, &News::Member(sighting), self.step, out);
+            // Our own word for each is as good as its own.
+            let via = Via { from: record.node().addr(), step: self.step };
+            self.see(now, &News::Member(sighting), via, out);
         }
     }
 
@@ -227,18 +234,19 @@ impl Engine {
         if self.life == Life::Left {
             return;
         }
-        let step = packet.step;
+        self.prove_sender(from);
+        let via = Via { from, step: packet.step };
         match &packet.body {
-            Body::Bulk(bulk) => self.on_bulk(now, bulk, step, out),
-            Body::Rumor(rumor) => self.on_rumor(now, from, rumor, step, out),
-            Body::Join(join) => self.on_join(now, from, join, step, out),
-            Body::Welcome(welcome) => self.on_welcome(now, from, welcome, step, out),
+            Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
+            Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),
+            Body::Join(join) => self.on_join(now, join, via, out),
+            Body::Welcome(welcome) => self.on_welcome(now, welcome, via, out),
             Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
-            Body::SwapAnswer(answer) => self.on_swap_answer(now, from, answer, step, out),
-            Body::Vector(vector) => self.on_vector(now, vector, step),
+            Body::SwapAnswer(answer) => self.on_swap_answer(now, answer, via, out),
+            Body::Vector(vector) => self.on_vector(now, vector, via),
             Body::Ids(ids) => self.on_ids(now, from, ids, out),
             Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
-            Body::Records(records) => self.on_records(now, records, step, out),
+            Body::Records(records) => self.take_news(now, &records.news, via, out),
             Body::Value(metadata) => self.on_value(now, metadata, out),
             Body::Announced(announcement) => {
                 self.on_announced(now, from, *announcement, None, out);
@@ -246,7 +254,7 @@ impl Engine {
             Body::Fetch(fetch) => self.on_fetch(now, from, *fetch, out),
             Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
             Body::LastCall => self.on_last_call(now, from, out),
-            Body::Alive(sighting) => self.on_alive(now, from, sighting, step, out),
+            Body::Alive(sighting) => self.on_alive(now, sighting, via, out),
         }
     }
 
@@ -264,7 +272,7 @@ impl Engine {
 
     fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
         match timer {
-            Timer::Cycle => self.on_cycle(now),
+            Timer::Cycle => self.on_cycle(now, out),
             Timer::Relay => self.on_relay(now, out),
             Timer::Check => self.on_check(now, out),
             Timer::Swap => self.on_swap(now, out),
@@ -349,8 +357,8 @@ impl Engine {
         }
         let mut picked = Vec::with_capacity(count);
         while picked.len() < count {
-            let node = ring[self.rng.below(ring.len())];
-            if node != me && !picked.contains(&node) {
+            let node = self.draw();
+            if !picked.contains(&node) {
                 picked.push(node);
             }
         }

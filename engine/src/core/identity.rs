@@ -76,6 +76,13 @@ impl Engine {
         }
     }
 
+    /// Begins a new incarnation, because the counter of the old one has come too far.
+    pub(super) fn begin_anew(&mut self, now: Now, out: &mut Outbox) {
+        let generation = Generation::start(Some(self.me.generation()), now.wall);
+        let me = self.reincarnate(now, self.me.node().clone(), generation, out);
+        self.relay_news(now.mono, me);
+    }
+
     fn reincarnate(
         &mut self,
         now: Now,

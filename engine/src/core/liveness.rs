@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
+use super::newcomers::Via;
 use super::packet::{Body, Cause, News};
 use super::record::Sighting;
 use super::roster::NodeIx;
@@ -129,19 +129,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_alive(
-        &mut self,
-        now: Now,
-        from: SocketAddr,
-        sighting: &Sighting,
-        step: AgeStep,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_alive(&mut self, now: Now, sighting: &Sighting, via: Via, out: &mut Outbox) {
         self.rivals.answered(sighting.record.place());
         let news = News::Member(sighting.clone());
-        match self.see(now, &news, step, out) {
+        match self.see(now, &news, via, out) {
             Some(node) => self.relay_news(now.mono, node),
-            None => self.answer_refused(now, from, sighting, out),
+            None => self.answer_refused(now, via.from, sighting, out),
         }
     }
 }

@@ -4,16 +4,19 @@
 //! a member younger only if its counter is larger than the held one. So an old copy that arrives
 //! late proves nothing, by whatever way it came.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::beat::{Age, AgeStep, Beat, RecordId, widen};
+use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
+use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
 use super::ring::Ring;
 use super::roster::{Directory, NodeIx, RecordIx, Roster};
+use super::row::{Row, Standing, State};
 use crate::config::{Config, Liveness};
 use crate::node::NodeId;
 use crate::time::Instant;
@@ -25,6 +28,7 @@ pub(crate) struct Members {
     rows: Vec<Row>,
     ring: Ring,
     digest: Digest,
+    newcomers: Newcomers,
     /// When each tombstone was set, and the same in order of time. An entry of the queue that
     /// the map doesn't confirm belongs to a member that came back.
     tombstones: BTreeMap<NodeIx, Instant>,
@@ -43,35 +47,14 @@ struct Limits {
     liveness: Liveness,
 }
 
-/// What is held of one address.
+/// When and how a copy came.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    record: RecordIx,
-    state: State,
-    /// Waits to be relayed.
-    dirty: bool,
-    counter: u64,
-    /// When, by our clock, the origin raised the counter.
-    raised_at: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing is held.
-    Vacant,
-    Listed,
-    /// A tombstone.
-    Gone(Cause),
-}
-
-impl Row {
-    const VACANT: Self = Self {
-        record: RecordIx::NONE,
-        state: State::Vacant,
-        dirty: false,
-        counter: 0,
-        raised_at: Instant::ZERO,
-    };
+pub(crate) struct Heard {
+    pub(crate) now: Instant,
+    /// The unit of its age.
+    pub(crate) step: AgeStep,
+    /// What a member is that is listed because of it.
+    pub(crate) standing: Standing,
 }
 
 /// What a copy of a beat or a record changed.
@@ -133,12 +116,13 @@ impl Members {
             rows,
             ring: Ring::default(),
             digest: Digest::default(),
+            newcomers: Newcomers::default(),
             tombstones: BTreeMap::new(),
             oldest_tombstones: VecDeque::new(),
             me: node,
             limits,
         };
-        members.list(node, record, 0, now);
+        members.list(node, record, Standing::Proven, 0, now);
         members
     }
 
@@ -177,16 +161,16 @@ impl Members {
     }
 
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
-        self.directory.node(addr).filter(|&node| self.rows[node.index()].state != State::Vacant)
+        self.directory.node(addr).filter(|&node| self.rows[node.index()].state() != State::Vacant)
     }
 
     /// True when anything is held of a node, be it a tombstone.
     pub(crate) fn holds(&self, node: NodeIx) -> bool {
-        self.rows.get(node.index()).is_some_and(|row| row.state != State::Vacant)
+        self.rows.get(node.index()).is_some_and(|row| row.state() != State::Vacant)
     }
 
     pub(crate) fn is_listed(&self, node: NodeIx) -> bool {
-        self.rows.get(node.index()).is_some_and(|row| row.state == State::Listed)
+        self.rows.get(node.index()).is_some_and(|row| row.state() == State::Listed)
     }
 
     /// The record held of a node, listed or gone.
@@ -199,13 +183,13 @@ impl Members {
     }
 
     /// The counter that is held.
-    pub(crate) fn counter(&self, node: NodeIx) -> u64 {
+    pub(crate) fn counter(&self, node: NodeIx) -> u32 {
         self.rows[node.index()].counter
     }
 
     /// When the origin raised the counter that is held.
     pub(crate) fn raised_at(&self, node: NodeIx) -> Instant {
-        self.rows[node.index()].raised_at
+        self.rows[node.index()].raised_at()
     }
 
     /// The beat to send of a member, with its age as of now.
@@ -214,14 +198,14 @@ impl Members {
         Beat {
             id: self.directory.id(row.record),
             counter: row.counter as u8,
-            age: step.age(now - row.raised_at),
+            age: step.age(now - row.raised_at()),
         }
     }
 
     /// Counter modulo 256 and age of a member, for a vector.
     pub(crate) fn vector_beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> (u8, Age) {
         let row = &self.rows[node.index()];
-        (row.counter as u8, step.age(now - row.raised_at))
+        (row.counter as u8, step.age(now - row.raised_at()))
     }
 
     /// The record to send of a member, with its newest beat as of now.
@@ -230,14 +214,14 @@ impl Members {
         Sighting {
             record: Arc::clone(self.directory.record(row.record)),
             counter: row.counter,
-            age: step.age(now - row.raised_at),
+            age: step.age(now - row.raised_at()),
         }
     }
 
     /// What is left of a node that is gone.
     pub(crate) fn gone(&self, node: NodeIx) -> Option<Gone> {
         let row = self.rows.get(node.index())?;
-        let State::Gone(cause) = row.state else { return None };
+        let State::Gone(cause) = row.state() else { return None };
         let record = self.directory.record(row.record);
         let (addr, generation) = (record.node().addr(), record.generation());
         Some(Gone { addr, generation, counter: row.counter, cause })
@@ -260,7 +244,7 @@ impl Members {
     pub(crate) fn namesake(&self, node: NodeIx) -> Option<NodeIx> {
         let held = |&(record, other): &(RecordIx, NodeIx)| {
             let row = self.rows.get(other.index());
-            row.is_some_and(|row| row.record == record && row.state == State::Listed)
+            row.is_some_and(|row| row.record == record && row.state() == State::Listed)
         };
         let record = self.rows[node.index()].record;
         self.directory.namesakes(record).find(held).map(|(_, other)| other)
@@ -268,20 +252,36 @@ impl Members {
 
     /// Marks a member for the next relay; true when it was not marked before.
     pub(crate) fn mark(&mut self, node: NodeIx) -> bool {
-        !std::mem::replace(&mut self.rows[node.index()].dirty, true)
+        self.rows[node.index()].mark()
     }
 
     /// Takes the mark off a member; true when it was marked.
     pub(crate) fn take_mark(&mut self, node: NodeIx) -> bool {
         let row = self.rows.get_mut(node.index());
-        row.is_some_and(|row| std::mem::take(&mut row.dirty) && row.state == State::Listed)
+        row.is_some_and(|row| row.take_mark() && row.state() == State::Listed)
     }
 
-    /// Raises our own counter.
+    /// How many listed members are no more than one sender's word.
+    pub(super) fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
+    }
+
+    pub(crate) fn is_newcomer(&self, node: NodeIx) -> bool {
+        self.rows[node.index()].standing() != Standing::Proven
+    }
+
+    /// A node of which something is held exists beyond doubt.
+    pub(crate) fn prove(&mut self, node: NodeIx) {
+        let row = &mut self.rows[node.index()];
+        self.newcomers.remove(row.standing());
+        row.prove();
+    }
+
+    /// Raises our own counter, which has not come to its end.
     pub(crate) fn beat_once(&mut self, now: Instant) {
         let row = &mut self.rows[self.me.index()];
         row.counter += 1;
-        row.raised_at = now;
+        row.set_raised_at(now);
     }
 
     /// Makes all that is held of others so much older.
@@ -289,7 +289,7 @@ impl Members {
         let me = self.me.index();
         for (at, row) in self.rows.iter_mut().enumerate() {
             if at != me {
-                row.raised_at = row.raised_at.saturating_sub(by);
+                row.set_raised_at(row.raised_at().saturating_sub(by));
             }
         }
     }
@@ -315,70 +315,67 @@ impl Members {
     }
 
     /// Takes a beat as it travels in bulk.
-    pub(crate) fn see_beat(&mut self, now: Instant, beat: Beat, step: AgeStep) -> Seen {
+    pub(crate) fn see_beat(&mut self, heard: Heard, beat: Beat) -> Seen {
         match self.by_id(beat.id) {
-            Some(node) => self.see_short(now, node, beat.counter, beat.age, step),
+            Some(node) => self.see_short(heard, node, beat.counter, beat.age),
             None => Seen::Unknown,
         }
     }
 
     /// Takes a counter modulo 256 and an age.
-    pub(crate) fn see_short(
-        &mut self,
-        now: Instant,
-        node: NodeIx,
-        counter: u8,
-        age: Age,
-        step: AgeStep,
-    ) -> Seen {
-        let row = &self.rows[node.index()];
+    pub(crate) fn see_short(&mut self, heard: Heard, node: NodeIx, counter: u8, age: Age) -> Seen {
+        let row = self.rows[node.index()];
         let counter = widen(row.counter, counter);
-        if counter <= row.counter {
+        if counter <= row.counter || node == self.me {
             return Seen::Old;
         }
-        if row.state != State::Listed && now - row.raised_at > self.limits.short_counter {
+        let silence = heard.now - row.raised_at();
+        if row.state() != State::Listed && silence > self.limits.short_counter {
             return Seen::Unknown;
         }
-        self.see_counter(now, node, counter, step.elapsed(age))
+        self.see_counter(heard, node, counter, age)
     }
 
     /// Takes a record with its newest beat.
-    pub(crate) fn see(&mut self, now: Instant, sighting: &Sighting, step: AgeStep) -> Seen {
+    pub(crate) fn see(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
         let Sighting { record, counter, age } = sighting;
-        let elapsed = step.elapsed(*age);
+        let counter = (*counter).min(COUNTER_MAX);
         let Some(node) = self.node(record.node().addr()) else {
-            return self.see_stranger(now, sighting, elapsed);
+            return self.see_stranger(heard, sighting);
         };
-        let held = self.record(node);
-        match record.generation().cmp(&held.generation()) {
-            std::cmp::Ordering::Less => Seen::Refused(node),
-            std::cmp::Ordering::Equal => self.see_counter(now, node, *counter, elapsed),
-            std::cmp::Ordering::Greater if node == self.me => Seen::OutrankedMe,
-            std::cmp::Ordering::Greater => self.see_successor(now, node, sighting, elapsed),
+        let held = self.record(node).generation();
+        let (row, me) = (self.rows[node.index()], node == self.me);
+        match record.generation().cmp(&held) {
+            Ordering::Less => Seen::Refused(node),
+            // Nobody but ourselves raises our counter, unless it is a rival.
+            Ordering::Equal if me && counter > row.counter => Seen::OutrankedMe,
+            Ordering::Equal if me => Seen::Old,
+            Ordering::Equal => self.see_counter(heard, node, counter, *age),
+            Ordering::Greater if me => Seen::OutrankedMe,
+            Ordering::Greater => self.see_successor(heard, node, sighting),
         }
     }
 
-    /// A copy of the incarnation that is held.
-    fn see_counter(
-        &mut self,
-        now: Instant,
-        node: NodeIx,
-        counter: u64,
-        elapsed: Option<Duration>,
-    ) -> Seen {
-        let (fresh, full) = (self.fresh(elapsed), self.is_full());
+    /// A copy of the incarnation that is held of another.
+    fn see_counter(&mut self, heard: Heard, node: NodeIx, counter: u32, age: Age) -> Seen {
+        let (fresh, full) = (self.fresh(heard.step.elapsed(age)), self.is_full());
         let row = &mut self.rows[node.index()];
-        if row.state == State::Gone(Cause::Left) {
+        let state = row.state();
+        if state == State::Gone(Cause::Left) {
             return Seen::Refused(node);
         }
-        if counter <= row.counter || node == self.me {
-            let refused = row.state != State::Listed;
-            return if refused { Seen::Refused(node) } else { Seen::Old };
+        if counter <= row.counter {
+            return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
         }
-        let Some(elapsed) = elapsed else { return Seen::TooOld };
-        let raised_at = row.raised_at.max(now.saturating_sub(elapsed));
-        if row.state == State::Listed {
-            (row.counter, row.raised_at) = (counter, raised_at);
+        let Some(elapsed) = heard.step.elapsed(age) else { return Seen::TooOld };
+        let raised_at = row.raised_at().max(heard.now.saturating_sub(elapsed));
+        if state == State::Listed {
+            row.counter = counter;
+            row.set_raised_at(raised_at);
+            let standing = row.standing();
+            if standing != Standing::Proven && standing != heard.standing {
+                self.prove(node);
+            }
             return Seen::Advanced(node);
         }
         if !fresh {
@@ -388,52 +385,45 @@ impl Members {
             return Seen::Full;
         }
         let record = row.record;
-        self.list(node, record, counter, raised_at);
+        self.list(node, record, heard.standing, counter, raised_at);
         Seen::Listed(node)
     }
 
     /// A newer incarnation of an address that is held.
-    fn see_successor(
-        &mut self,
-        now: Instant,
-        node: NodeIx,
-        sighting: &Sighting,
-        elapsed: Option<Duration>,
-    ) -> Seen {
-        let listed = self.is_listed(node);
+    fn see_successor(&mut self, heard: Heard, node: NodeIx, sighting: &Sighting) -> Seen {
+        let (listed, elapsed) = (self.is_listed(node), heard.step.elapsed(sighting.age));
         if !self.fresh(elapsed) {
             return Seen::TooOld;
         }
         if !listed && self.is_full() {
             return Seen::Full;
         }
-        let raised_at = now.saturating_sub(elapsed.unwrap_or_default());
         let (record, _) = self.directory.intern(&sighting.record);
         if listed {
             self.unlist(node);
         }
         self.directory.release(self.rows[node.index()].record);
-        self.list(node, record, sighting.counter, raised_at);
+        self.list_heard(heard, node, record, sighting);
         if listed { Seen::Updated(node) } else { Seen::Listed(node) }
     }
 
     /// An address of which nothing is held.
-    fn see_stranger(
-        &mut self,
-        now: Instant,
-        sighting: &Sighting,
-        elapsed: Option<Duration>,
-    ) -> Seen {
-        if !self.fresh(elapsed) {
+    fn see_stranger(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
+        if !self.fresh(heard.step.elapsed(sighting.age)) {
             return Seen::TooOld;
         }
         if self.is_full() {
             return Seen::Full;
         }
-        let raised_at = now.saturating_sub(elapsed.unwrap_or_default());
         let (record, node) = self.directory.intern(&sighting.record);
-        self.list(node, record, sighting.counter, raised_at);
+        self.list_heard(heard, node, record, sighting);
         Seen::Listed(node)
+    }
+
+    fn list_heard(&mut self, heard: Heard, node: NodeIx, record: RecordIx, sighting: &Sighting) {
+        let elapsed = heard.step.elapsed(sighting.age).unwrap_or_default();
+        let raised_at = heard.now.saturating_sub(elapsed);
+        self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);
     }
 
     /// Replaces our own record by one of a higher generation.
@@ -443,7 +433,7 @@ impl Members {
         assert!(node == self.me, "a successor has the same address");
         self.unlist(node);
         self.directory.release(old);
-        self.list(node, record, 1, now);
+        self.list(node, record, Standing::Proven, 1, now);
     }
 
     /// Removes a member that was silent for too long. Panics when it is not listed.
@@ -466,11 +456,11 @@ impl Members {
             // than that, or will run into our own timeout.
             return Departure::Old;
         }
-        match self.rows[node.index()].state {
+        match self.rows[node.index()].state() {
             State::Listed if node == self.me => Departure::OfMe,
             State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
             State::Gone(Cause::Timeout) => {
-                self.rows[node.index()].state = State::Gone(Cause::Left);
+                self.rows[node.index()].set_state(State::Gone(Cause::Left));
                 Departure::Noted
             }
             State::Gone(Cause::Left) | State::Vacant => Departure::Old,
@@ -486,8 +476,8 @@ impl Members {
         let node = crate::Node::at(gone.addr);
         let (record, node) = self.directory.intern(&Arc::new(Record::new(node, gone.generation)));
         self.reserve(node);
-        let row = &mut self.rows[node.index()];
-        *row = Row { record, counter: gone.counter, raised_at: now, ..Row::VACANT };
+        let left = State::Gone(Cause::Left);
+        self.rows[node.index()] = Row::new(record, left, Standing::Proven, gone.counter, now);
         self.bury(now, node, Cause::Left);
         Departure::Noted
     }
@@ -518,11 +508,18 @@ impl Members {
         self.len() >= self.limits.members_max
     }
 
-    fn list(&mut self, node: NodeIx, record: RecordIx, counter: u64, raised_at: Instant) {
+    fn list(
+        &mut self,
+        node: NodeIx,
+        record: RecordIx,
+        standing: Standing,
+        counter: u32,
+        raised_at: Instant,
+    ) {
         self.unbury(node);
         self.reserve(node);
-        self.rows[node.index()] =
-            Row { record, state: State::Listed, dirty: false, counter, raised_at };
+        self.rows[node.index()] = Row::new(record, State::Listed, standing, counter, raised_at);
+        self.newcomers.add(standing);
         self.digest += self.directory.record(record).digest();
         self.ring.insert(node);
     }
@@ -530,13 +527,14 @@ impl Members {
     fn unlist(&mut self, node: NodeIx) {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
         self.digest -= self.record(node).digest();
-        self.rows[node.index()].state = State::Vacant;
-        self.rows[node.index()].dirty = false;
+        self.prove(node);
+        self.rows[node.index()].set_state(State::Vacant);
+        self.rows[node.index()].take_mark();
         self.ring.remove(node);
     }
 
     fn bury(&mut self, now: Instant, node: NodeIx, cause: Cause) {
-        self.rows[node.index()].state = State::Gone(cause);
+        self.rows[node.index()].set_state(State::Gone(cause));
         self.tombstones.insert(node, now);
         self.oldest_tombstones.push_back((now, node));
         // At once: a flood of departures doesn't wait for the next look at the clock.

@@ -83,7 +83,7 @@ pub struct Gone {
     /// The incarnation that is gone.
     pub generation: Generation,
     /// The beat counter it was last seen with.
-    pub counter: u64,
+    pub counter: u32,
     /// Why it is gone, which decides what this does to a receiver.
     pub cause: Cause,
 }
@@ -421,7 +421,7 @@ pub(crate) mod len {
     pub(crate) const BUCKET: usize = 3;
     pub(crate) const TOKEN: usize = 4;
     pub(crate) const AGE: usize = 1;
-    pub(crate) const COUNTER: usize = 9;
+    pub(crate) const COUNTER: usize = 4;
     pub(crate) const GENERATION: usize = 8;
     pub(crate) const DIGEST: usize = 16;
     pub(crate) const ARC: usize = 16;

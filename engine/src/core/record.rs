@@ -130,7 +130,7 @@ pub struct Sighting {
     /// The incarnation.
     pub record: Arc<Record>,
     /// Its beat counter in full.
-    pub counter: u64,
+    pub counter: u32,
     /// How long ago the counter was raised.
     pub age: Age,
 }

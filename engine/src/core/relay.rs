@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::beat::{AgeStep, Beat};
+use super::beat::{Beat, COUNTER_MAX};
 use super::engine::Engine;
 use super::io::{Event, Outbox};
-use super::members::{Departure, Seen};
+use super::members::{Departure, Heard, Seen};
+use super::newcomers::Via;
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
@@ -45,8 +46,12 @@ impl Relay {
 
 impl Engine {
     /// Once a cycle: raises our own counter.
-    pub(super) fn on_cycle(&mut self, now: Now) {
+    pub(super) fn on_cycle(&mut self, now: Now, out: &mut Outbox) {
+        if self.members.counter(self.members.me()) >= COUNTER_MAX / 2 {
+            self.begin_anew(now, out);
+        }
         self.raise(now.mono);
+        self.call_newcomers(out);
         self.dialler.forget_refusals();
         self.liveness.new_cycle();
         let next = self.jittered(self.config.cycle());
@@ -158,12 +163,13 @@ impl Engine {
         bulks.into_iter().map(|bulk| self.packet(Body::Bulk(bulk))).collect()
     }
 
-    pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, step: AgeStep, out: &mut Outbox) {
+    pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, via: Via, out: &mut Outbox) {
         self.stats.updates += bulk.beats.len() as u64;
+        let heard = self.heard(now, via);
         let mut sifted = std::mem::take(&mut self.relay.sifted);
         self.members.sift(&bulk.beats, &mut sifted);
         for &beat in &sifted {
-            match self.members.see_beat(now.mono, beat, step) {
+            match self.members.see_beat(heard, beat) {
                 Seen::Old => {}
                 Seen::Advanced(node) => self.relay_beat(now.mono, node),
                 Seen::Unknown => self.stats.beats_unknown += 1,
@@ -175,13 +181,13 @@ impl Engine {
             }
         }
         self.relay.sifted = sifted;
-        self.take_news(now, &bulk.news, step, out);
+        self.take_news(now, &bulk.news, via, out);
     }
 
     /// Takes membership news and has what is new in it passed on.
-    pub(super) fn take_news(&mut self, now: Now, news: &[News], step: AgeStep, out: &mut Outbox) {
+    pub(super) fn take_news(&mut self, now: Now, news: &[News], via: Via, out: &mut Outbox) {
         for item in news {
-            if let Some(node) = self.see(now, item, step, out) {
+            if let Some(node) = self.see(now, item, via, out) {
                 self.relay_news(now.mono, node);
             }
         }
@@ -192,12 +198,12 @@ impl Engine {
         &mut self,
         now: Now,
         news: &News,
-        step: AgeStep,
+        via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
         self.stats.updates += 1;
         match news {
-            News::Member(sighting) => self.see_member(now, sighting, step, out),
+            News::Member(sighting) => self.see_member(now, sighting, via, out),
             News::Gone(gone) => self.see_gone(now, gone, out),
         }
     }
@@ -206,10 +212,15 @@ impl Engine {
         &mut self,
         now: Now,
         sighting: &Sighting,
-        step: AgeStep,
+        via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
-        match self.members.see(now.mono, sighting, step) {
+        let Some(standing) = self.standing(&sighting.record, via) else {
+            self.stats.newcomers_over_limit += 1;
+            return None;
+        };
+        let heard = Heard { now: now.mono, step: via.step, standing };
+        match self.members.see(heard, sighting) {
             Seen::OutrankedMe => self.outrank(now, sighting.record.generation(), out),
             seen => self.note(now, seen, out),
         }

@@ -1,13 +1,14 @@
 //! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::arcs::RingView;
-use super::beat::AgeStep;
 use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::metadata::{Metadata, Value, Version};
+use super::newcomers::Via;
 use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
 use super::record::Digest;
 use super::roster::NodeIx;
@@ -92,14 +93,7 @@ impl Engine {
         self.tell_all(&Topic::Membership(News::Gone(gone)), out);
     }
 
-    pub(super) fn on_rumor(
-        &mut self,
-        now: Now,
-        from: SocketAddr,
-        rumor: &Rumor,
-        step: AgeStep,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) {
         let arc = rumor.arc;
         match &rumor.topic {
             Topic::Metadata(metadata) => {
@@ -112,12 +106,12 @@ impl Engine {
                 }
             }
             Topic::Announced(announcement) => {
-                if !self.on_announced(now, from, *announcement, Some(arc), out) {
+                if !self.on_announced(now, via.from, *announcement, Some(arc), out) {
                     return;
                 }
             }
             Topic::Membership(news) => {
-                self.see(now, news, step, out);
+                self.see(now, news, via, out);
             }
         }
         let topic = self.aged(now, &rumor.topic);
@@ -177,8 +171,15 @@ impl Engine {
     /// Shares out an arc among members on it.
     fn tell(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
         self.members.in_ring_order();
+        let crowded = self.is_crowded();
         let members = &self.members;
-        let view = RingView { members: members.ring_order(), place: |node| members.place(node) };
+        let ring = members.ring_order();
+        let proven = |node: &NodeIx| !members.is_newcomer(*node);
+        let told: Cow<'_, [NodeIx]> = match crowded {
+            true => ring.iter().copied().filter(proven).collect(),
+            false => ring.into(),
+        };
+        let view = RingView { members: &told, place: |node| members.place(node) };
         let fan_out = self.config.fan_out();
         for delegation in view.split(arc, self.me.place(), fan_out, &mut self.rng) {
             let rumor = Rumor { arc: delegation.arc, topic: topic.clone() };

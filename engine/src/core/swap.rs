@@ -8,10 +8,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beat::{AgeStep, RecordId};
+use super::beat::RecordId;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::members::Seen;
+use super::newcomers::Via;
 use super::packet::{
     Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Topic, Vector, Wanted, len,
 };
@@ -68,10 +69,13 @@ impl Engine {
     /// Each other member in turn, in random order.
     fn next_partner(&mut self) -> Option<NodeIx> {
         let me = self.members.me();
-        let ring = self.members.in_ring_order();
-        if ring.len() == 1 {
+        if self.members.len() == 1 {
             return None;
         }
+        if self.is_crowded() {
+            return Some(self.draw());
+        }
+        let ring = self.members.in_ring_order();
         loop {
             let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
             if partner != me {
@@ -89,6 +93,7 @@ impl Engine {
 
     pub(super) fn begin_swap(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
         let token = self.rng.bits() as u32;
+        self.asked.note(to);
         self.swapper.pending = Some(Pending { token, to, sent_at: now.mono, sends: 0 });
         self.send_request(now, out);
     }
@@ -138,15 +143,15 @@ impl Engine {
     pub(super) fn on_swap_answer(
         &mut self,
         now: Now,
-        from: SocketAddr,
         answer: &SwapAnswer,
-        step: AgeStep,
+        via: Via,
         out: &mut Outbox,
     ) {
         let Some(pending) = self.swapper.pending.take_if(|it| it.token == answer.token) else {
             self.stats.answers_stale += 1;
             return;
         };
+        let from = via.from;
         self.timers.clear(Timer::SwapRetry);
         if pending.sends == 1 {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
@@ -157,7 +162,7 @@ impl Engine {
         self.send_newer_value(from, &answer.summary, out);
         match &answer.detail {
             Detail::Same(vector) => {
-                self.on_vector(now, vector, step);
+                self.on_vector(now, vector, via);
                 let pages = self.vectors(now.mono);
                 self.send_vectors(from, pages, out);
                 self.on_agreement(now.mono);
@@ -209,17 +214,18 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, step: AgeStep) {
+    pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, via: Via) {
         self.stats.updates += vector.beats.len() as u64;
         if vector.digest != self.members.digest() {
             self.stats.vectors_foreign += vector.beats.len() as u64;
             return;
         }
+        let heard = self.heard(now, via);
         self.members.in_ring_order();
         let first = vector.first as usize;
         for (at, &(counter, age)) in vector.beats.iter().enumerate() {
             let Some(&node) = self.members.ring_order().get(first + at) else { break };
-            let seen = self.members.see_short(now.mono, node, counter, age, step);
+            let seen = self.members.see_short(heard, node, counter, age);
             if let Seen::Advanced(node) = seen {
                 self.relay_beat(now.mono, node);
             }
@@ -390,16 +396,6 @@ impl Engine {
         for page in pages {
             out.send(to, &self.packet(Body::Records(page)));
         }
-    }
-
-    pub(super) fn on_records(
-        &mut self,
-        now: Now,
-        records: &Records,
-        step: AgeStep,
-        out: &mut Outbox,
-    ) {
-        self.take_news(now, &records.news, step, out);
     }
 }
 

@@ -243,27 +243,6 @@ impl Wire for u16 {
     }
 }
 
-/// Beat counters, the only numbers of 64 bits that are usually small.
-impl Wire for u64 {
-    const LEN_MIN: usize = 1;
-    const FIXED: bool = false;
-
-    fn put(&self, out: &mut Writer<'_>) {
-        out.number(*self);
-    }
-
-    /// Like generations, counters end where an honest one never comes: the engine may always
-    /// count on from one that it was told.
-    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
-        let counter = input.number()?;
-        if counter <= 1 << 62 { Ok(counter) } else { Err(Reject::OverLimit) }
-    }
-
-    fn len(&self) -> usize {
-        number_len(*self)
-    }
-}
-
 impl<T: Wire> Wire for Vec<T> {
     const LEN_MIN: usize = 1;
     const FIXED: bool = false;

@@ -10,7 +10,7 @@
 //! | 4 | unit of all ages in the packet, in microseconds |
 //! | rest | the body: the fields of its struct in turn, as `native.rs` lists them |
 //!
-//! Whole numbers are little-endian; counts and counters take as few bytes as they need. A value
+//! Whole numbers are little-endian; counts take as few bytes as they need. A value
 //! has exactly one encoding, so that what decodes encodes to the same bytes again.
 //!
 //! A packet on a stream has the same bytes. Only there a metadata value may exceed a datagram.

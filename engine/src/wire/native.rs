@@ -194,7 +194,7 @@ wire_fixed! {
 wire_structs! {
     Beat { id: RecordId, counter: u8, age: Age }
     Bulk { beats: Vec<Beat>, news: Vec<News> }
-    Gone { addr: SocketAddr, generation: Generation, counter: u64, cause: Cause }
+    Gone { addr: SocketAddr, generation: Generation, counter: u32, cause: Cause }
     RingArc { after: NodeId, upto: NodeId }
     Rumor { arc: RingArc, topic: Topic }
     Announcement { version: Version, len: u32 }
@@ -209,7 +209,7 @@ wire_structs! {
     Ids { bits: u8, buckets: Vec<u16>, ids: Vec<RecordId> } => buckets_exist
     Wanted { ids: Vec<RecordId> }
     Records { news: Vec<News> }
-    Sighting { record: Arc<Record>, counter: u64, age: Age }
+    Sighting { record: Arc<Record>, counter: u32, age: Age }
 }
 
 wire_choices! {

@@ -28,6 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) loss: Probability,
     pub(crate) events: Vec<(Instant, u16, Event)>,
     pub(crate) sent: BTreeMap<PacketKind, usize>,
+    /// To whom what kind of packet was sent.
+    pub(crate) log: Vec<(SocketAddr, PacketKind)>,
     /// Nodes on one side of a cut.
     pub(crate) far_side: BTreeSet<u16>,
     /// Drops every bulk packet.
@@ -57,6 +59,7 @@ impl Cluster {
             loss: Probability::ZERO,
             events: Vec::new(),
             sent: BTreeMap::new(),
+            log: Vec::new(),
             far_side: BTreeSet::new(),
             mute_beats: false,
             asleep: BTreeSet::new(),
@@ -263,6 +266,7 @@ impl Cluster {
 
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>, class: Class) {
         *self.sent.entry(packet.kind()).or_default() += 1;
+        self.log.push((to, packet.kind()));
         let fits = packet.len_max() <= self.config.packet_len_max();
         assert!(fits || class == Class::Stream, "{:?} exceeds a datagram", packet.kind());
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())

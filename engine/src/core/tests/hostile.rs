@@ -1,14 +1,19 @@
 //! A hostile peer that speaks the protocol: what it can't do to those it talks to.
 //!
 //! **The bound.** Whatever is sent to it, a node holds at most `members_max` members and
-//! `members_max / 2 + 64` tombstones, and beside them only tables of fixed size.
+//! `members_max / 2 + 64` tombstones, and beside them only tables of fixed size. Of the members at
+//! most a quarter of `members_max` are known by one sender's word alone, and 256 by that of one
+//! sender who was not asked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::cluster::{Cluster, SECOND};
+use super::cluster::{Cluster, SECOND, addr};
 use crate::config::Liveness;
-use crate::core::{Age, Body, Bulk, Cause, Gone, News, Record, Records, Sighting};
+use crate::core::{
+    Age, AgeStep, Body, Bulk, Cause, Event, Gone, Input, News, Outbox, Packet, PacketKind, Record,
+    Records, Sighting,
+};
 use crate::{Config, Generation, Node};
 
 const MEMBERS_MAX: usize = 1_000;
@@ -30,12 +35,12 @@ fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }
 
-fn sighting(node: Node, value: u64, counter: u64) -> Sighting {
+fn sighting(node: Node, value: u64, counter: u32) -> Sighting {
     let record = Arc::new(Record::new(node, generation(value)));
     Sighting { record, counter, age: Age(0) }
 }
 
-fn member(number: u32, value: u64, counter: u64) -> News {
+fn member(number: u32, value: u64, counter: u32) -> News {
     News::Member(sighting(Node::at(invented_addr(number)), value, counter))
 }
 
@@ -124,7 +129,7 @@ fn what_is_told_again_and_again_waits_once() {
 fn counters_and_generations_at_their_maximum_are_numbers_like_others() {
     let mut cluster = Cluster::of(3, config(Liveness::Beats));
     let last = Generation::MAX.get();
-    for counter in [u64::MAX - 1, u64::MAX, 1 << 62] {
+    for counter in [u32::MAX - 1, u32::MAX, 1 << 31] {
         cluster.body(1, ATTACKER, records([member(1, last, counter), member(2, 1, counter)]));
         let short = [1, 2].map(|number| match member(number, last, counter) {
             News::Member(sighting) => sighting.record.id(),
@@ -137,4 +142,101 @@ fn counters_and_generations_at_their_maximum_are_numbers_like_others() {
         cluster.run(SECOND / 10);
     }
     cluster.run_until(10 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn a_forged_counter_of_ours_makes_us_begin_a_new_incarnation() {
+    let mut cluster = Cluster::of(3, config(Liveness::Beats));
+    let record = Arc::clone(cluster.engine(2).me());
+    let forged = Sighting { record: Arc::clone(&record), counter: u32::MAX, age: Age(0) };
+    for node in 1..=3 {
+        cluster.body(node, ATTACKER, records([News::Member(forged.clone())]));
+    }
+    cluster.run(20 * SECOND);
+    assert!(cluster.engine(2).me().generation() > record.generation());
+    assert!(cluster.all_list_all() && cluster.removals_of(2).is_empty());
+}
+
+/// Pours invented nodes over every node, a lot of 100 each millisecond, for a time.
+fn flood(cluster: &mut Cluster, nodes: u16, lots: std::ops::Range<u32>) {
+    for lot in lots {
+        let news = (0..100).map(|at| member(lot * 100 + at, 1, 1));
+        cluster.body(1 + (lot % u32::from(nodes)) as u16, ATTACKER, records(news));
+        cluster.run(SECOND / 1_000);
+    }
+}
+
+#[test]
+fn a_million_invented_nodes_delay_neither_a_publish_nor_a_newcomer() {
+    const NODES: u16 = 10;
+    let mut cluster = Cluster::of(NODES, Config::default());
+    flood(&mut cluster, NODES, 0..4_000);
+    let newcomers = cluster.engine(1).members_len();
+    assert!(newcomers > 100, "the flood is felt: {newcomers} members");
+    cluster.publish(3, b"in the flood");
+    flood(&mut cluster, NODES, 4_000..4_100);
+    assert!(cluster.all_hold(b"in the flood"), "100 ms after it was published");
+    cluster.start(NODES + 1, &[1]);
+    flood(&mut cluster, NODES, 4_100..10_000);
+    for node in 1..=NODES + 1 {
+        let stats = *cluster.engine(node).stats();
+        // One introducer, and what the others passed on of it.
+        assert!(stats.members_max <= 256 * usize::from(NODES + 1), "{stats:?}");
+        for other in 1..=NODES + 1 {
+            assert!(cluster.engine(node).lists(addr(other)), "{node} lists {other}");
+        }
+    }
+    let lives = |event: &(_, _, Event)| match &event.2 {
+        Event::Removed { record, .. } => record.node().addr().port() <= NODES,
+        _ => false,
+    };
+    assert!(!cluster.events.iter().any(lives), "nobody who lives was removed");
+    cluster.run_until(15 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
+    let mut cluster = Cluster::of(2, Config::default());
+    cluster.run(3 * SECOND);
+    cluster.body(1, ATTACKER, records((0..200).map(|at| member(at, 1, 1))));
+    let invented = |to: &SocketAddr| to.port() == 8_000;
+    let to_invented = |cluster: &Cluster, kind| {
+        cluster.log.iter().filter(|(to, sent)| invented(to) && *sent == kind).count()
+    };
+    cluster.log.clear();
+    cluster.publish(1, b"not for them");
+    cluster.run(2 * SECOND);
+    assert_eq!(to_invented(&cluster, PacketKind::Rumor), 0);
+    let calls = to_invented(&cluster, PacketKind::LastCall);
+    assert!((8..=3 * 8 * 2).contains(&calls), "{calls} calls of two nodes in two seconds");
+}
+
+#[test]
+fn a_member_is_proven_by_itself_or_by_a_second_side() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.run(3 * SECOND);
+    let newcomers = |cluster: &mut Cluster| cluster.engine(1).members.newcomers().len();
+    assert_eq!(newcomers(&mut cluster), 0);
+    let told = |number, counter| records([member(number, 1, counter)]);
+    cluster.body(1, ATTACKER, told(1, 1));
+    cluster.body(1, ATTACKER, told(2, 1));
+    cluster.body(1, ATTACKER, told(1, 2));
+    assert_eq!(newcomers(&mut cluster), 2, "the same side again proves nothing");
+    cluster.body(1, 2, told(1, 3));
+    assert_eq!(newcomers(&mut cluster), 1, "a second side does");
+    let (packet, from) = (Body::LastCall, invented_addr(2));
+    let step = AgeStep::of_timeout(SECOND);
+    let input = Input::Packet { from, packet: Arc::new(Packet { step, body: packet }) };
+    let now = cluster.clock();
+    cluster.engine(1).handle(now, input, &mut Outbox::new());
+    assert_eq!(newcomers(&mut cluster), 0, "so does a packet of its own");
+}
+
+#[test]
+fn with_a_secret_everybody_is_proven() {
+    let config = Config::builder().secret_key("correct horse battery staple").build().unwrap();
+    let mut cluster = Cluster::of(2, config);
+    cluster.body(1, 2, records((0..1_000).map(|at| member(at, 1, 1))));
+    assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
+    assert_eq!(cluster.engine(1).members_len(), 1_002);
 }

@@ -97,7 +97,7 @@ fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
     let mut cluster = Cluster::of(3, Config::default());
     let record = Arc::clone(cluster.engine(3).me());
     let (addr, generation) = (addr(3), record.generation());
-    let gone = Gone { addr, generation, counter: u64::MAX, cause: Cause::Timeout };
+    let gone = Gone { addr, generation, counter: u32::MAX, cause: Cause::Timeout };
     cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: vec![News::Gone(gone)] }));
     assert!(cluster.engine(1).lists(addr));
 }
