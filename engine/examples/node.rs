@@ -219,6 +219,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
             format!("no room for more than {members} members in packets of {size} bytes")
         }
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
+        Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),
         Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
         Event::Published(metadata) => {
             let text = printable(&metadata);

@@ -75,8 +75,8 @@ pub use config::{
     Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
 };
 pub use core::{
-    Class, Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError, Roster, Value,
-    Version,
+    Agreement, Class, Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError,
+    Roster, Value, Version,
 };
 pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 #[cfg(feature = "net")]

@@ -90,11 +90,13 @@ impl Engine {
         self.timers.set(Timer::Dial, now.mono + wait);
     }
 
-    /// Seeds that are not listed, then lost members, each of these in turn.
+    /// Seeds that are not listed, then lost members, each of these in turn. Seeds that are dead
+    /// for good leave half the dials to the lost.
     fn whom_to_dial(&mut self) -> Vec<SocketAddr> {
         let seeds = self.dialler.seeds.iter().copied();
         let mut addrs: Vec<_> = seeds.filter(|&addr| !self.lists(addr)).collect();
-        addrs.truncate(Dialler::DIALS_PER_PERIOD);
+        let kept = self.dialler.lost.len().min(Dialler::DIALS_PER_PERIOD / 2);
+        addrs.truncate(Dialler::DIALS_PER_PERIOD - kept);
         if let Some(last) = addrs.last() {
             let seeds = &mut self.dialler.seeds;
             let dialled = seeds.iter().position(|seed| seed == last).map_or(0, |at| at + 1);
@@ -131,6 +133,7 @@ impl Engine {
             Some(node) => self.announce(now, node, out),
             None => self.answer_refused(now, via.from, &join.me, out),
         }
+        self.reports.note(via.from, &join.summary);
         self.welcome(now, via.from, &join.me, out);
     }
 
@@ -160,6 +163,7 @@ impl Engine {
             }
         }
         self.dialler.attempts = 0;
+        self.reports.note(via.from, &welcome.summary);
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
                 self.swap_soon(now, via.from, out);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::agreement::Reports;
 use super::beat::{Age, AgeStep};
 use super::dial::Dialler;
 use super::fetch::Fetcher;
@@ -51,6 +52,7 @@ pub struct Engine {
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
     pub(super) asked: Asked,
+    pub(super) reports: Reports,
     pub(super) jumps: Jumps,
     pub(super) skew: Skew,
     pub(super) rivals: Rivals,
@@ -88,6 +90,8 @@ pub struct Stats {
     pub newcomers_over_limit: u64,
     /// Metadata versions too far in the future.
     pub versions_refused: u64,
+    /// Held values whose bytes were no longer those of their version.
+    pub values_corrupted: u64,
     /// Held versions that turned out to lie in the future.
     pub versions_set_aside: u64,
     /// Values not fetched because they are longer than our `metadata_len_max`.
@@ -141,6 +145,7 @@ impl Engine {
             swapper: Swapper::default(),
             dialler: Dialler::default(),
             asked: Asked::default(),
+            reports: Reports::default(),
             jumps: Jumps::default(),
             skew: Skew::default(),
             rivals: Rivals::default(),
@@ -280,6 +285,7 @@ impl Engine {
             Timer::Dial => self.on_dial(now, out),
             Timer::Names => self.on_names(now, out),
             Timer::Fetch => self.on_fetch_timer(now, out),
+            Timer::Scrub => self.on_scrub(now, out),
         }
     }
 

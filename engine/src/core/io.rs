@@ -109,6 +109,9 @@ pub enum Event {
     /// The held metadata turned out to lie in the future, by the clocks of the others, and is held
     /// no longer. If it was published here it is published anew.
     SetAside(Version),
+    /// The bytes of the held metadata were no longer those of this version: faulty memory, most
+    /// likely. They are held no longer; the next swap brings the value back from a peer.
+    Corrupted(Version),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
     /// With `wire = "pekonode"`: packets name every member, and those of one more would not be

@@ -62,6 +62,17 @@ impl Metadata {
         Value { data: self.data, digest: self.version.digest }
     }
 
+    /// The same version with other bytes, as after a fault of the memory.
+    #[cfg(test)]
+    pub(crate) fn corrupted(self, data: &[u8]) -> Self {
+        Self { data: data.into(), ..self }
+    }
+
+    /// True when the bytes are still those of the version.
+    pub(crate) fn is_sound(&self) -> bool {
+        digest(&self.data) == self.version.digest
+    }
+
     /// Its rank.
     pub fn version(&self) -> Version {
         self.version

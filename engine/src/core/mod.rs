@@ -1,5 +1,6 @@
 //! The protocol as a state machine that names no bytes, sockets, clocks or entropy.
 
+mod agreement;
 mod arcs;
 mod beat;
 mod dial;
@@ -28,6 +29,7 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::Agreement;
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};
 pub use io::{Class, Command, Event, Input, Outbox, Output};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::arcs::RingView;
 use super::engine::Engine;
@@ -12,6 +13,7 @@ use super::newcomers::Via;
 use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
 use super::record::Digest;
 use super::roster::NodeIx;
+use super::timers::Timer;
 use crate::node::Generation;
 use crate::time::{Now, UnixNanos};
 
@@ -60,16 +62,18 @@ impl Handed {
 }
 
 impl Engine {
+    const SCRUB_PERIOD: Duration = Duration::from_secs(60);
+
     pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
-        self.publish_at(value, self.publish_time(now), out);
+        self.publish_at(now, value, self.publish_time(now), out);
     }
 
     /// Makes a value the cluster's metadata as of a time.
-    pub(super) fn publish_at(&mut self, value: Value, time: UnixNanos, out: &mut Outbox) {
+    pub(super) fn publish_at(&mut self, now: Now, value: Value, time: UnixNanos, out: &mut Outbox) {
         let held = self.metadata.as_ref();
         let metadata = Metadata::publish(value, held, self.me.place(), time);
         let topic = self.topic_of(&metadata);
-        self.hold(metadata, out);
+        self.hold(now, metadata, out);
         self.tell_all(&topic, out);
     }
 
@@ -133,7 +137,7 @@ impl Engine {
             return;
         }
         if !self.refuses(now, version) {
-            self.hold(metadata.clone(), out);
+            self.hold(now, metadata.clone(), out);
         }
     }
 
@@ -144,7 +148,20 @@ impl Engine {
         refused
     }
 
-    fn hold(&mut self, metadata: Metadata, out: &mut Outbox) {
+    /// Verifies the held value once in a while: not with every use, for a large one takes longer
+    /// to verify than everything else in a swap.
+    pub(super) fn on_scrub(&mut self, now: Now, out: &mut Outbox) {
+        if let Some(broken) = self.metadata.take_if(|held| !held.is_sound()) {
+            self.stats.values_corrupted += 1;
+            out.event(Event::Corrupted(broken.version()));
+            self.swap_again_soon(now.mono);
+        } else if self.metadata.is_some() {
+            self.timers.set(Timer::Scrub, now.mono + Self::SCRUB_PERIOD);
+        }
+    }
+
+    fn hold(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {
+        self.timers.set_earlier(Timer::Scrub, now.mono + Self::SCRUB_PERIOD);
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
         self.settle_fetch(out);

@@ -65,7 +65,7 @@ impl Engine {
         out.event(Event::SetAside(aside.version()));
         if aside.version().writer == self.me.place() {
             let time = self.publish_time(now);
-            self.publish_at(aside.into_value(), time, out);
+            self.publish_at(now, aside.into_value(), time, out);
         }
     }
 }

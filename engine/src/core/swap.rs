@@ -123,6 +123,7 @@ impl Engine {
         request: &SwapRequest,
         out: &mut Outbox,
     ) {
+        self.reports.note(from, &request.summary);
         self.send_newer_value(from, &request.summary, out);
         let summary = self.summary(now);
         let agree = summary.digest == request.summary.digest;
@@ -157,6 +158,7 @@ impl Engine {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
             self.swapper.rtt.sample(now.mono - pending.sent_at);
         }
+        self.reports.note(from, &answer.summary);
         self.skew.hear(now.wall, answer.summary.wall);
         self.review_held(now, out);
         self.send_newer_value(from, &answer.summary, out);

@@ -21,15 +21,18 @@ pub(crate) enum Timer {
     Names,
     /// See whether a value that is being fetched should have come.
     Fetch,
+    /// Verify the metadata that is held.
+    Scrub,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Cycle,
         Self::Check,
         Self::Names,
         Self::Fetch,
+        Self::Scrub,
         Self::Dial,
         Self::Swap,
         Self::SwapRetry,

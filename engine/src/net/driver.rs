@@ -416,6 +416,7 @@ fn changes_list(event: &Event) -> bool {
         Event::NameConflict { .. }
         | Event::Woke(_)
         | Event::SetAside(_)
+        | Event::Corrupted(_)
         | Event::AddressConflict(_)
         | Event::Published(_)
         | Event::ClusterTooLarge { .. } => false,

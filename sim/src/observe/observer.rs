@@ -185,6 +185,7 @@ impl Observer {
             | Event::ClusterTooLarge { .. }
             | Event::NameConflict { .. }
             | Event::SetAside(_)
+            | Event::Corrupted(_)
             | Event::Woke(_) => {}
         }
     }

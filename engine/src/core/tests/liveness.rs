@@ -201,3 +201,25 @@ fn a_wall_clock_set_back_removes_nobody() {
     cluster.run(20 * SECOND);
     assert_eq!(removals(&cluster), 0);
 }
+
+#[test]
+fn seeds_that_are_dead_for_good_do_not_keep_lost_members_from_being_dialled() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(1, &[]);
+    cluster.start(2, &[1, 91, 92, 93, 94, 95]);
+    cluster.run_until(3 * SECOND, Cluster::all_list_all);
+    cluster.far_side.insert(1);
+    cluster.run(10 * SECOND);
+    assert!(!cluster.engine(2).lists(addr(1)));
+    // Node 1 has no seeds, and node 2 no longer has node 1 among its own.
+    let dead = (91..=95).map(addr).collect();
+    cluster.command(2, Command::Seeds(dead));
+    cluster.command(1, Command::Leave);
+    cluster.crash(1);
+    cluster.far_side.clear();
+    cluster.log.clear();
+    cluster.run(25 * SECOND);
+    let dialled = |node| cluster.log.iter().filter(|(to, _)| *to == addr(node)).count();
+    assert!(dialled(1) >= 2, "{} dials of the lost member", dialled(1));
+    assert!((91..=95).all(|node| dialled(node) > 0), "and seeds have their turn");
+}

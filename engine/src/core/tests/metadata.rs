@@ -1,7 +1,9 @@
 //! Metadata: one value, told once to each, the larger version wins.
 
 use super::cluster::{Cluster, SECOND};
-use crate::core::{Body, Command, Event, Metadata, PacketKind, RingArc, Rumor, Topic, Value};
+use crate::core::{
+    Agreement, Body, Command, Event, Metadata, PacketKind, RingArc, Rumor, Topic, Value,
+};
 use crate::{Config, NodeId, Probability, Swap, UnixNanos};
 
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
@@ -197,4 +199,41 @@ fn with_a_secret_values_about_as_long_as_a_datagram_leave_room_for_the_seal() {
         cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(&vec![7; len]));
     }
     assert!(cluster.all_list_all());
+}
+
+#[test]
+fn a_value_that_was_corrupted_in_memory_is_found_within_a_minute_and_repaired_from_a_peer() {
+    let mut cluster = Cluster::of(5, Config::default());
+    cluster.publish(1, b"sound");
+    cluster.run(SECOND);
+    let version = cluster.engine(3).metadata().unwrap().version();
+    let held = cluster.engine(3).metadata.take().unwrap();
+    cluster.engine(3).metadata = Some(held.corrupted(b"sounb"));
+    cluster.run_until(62 * SECOND, |cluster| {
+        cluster.events.iter().any(|event| event.2 == Event::Corrupted(version))
+    });
+    cluster.run_until(2 * SECOND, |cluster| cluster.all_hold(b"sound"));
+    assert_eq!(cluster.engine(3).stats().values_corrupted, 1);
+    // It is watched on.
+    let again = cluster.engine(3).metadata.take().unwrap();
+    cluster.engine(3).metadata = Some(again.corrupted(b""));
+    cluster.run(64 * SECOND);
+    assert!(cluster.all_hold(b"sound"));
+}
+
+#[test]
+fn agreement_counts_the_members_that_last_reported_the_same() {
+    let mut cluster = Cluster::of(4, Config::default());
+    cluster.run(4 * SECOND);
+    let all = Agreement { peers: 3, same: 3 };
+    assert_eq!(cluster.engine(1).agreement(), all);
+    assert!(all.is_full() && !Agreement::default().is_full());
+    cluster.publish(1, b"new");
+    // Until it swaps again nobody is known to hold it.
+    assert_eq!(cluster.engine(1).agreement(), Agreement { peers: 3, same: 0 });
+    cluster.run(5 * SECOND);
+    assert_eq!(cluster.engine(1).agreement(), all);
+    cluster.crash(4);
+    cluster.run(8 * SECOND);
+    assert_eq!(cluster.engine(1).agreement().peers, 2, "who is not listed does not count");
 }

@@ -1,0 +1,61 @@
+//! Agreement: how many of those we heard from lately hold what we hold.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::engine::Engine;
+use super::metadata::{Metadata, Version};
+use super::packet::Summary;
+use super::record::Digest;
+
+/// How far the others hold what a node holds, by what each of them last said in a swap or a join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// Listed members that said anything lately, at most 32.
+    pub peers: usize,
+    /// Those of them that reported the same node list and the same metadata.
+    pub same: usize,
+}
+
+impl Agreement {
+    /// True when somebody reported anything, and everybody the same.
+    pub fn is_full(&self) -> bool {
+        self.peers > 0 && self.same == self.peers
+    }
+}
+
+/// What peers last reported, the oldest report first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reports {
+    recent: VecDeque<Report>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    from: SocketAddr,
+    holds: (Digest, Option<Version>),
+}
+
+impl Reports {
+    const RECENT_MAX: usize = 32;
+
+    pub(super) fn note(&mut self, from: SocketAddr, summary: &Summary) {
+        self.recent.retain(|report| report.from != from);
+        if self.recent.len() == Self::RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Report { from, holds: (summary.digest, summary.version) });
+    }
+}
+
+impl Engine {
+    /// How far those that spoke with us lately hold what we hold now.
+    pub fn agreement(&self) -> Agreement {
+        let ours = (self.members.digest(), self.metadata.as_ref().map(Metadata::version));
+        let listed = self.reports.recent.iter().filter(|report| self.lists(report.from));
+        listed.fold(Agreement::default(), |sum, report| Agreement {
+            peers: sum.peers + 1,
+            same: sum.same + usize::from(report.holds == ours),
+        })
+    }
+}
