@@ -57,6 +57,14 @@ pub(crate) struct Heard {
     pub(crate) standing: Standing,
 }
 
+/// A beat that may be news, and whose it is, unless that is unknown or ambiguous.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sifted {
+    pub(crate) node: Option<NodeIx>,
+    pub(crate) counter: u8,
+    pub(crate) age: Age,
+}
+
 /// What a copy of a beat or a record changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -257,8 +265,7 @@ impl Members {
 
     /// Takes the mark off a member; true when it was marked.
     pub(crate) fn take_mark(&mut self, node: NodeIx) -> bool {
-        let row = self.rows.get_mut(node.index());
-        row.is_some_and(|row| row.take_mark() && row.state() == State::Listed)
+        self.rows.get_mut(node.index()).is_some_and(Row::take_mark)
     }
 
     /// How many listed members are no more than one sender's word.
@@ -275,6 +282,21 @@ impl Members {
         let row = &mut self.rows[node.index()];
         self.newcomers.remove(row.standing());
         row.prove();
+    }
+
+    /// Takes the marks off all members; their beats, about so many, in order of the ring.
+    pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep, count: usize) -> Vec<Beat> {
+        self.ring.sort(&self.directory);
+        let mut beats = Vec::with_capacity(count);
+        for &node in self.ring.sorted() {
+            let row = &mut self.rows[node.index()];
+            if row.take_mark() {
+                let age = step.age(now - row.raised_at());
+                let id = self.directory.id(row.record);
+                beats.push(Beat { id, counter: row.counter as u8, age });
+            }
+        }
+        beats
     }
 
     /// Raises our own counter, which has not come to its end.
@@ -294,32 +316,29 @@ impl Members {
         }
     }
 
-    /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them.
+    /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them,
+    /// with the nodes that hold the ids, if just one does.
     ///
     /// Nothing in this loop waits for anything else in it: the rows of a large cluster are not
     /// in the processor's caches, and all that are needed are fetched at once.
-    pub(crate) fn sift(&self, beats: &[Beat], news: &mut Vec<Beat>) {
+    pub(crate) fn sift(&self, beats: &[Beat], news: &mut Vec<Sifted>) {
         news.clear();
-        news.resize(beats.len(), Beat { id: RecordId(0), counter: 0, age: Age(0) });
+        news.resize(beats.len(), Sifted { node: None, counter: 0, age: Age(0) });
         let mut len = 0;
-        for &beat in beats {
-            let old = self.directory.only_by_id(beat.id).is_some_and(|(record, node)| {
-                let row = self.rows.get(node.index()).unwrap_or(&Row::VACANT);
-                let behind = (row.counter as u8).wrapping_sub(beat.counter) as i8 >= 0;
-                (row.record == record) & behind
-            });
-            news[len] = beat;
+        for &Beat { id, counter, age } in beats {
+            let (node, old) = match self.directory.only_by_id(id) {
+                Some((record, node)) => {
+                    let row = self.rows.get(node.index()).unwrap_or(&Row::VACANT);
+                    let held = row.record == record;
+                    let behind = (row.counter as u8).wrapping_sub(counter) as i8 >= 0;
+                    (held.then_some(node), held & behind)
+                }
+                None => (self.by_id(id), false),
+            };
+            news[len] = Sifted { node, counter, age };
             len += usize::from(!old);
         }
         news.truncate(len);
-    }
-
-    /// Takes a beat as it travels in bulk.
-    pub(crate) fn see_beat(&mut self, heard: Heard, beat: Beat) -> Seen {
-        match self.by_id(beat.id) {
-            Some(node) => self.see_short(heard, node, beat.counter, beat.age),
-            None => Seen::Unknown,
-        }
     }
 
     /// Takes a counter modulo 256 and an age.

@@ -7,6 +7,7 @@ mod dial;
 mod engine;
 mod fetch;
 mod identity;
+mod ids;
 mod io;
 mod liveness;
 mod members;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::beat::{Beat, COUNTER_MAX};
 use super::engine::Engine;
 use super::io::{Event, Outbox};
-use super::members::{Departure, Heard, Seen};
+use super::members::{Departure, Heard, Seen, Sifted};
 use super::newcomers::Via;
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
@@ -21,12 +21,13 @@ use crate::time::{Instant, Now};
 /// What waits for the next relay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Relay {
-    beats: Vec<NodeIx>,
+    /// How many members are marked because their beat advanced.
+    beats: usize,
     news: Vec<NodeIx>,
     last: Option<Instant>,
     last_news: Option<Instant>,
     /// Room for the beats of one packet that may be news.
-    sifted: Vec<Beat>,
+    sifted: Vec<Sifted>,
 }
 
 impl Relay {
@@ -66,8 +67,7 @@ impl Engine {
     /// Has the newest beat of a member passed on with the next relay.
     pub(super) fn relay_beat(&mut self, now: Instant, node: NodeIx) {
         if self.members.mark(node) {
-            self.relay.beats.push(node);
-            self.limit_pending();
+            self.relay.beats += 1;
             self.schedule_relay(now);
         }
     }
@@ -83,12 +83,11 @@ impl Engine {
     /// there is to tell.
     fn limit_pending(&mut self) {
         let held = self.members.len() + self.members.tombstones_len();
-        for waiting in [&mut self.relay.beats, &mut self.relay.news] {
-            if waiting.len() > Relay::PENDING_MIN + 2 * held {
-                waiting.retain(|&node| self.members.holds(node));
-                waiting.sort_unstable_by_key(|&node| self.members.place(node));
-                waiting.dedup();
-            }
+        let waiting = &mut self.relay.news;
+        if waiting.len() > Relay::PENDING_MIN + 2 * held {
+            waiting.retain(|&node| self.members.holds(node));
+            waiting.sort_unstable_by_key(|&node| self.members.place(node));
+            waiting.dedup();
         }
     }
 
@@ -126,13 +125,16 @@ impl Engine {
             self.members.take_mark(node);
             news.extend(self.news_of(node, now));
         }
-        let mut beats = Vec::with_capacity(self.relay.beats.len());
-        for node in self.relay.beats.drain(..) {
-            if self.members.take_mark(node) {
-                beats.push(self.members.beat(node, now, self.step));
-            }
+        (self.take_beats(now), news)
+    }
+
+    /// The beats that wait, in order of the ring: who receives them walks straight through its
+    /// table, as we do here.
+    fn take_beats(&mut self, now: Instant) -> Vec<Beat> {
+        match std::mem::take(&mut self.relay.beats) {
+            0 => Vec::new(),
+            waiting => self.members.take_marked(now, self.step, waiting),
         }
-        (beats, news)
     }
 
     /// What there is to tell of a node.
@@ -168,8 +170,12 @@ impl Engine {
         let heard = self.heard(now, via);
         let mut sifted = std::mem::take(&mut self.relay.sifted);
         self.members.sift(&bulk.beats, &mut sifted);
-        for &beat in &sifted {
-            match self.members.see_beat(heard, beat) {
+        for &Sifted { node, counter, age } in &sifted {
+            let Some(node) = node else {
+                self.stats.beats_unknown += 1;
+                continue;
+            };
+            match self.members.see_short(heard, node, counter, age) {
                 Seen::Old => {}
                 Seen::Advanced(node) => self.relay_beat(now.mono, node),
                 Seen::Unknown => self.stats.beats_unknown += 1,

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::beat::RecordId;
+use super::ids::{Found, Ids, Known};
 use super::record::Record;
 use crate::node::NodeId;
 
 /// An address, interned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeIx(u32);
 
 impl NodeIx {
@@ -25,12 +26,17 @@ impl NodeIx {
 }
 
 /// A record, interned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RecordIx(u32);
 
 impl RecordIx {
     /// The record of an empty slot.
     pub(crate) const NONE: Self = Self(u32::MAX);
+
+    #[cfg(test)]
+    pub(super) fn test(ix: u32) -> Self {
+        Self(ix)
+    }
 }
 
 /// A set of incarnations that many engines share, unchangeable.
@@ -42,7 +48,7 @@ pub struct Roster {
     records: Vec<Interned>,
     places: Vec<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: Index<RecordId>,
+    by_id: Ids,
     by_name: Index<u64>,
 }
 
@@ -54,15 +60,13 @@ struct Interned {
 
 /// Records by something that few of them share, each with its node.
 ///
-/// Every beat is looked up here, so the common case is one small entry; what shares a key with
-/// an earlier record stands apart.
+/// What shares a key with an earlier record stands apart, so that the common case is one small
+/// entry.
 #[derive(Clone, Debug)]
 struct Index<K> {
     first: FxHashMap<K, Found>,
     others: FxHashMap<K, Vec<Found>>,
 }
-
-type Found = (RecordIx, NodeIx);
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
@@ -158,7 +162,7 @@ pub(crate) struct Directory {
     records: Slab<Interned>,
     places: Slab<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: Index<RecordId>,
+    by_id: Ids,
     by_name: Index<u64>,
 }
 
@@ -169,7 +173,7 @@ impl Directory {
             records: Slab::default(),
             places: Slab::default(),
             by_addr: FxHashMap::default(),
-            by_id: Index::default(),
+            by_id: Ids::default(),
             by_name: Index::default(),
         }
     }
@@ -206,14 +210,16 @@ impl Directory {
     }
 
     /// The only record with this id and its node; `None` when there is none or more than one.
-    pub(crate) fn only_by_id(&self, id: RecordId) -> Option<(RecordIx, NodeIx)> {
-        let (shared, own) = (&self.shared.by_id, &self.by_id);
-        let found = match (shared.first(id), own.first(id)) {
-            (Some(found), None) | (None, Some(found)) => found,
-            _ => return None,
-        };
-        let alone = shared.others(id).is_empty() && own.others(id).is_empty();
-        alone.then_some(found)
+    #[inline]
+    pub(crate) fn only_by_id(&self, id: RecordId) -> Option<Found> {
+        let shared = self.shared.by_id.look(id);
+        let own = if self.by_id.is_empty() { Known::Nothing } else { self.by_id.look(id) };
+        match (shared, own) {
+            (Known::One(found), Known::Nothing) | (Known::Nothing, Known::One(found)) => {
+                Some(found)
+            }
+            _ => None,
+        }
     }
 
     /// The other records with the same name, if it has one, and their nodes.
