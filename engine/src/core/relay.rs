@@ -16,6 +16,7 @@ use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
+use crate::config::Swap;
 use crate::time::{Instant, Now};
 
 /// What waits for the next relay.
@@ -31,6 +32,10 @@ pub(super) struct Relay {
 }
 
 impl Relay {
+    /// So much news goes out at once. When there is more, as when a large cluster starts or two
+    /// halves meet, everybody else learns most of it by swaps anyway: passing on all of it would
+    /// send each record `fan_out` times to every node.
+    const NEWS_MAX: usize = 128;
     /// So much may wait however little is held.
     const PENDING_MIN: usize = 256;
 
@@ -119,6 +124,7 @@ impl Engine {
         waiting.retain(|&node| self.members.holds(node));
         waiting.sort_unstable_by_key(|&node| self.members.place(node));
         waiting.dedup();
+        self.leave_to_swaps(&mut waiting);
         let mut news = Vec::with_capacity(waiting.len());
         for &node in &waiting {
             // The record brings the newest beat along.
@@ -126,6 +132,18 @@ impl Engine {
             news.extend(self.news_of(node, now));
         }
         (self.take_beats(now), news)
+    }
+
+    /// Keeps of too much news a random part.
+    fn leave_to_swaps(&mut self, waiting: &mut Vec<NodeIx>) {
+        if self.config.swap() == Swap::Off || waiting.len() <= Relay::NEWS_MAX {
+            return;
+        }
+        for at in 0..Relay::NEWS_MAX {
+            let other = at + self.rng.below(waiting.len() - at);
+            waiting.swap(at, other);
+        }
+        waiting.truncate(Relay::NEWS_MAX);
     }
 
     /// The beats that wait, in order of the ring: who receives them walks straight through its
