@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use rumormill::core::{AgeStep, Body, Cause, Packet};
 use rumormill::wire::{self, Reject};
-use rumormill::{Config, NodeBuilder, NodeList};
+use rumormill::{Config, Event, NodeBuilder, NodeList, Notice};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster, cluster_of, eventually, lists, node, removal};
 use helpers::hostile;
@@ -39,6 +39,24 @@ async fn a_publish_shows_up_on_all_and_the_later_one_wins() {
         eventually("every node holds it", || nodes.iter().all(holds)).await;
         assert!(nodes.iter().all(|node| &node.read().unwrap().data()[..] == data.as_bytes()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_is_told_that_its_value_was_superseded() {
+    let nodes = cluster(2).await;
+    let ours = nodes[0].publish("ours").await.unwrap();
+    let mut changes = nodes[0].subscribe();
+    eventually("the other holds it", || nodes[1].read().is_some()).await;
+    let theirs = nodes[1].publish("theirs").await.unwrap();
+    let superseded = Notice::Event(Event::Superseded { ours, theirs });
+    while changes.recv().await.expect("the node runs") != superseded {}
+    let Some(Notice::Event(Event::Published(held))) = changes.recv().await else {
+        panic!("what took its place is told next");
+    };
+    assert_eq!(held.version(), theirs);
+    // It is no longer ours, so the next one supersedes nothing of ours.
+    nodes[1].publish("again").await.unwrap();
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

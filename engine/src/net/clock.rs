@@ -76,6 +76,13 @@ pub(crate) fn entropy() -> Result<u64, SysError> {
     SysRng.try_next_u64()
 }
 
+/// 16 bytes from the system: one end's part of the key of a connection.
+pub(crate) fn random() -> Result<[u8; 16], SysError> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
