@@ -60,14 +60,14 @@ fn sealed(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, packet: &Packet)
             a.encode(NOW.wall, black_box(packet), &mut buffer);
         });
     });
-    let datagram = || {
+    let mut datagram = || {
         let mut datagram = Vec::new();
         a.encode(NOW.wall, packet, &mut datagram);
         datagram
     };
     group.bench_function(format!("open and decode/{name}"), |bencher| {
         let open = |mut datagram: Vec<u8>| b.decode(NOW, &mut datagram).expect("a packet");
-        bencher.iter_batched(datagram, open, BatchSize::SmallInput);
+        bencher.iter_batched(&mut datagram, open, BatchSize::SmallInput);
     });
     let guard = StreamGuard::of(&config);
     let call = guard.dial(8_000, [1; 16]);

@@ -342,7 +342,7 @@ async fn one_hung_peer_stops_all_beats() {
         for node in &nodes {
             TcpStream::connect(node.node().addr()).unwrap().write_all(&beat).unwrap();
         }
-        let start = std::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let version = nodes[round % 2].publish("v").await.unwrap();
         let holds = |node: &NodeList| node.read().is_some_and(|held| held.version() == version);
         eventually("both hold it", || nodes.iter().all(holds)).await;

@@ -45,14 +45,17 @@ impl Process {
         let process = Self { go: Mutex::new(go).into(), node, ends, fatal };
         let (acceptor, beater) = (process.clone(), process.clone());
         std::thread::spawn(move || acceptor.accept(&listener));
-        std::thread::spawn(move || {
-            while !beater.ends.load(Ordering::Relaxed) {
-                let sent = beater.go.lock().unwrap().on_cycle(now());
-                send(sent);
-                std::thread::sleep(SECOND);
-            }
-        });
+        std::thread::spawn(move || beater.beat());
         process
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a process of its own, on real sockets")]
+    fn beat(&self) {
+        while !self.ends.load(Ordering::Relaxed) {
+            let sent = self.go.lock().unwrap().on_cycle(now());
+            send(sent);
+            std::thread::sleep(SECOND);
+        }
     }
 
     fn accept(&self, listener: &TcpListener) {
