@@ -287,6 +287,29 @@ async fn huge_lengths_trickles_and_strangers_are_cut_off_and_delay_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_by_stream_does_not_silence_a_node() {
+    let nodes = cluster_of(2, &tcp()).await;
+    let mut caller = call(nodes[0].node().addr(), 9);
+    let flood = std::thread::spawn(move || {
+        let calls = frame(Body::LastCall).repeat(100);
+        let mut sent = 0;
+        while caller.write_all(&calls).is_ok() {
+            sent += 100;
+        }
+        sent
+    });
+    let before = nodes[1].stats().streams.received;
+    tokio::time::sleep(20 * CYCLE).await;
+    let heard = nodes[1].stats().streams.received - before;
+    assert!(heard >= 20, "{heard} packets came of 20 cycles");
+    assert!(nodes.iter().all(|node| node.get().len() == 2), "nobody was removed");
+    for node in nodes {
+        node.leave().await;
+    }
+    assert!(flood.join().unwrap() > 10_000, "that is no flood");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_beyond_the_limit_take_the_place_of_the_quietest() {
     let nodes = cluster(2).await;
     let addr = nodes[0].node().addr();
