@@ -91,7 +91,7 @@ impl Subject {
 
     fn of(config: Config) -> Self {
         let now =
-            Now { mono: Instant::from_nanos(1 << 60), wall: UnixNanos(1_800_000_000_000_000_000) };
+            Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(1_800_000_000_000_000_000) };
         let node = Node::at(addr(0));
         let record = Arc::new(Record::new(node, Generation::start(None, now.wall)));
         let engine = Engine::new(record, Arc::new(config), Arc::new(Roster::default()), 1, now);

@@ -8,8 +8,9 @@ use rand::rngs::{SysError, SysRng};
 use crate::time::{Instant, Now, UnixNanos, nanos};
 
 /// What the monotonic clock of a node shows when it starts. Not zero, because an engine reckons
-/// back from now to when it would have heard of something, which may be before its own start.
-const START: Instant = Instant::from_nanos(1 << 60);
+/// back from now to when it would have heard of something, which may be before its own start; and
+/// far below the nine years where an engine's clock ends.
+const START: Instant = Instant::from_nanos(1 << 56);
 
 /// The clocks that one node goes by.
 #[derive(Clone, Copy, Debug)]
