@@ -3,7 +3,8 @@
 //! A connection carries packets one way, from who dialled it. Without a secret the caller says at
 //! which port it is reached, and each packet has the checksum that a datagram has. With one, both
 //! ends first prove that they hold it, and the packets are sealed in a strict sequence under a key
-//! of this connection; `seal/stream.rs` has the bytes.
+//! of this connection; `seal/stream.rs` has the bytes. That costs a round trip more before the
+//! first packet, once for each connection, and connections are kept.
 //!
 //! Nothing here reads a socket: [`StreamGuard`] says how many bytes come next and what they mean.
 //! Until the caller is known to hold the secret, [`StreamGuard::HELLO_LEN_MAX`] bytes are all that
@@ -26,6 +27,8 @@ const MAGIC: [u8; 3] = *b"rms";
 const VERSION: u8 = 1;
 
 /// Makes both ends of connections for one node, with the cluster and the secrets that it has.
+///
+/// Source: the order of the handshake is that of TLS with a shared key, without its choices.
 ///
 /// ```
 /// use rumormill::core::{AgeStep, Body, Packet};
