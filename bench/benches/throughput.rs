@@ -18,7 +18,7 @@ struct Subject {
 impl Subject {
     fn new(members: &[Arc<Record>]) -> Self {
         let now =
-            Now { mono: Instant::from_nanos(1 << 60), wall: UnixNanos(1_800_000_100_000_000_000) };
+            Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(1_800_000_100_000_000_000) };
         let me = Arc::clone(&members[0]);
         let config = Arc::new(Config::default());
         let mut engine = Engine::new(me, config, Arc::new(Roster::default()), 1, now);

@@ -1,9 +1,12 @@
-//! What it costs to turn full packets into bytes and back.
+//! What it costs to turn full packets into bytes and back, with and without a seal.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput};
-use rumormill::wire;
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
+use rumormill::core::Packet;
+use rumormill::wire::{self, Guard, Run, StreamGuard};
+use rumormill::{Config, Generation, Instant, Now, UnixNanos};
 use rumormill_bench::{full_bulk, full_records, full_vector, members, register_fonts};
 
 fn main() {
@@ -32,7 +35,50 @@ fn main() {
         group.bench_function(format!("encoded_len/{name}"), |bencher| {
             bencher.iter(|| wire::encoded_len(black_box(&packet)));
         });
+        sealed(&mut group, name, &packet);
     }
     group.finish();
     criterion.final_summary();
+}
+
+const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
+
+fn guard(node: u8, config: &Config) -> Guard {
+    let generation = Generation::start(None, NOW.wall);
+    let addr = ([10, 0, 0, node], 8_000).into();
+    Guard::new(config, &Run { addr, generation, random: [node; 8], now: NOW })
+}
+
+/// The same in a sealed datagram, and on a sealed connection.
+fn sealed(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, packet: &Packet) {
+    let config = Config::builder().secret_key("secret").build().expect("valid");
+    let (mut a, mut b) = (guard(1, &config), guard(2, &config));
+    let mut buffer = Vec::new();
+    group.bench_function(format!("encode and seal/{name}"), |bencher| {
+        bencher.iter(|| {
+            buffer.clear();
+            a.encode(NOW.wall, black_box(packet), &mut buffer);
+        });
+    });
+    let mut datagram = || {
+        let mut datagram = Vec::new();
+        a.encode(NOW.wall, packet, &mut datagram);
+        datagram
+    };
+    group.bench_function(format!("open and decode/{name}"), |bencher| {
+        let open = |mut datagram: Vec<u8>| b.decode(NOW, &mut datagram).expect("a packet");
+        bencher.iter_batched(&mut datagram, open, BatchSize::SmallInput);
+    });
+    let guard = StreamGuard::of(&config);
+    let call = guard.dial(8_000, [1; 16]);
+    let (_, answer) = guard.accept(&call.hello(), [2; 16]).expect("one secret");
+    let mut sealer = call.answered(&answer).expect("one secret");
+    let mut encoded = Vec::new();
+    wire::encode(packet, &mut encoded);
+    group.bench_function(format!("seal for a stream/{name}"), |bencher| {
+        bencher.iter(|| {
+            buffer.clear();
+            sealer.seal(black_box(&encoded), &mut buffer);
+        });
+    });
 }

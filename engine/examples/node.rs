@@ -196,6 +196,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
     let event = match notice {
         Notice::Event(event) => event,
         Notice::Missed(count) => return format!("missed {count} changes"),
+        Notice::Rejected(reason) => return format!("rejecting packets: {reason}"),
     };
     match event {
         Event::Joined(record) => format!("joined {}", who(&record)),
@@ -220,6 +221,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
         }
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
         Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),
+        Event::Superseded { ours, theirs } => format!("metadata {ours} superseded by {theirs}"),
         Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
         Event::Published(metadata) => {
             let text = printable(&metadata);

@@ -171,6 +171,10 @@ async fn watch(
                 eprintln!("a subscriber missed {count} events");
                 true
             }
+            Notice::Rejected(reason) => {
+                eprintln!("packets are refused: {reason}");
+                true
+            }
         };
     }
 }

@@ -19,6 +19,33 @@
 //! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
 //! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
 //!
+//! A new subscriber is told the present state first, so that one loop over its [`Event`]s is all
+//! that a service needs. What can't be done is an error that says what to do instead; what the
+//! network does is counted, and never an error: `NodeList::stats`.
+//!
+//! # Coming from pekonode
+//! | pekonode | here | what is different |
+//! |---|---|---|
+//! | `New(Node)` | `NodeList::new` | takes the settings as well; wrong ones are errors |
+//! | `Node{Addr, Port, Name, PrivateData}` | [`Node`] | one address; what changes is an update |
+//! | `NodeList{...}` | [`Config`] | the same settings and more: see [`config`] |
+//! | `Set(Node)` | `NodeList::set` | an address or a host name, looked up again and again |
+//! | `Join()` | `NodeList::join` | listens when it returns, or says why not; twice is once |
+//! | `Get()` | `NodeList::get` | in order of address, a snapshot that costs a pointer |
+//! | `Publish([]byte)` | `NodeList::publish` | says its version, or that it is too long |
+//! | `Read()` | `NodeList::read` | with version and writer; `None` before there is any |
+//! | `Stop()`, `Start()` | `NodeList::stop`, `NodeList::start` | idempotent |
+//! | `IsPrint` | [`ConfigBuilder::print`] | the same lines; `[Error]` at most once a second |
+//! | | `NodeList::leave` | says goodbye; port and task are released |
+//! | | `NodeList::update` | changes name and private data while it runs |
+//! | | `NodeList::subscribe` | what changes, as it changes |
+//! | | `NodeList::keys` | changes the secret while it runs |
+//!
+//! With `wire = "pekonode"` a node takes part in a cluster of unmodified Go nodes, over UDP or
+//! TCP, so that one can move over node by node: [`pekonode`] says what it does there. A Go node
+//! knows no goodbye, so there `leave` is a silence; versions name no writer, and metadata is as
+//! long as a packet has room for.
+//!
 //! # For your own sockets, or a simulation
 //! [`Engine`] is the protocol as a state machine: time, chance and packets are arguments, what is
 //! to be sent is a result. Its docs say what a driver must do. [`wire`] turns its packets into
@@ -80,12 +107,12 @@ pub use core::{
 };
 pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
 #[cfg(feature = "net")]
-pub use net::{MemoryNetwork, MemoryStats, NetStats, Rejected, StreamStats};
+pub use net::{MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };
 #[cfg(feature = "net")]
-pub use node_list::{Events, Keys, NodeList, NodeListError, Notice};
+pub use node_list::{Events, Keys, NodeList, NodeListError};
 pub use rng::{Probability, Rng};
 pub use time::{Instant, Now, UnixNanos, nanos};
 pub use wire::{Keyring, KeyringError};

@@ -7,6 +7,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,14 +16,14 @@ use rand::rngs::SysError;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Config, Wire};
+use crate::config::{Config, Protocol, Wire};
 use crate::core::{Event, Metadata, PublishError, Record, Value, Version};
 use crate::net::{
-    Console, Driver, Family, Home, Local, Machine, Mode, NetStats, Order, Ports, Seed, Seeds,
-    Shared, Streams, View, outward_ip,
+    Console, Driver, Family, Home, Local, Machine, Mode, NetStats, Notice, Order, Ports, Seed,
+    Seeds, Shared, Streams, View, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
-use crate::wire::{Guard, Keyring, KeyringError, Run};
+use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
 pub use keys::Keys;
 
@@ -62,6 +63,7 @@ const ORDERS_MAX: usize = 64;
 ///         }
 ///         Notice::Event(_) => {}
 ///         Notice::Missed(count) => println!("{count} changes missed, reading anew"),
+///         Notice::Rejected(reason) => println!("packets are refused: {reason}"),
 ///     }
 /// }
 /// let names: Vec<_> = b.get().iter().map(|node| node.name().to_owned()).collect();
@@ -210,9 +212,12 @@ impl NodeList {
         let engine = Machine::new(record.into(), Arc::clone(&self.config), seed, now);
         let (seeds, tasks) = self.look_up_seeds(local.bound);
         let port = local.node.addr().port();
-        let start = |listener| Streams::start(listener, local.bound, port, &self.config);
-        // A pekonode cluster knows no streams beside its datagrams.
-        let listener = ports.listener.filter(|_| self.config.wire() == Wire::Native);
+        let streams = StreamGuard::with_keyring(&self.config, state.keyring.as_ref());
+        let start = |listener| Streams::start(listener, local.bound, port, &self.config, streams);
+        // A pekonode cluster knows no streams beside its datagrams, only streams instead of them.
+        let (wire, protocol) = (self.config.wire(), self.config.protocol());
+        let has_streams = wire == Wire::Native || protocol == Protocol::Tcp;
+        let listener = ports.listener.filter(|_| has_streams);
         let streams = listener.map(start);
         let socket = ports.socket;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
@@ -338,9 +343,20 @@ impl NodeList {
         Ok(())
     }
 
-    /// The changes from now on, across joins and leaves of this handle.
+    /// What is the case now, as events, and then the changes, across joins and leaves of this
+    /// handle: first [`Event::Joined`] for each listed member in order of address, this node
+    /// among them, and [`Event::Published`] if there is metadata. Nothing comes twice, and
+    /// nothing is left out without a word: see [`Notice::Missed`].
+    ///
+    /// A leave of this node tells nothing more; the next join begins with its own `Joined`.
     pub fn subscribe(&self) -> Events {
-        Events { events: self.shared.events.subscribe() }
+        // In this order: what happens between the two is in both, and told once by its number.
+        let notices = self.shared.notices.subscribe();
+        let view = self.shared.view.borrow();
+        let joined = view.records.iter().cloned().map(Event::Joined);
+        let published = view.metadata.iter().cloned().map(Event::Published);
+        let ahead = joined.chain(published).map(Notice::Event).collect();
+        Events { ahead, notices, told: view.told }
     }
 
     /// Says goodbye, so that the others remove the node at once, and returns when port and task
@@ -364,7 +380,7 @@ impl NodeList {
             Err(error) => tracing::error!(%error, "the task of the node did not end by itself"),
         }
         state.running = None;
-        self.shared.view.send_replace(View::default());
+        self.shared.show(View::default(), Vec::new());
     }
 
     /// This node as the others know it: what was given to [`NodeList::new`] until it joins, and
@@ -406,26 +422,34 @@ fn listen_addr(node: &Node, config: &Config) -> SocketAddr {
 /// The changes of one node, from [`NodeList::subscribe`].
 #[derive(Debug)]
 pub struct Events {
-    events: broadcast::Receiver<Event>,
-}
-
-/// What a subscriber is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Something changed. [`NodeList::get`] and [`NodeList::read`] show it already.
-    Event(Event),
-    /// This many events were missed because they were not taken in time: read anew.
-    Missed(u64),
+    /// What comes before anything that is still to be received.
+    ahead: VecDeque<Notice>,
+    notices: broadcast::Receiver<(u64, Notice)>,
+    /// The number of the last notice that was told, by itself or in the state at the beginning.
+    told: u64,
 }
 
 impl Events {
     /// Waits for the next change; `None` once the [`NodeList`] is dropped. Nothing is lost when
     /// the future is dropped.
     pub async fn recv(&mut self) -> Option<Notice> {
-        match self.events.recv().await {
-            Ok(event) => Some(Notice::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Notice::Missed(count)),
-            Err(broadcast::error::RecvError::Closed) => None,
+        loop {
+            if let Some(notice) = self.ahead.pop_front() {
+                return Some(notice);
+            }
+            match self.notices.recv().await {
+                Ok((number, notice)) if number > self.told => {
+                    let missed = number - self.told - 1;
+                    self.told = number;
+                    self.ahead.extend((missed > 0).then_some(Notice::Missed(missed)));
+                    self.ahead.push_back(notice);
+                }
+                // It is in the state that was told at the beginning.
+                Ok(_) => {}
+                // How many were missed shows in the number of the next one.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
         }
     }
 }

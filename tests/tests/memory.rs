@@ -73,6 +73,7 @@ async fn waiting(events: &mut Events) -> Vec<Event> {
         match notice {
             Notice::Event(event) => taken.push(event),
             Notice::Missed(count) => panic!("{count} events were missed"),
+            Notice::Rejected(reason) => panic!("packets were refused: {reason}"),
         }
     }
     taken
@@ -203,6 +204,7 @@ async fn who_leaves_is_removed_at_once_and_its_address_is_free() {
     assert!(matches!(error, NodeListError::Listen { .. }));
     assert!(error.to_string().contains("10.0.0.3:8000: the port is in use"), "{error}");
     let mut changes = lists[0].subscribe();
+    assert_eq!(waiting(&mut changes).await.len(), 3, "the members that are listed");
     lists[2].leave().await;
     assert_eq!(lists[2].local_addr(), None);
     until(secs(1), || all_list(&lists[..2], 2)).await;

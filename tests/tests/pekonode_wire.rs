@@ -10,18 +10,31 @@ use rumormill::core::Cause;
 use rumormill::pekonode::{Carried, Kind, Packet, SecretKey};
 use rumormill::wire::Reject;
 use rumormill::wire::pekonode::{decode, encode};
-use rumormill::{Config, Node, NodeList, Wire};
+use rumormill::{Config, Node, NodeList, Protocol, Wire};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster_of, eventually, lists, removal};
 
 fn config() -> Config {
+    config_of(Protocol::Udp)
+}
+
+fn config_of(protocol: Protocol) -> Config {
     let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(2 * CYCLE);
-    config.wire(Wire::Pekonode).build().unwrap()
+    config.wire(Wire::Pekonode).protocol(protocol).build().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_list_each_other_agree_and_remove_one_that_is_gone() {
-    let mut nodes = cluster_of(3, &config()).await;
+    live_together(&config_of(Protocol::Udp)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_over_tcp_list_each_other_agree_and_remove_one_that_is_gone() {
+    live_together(&config_of(Protocol::Tcp)).await;
+}
+
+async fn live_together(config: &Config) {
+    let mut nodes = cluster_of(3, config).await;
     for (writer, data) in [(0, "v1"), (2, "v2")] {
         let version = nodes[writer].publish(data).await.unwrap();
         let holds = |node: &NodeList| node.read().is_some_and(|held| held.version() == version);

@@ -45,6 +45,37 @@ fn three_processes_list_each_other_and_agree_and_miss_the_one_that_was_killed() 
     assert!(start.elapsed() <= Duration::from_millis(1_200 + 500), "{:?}", start.elapsed());
 }
 
+#[test]
+fn the_console_lines_are_those_of_pekonode_to_the_byte() {
+    let mut a = start(&["--name", "A", "--data", "zone=1", "--print"]);
+    let mut b = start(&["--join", &a.addr, "--name", "B", "--print"]);
+    let (at_a, at_b) = (a.addr.clone(), b.addr.clone());
+    let shown = |addr: &str, rest: &str| format!("{{{} {rest}}}", addr.replace(':', " "));
+    let (node_a, node_b) = (shown(&at_a, "A zone=1"), shown(&at_b, "B "));
+    let port = |addr: &str| addr.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    let mut both = [node_a.as_str(), &node_b];
+    if port(&at_a) > port(&at_b) {
+        both.reverse();
+    }
+    let list = both.join(" ");
+    a.type_line("hi");
+    for line in [
+        format!("[[Join]: {node_a}]"),
+        format!("[[Listen]: {at_a} / [Node list]: [{node_a}]]"),
+        format!("[[Listen]: {at_a} / [Node list]: [{list}]]"),
+        format!("[[Publish]: {node_a} / [Metadata]: [104 105]]"),
+        format!("[[Swap Request]: {at_a} -> {at_b}]"),
+        format!("[[Swap Response]: {at_a} <- {at_b}]"),
+    ] {
+        let said = a.wait_for(&line, |said| said.ends_with(&format!(" {line}")));
+        let date: String =
+            said.chars().take(20).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(date, "0000/00/00 00:00:00 ", "{said}");
+        assert_eq!(said.len(), 20 + line.len(), "{said}");
+    }
+    b.wait_for("its own", |said| said.ends_with(&format!("[[Join]: {node_b}]")));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_says_goodbye_and_the_end_of_the_input_does_not() {

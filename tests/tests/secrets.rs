@@ -5,7 +5,9 @@ mod helpers;
 use std::time::Duration;
 
 use rumormill::wire::Reject;
-use rumormill::{Config, ConfigBuilder, Keyring, KeyringError, NodeList, NodeListError, SecretKey};
+use rumormill::{
+    Config, ConfigBuilder, Keyring, KeyringError, NodeList, NodeListError, Protocol, SecretKey,
+};
 
 use helpers::cluster::{cluster_of, eventually, node_of};
 
@@ -32,7 +34,16 @@ fn rejected(nodes: &[NodeList]) -> Vec<(Reject, u64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_nodes_change_their_secret_under_load_and_no_packet_is_refused() {
-    let nodes = cluster_of(10, &sealed("old")).await;
+    rotate_under_load(sealed("old")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_nodes_that_talk_by_stream_change_their_secret_under_load_and_nothing_is_refused() {
+    rotate_under_load(config().protocol(Protocol::Tcp).secret_key("old").build().unwrap()).await;
+}
+
+async fn rotate_under_load(config: Config) {
+    let nodes = cluster_of(10, &config).await;
     let [old, new] = ["old", "new"].map(SecretKey::from);
     let mut writer = 0;
     let mut load = async || {
@@ -91,6 +102,19 @@ async fn packets_of_another_cluster_are_dropped_and_counted() {
     let sealed = |cluster: &str| config().cluster(cluster.into()).secret_key("same").build();
     let [blue, green] = ["blue", "green"].map(|cluster| sealed(cluster).unwrap());
     count_each_other(&blue, &green, [Reject::WrongCluster; 2]).await;
+}
+
+#[tokio::test]
+async fn calls_of_another_secret_cluster_or_without_a_seal_are_refused_and_counted() {
+    let tcp = || config().protocol(Protocol::Tcp);
+    let with = |secret: &str, cluster: &str| {
+        tcp().secret_key(secret).cluster(cluster.into()).build().unwrap()
+    };
+    let blue = with("one", "blue");
+    count_each_other(&blue, &with("one", "green"), [Reject::WrongCluster; 2]).await;
+    count_each_other(&blue, &with("two", "blue"), [Reject::UnknownKey; 2]).await;
+    let plain = tcp().build().unwrap();
+    count_each_other(&plain, &blue, [Reject::Sealed, Reject::Unsealed]).await;
 }
 
 #[tokio::test]

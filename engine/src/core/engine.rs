@@ -30,7 +30,8 @@ use crate::time::{Instant, Now};
 /// # The driver's contract
 /// - Call [`Engine::handle`] with [`Input::Timeout`] at once, and from then on whenever
 ///   [`Engine::deadline`] has come; with every packet and command as it arrives.
-/// - `now.mono` never goes back from one call to the next.
+/// - `now.mono` never goes back from one call to the next, and stays below nine years (2^58 ns):
+///   count it from the start of the process, not from 1970.
 /// - After each call drain the outbox, in order: send what is to be sent, once each, losses
 ///   allowed; then ask for the deadline again, for any input may have moved it.
 ///

@@ -114,6 +114,15 @@ pub enum Event {
     Corrupted(Version),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
+    /// What this node had published is the metadata no longer: another node's value ranks above
+    /// it, whether its publisher had seen ours or not. Raised before [`Event::Published`] of
+    /// theirs; not with `wire = "pekonode"`, where versions name no writer.
+    Superseded {
+        /// The version that was published here.
+        ours: Version,
+        /// The one that took its place.
+        theirs: Version,
+    },
     /// With `wire = "pekonode"`: packets name every member, and those of one more would not be
     /// shorter than `size`. It is not listed; raise `size` on every node, or run fewer. Raised
     /// once.

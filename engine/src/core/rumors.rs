@@ -162,6 +162,12 @@ impl Engine {
 
     fn hold(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {
         self.timers.set_earlier(Timer::Scrub, now.mono + Self::SCRUB_PERIOD);
+        let (me, theirs) = (self.me.place(), metadata.version());
+        if let Some(ours) = self.metadata.as_ref().map(Metadata::version)
+            && (ours.writer == me && theirs.writer != me)
+        {
+            out.event(Event::Superseded { ours, theirs });
+        }
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
         self.settle_fetch(out);

@@ -89,6 +89,21 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_a_packet_of_pekonode_or_a_connection(
+        bytes in vec(any::<u8>(), 0..200),
+        text in r#"[{},:"a-zA-Z0-9\\ \[\]]{0,80}"#,
+    ) {
+        for magic in [&b""[..], b"rms\x01", b"rss\x01"] {
+            connection(&[magic, &bytes].concat());
+        }
+        decode_pekonode(&bytes);
+        let open = r#"{"Node":{"Addr":"10.0.0.1","Port":1},"Name":"#;
+        for text in [text.clone(), [open, &text, "}"].concat()] {
+            decode_pekonode(text.as_bytes());
+        }
+    }
+
+    #[test]
     fn a_script_says_what_was_put_into_it(from in any::<u8>(), packet in packet()) {
         let bytes = arrival(from, Duration::from_millis(300), &packet);
         let (pause, jump, input) = Script(&bytes).step().expect("one step");

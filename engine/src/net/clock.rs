@@ -8,8 +8,9 @@ use rand::rngs::{SysError, SysRng};
 use crate::time::{Instant, Now, UnixNanos, nanos};
 
 /// What the monotonic clock of a node shows when it starts. Not zero, because an engine reckons
-/// back from now to when it would have heard of something, which may be before its own start.
-const START: Instant = Instant::from_nanos(1 << 60);
+/// back from now to when it would have heard of something, which may be before its own start; and
+/// far below the nine years where an engine's clock ends.
+const START: Instant = Instant::from_nanos(1 << 56);
 
 /// The clocks that one node goes by.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,13 @@ fn wall() -> UnixNanos {
 /// 64 bits from the system: the seed of an engine, or what sets one run's keys apart.
 pub(crate) fn entropy() -> Result<u64, SysError> {
     SysRng.try_next_u64()
+}
+
+/// 16 bytes from the system: one end's part of the key of a connection.
+pub(crate) fn random() -> Result<[u8; 16], SysError> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -23,12 +23,26 @@ pub(crate) enum Console {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Line<'a> {
     Join(&'a Node),
-    Listen { bound: SocketAddr, members: &'a [Node] },
-    Publish { me: &'a Node, data: &'a [u8] },
-    SwapRequest { me: SocketAddr, to: SocketAddr },
-    SwapResponse { me: SocketAddr, to: SocketAddr },
+    Listen {
+        bound: SocketAddr,
+        members: &'a [Node],
+    },
+    Publish {
+        me: &'a Node,
+        data: &'a [u8],
+    },
+    SwapRequest {
+        me: SocketAddr,
+        to: SocketAddr,
+    },
+    SwapResponse {
+        me: SocketAddr,
+        to: SocketAddr,
+    },
     Stop(&'a Node),
     Start(&'a Node),
+    /// A packet showed another secret than ours, or none.
+    WrongKey,
 }
 
 impl Console {
@@ -67,6 +81,7 @@ impl fmt::Display for Line<'_> {
             Self::SwapResponse { me, to } => write!(f, "[[Swap Response]: {me} <- {to}]"),
             Self::Stop(node) => write!(f, "[[Stop]: {}]", Braced(node)),
             Self::Start(node) => write!(f, "[[Start]: {}]", Braced(node)),
+            Self::WrongKey => f.write_str("[[Error]: The secretKey do not match]"),
         }
     }
 }
@@ -106,6 +121,7 @@ mod tests {
             Line::SwapResponse { me: b.addr(), to: a.addr() },
             Line::Stop(&a),
             Line::Start(&a),
+            Line::WrongKey,
         ];
         let expected = [
             "[[Join]: {127.0.0.1 17012 A-server test-data}]",
@@ -116,6 +132,7 @@ mod tests {
             "[[Swap Response]: 127.0.0.1:17013 <- 127.0.0.1:17012]",
             "[[Stop]: {127.0.0.1 17012 A-server test-data}]",
             "[[Start]: {127.0.0.1 17012 A-server test-data}]",
+            "[[Error]: The secretKey do not match]",
         ];
         assert_eq!(lines.map(|line| line.to_string()), expected);
     }

@@ -13,14 +13,15 @@ use super::clock::Clock;
 use super::console::{Console, Line};
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
-use super::stats::NetStats;
+use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::transport::Transport;
-use super::view::{Local, Shared, View};
+use super::view::{Local, Notice, Shared, View};
 use crate::core::{
-    Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Value, Version,
+    Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value, Version,
 };
 use crate::node::{Generation, Node};
+use crate::time::Instant;
 use crate::wire::{self, Guard, Keyring};
 
 /// Most datagrams that are taken in before what they caused goes out.
@@ -28,6 +29,9 @@ const BATCH_MAX: usize = 64;
 
 /// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Between two lines of the console about packets with another secret.
+const WRONG_KEY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a handle asks of a running node, in order.
 #[derive(Debug)]
@@ -101,8 +105,11 @@ impl Driver {
         let wall = self.clock.now().wall;
         self.console.print(wall, Line::Join(&local.node));
         self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
-        let view = View { local: Some(local), members: members.into(), ..View::default() };
-        self.shared.view.send_replace(view);
+        let me = Arc::clone(self.engine.me());
+        let joined = Notice::Event(Event::Joined(Arc::clone(&me)));
+        let (members, records) = (members.into(), [me].into());
+        let view = View { local: Some(local), members, records, ..View::default() };
+        self.shared.show(view, vec![joined]);
     }
 
     /// Runs the node to its end, and returns the last generation that it had.
@@ -118,6 +125,9 @@ impl Driver {
             outbox: Outbox::new(),
             published: Vec::new(),
             stats: NetStats::default(),
+            rejected: Rejected::default(),
+            wrong_keys: WrongKeys::default(),
+            refusals: Refusals::default(),
             buffer: vec![0; buffer_len],
             outgoing: Outgoing::default(),
             streamed: Vec::new(),
@@ -128,6 +138,13 @@ impl Driver {
         }
         running.driver.tasks.shutdown().await;
         running.driver.engine.me().generation()
+    }
+
+    fn use_keys(&mut self, keyring: &Keyring) {
+        self.guard.use_keys(keyring);
+        if let Some(streams) = &mut self.streams {
+            streams.use_keys(keyring);
+        }
     }
 }
 
@@ -140,10 +157,21 @@ struct Running {
     /// Publishes whose callers wait until readers see them.
     published: Vec<(oneshot::Sender<Version>, Version)>,
     stats: NetStats,
+    /// Datagrams that were refused.
+    rejected: Rejected,
+    wrong_keys: WrongKeys,
+    refusals: Refusals,
     buffer: Vec<u8>,
     outgoing: Outgoing,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<Packet>)>,
+}
+
+/// What was said of packets with another secret.
+#[derive(Debug, Default)]
+struct WrongKeys {
+    counted: u64,
+    silent_until: Instant,
 }
 
 impl Running {
@@ -157,7 +185,7 @@ impl Running {
                 Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
                 Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
                 Wake::Order(Order::Keys { keyring, done }) => {
-                    self.driver.guard.use_keys(&keyring);
+                    self.driver.use_keys(&keyring);
                     // The secrets are in use whether or not the caller still waits.
                     let _ = done.send(());
                 }
@@ -242,8 +270,18 @@ impl Running {
 
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
     async fn on_arrival(&mut self, arrival: Arrival) {
-        let Arrival { from, mut bytes } = arrival;
-        self.take(&mut bytes, from);
+        let now = self.driver.clock.now();
+        match (arrival, &mut self.driver.engine) {
+            (Arrival::Native(from, packet), _) => {
+                self.handle(Input::Packet { from, packet: packet.into() });
+            }
+            (Arrival::Pekonode(packet), Machine::Pekonode(foreign)) => {
+                foreign.on_packet(now, packet, &mut self.outbox);
+            }
+            (Arrival::Pekonode(_), Machine::Native(_)) => {
+                unreachable!("its streams speak its own wire");
+            }
+        }
         self.on_time();
         self.on_readable().await;
     }
@@ -275,13 +313,14 @@ impl Running {
         self.buffer = buffer;
     }
 
-    /// Opens what came, by whatever way: no system carries a longer datagram than there is.
+    /// Opens what came through the socket; in a network in memory that may be by stream, and no
+    /// system carries a longer datagram than there is.
     fn take(&mut self, bytes: &mut [u8], from: SocketAddr) {
         let now = self.driver.clock.now();
         if let Machine::Pekonode(foreign) = &mut self.driver.engine {
             if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
                 tracing::debug!(%from, len = bytes.len(), %reason, "a datagram was refused");
-                self.stats.rejected.count(reason);
+                self.rejected.count(reason);
             }
             return;
         }
@@ -290,7 +329,7 @@ impl Running {
             Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
             Err(reason) => {
                 tracing::debug!(%from, len = bytes.len(), %reason, "a packet was refused");
-                self.stats.rejected.count(reason);
+                self.rejected.count(reason);
             }
         }
     }
@@ -314,28 +353,25 @@ impl Running {
                 Output::Event(event) => events.push(event),
             }
         }
-        self.show(&events);
+        self.show(events);
         for (done, version) in self.published.drain(..) {
             // A caller that no longer waits has published all the same.
             let _ = done.send(version);
         }
-        for event in events {
-            // It is no error that nobody has subscribed.
-            let _ = self.driver.shared.events.send(event);
-        }
         self.print_swaps();
         let driver = &mut self.driver;
         if let Machine::Pekonode(foreign) = &mut driver.engine {
-            let socket = driver.socket.as_ref().expect("pekonode's wire goes by datagram");
-            self.outgoing.send_foreign(foreign, socket, &mut self.stats).await;
+            let ways = (driver.streams.as_mut(), driver.socket.as_ref());
+            self.outgoing.send_foreign(foreign, ways, &mut self.stats).await;
         }
         driver.guard.follow(driver.engine.me().generation());
         let wall = driver.clock.now().wall;
         for (to, packet) in self.streamed.drain(..) {
-            let guarded = |out: &mut Vec<u8>| driver.guard.encode(wall, &packet, out);
             match (&mut driver.streams, &driver.socket) {
-                (Some(streams), _) => streams.send(to, &packet, guarded),
-                (None, Some(socket)) => socket.stream(guarded, to),
+                (Some(streams), _) => streams.send(to, &packet),
+                (None, Some(socket)) => {
+                    socket.stream(|out| driver.guard.encode(wall, &packet, out), to);
+                }
                 (None, None) => unreachable!("a node has one or the other"),
             }
         }
@@ -344,26 +380,45 @@ impl Running {
         }
     }
 
-    fn show(&mut self, events: &[Event]) {
-        let members = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
-        if let Some(members) = &members {
+    fn show(&mut self, events: Vec<Event>) {
+        let list = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
+        if let Some((members, _)) = &list {
             self.print(Line::Listen { bound: self.bound, members });
         }
+        self.stats.engine = *self.driver.engine.stats();
+        let streams = self.driver.streams.as_ref().map(Streams::stats);
+        let (streams, rejected) = streams.unwrap_or_default();
+        self.stats.streams = streams;
+        self.stats.rejected = self.rejected.plus(rejected);
+        self.print_wrong_key();
+        let now = self.driver.clock.now().mono;
+        let refusals = self.refusals.news(now, &self.stats.rejected);
+        let has_changed = !events.is_empty();
+        let notices = events.into_iter().map(Notice::Event);
+        let notices = notices.chain(refusals.into_iter().map(Notice::Rejected)).collect();
         let engine = &self.driver.engine;
-        self.stats.engine = *engine.stats();
-        self.stats.streams = self.driver.streams.as_ref().map(Streams::stats).unwrap_or_default();
-        self.driver.shared.view.send_if_modified(|view| {
+        self.driver.shared.change(notices, |view| {
             view.stats = self.stats;
-            if !events.is_empty() {
+            if has_changed {
                 view.metadata = engine.metadata().cloned();
             }
-            if let Some(members) = members {
-                view.members = members;
+            if let Some((members, records)) = list {
+                (view.members, view.records) = (members, records);
                 let node = engine.me().node().clone();
                 view.local = Some(Local { node, bound: self.bound });
             }
-            !events.is_empty()
         });
+    }
+
+    /// pekonode says so for every packet; here a stranger fills no disk with it.
+    fn print_wrong_key(&mut self) {
+        let now = self.driver.clock.now().mono;
+        let counted = self.stats.rejected.by_key() + self.stats.engine.keys_wrong;
+        if counted > self.wrong_keys.counted && now >= self.wrong_keys.silent_until {
+            let silent_until = now + WRONG_KEY_PAUSE;
+            self.wrong_keys = WrongKeys { counted, silent_until };
+            self.print(Line::WrongKey);
+        }
     }
 
     fn print(&self, line: Line<'_>) {
@@ -417,14 +472,16 @@ fn changes_list(event: &Event) -> bool {
         | Event::Woke(_)
         | Event::SetAside(_)
         | Event::Corrupted(_)
+        | Event::Superseded { .. }
         | Event::AddressConflict(_)
         | Event::Published(_)
         | Event::ClusterTooLarge { .. } => false,
     }
 }
 
-fn snapshot(engine: &mut Machine) -> Arc<[Node]> {
-    let mut members = engine.members();
-    members.sort_by_key(Node::addr);
-    members.into()
+/// The listed members by address, without and with their generations.
+fn snapshot(engine: &mut Machine) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
+    let mut records = engine.members();
+    records.sort_by_key(|record| record.node().addr());
+    (records.iter().map(|record| record.node().clone()).collect(), records.into())
 }

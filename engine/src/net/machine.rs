@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, SecretKey, Wire};
+use crate::config::{Config, Protocol, SecretKey, Wire};
 use crate::core::{Engine, Input, Metadata, Outbox, Record, Roster, Stats};
-use crate::node::Node;
 use crate::pekonode;
 use crate::time::{Instant, Now};
 use crate::wire::{self, Reject};
@@ -101,11 +100,10 @@ impl Machine {
     }
 
     /// The listed members, in no particular order.
-    pub(crate) fn members(&mut self) -> Vec<Node> {
-        let node = |record: &Arc<Record>| record.node().clone();
+    pub(crate) fn members(&mut self) -> Vec<Arc<Record>> {
         match self {
-            Self::Native(engine) => engine.members().map(node).collect(),
-            Self::Pekonode(foreign) => foreign.engine.members().map(node).collect(),
+            Self::Native(engine) => engine.members().cloned().collect(),
+            Self::Pekonode(foreign) => foreign.engine.members().cloned().collect(),
         }
     }
 }
@@ -119,8 +117,17 @@ impl Foreign {
         out: &mut Outbox,
     ) -> Result<(), Reject> {
         let packet = wire::pekonode::decode(bytes, self.engine.config().size())?;
-        self.handle(now, pekonode::Input::Packet(packet.into()), out);
+        self.on_packet(now, packet, out);
         Ok(())
+    }
+
+    pub(crate) fn on_packet(&mut self, now: Now, packet: pekonode::Packet, out: &mut Outbox) {
+        self.handle(now, pekonode::Input::Packet(packet.into()), out);
+    }
+
+    /// How its packets travel.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.engine.config().protocol()
     }
 
     fn handle(&mut self, now: Now, input: pekonode::Input, out: &mut Outbox) {

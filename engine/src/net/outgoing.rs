@@ -12,7 +12,9 @@ use tokio::time::timeout;
 
 use super::machine::Foreign;
 use super::stats::NetStats;
+use super::stream::Streams;
 use super::transport::Transport;
+use crate::config::Protocol;
 use crate::core::Packet;
 use crate::time::UnixNanos;
 use crate::wire::{self, Guard};
@@ -56,18 +58,31 @@ impl Outgoing {
         self.encoded.clear();
     }
 
-    /// The packets of another wire: each has its own marks, so none is encoded for two.
+    /// The packets of another wire: each has its own marks, so none is encoded for two. They go
+    /// by stream where there are streams, and by what the socket has where there are none.
     pub(super) async fn send_foreign(
         &mut self,
         foreign: &mut Foreign,
-        socket: &Transport,
+        (mut streams, socket): (Option<&mut Streams>, Option<&Transport>),
         stats: &mut NetStats,
     ) {
         let mut patience = Patience::Left;
         for (to, packet) in foreign.take_packets() {
-            wire::pekonode::encode(&packet, &mut self.bytes);
-            send_counted(socket, &self.bytes, to, &mut patience, stats).await;
-            self.bytes.clear();
+            let encode = |out: &mut Vec<u8>| wire::pekonode::encode(&packet, out);
+            match (&mut streams, socket, foreign.protocol()) {
+                (Some(streams), ..) => {
+                    let mut bytes = Vec::new();
+                    encode(&mut bytes);
+                    streams.post(to, bytes);
+                }
+                (None, Some(socket), Protocol::Tcp) => socket.stream(encode, to),
+                (None, Some(socket), Protocol::Udp) => {
+                    encode(&mut self.bytes);
+                    send_counted(socket, &self.bytes, to, &mut patience, stats).await;
+                    self.bytes.clear();
+                }
+                (None, None, _) => unreachable!("a node has one or the other"),
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 //! What a node's driver counts.
 
+use std::time::Duration;
+
 use crate::core::Stats;
+use crate::time::Instant;
 use crate::wire::Reject;
 
 /// Counters of one node, from its last join.
@@ -21,7 +24,7 @@ pub struct NetStats {
     pub send_errors: u64,
     /// Errors of the socket while receiving.
     pub receive_errors: u64,
-    /// Datagrams that were no packet of ours, by reason.
+    /// What was no packet of ours, by reason: datagrams, packets on connections, and calls.
     pub rejected: Rejected,
     /// Counters of the connections to and from other nodes.
     pub streams: StreamStats,
@@ -54,8 +57,14 @@ pub struct StreamStats {
     pub evicted: u64,
     /// Connections to us that were closed because something begun did not come in time.
     pub slow: u64,
-    /// Connections to us that were closed because no node of ours was at the other end.
+    /// Connections to us that were closed because no node of ours was at the other end; the
+    /// reasons are among those of [`NetStats::rejected`].
     pub foreign: u64,
+    /// Connections to us that ended within a packet, or with an error of the system.
+    pub broken: u64,
+    /// Sealed connections to us that were closed because what came on them was not what was sent,
+    /// each packet once and in its turn, or because their secret was removed.
+    pub out_of_sequence: u64,
     /// Connections to us that were closed because a length was beyond its limit.
     pub over_length: u64,
     /// Connections that are open now, in either direction.
@@ -72,6 +81,12 @@ impl Rejected {
         self.0[reason as usize]
     }
 
+    /// How many were refused because their secret is not ours, or one of us has none.
+    pub(crate) fn by_key(&self) -> u64 {
+        let reasons = [Reject::Sealed, Reject::Unsealed, Reject::UnknownKey, Reject::BadSeal];
+        reasons.map(|reason| self.of(reason)).iter().sum()
+    }
+
     /// How many were refused at all.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -84,6 +99,43 @@ impl Rejected {
 
     pub(crate) fn count(&mut self, reason: Reject) {
         self.0[reason as usize] += 1;
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(crate) fn plus(mut self, more: Self) -> Self {
+        for (count, more) in self.0.iter_mut().zip(more.0) {
+            *count += more;
+        }
+        self
+    }
+}
+
+/// For which reasons a service was told of refused packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Refusals([Told; Reject::ALL.len()]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    count: u64,
+    silent_until: Instant,
+}
+
+impl Refusals {
+    /// Between two notices for one reason.
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    /// The reasons that are to be told now, given what was counted until now.
+    pub(super) fn news(&mut self, now: Instant, counted: &Rejected) -> Vec<Reject> {
+        let mut news = Vec::new();
+        for (reason, count) in counted.iter() {
+            let told = &mut self.0[reason as usize];
+            if count > told.count && now >= told.silent_until {
+                *told = Told { count, silent_until: now + Self::PAUSE };
+                news.push(reason);
+            }
+        }
+        news
     }
 }
 
@@ -100,5 +152,20 @@ mod tests {
         assert_eq!((rejected.total(), rejected.of(Reject::BadDigest)), (3, 2));
         let seen: Vec<_> = rejected.iter().collect();
         assert_eq!(seen, [(Reject::TooShort, 1), (Reject::BadDigest, 2)]);
+        assert_eq!(rejected.plus(rejected).of(Reject::BadDigest), 4);
+    }
+
+    #[test]
+    fn a_reason_is_told_at_its_first_refusal_and_then_once_a_minute_while_there_are_more() {
+        let at = |seconds: u64| Instant::ZERO + Duration::from_secs(seconds);
+        let (mut refusals, mut rejected) = (Refusals::default(), Rejected::default());
+        assert_eq!(refusals.news(at(0), &rejected), []);
+        rejected.count(Reject::Damaged);
+        assert_eq!(refusals.news(at(1), &rejected), [Reject::Damaged]);
+        rejected.count(Reject::Damaged);
+        rejected.count(Reject::Replayed);
+        assert_eq!(refusals.news(at(2), &rejected), [Reject::Replayed]);
+        assert_eq!(refusals.news(at(61), &rejected), [Reject::Damaged]);
+        assert_eq!(refusals.news(at(500), &rejected), []);
     }
 }

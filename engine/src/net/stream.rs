@@ -1,40 +1,40 @@
 //! The connections of one node: pooled, bounded, and none of them waits for another.
 //!
 //! Packets go out over connections that we dialled, one to each peer, each with a task and a
-//! queue of its own; they come in over connections that others dialled, each with a task that
-//! reads whole packets; what guards them is opened by the node. A connection that is not used for
-//! a while is closed.
+//! queue of its own; they come in over connections that others dialled, each with a task of its
+//! own as well, as `stream_in.rs` has it. These tasks seal and open, so that a large value keeps
+//! no other packet waiting. A connection that is not used for a while is closed. Among pekonode
+//! nodes each packet has a connection of its own, as `letters.rs` has it.
 //!
 //! **Limits.** At most [`OUT_MAX`] connections out, each with at most two of the largest packets
-//! waiting; at most [`IN_MAX`] in, each with at most one packet that is being read, and
-//! [`ARRIVALS_MAX`] read ones wait for the node. Whoever calls while all are taken gets the place
-//! of the one that brought no packet for longest, so that silent callers keep nobody out. Dials,
-//! reads and writes have deadlines.
+//! waiting and one being sealed; at most `IN_MAX` in, each with at most one packet that is being
+//! read, and [`ARRIVALS_MAX`] read ones wait for the node. Dials, reads and writes have deadlines.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::stats::StreamStats;
-use super::stream_frame::{Ending, framed, read_frame, read_hello, write_frame, write_hello};
+use super::clock::random;
+use super::letters::Letters;
+use super::stats::{Rejected, StreamStats};
+use super::stream_frame::{Ending, framed, read_answer, write_whole};
+use super::stream_in::{Acceptor, Caller, Speech};
 use super::tcp::dial;
-use crate::config::Config;
+use crate::config::{Config, Wire};
 use crate::core::Packet;
-use crate::wire::DATAGRAM_LEN_MAX;
+use crate::pekonode;
+use crate::wire::{self, DATAGRAM_LEN_MAX, Keyring, StreamGuard, StreamSealer};
 
 /// Most connections that we make at a time.
 const OUT_MAX: usize = 128;
-
-/// Most connections that others make to us at a time.
-const IN_MAX: usize = 128;
 
 /// Most packets that wait for one peer.
 const QUEUE_MAX: usize = 256;
@@ -44,24 +44,20 @@ const ARRIVALS_MAX: usize = 16;
 
 const DIAL_MAX: Duration = Duration::from_secs(3);
 
-/// A connection of ours that is not used for so long is closed, and one of another's a while
-/// later, so that the end that dialled is the one that closes.
+/// A connection of ours that is not used for so long is closed; those of others are kept a while
+/// longer, so that the end that dialled is the one that closes.
 const IDLE_MAX: Duration = Duration::from_secs(10);
-const IDLE_IN_MAX: Duration = Duration::from_secs(15);
 
 /// How long a node that leaves waits for its goodbyes to go out.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
-/// Pause after a failed accept, so that an error that stays doesn't occupy a processor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// A packet that came by stream, still guarded.
+/// A packet that came by stream.
 #[derive(Debug)]
-pub(crate) struct Arrival {
-    /// Where the sender is reached.
-    pub(crate) from: SocketAddr,
-    /// What it sent.
-    pub(crate) bytes: Vec<u8>,
+pub(crate) enum Arrival {
+    /// One of ours, and where its sender is reached.
+    Native(SocketAddr, Packet),
+    /// One of pekonode, which says itself whom it is about.
+    Pekonode(pekonode::Packet),
 }
 
 /// The connections of one node. Dropped they are closed in a moment; see [`Streams::close`].
@@ -70,13 +66,16 @@ pub(crate) struct Streams {
     bound: SocketAddr,
     /// At which others reach us.
     port: u16,
-    frame_len_max: usize,
+    packet_len_max: usize,
+    guard: watch::Sender<StreamGuard>,
     peers: BTreeMap<SocketAddr, Peer>,
     /// How many packets were sent: what a peer was last used by.
     clock: u64,
     /// The packet that was encoded last: one may go to many.
     encoded: Option<(Arc<Packet>, Arc<Vec<u8>>)>,
     writers: JoinSet<()>,
+    /// What goes out on connections of its own.
+    letters: Letters,
     arrivals: mpsc::Receiver<Arrival>,
     /// Dropped or used it ends the acceptor.
     closing: Option<oneshot::Sender<()>>,
@@ -93,22 +92,27 @@ struct Peer {
     used: u64,
 }
 
+/// What all tasks of the connections count together.
 #[derive(Clone, Debug, Default)]
-struct Counters(Arc<Mutex<StreamStats>>);
+pub(super) struct Counters(Arc<Mutex<(StreamStats, Rejected)>>);
 
 impl Counters {
-    fn count(&self, change: impl FnOnce(&mut StreamStats)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) fn count(&self, change: impl FnOnce(&mut StreamStats)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).0);
     }
 
-    fn opened(&self) -> Open {
+    pub(super) fn reject(&self, reason: wire::Reject) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.count(reason);
+    }
+
+    pub(super) fn opened(&self) -> Open {
         self.count(|stats| stats.open += 1);
         Open(self.clone())
     }
 }
 
 /// An open connection, as long as it is counted as one.
-struct Open(Counters);
+pub(super) struct Open(Counters);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -126,22 +130,29 @@ impl Streams {
         bound: SocketAddr,
         port: u16,
         config: &Config,
+        guard: StreamGuard,
     ) -> Self {
+        let (guard, guards) = watch::channel(guard);
         let counters = Counters::default();
         let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (closing, closed) = oneshot::channel();
-        let frame_len_max = DATAGRAM_LEN_MAX + config.metadata_len_max();
-        let counted = counters.clone();
-        let caller = Caller { arrived, frame_len_max, counters: counted };
-        let acceptor = Acceptor { listener, caller, seats: Vec::new() };
+        let value_len_max = config.metadata_len_max();
+        let speech = match config.wire() {
+            Wire::Native => Speech::Native { guard: guards, value_len_max },
+            Wire::Pekonode => Speech::Pekonode { size: config.size() },
+        };
+        let caller = Caller { arrived, speech, counters: counters.clone() };
+        let acceptor = Acceptor::new(listener, caller);
         Self {
             bound,
             port,
-            frame_len_max,
+            packet_len_max: DATAGRAM_LEN_MAX + value_len_max,
+            guard,
             peers: BTreeMap::new(),
             clock: 0,
             encoded: None,
             writers: JoinSet::new(),
+            letters: Letters::new(counters.clone()),
             arrivals,
             closing: Some(closing),
             acceptor: Some(tokio::spawn(acceptor.run(closed))),
@@ -154,33 +165,33 @@ impl Streams {
         self.arrivals.recv().await
     }
 
-    /// What was counted.
-    pub(crate) fn stats(&self) -> StreamStats {
-        let mut stats = StreamStats::default();
-        self.counters.count(|counted| stats = *counted);
-        stats
+    /// What was counted, and what was refused.
+    pub(crate) fn stats(&self) -> (StreamStats, Rejected) {
+        *self.counters.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Uses these secrets from now on: what is queued still goes out as it began, and then the
+    /// connections that we made end, for each was made with the secret that sealed then.
+    pub(crate) fn use_keys(&mut self, keyring: &Keyring) {
+        self.guard.send_modify(|guard| guard.use_keys(keyring));
+        self.peers.clear();
     }
 
     /// Puts a packet in the queue of a peer, which is dialled if need be. Never waits: what the
     /// limits have no room for is dropped and counted.
-    pub(crate) fn send(
-        &mut self,
-        to: SocketAddr,
-        packet: &Arc<Packet>,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) {
+    pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
         // Tasks that have ended; one that panicked took only its own connection along.
         while self.writers.try_join_next().is_some() {}
-        let frame = self.frame(packet, encode);
+        let encoded = self.encoded(packet);
         self.clock += 1;
         let used = self.clock;
-        let (room, len) = (2 * self.frame_len_max, frame.len());
+        let (room, len) = (2 * self.packet_len_max, encoded.len());
         let sent = self.peer(to).is_some_and(|peer| {
             peer.used = used;
             let fits = peer.waiting.load(Ordering::Relaxed) + len <= room;
             fits && peer.queue.try_reserve().is_ok_and(|place| {
                 peer.waiting.fetch_add(len, Ordering::Relaxed);
-                place.send(frame);
+                place.send(encoded);
                 true
             })
         });
@@ -189,15 +200,22 @@ impl Streams {
         }
     }
 
-    fn frame(&mut self, packet: &Arc<Packet>, encode: impl FnOnce(&mut Vec<u8>)) -> Arc<Vec<u8>> {
-        if let Some((last, frame)) = &self.encoded
+    /// Sends the bytes of a packet of pekonode on a connection of their own. Never waits either.
+    pub(crate) fn post(&mut self, to: SocketAddr, packet: Vec<u8>) {
+        self.letters.send(to, packet);
+    }
+
+    fn encoded(&mut self, packet: &Arc<Packet>) -> Arc<Vec<u8>> {
+        if let Some((last, encoded)) = &self.encoded
             && Arc::ptr_eq(last, packet)
         {
-            return Arc::clone(frame);
+            return Arc::clone(encoded);
         }
-        let frame = Arc::new(framed(encode));
-        self.encoded = Some((Arc::clone(packet), Arc::clone(&frame)));
-        frame
+        let mut encoded = Vec::with_capacity(wire::encoded_len(packet));
+        wire::encode(packet, &mut encoded);
+        let encoded = Arc::new(encoded);
+        self.encoded = Some((Arc::clone(packet), Arc::clone(&encoded)));
+        encoded
     }
 
     /// The peer at this address, if there is room for another.
@@ -217,18 +235,28 @@ impl Streams {
     }
 
     fn call(&mut self, to: SocketAddr) -> Peer {
-        let (queue, frames) = mpsc::channel(QUEUE_MAX);
+        let (queue, packets) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let (bound, port, counters) = (self.bound, self.port, self.counters.clone());
-        let sink = Writer { to, bound, port, frames, waiting: Arc::clone(&waiting), counters };
-        self.writers.spawn(sink.run());
+        let writer = Writer {
+            to,
+            bound: self.bound,
+            port: self.port,
+            guard: self.guard.borrow().clone(),
+            packets,
+            waiting: Arc::clone(&waiting),
+            counters: self.counters.clone(),
+        };
+        self.writers.spawn(writer.run());
         Peer { queue, waiting, used: 0 }
     }
 
     /// Sends what is queued, as far as that is quickly done.
     pub(crate) async fn finish(&mut self) {
         self.peers.clear();
-        let all = async { while self.writers.join_next().await.is_some() {} };
+        let all = async {
+            while self.writers.join_next().await.is_some() {}
+            self.letters.finish().await;
+        };
         if timeout(FAREWELL_MAX, all).await.is_err() {
             tracing::debug!("not all goodbyes went out in time");
         }
@@ -240,6 +268,7 @@ impl Streams {
         self.closing = None;
         self.arrivals.close();
         self.writers.shutdown().await;
+        self.letters.close().await;
         if let Some(acceptor) = self.acceptor.take()
             && let Err(error) = acceptor.await
         {
@@ -253,37 +282,38 @@ struct Writer {
     to: SocketAddr,
     bound: SocketAddr,
     port: u16,
-    frames: mpsc::Receiver<Arc<Vec<u8>>>,
+    guard: StreamGuard,
+    packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
     counters: Counters,
 }
 
 impl Writer {
     async fn run(mut self) {
-        if let Err(error) = self.write_all().await {
-            tracing::debug!(to = %self.to, %error, "a connection failed");
+        if let Err(ending) = self.write_all().await {
+            tracing::debug!(to = %self.to, %ending, "a connection failed");
         }
-        self.frames.close();
+        self.packets.close();
         let mut dropped = 0;
-        while self.frames.try_recv().is_ok() {
+        while self.packets.try_recv().is_ok() {
             dropped += 1;
         }
         self.counters.count(|stats| stats.dropped_by_failure += dropped);
     }
 
-    async fn write_all(&mut self) -> std::io::Result<()> {
-        let dialled = match dial(self.bound, self.to, DIAL_MAX).await {
-            Ok(mut stream) => write_hello(&mut stream, self.port).await.map(|()| stream),
-            Err(error) => Err(error),
-        };
-        let mut stream = dialled.inspect_err(|_| {
+    async fn write_all(&mut self) -> Result<(), Ending> {
+        let (mut stream, mut sealer) = self.connect().await.inspect_err(|ending| {
+            if let Ending::Refused(reason) = ending {
+                self.counters.reject(*reason);
+            }
             self.counters.count(|stats| stats.dial_errors += 1);
         })?;
         self.counters.count(|stats| stats.dialled += 1);
         let _open = self.counters.opened();
-        while let Some(frame) = self.next(&mut stream).await {
-            let written = write_frame(&mut stream, &frame).await;
-            self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
+        while let Some(packet) = self.next(&mut stream).await {
+            let frame = framed(|out| sealer.seal(&packet, out));
+            let written = write_whole(&mut stream, &frame).await;
+            self.waiting.fetch_sub(packet.len(), Ordering::Relaxed);
             self.counters.count(|stats| match written {
                 Ok(()) => {
                     stats.sent += 1;
@@ -296,132 +326,24 @@ impl Writer {
         Ok(())
     }
 
+    /// Dials, and agrees with the other end on what guards the packets.
+    async fn connect(&self) -> Result<(TcpStream, StreamSealer), Ending> {
+        let call = self.guard.dial(self.port, random().map_err(std::io::Error::other)?);
+        let mut stream = dial(self.bound, self.to, DIAL_MAX).await?;
+        write_whole(&mut stream, &call.hello()).await?;
+        let answer = read_answer(&mut stream, call.answer_len()).await?;
+        let sealer = call.answered(&answer).map_err(Ending::Refused)?;
+        Ok((stream, sealer))
+    }
+
     /// What to write next; `None` when the connection is to end.
     async fn next(&mut self, stream: &mut TcpStream) -> Option<Arc<Vec<u8>>> {
         let mut nothing = [0];
         tokio::select! {
-            frame = self.frames.recv() => frame,
-            // The other side never writes: it has closed, or is none of ours.
+            packet = self.packets.recv() => packet,
+            // The other side writes nothing more: it has closed, or is none of ours.
             _ = stream.read(&mut nothing) => None,
             () = sleep(IDLE_MAX) => None,
-        }
-    }
-}
-
-/// The task that takes calls, and has a task for each.
-struct Acceptor {
-    listener: TcpListener,
-    caller: Caller,
-    /// At most [`IN_MAX`].
-    seats: Vec<Seat>,
-}
-
-/// A connection of another's.
-struct Seat {
-    task: AbortHandle,
-    /// When it last brought a packet, counted in packets.
-    brought: Arc<AtomicU64>,
-}
-
-impl Acceptor {
-    async fn run(mut self, mut closed: oneshot::Receiver<()>) {
-        let mut callers = JoinSet::new();
-        let stamps = Arc::new(AtomicU64::new(1));
-        loop {
-            tokio::select! {
-                biased;
-                _ = &mut closed => break,
-                Some(ended) = callers.join_next_with_id() => {
-                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-                    self.seats.retain(|seat| seat.task.id() != id);
-                }
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, from)) => self.seat(stream, from, &stamps, &mut callers),
-                    Err(error) => {
-                        tracing::debug!(%error, "a call could not be taken");
-                        self.caller.counters.count(|stats| stats.accept_errors += 1);
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        }
-        callers.shutdown().await;
-    }
-
-    fn seat(
-        &mut self,
-        stream: TcpStream,
-        from: SocketAddr,
-        stamps: &Arc<AtomicU64>,
-        callers: &mut JoinSet<()>,
-    ) {
-        if self.seats.len() == IN_MAX {
-            let brought = |&place: &usize| self.seats[place].brought.load(Ordering::Relaxed);
-            let quietest = (0..IN_MAX).min_by_key(brought).expect("there are some");
-            self.seats.swap_remove(quietest).task.abort();
-            self.caller.counters.count(|stats| stats.evicted += 1);
-        }
-        self.caller.counters.count(|stats| stats.accepted += 1);
-        let brought = Arc::new(AtomicU64::new(stamps.fetch_add(1, Ordering::Relaxed)));
-        let stamp = Stamp { brought: Arc::clone(&brought), stamps: Arc::clone(stamps) };
-        let task = callers.spawn(self.caller.clone().run(stream, from, stamp));
-        self.seats.push(Seat { task, brought });
-    }
-}
-
-/// Notes that a connection brought something.
-struct Stamp {
-    brought: Arc<AtomicU64>,
-    stamps: Arc<AtomicU64>,
-}
-
-impl Stamp {
-    fn renew(&self) {
-        self.brought.store(self.stamps.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-    }
-}
-
-/// The task of one connection that another made.
-#[derive(Clone)]
-struct Caller {
-    arrived: mpsc::Sender<Arrival>,
-    frame_len_max: usize,
-    counters: Counters,
-}
-
-impl Caller {
-    async fn run(self, mut stream: TcpStream, from: SocketAddr, stamp: Stamp) {
-        let _open = self.counters.opened();
-        let ending = self.read_all(&mut stream, from, &stamp).await;
-        tracing::debug!(%from, %ending, "a connection ended");
-        self.counters.count(|stats| match ending {
-            Ending::Slow => stats.slow += 1,
-            Ending::Foreign => stats.foreign += 1,
-            Ending::TooLong(_) => stats.over_length += 1,
-            Ending::Closed | Ending::Idle | Ending::Broken(_) => {}
-        });
-    }
-
-    async fn read_all(&self, stream: &mut TcpStream, from: SocketAddr, stamp: &Stamp) -> Ending {
-        let from = match read_hello(stream).await {
-            Ok(port) => SocketAddr::new(from.ip().to_canonical(), port),
-            Err(ending) => return ending,
-        };
-        let mut buffer = Vec::new();
-        loop {
-            let read = read_frame(stream, IDLE_IN_MAX, self.frame_len_max, &mut buffer).await;
-            if let Err(ending) = read {
-                return ending;
-            }
-            stamp.renew();
-            self.counters.count(|stats| {
-                stats.received += 1;
-                stats.received_bytes += buffer.len() as u64;
-            });
-            let arrival = Arrival { from, bytes: std::mem::take(&mut buffer) };
-            if self.arrived.send(arrival).await.is_err() {
-                return Ending::Closed;
-            }
         }
     }
 }

@@ -101,8 +101,55 @@ async fn events_that_were_not_taken_in_time_are_counted() {
     for _ in 0..EVENTS_MAX + 10 {
         list.publish("v").await.unwrap();
     }
-    // Publishes apart, joining may be an event or not.
-    assert!(matches!(changes.recv().await, Some(Notice::Missed(10..=11))));
+    // The node's own joining is one of them.
+    assert_eq!(changes.recv().await, Some(Notice::Missed(11)));
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
+}
+
+#[tokio::test]
+async fn a_new_subscriber_is_told_the_present_state_first_and_nothing_twice() {
+    let list = list("127.0.0.1:0");
+    let mut early = list.subscribe();
+    list.join().await.unwrap();
+    list.publish("v1").await.unwrap();
+    let mut late = list.subscribe();
+    list.publish("v2").await.unwrap();
+    let shown = |notice: Option<Notice>| match notice {
+        Some(Notice::Event(Event::Joined(record))) => record.node().name().to_owned(),
+        Some(Notice::Event(Event::Published(held))) => {
+            String::from_utf8(held.data().to_vec()).unwrap()
+        }
+        other => panic!("{other:?}"),
+    };
+    for changes in [&mut early, &mut late] {
+        for expected in ["A", "v1", "v2"] {
+            assert_eq!(shown(changes.recv().await), expected);
+        }
+    }
+    list.leave().await;
+    let mut after = list.subscribe();
+    list.join().await.unwrap();
+    for changes in [&mut early, &mut late, &mut after] {
+        assert_eq!(shown(changes.recv().await), "A");
+    }
+}
+
+#[tokio::test]
+async fn refused_packets_are_told_by_their_reason_once() {
+    let list = list("127.0.0.1:0");
+    list.join().await.unwrap();
+    let mut changes = list.subscribe();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..3 {
+        socket.send_to(b"GET / HTTP/1.1", list.local_addr().unwrap()).unwrap();
+    }
+    while list.stats().rejected.total() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    list.publish("v").await.unwrap();
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Joined(_)))));
+    let reason = crate::wire::Reject::ForeignMagic;
+    assert_eq!(changes.recv().await, Some(Notice::Rejected(reason)));
     assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
 }
 

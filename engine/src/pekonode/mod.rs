@@ -21,6 +21,10 @@
 //!   of `size` bytes have room for (some 690 at pekonode's default), and says so by
 //!   [`crate::Event::ClusterTooLarge`].
 //!
+//! The machine is the same whether packets travel over UDP or TCP. Over TCP each has a connection
+//! of its own, written in one piece, because a Go node reads once, and closed by its sender; a peer
+//! that hangs costs its own packets only.
+//!
 //! A version's writer is not on this wire; it is zero in every [`crate::Version`]. A node can't
 //! say goodbye here: one that leaves falls silent.
 

@@ -1,4 +1,5 @@
 //! What guards the datagrams of one node on their way: a checksum, or with a secret a seal.
+//! Connections are guarded by what `stream.rs` has.
 
 use std::net::SocketAddr;
 
@@ -125,7 +126,9 @@ impl Guard {
         super::decode(self.open(now, bytes, DATAGRAM_LEN_MAX)?)
     }
 
-    /// The same for what came by stream, where a metadata value of this length may be in it.
+    /// The same for what came whole by a way that carries more than a datagram, where a metadata
+    /// value of this length may be in it: a network in memory. Connections have a
+    /// [`StreamGuard`](super::StreamGuard).
     ///
     /// # Errors
     /// The reason why the bytes are no packet for us.

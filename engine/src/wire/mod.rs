@@ -17,7 +17,7 @@
 //!
 //! This module knows packets and bytes. It names no socket, no clock and no entropy. What protects
 //! a datagram as a whole is a [`Guard`]: it wraps what [`encode`] writes in a checksum or a seal,
-//! and takes that off before [`decode`] reads.
+//! and takes that off before [`decode`] reads. What protects a connection is a [`StreamGuard`].
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
@@ -28,6 +28,7 @@ mod native;
 pub mod pekonode;
 mod reject;
 mod seal;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ use crate::core::{Packet, PacketKind};
 pub use guard::{Guard, Run};
 pub use reject::Reject;
 pub use seal::{Keyring, KeyringError};
+pub use stream::{StreamDial, StreamEnd, StreamGuard, StreamOpener, StreamSealer};
 
 /// Longest datagram that is looked at, in bytes. UDP carries at most 65,507.
 pub const DATAGRAM_LEN_MAX: usize = 65_536;

@@ -55,10 +55,11 @@ pub enum Reject {
     /// A packet without a seal, but this node has a secret.
     #[error("not sealed, and this node takes sealed packets only")]
     Unsealed,
-    /// Sealed with a secret that is not in the keyring.
+    /// Sealed with a secret that is not in the keyring, or no longer.
     #[error("sealed with a secret that this node does not hold")]
     UnknownKey,
-    /// The tag is not that of the packet: forged, damaged, or of another secret that looks alike.
+    /// The tag is not that of the packet: forged, damaged, or of another secret that looks alike;
+    /// on a connection, also any other packet than the next one.
     #[error("does not match its seal")]
     BadSeal,
     /// It came before.

@@ -186,6 +186,7 @@ impl Observer {
             | Event::NameConflict { .. }
             | Event::SetAside(_)
             | Event::Corrupted(_)
+            | Event::Superseded { .. }
             | Event::Woke(_) => {}
         }
     }

@@ -1,10 +1,10 @@
 //! Nodes that are processes of their own: the `node` example, built and run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,20 +24,20 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a node and waits for its first line.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
+        let prints = args.contains(&"--print");
+        let stderr = if prints { Stdio::piped() } else { Stdio::inherit() };
+        let mut command = command(args);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let (send, lines) = channel();
-        // Ends with the process, when its output does.
-        std::thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        pass_on(child.stdout.take().unwrap(), send.clone());
+        if let Some(stderr) = child.stderr.take() {
+            pass_on(stderr, send);
+        }
         let mut process = Self { child, lines, seen: Vec::new(), addr: String::new() };
-        let first = process.wait_for("the first line", |_| true);
-        let addr = first.strip_prefix("listening ").expect("the first line says where it listens");
+        let is_addr = |line: &str| line.starts_with("listening ");
+        let first = process.wait_for("the line that says where it listens", is_addr);
+        let addr = first.strip_prefix("listening ").expect("it was just seen");
         process.addr = addr.to_owned();
         process
     }
@@ -84,6 +84,17 @@ impl Process {
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
         self.child.wait().unwrap()
     }
+}
+
+/// A thread that ends with the process, when its output does.
+fn pass_on(output: impl Read + Send + 'static, lines: Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+    });
 }
 
 impl Drop for Process {

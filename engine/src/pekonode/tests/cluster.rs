@@ -25,6 +25,8 @@ pub(super) enum Member {
 pub(super) struct Cluster {
     pub(super) now: Instant,
     pub(super) loss: Probability,
+    /// Times that the network is crossed for one packet: over TCP a connection is made first.
+    pub(super) trips: u64,
     pub(super) members: BTreeMap<u16, Member>,
     pub(super) events: Vec<(u16, Event)>,
     /// Rumor packets sent, by origin, kind and version.
@@ -54,6 +56,7 @@ impl Cluster {
         Self {
             now: Instant::from_nanos(1 << 50),
             loss: Probability::ZERO,
+            trips: 1,
             members: BTreeMap::new(),
             events: Vec::new(),
             sent: BTreeMap::new(),
@@ -68,15 +71,19 @@ impl Cluster {
     /// Nodes 1 to `ours` are ours, `go` more are Go nodes; all have joined through the last.
     pub(super) fn of(ours: u16, go: u16) -> Self {
         let mut cluster = Self::new(config());
+        cluster.join(ours, go);
+        cluster
+    }
+
+    pub(super) fn join(&mut self, ours: u16, go: u16) {
         let seed = ours + go;
         for node in (ours + 1..=seed).rev() {
-            cluster.start_go(node, seed);
+            self.start_go(node, seed);
         }
         for node in (1..=ours).rev() {
-            cluster.start(node, &[seed]);
+            self.start(node, &[seed]);
         }
-        cluster.run(8 * SECOND);
-        cluster
+        self.run(8 * SECOND);
     }
 
     pub(super) fn clock(&self) -> Now {
@@ -253,7 +260,8 @@ impl Cluster {
             let rumor = (packet.node.addr().port(), packet.kind, packet.metadata.update);
             *self.sent.entry(rumor).or_default() += 1;
             if !self.rng.chance(self.loss) {
-                let latency = Duration::from_micros(self.rng.between(1_000, 10_000));
+                let trips = (0..self.trips).map(|_| self.rng.between(1_000, 10_000)).sum();
+                let latency = Duration::from_micros(trips);
                 self.sequence += 1;
                 let flight = (self.now + latency, self.sequence);
                 self.flights.insert(flight, (to.port(), packet));

@@ -3,6 +3,8 @@
 mod cluster;
 mod faults;
 mod go;
+#[cfg(feature = "net")]
+mod tcp;
 
 use std::sync::Arc;
 
@@ -71,6 +73,22 @@ fn one_of_ours_among_nineteen_go_nodes_is_a_full_member() {
 #[test]
 fn ten_of_ours_among_ten_go_nodes_are_full_members() {
     holds_among(10, 10);
+}
+
+#[test]
+fn over_tcp_ten_of_ours_among_ten_go_nodes_are_full_members_as_well() {
+    let mut cluster = Cluster::new(config());
+    cluster.trips = 3;
+    cluster.join(10, 10);
+    assert!(cluster.all_list_all());
+    for from in [1, 20] {
+        let data = format!("by {from}");
+        let version = cluster.publish(from, data.as_bytes());
+        assert!(cluster.run_until(SECOND / 2, |cluster| cluster.all_hold(data.as_bytes())));
+        cluster.run(SECOND);
+        assert!(from == 20 || cluster.sent[&(from, Kind::Publish, version)] <= 21);
+    }
+    assert_eq!(cluster.removals(), 0);
 }
 
 #[test]

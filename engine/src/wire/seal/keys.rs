@@ -92,6 +92,11 @@ impl Keyring {
         self.secrets.iter().position(|held| held == secret).ok_or(KeyringError::Unknown)
     }
 
+    /// The secrets; the first one seals.
+    pub(in crate::wire) fn secrets(&self) -> &[SecretKey] {
+        &self.secrets
+    }
+
     /// What packets are sealed and opened with; the first one seals.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.secrets.iter().map(Key::new).collect()
@@ -136,7 +141,7 @@ impl Key {
     /// Sets our keys apart from all others that anybody makes of the same secret.
     const SALT: &'static [u8] = b"rumormill secret key";
 
-    fn new(secret: &SecretKey) -> Self {
+    pub(super) fn new(secret: &SecretKey) -> Self {
         let kdf = Hkdf::new(Some(Self::SALT), secret.expose());
         let mut hint = [0];
         kdf.expand(b"hint", &mut hint).expect("a byte is not too much");
@@ -148,10 +153,29 @@ impl Key {
     /// Each purpose of a key begins with a word of its own, none of which begins another: a key
     /// for something else never equals this one.
     pub(super) fn datagrams(&self, cluster: &[u8], epoch: Epoch) -> Aes256Gcm {
+        self.cipher(b"datagrams", cluster, &epoch.bytes())
+    }
+
+    /// What a caller proves itself by; `said` is what was said on the connection until then.
+    pub(super) fn stream_hello(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+        self.cipher(b"stream hello", cluster, said)
+    }
+
+    /// What the one that is called proves itself by.
+    pub(super) fn stream_answer(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+        self.cipher(b"stream answer", cluster, said)
+    }
+
+    /// The cipher for the packets of one connection.
+    pub(super) fn stream_packets(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+        self.cipher(b"stream packets", cluster, said)
+    }
+
+    fn cipher(&self, purpose: &[u8], cluster: &[u8], context: &[u8]) -> Aes256Gcm {
         let len = [u8::try_from(cluster.len()).expect("`Config` holds names to 64 bytes")];
         let mut key = Zeroizing::new([0; 32]);
         self.kdf
-            .expand_multi_info(&[b"datagrams", &len, cluster, &epoch.bytes()], &mut *key)
+            .expand_multi_info(&[purpose, &len, cluster, context], &mut *key)
             .expect("32 bytes are not too much");
         Aes256Gcm::new((&*key).into())
     }

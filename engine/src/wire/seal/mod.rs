@@ -31,6 +31,7 @@
 mod header;
 mod keys;
 mod senders;
+pub(super) mod stream;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -1,0 +1,123 @@
+//! Packets that travel on a connection each, as pekonode sends them over TCP.
+//!
+//! There such a connection carries one packet, without a length: it is written in one piece,
+//! because a Go node reads once, and ends when the sender closes.
+//!
+//! **Limits.** At most [`OPEN_MAX`] connections are open at a time, at most [`OPEN_OF_ONE_MAX`] of
+//! them to one peer, and of what waits for a place there is a limit for each peer and for all.
+//! A packet that did not go out within [`LETTER_MAX`] is dropped: a beat that comes late would say
+//! of a node that is gone that it is alive. So a peer that hangs costs its own packets only.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::stream::Counters;
+use super::tcp::dial;
+
+/// Most connections that are open at a time, or being made.
+const OPEN_MAX: usize = 128;
+
+/// Most of them to one peer.
+const OPEN_OF_ONE_MAX: usize = 4;
+
+/// Most packets to one peer, those that wait included.
+const LETTERS_OF_ONE_MAX: usize = 64;
+
+/// Most packets at all, those that wait included.
+const LETTERS_MAX: usize = 2_048;
+
+/// From when a packet is to be sent until it is out.
+const LETTER_MAX: Duration = Duration::from_secs(3);
+
+/// What is on its way out.
+#[derive(Debug)]
+pub(super) struct Letters {
+    under_way: JoinSet<()>,
+    open: Arc<Semaphore>,
+    /// The places of each peer: every packet under way holds one of these.
+    peers: BTreeMap<SocketAddr, Arc<Semaphore>>,
+    counters: Counters,
+}
+
+impl Letters {
+    pub(super) fn new(counters: Counters) -> Self {
+        let open = Arc::new(Semaphore::new(OPEN_MAX));
+        Self { under_way: JoinSet::new(), open, peers: BTreeMap::new(), counters }
+    }
+
+    /// Sends a packet on a connection of its own. Never waits: what the limits have no room for is
+    /// dropped and counted.
+    pub(super) fn send(&mut self, to: SocketAddr, packet: Vec<u8>) {
+        while self.under_way.try_join_next().is_some() {}
+        self.peers.retain(|_, places| Arc::strong_count(places) > 1);
+        let places = self.peers.entry(to);
+        let places = places.or_insert_with(|| Arc::new(Semaphore::new(OPEN_OF_ONE_MAX)));
+        let of_one = Arc::strong_count(places) - 1;
+        if of_one == LETTERS_OF_ONE_MAX || self.under_way.len() == LETTERS_MAX {
+            self.counters.count(|stats| stats.dropped_over_limit += 1);
+            return;
+        }
+        let (places, open) = (Arc::clone(places), Arc::clone(&self.open));
+        let letter = Letter { to, packet, counters: self.counters.clone() };
+        self.under_way.spawn(letter.run(places, open));
+    }
+
+    /// Returns when all are out or have failed.
+    pub(super) async fn finish(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    /// Drops what is not out.
+    pub(super) async fn close(&mut self) {
+        self.under_way.shutdown().await;
+    }
+}
+
+/// One packet and its connection.
+struct Letter {
+    to: SocketAddr,
+    packet: Vec<u8>,
+    counters: Counters,
+}
+
+impl Letter {
+    async fn run(self, places: Arc<Semaphore>, open: Arc<Semaphore>) {
+        let deliver = async {
+            let _place = places.acquire().await.map_err(std::io::Error::other)?;
+            let _open = open.acquire().await.map_err(std::io::Error::other)?;
+            self.deliver().await
+        };
+        let delivered = timeout(LETTER_MAX, deliver).await;
+        let delivered = delivered.unwrap_or_else(|late| Err(late.into()));
+        if let Err(error) = &delivered {
+            tracing::debug!(to = %self.to, %error, "a packet was not delivered");
+        }
+        self.counters.count(|stats| match delivered {
+            Ok(()) => {
+                stats.sent += 1;
+                stats.sent_bytes += self.packet.len() as u64;
+            }
+            Err(_) => stats.dropped_by_failure += 1,
+        });
+    }
+
+    async fn deliver(&self) -> std::io::Result<()> {
+        // Which address it comes from means nothing to a Go node, so the system picks one.
+        let anywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        let dialled = dial(anywhere, self.to, LETTER_MAX).await;
+        let mut stream = dialled.inspect_err(|_| {
+            self.counters.count(|stats| stats.dial_errors += 1);
+        })?;
+        self.counters.count(|stats| stats.dialled += 1);
+        let _open = self.counters.opened();
+        stream.write_all(&self.packet).await?;
+        stream.shutdown().await
+    }
+}
