@@ -156,6 +156,7 @@ impl Engine {
     }
 
     pub(super) fn on_welcome(&mut self, now: Now, welcome: &Welcome, via: Via, out: &mut Outbox) {
+        let was_alone = self.is_alone();
         for sighting in &welcome.members {
             let news = News::Member(sighting.clone());
             if let Some(node) = self.see(now, &news, via, out) {
@@ -166,7 +167,10 @@ impl Engine {
         self.reports.note(via.from, &welcome.summary);
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
-                self.swap_soon(now, via.from, out);
+                // A seed that lets in a whole cluster would be asked for all of it by everybody.
+                let random = was_alone.then(|| self.next_partner()).flatten();
+                let partner = random.map_or(via.from, |node| self.members.addr(node));
+                self.swap_soon(now, partner, out);
             }
             // Who let us in may have been new here too: agreeing with it proves little.
             self.swap_again_soon(now.mono);

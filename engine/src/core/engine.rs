@@ -145,7 +145,7 @@ impl Engine {
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
-            asked: Asked::default(),
+            asked: Asked::new(now.mono + config.timeout()),
             reports: Reports::default(),
             jumps: Jumps::default(),
             skew: Skew::default(),

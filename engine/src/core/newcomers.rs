@@ -4,8 +4,9 @@
 //! a victim's address. So a member that we did not hear of from two sides, or from itself, is
 //! listed like any other, but there is a limit on such members, in all and for each who
 //! introduces them; together they get no more of what we send than the proven ones, and no rumor
-//! once they are the majority. A few are asked each cycle whether they exist. With a secret only
-//! nodes of our own can speak, and everybody is proven.
+//! once they are the majority. A few are asked each cycle whether they exist. A node that has just
+//! started believes everybody for one timeout; and with a secret, where only nodes of our own can
+//! speak, everybody is proven.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +20,7 @@ use super::record::Record;
 use super::roster::NodeIx;
 use super::row::{Introducer, Standing};
 use crate::config::Liveness;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// By what way a packet came: what is needed to judge what it says.
 #[derive(Clone, Copy, Debug)]
@@ -77,14 +78,20 @@ impl Newcomers {
     }
 }
 
-/// Whom we asked lately: what they tell us of is as good as they are.
-#[derive(Clone, Debug, Default)]
+/// Whose word counts: whom we asked lately, and at first everybody's.
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     recent: VecDeque<SocketAddr>,
+    /// Until then we believe everybody.
+    young_until: Instant,
 }
 
 impl Asked {
     const RECENT_MAX: usize = 8;
+
+    pub(super) fn new(young_until: Instant) -> Self {
+        Self { recent: VecDeque::new(), young_until }
+    }
 
     pub(super) fn note(&mut self, addr: SocketAddr) {
         if !self.recent.contains(&addr) {
@@ -106,9 +113,9 @@ impl Engine {
 
     /// What a member would be that is heard of by this way and was unknown; `None` when there
     /// are too many such already.
-    pub(super) fn standing(&self, record: &Record, via: Via) -> Option<Standing> {
+    pub(super) fn standing(&self, now: Now, record: &Record, via: Via) -> Option<Standing> {
         let addr = record.node().addr();
-        if addr == via.from || self.trusts_all() {
+        if addr == via.from || self.trusts_all(now) {
             return Some(Standing::Proven);
         }
         let introducer = Introducer::of(via.from);
@@ -120,17 +127,25 @@ impl Engine {
 
     /// What the beats that came by this way are judged by.
     pub(super) fn heard(&self, now: Now, via: Via) -> Heard {
-        let standing = match self.trusts_all() {
+        let standing = match self.trusts_all(now) {
             true => Standing::Proven,
             false => Standing::Newcomer(Introducer::of(via.from)),
         };
         Heard { now: now.mono, step: via.step, standing }
     }
 
+    /// Who has just come knows nobody yet to hear anything from twice, and believes what it is
+    /// told.
+    pub(super) fn is_young(&self, now: Now) -> bool {
+        now.mono < self.asked.young_until
+    }
+
     /// Where every packet is sealed nobody can invent members; and where nobody beats, none could
     /// ever be proven by its beats.
-    pub(super) fn trusts_all(&self) -> bool {
-        self.config.secret_key().is_some() || self.config.liveness() != Liveness::Beats
+    fn trusts_all(&self, now: Now) -> bool {
+        self.is_young(now)
+            || self.config.secret_key().is_some()
+            || self.config.liveness() != Liveness::Beats
     }
 
     /// Whoever sends us something exists.

@@ -239,7 +239,7 @@ impl Engine {
         via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
-        let Some(standing) = self.standing(&sighting.record, via) else {
+        let Some(standing) = self.standing(now, &sighting.record, via) else {
             self.stats.newcomers_over_limit += 1;
             return None;
         };

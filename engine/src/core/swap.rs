@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// Each other member in turn, in random order.
-    fn next_partner(&mut self) -> Option<NodeIx> {
+    pub(super) fn next_partner(&mut self) -> Option<NodeIx> {
         let me = self.members.me();
         if self.members.len() == 1 {
             return None;
@@ -131,14 +131,12 @@ impl Engine {
             let mut pages = self.vectors(now.mono).into_iter();
             (Detail::Same(pages.next().expect("there is a first page")), pages.collect())
         } else {
+            self.send_all_beats(now, from, out);
             (Detail::Differ(self.buckets(self.bucket_bits(), request.token)), Vec::new())
         };
         let answer = SwapAnswer { token: request.token, summary, detail };
         out.send(from, &self.packet(Body::SwapAnswer(answer)));
         self.send_vectors(from, rest, out);
-        if !agree {
-            self.send_all_beats(now.mono, from, out);
-        }
     }
 
     pub(super) fn on_swap_answer(
@@ -260,26 +258,29 @@ impl Engine {
         for page in self.ids(bits, &buckets) {
             out.send(from, &self.packet(Body::Ids(page)));
         }
-        self.send_all_beats(now.mono, from, out);
+        self.send_all_beats(now, from, out);
         self.swap_again_soon(now.mono);
     }
 
     /// Brings the next swap forward, because more differences are likely.
     pub(super) fn swap_again_soon(&mut self, now: Instant) {
         if self.life == Life::Running && self.config.swap() == Swap::On {
-            let soon = self.jittered(self.config.relay_delay());
+            let soon = self.jittered(self.config.relay_delay() / 4);
             self.timers.set_earlier(Timer::Swap, now + soon);
         }
     }
 
-    /// All our beats with their ids, for a partner whose list is not ours.
-    fn send_all_beats(&mut self, now: Instant, to: SocketAddr, out: &mut Outbox) {
-        if self.config.liveness() == Liveness::Off {
+    /// All our beats with their ids, for a partner whose list is not ours. Not when we have just
+    /// started, as all may have: the lists differ throughout then, most beats would be of members
+    /// that the partner does not know, and the records that it gets bring theirs along.
+    fn send_all_beats(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+        if self.config.liveness() == Liveness::Off || self.is_young(now) {
             return;
         }
         self.members.in_ring_order();
         let nodes = self.members.ring_order().iter();
-        let beats: Vec<_> = nodes.map(|&node| self.members.beat(node, now, self.step)).collect();
+        let beats: Vec<_> =
+            nodes.map(|&node| self.members.beat(node, now.mono, self.step)).collect();
         for packet in self.bulk_packets(&beats, Vec::new()) {
             out.send(to, &packet);
         }

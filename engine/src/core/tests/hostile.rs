@@ -170,6 +170,7 @@ fn flood(cluster: &mut Cluster, nodes: u16, lots: std::ops::Range<u32>) {
 fn a_million_invented_nodes_delay_neither_a_publish_nor_a_newcomer() {
     const NODES: u16 = 10;
     let mut cluster = Cluster::of(NODES, Config::default());
+    cluster.run(8 * SECOND);
     flood(&mut cluster, NODES, 0..4_000);
     let newcomers = cluster.engine(1).members_len();
     assert!(newcomers > 100, "the flood is felt: {newcomers} members");
@@ -190,14 +191,15 @@ fn a_million_invented_nodes_delay_neither_a_publish_nor_a_newcomer() {
         Event::Removed { record, .. } => record.node().addr().port() <= NODES,
         _ => false,
     };
-    assert!(!cluster.events.iter().any(lives), "nobody who lives was removed");
+    let removed: Vec<_> = cluster.events.iter().filter(|event| lives(event)).collect();
+    assert!(removed.is_empty(), "nobody who lives is removed: {removed:?}");
     cluster.run_until(15 * SECOND, Cluster::all_list_all);
 }
 
 #[test]
 fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
     let mut cluster = Cluster::of(2, Config::default());
-    cluster.run(3 * SECOND);
+    cluster.run(8 * SECOND);
     cluster.body(1, ATTACKER, records((0..200).map(|at| member(at, 1, 1))));
     let invented = |to: &SocketAddr| to.port() == 8_000;
     let to_invented = |cluster: &Cluster, kind| {
@@ -214,7 +216,7 @@ fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
 #[test]
 fn a_member_is_proven_by_itself_or_by_a_second_side() {
     let mut cluster = Cluster::of(3, Config::default());
-    cluster.run(3 * SECOND);
+    cluster.run(8 * SECOND);
     let newcomers = |cluster: &mut Cluster| cluster.engine(1).members.newcomers().len();
     assert_eq!(newcomers(&mut cluster), 0);
     let told = |number, counter| records([member(number, 1, counter)]);

@@ -46,6 +46,7 @@ fn a_seed_behind_many_dead_ones_is_reached_in_its_turn() {
 #[test]
 fn a_node_that_joins_alone_is_told_along_arcs_to_each_once() {
     let mut cluster = Cluster::of(50, Config::default());
+    cluster.run(SECOND);
     let before = cluster.sent[&PacketKind::Rumor];
     cluster.start(51, &[7]);
     cluster.run_until(SECOND, Cluster::all_list_all);
