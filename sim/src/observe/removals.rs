@@ -17,6 +17,8 @@ pub(crate) enum Verdict {
     Right,
     /// It ran, and a path led from it all the while: a mistake.
     False,
+    /// It ran, but its process was paused at some time.
+    Paused,
     /// It ran, but at some time no path led from it, or the remover was itself stopped: whom the
     /// others take for gone is told nothing.
     Cut,
@@ -36,6 +38,8 @@ pub(crate) fn judge(
     let since = now.saturating_sub(timeout);
     if truth.live(node) != Some(incarnation) || !truth.lived_since(since, node) {
         Verdict::Right
+    } else if !truth.awake_since(since, node) {
+        Verdict::Paused
     } else if truth.lived_since(since, by) && truth.reached_since(since, node, by) {
         Verdict::False
     } else {
@@ -48,6 +52,7 @@ pub(crate) fn count(removals: &mut Removals, verdict: Verdict) {
     match verdict {
         Verdict::Right => removals.right += 1,
         Verdict::False => removals.wrong += 1,
+        Verdict::Paused => removals.paused += 1,
         Verdict::Cut => removals.cut += 1,
     }
 }
@@ -231,6 +236,32 @@ mod tests {
         links.undo(cut);
         truth.commit(at(20), &links);
         assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Cut, Verdict::False]);
+    }
+
+    #[test]
+    fn removing_a_node_whose_process_was_paused_is_neither_right_nor_false() {
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 2);
+        truth.pause(1);
+        truth.commit(at(10), &links);
+        assert_eq!(verdict(&truth, 16), Verdict::Paused);
+        truth.wake(at(20), 1);
+        truth.commit(at(20), &links);
+        assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Paused, Verdict::False]);
+        truth.pause(1);
+        truth.set(at(30), 1, State::Down);
+        truth.commit(at(30), &links);
+        assert_eq!(verdict(&truth, 31), Verdict::Right, "it died in its sleep");
+    }
+
+    #[test]
+    fn who_was_paused_itself_may_not_remove_those_it_did_not_hear_meanwhile() {
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 2);
+        truth.pause(0);
+        truth.commit(at(10), &links);
+        truth.wake(at(20), 0);
+        assert_eq!(verdict(&truth, 20), Verdict::False);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Whole runs of small plans.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rumormill::{Config, Link, LinkChange, Protocol};
@@ -34,7 +33,7 @@ fn publish(plan: &mut Plan, ms: u64, node: NodeNo, data: &str) {
 fn eventful() -> Plan {
     let mut plan = plan(12, 40);
     plan.network = Link {
-        loss: percent(5),
+        loss: percent(5).into(),
         duplicate: percent(5),
         reorder: percent(5),
         corrupt: percent(1),
@@ -49,7 +48,7 @@ fn eventful() -> Plan {
     act(&mut plan, 13_000, "", Deed::Crash(vec![5]));
     act(&mut plan, 14_000, "", Deed::Stop(vec![4]));
     act(&mut plan, 15_000, "far", Deed::Isolate(vec![7]));
-    let slow = LinkChange { loss: Some(percent(60)), ..LinkChange::default() };
+    let slow = LinkChange { loss: Some(percent(60).into()), ..LinkChange::default() };
     let (from, to, ways) = (vec![0, 1], vec![2, 3], Ways::Both);
     act(&mut plan, 16_000, "slow", Deed::Link { from, to, ways, change: slow });
     let first = testkit::join(&mut plan, at_ms(17_000));
@@ -114,9 +113,10 @@ fn an_eventful_run_ends_converged_and_counts_what_happened() {
     assert_eq!(summary.metadata.converged, Some(true));
     assert_eq!(summary.nodes.end, 12);
     let faults: Vec<_> = summary.faults.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
-    let crash_to_link = [("crash", 1), ("isolate", 1), ("join", 2), ("leave", 1), ("link", 1)];
-    assert_eq!(faults[..5], crash_to_link);
-    assert_eq!(faults[5..], [("partition", 1), ("restart", 1), ("stop", 1)]);
+    let crash_to_loss = [("crash", 1), ("isolate", 1), ("join", 2), ("leave", 1), ("loss", 1)];
+    assert_eq!(faults[..5], crash_to_loss);
+    assert_eq!([faults[5], faults[7], faults[8]], [("partition", 1), ("restart", 1), ("stop", 1)]);
+    assert!(faults[6].0 == "reorder" && faults[6].1 > 100, "{faults:?}");
     let windows: Vec<_> = result.fault_windows.iter().map(|w| (w.from_ms, w.to_ms)).collect();
     let split_to_slow = [(4e3, 12e3), (14e3, 22e3), (15e3, 27e3), (16e3, 27e3), (24e3, 26e3)];
     assert_eq!(windows, split_to_slow);
@@ -250,7 +250,7 @@ fn a_value_that_exceeds_a_datagram_is_fetched_by_stream_once_by_each() {
 #[test]
 fn by_stream_only_no_loss_is_felt_and_every_law_holds() {
     let mut plan = eventful();
-    plan.engine = Arc::new(Config::builder().protocol(Protocol::Tcp).build().unwrap());
+    testkit::configure(&mut plan, Config::builder().protocol(Protocol::Tcp).build().unwrap());
     publish(&mut plan, 30_000, 0, &"large".repeat(1_000));
     let summary = summary(&plan);
     let messages = summary.messages;
@@ -271,7 +271,7 @@ fn a_limit_on_rows_leaves_out_and_says_how_many() {
 #[test]
 fn what_is_too_large_or_comes_from_a_dead_node_is_not_published() {
     let mut plan = plan(3, 5);
-    plan.engine = Arc::new(Config::builder().metadata_len_max(3).build().unwrap());
+    testkit::configure(&mut plan, Config::builder().metadata_len_max(3).build().unwrap());
     act(&mut plan, 1_000, "", Deed::Crash(vec![2]));
     publish(&mut plan, 2_000, 1, "long");
     publish(&mut plan, 3_000, 2, "x");
