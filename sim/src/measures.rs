@@ -340,9 +340,10 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last publish until all nodes held it or a newer version."),
         ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
         ("removals.false", Count, Lower,
-            "Removals of a node that ran, and could be heard, during the whole timeout before."),
+            "Removals of a node that ran, and could be heard by and hear the one that removed it, \
+             during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
-        ("removals.cut", Count, Neither, "Removals of a running node that could not be heard."),
+        ("removals.cut", Count, Neither, "Removals of a running node by one that could not hear it or be heard by it."),
         ("detection.first", Duration, Lower,
             "Of the slowest crash: until the first live node removed the crashed one."),
         ("detection.all", Duration, Lower,

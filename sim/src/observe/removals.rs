@@ -15,12 +15,12 @@ use crate::scenario::plan::NodeNo;
 pub(crate) enum Verdict {
     /// The removed one did not run, or not without a break, during the whole timeout before.
     Right,
-    /// It ran, and a path led from it all the while: a mistake.
+    /// It ran, and paths led from it and back to it all the while: a mistake.
     False,
     /// It ran, but its process was paused at some time.
     Paused,
-    /// It ran, but at some time no path led from it, or the remover was itself stopped: whom the
-    /// others take for gone is told nothing.
+    /// It ran, but at some time no path led from it or none back to it, or the remover was itself
+    /// stopped: whom the others take for gone is told nothing.
     Cut,
 }
 
@@ -38,9 +38,11 @@ pub(crate) fn judge(
     let since = now.saturating_sub(timeout);
     if truth.live(node) != Some(incarnation) || !truth.lived_since(since, node) {
         Verdict::Right
+    } else if !truth.lived_since(since, by) {
+        Verdict::Cut
     } else if !truth.awake_since(since, node) {
         Verdict::Paused
-    } else if truth.lived_since(since, by) && truth.reached_since(since, node, by) {
+    } else if truth.reached_since(since, node, by) && truth.reached_since(since, by, node) {
         Verdict::False
     } else {
         Verdict::Cut
@@ -184,7 +186,7 @@ impl Crash {
 mod tests {
     use super::*;
     use crate::world::testkit;
-    use rumormill::{LinkModel, NetworkChange};
+    use rumormill::{LinkChange, LinkModel, Loss, NetworkChange, Ways};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -262,6 +264,19 @@ mod tests {
         truth.commit(at(10), &links);
         truth.wake(at(20), 0);
         assert_eq!(verdict(&truth, 20), Verdict::False);
+    }
+
+    #[test]
+    fn whom_nobody_can_hear_is_told_nothing_and_may_give_up_the_others() {
+        let mut links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 3);
+        let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
+        let (from, to, ways) = (vec![0], vec![1, 2], Ways::One);
+        links.apply(NetworkChange::Links { from, to, ways, change });
+        truth.commit(at(10), &links);
+        assert!(truth.reached_since(at(10), 1, 0), "node 0 could hear it");
+        assert_eq!(verdict(&truth, 30), Verdict::Cut);
+        assert!(!truth.holds(0, 1, 1), "and must not list it");
     }
 
     #[test]

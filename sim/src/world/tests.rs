@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rumormill::{Config, Link, LinkChange, Protocol};
+use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Protocol};
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
 use crate::report::summary::{Removals, RumorFigures, Summary};
-use crate::scenario::plan::{Deed, Heal, Manner, NodeNo, WayIn, Ways};
+use crate::scenario::plan::{ClockChange, Deed, Heal, Manner, NodeNo, WayIn, Ways};
 
 fn result(plan: &Plan) -> RunResult {
     let result = run(plan, &Options::default(), &mut |_| {});
@@ -286,4 +286,155 @@ fn progress_is_told_at_every_sample() {
     let mut times = Vec::new();
     run(&plan(3, 1), &Options::default(), &mut |at| times.push(at));
     assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
+}
+
+fn all_or_nothing(from: Vec<NodeNo>, to: Vec<NodeNo>, ways: Ways) -> Deed {
+    let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
+    Deed::Link { from, to, ways, change }
+}
+
+#[test]
+fn a_short_pause_costs_nobody_his_place_and_what_waited_is_read() {
+    let mut plan = plan(10, 30);
+    publish(&mut plan, 11_000, 3, "x");
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7]));
+    act(&mut plan, 13_000, "", Deed::Resume(vec![7]));
+    plan.actions.sort_by_key(|action| action.at);
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
+    assert_eq!((summary.faults["pause"], summary.messages.overflow), (1, 0));
+    let rumor = rumor(&summary, "metadata-0");
+    assert_eq!((rumor.coverage, rumor.excluded), (1.0, 0), "a paused node counts as live");
+    assert!((2_000.0..2_100.0).contains(&rumor.t100_ms.unwrap()), "{rumor:?}");
+}
+
+#[test]
+fn a_long_pause_is_no_death_but_a_removal_of_its_own_kind_and_ends_without_a_mistake() {
+    let mut plan = plan(10, 60);
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7]));
+    act(&mut plan, 25_000, "", Deed::Resume(vec![7]));
+    let result = result(&plan);
+    let summary = result.summary;
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 9, 0));
+    assert_eq!(summary.node_list.episodes.len(), 1, "the truth never changed");
+    assert!(summary.node_list.converged && summary.view_error.missing_max >= 9);
+    let window = &result.fault_windows[0];
+    assert_eq!((window.from_ms, window.to_ms), (10_000.0, 25_000.0));
+}
+
+#[test]
+fn a_full_socket_drops_what_comes_and_a_death_in_sleep_drops_the_rest() {
+    let mut plan = plan(10, 30);
+    testkit::configure(&mut plan, Config::builder().buffer(5).build().unwrap());
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7, 8, 9]));
+    act(&mut plan, 12_000, "", Deed::Crash(vec![8]));
+    act(&mut plan, 13_000, "", Deed::Resume(vec![7]));
+    let summary = summary(&plan);
+    assert!(summary.messages.overflow > 20, "{:?}", summary.messages);
+    assert!(summary.messages.in_flight >= 5, "what waits for node 9 at the end");
+    assert_eq!((summary.nodes.end, summary.removals.paused), (9, 8));
+}
+
+#[test]
+fn a_paused_process_does_not_do_as_it_is_told() {
+    let mut plan = plan(5, 20);
+    act(&mut plan, 10_000, "", Deed::Pause(vec![3]));
+    publish(&mut plan, 10_500, 3, "x");
+    act(&mut plan, 11_000, "", Deed::Leave(vec![3]));
+    act(&mut plan, 11_000, "", Deed::Stop(vec![3]));
+    act(&mut plan, 12_000, "", Deed::Resume(vec![3]));
+    let result = result(&plan);
+    assert_eq!((result.summary.nodes.end, result.summary.metadata.converged), (5, None));
+    let (_, line) = &result.timeline[2];
+    assert_eq!(line, "node 3 can't publish: its process is paused");
+}
+
+#[test]
+fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
+    let mut plan = plan(10, 60);
+    act(&mut plan, 10_000, "mute", all_or_nothing(vec![3], (0..10).collect(), Ways::One));
+    act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("mute".into())));
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused), (0, 0, 0));
+    // The others dial it again and again, it lists who does, and hears no more of them.
+    assert!(cut >= 18, "{cut}");
+    assert!(summary.node_list.converged, "{:?}", summary.node_list);
+}
+
+#[test]
+fn over_a_bridge_news_goes_both_ways_and_nobody_is_removed() {
+    let mut plan = plan(12, 60);
+    let (a, c) = ((0..4).collect(), (8..12).collect());
+    act(&mut plan, 10_000, "bridge", all_or_nothing(a, c, Ways::Both));
+    publish(&mut plan, 30_000, 1, "from a");
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
+    assert_eq!(rumor(&summary, "metadata-0").coverage, 1.0);
+    assert!(summary.messages.cut > 0 && summary.node_list.episodes.len() == 1);
+}
+
+#[test]
+fn bursts_are_counted_and_lose_only_where_they_are() {
+    let mut plan = plan(10, 30);
+    let burst = Burst { enter: percent(5), leave: percent(20), loss: percent(100) };
+    let change = LinkChange { loss: Some(Loss::Bursts(burst)), ..LinkChange::default() };
+    let (from, to, ways) = (vec![0], (1..10).collect(), Ways::One);
+    act(&mut plan, 10_000, "", Deed::Link { from, to, ways, change });
+    let summary = summary(&plan);
+    assert!(summary.faults["burst"] > 0 && summary.faults["loss"] == 1);
+    assert!(summary.messages.lost > summary.faults["burst"], "{:?}", summary.faults);
+}
+
+#[test]
+fn clocks_that_are_wrong_or_jump_keep_nobody_from_agreeing() {
+    let mut plan = plan(10, 90);
+    let seconds = |secs: i64| secs * 1_000_000_000;
+    plan.clocks = vec![(vec![1, 2], ClockChange::Offset { nanos: seconds(-20) })];
+    publish(&mut plan, 10_000, 3, "right");
+    publish(&mut plan, 12_000, 1, "behind");
+    for (ms, node, change) in [
+        (20_000, 5, ClockChange::Jump { nanos: seconds(86_400) }),
+        (30_000, 6, ClockChange::Jump { nanos: seconds(-3_600) }),
+        (40_000, 7, ClockChange::Drift { ppb: 50_000_000 }),
+    ] {
+        act(&mut plan, ms, "", Deed::Clock { nodes: vec![node], change });
+    }
+    publish(&mut plan, 50_000, 5, "a day ahead");
+    publish(&mut plan, 60_000, 6, "an hour behind");
+    let last = testkit::restart(&mut plan, 6, at_ms(66_000));
+    let (nodes, manner, comes_back) = (vec![6], Manner::Crash, last..last + 1);
+    act(&mut plan, 65_000, "", Deed::Restart { nodes, manner, comes_back });
+    let summary = summary(&plan);
+    assert_eq!((summary.metadata.converged, summary.node_list.converged), (Some(true), true));
+    assert_eq!((summary.faults["clock"], summary.nodes.end), (3, 10));
+    assert_eq!(rumor(&summary, "metadata-3").coverage, 1.0);
+}
+
+#[test]
+fn all_that_two_nodes_say_goes_over_the_link_between_them() {
+    let mut plan = plan(2, 20);
+    let change = LinkChange { jitter: Some(Duration::from_millis(9)), ..LinkChange::default() };
+    let (from, to, ways) = (vec![0], vec![1], Ways::Both);
+    plan.links = vec![NetworkChange::Links { from, to, ways, change }];
+    act(&mut plan, 10_000, "", Deed::Heal(Heal::All));
+    let summary = summary(&plan);
+    assert_eq!(summary.links.messages, Some(summary.messages.sent));
+    assert_eq!(summary.links.bytes, Some(summary.bytes.with_headers));
+    assert_eq!(self::summary(&self::plan(2, 20)).links.bytes, None);
+}
+
+#[test]
+fn each_node_judges_silence_by_its_own_timeout() {
+    let mut plan = plan(6, 40);
+    let slow = Config::builder().timeout(Duration::from_secs(12)).build().unwrap();
+    plan.incarnations[5].config = std::sync::Arc::new(slow);
+    act(&mut plan, 10_000, "", Deed::Crash(vec![3]));
+    let summary = summary(&plan);
+    let (first, all) = (summary.detection.first_ms.unwrap(), summary.detection.all_ms.unwrap());
+    assert!((3_900.0..6_000.0).contains(&first) && (10_500.0..13_000.0).contains(&all));
+    assert_eq!((summary.removals.right, summary.removals.wrong), (5, 0));
 }
