@@ -7,8 +7,8 @@
 //! **Order of chance.** Every sender has a stream of its own, and every packet takes exactly two
 //! 64-bit words from it, whatever its fate: the first decides loss (high half) and duplication
 //! (low half), the second is the place in the latency's distribution. What is rare (corruption,
-//! jitter, reordering, bursts, the copy's own delay) is mixed from those two words by slot number, so that
-//! a feature that is off, a cut or an earlier loss moves no other decision.
+//! jitter, reordering, bursts, the copy's own delay) is mixed from those two words by slot number,
+//! so that a feature that is off, a cut or an earlier loss moves no other decision.
 //!
 //! **Order of decisions.** Cut, oversize, overflow, lost, corrupted, delivered. A lost packet has
 //! used its link's bandwidth; a copy is made behind it and uses none.

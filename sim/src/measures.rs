@@ -343,7 +343,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "Removals of a node that ran, and could be heard by and hear the one that removed it, \
              during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
-        ("removals.cut", Count, Neither, "Removals of a running node by one that could not hear it or be heard by it."),
+        ("removals.cut", Count, Neither,
+            "Removals of a running node by one that could not hear it or not be heard by it."),
         ("detection.first", Duration, Lower,
             "Of the slowest crash: until the first live node removed the crashed one."),
         ("detection.all", Duration, Lower,
