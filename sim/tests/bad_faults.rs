@@ -1,5 +1,5 @@
-//! What a person can get wrong about groups, links, repetition, pauses and clocks is told with file,
-//! line, caret and the fix.
+//! What a person can get wrong about groups, links, repetition, pauses and clocks is told with
+//! file, line, caret and the fix.
 
 mod told;
 
