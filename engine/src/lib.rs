@@ -105,7 +105,9 @@ pub use core::{
     Agreement, Class, Command, Engine, Event, Input, Metadata, Outbox, Output, PublishError,
     Roster, Value, Version,
 };
-pub use link::{ChangeId, Fate, Latency, Link, LinkChange, LinkModel, NetworkChange, Ways};
+pub use link::{
+    Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,
+};
 #[cfg(feature = "net")]
 pub use net::{MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats};
 pub use node::{

@@ -7,12 +7,13 @@
 //! **Order of chance.** Every sender has a stream of its own, and every packet takes exactly two
 //! 64-bit words from it, whatever its fate: the first decides loss (high half) and duplication
 //! (low half), the second is the place in the latency's distribution. What is rare (corruption,
-//! jitter, reordering, the copy's own delay) is mixed from those two words by slot number, so that
-//! a feature that is off, a cut or an earlier loss moves no other decision.
+//! jitter, reordering, bursts, the copy's own delay) is mixed from those two words by slot number,
+//! so that a feature that is off, a cut or an earlier loss moves no other decision.
 //!
 //! **Order of decisions.** Cut, oversize, overflow, lost, corrupted, delivered. A lost packet has
 //! used its link's bandwidth; a copy is made behind it and uses none.
 
+mod burst;
 mod route;
 mod stream;
 #[cfg(test)]
@@ -23,9 +24,12 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use self::burst::Bursts;
 use self::route::{Route, Routes};
 use crate::rng::{Probability, Rng};
 use crate::time::{Instant, nanos};
+
+pub use self::burst::Burst;
 
 /// How one direction of a link treats packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +38,8 @@ pub struct Link {
     pub latency: Latency,
     /// Added to the delay of each packet: uniform from zero to this.
     pub jitter: Duration,
-    /// Share of packets that never arrive.
-    pub loss: Probability,
+    /// Which packets never arrive.
+    pub loss: Loss,
     /// Share of packets that arrive twice, each copy with a delay of its own.
     pub duplicate: Probability,
     /// Share of packets that are held back by one more delay, so that later ones pass them.
@@ -58,7 +62,7 @@ impl Link {
         Self {
             latency: Latency::Uniform { min, max },
             jitter: Duration::ZERO,
-            loss: Probability::ZERO,
+            loss: Loss::NONE,
             duplicate: Probability::ZERO,
             reorder: Probability::ZERO,
             corrupt: Probability::ZERO,
@@ -70,7 +74,7 @@ impl Link {
 
     /// True when no packet ever passes.
     fn is_cut(&self) -> bool {
-        self.loss == Probability::ONE
+        self.loss == Loss::ALL
     }
 
     fn delay(&self, bits: u64, rare: Rare, first_slot: u64) -> Duration {
@@ -78,9 +82,38 @@ impl Link {
             0 => 0,
             widest => scale(rare.word(first_slot), widest),
         };
-        let held = self.reorder.covers(rare.half(first_slot + 1));
-        let held = if held { self.latency.at(rare.word(first_slot + 2)) } else { Duration::ZERO };
+        let held = if self.holds_back(rare, first_slot) {
+            self.latency.at(rare.word(first_slot + 2))
+        } else {
+            Duration::ZERO
+        };
         self.latency.at(bits) + Duration::from_nanos(jitter) + held
+    }
+
+    fn holds_back(&self, rare: Rare, first_slot: u64) -> bool {
+        self.reorder.covers(rare.half(first_slot + 1))
+    }
+}
+
+/// Which packets a link loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Each by itself, with this probability.
+    Each(Probability),
+    /// They come in bursts.
+    Bursts(Burst),
+}
+
+impl Loss {
+    /// Every packet arrives.
+    pub const NONE: Self = Self::Each(Probability::ZERO);
+    /// No packet arrives: the link is cut.
+    pub const ALL: Self = Self::Each(Probability::ONE);
+}
+
+impl From<Probability> for Loss {
+    fn from(each: Probability) -> Self {
+        Self::Each(each)
     }
 }
 
@@ -131,7 +164,7 @@ fn quantile(quantiles: &[u64], bits: u64) -> u64 {
 pub struct LinkChange {
     pub latency: Option<Latency>,
     pub jitter: Option<Duration>,
-    pub loss: Option<Probability>,
+    pub loss: Option<Loss>,
     pub duplicate: Option<Probability>,
     pub reorder: Option<Probability>,
     pub corrupt: Option<Probability>,
@@ -229,6 +262,8 @@ pub struct LinkModel {
     routes: Routes,
     /// Until when each directed link with a bandwidth is busy.
     busy_until: FxHashMap<(u32, u32), Instant>,
+    bursts: Bursts,
+    held_back: u64,
 }
 
 impl LinkModel {
@@ -243,6 +278,8 @@ impl LinkModel {
             changes_made: 0,
             routes,
             busy_until: FxHashMap::default(),
+            bursts: Bursts::default(),
+            held_back: 0,
         }
     }
 
@@ -273,7 +310,30 @@ impl LinkModel {
                 }
             }
         };
-        fly(link, departs, chance, place)
+        let rare = Rare(chance.rotate_left(32) ^ place);
+        let lost = match link.loss {
+            Loss::Each(each) => each.covers((chance >> 32) as u32),
+            Loss::Bursts(burst) => {
+                self.bursts.lose(burst, (from, to), rare.low(TURN), (chance >> 32) as u32)
+            }
+        };
+        if lost {
+            return Fate::Lost;
+        }
+        let fate = fly(link, departs, chance, place, rare);
+        let held_back = matches!(fate, Fate::Delivered { .. }) && link.holds_back(rare, DELAY);
+        self.held_back += u64::from(held_back);
+        fate
+    }
+
+    /// How many bursts of losses have begun.
+    pub fn bursts(&self) -> u64 {
+        self.bursts.begun
+    }
+
+    /// How many packets were held back, so that later ones could pass them; copies apart.
+    pub fn held_back(&self) -> u64 {
+        self.held_back
     }
 
     /// True when packets in this direction can arrive at all: neither a partition nor an isolation
@@ -284,7 +344,7 @@ impl LinkModel {
 
     /// True when some direction between some endpoints may be cut.
     pub fn has_cuts(&self) -> bool {
-        let cuts = |change: &LinkChange| change.loss == Some(Probability::ONE);
+        let cuts = |change: &LinkChange| change.loss == Some(Loss::ALL);
         self.default.is_cut()
             || self.changes.iter().any(|(_, change)| match change {
                 NetworkChange::Partition(_) | NetworkChange::Isolate(_) => true,
@@ -326,15 +386,15 @@ impl LinkModel {
     }
 }
 
-/// What becomes of a packet that is on its way.
-fn fly(link: &Link, departs: Instant, chance: u64, place: u64) -> Fate {
-    const CORRUPT: u64 = 0;
-    const DELAY: u64 = 1;
-    const COPY: u64 = 4;
-    if link.loss.covers((chance >> 32) as u32) {
-        return Fate::Lost;
-    }
-    let rare = Rare(chance.rotate_left(32) ^ place);
+/// Slots of chance: corruption, three for the delay, then four for the copy's. The turn of a link
+/// between good and bad takes the other half of the first.
+const CORRUPT: u64 = 0;
+const TURN: u64 = 0;
+const DELAY: u64 = 1;
+const COPY: u64 = 4;
+
+/// What becomes of a packet that is on its way and not lost.
+fn fly(link: &Link, departs: Instant, chance: u64, place: u64, rare: Rare) -> Fate {
     if link.corrupt.covers(rare.half(CORRUPT)) {
         return Fate::Corrupted;
     }
@@ -381,5 +441,9 @@ impl Rare {
 
     fn half(self, slot: u64) -> u32 {
         (self.word(slot) >> 32) as u32
+    }
+
+    fn low(self, slot: u64) -> u32 {
+        self.word(slot) as u32
     }
 }

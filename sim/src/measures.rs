@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::report::summary::ExpectationResult;
 use crate::scenario::Percent;
 use crate::scenario::plan::{Expectation, Operator};
+use crate::world::FAULT_KINDS;
 
 /// A figure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,8 @@ pub fn all() -> &'static [Measure] {
             better,
             definition: definition.into(),
         });
-        fixed.chain(RUMOR_KINDS.into_iter().flat_map(of_rumors)).collect()
+        let rumors = RUMOR_KINDS.into_iter().flat_map(of_rumors);
+        fixed.chain(rumors).chain(FAULT_KINDS.into_iter().map(of_faults)).collect()
     });
     &ALL
 }
@@ -96,6 +98,11 @@ pub fn value(summary: &Value, measure: &Measure) -> Value {
         Some((kind, field)) => worst_rumor(summary, kind, field, measure.better),
         None => key.split('.').try_fold(summary, |at, step| at.get(step)).cloned(),
     }
+    // What never happened is not in the list of what did.
+    .or_else(|| {
+        let kind = key.strip_prefix("faults.")?;
+        summary.get("faults")?.get(kind).is_none().then(|| 0.into())
+    })
     .unwrap_or(Value::Null)
 }
 
@@ -262,6 +269,19 @@ fn of_rumors(kind: &'static str) -> impl Iterator<Item = Measure> {
     })
 }
 
+fn of_faults(kind: &'static str) -> Measure {
+    let definition = match kind {
+        "burst" => "Bursts of losses that began.".to_owned(),
+        "reorder" => "Packets held back so that later ones could pass them.".to_owned(),
+        "partition" | "link" | "loss" | "latency" => {
+            format!("How often a `{kind}` action changed the network.")
+        }
+        _ => format!("Nodes that a `{kind}` action struck, each time counted."),
+    };
+    let name = format!("faults.{kind}").into();
+    Measure { name, unit: Unit::Count, better: Better::Neither, definition: definition.into() }
+}
+
 #[rustfmt::skip]
 const FIXED: &[(&str, Unit, Better, &str)] = {
     use Better::{Higher, Lower, Neither};
@@ -292,6 +312,13 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "Bytes with headers that the node at 99 % sends a second, warm-up left out."),
         ("per_node_per_second.bytes_max", ByteRate, Lower,
             "Bytes with headers that the busiest node sends a second, warm-up left out."),
+        ("links.messages", Count, Lower,
+            "Packets sent over links that the scenario describes under [[link]]."),
+        ("links.bytes", Bytes, Lower,
+            "Bytes with headers sent over links that the scenario describes under [[link]]."),
+        ("links.bytes_per_second", ByteRate, Lower,
+            "Bytes with headers sent a second, by all nodes together, over links that the scenario \
+             describes under [[link]], warm-up left out."),
         ("node_list.converged", Flag, Higher,
             "Whether all lists equal the truth from some time of the last episode to the end."),
         ("node_list.converged_after", Duration, Lower,
@@ -313,9 +340,11 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last publish until all nodes held it or a newer version."),
         ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
         ("removals.false", Count, Lower,
-            "Removals of a node that ran, and could be heard, during the whole timeout before."),
+            "Removals of a node that ran, and could be heard by and hear the one that removed it, \
+             during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
-        ("removals.cut", Count, Neither, "Removals of a running node that could not be heard."),
+        ("removals.cut", Count, Neither,
+            "Removals of a running node by one that could not hear it or not be heard by it."),
         ("detection.first", Duration, Lower,
             "Of the slowest crash: until the first live node removed the crashed one."),
         ("detection.all", Duration, Lower,

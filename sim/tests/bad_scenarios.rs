@@ -2,44 +2,15 @@
 //!
 //! Each case is the text as typed and the exact first line of the error.
 
+mod told;
+
 use std::fs;
 use std::path::Path;
 
 use rumormill::{Config, Value};
 use rumormill_sim::scenario::{Blame, Set, load, parse};
 
-/// What every scenario needs; cases that are about something else begin with it, on line 1.
-const HEAD: &str = "name = 'x'; nodes = 50; duration = '60s'";
-
-fn head() -> String {
-    HEAD.replace("; ", "\n") + "\n"
-}
-
-/// The error of a scenario of the head and these lines (which begin on line 4).
-fn error(rest: &str) -> String {
-    whole_error(&(head() + rest))
-}
-
-fn whole_error(text: &str) -> String {
-    let error = parse("bad.toml", text, &[]).expect_err("this is no scenario");
-    assert_eq!(error.blame(), Blame::Scenario);
-    error.to_string()
-}
-
-/// Checks the first line, and that a caret stands below the line of the file.
-#[track_caller]
-fn assert_told(error: &str, first_line: &str) {
-    assert_eq!(error.lines().next(), Some(first_line), "\n{error}\n");
-    let caret = error.lines().nth(3).unwrap_or_default();
-    assert!(caret.trim_start().starts_with('|') && caret.contains('^'), "no caret in\n{error}\n");
-    assert!(!error.contains('\u{1b}'), "colours in a plain text");
-}
-
-/// The case of one action: the lines of an `[[at]]` at 10 s, its keys from line 6 on.
-#[track_caller]
-fn assert_action_told(action: &str, first_line: &str) {
-    assert_told(&error(&format!("[[at]]\ntime = '10s'\n{action}\n")), first_line);
-}
+use self::told::{assert_action_told, assert_told, error, head, whole_error};
 
 #[test]
 fn the_whole_error_has_the_line_and_a_caret_under_the_key() {
@@ -293,7 +264,7 @@ fn an_at_has_exactly_one_action() {
     assert_told(
         &error("[[at]]\ntime = '10s'\nfor = '3s'"),
         "bad.toml:4:1: this [[at]] has no action: add one of publish, partition, heal, isolate, \
-         link, loss, latency, crash, restart, stop, start, leave, join",
+         link, loss, latency, crash, restart, stop, start, leave, join, pause, clock",
     );
 }
 
@@ -382,40 +353,6 @@ fn a_heal_needs_a_label_that_is_there_and_has_begun() {
     assert_told(
         &error(&format!("{split}[[at]]\ntime = '10s'\nheal = 'split'")),
         "bad.toml:10:8: `split` begins only at 20s, this heal is at 10s",
-    );
-    assert_told(
-        &error(&format!("{split}[[at]]\ntime = '30s'\nloss = '5%'\nfor = '5s'\nlabel = 'split'")),
-        "bad.toml:12:9: the label `split` stands at two actions, and the end of `for` would undo \
-         both: rename one",
-    );
-}
-
-#[test]
-fn what_comes_later_is_recognised_and_refused() {
-    let later = |place: &str, what: &str| {
-        format!("bad.toml:{place}: `{what}` is not supported yet: it comes with a later version")
-    };
-    assert_told(&error("[groups.az-a]\nnodes = '0..25'"), &later("4:2", "groups"));
-    assert_told(&error("[[link]]\nbetween = [0, 1]"), &later("4:3", "link"));
-    assert_told(&error("[network]\nloss = { burst = { enter = '1%' } }"), &later("5:10", "burst"));
-    for (action, place, what) in [
-        ("pause = 7", "6:1", "pause"),
-        ("clock = { nodes = 7, jump = '1s' }", "6:1", "clock"),
-        ("crash = 7\nevery = '5s'", "7:1", "every"),
-        ("crash = 7\nuntil = '50s'", "7:1", "until"),
-        ("crash = 7\ncount = 3", "7:1", "count"),
-        ("crash = 7\njitter = '1s'", "7:1", "jitter"),
-        ("crash = 7\nstagger = '1s'", "7:1", "stagger"),
-        ("crash = 'az-a[0]'", "6:9", "groups"),
-        ("loss = { burst = { enter = '1%' } }", "6:10", "burst"),
-        ("loss = { loss = { burst = {} }, from = 1, to = 2 }", "6:19", "burst"),
-    ] {
-        assert_action_told(action, &later(place, what));
-    }
-    assert_action_told(
-        "crash = 'az-a'",
-        "bad.toml:6:9: `az-a` names no nodes: write a number such as 7, a range such as \"0..25\", \
-         or \"all\", \"live\", \"joined\" (groups are not supported yet)",
     );
 }
 

@@ -53,7 +53,7 @@ fn every_scenario() -> Vec<(String, Scenario)> {
 
 #[test]
 fn every_example_of_the_reference_is_a_scenario() {
-    assert!(examples().len() >= 15, "the examples are not found");
+    assert!(examples().len() >= 22, "the examples are not found");
     for (name, scenario) in every_scenario() {
         for seed in 0..20 {
             scenario.plan(seed).unwrap_or_else(|error| panic!("{name}, seed {seed}: {error}"));
@@ -83,7 +83,8 @@ fn the_reference_names_every_action_and_every_shipped_scenario() {
     }
     let error = parse("x", "name='x'\nnodes=1\nduration='1s'\n[[at]]\ntime='0s'", &[]).unwrap_err();
     let (_, actions) = error.headline().split_once("add one of ").unwrap();
-    for action in actions.split(", ") {
+    let keys = ["for", "every", "until", "count", "jitter", "stagger", "label"];
+    for action in actions.split(", ").chain(keys) {
         let used = examples().iter().any(|(_, text)| text.contains(&format!("\n{action} = ")));
         assert!(used, "{action} has no example in the reference");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rumormill::core::Cause;
 use rumormill::{
-    Config, Event, Events, Link, LinkChange, MemoryNetwork, Node, NodeBuilder, NodeList,
+    Config, Event, Events, Link, LinkChange, Loss, MemoryNetwork, Node, NodeBuilder, NodeList,
     NodeListError, Notice, Probability, Ways,
 };
 use tokio::time::{Instant, sleep};
@@ -116,7 +116,7 @@ async fn loss_delays_but_removes_nobody() {
     let lists = joined(&network, 20).await;
     until(secs(3), || all_list(&lists, 20)).await;
     let mut changes: Vec<_> = lists.iter().map(NodeList::subscribe).collect();
-    let loss = Some(Probability::from_ppb(200_000_000));
+    let loss = Some(Probability::from_ppb(200_000_000).into());
     network.degrade(LinkChange { loss, ..LinkChange::default() });
     lists[0].publish("v1").await.unwrap();
     until(secs(5), || all_hold(&lists, b"v1")).await;
@@ -141,7 +141,7 @@ async fn who_is_isolated_is_removed_and_a_link_may_be_cut_one_way() {
     network.heal();
     until(secs(13), || all_list(&lists, 5)).await;
     // What one link loses goes round by the others.
-    let cut = LinkChange { loss: Some(Probability::ONE), ..LinkChange::default() };
+    let cut = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
     network.degrade_between([addr(1)], [addr(2)], Ways::One, cut);
     sleep(secs(30)).await;
     assert!(all_list(&lists, 5));
@@ -150,7 +150,7 @@ async fn who_is_isolated_is_removed_and_a_link_may_be_cut_one_way() {
 /// Everything that happens to a cluster in a busy minute, as text.
 async fn log_of_a_minute(seed: u64) -> String {
     let link = Link {
-        loss: Probability::from_ppb(100_000_000),
+        loss: Probability::from_ppb(100_000_000).into(),
         duplicate: Probability::from_ppb(50_000_000),
         ..Link::uniform(Duration::from_millis(1), Duration::from_millis(30))
     };

@@ -52,12 +52,57 @@ fn churn_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_rolling_restart_at_new_addresses_leaves_no_old_one_behind() {
+    holds_on_ten_seeds("rolling-restart");
+}
+
+#[test]
+fn a_zone_that_is_lost_bit_by_bit_comes_back() {
+    holds_on_ten_seeds("zone-partition");
+}
+
+#[test]
+fn a_crowd_of_five_hundred_is_taken_in() {
+    for seed in 1..=3 {
+        assert_holds(&load("flash-crowd"), seed);
+    }
+}
+
+#[test]
+fn what_crosses_between_two_regions_stays_under_its_bound() {
+    holds_on_ten_seeds("two-regions");
+}
+
+#[test]
+fn flapping_nodes_disturb_nobody() {
+    holds_on_ten_seeds("flapping-node");
+}
+
+#[test]
+fn a_rollout_during_churn_reaches_all() {
+    holds_on_ten_seeds("config-rollout");
+}
+
+#[test]
 fn every_shipped_scenario_is_tested_here() {
     let names: Vec<_> = shipped()
         .iter()
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
-    assert_eq!(names, ["churn", "joins", "loss", "partition", "stop"]);
+    let tested = [
+        "churn",
+        "config-rollout",
+        "flapping-node",
+        "flash-crowd",
+        "joins",
+        "loss",
+        "partition",
+        "rolling-restart",
+        "stop",
+        "two-regions",
+        "zone-partition",
+    ];
+    assert_eq!(names, tested);
 }
 
 #[test]
@@ -71,7 +116,7 @@ fn every_shipped_scenario_expects_something_and_explains_itself() {
 
 #[test]
 fn a_run_repeats_exactly_and_does_not_depend_on_the_wire() {
-    for name in ["partition", "churn"] {
+    for name in ["partition", "churn", "config-rollout", "zone-partition"] {
         let plan = load(name).plan(7).expect("a plan");
         let figures = |codec| {
             let result = run(&plan, codec);

@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
+use super::burst::Bursts;
 use super::route::Route;
-use super::{Fate, Link, LinkModel, Rare, transmit};
+use super::{Fate, Link, LinkModel, Loss, Rare, transmit};
 use crate::time::Instant;
 
 /// Bytes of a message that one segment carries.
@@ -42,7 +43,8 @@ impl LinkModel {
             let queued = transmit(busy_until, sent, len as u64, bandwidth, u64::MAX);
             sent = queued.expect("a queue without a limit takes all");
         }
-        let resent = resent(&there, words, len.div_ceil(SEGMENT_LEN));
+        let segments = len.div_ceil(SEGMENT_LEN);
+        let resent = resent(&there, words, segments, &mut self.bursts, (from, to));
         let wait = (round_trip * 2).max(RESEND_MIN);
         let wait = wait.checked_mul(resent).unwrap_or(Duration::MAX);
         let at = sent + flight(&there, FLIGHT) + wait;
@@ -64,16 +66,26 @@ impl LinkModel {
 }
 
 /// How often one of so many segments has to be sent again.
-fn resent(link: &Link, words: Rare, segments: usize) -> u32 {
+fn resent(
+    link: &Link,
+    words: Rare,
+    segments: usize,
+    bursts: &mut Bursts,
+    direction: (u32, u32),
+) -> u32 {
     /// No stream lives through more.
     const RESENT_MAX: u32 = 100_000;
     let mut slot = SEGMENTS;
     let mut resent = 0;
     for _ in 0..segments {
         loop {
-            let (lost, corrupt) = (words.half(slot), words.half(slot + 1));
+            let (chance, corrupt) = (words.half(slot), words.half(slot + 1));
+            let lost = match link.loss {
+                Loss::Each(each) => each.covers(chance),
+                Loss::Bursts(burst) => bursts.lose(burst, direction, words.low(slot), chance),
+            };
             slot += 2;
-            let arrives = !link.loss.covers(lost) && !link.corrupt.covers(corrupt);
+            let arrives = !lost && !link.corrupt.covers(corrupt);
             if arrives || resent == RESENT_MAX {
                 break;
             }
@@ -122,7 +134,7 @@ mod tests {
     fn each_lost_segment_adds_the_time_until_it_is_sent_again() {
         let lossy = |latency| {
             let half = Probability::from_ppb(500_000_000);
-            LinkModel::new(1, Link { loss: half, ..Link::uniform(latency, latency) })
+            LinkModel::new(1, Link { loss: half.into(), ..Link::uniform(latency, latency) })
         };
         for (latency, resend) in [(10 * MS, 200 * MS), (100 * MS, 400 * MS)] {
             let mut links = lossy(latency);
@@ -141,7 +153,7 @@ mod tests {
     fn a_cut_in_either_direction_stops_it() {
         for (from, to) in [(0, 1), (1, 0)] {
             let mut links = LinkModel::new(1, Link::uniform(MS, MS));
-            let change = LinkChange { loss: Some(Probability::ONE), ..LinkChange::default() };
+            let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
             let (from, to) = (vec![from], vec![to]);
             let id = links.apply(NetworkChange::Links { from, to, ways: Ways::One, change });
             assert_eq!(links.stream(Instant::ZERO, 0, 1, 10), Fate::Cut);
@@ -164,7 +176,8 @@ mod tests {
 
     #[test]
     fn it_draws_as_much_chance_as_a_datagram() {
-        let lossy = Link { loss: Probability::from_ppb(300_000_000), ..Link::uniform(MS, 9 * MS) };
+        let loss = Probability::from_ppb(300_000_000).into();
+        let lossy = Link { loss, ..Link::uniform(MS, 9 * MS) };
         let mut links = LinkModel::new(1, lossy);
         let mut other = links.clone();
         links.stream(Instant::ZERO, 0, 1, 1 << 20);

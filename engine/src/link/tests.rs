@@ -30,9 +30,34 @@ fn passes_both_ways(model: &LinkModel, a: u32, b: u32) -> bool {
 
 #[test]
 fn a_fifth_of_the_packets_is_lost_at_20_percent() {
-    let link = Link { loss: percent(20), ..lan() };
+    let link = Link { loss: percent(20).into(), ..lan() };
     let lost = fates(link, 100_000).iter().filter(|&&fate| fate == Fate::Lost).count();
     assert!((19_500..20_500).contains(&lost), "{lost} of 100000");
+}
+
+#[test]
+fn bursts_lose_their_share_and_leave_the_way_back_alone() {
+    let burst = Burst { enter: percent(2), leave: percent(20), loss: percent(80) };
+    let mut model = LinkModel::new(1, Link { loss: Loss::Bursts(burst), ..lan() });
+    let mut lose = |from, to| model.fate(Instant::ZERO, from, to, 100) == Fate::Lost;
+    let lost: Vec<bool> = (0..100_000).map(|_| lose(0, 1)).collect();
+    let share = lost.iter().filter(|&&lost| lost).count();
+    // One packet of eleven falls into a burst, four of five of those are lost.
+    assert!((6_700..7_900).contains(&share), "{share} of 100000");
+    let after_a_loss = lost.windows(2).filter(|pair| pair[0] && pair[1]).count() * 100 / share;
+    assert!((58..70).contains(&after_a_loss), "{after_a_loss} % of losses follow another");
+    assert!((1_650..1_990).contains(&model.bursts()), "{} bursts", model.bursts());
+    assert!(!model.passes(1, 0) || !model.has_cuts(), "a burst is no cut");
+}
+
+#[test]
+fn what_is_held_back_is_counted() {
+    let mut model = LinkModel::new(1, Link { reorder: percent(10), ..Link::uniform(MS, MS) });
+    let fates: Vec<_> = (0..1_000).map(|_| model.fate(Instant::ZERO, 0, 1, 100)).collect();
+    let late = Fate::Delivered { at: at_ms(2), again: None };
+    let held_back = fates.iter().filter(|&&fate| fate == late).count() as u64;
+    assert_eq!(model.held_back(), held_back);
+    assert!((70..130).contains(&held_back), "{held_back} of 1000");
 }
 
 #[test]
@@ -170,7 +195,7 @@ fn the_latest_change_of_a_property_wins_and_undoing_it_restores_the_earlier() {
     let links =
         |change| NetworkChange::Links { from: vec![0], to: vec![1], ways: Ways::One, change };
     let pair = model.apply(links(fixed(30)));
-    let lossless = LinkChange { loss: Some(Probability::ZERO), ..LinkChange::default() };
+    let lossless = LinkChange { loss: Some(Loss::NONE), ..LinkChange::default() };
     model.apply(links(lossless));
     assert_eq!(arrival(&mut model), arrives(30));
     assert_eq!(model.fate(Instant::ZERO, 1, 0, 100), arrives(20));
@@ -183,7 +208,7 @@ fn the_latest_change_of_a_property_wins_and_undoing_it_restores_the_earlier() {
 #[test]
 fn a_loss_of_all_packets_one_way_is_a_cut_of_that_direction() {
     let mut model = LinkModel::new(1, lan());
-    let change = LinkChange { loss: Some(Probability::ONE), ..LinkChange::default() };
+    let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
     let (from, to, ways) = (vec![0, 1], vec![2], Ways::One);
     model.apply(NetworkChange::Links { from, to, ways, change });
     assert_eq!(model.fate(Instant::ZERO, 1, 2, 100), Fate::Cut);
@@ -193,7 +218,8 @@ fn a_loss_of_all_packets_one_way_is_a_cut_of_that_direction() {
 #[test]
 fn a_feature_that_is_off_moves_no_other_decision() {
     let plain = fates(lan(), 1_000);
-    let busy = Link { duplicate: percent(50), corrupt: percent(10), loss: percent(10), ..lan() };
+    let busy =
+        Link { duplicate: percent(50), corrupt: percent(10), loss: percent(10).into(), ..lan() };
     for (plain, busy) in plain.iter().zip(fates(busy, 1_000)) {
         let (Fate::Delivered { at, .. }, Fate::Delivered { at: same, .. }) = (plain, busy) else {
             continue;
@@ -225,7 +251,7 @@ fn senders_do_not_move_each_other() {
 
 #[test]
 fn fates_hold_their_golden_values() {
-    let link = Link { loss: percent(20), duplicate: percent(50), jitter: MS, ..lan() };
+    let link = Link { loss: percent(20).into(), duplicate: percent(50), jitter: MS, ..lan() };
     let mut model = LinkModel::new(7, link);
     let fates: Vec<_> = (0..6).map(|to| model.fate(Instant::ZERO, 3, to, 100)).collect();
     let nanos = |at: Instant| at.as_nanos();
@@ -255,7 +281,7 @@ fn change() -> impl Strategy<Value = NetworkChange> {
     let link_change =
         (prop::option::of(0_u64..2), prop::option::of(1_u32..100)).prop_map(|(certain, mtu)| {
             LinkChange {
-                loss: certain.map(|certain| percent(certain * 100)),
+                loss: certain.map(|certain| percent(certain * 100).into()),
                 mtu,
                 ..LinkChange::default()
             }
@@ -341,7 +367,7 @@ proptest! {
         (0_u64..1_000_000, 0_u32..4, 0_u32..4, 1_usize..2_000), 1..50,
     )) {
         let link = Link {
-            loss: percent(20), duplicate: percent(20), reorder: percent(20), jitter: MS,
+            loss: percent(20).into(), duplicate: percent(20), reorder: percent(20), jitter: MS,
             bandwidth: Some(10_000_000), queue: 4_000, mtu: Some(1_500), ..lan()
         };
         let mut models = [(); 2].map(|()| LinkModel::new(seed, link.clone()));

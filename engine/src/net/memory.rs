@@ -476,7 +476,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_packet_has_one_fate_and_is_counted_by_it() {
         let network = network(|link| {
-            link.loss = Probability::from_ppb(200_000_000);
+            link.loss = Probability::from_ppb(200_000_000).into();
             link.duplicate = Probability::from_ppb(100_000_000);
             link.corrupt = Probability::from_ppb(50_000_000);
             link.mtu = Some(60 + HEADERS_LEN as u32);

@@ -1,23 +1,20 @@
 //! Every measure against a summary made by hand.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;
 use crate::report::summary::{
-    Bytes, Detection, Episode, Invariant, Messages, MetadataFigures, NodeListFigures, Nodes, Peaks,
-    PerNodePerSecond, Removals, RumorFigures, Summary, ViewError,
+    Bytes, Detection, Episode, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
+    Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures, Summary, ViewError,
 };
 
 /// Numbers and flags of `summary.json` that are no measures, as paths; `*` is any key or index.
-const NO_MEASURES: [&str; 9] = [
+const NO_MEASURES: [&str; 8] = [
     "virtual_ms",
     "per_node_per_second.window_ms",
     "node_list.episodes.*.*",
     "rumors.*.node",
     "rumors.*.start_ms",
-    "faults.*",
     "invariants.*.ok",
     "expectations.*.*",
     "ok",
@@ -82,6 +79,7 @@ fn summary() -> Summary {
             bytes_max: Some(16.5),
             window_ms: 50_000.0,
         },
+        links: LinkFigures { messages: Some(60), bytes: Some(61), bytes_per_second: Some(62.5) },
         node_list: NodeListFigures {
             converged: true,
             converged_after_ms: Some(1_700.0),
@@ -116,7 +114,7 @@ fn summary() -> Summary {
             rumor("removal-0", "removal", 700.0),
         ],
         peaks: Peaks { members: 33, tombstones: 34, queue: 35, packet_bytes: 36 },
-        faults: BTreeMap::from([("crash".to_owned(), 1)]),
+        faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),
         invariants: vec![Invariant { name: "sums".to_owned(), ok: true, detail: None }],
         expectations: Vec::new(),
         ok: true,
@@ -252,6 +250,13 @@ fn a_kind_without_rumors_is_null() {
         assert_eq!(value(&summary, measure), Value::Null, "{}", measure.name);
     }
     assert_eq!(value(&json!({}), find("inputs").unwrap()), Value::Null);
+}
+
+#[test]
+fn a_fault_that_never_happened_counts_as_zero() {
+    let mut summary = summary();
+    summary.faults.clear();
+    assert_eq!(value(&as_json(&summary), find("faults.crash").unwrap()), json!(0));
 }
 
 fn judged(name: &str, want: &str) -> ExpectationResult {

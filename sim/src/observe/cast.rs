@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rumormill::core::Record;
-use rumormill::{Generation, Instant, UnixNanos};
+use rumormill::{Config, Generation, Instant};
 use rustc_hash::FxHashMap;
 
+use super::clocks::Clocks;
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// The place of an incarnation in the plan.
@@ -16,14 +17,6 @@ pub(crate) type IncarnationNo = u32;
 /// The place of an address among all addresses of the run.
 pub(crate) type AddrNo = u32;
 
-/// The wall clock at the start of every run: 2025-01-01, so that times in output look like times.
-pub(crate) const EPOCH: UnixNanos = UnixNanos(1_735_689_600_000_000_000);
-
-/// The wall clock at a virtual time.
-pub(crate) fn wall(at: Instant) -> UnixNanos {
-    EPOCH.saturating_add(at - Instant::ZERO)
-}
-
 /// Who appears in a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Cast {
@@ -31,6 +24,9 @@ pub(crate) struct Cast {
     addrs: Vec<Addr>,
     by_addr: FxHashMap<SocketAddr, AddrNo>,
     nodes: u32,
+    clocks: Clocks,
+    /// By node: the settings of its engine.
+    configs: Vec<Arc<Config>>,
 }
 
 /// One incarnation.
@@ -53,14 +49,23 @@ struct Addr {
 impl Cast {
     pub(crate) fn of(plan: &Plan) -> Self {
         let (parts, addrs) = (Vec::new(), Vec::new());
-        let mut cast = Self { parts, addrs, by_addr: FxHashMap::default(), nodes: plan.nodes_ever };
+        let mut cast = Self {
+            parts,
+            addrs,
+            by_addr: FxHashMap::default(),
+            nodes: plan.nodes_ever,
+            clocks: Clocks::of(plan),
+            configs: vec![Arc::clone(&plan.engine); plan.nodes_ever as usize],
+        };
         let mut last: Vec<Option<(Instant, Generation)>> = vec![None; plan.nodes_ever as usize];
         for incarnation in &plan.incarnations {
             let node = incarnation.node;
             let (start, cause) = (incarnation.start, incarnation.cause);
             let last = &mut last[node as usize];
             assert!(last.is_none_or(|(at, _)| at <= start), "node {node} starts in order");
-            let generation = Generation::start(last.map(|(_, last)| last), wall(start));
+            let wall = cast.clocks.wall(node, start);
+            let generation = Generation::start(last.map(|(_, last)| last), wall);
+            cast.configs[node as usize] = Arc::clone(&incarnation.config);
             *last = Some((start, generation));
             let addr = cast.intern(incarnation.public.addr());
             let number = cast.parts.len() as IncarnationNo;
@@ -76,6 +81,21 @@ impl Cast {
 
     pub(crate) fn nodes(&self) -> u32 {
         self.nodes
+    }
+
+    /// What every wall clock shows.
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The settings of a node's engine, in all its lives.
+    pub(crate) fn config(&self, node: NodeNo) -> &Arc<Config> {
+        &self.configs[node as usize]
+    }
+
+    /// The settings of all nodes' engines.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &Config> {
+        self.configs.iter().map(AsRef::as_ref)
     }
 
     pub(crate) fn parts(&self) -> &[Part] {

@@ -57,7 +57,8 @@ impl Law {
 #[derive(Clone, Debug)]
 pub(crate) struct Laws {
     cast: Arc<Cast>,
-    config: Arc<Config>,
+    timeout_max: Duration,
+    cycle_max: Duration,
     /// How often each broken law was broken, and how for the first time.
     broken: BTreeMap<Law, (u64, String)>,
     /// Node by incarnation: which ones it knows to have left or been replaced.
@@ -67,9 +68,12 @@ pub(crate) struct Laws {
 }
 
 impl Laws {
-    pub(crate) fn new(cast: Arc<Cast>, config: Arc<Config>) -> Self {
+    pub(crate) fn new(cast: Arc<Cast>) -> Self {
         let gone = BitMatrix::new(cast.nodes() as usize, cast.parts().len());
-        Self { cast, config, broken: BTreeMap::new(), gone, answers: FxHashMap::default() }
+        let timeout_max = cast.configs().map(Config::timeout).max().unwrap_or_default();
+        let cycle_max = cast.configs().map(Config::cycle).max().unwrap_or_default();
+        let (broken, answers) = (BTreeMap::new(), FxHashMap::default());
+        Self { cast, timeout_max, cycle_max, broken, gone, answers }
     }
 
     /// A node begins and knows nothing.
@@ -108,13 +112,18 @@ impl Laws {
     /// A node removes an incarnation by timeout.
     pub(crate) fn time_out(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         let start = self.cast.part(incarnation).start;
-        // Ages travel in steps of a 200th of the timeout, rounded at each hop; and the beat in an
-        // answer may be a cycle old.
-        let timeout = self.config.timeout();
-        let from_start = timeout - timeout / 20;
-        let from_answer = from_start.saturating_sub(self.config.cycle() * 11 / 10);
+        // Ages travel in steps of a 200th of the sender's timeout, rounded at each hop; and the
+        // beat in an answer may be a cycle old.
+        let timeout = self.cast.config(node).timeout();
+        let beat = self.cycle_max * 11 / 10;
+        let from_start = timeout.saturating_sub(self.timeout_max / 20);
+        let from_answer = from_start.saturating_sub(beat);
         let answer = self.answers.get(&(node, incarnation)).copied();
-        let too_early = |since: Instant, wait: Duration| at - since < wait;
+        // Who finds its wall clock far ahead must take it that it slept so long, and that the
+        // beat in an answer is from before.
+        let slept =
+            |since: Instant| self.cast.clocks().set_ahead(node, since.saturating_sub(beat), at);
+        let too_early = |since: Instant, wait: Duration| at - since + slept(since) < wait;
         if too_early(start, from_start) || answer.is_some_and(|sent| too_early(sent, from_answer)) {
             let (who, since) = (self.who(incarnation), answer.unwrap_or(start));
             let detail =
@@ -131,7 +140,7 @@ impl Laws {
 
     /// The counters of an engine whose time is over.
     pub(crate) fn count_state(&mut self, at: Instant, node: NodeNo, stats: &Stats) {
-        let members_max = self.config.members_max();
+        let members_max = self.cast.config(node).members_max();
         let Stats { members_max: members, tombstones_max: tombstones, .. } = *stats;
         if members > members_max || tombstones > members_max + 64 {
             let held = format!("{members} members and {tombstones} tombstones");
@@ -178,12 +187,13 @@ impl Laws {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::plan::{ClockChange, Deed};
     use crate::world::testkit::{self, at_ms};
     use rumormill::NodeId;
 
     fn laws() -> Laws {
         let cast = Arc::new(Cast::of(&testkit::plan_with_restarts(3)));
-        Laws::new(cast, Arc::default())
+        Laws::new(cast)
     }
 
     fn broken(laws: Laws) -> Vec<(String, String)> {
@@ -229,6 +239,33 @@ mod tests {
         assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].0, 1);
         laws.time_out(at_ms(23_000), 0, 2);
         assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].0, 2);
+    }
+
+    #[test]
+    fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows() {
+        let mut plan = testkit::plan(3, Duration::from_secs(60));
+        let change = ClockChange::Jump { nanos: 4_000_000_000 };
+        testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
+        let mut laws = Laws::new(Arc::new(Cast::of(&plan)));
+        for node in [0, 1] {
+            laws.answered(at_ms(19_000), node, 2);
+            laws.time_out(at_ms(21_000), node, 2);
+        }
+        let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+        assert_eq!(name, "silence_before_removal");
+        assert!(detail.contains("node 1 removes node 2"), "{detail}");
+    }
+
+    #[test]
+    fn a_removal_is_early_by_the_timeout_of_the_node_that_removes() {
+        let mut plan = testkit::plan(3, Duration::from_secs(60));
+        let slow = Config::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        plan.incarnations[1].config = Arc::new(slow);
+        let mut laws = Laws::new(Arc::new(Cast::of(&plan)));
+        laws.time_out(at_ms(6_000), 0, 2);
+        laws.time_out(at_ms(9_000), 1, 2);
+        let [(_, detail)] = &broken(laws)[..] else { panic!("one law") };
+        assert!(detail.contains("node 1 removes node 2"), "{detail}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 pub(crate) mod bits;
 pub(crate) mod cast;
+pub(crate) mod clocks;
+pub(crate) mod crossing;
 pub(crate) mod episodes;
 pub(crate) mod invariants;
 pub(crate) mod members;

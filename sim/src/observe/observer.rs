@@ -1,12 +1,12 @@
 //! All observers of a run as one: the world tells it what happens, it tells each what it needs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rumormill::core::{Cause, Packet, PacketKind, Record, Stats};
-use rumormill::{Event, Instant, LinkModel};
+use rumormill::{Config, Event, Instant, LinkModel, NodeId, Version};
 
 use super::cast::{Cast, IncarnationNo};
+use super::crossing::Crossing;
 use super::episodes::Episodes;
 use super::invariants::Laws;
 use super::members::{Listing, Views};
@@ -17,8 +17,8 @@ use super::rumors::{Kind, Presence, RumorNo, RumorReport, Rumors, Way};
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
-    Bytes, Detection, Invariant, Messages, MetadataFigures, NodeListFigures, PerNodePerSecond,
-    Removals, SeriesRow, ViewError,
+    Bytes, Detection, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
+    PerNodePerSecond, Removals, SeriesRow, ViewError,
 };
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
@@ -33,7 +33,6 @@ pub(crate) enum Exit {
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
     cast: Arc<Cast>,
-    timeout: Duration,
     truth: Truth,
     views: Views,
     episodes: Episodes,
@@ -42,7 +41,10 @@ pub(crate) struct Observer {
     detections: Detections,
     rumors: Rumors,
     traffic: Traffic,
+    crossing: Crossing,
     laws: Laws,
+    /// Who set a version aside last: if it is its own, it publishes it anew.
+    set_aside: Option<NodeNo>,
     /// By node: since when it has run and not been stopped, or until when it ran.
     presence: Vec<Presence>,
     /// Something happened that may have changed what is true or held.
@@ -65,6 +67,7 @@ pub(crate) struct Findings {
     pub(crate) messages: Messages,
     pub(crate) bytes: Bytes,
     pub(crate) per_node_per_second: PerNodePerSecond,
+    pub(crate) links: LinkFigures,
     pub(crate) node_list: NodeListFigures,
     pub(crate) metadata: MetadataFigures,
     pub(crate) removals: Removals,
@@ -80,10 +83,11 @@ pub(crate) struct Findings {
 impl Observer {
     pub(crate) fn new(plan: &Plan, cast: &Arc<Cast>) -> Self {
         let (nodes, config) = (cast.nodes(), &plan.engine);
+        let timeouts = cast.configs().map(Config::timeout);
+        let timeout_max = timeouts.max().unwrap_or_default();
         Self {
             cast: Arc::clone(cast),
-            timeout: config.timeout(),
-            truth: Truth::new(nodes, config.timeout()),
+            truth: Truth::new(nodes, timeout_max),
             views: Views::new(Arc::clone(cast)),
             episodes: Episodes::new(config.cycle()),
             agreement: Agreement::new(nodes),
@@ -91,7 +95,9 @@ impl Observer {
             detections: Detections::new(cast.parts().len()),
             rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
             traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
-            laws: Laws::new(Arc::clone(cast), Arc::clone(config)),
+            crossing: Crossing::new(plan),
+            laws: Laws::new(Arc::clone(cast)),
+            set_aside: None,
             presence: vec![Presence::Never; nodes as usize],
             unsettled: true,
             series: Vec::new(),
@@ -150,6 +156,16 @@ impl Observer {
         self.presence[node as usize] = Presence::Since(at);
     }
 
+    /// The process of a node is paused; in force with the next [`Observer::commit`].
+    pub(crate) fn on_pause(&mut self, node: NodeNo) {
+        self.truth.pause(node);
+    }
+
+    /// The process of a node goes on; in force with the next [`Observer::commit`].
+    pub(crate) fn on_wake(&mut self, at: Instant, node: NodeNo) {
+        self.truth.wake(at, node);
+    }
+
     /// Puts in force what happened to nodes and to the network.
     pub(crate) fn commit(&mut self, at: Instant, links: &LinkModel, cause: &'static str) {
         let shift = self.truth.commit(at, links);
@@ -170,6 +186,10 @@ impl Observer {
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => {
                 let version = metadata.version();
+                // What it set aside because its clock had been wrong, it publishes by itself.
+                let anew = self.set_aside.take_if(|aside| *aside == node).is_some()
+                    && self.wrote(node, version);
+                let way = if anew { Way::Source } else { way };
                 if way == Way::Source {
                     self.agreement.publish(at);
                     self.rumors.publish(at, node, version);
@@ -179,12 +199,15 @@ impl Observer {
                 }
                 self.rumors.hold(at, node, version, way);
             }
+            Event::SetAside(_) => {
+                self.set_aside = Some(node);
+                self.agreement.set_aside(&self.truth, node);
+            }
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
             Event::AddressConflict(_)
             | Event::ClusterTooLarge { .. }
             | Event::NameConflict { .. }
-            | Event::SetAside(_)
             | Event::Corrupted(_)
             | Event::Superseded { .. }
             | Event::Woke(_) => {}
@@ -200,6 +223,11 @@ impl Observer {
     pub(crate) fn on_send(&mut self, at: Instant, node: NodeNo, payload: u64, carried: &[RumorNo]) {
         self.traffic.sent(at, node, payload);
         self.rumors.sent(node, carried);
+    }
+
+    /// A packet of this length with headers is on its way between two nodes of the plan.
+    pub(crate) fn on_way(&mut self, at: Instant, from: NodeNo, to: NodeNo, bytes: u64) {
+        self.crossing.sent(at, from, to, bytes);
     }
 
     /// A packet arrived at a node that runs.
@@ -275,6 +303,7 @@ impl Observer {
             bytes: self.traffic.bytes(),
             packet_bytes_max: self.traffic.packet_bytes_max(),
             per_node_per_second: self.traffic.per_second(end),
+            links: self.crossing.finish(end),
             node_list: self.episodes.finish(end),
             metadata,
             removals: self.removals,
@@ -337,7 +366,8 @@ impl Observer {
 
     fn judge_removal(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         let about = (self.cast.part(incarnation).node, incarnation);
-        let verdict = removals::judge(&self.truth, at, self.timeout, node, about);
+        let timeout = self.cast.config(node).timeout();
+        let verdict = removals::judge(&self.truth, at, timeout, node, about);
         removals::count(&mut self.removals, verdict);
         // A stopped node that hears of nobody any more is alone with its opinion.
         if self.truth.live(node).is_some() {
@@ -345,6 +375,12 @@ impl Observer {
             let lists = |other| views.lists(other, incarnation);
             self.rumors.removal(at, incarnation, lists);
         }
+    }
+
+    /// Whether a node is the writer of a version.
+    fn wrote(&self, node: NodeNo, version: Version) -> bool {
+        let (State::Live(own) | State::Stopped(own)) = self.truth.state(node) else { return false };
+        version.writer == NodeId::of(self.cast.part(own).record.node().addr())
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
@@ -361,7 +397,7 @@ impl Observer {
 
     /// The metadata version that this node is believed to hold.
     #[cfg(test)]
-    pub(crate) fn version(&self, node: NodeNo) -> Option<rumormill::Version> {
+    pub(crate) fn version(&self, node: NodeNo) -> Option<Version> {
         self.agreement.version(node)
     }
 }

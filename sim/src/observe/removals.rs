@@ -15,10 +15,12 @@ use crate::scenario::plan::NodeNo;
 pub(crate) enum Verdict {
     /// The removed one did not run, or not without a break, during the whole timeout before.
     Right,
-    /// It ran, and a path led from it all the while: a mistake.
+    /// It ran, and paths led from it and back to it all the while: a mistake.
     False,
-    /// It ran, but at some time no path led from it, or the remover was itself stopped: whom the
-    /// others take for gone is told nothing.
+    /// It ran, but its process was paused at some time.
+    Paused,
+    /// It ran, but at some time no path led from it or none back to it, or the remover was itself
+    /// stopped: whom the others take for gone is told nothing.
     Cut,
 }
 
@@ -36,7 +38,11 @@ pub(crate) fn judge(
     let since = now.saturating_sub(timeout);
     if truth.live(node) != Some(incarnation) || !truth.lived_since(since, node) {
         Verdict::Right
-    } else if truth.lived_since(since, by) && truth.reached_since(since, node, by) {
+    } else if !truth.lived_since(since, by) {
+        Verdict::Cut
+    } else if !truth.awake_since(since, node) {
+        Verdict::Paused
+    } else if truth.reached_since(since, node, by) && truth.reached_since(since, by, node) {
         Verdict::False
     } else {
         Verdict::Cut
@@ -48,6 +54,7 @@ pub(crate) fn count(removals: &mut Removals, verdict: Verdict) {
     match verdict {
         Verdict::Right => removals.right += 1,
         Verdict::False => removals.wrong += 1,
+        Verdict::Paused => removals.paused += 1,
         Verdict::Cut => removals.cut += 1,
     }
 }
@@ -179,7 +186,7 @@ impl Crash {
 mod tests {
     use super::*;
     use crate::world::testkit;
-    use rumormill::{LinkModel, NetworkChange};
+    use rumormill::{LinkChange, LinkModel, Loss, NetworkChange, Ways};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -231,6 +238,45 @@ mod tests {
         links.undo(cut);
         truth.commit(at(20), &links);
         assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Cut, Verdict::False]);
+    }
+
+    #[test]
+    fn removing_a_node_whose_process_was_paused_is_neither_right_nor_false() {
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 2);
+        truth.pause(1);
+        truth.commit(at(10), &links);
+        assert_eq!(verdict(&truth, 16), Verdict::Paused);
+        truth.wake(at(20), 1);
+        truth.commit(at(20), &links);
+        assert_eq!([verdict(&truth, 24), verdict(&truth, 25)], [Verdict::Paused, Verdict::False]);
+        truth.pause(1);
+        truth.set(at(30), 1, State::Down);
+        truth.commit(at(30), &links);
+        assert_eq!(verdict(&truth, 31), Verdict::Right, "it died in its sleep");
+    }
+
+    #[test]
+    fn who_was_paused_itself_may_not_remove_those_it_did_not_hear_meanwhile() {
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 2);
+        truth.pause(0);
+        truth.commit(at(10), &links);
+        truth.wake(at(20), 0);
+        assert_eq!(verdict(&truth, 20), Verdict::False);
+    }
+
+    #[test]
+    fn whom_nobody_can_hear_is_told_nothing_and_may_give_up_the_others() {
+        let mut links = LinkModel::new(1, testkit::lan());
+        let mut truth = live(&links, 3);
+        let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
+        let (from, to, ways) = (vec![0], vec![1, 2], Ways::One);
+        links.apply(NetworkChange::Links { from, to, ways, change });
+        truth.commit(at(10), &links);
+        assert!(truth.reached_since(at(10), 1, 0), "node 0 could hear it");
+        assert_eq!(verdict(&truth, 30), Verdict::Cut);
+        assert!(!truth.holds(0, 1, 1), "and must not list it");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) struct Truth {
     states: Vec<State>,
     /// By node: when it last resumed after a stop, in its present life.
     resumed: Vec<Option<Instant>>,
+    /// By node: whether its process is awake in its present life.
+    awake: Vec<Awake>,
     /// What was live at the last commit.
     committed: Vec<Option<IncarnationNo>>,
     touched: Vec<NodeNo>,
@@ -63,6 +65,15 @@ pub(crate) struct Truth {
     component: Vec<u32>,
     eras: VecDeque<Era>,
     memory: Duration,
+}
+
+/// Whether a process runs, apart from whether its node lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awake {
+    Always,
+    /// Since it woke from its last pause.
+    Since(Instant),
+    Paused,
 }
 
 /// A stretch of time in which the same could reach the same.
@@ -80,6 +91,7 @@ impl Truth {
         Self {
             states: vec![State::Down; nodes],
             resumed: vec![None; nodes],
+            awake: vec![Awake::Always; nodes],
             committed: vec![None; nodes],
             touched: Vec::new(),
             component: vec![0; nodes],
@@ -104,6 +116,25 @@ impl Truth {
         self.live(node).is_some() && resumed.is_none_or(|resumed| resumed <= since)
     }
 
+    /// True when the process of a node was not paused since then.
+    pub(crate) fn awake_since(&self, since: Instant, node: NodeNo) -> bool {
+        match self.awake[node as usize] {
+            Awake::Always => true,
+            Awake::Since(woke) => woke <= since,
+            Awake::Paused => false,
+        }
+    }
+
+    /// Notes that the process of a node is paused; in force with the next [`Truth::commit`].
+    pub(crate) fn pause(&mut self, node: NodeNo) {
+        self.awake[node as usize] = Awake::Paused;
+    }
+
+    /// Notes that the process of a node goes on; in force with the next [`Truth::commit`].
+    pub(crate) fn wake(&mut self, at: Instant, node: NodeNo) {
+        self.awake[node as usize] = Awake::Since(at);
+    }
+
     pub(crate) fn live_nodes(&self) -> impl Iterator<Item = (NodeNo, IncarnationNo)> + '_ {
         (0..).zip(&self.states).filter_map(|(node, state)| Some((node, state.live()?)))
     }
@@ -123,7 +154,10 @@ impl Truth {
         let before = std::mem::replace(&mut self.states[node as usize], state);
         match (before, state) {
             (State::Stopped(_), State::Live(_)) => self.resumed[node as usize] = Some(at),
-            (State::Down, _) => self.resumed[node as usize] = None,
+            (State::Down, _) => {
+                self.resumed[node as usize] = None;
+                self.awake[node as usize] = Awake::Always;
+            }
             _ => {}
         }
         self.touched.push(node);
@@ -136,7 +170,8 @@ impl Truth {
         if !links.has_cuts() && was_open {
             return if nodes.is_empty() { Shift::None } else { Shift::Nodes(nodes) };
         }
-        let reach = links.has_cuts().then(|| Reach::of(links, &self.states));
+        let lives = |node: NodeNo| self.live(node).is_some();
+        let reach = links.has_cuts().then(|| Reach::of(links, self.states.len(), lives));
         let component = match &reach {
             Some(reach) => reach.components(&self.states),
             // Nodes to come are in it too, so it has one name, and if possible the one it had.
@@ -146,7 +181,14 @@ impl Truth {
             }
         };
         let open = reach.is_none();
-        self.enter(at, reach);
+        // A paused node lives, but no news passes through it.
+        let passes = |node: NodeNo| lives(node) && self.awake[node as usize] != Awake::Paused;
+        let paused = self.awake.contains(&Awake::Paused);
+        let paths = reach.map(|reach| match paused {
+            true => Reach::of(links, self.states.len(), passes),
+            false => reach,
+        });
+        self.enter(at, paths);
         // The old names of the same components stay, for others may remember them.
         if nodes.is_empty() && self.parts_as(&component) {
             if open {
@@ -204,24 +246,24 @@ impl Truth {
     }
 }
 
-/// Which classes of nodes can reach which, over live nodes.
+/// Which classes of nodes can reach which, over nodes through which news passes.
 #[derive(Clone, Debug)]
 struct Reach {
     class: Vec<u32>,
-    /// By class: whether some node of it lives.
+    /// By class: whether news passes through some node of it.
     lives: Vec<bool>,
     leads: BitMatrix,
 }
 
 impl Reach {
-    fn of(links: &LinkModel, states: &[State]) -> Self {
-        let class: Vec<_> = (0..states.len() as u32).map(|node| links.class(node)).collect();
+    fn of(links: &LinkModel, nodes: usize, passes: impl Fn(NodeNo) -> bool) -> Self {
+        let class: Vec<_> = (0..nodes as u32).map(|node| links.class(node)).collect();
         let classes = class.iter().max().map_or(0, |&highest| highest + 1);
         let mut example = vec![None; classes as usize];
         let mut lives = vec![false; classes as usize];
-        for ((node, state), &class) in (0..).zip(states).zip(&class) {
+        for (node, &class) in (0..).zip(&class) {
             example[class as usize].get_or_insert(node);
-            lives[class as usize] |= state.live().is_some();
+            lives[class as usize] |= passes(node);
         }
         let mut leads = BitMatrix::new(classes as usize, classes as usize);
         for (from, &from_node) in (0..).zip(&example) {
@@ -232,7 +274,7 @@ impl Reach {
                 }
             }
         }
-        // Paths by way of one more class at a time, through classes that have a live node.
+        // Paths by way of one more class at a time, through classes that let news pass.
         for way in (0..classes).filter(|&way| lives[way as usize]) {
             for from in 0..classes {
                 if leads.has(from, way) {
@@ -272,7 +314,7 @@ impl Reach {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rumormill::{Link, LinkChange, NetworkChange, Probability, Ways};
+    use rumormill::{Link, LinkChange, Loss, NetworkChange, Ways};
 
     const NODES: u32 = 7;
 
@@ -288,7 +330,7 @@ mod tests {
     fn all_live(links: &LinkModel) -> Truth {
         let mut truth = Truth::new(NODES, Duration::from_secs(5));
         (0..NODES).for_each(|node| truth.set(at(0), node, State::Live(node)));
-        assert!(matches!(truth.commit(at(0), links), Shift::Nodes(nodes) if nodes.len() == 7));
+        truth.commit(at(0), links);
         truth
     }
 
@@ -330,7 +372,7 @@ mod tests {
     fn a_path_must_have_been_there_all_the_while() {
         let mut links = links();
         let mut truth = all_live(&links);
-        let change = LinkChange { loss: Some(Probability::ONE), ..LinkChange::default() };
+        let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
         let (from, to, ways) = (vec![0], (1..NODES).collect(), Ways::One);
         let cut = links.apply(NetworkChange::Links { from, to, ways, change });
         truth.commit(at(10), &links);
@@ -349,7 +391,7 @@ mod tests {
     }
 
     fn change() -> impl Strategy<Value = NetworkChange> {
-        let cut = LinkChange { loss: Some(Probability::ONE), ..LinkChange::default() };
+        let cut = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
         prop_oneof![
             2 => sets().prop_map(|(a, b)| {
                 let b = b.into_iter().filter(|node| !a.contains(node)).collect();
@@ -378,7 +420,44 @@ mod tests {
         reach
     }
 
+    #[test]
+    fn a_pause_ends_with_the_life_it_happens_in() {
+        let links = links();
+        let mut truth = all_live(&links);
+        truth.pause(3);
+        assert_eq!(truth.commit(at(1), &links), Shift::None, "a paused node lives");
+        assert!(!truth.awake_since(at(9), 3) && truth.awake_since(at(0), 2));
+        truth.wake(at(4), 3);
+        assert!(!truth.awake_since(at(3), 3) && truth.awake_since(at(4), 3));
+        truth.set(at(5), 3, State::Down);
+        truth.set(at(6), 3, State::Live(9));
+        assert!(truth.awake_since(at(0), 3));
+    }
+
     proptest! {
+        #[test]
+        fn no_path_leads_through_a_paused_node_but_it_stays_in_its_component(
+            changes in prop::collection::vec(change(), 1..4),
+            paused in prop::collection::vec(any::<bool>(), NODES as usize),
+        ) {
+            let mut links = links();
+            changes.into_iter().for_each(|change| { links.apply(change); });
+            let mut truth = all_live(&links);
+            let before = truth.clone();
+            let pausing = (0..).zip(&paused).filter(|(_, paused)| **paused);
+            pausing.for_each(|(node, _)| truth.pause(node));
+            truth.commit(at(9), &links);
+            let awake: Vec<_> = paused.iter().map(|paused| !paused).collect();
+            let reach = naive(&links, &awake);
+            for (a, b) in (0..NODES).flat_map(|a| (0..NODES).map(move |b| (a, b))) {
+                if a != b && links.has_cuts() {
+                    let led = truth.reached_since(at(9), a, b);
+                    prop_assert_eq!(led, reach[a as usize][b as usize], "{} to {}", a, b);
+                }
+                prop_assert_eq!(truth.holds(a, b, b), before.holds(a, b, b));
+            }
+        }
+
         #[test]
         fn components_and_paths_are_those_of_the_graph_of_nodes(
             changes in prop::collection::vec(change(), 0..4),

@@ -2,8 +2,8 @@
 
 use crate::report::summary::{
     Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
-    Messages, MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond, Removals,
-    RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary, ViewError,
+    LinkFigures, Messages, MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond,
+    Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary, ViewError,
 };
 
 /// A run of `nodes` nodes that is parted from 20 s to 40 s, with `rumors` metadata versions.
@@ -124,6 +124,7 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
         trace_hash: "0123456789abcdef".to_owned(),
         messages: messages(),
         bytes: Bytes { payload: 4_100_000, with_headers: 5_000_000 },
+        links: LinkFigures::default(),
         per_node_per_second: PerNodePerSecond {
             messages_p50: Some(12.4),
             bytes_p50: Some(1_640.0),

@@ -28,6 +28,7 @@ pub struct Summary {
     pub messages: Messages,
     pub bytes: Bytes,
     pub per_node_per_second: PerNodePerSecond,
+    pub links: LinkFigures,
     pub node_list: NodeListFigures,
     pub metadata: MetadataFigures,
     pub removals: Removals,
@@ -84,6 +85,16 @@ pub struct PerNodePerSecond {
     pub bytes_p99: Option<f64>,
     pub bytes_max: Option<f64>,
     pub window_ms: f64,
+}
+
+/// What was sent over the links that the scenario describes under `[[link]]`; null without one.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct LinkFigures {
+    pub messages: Option<u64>,
+    /// With headers.
+    pub bytes: Option<u64>,
+    pub bytes_per_second: Option<f64>,
 }
 
 /// How the node lists followed the truth.

@@ -244,23 +244,15 @@ impl Table {
             .ok_or_else(|| Mistake::new(self.at, format!("`{key}` is missing: add `{example}`")))
     }
 
-    /// Refuses every key but `known`; those in `later` are refused as not supported yet.
-    pub(super) fn only(&self, known: &[&str], later: &[&str]) -> Result<(), Mistake> {
+    /// Refuses every key but `known`.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Mistake> {
         for Entry { key, key_at, .. } in &self.entries {
-            if later.contains(&key.as_str()) {
-                return Err(not_supported_yet(*key_at, key));
-            }
             if !known.contains(&key.as_str()) {
                 return Err(Mistake::unknown(*key_at, "key", key, known.iter().copied()));
             }
         }
         Ok(())
     }
-}
-
-/// The mistake of using what a later version will have.
-pub(super) fn not_supported_yet(at: Place, what: &str) -> Mistake {
-    Mistake::new(at, format!("`{what}` is not supported yet: it comes with a later version"))
 }
 
 /// Puts the value of a `--set` at its path, where tables are made as needed.

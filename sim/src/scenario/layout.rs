@@ -3,6 +3,8 @@
 //!
 //! It decides nothing about packets: that a node runs, or is stopped, follows from the plan alone.
 
+mod births;
+mod fit;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -10,16 +12,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::units::show_duration;
 use rumormill::{Instant, Node, Rng, nanos};
 
+use self::births::{initial, random_others};
+use self::fit::Wanted;
 use super::addresses::address;
-use super::document::Place;
 use super::errors::Mistake;
-use super::language::actions::{Act, Address, At, Payload, Restart, Scope};
-use super::language::nodes::{Moment, Nodes, show_set};
-use super::language::{Bootstrap, Typed};
-use super::plan::{Action, Deed, Heal, Incarnation, Manner, NodeNo, StartCause, WayIn, Ways};
+use super::language::Typed;
+use super::language::actions::{Act, Address, At, Payload, Repeat, Restart};
+use super::language::links::Scope;
+use super::language::nodes::{Moment, Nodes};
+use super::plan::{
+    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, StartCause, WayIn,
+};
 
 /// The parts of a plan that depend on the seed.
 pub(super) struct Laid {
@@ -35,16 +40,12 @@ const RETURN_SEEDS: usize = 3;
 
 pub(super) fn lay_out(typed: &Typed, seed: u64) -> Result<Laid, Mistake> {
     let mut walk = Walk::begin(typed, seed);
-    for (index, at) in typed.actions.iter().enumerate() {
-        walk.schedule(at.time, Turn::File, Step::Act(index));
-    }
+    walk.schedule_all();
     while let Some(((time, _, _), step)) = walk.agenda.pop_first() {
         walk.now = Instant::from_nanos(time);
         match step {
-            Step::Act(index) => {
-                walk.stream = (index as u64) << CHOICES_BITS;
-                walk.act(&typed.actions[index])?;
-            }
+            Step::Act(index) => walk.act(index)?,
+            Step::Next { index, node } => walk.strike_next(&typed.actions[index], node),
             Step::Undo(action) => walk.undo(action),
             Step::Return(range) => walk.find_way_back(range),
         }
@@ -62,9 +63,11 @@ struct Walk<'s> {
     nodes: Vec<State>,
     incarnations: Vec<Incarnation>,
     actions: Vec<Action>,
-    /// The stream of the next random choice: above, the place of the action in the file; below,
-    /// the choice's place in the action.
+    /// The stream of the last random choice: above, the place of the action in the file; below,
+    /// the choice's place among all that the action made so far.
     stream: u64,
+    /// By action: how many choices it has made.
+    choices: Vec<u64>,
     /// Whether chance had a say so far.
     drawn: bool,
     addresses: u32,
@@ -81,6 +84,11 @@ enum Turn {
 /// What is still to come.
 enum Step {
     Act(usize),
+    /// An action that goes from node to node comes to this one.
+    Next {
+        index: usize,
+        node: NodeNo,
+    },
     Undo(Box<Action>),
     /// Incarnations that start now.
     Return(Range<usize>),
@@ -97,7 +105,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     /// Runs, or will from a time on.
-    Up { since: Instant, stopped: bool },
+    Up { since: Instant, stopped: bool, paused: bool },
     /// Went down and nothing brings it back as yet.
     Down { since: Instant },
 }
@@ -115,9 +123,13 @@ impl Moment for Walk<'_> {
         self.typed.nodes + self.typed.newcomers
     }
 
+    fn group(&self, group: usize) -> &[NodeNo] {
+        self.typed.groups.set(group)
+    }
+
     fn is_live(&self, node: NodeNo) -> bool {
         let life = self.nodes[node as usize].life;
-        matches!(life, Life::Up { since, stopped: false } if since <= self.now)
+        matches!(life, Life::Up { since, stopped: false, .. } if since <= self.now)
     }
 
     fn draw(&mut self) -> Rng {
@@ -139,7 +151,7 @@ impl<'s> Walk<'s> {
         let mut nodes = vec![nobody; typed.nodes as usize];
         nodes.reserve(typed.newcomers as usize);
         for (index, born) in incarnations.iter().enumerate() {
-            let life = Life::Up { since: born.start, stopped: false };
+            let life = Life::Up { since: born.start, stopped: false, paused: false };
             nodes[born.node as usize] = State { life, first: index, last: index };
         }
         Self {
@@ -152,6 +164,7 @@ impl<'s> Walk<'s> {
             incarnations,
             actions: Vec::new(),
             stream: 0,
+            choices: vec![0; typed.actions.len()],
             drawn: false,
             addresses: typed.nodes + typed.newcomers,
         }
@@ -168,29 +181,111 @@ impl<'s> Walk<'s> {
         (time <= self.typed.duration).then_some(time)
     }
 
-    fn act(&mut self, at: &At) -> Result<(), Mistake> {
-        let deed = match &at.act {
-            Act::Publish { node, payload, .. } => self.publish(at, node, payload)?,
-            Act::Partition(groups) => self.partition(groups)?,
-            Act::Heal(heal) => Deed::Heal(heal.clone()),
-            Act::Isolate(nodes) => Deed::Isolate(nodes.evaluate(self)?),
-            Act::Link { scope, change, .. } => self.link(scope, change.change())?,
-            Act::Crash(nodes) => self.go_down(at, nodes, Manner::Crash)?,
-            Act::Leave(nodes) => self.go_down(at, nodes, Manner::Leave)?,
-            Act::Stop(nodes) => Deed::Stop(self.silence(at, nodes, Wanted::Live)?),
-            Act::Start(nodes) => Deed::Start(self.silence(at, nodes, Wanted::Stopped)?),
-            Act::Restart(restart) => self.restart(at, restart)?,
-            Act::Join { count, via, over } => self.join(*count, via, *over)?,
-        };
+    /// Puts every time of every action on the agenda.
+    fn schedule_all(&mut self) {
+        let typed = self.typed;
+        for (index, at) in typed.actions.iter().enumerate() {
+            let Repeat { every, count } = at.repeat;
+            for round in 0..count {
+                let late = match nanos(at.jitter) {
+                    0 => 0,
+                    widest => {
+                        let key = (index as u64) << CHOICES_BITS | u64::from(round);
+                        Rng::fork(self.seed, "jitter", key).between(0, widest)
+                    }
+                };
+                let time = at.time + every * round + Duration::from_nanos(late);
+                self.schedule(time.min(typed.duration), Turn::File, Step::Act(index));
+            }
+        }
+    }
+
+    fn act(&mut self, index: usize) -> Result<(), Mistake> {
+        let typed = self.typed;
+        let at = &typed.actions[index];
+        self.stream = (index as u64) << CHOICES_BITS | self.choices[index];
+        let first = self.stream;
+        // What comes at a random time may come at a bad one.
+        self.drawn |= !at.jitter.is_zero();
+        match at.act.struck() {
+            Some(nodes) => {
+                let set = self.fit(at, nodes)?;
+                self.strike_all(at, index, set);
+            }
+            None => {
+                let deed = self.deed(at)?;
+                self.happen(at, deed);
+            }
+        }
+        self.choices[index] += self.stream - first;
+        Ok(())
+    }
+
+    /// What an action does that does not happen to one node after the other.
+    fn deed(&mut self, at: &At) -> Result<Deed, Mistake> {
+        match &at.act {
+            Act::Publish { node, payload, .. } => self.publish(at, node, payload),
+            Act::Partition(groups) => self.partition(groups),
+            Act::Heal(heal) => Ok(Deed::Heal(heal.clone())),
+            Act::Link { scope, change, .. } => self.link(scope.as_ref(), change.change()),
+            Act::Join { count, via, over } => self.join(*count, via, *over),
+            _ => unreachable!("it strikes nodes"),
+        }
+    }
+
+    /// The first node now, and the others as far apart as `stagger` says, as long as the run lasts.
+    fn strike_all(&mut self, at: &At, index: usize, set: Vec<NodeNo>) {
+        if at.stagger.is_zero() || set.is_empty() {
+            let deed = self.strike(at, set);
+            return self.happen(at, deed);
+        }
+        for (turn, &node) in (1..).zip(&set[1..]) {
+            let Some(time) = self.later(at.stagger.saturating_mul(turn)) else { break };
+            self.schedule(time, Turn::File, Step::Next { index, node });
+        }
+        let deed = self.strike(at, vec![set[0]]);
+        self.happen(at, deed);
+    }
+
+    /// One node's turn; if it went down meanwhile, or the like, it is passed over.
+    fn strike_next(&mut self, at: &At, node: NodeNo) {
+        if self.is(node, Wanted::by(&at.act)) {
+            let deed = self.strike(at, vec![node]);
+            self.happen(at, deed);
+        }
+    }
+
+    /// What an action does to nodes to which it can happen.
+    fn strike(&mut self, at: &At, nodes: Vec<NodeNo>) -> Deed {
+        match &at.act {
+            Act::Isolate(_) => Deed::Isolate(nodes),
+            Act::Crash(_) => self.go_down(at, nodes, Manner::Crash),
+            Act::Leave(_) => self.go_down(at, nodes, Manner::Leave),
+            Act::Stop(_) => {
+                nodes.iter().for_each(|&node| *self.stopped(node) = true);
+                Deed::Stop(nodes)
+            }
+            Act::Start(_) => {
+                nodes.iter().for_each(|&node| *self.stopped(node) = false);
+                Deed::Start(nodes)
+            }
+            Act::Pause(_) => {
+                nodes.iter().for_each(|&node| *self.paused(node) = true);
+                Deed::Pause(nodes)
+            }
+            Act::Restart(restart) => self.restart(restart, nodes),
+            Act::Clock { change, .. } => Deed::Clock { nodes, change: *change },
+            _ => unreachable!("it strikes no nodes"),
+        }
+    }
+
+    /// Writes down what happens now, and puts its end on the agenda.
+    fn happen(&mut self, at: &At, deed: Deed) {
         if let Some(hold) = at.hold {
             self.schedule_undo(at, hold, &deed);
         }
         let text = texts::action(at, &deed, &self.incarnations);
-        self.push(at.label.clone(), deed, text);
-        Ok(())
-    }
-
-    fn push(&mut self, label: String, deed: Deed, text: String) {
+        let label = at.label.clone();
         self.actions.push(Action { at: self.now, deed, label, text });
     }
 
@@ -198,8 +293,12 @@ impl<'s> Walk<'s> {
     fn schedule_undo(&mut self, at: &At, hold: Duration, deed: &Deed) {
         let deed = match deed {
             Deed::Stop(nodes) => Deed::Start(nodes.clone()),
+            Deed::Pause(nodes) => Deed::Resume(nodes.clone()),
+            Deed::Clock { nodes, change } => {
+                Deed::Clock { nodes: nodes.clone(), change: undone(*change) }
+            }
             Deed::Partition(_) | Deed::Isolate(_) | Deed::Link { .. } | Deed::Network(_) => {
-                Deed::Heal(Heal::Label(at.label.clone()))
+                Deed::Heal(Heal::Action(self.actions.len()))
             }
             _ => return,
         };
@@ -210,19 +309,23 @@ impl<'s> Walk<'s> {
     }
 
     fn undo(&mut self, mut action: Box<Action>) {
-        if let Deed::Start(nodes) = &mut action.deed {
-            nodes.retain(|&node| self.is(node, Wanted::Stopped));
-            for &node in &*nodes {
-                self.set_stopped(node, false);
+        let nobody = match &mut action.deed {
+            Deed::Start(nodes) => {
+                nodes.retain(|&node| self.is(node, Wanted::Stopped));
+                nodes.iter().for_each(|&node| *self.stopped(node) = false);
+                nodes.is_empty()
             }
-            action.text = format!("start {}", show_set(nodes));
-            if nodes.is_empty() {
-                return;
+            Deed::Resume(nodes) => {
+                nodes.retain(|&node| self.is(node, Wanted::Paused));
+                nodes.iter().for_each(|&node| *self.paused(node) = false);
+                nodes.is_empty()
             }
-        } else {
-            action.text = format!("heal {}", action.label);
+            _ => false,
+        };
+        if !nobody {
+            action.text = texts::undo(&action);
+            self.actions.push(*action);
         }
-        self.actions.push(*action);
     }
 
     fn publish(&mut self, at: &At, node: &Nodes, payload: &Payload) -> Result<Deed, Mistake> {
@@ -234,8 +337,10 @@ impl<'s> Walk<'s> {
             );
             return Err(Mistake::new(node.at, text));
         };
-        if !self.is(publisher, Wanted::Running) {
-            return Err(self.unfit(node.at, &at.act, &nodes, Wanted::Running));
+        // Whom chance chose may be paused: then the world says that nothing is published.
+        let wanted = if self.drawn { Wanted::Running } else { Wanted::Awake };
+        if !self.is(publisher, wanted) {
+            return Err(self.unfit(node.at, &at.act, &nodes, wanted));
         }
         let data: Arc<[u8]> = match payload {
             Payload::Data(data) => data.as_bytes().into(),
@@ -263,22 +368,21 @@ impl<'s> Walk<'s> {
         Ok(Deed::Partition(sets))
     }
 
-    fn link(&mut self, scope: &Scope, change: rumormill::LinkChange) -> Result<Deed, Mistake> {
-        let (from, to, ways) = match scope {
-            Scope::Everywhere => return Ok(Deed::Network(change)),
-            Scope::FromTo(from, to) => (from, to, Ways::One),
-            Scope::Between(one, other) => (one, other, Ways::Both),
-        };
-        let (from, to) = (from.evaluate(self)?, to.evaluate(self)?);
+    fn link(
+        &mut self,
+        scope: Option<&Scope>,
+        change: rumormill::LinkChange,
+    ) -> Result<Deed, Mistake> {
+        let Some(scope) = scope else { return Ok(Deed::Network(change)) };
+        let (from, to, ways) = scope.evaluate(self)?;
         Ok(Deed::Link { from, to, ways, change })
     }
 
     /// `crash` and `leave`; with `for`, they are restarts.
-    fn go_down(&mut self, at: &At, nodes: &Nodes, manner: Manner) -> Result<Deed, Mistake> {
-        let set = self.fit(at, nodes, Wanted::Running)?;
+    fn go_down(&mut self, at: &At, nodes: Vec<NodeNo>, manner: Manner) -> Deed {
         match at.hold {
-            Some(down) => Ok(self.go_and_return(set, manner, down, Address::Same, None)),
-            None => Ok(self.go(set, manner)),
+            Some(down) => self.go_and_return(nodes, manner, down, Address::Same, None),
+            None => self.go(nodes, manner),
         }
     }
 
@@ -292,10 +396,9 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn restart(&mut self, at: &At, restart: &Restart) -> Result<Deed, Mistake> {
-        let set = self.fit(at, &restart.nodes, Wanted::NotComing)?;
+    fn restart(&mut self, restart: &Restart, nodes: Vec<NodeNo>) -> Deed {
         let data = restart.private_data.as_deref();
-        Ok(self.go_and_return(set, restart.manner, restart.down, restart.address, data))
+        self.go_and_return(nodes, restart.manner, restart.down, restart.address, data)
     }
 
     fn go_and_return(
@@ -315,6 +418,7 @@ impl<'s> Walk<'s> {
                 node,
                 start: Instant::ZERO + start,
                 public,
+                config: births::config(self.typed, node),
                 way_in: WayIn::Seeds(Vec::new()),
                 cause: StartCause::Restart,
             });
@@ -326,7 +430,7 @@ impl<'s> Walk<'s> {
 
     fn begin_incarnation(&mut self, incarnation: Incarnation) {
         let last = self.incarnations.len();
-        let life = Life::Up { since: incarnation.start, stopped: false };
+        let life = Life::Up { since: incarnation.start, stopped: false, paused: false };
         match self.nodes.get_mut(incarnation.node as usize) {
             Some(state) => *state = State { life, last, ..*state },
             None => self.nodes.push(State { life, first: last, last }),
@@ -368,19 +472,18 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn silence(&mut self, at: &At, nodes: &Nodes, wanted: Wanted) -> Result<Vec<NodeNo>, Mistake> {
-        let set = self.fit(at, nodes, wanted)?;
-        for &node in &set {
-            self.set_stopped(node, wanted == Wanted::Live);
-        }
-        Ok(set)
-    }
-
-    fn set_stopped(&mut self, node: NodeNo, now_stopped: bool) {
+    fn stopped(&mut self, node: NodeNo) -> &mut bool {
         let Life::Up { stopped, .. } = &mut self.nodes[node as usize].life else {
             unreachable!("only running nodes stop and start")
         };
-        *stopped = now_stopped;
+        stopped
+    }
+
+    fn paused(&mut self, node: NodeNo) -> &mut bool {
+        let Life::Up { paused, .. } = &mut self.nodes[node as usize].life else {
+            unreachable!("only running nodes are paused")
+        };
+        paused
     }
 
     fn join(&mut self, count: u32, via: &Nodes, over: Duration) -> Result<Deed, Mistake> {
@@ -393,7 +496,8 @@ impl<'s> Walk<'s> {
             self.begin_incarnation(Incarnation {
                 node,
                 start: self.now + after,
-                public: public(node),
+                public: births::public(self.typed, node),
+                config: births::config(self.typed, node),
                 way_in: WayIn::Seeds(seeds.clone()),
                 cause: StartCause::Join,
             });
@@ -402,7 +506,8 @@ impl<'s> Walk<'s> {
     }
 
     /// Those of the nodes to which the action can happen now; an error when there are none.
-    fn fit(&mut self, at: &At, nodes: &Nodes, wanted: Wanted) -> Result<Vec<NodeNo>, Mistake> {
+    fn fit(&mut self, at: &At, nodes: &Nodes) -> Result<Vec<NodeNo>, Mistake> {
+        let wanted = Wanted::by(&at.act);
         let named = nodes.evaluate(self)?;
         let fit: Vec<NodeNo> =
             named.iter().copied().filter(|&node| self.is(node, wanted)).collect();
@@ -413,105 +518,17 @@ impl<'s> Walk<'s> {
         }
         Ok(fit)
     }
+}
 
-    fn is(&self, node: NodeNo, wanted: Wanted) -> bool {
-        let Some(state) = self.nodes.get(node as usize) else { return false };
-        match (state.life, wanted) {
-            (Life::Down { .. }, Wanted::NotComing) => true,
-            (Life::Down { .. }, _) => false,
-            (Life::Up { since, .. }, _) if since > self.now => false,
-            (Life::Up { .. }, Wanted::Running | Wanted::NotComing) => true,
-            (Life::Up { stopped, .. }, Wanted::Live) => !stopped,
-            (Life::Up { stopped, .. }, Wanted::Stopped) => stopped,
+/// What makes a change of clocks undone.
+fn undone(change: ClockChange) -> ClockChange {
+    match change {
+        ClockChange::Jump { nanos } | ClockChange::Unjump { nanos } => {
+            ClockChange::Unjump { nanos }
         }
+        ClockChange::Offset { .. } | ClockChange::OwnOffset => ClockChange::OwnOffset,
+        ClockChange::Drift { .. } | ClockChange::OwnDrift => ClockChange::OwnDrift,
     }
-
-    /// Why an action can't happen to any of these nodes, by the example of the first.
-    fn unfit(&self, at: Place, act: &Act, nodes: &[NodeNo], wanted: Wanted) -> Mistake {
-        let first = nodes[0];
-        let since = |since: Instant| show_duration(since.since(Instant::ZERO));
-        let why = match self.nodes.get(first as usize).map(|state| state.life) {
-            None => "has not joined yet".to_owned(),
-            Some(Life::Down { since: down }) => format!("went down at {}", since(down)),
-            Some(Life::Up { since: up, .. }) if up > self.now => {
-                format!("does not run before {}", since(up))
-            }
-            Some(Life::Up { .. }) if wanted == Wanted::Stopped => "is not stopped".to_owned(),
-            Some(Life::Up { .. }) => "is stopped already".to_owned(),
-        };
-        let who = match nodes.len() {
-            1 => format!("node {first}"),
-            more => format!("none of these {more} nodes: node {first}"),
-        };
-        let (now, verb) = (since(self.now), texts::verb(act));
-        let fix = match act {
-            Act::Publish { .. } => ", `{ random = 1 }` is one that runs",
-            _ => "",
-        };
-        Mistake::new(at, format!("nothing to {verb} at {now}: {who} {why}{fix}"))
-    }
-}
-
-/// What a node must be for an action to happen to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    /// Running, stopped or not.
-    Running,
-    /// Running and not stopped.
-    Live,
-    /// Running and stopped.
-    Stopped,
-    /// Running, or down without a return.
-    NotComing,
-}
-
-fn public(node: NodeNo) -> Node {
-    let node = Node::new(address(node).to_string()).name(format!("node-{node}"));
-    node.build().expect("our own names are short")
-}
-
-fn initial(typed: &Typed, seed: u64) -> Vec<Incarnation> {
-    let all: Vec<NodeNo> = (0..typed.nodes).collect();
-    let (low, high) = (nanos(typed.start.min), nanos(typed.start.max));
-    let start = |node: NodeNo| match low == high {
-        true => low,
-        false => Rng::fork(seed, "start", node.into()).between(low, high),
-    };
-    let way_in = |node: NodeNo| match typed.bootstrap {
-        Bootstrap::Full => WayIn::Full,
-        Bootstrap::First if node == 0 => WayIn::Seeds(Vec::new()),
-        Bootstrap::First => WayIn::Seeds(vec![0]),
-        Bootstrap::Random(count) => {
-            let mut rng = Rng::fork(seed, "bootstrap", node.into());
-            WayIn::Seeds(random_others(&all, node, count as usize, &mut rng))
-        }
-    };
-    let begin = |&node: &NodeNo| Incarnation {
-        node,
-        start: Instant::from_nanos(start(node)),
-        public: public(node),
-        way_in: way_in(node),
-        cause: StartCause::Initial,
-    };
-    all.iter().map(begin).collect()
-}
-
-/// So many distinct nodes of `pool` but `node`, or all of them where there are no more.
-fn random_others(pool: &[NodeNo], node: NodeNo, count: usize, rng: &mut Rng) -> Vec<NodeNo> {
-    if count * 2 >= pool.len() {
-        let mut others: Vec<NodeNo> = pool.iter().copied().filter(|&other| other != node).collect();
-        rng.shuffle(&mut others);
-        others.truncate(count);
-        return others;
-    }
-    let mut others = Vec::with_capacity(count);
-    while others.len() < count {
-        let other = pool[rng.below(pool.len())];
-        if other != node && !others.contains(&other) {
-            others.push(other);
-        }
-    }
-    others
 }
 
 #[cfg(test)]

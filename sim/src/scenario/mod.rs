@@ -228,6 +228,8 @@ impl Scenario {
             rumor_rows_max: self.typed.rumor_rows_max,
             engine: Arc::clone(&self.typed.engine),
             network: self.typed.network.link(),
+            links: self.typed.link_changes.clone(),
+            clocks: self.typed.groups.clocks(),
             incarnations: laid.incarnations,
             nodes: self.typed.nodes,
             nodes_ever: self.typed.nodes + self.typed.newcomers,

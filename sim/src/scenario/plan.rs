@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use rumormill::Ways;
-use rumormill::{Config, Instant, Link, LinkChange, Node};
+use rumormill::{Config, Instant, Link, LinkChange, NetworkChange, Node};
 
 /// The number of a node in a plan.
 pub type NodeNo = u32;
@@ -28,10 +28,14 @@ pub struct Plan {
     pub sample: Duration,
     /// Rows of `rumors.csv` beyond which it stops.
     pub rumor_rows_max: usize,
-    /// The settings of every engine.
+    /// The settings of engines whose group has none of its own.
     pub engine: Arc<Config>,
     /// The default link, each direction on its own.
     pub network: Link,
+    /// Links that are unlike the default one, from the beginning to the end.
+    pub links: Vec<NetworkChange>,
+    /// Wall clocks that are unlike true time from the beginning on.
+    pub clocks: Vec<(Vec<NodeNo>, ClockChange)>,
     /// Every incarnation that the plan ever starts: the initial ones in order of `start`, then
     /// those that each action brings, together and in order of `start`. Two joins may overlap, so
     /// the whole is not in order. At one time, starts come before actions.
@@ -63,6 +67,8 @@ pub struct Incarnation {
     pub start: Instant,
     /// What it says of itself.
     pub public: Node,
+    /// The settings of its engine.
+    pub config: Arc<Config>,
     /// How it finds the others.
     pub way_in: WayIn,
     /// Why it starts.
@@ -139,6 +145,17 @@ pub enum Deed {
     Start(Vec<NodeNo>),
     /// Polite goodbye.
     Leave(Vec<NodeNo>),
+    /// The processes neither read nor send.
+    Pause(Vec<NodeNo>),
+    /// They go on after a pause.
+    Resume(Vec<NodeNo>),
+    /// Wall clocks change.
+    Clock {
+        /// Whose.
+        nodes: Vec<NodeNo>,
+        /// How.
+        change: ClockChange,
+    },
     /// Newcomers start during this range of `Plan::incarnations` (each at its own time).
     Join(Range<usize>),
     /// Nodes go down here; they come back as this range of `Plan::incarnations`.
@@ -161,6 +178,35 @@ pub enum Manner {
     Leave,
 }
 
+/// How the wall clock of a node changes. The monotonic clock goes on as ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockChange {
+    /// It is now this far ahead of true time.
+    Offset {
+        /// Nanoseconds; negative is behind.
+        nanos: i64,
+    },
+    /// It is set ahead by this.
+    Jump {
+        /// Nanoseconds; negative is back.
+        nanos: i64,
+    },
+    /// A jump by this is taken back.
+    Unjump {
+        /// Nanoseconds.
+        nanos: i64,
+    },
+    /// From now on it goes faster by this.
+    Drift {
+        /// Parts per billion; negative is slower.
+        ppb: i64,
+    },
+    /// It is again as far ahead as [`Plan::clocks`] says.
+    OwnOffset,
+    /// It goes again as fast as [`Plan::clocks`] says; what it gained or lost stays.
+    OwnDrift,
+}
+
 /// What a heal undoes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heal {
@@ -168,6 +214,8 @@ pub enum Heal {
     All,
     /// The changes under one label.
     Label(String),
+    /// What the action at this place of the plan changed.
+    Action(usize),
 }
 
 /// One line of `[expect]`.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use rumormill::Probability;
 use rumormill::units::{nearest, parse_duration, show_duration};
+use rumormill::{Probability, nanos};
 
 /// Longest time that a scenario can name.
 const TIME_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -23,6 +23,68 @@ pub(super) fn parse_positive_time(text: &str) -> Result<Duration, String> {
     match parse_time(text)? {
         Duration::ZERO => Err(format!("`{text}` is no time at all: it must be more than zero")),
         duration => Ok(duration),
+    }
+}
+
+/// Reads a duration that may be negative, in nanoseconds: how far a clock is ahead.
+pub(super) fn parse_signed_time(text: &str) -> Result<i64, String> {
+    let (sign, magnitude) = signed(text);
+    let nanos = i64::try_from(nanos(parse_time(magnitude)?)).expect("a year fits");
+    Ok(sign * nanos)
+}
+
+/// Writes nanoseconds so that [`parse_signed_time`] reads the same again.
+pub(super) fn show_signed_time(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    format!("{sign}{}", show_duration(Duration::from_nanos(nanos.unsigned_abs())))
+}
+
+fn signed(text: &str) -> (i64, &str) {
+    let text = text.trim();
+    match text.strip_prefix('-') {
+        Some(magnitude) => (-1, magnitude),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// The fastest and the slowest clock: half as fast again, half as fast.
+const DRIFT_MAX_PPB: i64 = 500_000_000;
+
+/// Reads how much too fast a clock goes, such as `200ppm` or `-0.5%`, in parts per billion.
+pub(super) fn parse_drift(text: &str) -> Result<i64, String> {
+    let (sign, magnitude) = signed(text);
+    let ppb = if magnitude.ends_with('%') {
+        i64::try_from(Percent::parse(magnitude)?.ppb).expect("at most 10^9")
+    } else {
+        parse_ppm(magnitude).ok_or_else(|| {
+            format!("`{text}` is no drift: write such as 200ppm or -0.5%, with 3 or 7 decimals")
+        })?
+    };
+    if ppb > DRIFT_MAX_PPB {
+        return Err(format!("`{text}` is too much: a clock drifts by at most 50%"));
+    }
+    Ok(sign * ppb)
+}
+
+fn parse_ppm(text: &str) -> Option<i64> {
+    let digits = text.strip_suffix("ppm")?.trim_end();
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !plain(whole) || !plain(decimals) || decimals.len() > 3 || whole.len() > 9 {
+        return None;
+    }
+    let whole: i64 = whole.parse().ok()?;
+    let decimals: i64 = format!("{decimals:0<3}").parse().ok()?;
+    Some(whole * 1_000 + decimals)
+}
+
+/// Writes parts per billion so that [`parse_drift`] reads the same again.
+pub(super) fn show_drift(ppb: i64) -> String {
+    let sign = if ppb < 0 { "-" } else { "" };
+    let (whole, rest) = (ppb.unsigned_abs() / 1_000, ppb.unsigned_abs() % 1_000);
+    match rest {
+        0 => format!("{sign}{whole}ppm"),
+        rest => format!("{sign}{whole}.{}ppm", format!("{rest:03}").trim_end_matches('0')),
     }
 }
 
@@ -225,7 +287,29 @@ mod tests {
         assert!(parse_bandwidth("99999999999Gbit/s").unwrap_err().contains("too fast"));
     }
 
+    #[test]
+    fn times_may_be_negative_and_drifts_are_small() {
+        assert_eq!(parse_signed_time("-1.5s"), Ok(-1_500_000_000));
+        assert_eq!(parse_signed_time(" +2ms"), Ok(2_000_000));
+        assert!(parse_signed_time("--1s").is_err());
+        assert_eq!(parse_drift("200ppm"), Ok(200_000));
+        assert_eq!(parse_drift("-0.5%"), Ok(-5_000_000));
+        assert_eq!(parse_drift("0.25ppm"), Ok(250));
+        assert!(parse_drift("200").unwrap_err().contains("200ppm or -0.5%"));
+        assert!(parse_drift("1.2345ppm").is_err());
+        assert!(parse_drift("51%").unwrap_err().contains("at most 50%"));
+    }
+
     proptest! {
+        #[test]
+        fn signed_times_and_drifts_read_back(
+            nanos in -1_000_000_000_000_i64..1_000_000_000_000,
+            ppb in -DRIFT_MAX_PPB..=DRIFT_MAX_PPB,
+        ) {
+            prop_assert_eq!(parse_signed_time(&show_signed_time(nanos)), Ok(nanos));
+            prop_assert_eq!(parse_drift(&show_drift(ppb)), Ok(ppb));
+        }
+
         #[test]
         fn what_is_shown_reads_back(ppb in 0..=1_000_000_000u64, bits in 1..1_000_000_000_000u64,
             min in 0..1_000_000_000_000u64, more in 0..1_000_000_000_000u64) {

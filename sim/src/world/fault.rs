@@ -2,18 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use rumormill::{ChangeId, Instant, LinkModel, NetworkChange};
+use rumormill::{ChangeId, Instant, LinkChange, LinkModel, NetworkChange};
 
 use crate::report::summary::FaultWindow;
-use crate::scenario::plan::{Deed, Heal, NodeNo};
+use crate::scenario::plan::{Action, ClockChange, Deed, Heal, NodeNo};
 
 /// The faults of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// Changes of the network in force, by label.
-    in_force: BTreeMap<String, Vec<ChangeId>>,
+    /// Changes of the network in force, in order of the actions that made them.
+    in_force: Vec<InForce>,
     counts: BTreeMap<String, u64>,
     windows: Vec<Window>,
+}
+
+/// A change of the network that can be healed.
+#[derive(Clone, Debug)]
+struct InForce {
+    /// The place of the action in the plan.
+    action: usize,
+    label: String,
+    change: ChangeId,
+    /// The place of its window.
+    window: usize,
 }
 
 /// A stretch of time in which a fault is at work.
@@ -22,65 +33,78 @@ struct Window {
     text: String,
     from: Instant,
     to: Option<Instant>,
-    ends: Ends,
+    /// Who is struck, and what ends it for each.
+    struck: Vec<NodeNo>,
+    ends: Option<Recovery>,
 }
 
-/// What ends a fault's window.
-#[derive(Clone, Debug)]
-enum Ends {
-    /// A heal of this label.
-    Heal(String),
-    /// The last of these nodes is as it was.
-    Nodes(Vec<NodeNo>),
+/// How a node recovers from what struck it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    /// It beats again.
+    Starts,
+    /// Its process goes on, or dies.
+    Wakes,
+    /// It begins anew, which ends whatever was.
+    Begins,
 }
 
 impl Faults {
     /// Counts a fault, once for every node it strikes.
-    pub(crate) fn count(&mut self, kind: &str, times: usize) {
-        *self.counts.entry(kind.to_owned()).or_default() += times as u64;
+    pub(crate) fn count(&mut self, kind: &str, times: u64) {
+        if times > 0 {
+            *self.counts.entry(kind.to_owned()).or_default() += times;
+        }
     }
 
-    /// Changes the network.
+    /// Changes the network, by the action at this place of the plan.
     pub(crate) fn change(
         &mut self,
-        at: Instant,
-        label: &str,
-        text: &str,
+        number: usize,
+        action: &Action,
         change: NetworkChange,
         links: &mut LinkModel,
     ) {
-        let id = links.apply(change);
-        self.in_force.entry(label.to_owned()).or_default().push(id);
-        self.open(at, text, Ends::Heal(label.to_owned()));
+        self.in_force.push(InForce {
+            action: number,
+            label: action.label.clone(),
+            change: links.apply(change),
+            window: self.windows.len(),
+        });
+        self.open(action.at, &action.text, Vec::new(), None);
     }
 
     /// Undoes changes of the network.
     pub(crate) fn heal(&mut self, at: Instant, heal: &Heal, links: &mut LinkModel) {
-        let healed = match heal {
-            Heal::All => std::mem::take(&mut self.in_force),
-            Heal::Label(label) => self.in_force.remove_entry(label).into_iter().collect(),
-        };
-        for (label, ids) in healed {
-            ids.into_iter().for_each(|id| links.undo(id));
-            let of_label =
-                |window: &&mut Window| matches!(&window.ends, Ends::Heal(other) if *other == label);
-            let open = self.windows.iter_mut().filter(|window| window.to.is_none());
-            open.filter(of_label).for_each(|window| window.to = Some(at));
-        }
+        let windows = &mut self.windows;
+        self.in_force.retain(|change| {
+            let stays = match heal {
+                Heal::All => false,
+                Heal::Label(label) => change.label != *label,
+                Heal::Action(action) => change.action != *action,
+            };
+            if !stays {
+                links.undo(change.change);
+                windows[change.window].to = Some(at);
+            }
+            stays
+        });
     }
 
     /// Nodes are down or silent from now on.
-    pub(crate) fn strike(&mut self, at: Instant, text: &str, nodes: &[NodeNo]) {
-        self.open(at, text, Ends::Nodes(nodes.to_vec()));
+    pub(crate) fn strike(&mut self, at: Instant, text: &str, nodes: &[NodeNo], ends: Recovery) {
+        self.open(at, text, nodes.to_vec(), Some(ends));
     }
 
     /// A node is as it was.
-    pub(crate) fn recover(&mut self, at: Instant, node: NodeNo) {
-        for window in self.windows.iter_mut().filter(|window| window.to.is_none()) {
-            if let Ends::Nodes(nodes) = &mut window.ends {
-                nodes.retain(|&other| other != node);
-                window.to = nodes.is_empty().then_some(at);
-            }
+    pub(crate) fn recover(&mut self, at: Instant, node: NodeNo, how: Recovery) {
+        let open = self.windows.iter_mut().filter(|window| window.to.is_none());
+        let ended = |window: &&mut Window| {
+            window.ends.is_some_and(|ends| ends == how || how == Recovery::Begins)
+        };
+        for window in open.filter(ended) {
+            window.struck.retain(|&other| other != node);
+            window.to = window.struck.is_empty().then_some(at);
         }
     }
 
@@ -99,8 +123,8 @@ impl Faults {
         written.collect()
     }
 
-    fn open(&mut self, at: Instant, text: &str, ends: Ends) {
-        self.windows.push(Window { text: text.to_owned(), from: at, to: None, ends });
+    fn open(&mut self, at: Instant, text: &str, struck: Vec<NodeNo>, ends: Option<Recovery>) {
+        self.windows.push(Window { text: text.to_owned(), from: at, to: None, struck, ends });
     }
 }
 
@@ -120,21 +144,64 @@ pub(crate) fn network_change(deed: &Deed) -> Option<NetworkChange> {
     })
 }
 
+/// Everything that is counted, by the names of the actions that do it; `burst` and `reorder` are
+/// what links do by themselves.
+pub const KINDS: [&str; 14] = [
+    "partition",
+    "isolate",
+    "link",
+    "loss",
+    "latency",
+    "crash",
+    "restart",
+    "stop",
+    "leave",
+    "join",
+    "pause",
+    "clock",
+    "burst",
+    "reorder",
+];
+
 /// What a deed is called, as a cause and in counts.
 pub(crate) fn kind(deed: &Deed) -> &'static str {
     match deed {
         Deed::Publish { .. } => "publish",
         Deed::Partition(_) => "partition",
         Deed::Isolate(_) => "isolate",
-        Deed::Link { .. } => "link",
-        Deed::Network(_) => "network",
+        Deed::Link { change, .. } | Deed::Network(change) => link_kind(change),
         Deed::Heal(_) => "heal",
         Deed::Crash(_) => "crash",
         Deed::Stop(_) => "stop",
         Deed::Start(_) => "start",
         Deed::Leave(_) => "leave",
+        Deed::Pause(_) => "pause",
+        Deed::Resume(_) => "resume",
+        Deed::Clock { .. } => "clock",
         Deed::Join(_) => "join",
         Deed::Restart { .. } => "restart",
+    }
+}
+
+/// A change of nothing but the loss, or the latency, is called so.
+fn link_kind(change: &LinkChange) -> &'static str {
+    let LinkChange { latency, loss, .. } = change;
+    let only_loss = LinkChange { loss: *loss, ..LinkChange::default() };
+    let only_latency = LinkChange { latency: latency.clone(), ..LinkChange::default() };
+    if *change == only_loss {
+        "loss"
+    } else if *change == only_latency {
+        "latency"
+    } else {
+        "link"
+    }
+}
+
+/// Whether a change of a clock is a fault, and not the end of one.
+pub(crate) fn is_new(change: ClockChange) -> bool {
+    match change {
+        ClockChange::Offset { .. } | ClockChange::Jump { .. } | ClockChange::Drift { .. } => true,
+        ClockChange::Unjump { .. } | ClockChange::OwnOffset | ClockChange::OwnDrift => false,
     }
 }
 
@@ -147,29 +214,31 @@ mod tests {
     fn a_heal_undoes_all_changes_of_its_label_and_closes_their_windows() {
         let mut links = LinkModel::new(1, lan());
         let mut faults = Faults::default();
-        let mut isolate = |ms, label: &str, node| {
-            let change = NetworkChange::Isolate(vec![node]);
-            faults.change(at_ms(ms), label, label, change, &mut links);
-        };
-        isolate(1, "a", 0);
-        isolate(2, "a", 1);
-        isolate(3, "b", 2);
+        for (number, label, node) in [(1, "a", 0), (2, "a", 1), (3, "b", 2), (4, "b", 3)] {
+            let (at, change) = (at_ms(number), NetworkChange::Isolate(vec![node]));
+            let (label, text) = (label.to_owned(), String::new());
+            let action = Action { at, deed: Deed::Isolate(vec![node]), label, text };
+            faults.change(number as usize, &action, change, &mut links);
+        }
+        faults.heal(at_ms(4), &Heal::Action(4), &mut links);
+        assert!(links.passes(4, 3) && !links.passes(4, 2));
         faults.heal(at_ms(5), &Heal::Label("a".into()), &mut links);
         assert!(links.passes(0, 1) && !links.passes(0, 2));
         faults.heal(at_ms(6), &Heal::Label("a".into()), &mut links);
         faults.heal(at_ms(7), &Heal::All, &mut links);
         assert!(links.passes(0, 2));
         let ends: Vec<_> = faults.windows(at_ms(9)).iter().map(|window| window.to_ms).collect();
-        assert_eq!(ends, [5.0, 5.0, 7.0]);
+        assert_eq!(ends, [5.0, 5.0, 7.0, 4.0]);
     }
 
     #[test]
     fn a_stop_lasts_until_its_last_node_has_started_again() {
         let mut faults = Faults::default();
-        faults.strike(at_ms(1), "stop 0, 1", &[0, 1]);
-        faults.strike(at_ms(2), "stop 2", &[2]);
-        faults.recover(at_ms(3), 0);
-        faults.recover(at_ms(4), 1);
+        faults.strike(at_ms(1), "stop 0, 1", &[0, 1], Recovery::Starts);
+        faults.strike(at_ms(2), "stop 2", &[2], Recovery::Starts);
+        faults.recover(at_ms(3), 0, Recovery::Starts);
+        faults.recover(at_ms(3), 1, Recovery::Wakes);
+        faults.recover(at_ms(4), 1, Recovery::Begins);
         let spans: Vec<_> =
             faults.windows(at_ms(9)).iter().map(|window| (window.from_ms, window.to_ms)).collect();
         assert_eq!(spans, [(1.0, 4.0), (2.0, 9.0)]);

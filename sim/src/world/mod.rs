@@ -6,6 +6,7 @@
 mod codec;
 mod fault;
 mod parcels;
+mod pause;
 mod queue;
 mod result;
 #[cfg(test)]
@@ -17,6 +18,8 @@ mod trace;
 mod world;
 
 use rumormill::Instant;
+
+pub use self::fault::KINDS as FAULT_KINDS;
 
 use crate::report::summary::RunResult;
 use crate::scenario::plan::Plan;

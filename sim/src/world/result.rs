@@ -37,6 +37,7 @@ impl Outcome<'_> {
             messages: findings.messages,
             bytes: findings.bytes,
             per_node_per_second: findings.per_node_per_second,
+            links: findings.links,
             node_list: findings.node_list,
             metadata: findings.metadata,
             removals: findings.removals,

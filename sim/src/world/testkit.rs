@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rumormill::{Config, Instant, Link, LinkChange, Node, Probability};
+use rumormill::{Burst, Config, Instant, Link, LinkChange, Loss, NetworkChange, Node, Probability};
 
 use crate::scenario::plan::{
-    Action, Deed, Heal, Incarnation, Manner, NodeNo, Plan, SeedShare, StartCause, WayIn, Ways,
+    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, Plan, SeedShare, StartCause,
+    WayIn, Ways,
 };
 
 pub(crate) fn lan() -> Link {
@@ -25,10 +26,12 @@ pub(crate) fn node(number: NodeNo) -> Node {
 
 /// Nodes that start at zero, node 0 being everyone's seed, and then nothing happens.
 pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
+    let engine = Arc::new(Config::default());
     let incarnations = (0..nodes).map(|number| Incarnation {
         node: number,
         start: Instant::ZERO,
         public: node(number),
+        config: Arc::clone(&engine),
         way_in: WayIn::Seeds(if number == 0 { vec![] } else { vec![0] }),
         cause: StartCause::Initial,
     });
@@ -39,8 +42,10 @@ pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
         warmup: duration / 5,
         sample: Duration::from_millis(100),
         rumor_rows_max: 200_000,
-        engine: Arc::new(Config::default()),
+        engine: Arc::clone(&engine),
         network: lan(),
+        links: Vec::new(),
+        clocks: Vec::new(),
         incarnations: incarnations.collect(),
         nodes,
         nodes_ever: nodes,
@@ -65,8 +70,22 @@ pub(crate) fn plan_with_restarts(nodes: u32) -> Plan {
 pub(crate) fn restart(plan: &mut Plan, number: NodeNo, start: Instant) -> usize {
     let way_in = WayIn::Seeds(if number == 0 { vec![1] } else { vec![0] });
     let (public, cause) = (node(number), StartCause::Restart);
-    plan.incarnations.push(Incarnation { node: number, start, public, way_in, cause });
+    let config = config_of(plan, number);
+    plan.incarnations.push(Incarnation { node: number, start, public, config, way_in, cause });
     plan.incarnations.len() - 1
+}
+
+fn config_of(plan: &Plan, number: NodeNo) -> Arc<Config> {
+    let own = plan.incarnations.iter().find(|incarnation| incarnation.node == number);
+    Arc::clone(own.map_or(&plan.engine, |own| &own.config))
+}
+
+/// Gives all nodes these settings.
+pub(crate) fn configure(plan: &mut Plan, config: Config) {
+    plan.engine = Arc::new(config);
+    for incarnation in &mut plan.incarnations {
+        incarnation.config = Arc::clone(&plan.engine);
+    }
 }
 
 /// Adds a newcomer, and says its place in the plan.
@@ -75,7 +94,8 @@ pub(crate) fn join(plan: &mut Plan, start: Instant) -> usize {
     plan.nodes_ever += 1;
     let way_in = WayIn::Seeds(vec![0]);
     let (public, cause) = (node(number), StartCause::Join);
-    plan.incarnations.push(Incarnation { node: number, start, public, way_in, cause });
+    let config = Arc::clone(&plan.engine);
+    plan.incarnations.push(Incarnation { node: number, start, public, config, way_in, cause });
     plan.incarnations.len() - 1
 }
 
@@ -87,20 +107,29 @@ pub(crate) fn act(plan: &mut Plan, ms: u64, label: &str, deed: Deed) {
 
 /// Any few things happening to a few nodes, at any times and under any weather.
 pub(crate) fn any_plan() -> impl Strategy<Value = Plan> {
-    let steps = prop::collection::vec((0_u8..12, 100_u64..25_000, sets()), 0..12);
+    let steps = prop::collection::vec((0_u8..17, 100_u64..25_000, sets()), 0..12);
     let weather = (0_u64..30, 0_u64..20, 0_u64..20, any::<bool>());
     (any::<u64>(), 2_u32..9, weather, steps).prop_map(|(seed, nodes, weather, mut steps)| {
         let mut plan = plan(nodes, Duration::from_secs(30));
         let (loss, duplicate, reorder, full) = weather;
         plan.seed = seed;
         plan.network = Link {
-            loss: percent(loss),
+            loss: percent(loss).into(),
             duplicate: percent(duplicate),
             reorder: percent(reorder),
             ..lan()
         };
         if full {
             plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Full);
+        }
+        if seed % 2 == 0 {
+            // As in a group with settings of its own; its socket has little room.
+            let own = Config::builder().timeout(Duration::from_secs(7)).buffer(4).build();
+            plan.incarnations[1].config = Arc::new(own.expect("valid settings"));
+            plan.clocks = vec![(vec![0], ClockChange::Offset { nanos: -3_000_000_000 })];
+            let change = LinkChange { loss: Some(percent(40).into()), ..LinkChange::default() };
+            let (from, to, ways) = (vec![0], vec![1], Ways::One);
+            plan.links = vec![NetworkChange::Links { from, to, ways, change }];
         }
         steps.sort_by_key(|&(_, ms, _)| ms);
         for (kind, ms, (a, b)) in steps {
@@ -125,10 +154,13 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
         0 => Deed::Partition(vec![a, b]),
         1 => Deed::Isolate(a),
         2 => {
-            let change = LinkChange { loss: Some(percent(100)), ..LinkChange::default() };
+            let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
             Deed::Link { from: a, to: b, ways: Ways::One, change }
         }
-        3 => Deed::Network(LinkChange { loss: Some(percent(ms % 60)), ..LinkChange::default() }),
+        3 => Deed::Network(LinkChange {
+            loss: Some(percent(ms % 60).into()),
+            ..LinkChange::default()
+        }),
         4 => Deed::Heal(Heal::All),
         5 => Deed::Crash(a),
         6 => Deed::Stop(a),
@@ -156,9 +188,32 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             }
             Deed::Restart { nodes, manner, comes_back: first..plan.incarnations.len() }
         }
+        11 => Deed::Pause(a),
+        12 => Deed::Resume(a),
+        13 => Deed::Clock { nodes: a, change: any_change(ms) },
+        14 => {
+            let (enter, leave, loss) = (percent(ms % 20), percent(20), percent(90));
+            let loss = Some(Loss::Bursts(Burst { enter, leave, loss }));
+            let change = LinkChange { loss, ..LinkChange::default() };
+            Deed::Link { from: a, to: b, ways: Ways::Both, change }
+        }
+        15 => Deed::Heal(Heal::Action(plan.actions.len() / 2)),
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
     };
     act(plan, ms, "any", deed);
+}
+
+/// Any change of a clock by up to a few minutes, or by up to a tenth.
+fn any_change(ms: u64) -> ClockChange {
+    let spread = (ms % 401) as i64 - 200;
+    match ms % 6 {
+        0 => ClockChange::Offset { nanos: spread * 1_000_000_000 },
+        1 => ClockChange::Jump { nanos: spread * 1_000_000_000 },
+        2 => ClockChange::Unjump { nanos: spread * 1_000_000_000 },
+        3 => ClockChange::Drift { ppb: spread * 500_000 },
+        4 => ClockChange::OwnOffset,
+        _ => ClockChange::OwnDrift,
+    }
 }
 
 pub(crate) fn percent(percent: u64) -> Probability {

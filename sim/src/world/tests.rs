@@ -1,14 +1,13 @@
 //! Whole runs of small plans.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Link, LinkChange, Protocol};
+use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Protocol};
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
 use crate::report::summary::{Removals, RumorFigures, Summary};
-use crate::scenario::plan::{Deed, Heal, Manner, NodeNo, WayIn, Ways};
+use crate::scenario::plan::{ClockChange, Deed, Heal, Manner, NodeNo, WayIn, Ways};
 
 fn result(plan: &Plan) -> RunResult {
     let result = run(plan, &Options::default(), &mut |_| {});
@@ -34,7 +33,7 @@ fn publish(plan: &mut Plan, ms: u64, node: NodeNo, data: &str) {
 fn eventful() -> Plan {
     let mut plan = plan(12, 40);
     plan.network = Link {
-        loss: percent(5),
+        loss: percent(5).into(),
         duplicate: percent(5),
         reorder: percent(5),
         corrupt: percent(1),
@@ -49,7 +48,7 @@ fn eventful() -> Plan {
     act(&mut plan, 13_000, "", Deed::Crash(vec![5]));
     act(&mut plan, 14_000, "", Deed::Stop(vec![4]));
     act(&mut plan, 15_000, "far", Deed::Isolate(vec![7]));
-    let slow = LinkChange { loss: Some(percent(60)), ..LinkChange::default() };
+    let slow = LinkChange { loss: Some(percent(60).into()), ..LinkChange::default() };
     let (from, to, ways) = (vec![0, 1], vec![2, 3], Ways::Both);
     act(&mut plan, 16_000, "slow", Deed::Link { from, to, ways, change: slow });
     let first = testkit::join(&mut plan, at_ms(17_000));
@@ -114,9 +113,10 @@ fn an_eventful_run_ends_converged_and_counts_what_happened() {
     assert_eq!(summary.metadata.converged, Some(true));
     assert_eq!(summary.nodes.end, 12);
     let faults: Vec<_> = summary.faults.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
-    let crash_to_link = [("crash", 1), ("isolate", 1), ("join", 2), ("leave", 1), ("link", 1)];
-    assert_eq!(faults[..5], crash_to_link);
-    assert_eq!(faults[5..], [("partition", 1), ("restart", 1), ("stop", 1)]);
+    let crash_to_loss = [("crash", 1), ("isolate", 1), ("join", 2), ("leave", 1), ("loss", 1)];
+    assert_eq!(faults[..5], crash_to_loss);
+    assert_eq!([faults[5], faults[7], faults[8]], [("partition", 1), ("restart", 1), ("stop", 1)]);
+    assert!(faults[6].0 == "reorder" && faults[6].1 > 100, "{faults:?}");
     let windows: Vec<_> = result.fault_windows.iter().map(|w| (w.from_ms, w.to_ms)).collect();
     let split_to_slow = [(4e3, 12e3), (14e3, 22e3), (15e3, 27e3), (16e3, 27e3), (24e3, 26e3)];
     assert_eq!(windows, split_to_slow);
@@ -250,7 +250,7 @@ fn a_value_that_exceeds_a_datagram_is_fetched_by_stream_once_by_each() {
 #[test]
 fn by_stream_only_no_loss_is_felt_and_every_law_holds() {
     let mut plan = eventful();
-    plan.engine = Arc::new(Config::builder().protocol(Protocol::Tcp).build().unwrap());
+    testkit::configure(&mut plan, Config::builder().protocol(Protocol::Tcp).build().unwrap());
     publish(&mut plan, 30_000, 0, &"large".repeat(1_000));
     let summary = summary(&plan);
     let messages = summary.messages;
@@ -271,7 +271,7 @@ fn a_limit_on_rows_leaves_out_and_says_how_many() {
 #[test]
 fn what_is_too_large_or_comes_from_a_dead_node_is_not_published() {
     let mut plan = plan(3, 5);
-    plan.engine = Arc::new(Config::builder().metadata_len_max(3).build().unwrap());
+    testkit::configure(&mut plan, Config::builder().metadata_len_max(3).build().unwrap());
     act(&mut plan, 1_000, "", Deed::Crash(vec![2]));
     publish(&mut plan, 2_000, 1, "long");
     publish(&mut plan, 3_000, 2, "x");
@@ -286,4 +286,155 @@ fn progress_is_told_at_every_sample() {
     let mut times = Vec::new();
     run(&plan(3, 1), &Options::default(), &mut |at| times.push(at));
     assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
+}
+
+fn all_or_nothing(from: Vec<NodeNo>, to: Vec<NodeNo>, ways: Ways) -> Deed {
+    let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
+    Deed::Link { from, to, ways, change }
+}
+
+#[test]
+fn a_short_pause_costs_nobody_his_place_and_what_waited_is_read() {
+    let mut plan = plan(10, 30);
+    publish(&mut plan, 11_000, 3, "x");
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7]));
+    act(&mut plan, 13_000, "", Deed::Resume(vec![7]));
+    plan.actions.sort_by_key(|action| action.at);
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
+    assert_eq!((summary.faults["pause"], summary.messages.overflow), (1, 0));
+    let rumor = rumor(&summary, "metadata-0");
+    assert_eq!((rumor.coverage, rumor.excluded), (1.0, 0), "a paused node counts as live");
+    assert!((2_000.0..2_100.0).contains(&rumor.t100_ms.unwrap()), "{rumor:?}");
+}
+
+#[test]
+fn a_long_pause_is_no_death_but_a_removal_of_its_own_kind_and_ends_without_a_mistake() {
+    let mut plan = plan(10, 60);
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7]));
+    act(&mut plan, 25_000, "", Deed::Resume(vec![7]));
+    let result = result(&plan);
+    let summary = result.summary;
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 9, 0));
+    assert_eq!(summary.node_list.episodes.len(), 1, "the truth never changed");
+    assert!(summary.node_list.converged && summary.view_error.missing_max >= 9);
+    let window = &result.fault_windows[0];
+    assert_eq!((window.from_ms, window.to_ms), (10_000.0, 25_000.0));
+}
+
+#[test]
+fn a_full_socket_drops_what_comes_and_a_death_in_sleep_drops_the_rest() {
+    let mut plan = plan(10, 30);
+    testkit::configure(&mut plan, Config::builder().buffer(5).build().unwrap());
+    act(&mut plan, 10_000, "", Deed::Pause(vec![7, 8, 9]));
+    act(&mut plan, 12_000, "", Deed::Crash(vec![8]));
+    act(&mut plan, 13_000, "", Deed::Resume(vec![7]));
+    let summary = summary(&plan);
+    assert!(summary.messages.overflow > 20, "{:?}", summary.messages);
+    assert!(summary.messages.in_flight >= 5, "what waits for node 9 at the end");
+    assert_eq!((summary.nodes.end, summary.removals.paused), (9, 8));
+}
+
+#[test]
+fn a_paused_process_does_not_do_as_it_is_told() {
+    let mut plan = plan(5, 20);
+    act(&mut plan, 10_000, "", Deed::Pause(vec![3]));
+    publish(&mut plan, 10_500, 3, "x");
+    act(&mut plan, 11_000, "", Deed::Leave(vec![3]));
+    act(&mut plan, 11_000, "", Deed::Stop(vec![3]));
+    act(&mut plan, 12_000, "", Deed::Resume(vec![3]));
+    let result = result(&plan);
+    assert_eq!((result.summary.nodes.end, result.summary.metadata.converged), (5, None));
+    let (_, line) = &result.timeline[2];
+    assert_eq!(line, "node 3 can't publish: its process is paused");
+}
+
+#[test]
+fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
+    let mut plan = plan(10, 60);
+    act(&mut plan, 10_000, "mute", all_or_nothing(vec![3], (0..10).collect(), Ways::One));
+    act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("mute".into())));
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused), (0, 0, 0));
+    // The others dial it again and again, it lists who does, and hears no more of them.
+    assert!(cut >= 18, "{cut}");
+    assert!(summary.node_list.converged, "{:?}", summary.node_list);
+}
+
+#[test]
+fn over_a_bridge_news_goes_both_ways_and_nobody_is_removed() {
+    let mut plan = plan(12, 60);
+    let (a, c) = ((0..4).collect(), (8..12).collect());
+    act(&mut plan, 10_000, "bridge", all_or_nothing(a, c, Ways::Both));
+    publish(&mut plan, 30_000, 1, "from a");
+    let summary = summary(&plan);
+    let Removals { right, wrong, paused, cut } = summary.removals;
+    assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
+    assert_eq!(rumor(&summary, "metadata-0").coverage, 1.0);
+    assert!(summary.messages.cut > 0 && summary.node_list.episodes.len() == 1);
+}
+
+#[test]
+fn bursts_are_counted_and_lose_only_where_they_are() {
+    let mut plan = plan(10, 30);
+    let burst = Burst { enter: percent(5), leave: percent(20), loss: percent(100) };
+    let change = LinkChange { loss: Some(Loss::Bursts(burst)), ..LinkChange::default() };
+    let (from, to, ways) = (vec![0], (1..10).collect(), Ways::One);
+    act(&mut plan, 10_000, "", Deed::Link { from, to, ways, change });
+    let summary = summary(&plan);
+    assert!(summary.faults["burst"] > 0 && summary.faults["loss"] == 1);
+    assert!(summary.messages.lost > summary.faults["burst"], "{:?}", summary.faults);
+}
+
+#[test]
+fn clocks_that_are_wrong_or_jump_keep_nobody_from_agreeing() {
+    let mut plan = plan(10, 90);
+    let seconds = |secs: i64| secs * 1_000_000_000;
+    plan.clocks = vec![(vec![1, 2], ClockChange::Offset { nanos: seconds(-20) })];
+    publish(&mut plan, 10_000, 3, "right");
+    publish(&mut plan, 12_000, 1, "behind");
+    for (ms, node, change) in [
+        (20_000, 5, ClockChange::Jump { nanos: seconds(86_400) }),
+        (30_000, 6, ClockChange::Jump { nanos: seconds(-3_600) }),
+        (40_000, 7, ClockChange::Drift { ppb: 50_000_000 }),
+    ] {
+        act(&mut plan, ms, "", Deed::Clock { nodes: vec![node], change });
+    }
+    publish(&mut plan, 50_000, 5, "a day ahead");
+    publish(&mut plan, 60_000, 6, "an hour behind");
+    let last = testkit::restart(&mut plan, 6, at_ms(66_000));
+    let (nodes, manner, comes_back) = (vec![6], Manner::Crash, last..last + 1);
+    act(&mut plan, 65_000, "", Deed::Restart { nodes, manner, comes_back });
+    let summary = summary(&plan);
+    assert_eq!((summary.metadata.converged, summary.node_list.converged), (Some(true), true));
+    assert_eq!((summary.faults["clock"], summary.nodes.end), (3, 10));
+    assert_eq!(rumor(&summary, "metadata-3").coverage, 1.0);
+}
+
+#[test]
+fn all_that_two_nodes_say_goes_over_the_link_between_them() {
+    let mut plan = plan(2, 20);
+    let change = LinkChange { jitter: Some(Duration::from_millis(9)), ..LinkChange::default() };
+    let (from, to, ways) = (vec![0], vec![1], Ways::Both);
+    plan.links = vec![NetworkChange::Links { from, to, ways, change }];
+    act(&mut plan, 10_000, "", Deed::Heal(Heal::All));
+    let summary = summary(&plan);
+    assert_eq!(summary.links.messages, Some(summary.messages.sent));
+    assert_eq!(summary.links.bytes, Some(summary.bytes.with_headers));
+    assert_eq!(self::summary(&self::plan(2, 20)).links.bytes, None);
+}
+
+#[test]
+fn each_node_judges_silence_by_its_own_timeout() {
+    let mut plan = plan(6, 40);
+    let slow = Config::builder().timeout(Duration::from_secs(12)).build().unwrap();
+    plan.incarnations[5].config = std::sync::Arc::new(slow);
+    act(&mut plan, 10_000, "", Deed::Crash(vec![3]));
+    let summary = summary(&plan);
+    let (first, all) = (summary.detection.first_ms.unwrap(), summary.detection.all_ms.unwrap());
+    assert!((3_900.0..6_000.0).contains(&first) && (10_500.0..13_000.0).contains(&all));
+    assert_eq!((summary.removals.right, summary.removals.wrong), (5, 0));
 }

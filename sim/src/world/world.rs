@@ -8,10 +8,11 @@ use rumormill::{
 };
 
 use super::parcels::{ParcelNo, Parcels};
+use super::pause::Inbox;
 use super::queue::Queue;
 use super::trace::{self, Trace};
 use super::{Codec, Options, codec, fault};
-use crate::observe::cast::{AddrNo, Cast, IncarnationNo, wall};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
 use crate::observe::traffic::HEADERS;
@@ -33,16 +34,18 @@ enum Event {
 
 /// Where a node sits.
 #[derive(Debug, Default)]
-struct Seat {
-    running: Option<Running>,
+pub(super) struct Seat {
+    pub(super) running: Option<Running>,
     /// When the wake-up in the queue is due.
     wakes_at: Option<Instant>,
     stamp: u32,
+    /// While its process is paused: what waits to be read.
+    pub(super) inbox: Option<Inbox>,
 }
 
 #[derive(Debug)]
-struct Running {
-    engine: Engine,
+pub(super) struct Running {
+    pub(super) engine: Engine,
     addr: AddrNo,
 }
 
@@ -50,19 +53,19 @@ struct Running {
 pub(super) struct World<'a> {
     plan: &'a Plan,
     options: &'a Options,
-    cast: Arc<Cast>,
+    pub(super) cast: Arc<Cast>,
     roster: Arc<Roster>,
-    seats: Vec<Seat>,
-    now: Instant,
+    pub(super) seats: Vec<Seat>,
+    pub(super) now: Instant,
     queue: Queue<Event>,
     links: LinkModel,
     faults: fault::Faults,
-    parcels: Parcels,
+    pub(super) parcels: Parcels,
     outbox: Outbox,
     /// What the input at hand has sent so far: one packet may go to many.
     batch: Vec<ParcelNo>,
-    observer: Observer,
-    trace: Trace,
+    pub(super) observer: Observer,
+    pub(super) trace: Trace,
     inputs: u64,
     /// Updates of engines whose time is over.
     updates: u64,
@@ -94,6 +97,7 @@ impl<'a> World<'a> {
             timeline: Vec::new(),
             cast,
         };
+        plan.links.iter().for_each(|link| _ = world.links.apply(link.clone()));
         world.schedule();
         world
     }
@@ -157,15 +161,16 @@ impl<'a> World<'a> {
             Event::Begin(incarnation) => self.begin(incarnation),
             Event::Act(number) => {
                 let plan = self.plan;
-                self.act(&plan.actions[number as usize]);
+                self.act(number as usize, &plan.actions[number as usize]);
             }
             Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
             Event::Wake { node, stamp } => self.wake(node, stamp),
         }
     }
 
-    fn now(&self) -> Now {
-        Now { mono: self.now, wall: wall(self.now) }
+    /// Both clocks of a node.
+    fn clocks_of(&self, node: NodeNo) -> Now {
+        Now { mono: self.now, wall: self.cast.clocks().wall(node, self.now) }
     }
 
     /// Starts an incarnation.
@@ -174,7 +179,7 @@ impl<'a> World<'a> {
         let (node, addr, record) = (part.node, part.addr, Arc::clone(&part.record));
         // A plan may start a node that never went down: its process is replaced.
         self.exit(&[node], Exit::Crash, "restart");
-        let (now, config) = (self.now(), Arc::clone(&self.plan.engine));
+        let (now, config) = (self.clocks_of(node), Arc::clone(self.cast.config(node)));
         let key = u64::from(incarnation);
         let seed = Rng::fork(self.plan.seed, "node", key).bits();
         let engine = Engine::new(record, config, Arc::clone(&self.roster), seed, now);
@@ -187,13 +192,13 @@ impl<'a> World<'a> {
             StartCause::Restart => "restart",
         };
         self.observer.commit(self.now, &self.links, cause);
-        self.faults.recover(self.now, node);
+        self.faults.recover(self.now, node, fault::Recovery::Begins);
         self.find_the_others(node, incarnation);
         self.input(node, Input::Timeout, Way::Source);
     }
 
     fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        let now = self.now();
+        let now = self.clocks_of(node);
         match &self.plan.incarnations[incarnation as usize].way_in {
             WayIn::Seeds(seeds) => {
                 let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
@@ -224,9 +229,13 @@ impl<'a> World<'a> {
         past.or_else(|| own().next()).expect("every node of a plan starts once").addr
     }
 
-    /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first.
+    /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first, which a paused
+    /// process can't.
     fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
-        let runs = |&&node: &&NodeNo| self.seats[node as usize].running.is_some();
+        let runs = |&&node: &&NodeNo| {
+            let seat = &self.seats[node as usize];
+            seat.running.is_some() && (exit == Exit::Crash || seat.inbox.is_none())
+        };
         let nodes: Vec<_> = nodes.iter().filter(runs).copied().collect();
         if nodes.is_empty() {
             return;
@@ -239,6 +248,8 @@ impl<'a> World<'a> {
             if exit == Exit::Leave {
                 self.command(node, Command::Leave);
             }
+            self.forget_inbox(node);
+            self.faults.recover(self.now, node, fault::Recovery::Wakes);
             let seat = &mut self.seats[node as usize];
             seat.stamp += 1;
             seat.wakes_at = None;
@@ -257,12 +268,12 @@ impl<'a> World<'a> {
         self.observer.count_state(self.now, node, stats);
     }
 
-    fn act(&mut self, action: &Action) {
+    fn act(&mut self, number: usize, action: &Action) {
         let (at, cause) = (self.now, fault::kind(&action.deed));
         self.timeline.push((at.as_nanos() as f64 / 1e6, action.text.clone()));
         if let Some(change) = fault::network_change(&action.deed) {
             self.faults.count(cause, 1);
-            self.faults.change(at, &action.label, &action.text, change, &mut self.links);
+            self.faults.change(number, action, change, &mut self.links);
             self.observer.commit(at, &self.links, cause);
             return;
         }
@@ -273,60 +284,90 @@ impl<'a> World<'a> {
             }
             Deed::Publish { node, data } => self.publish(*node, data),
             Deed::Crash(nodes) => {
-                self.faults.count(cause, nodes.len());
+                self.faults.count(cause, nodes.len() as u64);
                 self.exit(nodes, Exit::Crash, cause);
             }
             Deed::Leave(nodes) => {
-                self.faults.count(cause, nodes.len());
+                self.faults.count(cause, nodes.len() as u64);
                 self.exit(nodes, Exit::Leave, cause);
             }
             Deed::Restart { nodes, manner, .. } => {
-                self.faults.count(cause, nodes.len());
-                self.faults.strike(at, &action.text, nodes);
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Begins);
                 let exit = match manner {
                     Manner::Crash => Exit::Crash,
                     Manner::Leave => Exit::Leave,
                 };
                 self.exit(nodes, exit, cause);
             }
-            Deed::Stop(nodes) => {
-                self.faults.count(cause, nodes.len());
-                self.faults.strike(at, &action.text, nodes);
-                for &node in nodes {
-                    self.command(node, Command::Stop);
-                    self.observer.on_stop(at, node);
-                }
+            Deed::Stop(_) | Deed::Start(_) | Deed::Pause(_) | Deed::Resume(_) => {
+                self.silence(action, cause);
                 self.observer.commit(at, &self.links, cause);
             }
-            Deed::Start(nodes) => {
-                for &node in nodes {
-                    self.observer.on_resume(at, node);
-                    self.faults.recover(at, node);
-                }
-                self.observer.commit(at, &self.links, cause);
-                nodes.iter().for_each(|&node| self.command(node, Command::Start));
+            // What clocks show follows from the plan; the engines see it with their next input.
+            Deed::Clock { nodes, change } if fault::is_new(*change) => {
+                self.faults.count(cause, nodes.len() as u64);
             }
+            Deed::Clock { .. } => {}
             // The newcomers come by themselves.
-            Deed::Join(newcomers) => self.faults.count(cause, newcomers.len()),
+            Deed::Join(newcomers) => self.faults.count(cause, newcomers.len() as u64),
             Deed::Partition(_) | Deed::Isolate(_) | Deed::Link { .. } | Deed::Network(_) => {
                 unreachable!("changes of the network are done above")
             }
         }
     }
 
-    fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
-        match Value::new(Arc::clone(data), &self.plan.engine) {
-            Ok(value) => self.command(node, Command::Publish(value)),
-            Err(error) => {
-                let line = format!("node {node} can't publish: {error}");
-                self.timeline.push((self.now.as_nanos() as f64 / 1e6, line));
+    /// Nodes fall silent, or end their silence.
+    fn silence(&mut self, action: &Action, cause: &'static str) {
+        let at = self.now;
+        match &action.deed {
+            Deed::Stop(nodes) => {
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Starts);
+                for node in self.awake(nodes) {
+                    self.command(node, Command::Stop);
+                    self.observer.on_stop(at, node);
+                }
             }
+            Deed::Start(nodes) => {
+                let nodes = self.awake(nodes);
+                for &node in &nodes {
+                    self.observer.on_resume(at, node);
+                    self.faults.recover(at, node, fault::Recovery::Starts);
+                }
+                self.observer.commit(at, &self.links, cause);
+                nodes.iter().for_each(|&node| self.command(node, Command::Start));
+            }
+            Deed::Pause(nodes) => {
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
+                self.pause(nodes);
+            }
+            Deed::Resume(nodes) => {
+                for &node in nodes {
+                    self.faults.recover(at, node, fault::Recovery::Wakes);
+                    self.resume(node);
+                }
+            }
+            other => unreachable!("{other:?} silences nobody"),
         }
     }
 
-    /// Gives a command to a node; one that does not run gets none.
+    fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
+        let why = match Value::new(Arc::clone(data), self.cast.config(node)) {
+            Ok(value) if !self.is_paused(node) => {
+                return self.command(node, Command::Publish(value));
+            }
+            Ok(_) => "its process is paused".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let line = format!("node {node} can't publish: {why}");
+        self.timeline.push((self.now.as_nanos() as f64 / 1e6, line));
+    }
+
+    /// Gives a command to a node; one that does not run, or is paused, gets none.
     fn command(&mut self, node: NodeNo, command: Command) {
-        if self.seats[node as usize].running.is_some() {
+        if self.seats[node as usize].running.is_some() && !self.is_paused(node) {
             self.trace.command(self.now, node, &command);
             self.input(node, Input::Command(command), Way::Source);
         }
@@ -336,14 +377,22 @@ impl<'a> World<'a> {
         let node = self.cast.node_at(to);
         let running = self.seats[node as usize].running.as_ref();
         if running.is_some_and(|running| running.addr == to) {
-            let sent = self.parcels.get(parcel);
-            let (packet, way) = (Arc::clone(sent.packet()), sent.way());
-            self.trace.packet(self.now, node, from, sent.content);
-            self.observer.on_deliver(node, way);
-            self.input(node, Input::Packet { from: self.cast.addr(from), packet }, way);
-        } else {
-            self.observer.fates().to_dead += 1;
+            if !self.keep_for_later(node, from, parcel) {
+                self.read(node, from, parcel);
+            }
+            return;
         }
+        self.observer.fates().to_dead += 1;
+        self.parcels.release(parcel);
+    }
+
+    /// Gives a packet to the engine of a node that runs.
+    pub(super) fn read(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) {
+        let sent = self.parcels.get(parcel);
+        let (packet, way) = (Arc::clone(sent.packet()), sent.way());
+        self.trace.packet(self.now, node, from, sent.content);
+        self.observer.on_deliver(node, way);
+        self.input(node, Input::Packet { from: self.cast.addr(from), packet }, way);
         self.parcels.release(parcel);
     }
 
@@ -353,18 +402,14 @@ impl<'a> World<'a> {
             return;
         }
         seat.wakes_at = None;
-        let Some(running) = &seat.running else { return };
-        if running.engine.deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.trace.timeout(self.now, node);
-            self.input(node, Input::Timeout, Way::Source);
-        } else {
-            self.arm(node);
+        if seat.running.is_some() && seat.inbox.is_none() {
+            self.check_deadline(node);
         }
     }
 
     /// Hands an input to an engine that runs, and does what it wants done.
-    fn input(&mut self, node: NodeNo, input: Input, way: Way) {
-        let now = self.now();
+    pub(super) fn input(&mut self, node: NodeNo, input: Input, way: Way) {
+        let now = self.clocks_of(node);
         let Some(running) = &mut self.seats[node as usize].running else { return };
         self.inputs += 1;
         running.engine.handle(now, input, &mut self.outbox);
@@ -376,7 +421,7 @@ impl<'a> World<'a> {
 
     /// Sees to it that a wake-up is in the queue no later than the engine's deadline. One that
     /// comes too early finds the deadline moved and is put off then.
-    fn arm(&mut self, node: NodeNo) {
+    pub(super) fn arm(&mut self, node: NodeNo) {
         let seat = &mut self.seats[node as usize];
         let Some(running) = &seat.running else { return };
         let Some(deadline) = running.engine.deadline() else { return };
@@ -418,8 +463,8 @@ impl<'a> World<'a> {
         if let Some(&parcel) = self.batch.iter().rev().take(TURNS).find(same) {
             return parcel;
         }
-        let len = codec::datagram_len(&packet, &self.plan.engine);
-        let size_max = self.plan.engine.size();
+        let len = codec::datagram_len(&packet, self.cast.config(node));
+        let size_max = self.cast.config(node).size();
         let fits = class == Class::Stream || len <= size_max;
         assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
         let number = self.parcels.add(packet, node, self.now);
@@ -447,6 +492,7 @@ impl<'a> World<'a> {
         };
         let len = parcel.len + HEADERS as usize;
         let receiver = self.cast.node_at(to);
+        self.observer.on_way(self.now, node, receiver, len as u64);
         let fates = self.observer.fates();
         let fate = match class {
             Class::Datagram => self.links.fate(self.now, node, receiver, len),
@@ -478,7 +524,11 @@ impl<'a> World<'a> {
         }
         self.peaks.queue = self.queue.len_max() as u64;
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
-        let findings = self.observer.finish(end, flying.count() as u64);
+        let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
+        let in_flight = flying.count() + unread.sum::<usize>();
+        let findings = self.observer.finish(end, in_flight as u64);
+        self.faults.count("burst", self.links.bursts());
+        self.faults.count("reorder", self.links.held_back());
         self.peaks.packet_bytes = findings.packet_bytes_max;
         super::result::Outcome {
             plan: self.plan,

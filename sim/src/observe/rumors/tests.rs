@@ -8,7 +8,7 @@ use rumormill::core::{
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
 use super::*;
-use crate::observe::cast::wall;
+use crate::observe::clocks::EPOCH;
 use crate::report::summary::RumorFigures;
 use crate::world::testkit::{self, at_ms};
 
@@ -144,7 +144,7 @@ fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> News {
 fn metadata() -> Metadata {
     let cast = Cast::of(&testkit::plan(1, Duration::from_secs(1)));
     let (me, now) = (Arc::clone(&cast.part(0).record), Instant::ZERO);
-    let now = Now { mono: now, wall: wall(now) };
+    let now = Now { mono: now, wall: EPOCH.saturating_add(now - Instant::ZERO) };
     let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
     let value = Value::new(*b"x", &Config::default()).unwrap();
     let publish = rumormill::Input::Command(rumormill::Command::Publish(value));

@@ -1,19 +1,24 @@
-//! `[[at]]`: one action each, with its time, its label and how long it holds.
+//! `[[at]]`: one action each, with its time, how often it repeats and how long it holds.
+
+mod read;
+mod toml;
 
 use std::time::Duration;
 
 use rumormill::units::{nearest, show_duration};
-use rumormill::{Config, PRIVATE_DATA_LEN_MAX, Value as Metadata};
+use rumormill::{Config, Value as Metadata};
 
-use super::network::{self, Properties};
-use super::nodes::{Nodes, show_list};
-use super::text_literal;
+use self::read::read_act;
+pub(super) use self::toml::clock_row;
+use super::links::Scope;
+use super::network::Properties;
+use super::nodes::{Names, Nodes};
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::Mistake;
-use crate::scenario::plan::{Heal, Manner};
+use crate::scenario::plan::{ClockChange, Heal, Manner};
 use crate::scenario::units::{parse_positive_time, parse_time};
 
-const ACTIONS: [&str; 13] = [
+const ACTIONS: [&str; 15] = [
     "publish",
     "partition",
     "heal",
@@ -27,11 +32,15 @@ const ACTIONS: [&str; 13] = [
     "start",
     "leave",
     "join",
+    "pause",
+    "clock",
 ];
-const BESIDE: [&str; 3] = ["time", "for", "label"];
-const LATER: [&str; 7] = ["every", "until", "count", "jitter", "stagger", "pause", "clock"];
+const BESIDE: [&str; 8] = ["time", "for", "every", "until", "count", "jitter", "stagger", "label"];
 
 const TIME: &str = "a duration in quotes, such as \"10s\"";
+
+/// Most times that one action is repeated.
+const REPEATS_MAX: u64 = 100_000;
 
 /// One `[[at]]`, as typed.
 #[derive(Clone, Debug)]
@@ -39,11 +48,22 @@ pub(in crate::scenario) struct At {
     pub(in crate::scenario) time: Duration,
     /// After how long it is undone, if ever.
     pub(in crate::scenario) hold: Option<Duration>,
+    pub(in crate::scenario) repeat: Repeat,
+    /// Each time it happens up to this much later.
+    pub(in crate::scenario) jitter: Duration,
+    /// How long after one node the next has its turn.
+    pub(in crate::scenario) stagger: Duration,
     pub(in crate::scenario) label: String,
-    label_at: Option<Place>,
     pub(in crate::scenario) act: Act,
     /// Where the value of the action stands.
     pub(in crate::scenario) at: Place,
+}
+
+/// How often something happens, and how far apart.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scenario) struct Repeat {
+    pub(in crate::scenario) every: Duration,
+    pub(in crate::scenario) count: u32,
 }
 
 /// What an `[[at]]` does, as typed.
@@ -53,13 +73,15 @@ pub(in crate::scenario) enum Act {
     Partition(Vec<Nodes>),
     Heal(Heal),
     Isolate(Nodes),
-    Link { verb: &'static str, scope: Scope, change: Box<Properties> },
+    Link { verb: &'static str, scope: Option<Scope>, change: Box<Properties> },
     Crash(Nodes),
     Stop(Nodes),
     Start(Nodes),
     Leave(Nodes),
+    Pause(Nodes),
     Restart(Restart),
     Join { count: u32, via: Nodes, over: Duration },
+    Clock { nodes: Nodes, change: ClockChange },
 }
 
 /// What is published.
@@ -68,14 +90,6 @@ pub(in crate::scenario) enum Payload {
     Data(String),
     /// So many random bytes.
     Size(usize),
-}
-
-/// Which links change.
-#[derive(Clone, Debug)]
-pub(in crate::scenario) enum Scope {
-    Everywhere,
-    FromTo(Nodes, Nodes),
-    Between(Nodes, Nodes),
 }
 
 /// How nodes go down and come back.
@@ -95,11 +109,12 @@ pub(in crate::scenario) enum Address {
     New,
 }
 
-/// Most nodes of one `join`.
-const JOIN_MAX: u64 = 1_000_000;
-
 /// Reads all of `[[at]]`.
-pub(super) fn read(item: Option<&Item>, duration: Duration) -> Result<Vec<At>, Mistake> {
+pub(super) fn read(
+    item: Option<&Item>,
+    duration: Duration,
+    names: Names<'_>,
+) -> Result<Vec<At>, Mistake> {
     let items = match item {
         None => &[],
         Some(Item { value: Value::Table(_), at }) => {
@@ -109,34 +124,62 @@ pub(super) fn read(item: Option<&Item>, duration: Duration) -> Result<Vec<At>, M
     };
     let mut actions = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        actions.push(read_at(item.table("an action under [[at]]")?, item.at, index, duration)?);
+        let table = item.table("an action under [[at]]")?;
+        actions.push(read_at(table, item.at, index, duration, names)?);
     }
     check_labels(&actions)?;
     Ok(actions)
 }
 
-fn read_at(table: &Table, at: Place, index: usize, duration: Duration) -> Result<At, Mistake> {
+fn read_at(
+    table: &Table,
+    at: Place,
+    index: usize,
+    duration: Duration,
+    names: Names<'_>,
+) -> Result<At, Mistake> {
     let entry = single_action(table, at)?;
-    let time = table.need("time", "time = \"10s\"")?;
-    let at_time = time.parsed(TIME, parse_time)?;
-    if at_time > duration {
-        let (time_text, end) = (show_duration(at_time), show_duration(duration));
-        let text = format!("the time {time_text} lies beyond the duration {end}");
-        return Err(Mistake::new(time.at, text));
-    }
+    let item = table.need("time", "time = \"10s\"")?;
+    let time = item.parsed(TIME, parse_time)?;
+    check_within(item, "time", time, duration)?;
     let hold = table.entry("for").map(|hold| read_hold(hold, &entry.key)).transpose()?;
-    let act = read_act(entry)?;
-    let label_item = table.item("label");
-    let label =
-        label_item.map_or_else(|| Ok(format!("{}-{}", entry.key, index + 1)), read_label)?;
-    let label_at = label_item.map(|item| item.at);
-    Ok(At { time: at_time, hold, label, label_at, act, at: entry.item.at })
+    let act = read_act(entry, names)?;
+    let optional = |key| table.item(key).map(|item| item.parsed(TIME, parse_time)).transpose();
+    let stagger = optional("stagger")?.unwrap_or_default();
+    if let Some(entry) = table.entry("stagger")
+        && act.struck().is_none()
+    {
+        let text = format!("`{}` happens at once: leave `stagger` out", act.verb());
+        return Err(Mistake::new(entry.key_at, text));
+    }
+    let label = table
+        .item("label")
+        .map_or_else(|| Ok(format!("{}-{}", entry.key, index + 1)), read_label)?;
+    Ok(At {
+        time,
+        hold,
+        repeat: read_repeat(table, time, duration)?,
+        jitter: optional("jitter")?.unwrap_or_default(),
+        stagger,
+        label,
+        act,
+        at: entry.item.at,
+    })
+}
+
+fn check_within(item: &Item, key: &str, time: Duration, duration: Duration) -> Result<(), Mistake> {
+    if time <= duration {
+        return Ok(());
+    }
+    let (time, end) = (show_duration(time), show_duration(duration));
+    let what = if key == "time" { "the time" } else { "`until`" };
+    Err(Mistake::new(item.at, format!("{what} {time} lies beyond the duration {end}")))
 }
 
 /// The one entry that is an action.
 fn single_action(table: &Table, at: Place) -> Result<&Entry, Mistake> {
     let known: Vec<&str> = ACTIONS.into_iter().chain(BESIDE).collect();
-    table.only(&known, &LATER)?;
+    table.only(&known)?;
     let mut actions = table.entries.iter().filter(|entry| !BESIDE.contains(&entry.key.as_str()));
     let Some(first) = actions.next() else {
         let text = format!("this [[at]] has no action: add one of {}", ACTIONS.join(", "));
@@ -153,12 +196,74 @@ fn single_action(table: &Table, at: Place) -> Result<&Entry, Mistake> {
 }
 
 fn read_hold(entry: &Entry, action: &str) -> Result<Duration, Mistake> {
-    let undoable = ["partition", "isolate", "link", "loss", "latency", "crash", "stop", "leave"];
+    let undoable = [
+        "partition",
+        "isolate",
+        "link",
+        "loss",
+        "latency",
+        "crash",
+        "stop",
+        "leave",
+        "pause",
+        "clock",
+    ];
     if !undoable.contains(&action) {
         let text = format!("`{action}` can't be undone: leave `for` out");
         return Err(Mistake::new(entry.key_at, text));
     }
     entry.item.parsed(TIME, parse_positive_time)
+}
+
+/// `every`, with `until` (that time included) or `count`.
+fn read_repeat(table: &Table, time: Duration, duration: Duration) -> Result<Repeat, Mistake> {
+    let (until, count) = (table.entry("until"), table.entry("count"));
+    let Some(every) = table.entry("every") else {
+        return match until.or(count) {
+            None => Ok(Repeat { every: Duration::ZERO, count: 1 }),
+            Some(alone) => {
+                let text = format!("`{}` goes with `every`: add `every = \"5s\"`", alone.key);
+                Err(Mistake::new(alone.key_at, text))
+            }
+        };
+    };
+    let apart = every.item.parsed(TIME, parse_positive_time)?;
+    let fitting = u64::try_from((duration - time).as_nanos() / apart.as_nanos() + 1);
+    let fitting = fitting.unwrap_or(u64::MAX);
+    let count = match (until, count) {
+        (None, Some(Entry { item, .. })) => {
+            let count = item.number("a number of times", 1, REPEATS_MAX)?;
+            if count > fitting {
+                let text = format!("only {fitting} of {count} times lie within the duration");
+                return Err(Mistake::new(item.at, text));
+            }
+            count
+        }
+        (Some(Entry { item, .. }), None) => {
+            let end = item.parsed(TIME, parse_time)?;
+            check_within(item, "until", end, duration)?;
+            let (time, end) = (time.as_nanos(), end.as_nanos());
+            let Some(span) = end.checked_sub(time) else {
+                let text = "`until` lies before the first `time`: nothing would happen";
+                return Err(Mistake::new(item.at, text));
+            };
+            u64::try_from(span / apart.as_nanos() + 1).unwrap_or(u64::MAX)
+        }
+        (Some(_), Some(second)) => {
+            let text = "`until` and `count` exclude each other: keep one";
+            return Err(Mistake::new(second.key_at, text));
+        }
+        (None, None) => {
+            let text = "until when? Add `until = \"50s\"` or `count = 3`";
+            return Err(Mistake::new(every.key_at, text));
+        }
+    };
+    if count > REPEATS_MAX {
+        let text = format!("this makes {count} times: at most {REPEATS_MAX}");
+        return Err(Mistake::new(every.item.at, text));
+    }
+    let count = u32::try_from(count).expect("checked against REPEATS_MAX");
+    Ok(Repeat { every: apart, count })
 }
 
 fn read_label(item: &Item) -> Result<String, Mistake> {
@@ -168,167 +273,6 @@ fn read_label(item: &Item) -> Result<String, Mistake> {
         return Err(Mistake::new(item.at, text));
     }
     Ok(label.to_owned())
-}
-
-fn read_act(entry: &Entry) -> Result<Act, Mistake> {
-    let item = &entry.item;
-    Ok(match entry.key.as_str() {
-        "publish" => read_publish(item)?,
-        "partition" => read_partition(item)?,
-        "heal" => match item.text("a label, or \"all\"")? {
-            "all" => Act::Heal(Heal::All),
-            label => Act::Heal(Heal::Label(label.to_owned())),
-        },
-        "isolate" => Act::Isolate(read_nodes(item)?),
-        "crash" => Act::Crash(read_nodes(item)?),
-        "stop" => Act::Stop(read_nodes(item)?),
-        "start" => Act::Start(read_nodes(item)?),
-        "leave" => Act::Leave(read_nodes(item)?),
-        "link" => read_link(item)?,
-        "loss" => read_property("loss", item)?,
-        "latency" => read_property("latency", item)?,
-        "restart" => Act::Restart(read_restart(item)?),
-        "join" => read_join(item)?,
-        other => unreachable!("`{other}` is no action"),
-    })
-}
-
-/// NODES, or `{ nodes = NODES }`.
-fn read_nodes(item: &Item) -> Result<Nodes, Mistake> {
-    if let Value::Table(table) = &item.value
-        && let Some(nodes) = table.item("nodes")
-    {
-        table.only(&["nodes"], &[])?;
-        return Nodes::read(nodes);
-    }
-    Nodes::read(item)
-}
-
-fn read_publish(item: &Item) -> Result<Act, Mistake> {
-    let table = item.table("a table, such as { node = 0, data = \"v1\" }")?;
-    table.only(&["node", "data", "size"], &[])?;
-    let node = Nodes::read(table.need("node", "node = 0")?)?;
-    let (payload, payload_at) = match (table.item("data"), table.entry("size")) {
-        (Some(_), Some(size)) => {
-            let text = "`data` and `size` exclude each other: keep one";
-            return Err(Mistake::new(size.key_at, text));
-        }
-        (Some(data), None) => (Payload::Data(data.text("a text")?.to_owned()), data.at),
-        (None, Some(Entry { item: size, .. })) => {
-            let bytes = network::size(size, 0, 1 << 30)?;
-            (Payload::Size(usize::try_from(bytes).expect("checked against 2^30")), size.at)
-        }
-        (None, None) => {
-            let text = "nothing to publish: add `data = \"v1\"` or `size = \"1KiB\"`";
-            return Err(Mistake::new(item.at, text));
-        }
-    };
-    Ok(Act::Publish { node, payload, payload_at })
-}
-
-fn read_partition(item: &Item) -> Result<Act, Mistake> {
-    let groups = item.list("a list of groups, such as [\"0..25\", \"25..50\"]")?;
-    if groups.is_empty() {
-        let text = "a partition needs at least one group, such as [\"0..25\"]";
-        return Err(Mistake::new(item.at, text));
-    }
-    Ok(Act::Partition(groups.iter().map(Nodes::read).collect::<Result<_, _>>()?))
-}
-
-fn read_link(item: &Item) -> Result<Act, Mistake> {
-    let example = "{ between = [\"0..25\", \"25..50\"], latency = \"20ms..40ms\" }";
-    let table = item.table(&format!("a table, such as {example}"))?;
-    let known: Vec<&str> = ["from", "to", "between"].into_iter().chain(network::KEYS).collect();
-    table.only(&known, &[])?;
-    let scope = read_scope(table)?;
-    let change = Properties::among(table)?;
-    if change.is_empty() {
-        let text = format!("this link changes nothing: add one of {}", network::KEYS.join(", "));
-        return Err(Mistake::new(item.at, text));
-    }
-    if matches!(scope, Scope::Everywhere) {
-        let text = "which links? Add `from` and `to` for one way, or `between` for both";
-        return Err(Mistake::new(item.at, text));
-    }
-    Ok(Act::Link { verb: "link", scope, change: Box::new(change) })
-}
-
-/// `loss = "20%"`, or a table that says between whom as well; `latency` likewise.
-fn read_property(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
-    let Value::Table(table) = &item.value else { return everywhere(verb, item) };
-    let law = ["lognormal", "burst"].iter().any(|key| table.entry(key).is_some());
-    if law {
-        return everywhere(verb, item);
-    }
-    table.only(&[verb, "from", "to", "between"], &[])?;
-    let example = if verb == "loss" { "loss = \"20%\"" } else { "latency = \"20ms..40ms\"" };
-    table.need(verb, example)?;
-    let change = Box::new(Properties::among(table)?);
-    Ok(Act::Link { verb, scope: read_scope(table)?, change })
-}
-
-fn everywhere(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
-    let change = Box::new(Properties::single(verb, item)?);
-    Ok(Act::Link { verb, scope: Scope::Everywhere, change })
-}
-
-fn read_scope(table: &Table) -> Result<Scope, Mistake> {
-    match (table.entry("from"), table.entry("to"), table.entry("between")) {
-        (None, None, None) => Ok(Scope::Everywhere),
-        (Some(from), Some(to), None) => {
-            Ok(Scope::FromTo(Nodes::read(&from.item)?, Nodes::read(&to.item)?))
-        }
-        (None, None, Some(between)) => {
-            let what = "a list of two, such as [\"0..25\", \"25..50\"]";
-            let [one, other] = between.item.list(what)? else {
-                return Err(Mistake::new(between.item.at, format!("expected {what}")));
-            };
-            Ok(Scope::Between(Nodes::read(one)?, Nodes::read(other)?))
-        }
-        (Some(one), None, None) | (None, Some(one), None) => {
-            let text = "`from` and `to` stand together: add the other";
-            Err(Mistake::new(one.key_at, text))
-        }
-        (_, _, Some(between)) => {
-            let text = "`between` is both ways and excludes `from` and `to`: keep one of them";
-            Err(Mistake::new(between.key_at, text))
-        }
-    }
-}
-
-fn read_restart(item: &Item) -> Result<Restart, Mistake> {
-    let mut restart = Restart {
-        nodes: Nodes::one(0, item.at),
-        manner: Manner::Crash,
-        down: Duration::from_secs(1),
-        address: Address::Same,
-        private_data: None,
-    };
-    let table = match &item.value {
-        Value::Table(table) if table.entry("random").is_none() => table,
-        _ => return Ok(Restart { nodes: Nodes::read(item)?, ..restart }),
-    };
-    table.only(&["nodes", "manner", "down", "address", "private_data"], &[])?;
-    restart.nodes = Nodes::read(table.need("nodes", "nodes = 7")?)?;
-    if let Some(item) = table.item("manner") {
-        restart.manner = choice(item, [("crash", Manner::Crash), ("leave", Manner::Leave)])?;
-    }
-    if let Some(item) = table.item("down") {
-        restart.down = item.parsed(TIME, parse_time)?;
-    }
-    if let Some(item) = table.item("address") {
-        restart.address = choice(item, [("same", Address::Same), ("new", Address::New)])?;
-    }
-    if let Some(item) = table.item("private_data") {
-        let data = item.text("a text")?;
-        if data.len() > PRIVATE_DATA_LEN_MAX {
-            let (len, max) = (data.len(), PRIVATE_DATA_LEN_MAX);
-            let text = format!("private data has {len} bytes, the limit is {max}: shorten it");
-            return Err(Mistake::new(item.at, text));
-        }
-        restart.private_data = Some(data.to_owned());
-    }
-    Ok(restart)
 }
 
 /// One of a closed set of words.
@@ -349,17 +293,6 @@ pub(super) fn choice<T: Copy, const N: usize>(
     })
 }
 
-fn read_join(item: &Item) -> Result<Act, Mistake> {
-    let table = item.table("a table, such as { count = 5 }")?;
-    table.only(&["count", "via", "over"], &[])?;
-    let count = table.need("count", "count = 5")?.number("a number of newcomers", 1, JOIN_MAX)?;
-    let count = u32::try_from(count).expect("checked against JOIN_MAX");
-    let via = table.item("via").map(Nodes::read).transpose()?;
-    let via = via.unwrap_or_else(|| Nodes::some_live(1, item.at));
-    let over = table.item("over").map(|item| item.parsed(TIME, parse_time)).transpose()?;
-    Ok(Act::Join { count, via, over: over.unwrap_or_default() })
-}
-
 /// Publishes must fit the engine's limits, whoever publishes.
 pub(super) fn check_fits(actions: &[At], config: &Config) -> Result<(), Mistake> {
     for action in actions {
@@ -374,25 +307,12 @@ pub(super) fn check_fits(actions: &[At], config: &Config) -> Result<(), Mistake>
     Ok(())
 }
 
-/// A heal names an action of the network that comes before it, and what `for` undoes has a label
-/// of its own.
+/// A heal names an action of the network that comes before it.
 fn check_labels(actions: &[At]) -> Result<(), Mistake> {
     let network: Vec<&At> = actions.iter().filter(|at| at.act.is_network()).collect();
     for action in actions {
         if let Act::Heal(Heal::Label(label)) = &action.act {
             check_heal(action, label, &network)?;
-        }
-    }
-    for (index, action) in network.iter().enumerate() {
-        let twin = network[..index].iter().find(|earlier| earlier.label == action.label);
-        let Some(twin) = twin else { continue };
-        if twin.hold.is_some() || action.hold.is_some() {
-            let label = &action.label;
-            let text = format!(
-                "the label `{label}` stands at two actions, and the end of `for` would undo both: \
-                 rename one"
-            );
-            return Err(Mistake::new(action.label_at.unwrap_or(action.at), text));
         }
     }
     Ok(())
@@ -420,75 +340,45 @@ impl Act {
         matches!(self, Self::Partition(_) | Self::Isolate(_) | Self::Link { .. })
     }
 
-    /// Newcomers that it brings.
-    pub(in crate::scenario) fn newcomers(&self) -> u32 {
-        if let Self::Join { count, .. } = self { *count } else { 0 }
-    }
-
-    /// The key and its value as TOML.
-    fn toml(&self) -> (&'static str, String) {
+    /// The nodes to each of which it happens, if it is such an action.
+    pub(in crate::scenario) fn struck(&self) -> Option<&Nodes> {
         match self {
-            Self::Publish { node, payload: Payload::Data(data), .. } => {
-                ("publish", format!("{{ node = {node}, data = {} }}", text_literal(data)))
-            }
-            Self::Publish { node, payload: Payload::Size(size), .. } => {
-                ("publish", format!("{{ node = {node}, size = {size} }}"))
-            }
-            Self::Partition(groups) => ("partition", format!("[{}]", show_list(groups))),
-            Self::Heal(Heal::All) => ("heal", text_literal("all")),
-            Self::Heal(Heal::Label(label)) => ("heal", text_literal(label)),
-            Self::Isolate(nodes) => ("isolate", nodes.to_string()),
-            Self::Link { verb, scope, change } => (verb, link_toml(scope, change)),
-            Self::Crash(nodes) => ("crash", nodes.to_string()),
-            Self::Stop(nodes) => ("stop", nodes.to_string()),
-            Self::Start(nodes) => ("start", nodes.to_string()),
-            Self::Leave(nodes) => ("leave", nodes.to_string()),
-            Self::Restart(restart) => ("restart", restart.toml()),
-            Self::Join { count, via, over } => {
-                let over = text_literal(&show_duration(*over));
-                ("join", format!("{{ count = {count}, via = {via}, over = {over} }}"))
-            }
+            Self::Isolate(nodes)
+            | Self::Crash(nodes)
+            | Self::Stop(nodes)
+            | Self::Start(nodes)
+            | Self::Leave(nodes)
+            | Self::Pause(nodes)
+            | Self::Restart(Restart { nodes, .. })
+            | Self::Clock { nodes, .. } => Some(nodes),
+            _ => None,
         }
     }
-}
 
-fn link_toml(scope: &Scope, change: &Properties) -> String {
-    let rows = change.rows();
-    let mut fields = match scope {
-        Scope::Everywhere => {
-            let [(_, value)] = rows.as_slice() else { unreachable!("read_link needs a scope") };
-            return value.clone();
+    /// The word for what it does, which is its key.
+    pub(in crate::scenario) fn verb(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "publish",
+            Self::Partition(_) => "partition",
+            Self::Heal(_) => "heal",
+            Self::Isolate(_) => "isolate",
+            Self::Link { verb, .. } => verb,
+            Self::Crash(_) => "crash",
+            Self::Stop(_) => "stop",
+            Self::Start(_) => "start",
+            Self::Leave(_) => "leave",
+            Self::Pause(_) => "pause",
+            Self::Restart(_) => "restart",
+            Self::Join { .. } => "join",
+            Self::Clock { .. } => "clock",
         }
-        Scope::FromTo(from, to) => vec![format!("from = {from}"), format!("to = {to}")],
-        Scope::Between(one, other) => vec![format!("between = [{one}, {other}]")],
-    };
-    fields.extend(rows.iter().map(|(key, value)| format!("{key} = {value}")));
-    format!("{{ {} }}", fields.join(", "))
-}
-
-impl Restart {
-    fn toml(&self) -> String {
-        let Self { nodes, manner, down, address, private_data } = self;
-        let manner = if *manner == Manner::Crash { "crash" } else { "leave" };
-        let address = if *address == Address::Same { "same" } else { "new" };
-        let down = show_duration(*down);
-        let data =
-            private_data.as_ref().map(|data| format!(", private_data = {}", text_literal(data)));
-        format!(
-            "{{ nodes = {nodes}, manner = \"{manner}\", down = \"{down}\", \
-             address = \"{address}\"{} }}",
-            data.unwrap_or_default()
-        )
     }
 }
 
 impl At {
-    /// Its keys and their values as TOML.
-    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
-        let time = |time: Duration| text_literal(&show_duration(time));
-        let mut rows = vec![("time", time(self.time)), self.act.toml()];
-        rows.extend(self.hold.map(|hold| ("for", time(hold))));
-        rows.push(("label", text_literal(&self.label)));
-        rows
+    /// Newcomers that it brings, all times together.
+    pub(in crate::scenario) fn newcomers(&self) -> u64 {
+        let Act::Join { count, .. } = self.act else { return 0 };
+        u64::from(count) * u64::from(self.repeat.count)
     }
 }

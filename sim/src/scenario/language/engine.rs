@@ -1,9 +1,9 @@
-//! `[engine]`: the settings that every node of the scenario runs with.
+//! `[engine]`: the settings that the nodes run with, unless their group has others.
 
 use std::sync::Arc;
 
 use rumormill::units::show_duration;
-use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Setting, Swap, Wire};
+use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Protocol, Setting, Swap, Wire};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
@@ -23,19 +23,21 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     ConfigBuilder::KEYS.into_iter().filter(here)
 }
 
-/// Reads `[engine]` for a cluster of `nodes` nodes, newcomers included.
-pub(super) fn read(table: Option<&Table>, nodes: u32) -> Result<Arc<Config>, Mistake> {
+/// Reads `[engine]`, and what a group has of its own behind it, for a cluster of `nodes` nodes,
+/// newcomers included.
+pub(super) fn read(tables: &[Option<&Table>], nodes: u32) -> Result<Arc<Config>, Mistake> {
     let mut builder = Config::builder();
-    let entries = table.map_or(&[][..], |table| &table.entries);
-    for entry in entries {
+    let entries: Vec<&Entry> = tables.iter().flatten().flat_map(|table| &table.entries).collect();
+    for entry in &entries {
         read_one(&mut builder, entry)?;
     }
-    let limit = table.and_then(|table| table.entry("members_max"));
+    let last = |key: &str| entries.iter().rev().find(|entry| entry.key == key);
+    let limit = last("members_max");
     if limit.is_none() {
         let default = Config::default().members_max();
         builder = builder.members_max(default.max(nodes as usize));
     }
-    let config = builder.build().map_err(|error| misfit(&error, entries))?;
+    let config = builder.build().map_err(|error| misfit(&error, &entries))?;
     if let Some(entry) = limit
         && config.members_max() < nodes as usize
     {
@@ -43,7 +45,7 @@ pub(super) fn read(table: Option<&Table>, nodes: u32) -> Result<Arc<Config>, Mis
         let text = format!("{nodes} nodes take part, newcomers included, but only {max} may");
         return Err(Mistake::new(entry.item.at, text));
     }
-    if let Some(entry) = table.and_then(|table| table.entry("wire"))
+    if let Some(entry) = last("wire")
         && config.wire() != Wire::Native
     {
         let text = "the simulator's nodes speak `native` to each other: leave it out";
@@ -81,8 +83,8 @@ fn setting(item: &Item) -> Result<Setting, Mistake> {
 
 /// An error that shows only beside the other settings: at its key, else at the last one typed,
 /// which made a default impossible.
-fn misfit(error: &ConfigError, entries: &[Entry]) -> Mistake {
-    let entry = entries.iter().find(|entry| entry.key == error.key());
+fn misfit(error: &ConfigError, entries: &[&Entry]) -> Mistake {
+    let entry = entries.iter().rev().find(|entry| entry.key == error.key());
     let entry = entry.or(entries.last()).expect("the defaults are valid");
     Mistake::new(entry.item.at, error.to_string())
 }
@@ -94,6 +96,10 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         Liveness::Beats => "beats",
         Liveness::Off => "off",
     };
+    let protocol = match config.protocol() {
+        Protocol::Udp => "udp",
+        Protocol::Tcp => "tcp",
+    };
     let swap = match config.swap() {
         Swap::On => "on",
         Swap::Off => "off",
@@ -104,7 +110,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("timeout", time(config.timeout())),
         ("buffer", config.buffer().to_string()),
         ("size", config.size().to_string()),
-        ("protocol", text_literal("udp")),
+        ("protocol", text_literal(protocol)),
         ("liveness", text_literal(liveness)),
         ("swap", text_literal(swap)),
         ("relay_delay", time(config.relay_delay())),

@@ -5,6 +5,8 @@
 pub(super) mod actions;
 mod engine;
 mod expect;
+pub(super) mod groups;
+pub(super) mod links;
 pub(super) mod network;
 pub(super) mod nodes;
 
@@ -12,10 +14,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::Config;
 use rumormill::units::{nearest, show_duration};
+use rumormill::{Config, NetworkChange};
 
 use self::actions::At;
+use self::groups::Groups;
+use self::links::StaticLink;
 use self::network::Properties;
 use super::document::{Item, Table, Value};
 use super::errors::{Mistake, did_you_mean};
@@ -29,7 +33,7 @@ const ROWS_MAX: u64 = 100_000_000;
 const SAMPLES_MAX: u128 = 1_000_000;
 const NAME_LEN_MAX: usize = 64;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "name",
     "nodes",
     "duration",
@@ -40,10 +44,11 @@ const KEYS: [&str; 12] = [
     "rumor_rows_max",
     "engine",
     "network",
+    "groups",
+    "link",
     "at",
     "expect",
 ];
-const LATER: [&str; 2] = ["groups", "link"];
 
 /// A scenario as typed, complete with its defaults.
 #[derive(Clone, Debug)]
@@ -60,6 +65,10 @@ pub(super) struct Typed {
     pub(super) rumor_rows_max: usize,
     pub(super) engine: Arc<Config>,
     pub(super) network: Properties,
+    pub(super) groups: Groups,
+    pub(super) links: Vec<StaticLink>,
+    /// What the links come to.
+    pub(super) link_changes: Vec<NetworkChange>,
     pub(super) actions: Vec<At>,
     pub(super) expect: Vec<Expectation>,
     pub(super) expect_seeds: SeedShare,
@@ -87,16 +96,23 @@ impl Typed {
         let duration =
             root.need("duration", "duration = \"60s\"")?.parsed(time, parse_positive_time)?;
         let table = |key, what| root.item(key).map(|item| item.table(what)).transpose();
-        let actions = actions::read(root.item("at"), duration)?;
-        let newcomers: u64 = actions.iter().map(|at| u64::from(at.act.newcomers())).sum();
+        let groups = table("groups", "groups: [groups.NAME]")?;
+        let named = Groups::read(groups)?;
+        let actions = actions::read(root.item("at"), duration, named.names())?;
+        let links = links::read(root.item("link"), named.names())?;
+        let newcomers: u64 = actions.iter().map(At::newcomers).sum();
         if u64::from(nodes) + newcomers > NODES_MAX {
             let text = format!("{nodes} nodes and {newcomers} newcomers: at most {NODES_MAX}");
             return Err(Mistake::new(nodes_at, text));
         }
         let newcomers = count(newcomers);
-        let engine = table("engine", "a table: [engine]")?;
-        let engine = engine::read(engine, nodes + newcomers)?;
-        actions::check_fits(&actions, &engine)?;
+        let settings = table("engine", "a table: [engine]")?;
+        let engine = engine::read(&[settings], nodes + newcomers)?;
+        let groups = named.complete(groups, settings, (nodes, nodes + newcomers))?;
+        for engine in [&engine].into_iter().chain(groups.engines()) {
+            actions::check_fits(&actions, engine)?;
+        }
+        let link_changes = link_changes(&links, &groups, (nodes, nodes + newcomers))?;
         let (expect, expect_seeds) = expect::read(table("expect", "a table: [expect]")?)?;
         Ok(Self {
             name,
@@ -110,6 +126,9 @@ impl Typed {
             rumor_rows_max: read_rows_max(root.item("rumor_rows_max"))?,
             engine,
             network: Properties::of_network(table("network", "a table: [network]")?)?,
+            groups,
+            links,
+            link_changes,
             actions,
             expect,
             expect_seeds,
@@ -122,6 +141,12 @@ impl Typed {
         rows(&mut toml, "", self.general());
         rows(&mut toml, "\n[engine]", engine::rows(&self.engine));
         rows(&mut toml, "\n[network]", self.network.rows());
+        for (heading, group) in self.groups.rows(&self.engine) {
+            rows(&mut toml, &heading, group);
+        }
+        for link in &self.links {
+            rows(&mut toml, "\n[[link]]", link.rows());
+        }
         for action in &self.actions {
             rows(&mut toml, "\n[[at]]", action.rows());
         }
@@ -153,6 +178,18 @@ impl Typed {
     }
 }
 
+fn link_changes(
+    links: &[StaticLink],
+    groups: &Groups,
+    (initial, ever): (u32, u32),
+) -> Result<Vec<NetworkChange>, Mistake> {
+    let change = |link: &StaticLink| {
+        let (from, to, ways) = link.scope.evaluate(&mut groups.fixed(initial, ever))?;
+        Ok(NetworkChange::Links { from, to, ways, change: link.change.change() })
+    };
+    links.iter().map(change).collect()
+}
+
 fn rows<K: AsRef<str>>(toml: &mut String, heading: &str, rows: Vec<(K, String)>) {
     if !heading.is_empty() {
         writeln!(toml, "{heading}").expect("a String takes everything");
@@ -176,7 +213,7 @@ fn check_keys(root: &Table) -> Result<(), Mistake> {
     let sections: [(&str, Vec<&str>); 2] =
         [("engine", engine::keys().collect()), ("network", network::KEYS.to_vec())];
     for entry in &root.entries {
-        let known = KEYS.iter().chain(&LATER).any(|key| *key == entry.key);
+        let known = KEYS.contains(&entry.key.as_str());
         if known || nearest(&entry.key, KEYS).is_some() {
             continue;
         }
@@ -188,7 +225,7 @@ fn check_keys(root: &Table) -> Result<(), Mistake> {
             }
         }
     }
-    root.only(&KEYS, &LATER)
+    root.only(&KEYS)
 }
 
 fn read_name(item: &Item) -> Result<String, Mistake> {
@@ -260,7 +297,7 @@ impl Bootstrap {
         let Value::Table(table) = &item.value else {
             return actions::choice(item, [("first", Self::First), ("full", Self::Full)]);
         };
-        table.only(&["random"], &[])?;
+        table.only(&["random"])?;
         let seeds = table.need("random", "random = 3")?.number("a number of seeds", 1, 1_000)?;
         Ok(Self::Random(count(seeds)))
     }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use rumormill::units::{parse_size, show_duration};
-use rumormill::{Latency, Link, LinkChange};
+use rumormill::{Burst, Latency, Link, LinkChange, Loss};
 
-use crate::scenario::document::{Entry, Item, Table, Value, not_supported_yet};
+use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::units::{
     Percent, Span, parse_bandwidth, parse_positive_time, parse_time, show_bandwidth,
 };
 
 /// Every property a link can be given.
-pub(super) const KEYS: [&str; 9] =
+pub(in crate::scenario) const KEYS: [&str; 9] =
     ["latency", "jitter", "loss", "duplicate", "reorder", "corrupt", "mtu", "bandwidth", "queue"];
 
 const PERCENT: &str = "a percent in quotes, such as \"1%\"";
@@ -28,7 +28,7 @@ const QUEUE_MAX: u64 = 1 << 40;
 pub(in crate::scenario) struct Properties {
     latency: Option<Delay>,
     jitter: Option<Duration>,
-    loss: Option<Percent>,
+    loss: Option<Losses>,
     duplicate: Option<Percent>,
     reorder: Option<Percent>,
     corrupt: Option<Percent>,
@@ -44,6 +44,13 @@ enum Delay {
     Lognormal { median: Duration, p99: Duration, min: Duration, table: Latency },
 }
 
+/// A law of loss as typed.
+#[derive(Clone, Copy, Debug)]
+enum Losses {
+    Each(Percent),
+    Bursts { enter: Percent, leave: Percent, loss: Percent },
+}
+
 impl Properties {
     /// `[network]`, with the defaults for what it leaves out.
     pub(super) fn of_network(table: Option<&Table>) -> Result<Self, Mistake> {
@@ -53,7 +60,7 @@ impl Properties {
                 max: Duration::from_millis(10),
             })),
             jitter: Some(Duration::ZERO),
-            loss: Some(Percent::default()),
+            loss: Some(Losses::Each(Percent::default())),
             duplicate: Some(Percent::default()),
             reorder: Some(Percent::default()),
             corrupt: Some(Percent::default()),
@@ -62,7 +69,7 @@ impl Properties {
             queue: Some(256 << 10),
         };
         if let Some(table) = table {
-            table.only(&KEYS, &[])?;
+            table.only(&KEYS)?;
             properties.read_entries(&table.entries)?;
         }
         Ok(properties)
@@ -90,7 +97,7 @@ impl Properties {
         match key {
             "latency" => self.latency = Some(Delay::read(item)?),
             "jitter" => self.jitter = Some(item.parsed(TIME, parse_time)?),
-            "loss" => self.loss = Some(loss(item)?),
+            "loss" => self.loss = Some(Losses::read(item)?),
             "duplicate" => self.duplicate = Some(item.parsed(PERCENT, Percent::parse)?),
             "reorder" => self.reorder = Some(item.parsed(PERCENT, Percent::parse)?),
             "corrupt" => self.corrupt = Some(item.parsed(PERCENT, Percent::parse)?),
@@ -117,7 +124,7 @@ impl Properties {
         LinkChange {
             latency: self.latency.as_ref().map(Delay::latency),
             jitter: self.jitter,
-            loss: self.loss.map(Percent::probability),
+            loss: self.loss.map(Losses::loss),
             duplicate: self.duplicate.map(Percent::probability),
             reorder: self.reorder.map(Percent::probability),
             corrupt: self.corrupt.map(Percent::probability),
@@ -151,7 +158,7 @@ impl Properties {
         let values = [
             self.latency.as_ref().map(Delay::toml),
             self.jitter.map(time),
-            self.loss.map(percent),
+            self.loss.map(Losses::toml),
             self.duplicate.map(percent),
             self.reorder.map(percent),
             self.corrupt.map(percent),
@@ -173,15 +180,6 @@ fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 
-fn loss(item: &Item) -> Result<Percent, Mistake> {
-    if let Value::Table(table) = &item.value
-        && let Some(entry) = table.entry("burst")
-    {
-        return Err(not_supported_yet(entry.key_at, "burst"));
-    }
-    item.parsed(PERCENT, Percent::parse)
-}
-
 /// A number of bytes within limits.
 pub(super) fn size(item: &Item, low: u64, high: u64) -> Result<u64, Mistake> {
     let what = "a size, such as 1400 or \"256KiB\"";
@@ -194,6 +192,48 @@ pub(super) fn size(item: &Item, low: u64, high: u64) -> Result<u64, Mistake> {
     Ok(bytes)
 }
 
+impl Losses {
+    fn read(item: &Item) -> Result<Self, Mistake> {
+        let example = "burst = { enter = \"0.1%\", leave = \"20%\", loss = \"80%\" }";
+        let Value::Table(table) = &item.value else {
+            return Ok(Self::Each(item.parsed(PERCENT, Percent::parse)?));
+        };
+        table.only(&["burst"])?;
+        let law = table.need("burst", example)?;
+        let fields = law.table("a table, such as { enter = \"0.1%\", leave = \"20%\" }")?;
+        fields.only(&["enter", "leave", "loss"])?;
+        let share = |key: &str, example| fields.need(key, example)?.parsed(PERCENT, Percent::parse);
+        let enter = share("enter", "enter = \"0.1%\"")?;
+        let leave = share("leave", "leave = \"20%\"")?;
+        if leave == Percent::default() {
+            let at = fields.item("leave").unwrap_or(law).at;
+            return Err(Mistake::new(at, "a burst must end some time: more than 0%"));
+        }
+        let loss = share("loss", "loss = \"80%\"")?;
+        Ok(Self::Bursts { enter, leave, loss })
+    }
+
+    fn loss(self) -> Loss {
+        match self {
+            Self::Each(percent) => percent.probability().into(),
+            Self::Bursts { enter, leave, loss } => Loss::Bursts(Burst {
+                enter: enter.probability(),
+                leave: leave.probability(),
+                loss: loss.probability(),
+            }),
+        }
+    }
+
+    fn toml(self) -> String {
+        match self {
+            Self::Each(percent) => quoted(&percent.to_string()),
+            Self::Bursts { enter, leave, loss } => format!(
+                "{{ burst = {{ enter = \"{enter}\", leave = \"{leave}\", loss = \"{loss}\" }} }}"
+            ),
+        }
+    }
+}
+
 impl Delay {
     fn read(item: &Item) -> Result<Self, Mistake> {
         let what = "a range of time in quotes, such as \"1ms..10ms\", or { lognormal = { .. } }";
@@ -204,11 +244,11 @@ impl Delay {
     }
 
     fn read_lognormal(table: &Table) -> Result<Self, Mistake> {
-        table.only(&["lognormal", "min"], &[])?;
+        table.only(&["lognormal", "min"])?;
         let example = "lognormal = { median = \"5ms\", p99 = \"60ms\" }";
         let law = table.need("lognormal", example)?;
         let fields = law.table("a table, such as { median = \"5ms\", p99 = \"60ms\" }")?;
-        fields.only(&["median", "p99"], &[])?;
+        fields.only(&["median", "p99"])?;
         let median =
             fields.need("median", "median = \"5ms\"")?.parsed(TIME, parse_positive_time)?;
         let p99 = fields.need("p99", "p99 = \"60ms\"")?.parsed(TIME, parse_positive_time)?;

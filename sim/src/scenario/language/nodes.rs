@@ -8,7 +8,7 @@ use std::fmt;
 use rumormill::Rng;
 use rumormill::units::nearest;
 
-use crate::scenario::document::{Item, Place, Table, Value, not_supported_yet};
+use crate::scenario::document::{Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, did_you_mean};
 use crate::scenario::plan::NodeNo;
 use crate::scenario::units::Percent;
@@ -32,6 +32,12 @@ enum Kind {
     Range(u32, u32),
     Share(Percent, Percent),
     Named(Named),
+    /// A group by its place in the scenario, or one node of it.
+    Group {
+        name: String,
+        group: usize,
+        member: Option<u32>,
+    },
     List(Vec<Nodes>),
     Random {
         count: u32,
@@ -50,6 +56,17 @@ enum Named {
 const NAMES: [(&str, Named); 3] =
     [("all", Named::All), ("live", Named::Live), ("joined", Named::Joined)];
 
+/// The names of groups that can be meant.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scenario) struct Names<'a>(pub(in crate::scenario) &'a [String]);
+
+impl Names<'_> {
+    /// Whether a group may not have this name, because it means something else.
+    pub(super) fn is_taken(name: &str) -> bool {
+        NAMES.iter().any(|(taken, _)| *taken == name)
+    }
+}
+
 /// What the nodes are like at the moment of an action.
 pub(in crate::scenario) trait Moment {
     /// How many nodes the scenario knows at first.
@@ -58,6 +75,12 @@ pub(in crate::scenario) trait Moment {
     fn so_far(&self) -> u32;
     /// How many there will ever be.
     fn ever(&self) -> u32;
+    /// How many nodes `"all"` means.
+    fn all(&self) -> u32 {
+        self.so_far()
+    }
+    /// The nodes of a group, sorted.
+    fn group(&self, group: usize) -> &[NodeNo];
     /// Whether a node runs and is not stopped.
     fn is_live(&self, node: NodeNo) -> bool;
     /// The stream of the next random choice.
@@ -76,22 +99,44 @@ impl Nodes {
         Self { kind: Kind::Random { count, from, except: None }, at }
     }
 
-    pub(in crate::scenario) fn read(item: &Item) -> Result<Self, Mistake> {
-        Self::read_at_depth(item, 0)
+    pub(in crate::scenario) fn read(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
+        Self::read_at_depth(item, names, 0)
     }
 
-    fn read_at_depth(item: &Item, depth: usize) -> Result<Self, Mistake> {
+    /// Nodes that are the same at every moment, for groups and static links.
+    pub(in crate::scenario) fn read_fixed(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
+        let nodes = Self::read(item, names)?;
+        match nodes.changing() {
+            None => Ok(nodes),
+            Some(at) => {
+                let text = "these nodes must be the same all the time: name them by number, \
+                            range, percent or group";
+                Err(Mistake::new(at, text))
+            }
+        }
+    }
+
+    /// Where something stands that means other nodes at another time.
+    fn changing(&self) -> Option<Place> {
+        match &self.kind {
+            Kind::Named(Named::Live) | Kind::Random { .. } => Some(self.at),
+            Kind::List(lists) => lists.iter().find_map(Self::changing),
+            _ => None,
+        }
+    }
+
+    fn read_at_depth(item: &Item, names: Names<'_>, depth: usize) -> Result<Self, Mistake> {
         if depth > DEPTH_MAX {
             return Err(Mistake::new(item.at, "nodes inside nodes: this is too deep"));
         }
         let kind = match &item.value {
             Value::Integer(_) => Kind::One(index(item.number("a node", 0, u32::MAX.into())?)),
-            Value::Text(text) => read_text(text, item.at)?,
+            Value::Text(text) => read_text(text, names, item.at)?,
             Value::List(items) => {
-                let each = items.iter().map(|item| Self::read_at_depth(item, depth + 1));
+                let each = items.iter().map(|item| Self::read_at_depth(item, names, depth + 1));
                 Kind::List(each.collect::<Result<_, _>>()?)
             }
-            Value::Table(table) => read_random(table, item.at, depth)?,
+            Value::Table(table) => read_random(table, names, item.at, depth)?,
             _ => return Err(item.expected(WHAT)),
         };
         Ok(Self { kind, at: item.at })
@@ -117,9 +162,13 @@ impl Nodes {
             &Kind::One(node) => vec![self.existing(node, now)?],
             &Kind::Range(first, last) => (first..=self.existing(last, now)?).collect(),
             Kind::Share(from, to) => (from.of(so_far)..to.of(so_far)).collect(),
-            Kind::Named(Named::All) => (0..so_far).collect(),
+            Kind::Named(Named::All) => (0..now.all()).collect(),
             Kind::Named(Named::Live) => (0..so_far).filter(|&node| now.is_live(node)).collect(),
-            Kind::Named(Named::Joined) => (now.initial()..so_far).collect(),
+            Kind::Named(Named::Joined) => (now.initial()..now.all()).collect(),
+            Kind::Group { group, member: None, .. } => now.group(*group).to_vec(),
+            Kind::Group { name, group, member: Some(member) } => {
+                vec![self.of_group(name, *member, now.group(*group))?]
+            }
             Kind::List(lists) => {
                 let mut nodes = Vec::new();
                 for list in lists {
@@ -144,6 +193,14 @@ impl Nodes {
             _ => format!("there is no node {node}: there are {ever}, 0 to {}{newcomers}", ever - 1),
         };
         Err(Mistake::new(self.at, text))
+    }
+
+    fn of_group(&self, name: &str, member: u32, nodes: &[NodeNo]) -> Result<NodeNo, Mistake> {
+        nodes.get(member as usize).copied().ok_or_else(|| {
+            let last = nodes.len().saturating_sub(1);
+            let text = format!("`{name}` has no node [{member}]: they are [0] to [{last}]");
+            Mistake::new(self.at, text)
+        })
     }
 
     fn draw(
@@ -179,30 +236,49 @@ fn index(number: u64) -> u32 {
     u32::try_from(number).expect("checked against u32::MAX")
 }
 
-fn read_text(typed: &str, at: Place) -> Result<Kind, Mistake> {
+fn read_text(typed: &str, groups: Names<'_>, at: Place) -> Result<Kind, Mistake> {
     let text = typed.trim();
     if let Some((_, named)) = NAMES.into_iter().find(|(name, _)| *name == text) {
         return Ok(Kind::Named(named));
     }
-    if text.ends_with(']') && text.contains('[') {
-        return Err(not_supported_yet(at, "groups"));
+    if let Some((name, member)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
+        let member = member.trim().parse().map_err(|_| {
+            let wrong = format!("`{typed}` is no node of a group: write such as \"{name}[0]\"");
+            Mistake::new(at, wrong)
+        })?;
+        return group(name.trim(), Some(member), groups, at);
+    }
+    if groups.0.iter().any(|name| name == text) {
+        return group(text, None, groups, at);
     }
     if let Some((from, to)) = text.split_once("..") {
         return range(typed, from.trim(), to.trim(), at);
     }
-    if let Ok(node) = text.parse() {
-        return Ok(Kind::One(node));
+    match text.parse() {
+        Ok(node) => Ok(Kind::One(node)),
+        Err(_) => Err(nameless(typed, text, groups, at)),
     }
-    let names = NAMES.map(|(name, _)| name);
-    let text = match nearest(text, names) {
+}
+
+fn group(name: &str, member: Option<u32>, groups: Names<'_>, at: Place) -> Result<Kind, Mistake> {
+    match groups.0.iter().position(|known| known == name) {
+        Some(group) => Ok(Kind::Group { name: name.to_owned(), group, member }),
+        None => Err(Mistake::unknown(at, "group", name, groups.0.iter().map(String::as_str))),
+    }
+}
+
+/// The mistake of a text that names no nodes.
+fn nameless(typed: &str, text: &str, groups: Names<'_>, at: Place) -> Mistake {
+    let names = || NAMES.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = names().chain(groups.0.iter().map(String::as_str)).collect();
+    let text = match nearest(text, known.iter().copied()) {
         Some(near) => format!("`{typed}` names no nodes{}", did_you_mean(near)),
         None => format!(
-            "`{typed}` names no nodes: write {}, or {} (groups are not supported yet)",
-            "a number such as 7, a range such as \"0..25\"",
-            names.map(|name| format!("\"{name}\"")).join(", ")
+            "`{typed}` names no nodes: write a number such as 7, a range such as \"0..25\", or {}",
+            known.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
         ),
     };
-    Err(Mistake::new(at, text))
+    Mistake::new(at, text)
 }
 
 fn range(typed: &str, from: &str, to: &str, at: Place) -> Result<Kind, Mistake> {
@@ -245,11 +321,12 @@ fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String
     Ok(Kind::Share(first, end))
 }
 
-fn read_random(table: &Table, at: Place, depth: usize) -> Result<Kind, Mistake> {
-    table.only(&["random", "from", "except"], &[])?;
+fn read_random(table: &Table, names: Names<'_>, at: Place, depth: usize) -> Result<Kind, Mistake> {
+    table.only(&["random", "from", "except"])?;
     let count = table.need("random", "random = 5")?;
     let count = index(count.number("a number of nodes", 1, u32::MAX.into())?);
-    let inner = |key| table.item(key).map(|item| Nodes::read_at_depth(item, depth + 1)).transpose();
+    let inner =
+        |key| table.item(key).map(|item| Nodes::read_at_depth(item, names, depth + 1)).transpose();
     let live = || Nodes { kind: Kind::Named(Named::Live), at };
     let from = Box::new(inner("from")?.unwrap_or_else(live));
     Ok(Kind::Random { count, from, except: inner("except")?.map(Box::new) })
@@ -265,6 +342,8 @@ impl fmt::Display for Nodes {
             Kind::Named(Named::All) => f.write_str("\"all\""),
             Kind::Named(Named::Live) => f.write_str("\"live\""),
             Kind::Named(Named::Joined) => f.write_str("\"joined\""),
+            Kind::Group { name, member: None, .. } => write!(f, "\"{name}\""),
+            Kind::Group { name, member: Some(member), .. } => write!(f, "\"{name}[{member}]\""),
             Kind::List(lists) => write!(f, "[{}]", show_list(lists)),
             Kind::Random { count, from, except: None } => {
                 write!(f, "{{ random = {count}, from = {from} }}")

@@ -1,11 +1,12 @@
 //! Plans of small scenarios, as sentences.
 
-use rumormill::{Latency, Probability};
+use rumormill::units::show_duration;
+use rumormill::{Latency, Loss, Probability};
 
 use super::*;
 use crate::scenario::addresses::AddressBook;
 use crate::scenario::parse;
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{Plan, Ways};
 
 fn plan_of(seed: u64, nodes: u32, rest: &str) -> Plan {
     let text = format!("name = 'x'\nnodes = {nodes}\nduration = '60s'\n{rest}");
@@ -64,7 +65,7 @@ fn defaults_follow_from_cycle_and_duration() {
     assert_eq!(plan("[engine]\ncycle = '100ms'").warmup, millis(1_000));
     assert_eq!(plan("[engine]\ncycle = '10s'").warmup, millis(12_000));
     assert_eq!(short.rumor_rows_max, 200_000);
-    assert_eq!(short.network.loss, Probability::ZERO);
+    assert_eq!(short.network.loss, Loss::NONE);
     let latency = Latency::Uniform { min: millis(1), max: millis(10) };
     assert_eq!(short.network.latency, latency);
     assert_eq!((short.expect_seeds.share, short.overridden), (1.0, false));
@@ -138,17 +139,17 @@ fn what_is_undone_is_undone_before_the_actions_of_that_time() {
 }
 
 #[test]
-fn each_action_on_the_network_is_undone_by_its_own_label() {
+fn each_action_on_the_network_is_undone_by_itself() {
     let plan = plan(&at(&[
         "10s isolate = 3; for = '5s'",
         "10s loss = '20%'; for = '5s'; label = 'rain'",
         "10s link = { from = 1, to = 2, latency = '1s' }; for = '5s'",
     ]));
     let healed: Vec<&Deed> = plan.actions[3..].iter().map(|action| &action.deed).collect();
-    let labels = ["isolate-1", "rain", "link-3"];
-    for (deed, label) in healed.iter().zip(labels) {
-        assert!(matches!(deed, Deed::Heal(Heal::Label(healed)) if healed == label), "{deed:?}");
+    for (place, deed) in healed.iter().enumerate() {
+        assert!(matches!(deed, Deed::Heal(Heal::Action(healed)) if *healed == place), "{deed:?}");
     }
+    assert_eq!(plan.actions[4].text, "heal rain");
     assert_eq!(plan.actions[2].text, "link 1 -> 2: latency 1s for 5s");
 }
 
@@ -311,11 +312,158 @@ fn changes_of_links_hold_what_was_typed_and_nothing_else() {
     ]));
     let Deed::Link { from, to, ways: Ways::Both, change } = &plan.actions[0].deed else { panic!() };
     assert_eq!((from.len(), to.len()), (5, 5));
-    assert_eq!(change.loss, Some(Probability::from_ppb(25_000_000)));
+    assert_eq!(change.loss, Some(Probability::from_ppb(25_000_000).into()));
     assert_eq!((change.mtu, change.latency.clone(), change.queue), (Some(1500), None, None));
     assert_eq!(plan.actions[0].text, "link 0..5 <-> 5..10: loss 2.5%, mtu 1500");
     let Deed::Network(change) = &plan.actions[1].deed else { panic!() };
     assert!(matches!(&change.latency, Some(Latency::Table(table)) if table.len() == 4096));
+}
+
+#[test]
+fn groups_name_nodes_and_give_them_settings_of_their_own() {
+    let groups = "[groups.az-a]\nnodes = '0..3'\nname = 'a-{i}'\nprivate_data = 'zone=a'\n\
+                  [groups.slow]\nnodes = [\"az-a[2]\", 'joined']\nclock = { offset = '-2s' }\n\
+                  engine = { cycle = '2s' }\n";
+    let actions = at(&[
+        "10s join = { count = 1 }",
+        "20s crash = ['az-a[1]', 7]",
+        "30s restart = { nodes = 'slow', private_data = 'moved' }",
+    ]);
+    let plan = plan(&format!("{groups}{actions}"));
+    assert_eq!(texts(&plan)[1..], ["20s crash 1, 7", "30s restart 2, 10 (crash, down 1s)"]);
+    let who = |index: usize| {
+        let public = &plan.incarnations[index].public;
+        (public.name().to_owned(), public.private_data().to_owned())
+    };
+    let pair = |name: &str, data: &str| (name.to_owned(), data.to_owned());
+    assert_eq!([who(2), who(3)], [pair("a-2", "zone=a"), pair("node-3", "")]);
+    assert_eq!([who(10), who(11)], [pair("node-10", ""), pair("a-2", "moved")]);
+    let timeouts = [1, 2, 10, 11].map(|at| plan.incarnations[at].config.timeout().as_secs());
+    assert_eq!(timeouts, [5, 8, 8, 8], "three cycles and two seconds");
+    let behind = ClockChange::Offset { nanos: -2_000_000_000 };
+    assert_eq!(plan.clocks, [(vec![2, 10], behind)]);
+}
+
+#[test]
+fn static_links_are_there_from_the_beginning_and_hold_newcomers() {
+    let plan = plan(&format!(
+        "[groups.far]\nnodes = '50%..100%'\n[[link]]\nbetween = ['0..5', ['far', 'joined']]\n\
+         latency = '40ms'\n[[link]]\nfrom = 'all'\nto = 0\nloss = '5%'\n{}",
+        at(&["10s join = { count = 2 }", "20s heal = 'all'"])
+    ));
+    let sets = plan.links.iter().map(|link| match link {
+        rumormill::NetworkChange::Links { from, to, ways, .. } => (from.len(), to.len(), *ways),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sets.collect::<Vec<_>>(), [(5, 7, Ways::Both), (12, 1, Ways::One)]);
+}
+
+#[test]
+fn what_repeats_is_undone_each_time_by_itself_and_drawn_anew() {
+    let plan = plan_of(
+        1,
+        50,
+        &at(&[
+            "10s isolate = { random = 5 }; for = '8s'; every = '5s'; until = '20s'",
+            "11s loss = '5%'; every = '20s'; count = 2",
+        ]),
+    );
+    let lines = texts(&plan);
+    let times: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(times, ["10s", "11s", "15s", "18s", "20s", "23s", "28s", "31s"]);
+    let set = |index: usize| match &plan.actions[index].deed {
+        Deed::Isolate(nodes) => nodes.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(set(0), set(2));
+    let healed = |index: usize| match plan.actions[index].deed {
+        Deed::Heal(Heal::Action(place)) => place,
+        ref other => panic!("{other:?}"),
+    };
+    assert_eq!([healed(3), healed(5), healed(6)], [0, 2, 4]);
+}
+
+#[test]
+fn jitter_is_drawn_for_each_time_and_never_passes_the_end() {
+    let actions = at(&["10s loss = '5%'; every = '10s'; until = '60s'; jitter = '2s'"]);
+    let late = |seed| -> Vec<u64> {
+        let plan = plan_of(seed, 10, &actions);
+        let late =
+            |(round, action): (u64, &Action)| action.at.as_nanos() - (round + 1) * 10_000_000_000;
+        (0..).zip(&plan.actions).map(late).collect()
+    };
+    let (one, other) = (late(1), late(2));
+    assert!(one.len() == 6 && one.iter().all(|&nanos| nanos <= 2_000_000_000));
+    assert!(one != other && one[0] != one[1] && one[5] == 0);
+}
+
+#[test]
+fn a_stagger_takes_one_node_after_the_other_and_passes_over_who_is_gone() {
+    let plan = plan(&at(&[
+        "10s restart = { nodes = '0..4', down = '1s' }; stagger = '5s'",
+        "12s crash = 2",
+        "13s pause = [5, 6]; for = '1s'; stagger = '500ms'",
+        "58s stop = 'all'; stagger = '1s'",
+    ]));
+    assert_eq!(
+        texts(&plan)[..9],
+        [
+            "10s restart 0 (crash, down 1s)",
+            "12s crash 2",
+            "13s pause 5 for 1s",
+            "13s 500ms pause 6 for 1s",
+            "14s resume 5",
+            "14s 500ms resume 6",
+            "15s restart 1 (crash, down 1s)",
+            "20s restart 2 (crash, down 1s)",
+            "25s restart 3 (crash, down 1s)",
+        ]
+    );
+    assert_eq!(texts(&plan)[9..], ["58s stop 0", "59s stop 1", "1m stop 2"]);
+}
+
+#[test]
+fn the_paused_are_live_but_do_as_they_are_told_only_afterwards() {
+    let plan = plan(&at(&[
+        "10s pause = '0..3'; for = '10s'",
+        "11s isolate = 'live'",
+        "12s leave = '2..5'",
+        "13s crash = 1",
+        "14s pause = '0..=5'; for = '2s'",
+        "22s stop = '0..3'",
+    ]));
+    assert_eq!(
+        texts(&plan),
+        [
+            "10s pause 0..3 for 10s",
+            "11s isolate 0..10",
+            "12s leave 3, 4",
+            "13s crash 1",
+            "14s pause 5 for 2s",
+            "16s resume 5",
+            "20s resume 0, 2",
+            "22s stop 0, 2"
+        ]
+    );
+}
+
+#[test]
+fn clocks_change_and_are_set_right_again() {
+    let plan = plan(&at(&[
+        "10s clock = { nodes = [1, 2], jump = '-10s' }; for = '5s'",
+        "20s clock = { nodes = 3, drift = '200ppm' }; for = '5s'",
+        "30s clock = { nodes = 'all', offset = '1.5s' }",
+    ]));
+    assert_eq!(
+        texts(&plan),
+        [
+            "10s clock 1, 2: jump -10s for 5s",
+            "15s clock 1, 2: jump by -10s undone",
+            "20s clock 3: drift 200ppm for 5s",
+            "25s clock 3: no drift",
+            "30s clock 0..10: offset 1s 500ms"
+        ]
+    );
 }
 
 #[test]

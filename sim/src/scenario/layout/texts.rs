@@ -4,7 +4,10 @@ use rumormill::units::show_duration;
 
 use crate::scenario::language::actions::{Act, Address, At};
 use crate::scenario::language::nodes::show_set;
-use crate::scenario::plan::{Deed, Heal, Incarnation, Manner, NodeNo, WayIn, Ways};
+use crate::scenario::plan::{
+    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, WayIn, Ways,
+};
+use crate::scenario::units::{show_drift, show_signed_time};
 
 /// Characters of published data that are shown.
 const DATA_SHOWN_MAX: usize = 40;
@@ -35,11 +38,13 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
             _ => format!("{verb} {}", change.text().trim_start_matches(verb).trim_start()),
         },
         (act, Deed::Crash(nodes) | Deed::Leave(nodes) | Deed::Restart { nodes, .. }) => {
-            format!("{} {}", verb(act), set(nodes))
+            format!("{} {}", act.verb(), set(nodes))
         }
         (act, Deed::Stop(nodes) | Deed::Start(nodes) | Deed::Isolate(nodes)) => {
-            format!("{} {}", verb(act), set(nodes))
+            format!("{} {}", act.verb(), set(nodes))
         }
+        (_, Deed::Pause(nodes)) => format!("pause {}", set(nodes)),
+        (_, Deed::Clock { nodes, change }) => clock(nodes, *change),
         (_, Deed::Partition(groups)) => {
             let groups: Vec<String> = groups.iter().map(|group| set(group)).collect();
             format!("partition {}", groups.join(" | "))
@@ -47,9 +52,7 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
         (_, Deed::Heal(Heal::All)) => "heal all".to_owned(),
         (_, Deed::Heal(Heal::Label(label))) => format!("heal {label}"),
         (_, Deed::Publish { node, data }) => format!("publish at {node}: {}", payload(data)),
-        (_, Deed::Link { .. } | Deed::Network(_) | Deed::Join(_)) => {
-            unreachable!("these deeds have an act of their own")
-        }
+        (_, deed) => unreachable!("no act is {deed:?}"),
     };
     match at.hold {
         Some(hold) => format!("{text} for {}", show_duration(hold)),
@@ -57,21 +60,26 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
     }
 }
 
-/// The word for what an action does.
-pub(super) fn verb(act: &Act) -> &'static str {
-    match act {
-        Act::Publish { .. } => "publish",
-        Act::Partition(_) => "partition",
-        Act::Heal(_) => "heal",
-        Act::Isolate(_) => "isolate",
-        Act::Link { verb, .. } => verb,
-        Act::Crash(_) => "crash",
-        Act::Stop(_) => "stop",
-        Act::Start(_) => "start",
-        Act::Leave(_) => "leave",
-        Act::Restart(_) => "restart",
-        Act::Join { .. } => "join",
+/// The line of what ends by itself.
+pub(super) fn undo(action: &Action) -> String {
+    match &action.deed {
+        Deed::Start(nodes) => format!("start {}", set(nodes)),
+        Deed::Resume(nodes) => format!("resume {}", set(nodes)),
+        Deed::Clock { nodes, change } => clock(nodes, *change),
+        _ => format!("heal {}", action.label),
     }
+}
+
+fn clock(nodes: &[NodeNo], change: ClockChange) -> String {
+    let what = match change {
+        ClockChange::Offset { nanos } => format!("offset {}", show_signed_time(nanos)),
+        ClockChange::Jump { nanos } => format!("jump {}", show_signed_time(nanos)),
+        ClockChange::Drift { ppb } => format!("drift {}", show_drift(ppb)),
+        ClockChange::Unjump { nanos } => format!("jump by {} undone", show_signed_time(nanos)),
+        ClockChange::OwnOffset => "set right".to_owned(),
+        ClockChange::OwnDrift => "no drift".to_owned(),
+    };
+    format!("clock {}: {what}", set(nodes))
 }
 
 fn set(nodes: &[NodeNo]) -> String {

@@ -12,6 +12,7 @@ struct Still {
     ever: u32,
     live: Vec<bool>,
     draws: u64,
+    groups: [Vec<NodeNo>; 2],
 }
 
 impl Moment for Still {
@@ -27,6 +28,10 @@ impl Moment for Still {
         self.ever
     }
 
+    fn group(&self, group: usize) -> &[NodeNo] {
+        &self.groups[group]
+    }
+
     fn is_live(&self, node: NodeNo) -> bool {
         self.live[node as usize]
     }
@@ -39,12 +44,17 @@ impl Moment for Still {
 
 fn still(initial: u32, live: Vec<bool>) -> Still {
     let so_far = u32::try_from(live.len()).unwrap();
-    Still { initial, so_far, ever: so_far, live, draws: 0 }
+    let groups = [vec![1, 3, 4], vec![0, so_far - 1]];
+    Still { initial, so_far, ever: so_far, live, draws: 0, groups }
+}
+
+fn read_nodes(item: &Item) -> Result<Nodes, Mistake> {
+    Nodes::read(item, Names(&["az-a".to_owned(), "b".to_owned()]))
 }
 
 fn evaluate(toml: &str, now: &mut Still) -> Result<Vec<NodeNo>, String> {
     let item = read_value(0, 0, toml).unwrap();
-    let nodes = Nodes::read(&item).map_err(|mistake| mistake.text)?;
+    let nodes = read_nodes(&item).map_err(|mistake| mistake.text)?;
     nodes.evaluate(now).map_err(|mistake| mistake.text)
 }
 
@@ -58,6 +68,9 @@ enum Naive {
     All,
     Live,
     Joined,
+    Group(usize),
+    /// The second node of the first group.
+    Second,
     Any(Vec<Naive>),
 }
 
@@ -71,6 +84,8 @@ impl Naive {
             Self::All => "\"all\"".to_owned(),
             Self::Live => "\"live\"".to_owned(),
             Self::Joined => "\"joined\"".to_owned(),
+            Self::Group(group) => format!("\"{}\"", ["az-a", "b"][*group]),
+            Self::Second => "\"az-a[1]\"".to_owned(),
             Self::Any(all) => {
                 format!("[{}]", all.iter().map(Self::toml).collect::<Vec<_>>().join(", "))
             }
@@ -91,6 +106,8 @@ impl Naive {
             Self::All => true,
             Self::Live => now.live[node as usize],
             Self::Joined => node >= now.initial,
+            Self::Group(group) => now.groups[*group].contains(&node),
+            Self::Second => node == now.groups[0][1],
             Self::Any(all) => all.iter().any(|naive| naive.has(node, now)),
         }
     }
@@ -107,6 +124,8 @@ fn naive() -> impl Strategy<Value = Naive> {
         Just(Naive::All),
         Just(Naive::Live),
         Just(Naive::Joined),
+        (0..2usize).prop_map(Naive::Group),
+        Just(Naive::Second),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
         proptest::collection::vec(inner, 1..4).prop_map(Naive::Any)
@@ -135,9 +154,9 @@ proptest! {
     fn an_expression_reads_back_from_how_it_is_shown(naive in naive()) {
         let mut now = still(10, vec![true; 41]);
         let item = read_value(0, 0, &naive.toml()).unwrap();
-        let shown = Nodes::read(&item).unwrap().to_string();
+        let shown = read_nodes(&item).unwrap().to_string();
         prop_assert_eq!(evaluate(&shown, &mut now), evaluate(&naive.toml(), &mut now));
-        let again = Nodes::read(&read_value(0, 0, &shown).unwrap()).unwrap();
+        let again = read_nodes(&read_value(0, 0, &shown).unwrap()).unwrap();
         prop_assert_eq!(again.to_string(), shown);
     }
 
@@ -169,7 +188,7 @@ proptest! {
         let toml = if quoted { format!("x = '{text}'") } else { format!("x = {text}") };
         if let Ok(table) = read(0, &toml) {
             let mut now = still(3, vec![true; 5]);
-            let _ = Nodes::read(&table.entries[0].item).map(|nodes| nodes.evaluate(&mut now));
+            let _ = read_nodes(&table.entries[0].item).map(|nodes| nodes.evaluate(&mut now));
         }
     }
 }

@@ -1,0 +1,178 @@
+//! The value of each action, read and checked.
+
+use std::time::Duration;
+
+use super::{Act, Address, Payload, Restart, TIME, choice};
+use crate::scenario::document::{Entry, Item, Value};
+use crate::scenario::errors::Mistake;
+use crate::scenario::language::groups::check_private_data;
+use crate::scenario::language::links::{read_change, read_scope};
+use crate::scenario::language::network::{self, Properties};
+use crate::scenario::language::nodes::{Names, Nodes};
+use crate::scenario::plan::{ClockChange, Heal, Manner};
+use crate::scenario::units::{parse_drift, parse_signed_time, parse_time};
+
+/// Most nodes of one `join`.
+const JOIN_MAX: u64 = 1_000_000;
+
+pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Result<Act, Mistake> {
+    let item = &entry.item;
+    Ok(match entry.key.as_str() {
+        "publish" => read_publish(item, names)?,
+        "partition" => read_partition(item, names)?,
+        "heal" => match item.text("a label, or \"all\"")? {
+            "all" => Act::Heal(Heal::All),
+            label => Act::Heal(Heal::Label(label.to_owned())),
+        },
+        "isolate" => Act::Isolate(read_nodes(item, names)?),
+        "crash" => Act::Crash(read_nodes(item, names)?),
+        "stop" => Act::Stop(read_nodes(item, names)?),
+        "start" => Act::Start(read_nodes(item, names)?),
+        "leave" => Act::Leave(read_nodes(item, names)?),
+        "link" => read_link(item, names)?,
+        "loss" => read_property("loss", item, names)?,
+        "latency" => read_property("latency", item, names)?,
+        "restart" => Act::Restart(read_restart(item, names)?),
+        "join" => read_join(item, names)?,
+        "pause" => Act::Pause(read_nodes(item, names)?),
+        "clock" => read_clock(item, names)?,
+        other => unreachable!("`{other}` is no action"),
+    })
+}
+
+/// NODES, or `{ nodes = NODES }`.
+fn read_nodes(item: &Item, names: Names<'_>) -> Result<Nodes, Mistake> {
+    if let Value::Table(table) = &item.value
+        && let Some(nodes) = table.item("nodes")
+    {
+        table.only(&["nodes"])?;
+        return Nodes::read(nodes, names);
+    }
+    Nodes::read(item, names)
+}
+
+fn read_publish(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { node = 0, data = \"v1\" }")?;
+    table.only(&["node", "data", "size"])?;
+    let node = Nodes::read(table.need("node", "node = 0")?, names)?;
+    let (payload, payload_at) = match (table.item("data"), table.entry("size")) {
+        (Some(_), Some(size)) => {
+            let text = "`data` and `size` exclude each other: keep one";
+            return Err(Mistake::new(size.key_at, text));
+        }
+        (Some(data), None) => (Payload::Data(data.text("a text")?.to_owned()), data.at),
+        (None, Some(Entry { item: size, .. })) => {
+            let bytes = network::size(size, 0, 1 << 30)?;
+            (Payload::Size(usize::try_from(bytes).expect("checked against 2^30")), size.at)
+        }
+        (None, None) => {
+            let text = "nothing to publish: add `data = \"v1\"` or `size = \"1KiB\"`";
+            return Err(Mistake::new(item.at, text));
+        }
+    };
+    Ok(Act::Publish { node, payload, payload_at })
+}
+
+fn read_partition(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let groups = item.list("a list of groups, such as [\"0..25\", \"25..50\"]")?;
+    if groups.is_empty() {
+        let text = "a partition needs at least one group, such as [\"0..25\"]";
+        return Err(Mistake::new(item.at, text));
+    }
+    Ok(Act::Partition(
+        groups.iter().map(|group| Nodes::read(group, names)).collect::<Result<_, _>>()?,
+    ))
+}
+
+fn read_link(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let example = "{ between = [\"0..25\", \"25..50\"], latency = \"20ms..40ms\" }";
+    let table = item.table(&format!("a table, such as {example}"))?;
+    let (scope, change) = read_change(item, table, |item| Nodes::read(item, names))?;
+    Ok(Act::Link { verb: "link", scope: Some(scope), change: Box::new(change) })
+}
+
+/// `loss = "20%"`, or a table that says between whom as well; `latency` likewise.
+fn read_property(verb: &'static str, item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let Value::Table(table) = &item.value else { return everywhere(verb, item) };
+    let law = ["lognormal", "burst"].iter().any(|key| table.entry(key).is_some());
+    if law {
+        return everywhere(verb, item);
+    }
+    table.only(&[verb, "from", "to", "between"])?;
+    let example = if verb == "loss" { "loss = \"20%\"" } else { "latency = \"20ms..40ms\"" };
+    table.need(verb, example)?;
+    let change = Box::new(Properties::among(table)?);
+    let scope = read_scope(table, |item| Nodes::read(item, names))?;
+    Ok(Act::Link { verb, scope, change })
+}
+
+fn everywhere(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
+    let change = Box::new(Properties::single(verb, item)?);
+    Ok(Act::Link { verb, scope: None, change })
+}
+
+fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
+    let mut restart = Restart {
+        nodes: Nodes::one(0, item.at),
+        manner: Manner::Crash,
+        down: Duration::from_secs(1),
+        address: Address::Same,
+        private_data: None,
+    };
+    let table = match &item.value {
+        Value::Table(table) if table.entry("random").is_none() => table,
+        _ => return Ok(Restart { nodes: Nodes::read(item, names)?, ..restart }),
+    };
+    table.only(&["nodes", "manner", "down", "address", "private_data"])?;
+    restart.nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    if let Some(item) = table.item("manner") {
+        restart.manner = choice(item, [("crash", Manner::Crash), ("leave", Manner::Leave)])?;
+    }
+    if let Some(item) = table.item("down") {
+        restart.down = item.parsed(TIME, parse_time)?;
+    }
+    if let Some(item) = table.item("address") {
+        restart.address = choice(item, [("same", Address::Same), ("new", Address::New)])?;
+    }
+    if let Some(item) = table.item("private_data") {
+        let data = item.text("a text")?;
+        check_private_data(data, item)?;
+        restart.private_data = Some(data.to_owned());
+    }
+    Ok(restart)
+}
+
+fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { count = 5 }")?;
+    table.only(&["count", "via", "over"])?;
+    let count = table.need("count", "count = 5")?.number("a number of newcomers", 1, JOIN_MAX)?;
+    let count = u32::try_from(count).expect("checked against JOIN_MAX");
+    let via = table.item("via").map(|item| Nodes::read(item, names)).transpose()?;
+    let via = via.unwrap_or_else(|| Nodes::some_live(1, item.at));
+    let over = table.item("over").map(|item| item.parsed(TIME, parse_time)).transpose()?;
+    Ok(Act::Join { count, via, over: over.unwrap_or_default() })
+}
+
+fn read_clock(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { nodes = 7, jump = \"-10s\" }")?;
+    table.only(&["nodes", "offset", "jump", "drift"])?;
+    let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    let mut changes = table.entries.iter().filter(|entry| entry.key != "nodes");
+    let Some(Entry { key, item: value, .. }) = changes.next() else {
+        let text = "what of the clock? Add one of `offset`, `jump` or `drift`";
+        return Err(Mistake::new(item.at, text));
+    };
+    if let Some(second) = changes.next() {
+        let text = format!("`{key}` and `{}`: one change of the clock at a time", second.key);
+        return Err(Mistake::new(second.key_at, text));
+    }
+    let time = || value.parsed("a duration in quotes, such as \"-10s\"", parse_signed_time);
+    let change = match key.as_str() {
+        "offset" => ClockChange::Offset { nanos: time()? },
+        "jump" => ClockChange::Jump { nanos: time()? },
+        _ => ClockChange::Drift {
+            ppb: value.parsed("a drift in quotes, such as \"200ppm\"", parse_drift)?,
+        },
+    };
+    Ok(Act::Clock { nodes, change })
+}

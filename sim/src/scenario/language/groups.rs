@@ -1,0 +1,280 @@
+//! `[groups.NAME]`: names for sets of nodes, and settings that they have to themselves.
+
+use std::sync::Arc;
+
+use rumormill::{Config, NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX, Rng};
+
+use super::nodes::{Moment, Names, Nodes};
+use super::{actions, engine, text_literal};
+use crate::scenario::document::{Entry, Item, Table};
+use crate::scenario::errors::Mistake;
+use crate::scenario::plan::{ClockChange, NodeNo};
+use crate::scenario::units::{parse_drift, parse_signed_time};
+
+const KEYS: [&str; 5] = ["nodes", "name", "private_data", "clock", "engine"];
+
+/// What stands for a node's place in its group, in a pattern of names.
+const PLACE: &str = "{i}";
+
+/// All groups, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub(in crate::scenario) struct Groups {
+    names: Vec<String>,
+    groups: Vec<Group>,
+    /// By group: its nodes, sorted.
+    sets: Vec<Vec<NodeNo>>,
+}
+
+/// One group, as typed.
+#[derive(Clone, Debug)]
+struct Group {
+    typed: Nodes,
+    /// The pattern of its nodes' names.
+    name: Option<String>,
+    private_data: Option<String>,
+    clock: Vec<ClockChange>,
+    engine: Option<Arc<Config>>,
+}
+
+impl Groups {
+    /// Reads what does not depend on how many nodes there are. [`Groups::complete`] does the rest.
+    pub(super) fn read(table: Option<&Table>) -> Result<Self, Mistake> {
+        let mut all = Self::default();
+        for Entry { key, key_at, item } in table.map_or(&[][..], |table| &table.entries) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if key.is_empty() || !key.chars().all(plain) || key.starts_with(char::is_numeric) {
+                let text = format!("`{key}` names no group: a letter, then letters, 0-9, - and _");
+                return Err(Mistake::new(*key_at, text));
+            }
+            if Names::is_taken(key) {
+                let text = format!("`{key}` names nodes already: take another name");
+                return Err(Mistake::new(*key_at, text));
+            }
+            let group = Group::read(item, Names(&all.names))?;
+            all.names.push(key.clone());
+            all.groups.push(group);
+        }
+        Ok(all)
+    }
+
+    /// The names that NODES may use.
+    pub(super) fn names(&self) -> Names<'_> {
+        Names(&self.names)
+    }
+
+    /// Finds out who is in which group, and reads `engine` for each.
+    pub(super) fn complete(
+        mut self,
+        table: Option<&Table>,
+        default: Option<&Table>,
+        (initial, ever): (u32, u32),
+    ) -> Result<Self, Mistake> {
+        for (index, entry) in table.map_or(&[][..], |table| &table.entries).iter().enumerate() {
+            let mut fixed = Fixed { initial, ever, sets: &self.sets };
+            let set = self.groups[index].typed.evaluate(&mut fixed)?;
+            let settings = entry.item.table("a group")?;
+            if let Some(own) = settings.item("engine") {
+                let own = own.table("settings of the engine, such as { fan_out = 4 }")?;
+                let config = engine::read(&[default, Some(own)], ever)?;
+                self.groups[index].engine = Some(config);
+            }
+            self.check_apart(index, &set, settings)?;
+            self.check_names(index, &set, settings)?;
+            self.sets.push(set);
+        }
+        Ok(self)
+    }
+
+    /// A node has every setting from one group only.
+    fn check_apart(&self, index: usize, set: &[NodeNo], table: &Table) -> Result<(), Mistake> {
+        for (earlier, nodes) in self.sets.iter().enumerate() {
+            let shared = set.iter().find(|node| nodes.binary_search(node).is_ok());
+            let Some(node) = shared else { continue };
+            let (one, other) = (&self.groups[earlier], &self.groups[index]);
+            let both = [
+                ("name", one.name.is_some() && other.name.is_some()),
+                ("private_data", one.private_data.is_some() && other.private_data.is_some()),
+                ("clock", !one.clock.is_empty() && !other.clock.is_empty()),
+                ("engine", one.engine.is_some() && other.engine.is_some()),
+            ];
+            if let Some((key, _)) = both.iter().find(|(_, both)| *both) {
+                let entry = table.entry(key).expect("it was read");
+                let name = &self.names[earlier];
+                let text = format!("node {node} has its `{key}` from the group `{name}` already");
+                return Err(Mistake::new(entry.key_at, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self, index: usize, set: &[NodeNo], table: &Table) -> Result<(), Mistake> {
+        let Some(pattern) = &self.groups[index].name else { return Ok(()) };
+        let last = pattern.replace(PLACE, &(set.len() - 1).to_string());
+        if last.len() > NAME_LEN_MAX {
+            let text = format!("`{last}` is too long a name: at most {NAME_LEN_MAX} bytes");
+            return Err(Mistake::new(table.item("name").expect("it was read").at, text));
+        }
+        Ok(())
+    }
+
+    /// The nodes of a group, sorted.
+    pub(in crate::scenario) fn set(&self, group: usize) -> &[NodeNo] {
+        &self.sets[group]
+    }
+
+    /// The moment at which nodes are evaluated that are the same all the time.
+    pub(super) fn fixed(&self, initial: u32, ever: u32) -> Fixed<'_> {
+        Fixed { initial, ever, sets: &self.sets }
+    }
+
+    /// The name that its group gives a node.
+    pub(in crate::scenario) fn name_of(&self, node: NodeNo) -> Option<String> {
+        let (place, name) = self.setting(node, |group| group.name.as_deref())?;
+        Some(name.replace(PLACE, &place.to_string()))
+    }
+
+    /// The private data that its group gives a node.
+    pub(in crate::scenario) fn private_data_of(&self, node: NodeNo) -> Option<&str> {
+        Some(self.setting(node, |group| group.private_data.as_deref())?.1)
+    }
+
+    /// The settings of the engine that its group gives a node.
+    pub(in crate::scenario) fn engine_of(&self, node: NodeNo) -> Option<&Arc<Config>> {
+        Some(self.setting(node, |group| group.engine.as_ref())?.1)
+    }
+
+    /// How clocks differ from the beginning on.
+    pub(in crate::scenario) fn clocks(&self) -> Vec<(Vec<NodeNo>, ClockChange)> {
+        let of_group = |(group, set): (&Group, &Vec<NodeNo>)| {
+            group.clock.iter().map(|&change| (set.clone(), change)).collect::<Vec<_>>()
+        };
+        self.groups.iter().zip(&self.sets).flat_map(of_group).collect()
+    }
+
+    /// A setting of a node, with the node's place in the group that has it.
+    fn setting<'g, T>(
+        &'g self,
+        node: NodeNo,
+        setting: impl Fn(&'g Group) -> Option<T>,
+    ) -> Option<(usize, T)> {
+        self.groups.iter().zip(&self.sets).find_map(|(group, set)| {
+            let setting = setting(group)?;
+            Some((set.binary_search(&node).ok()?, setting))
+        })
+    }
+
+    /// The engines' settings, default and of groups, of which publishes must fit the least.
+    pub(super) fn engines(&self) -> impl Iterator<Item = &Arc<Config>> {
+        self.groups.iter().filter_map(|group| group.engine.as_ref())
+    }
+
+    /// The heading of each group, its keys and their values as TOML.
+    pub(super) fn rows(&self, default: &Config) -> Vec<(String, Vec<(&'static str, String)>)> {
+        let heading = |name: &str| format!("\n[groups.{name}]");
+        let rows = self.groups.iter().map(|group| group.rows(default));
+        self.names.iter().map(|name| heading(name)).zip(rows).collect()
+    }
+}
+
+impl Group {
+    fn read(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
+        let table = item.table("a group, such as { nodes = \"0..25\" }")?;
+        table.only(&KEYS)?;
+        let typed = Nodes::read_fixed(table.need("nodes", "nodes = \"0..25\"")?, names)?;
+        let text = |key| table.item(key).map(|item| item.text("a text").map(str::to_owned));
+        let private_data = text("private_data").transpose()?;
+        if let (Some(data), Some(item)) = (&private_data, table.item("private_data")) {
+            check_private_data(data, item)?;
+        }
+        Ok(Self {
+            typed,
+            name: text("name").transpose()?,
+            private_data,
+            clock: table.item("clock").map_or(Ok(Vec::new()), read_clock)?,
+            engine: None,
+        })
+    }
+
+    fn rows(&self, default: &Config) -> Vec<(&'static str, String)> {
+        let mut rows = vec![("nodes", self.typed.to_string())];
+        rows.extend(self.name.as_ref().map(|name| ("name", text_literal(name))));
+        rows.extend(self.private_data.as_ref().map(|data| ("private_data", text_literal(data))));
+        let show = |row: &(&str, String)| format!("{} = {}", row.0, row.1);
+        let clock: Vec<String> =
+            self.clock.iter().map(|&change| show(&actions::clock_row(change))).collect();
+        rows.extend((!clock.is_empty()).then(|| ("clock", format!("{{ {} }}", clock.join(", ")))));
+        if let Some(config) = &self.engine {
+            // Only what differs: the rest is that of [engine], where every default stands.
+            let defaults = engine::rows(default);
+            let own = engine::rows(config);
+            let differs = own.iter().filter(|row| !defaults.contains(row)).map(show);
+            let differs: Vec<String> = differs.collect();
+            rows.push(("engine", format!("{{ {} }}", differs.join(", "))));
+        }
+        rows
+    }
+}
+
+/// Private data must be short.
+pub(super) fn check_private_data(data: &str, item: &Item) -> Result<(), Mistake> {
+    if data.len() > PRIVATE_DATA_LEN_MAX {
+        let (len, max) = (data.len(), PRIVATE_DATA_LEN_MAX);
+        let text = format!("private data has {len} bytes, the limit is {max}: shorten it");
+        return Err(Mistake::new(item.at, text));
+    }
+    Ok(())
+}
+
+fn read_clock(item: &Item) -> Result<Vec<ClockChange>, Mistake> {
+    let table = item.table("a table, such as { offset = \"-2s\", drift = \"50ppm\" }")?;
+    table.only(&["offset", "drift"])?;
+    let mut changes = Vec::new();
+    if let Some(offset) = table.item("offset") {
+        let nanos = offset.parsed("a duration in quotes, such as \"-2s\"", parse_signed_time)?;
+        changes.push(ClockChange::Offset { nanos });
+    }
+    if let Some(drift) = table.item("drift") {
+        let ppb = drift.parsed("a drift in quotes, such as \"200ppm\"", parse_drift)?;
+        changes.push(ClockChange::Drift { ppb });
+    }
+    Ok(changes)
+}
+
+/// All the time as one moment: who is live or drawn means nothing in it.
+pub(super) struct Fixed<'g> {
+    initial: u32,
+    ever: u32,
+    sets: &'g [Vec<NodeNo>],
+}
+
+impl Moment for Fixed<'_> {
+    fn initial(&self) -> u32 {
+        self.initial
+    }
+
+    /// Percents are shares of the initial nodes.
+    fn so_far(&self) -> u32 {
+        self.initial
+    }
+
+    fn ever(&self) -> u32 {
+        self.ever
+    }
+
+    /// Newcomers too.
+    fn all(&self) -> u32 {
+        self.ever
+    }
+
+    fn group(&self, group: usize) -> &[NodeNo] {
+        &self.sets[group]
+    }
+
+    fn is_live(&self, _: NodeNo) -> bool {
+        unreachable!("`read_fixed` refuses what depends on the moment")
+    }
+
+    fn draw(&mut self) -> Rng {
+        unreachable!("`read_fixed` refuses what depends on chance")
+    }
+}

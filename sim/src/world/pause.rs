@@ -1,0 +1,82 @@
+//! Processes that are paused: they neither read nor send, and what arrives waits for them.
+
+use std::collections::VecDeque;
+
+use rumormill::Input;
+
+use super::parcels::ParcelNo;
+use super::world::World;
+use crate::observe::cast::AddrNo;
+use crate::observe::rumors::Way;
+use crate::scenario::plan::NodeNo;
+
+/// What came to a socket while nobody read it: sender and packet, the oldest first.
+pub(super) type Inbox = VecDeque<(AddrNo, ParcelNo)>;
+
+impl World<'_> {
+    /// The processes of these nodes stand still from now on, if they run.
+    pub(super) fn pause(&mut self, nodes: &[NodeNo]) {
+        for &node in nodes {
+            let seat = &mut self.seats[node as usize];
+            if seat.running.is_some() && seat.inbox.is_none() {
+                seat.inbox = Some(Inbox::new());
+                self.observer.on_pause(node);
+            }
+        }
+    }
+
+    /// They go on: overdue timers fire late, and then what waited is read.
+    pub(super) fn resume(&mut self, node: NodeNo) {
+        let Some(inbox) = self.seats[node as usize].inbox.take() else { return };
+        let now = self.now;
+        self.observer.on_wake(now, node);
+        self.check_deadline(node);
+        for (from, parcel) in inbox {
+            self.read(node, from, parcel);
+        }
+    }
+
+    /// Keeps a packet that arrived for a paused node, as long as its socket has room: as many
+    /// packets as the engine's `buffer`. True when the node is paused.
+    pub(super) fn keep_for_later(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) -> bool {
+        let room = self.cast.config(node).buffer();
+        let Some(inbox) = &mut self.seats[node as usize].inbox else { return false };
+        if inbox.len() < room {
+            inbox.push_back((from, parcel));
+        } else {
+            self.observer.fates().overflow += 1;
+            self.parcels.release(parcel);
+        }
+        true
+    }
+
+    /// What waits for a node will never be read: it dies in its sleep.
+    pub(super) fn forget_inbox(&mut self, node: NodeNo) {
+        for (_, parcel) in self.seats[node as usize].inbox.take().unwrap_or_default() {
+            self.observer.fates().to_dead += 1;
+            self.parcels.release(parcel);
+        }
+    }
+
+    /// Whether a node's process stands still.
+    pub(super) fn is_paused(&self, node: NodeNo) -> bool {
+        self.seats[node as usize].inbox.is_some()
+    }
+
+    /// Those of these nodes whose processes do not stand still.
+    pub(super) fn awake(&self, nodes: &[NodeNo]) -> Vec<NodeNo> {
+        nodes.iter().copied().filter(|&node| !self.is_paused(node)).collect()
+    }
+
+    /// A timer that is due fires, late or not.
+    pub(super) fn check_deadline(&mut self, node: NodeNo) {
+        let running = self.seats[node as usize].running.as_ref();
+        let deadline = running.and_then(|running| running.engine.deadline());
+        if deadline.is_some_and(|deadline| deadline <= self.now) {
+            self.trace.timeout(self.now, node);
+            self.input(node, Input::Timeout, Way::Source);
+        } else {
+            self.arm(node);
+        }
+    }
+}
