@@ -13,7 +13,7 @@ use super::members::{Listing, Views};
 use super::metadata::{Agreement, Step};
 use super::ms;
 use super::removals::{self, Detections};
-use super::rumors::{Kind, Presence, RumorNo, RumorReport, Rumors, Way};
+use super::rumors::{Kind, Presence, Row, RumorNo, RumorReport, Rumors, Way};
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
@@ -210,6 +210,27 @@ impl Observer {
         {
             self.laws.answered(sent, node, incarnation);
         }
+    }
+
+    /// First receipts of rumors so far.
+    pub(crate) fn first_receipts(&self) -> &[Row] {
+        self.rumors.rows()
+    }
+
+    /// How many rumors were started.
+    pub(crate) fn rumor_count(&self) -> usize {
+        self.rumors.count()
+    }
+
+    /// What a rumor is called.
+    pub(crate) fn rumor_id(&self, number: RumorNo) -> String {
+        self.rumors.id(number)
+    }
+
+    /// Whose record this is, if it is one of the plan.
+    pub(crate) fn node_of(&self, record: &Record) -> Option<NodeNo> {
+        let part = self.cast.find(record.node().addr(), record.generation())?;
+        Some(self.cast.part(part).node)
     }
 
     /// What became of packets, for the world to count.
