@@ -135,7 +135,9 @@ fn wrong_commands_are_exit_code_2_and_leave_nothing() {
     assert!(refused("run broken.toml").contains("did you mean `duration`?"));
     assert!(refused("run small.toml broken.toml").contains("broken.toml:3"));
     assert!(refused("check broken.toml").contains("broken.toml:3"));
-    assert!(refused("run small.toml --trace").contains("not supported yet"));
+    assert!(refused("run small.toml --trace --trace-node 5").contains("nodes 0 to 4"));
+    assert!(refused("explain out/small/seed-1").contains("no folder of a run"));
+    assert!(refused("diff out/small/seed-1 b").contains("sim run SCENARIO.toml --trace"));
     assert!(refused("run small.toml --set fan_out").contains("KEY=VALUE"));
     assert!(refused("run small.toml --seed 18446744073709551615 --seeds 2").contains("--seed"));
     for arguments in ["", "run", "fly", "run small.toml --fast", "run small.toml --threads 0"] {
@@ -207,11 +209,46 @@ fn several_files_are_summaries_too() {
 fn the_number_of_threads_cannot_be_seen_in_any_result() {
     let bench = Bench::new();
     let run = |threads, out| {
-        let arguments = format!("run small.toml --seeds 6 --json --threads {threads} --out {out}");
+        let arguments =
+            format!("run small.toml --seeds 6 --json --trace --threads {threads} --out {out}");
         bench.call(&arguments, 0).0
     };
     assert_eq!(run(1, "one"), run(4, "four"));
     assert!(bench.files("one") == bench.files("four"), "a file differs between 1 and 4 threads");
+    assert!(bench.files("one").contains_key("small/seed-6/trace.jsonl"));
+}
+
+#[test]
+fn two_traces_are_the_same_or_part_at_an_event_that_is_named() {
+    let bench = Bench::new();
+    bench.call("run small.toml --trace -q --no-plots", 0);
+    bench.call("run small.toml --trace -q --no-plots --wire --out again", 0);
+    let (out, _) = bench.call("diff out/small/seed-1 again/small/seed-1", 0);
+    assert!(out.contains(" are the same, all "), "{out}");
+    bench.write("later.toml", &SMALL.replace("3s", "4s"));
+    bench.call("run later.toml --trace -q --no-plots --out again", 0);
+    let (out, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 1);
+    assert_eq!(err, "");
+    assert!(out.contains("  A      3.000000000 s  action: publish "), "{out}");
+    bench.call("run small.toml --trace --trace-node 2 -q --no-plots --out again", 0);
+    let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
+    assert!(err.contains("the same --trace-.. filters"), "{err}");
+    bench.call("run small.toml -q --no-plots --out again", 0);
+    let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
+    let command = "sim run again/small/seed-1/scenario.toml --seed 1 --trace";
+    assert!(err.contains(command), "{err}");
+}
+
+#[test]
+fn a_rumor_is_explained_from_the_files_of_its_run() {
+    let bench = Bench::new();
+    bench.call("run small.toml --trace -q --no-plots", 0);
+    let (out, _) = bench.call("explain out/small/seed-1 --rumor metadata-0", 0);
+    assert!(out.starts_with("metadata-0: published by node 0 at 3 s"), "{out}");
+    let (out, _) = bench.call("explain out/small/seed-1 --rumor metadata-0 --node 4", 0);
+    assert!(out.contains("node 4 heard of it after ") && out.contains("\nso\n"), "{out}");
+    let (_, err) = bench.call("explain out/small/seed-1 --rumor metadata-7", 2);
+    assert!(err.contains("did you mean metadata-0?"), "{err}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::report::timing::{Stopwatch, Timing};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::stats::Share;
-use crate::world::{self, Codec, Options};
+use crate::world::{self, Codec, Filter, Options, Tape};
 
 mod closing;
 
@@ -47,6 +47,8 @@ pub struct Request {
     pub format: Format,
     /// Whether packets pass through bytes.
     pub codec: Codec,
+    /// What is written to the trace of each run; none if not given.
+    pub trace: Option<Filter>,
     /// Whether pictures are drawn.
     pub pictures: Pictures,
     /// Whether tables have colours.
@@ -182,10 +184,12 @@ fn run_one(
 ) -> Result<Outcome, Failure> {
     let plan = job.scenario.plan(seed);
     let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
-    let since = Stopwatch::start();
-    let run = simulate(request, job, &plan, progress)?;
-    let timing = Timing::new(&run.summary, since.elapsed(), threads);
     let folder = stage.run_folder(&job.folder, seed)?;
+    let mut tape = request.trace.as_ref().map(|filter| tape(&folder, &plan, filter)).transpose()?;
+    let since = Stopwatch::start();
+    let run = simulate(request, job, &plan, tape.as_mut(), progress)?;
+    let timing = Timing::new(&run.summary, since.elapsed(), threads);
+    tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
     let over_seeds = request.seeds.is_some();
     let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
@@ -199,15 +203,30 @@ fn run_one(
     Ok(Outcome { summary, wanted: plan.expect_seeds.clone(), table, view })
 }
 
+fn tape(folder: &Path, plan: &Plan, filter: &Filter) -> Result<Tape, Failure> {
+    match filter.nodes.iter().find(|&&node| node >= plan.nodes_ever) {
+        Some(node) => Err(Failure::wrong(format!(
+            "--trace-node {node}: {} has nodes 0 to {}",
+            plan.name,
+            plan.nodes_ever.saturating_sub(1)
+        ))),
+        None => Ok(files::tape(folder, filter)?),
+    }
+}
+
 /// One run, judged. A bug in engine or simulator is told with the command that shows it again.
 fn simulate(
     request: &Request,
     job: &Job,
     plan: &Plan,
+    tape: Option<&mut Tape>,
     progress: &Progress,
 ) -> Result<RunResult, Failure> {
     let options = Options { codec: request.codec };
-    let run = || world::run(plan, &options, &mut progress.of_run());
+    let run = || match tape {
+        Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
+        None => world::run(plan, &options, &mut progress.of_run()),
+    };
     let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let command = closing::reproduction(request, &job.file, plan.seed);
         let message = message(&*panic);

@@ -18,12 +18,16 @@ use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
 use crate::report::{csv, json};
 use crate::scenario::Scenario;
+use crate::world::{Filter, Tape};
 
 /// Folders that hold results on their way; held while some are being moved to their place.
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that stand beside the folders of seeds.
 const OVER_SEEDS: [&str; 3] = ["aggregate.json", "spread.png", "spread.svg"];
+
+/// The file of everything that happened in a run.
+pub const TRACE: &str = "trace.jsonl";
 
 /// A file or folder that could not be written.
 #[derive(Debug, Error)]
@@ -199,6 +203,25 @@ pub fn write_run(
         plots::write_run(folder, run)?;
     }
     Ok(())
+}
+
+/// Begins the trace of a run in its folder.
+///
+/// # Errors
+/// When the file can't be made.
+pub fn tape(folder: &Path, filter: &Filter) -> Result<Tape, FileError> {
+    let path = folder.join(TRACE);
+    let file = File::create(&path).map_err(|source| FileError::Write { path, source })?;
+    Ok(Tape::new(Box::new(BufWriter::new(file)), filter.clone()))
+}
+
+/// Ends the trace of a run.
+///
+/// # Errors
+/// When any part of it could not be written.
+pub fn end_tape(folder: &Path, tape: Tape) -> Result<(), FileError> {
+    let path = folder.join(TRACE);
+    tape.finish().map_err(|source| FileError::Write { path, source })
 }
 
 /// Writes what the seeds of a scenario show together into its folder.

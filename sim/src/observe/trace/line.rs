@@ -19,6 +19,7 @@
 //! The causes of a drop are those of `messages` in `summary.json`. What has no value is left out.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -189,4 +190,47 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_one(copies: &u32) -> bool {
     *copies == 1
+}
+
+/// The event as a person reads it, without its time.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run { scenario, seed, .. } => write!(f, "{scenario}, seed {seed}"),
+            Self::Action { text } => write!(f, "action: {text}"),
+            Self::Up { node, addr, cause } => write!(f, "node {node} starts at {addr} ({cause})"),
+            Self::Down { node, cause } => write!(f, "node {node} goes down ({cause})"),
+            Self::Stop { node } => write!(f, "node {node} falls silent"),
+            Self::Start { node } => write!(f, "node {node} resumes"),
+            Self::Send { packet, bytes, copies } => {
+                let copies = if *copies > 1 { ", arrives twice" } else { "" };
+                write!(f, "sent: {packet}, {bytes} B{copies}")
+            }
+            Self::Drop { packet, cause, .. } => write!(f, "never arrives ({cause}): {packet}"),
+            Self::Deliver { packet, .. } => write!(f, "arrives: {packet}"),
+            Self::State { node, change, about, cause, version, from } => {
+                write!(f, "node {node}: {change}")?;
+                about.iter().try_for_each(|about| write!(f, " node {about}"))?;
+                version.iter().try_for_each(|version| write!(f, " version {version}"))?;
+                cause.iter().try_for_each(|cause| write!(f, " ({cause})"))?;
+                from.iter().try_for_each(|from| write!(f, ", told by node {from}"))
+            }
+            Self::Learn { node, rumor, hop, via, from, .. } => {
+                write!(f, "node {node} learns {rumor} at hop {hop} by {via}")?;
+                from.iter().try_for_each(|from| write!(f, " from node {from}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, kind, content, rumors } = self;
+        let to = to.map_or("nobody".to_owned(), |to| to.to_string());
+        write!(f, "{kind} from {from} to {to}, content {content}")?;
+        match rumors.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", with {}", rumors.join(", ")),
+        }
+    }
 }
