@@ -102,8 +102,15 @@ fn a_run_prints_a_table_and_writes_its_files() {
     assert_eq!(err, "", "a pipe sees no progress");
     let files = bench.files("out/small/seed-1");
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
-    let expected =
-        ["rumors.csv", "scenario.toml", "series.csv", "spread.png", "spread.svg", "summary.json"];
+    let expected = [
+        "report.html",
+        "rumors.csv",
+        "scenario.toml",
+        "series.csv",
+        "spread.png",
+        "spread.svg",
+        "summary.json",
+    ];
     assert_eq!(names, expected);
     assert!(bench.path("out/small/seed-1/timing.json").exists());
 }
@@ -187,7 +194,8 @@ fn several_seeds_have_a_summary_each_and_an_aggregate() {
     assert_eq!(aggregate["ok"]["n"], 4);
     assert_eq!(aggregate["node_list"]["converged_after_ms"]["n"], 4);
     let files = bench.files("out/small");
-    for name in ["aggregate.json", "spread.png", "spread.svg", "seed-6/summary.json"] {
+    for name in ["aggregate.json", "report.html", "spread.png", "spread.svg", "seed-6/summary.json"]
+    {
         assert!(files.contains_key(name), "{name}");
     }
     assert!(!files.contains_key("seed-6/spread.png"), "one picture of all is enough");

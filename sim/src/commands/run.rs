@@ -17,10 +17,10 @@ use super::progress::{Audience, Progress};
 use super::{Failure, Report, interrupt};
 use crate::measures;
 use crate::report::files::{self, Pictures, Stage};
-use crate::report::json;
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, Summary};
 use crate::report::timing::{Stopwatch, Timing};
+use crate::report::{html, json};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::stats::Share;
@@ -104,7 +104,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let outcomes: Vec<&[Outcome]> = outcomes.chunks(per_job).collect();
     if request.seeds.is_some() {
         for (job, outcomes) in jobs.iter().zip(&outcomes) {
-            write_seeds(&stage, job, outcomes)?;
+            write_seeds(request, &stage, job, outcomes)?;
         }
     }
     stage.publish()?;
@@ -194,6 +194,9 @@ fn run_one(
     let over_seeds = request.seeds.is_some();
     let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
     files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
+    if pictures == Pictures::Draw {
+        files::write_report(&folder, &html::Page { run: &run, plan: &plan, seeds: None })?;
+    }
     let table = closing::table(request, &run);
     let keeps_view = over_seeds && request.pictures == Pictures::Draw;
     let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
@@ -281,7 +284,12 @@ fn worst(outcomes: &[Outcome]) -> usize {
     worst
 }
 
-fn write_seeds(stage: &Stage, job: &Job, outcomes: &[Outcome]) -> Result<(), Failure> {
+fn write_seeds(
+    request: &Request,
+    stage: &Stage,
+    job: &Job,
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let wanted = &outcomes[0].wanted;
     let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
@@ -295,5 +303,14 @@ fn write_seeds(stage: &Stage, job: &Job, outcomes: &[Outcome]) -> Result<(), Fai
         fault_windows: fault_windows.clone(),
     });
     let folder = stage.scenario_folder(&job.folder)?;
-    Ok(files::write_seeds(&folder, &json::aggregate(&runs), seeds.as_ref())?)
+    let aggregate = json::aggregate(&runs);
+    files::write_seeds(&folder, &aggregate, seeds.as_ref())?;
+    let Some(seeds) = &seeds else { return Ok(()) };
+    // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
+    let plan = job.scenario.plan(request.seed + worst as u64);
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
+    let run = simulate(request, job, &plan, None, &nobody)?;
+    let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };
+    Ok(files::write_report(&folder, &page)?)
 }

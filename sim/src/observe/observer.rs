@@ -17,8 +17,8 @@ use super::rumors::{Kind, Presence, Row, RumorNo, RumorReport, Rumors, Way};
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
-    Bytes, Detection, Invariant, Messages, MetadataFigures, NodeListFigures, PerNodePerSecond,
-    Removals, SeriesRow, ViewError,
+    Bytes, Detection, Invariant, Messages, MetadataFigures, NodeListFigures, NodeTraffic,
+    PerNodePerSecond, Removals, SeriesRow, ViewError,
 };
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
@@ -65,6 +65,7 @@ pub(crate) struct Findings {
     pub(crate) messages: Messages,
     pub(crate) bytes: Bytes,
     pub(crate) per_node_per_second: PerNodePerSecond,
+    pub(crate) node_traffic: Vec<NodeTraffic>,
     pub(crate) node_list: NodeListFigures,
     pub(crate) metadata: MetadataFigures,
     pub(crate) removals: Removals,
@@ -296,6 +297,7 @@ impl Observer {
             bytes: self.traffic.bytes(),
             packet_bytes_max: self.traffic.packet_bytes_max(),
             per_node_per_second: self.traffic.per_second(end),
+            node_traffic: self.traffic.by_node(),
             node_list: self.episodes.finish(end),
             metadata,
             removals: self.removals,

@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::report::plots::{self, PlotError};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
-use crate::report::{csv, json};
+use crate::report::{csv, html, json};
 use crate::scenario::Scenario;
 use crate::world::{Filter, Tape};
 
@@ -24,7 +24,10 @@ use crate::world::{Filter, Tape};
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that stand beside the folders of seeds.
-const OVER_SEEDS: [&str; 3] = ["aggregate.json", "spread.png", "spread.svg"];
+const OVER_SEEDS: [&str; 4] = ["aggregate.json", REPORT, "spread.png", "spread.svg"];
+
+/// The file of the page that shows a run.
+const REPORT: &str = "report.html";
 
 /// The file of everything that happened in a run.
 pub const TRACE: &str = "trace.jsonl";
@@ -203,6 +206,14 @@ pub fn write_run(
         plots::write_run(folder, run)?;
     }
     Ok(())
+}
+
+/// Writes the page that shows a run, or the worst of several, into its folder.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_report(folder: &Path, page: &html::Page<'_>) -> Result<(), FileError> {
+    write(&folder.join(REPORT), &html::document(page))
 }
 
 /// Begins the trace of a run in its folder.

@@ -18,6 +18,8 @@ mod world;
 
 use rumormill::Instant;
 
+pub(crate) use self::fault::network_change;
+
 use crate::observe::trace::Recorder;
 pub use crate::observe::trace::Tape;
 pub use crate::observe::trace::line::Filter;

@@ -12,6 +12,8 @@ use crate::scenario::plan::NodeNo;
 
 /// Events in between that are shown.
 const EVENTS_MAX: usize = 60;
+/// Actions before the rumor that are shown.
+const SCENE_ACTIONS: usize = 3;
 
 /// Tells of one node's part in a rumor.
 pub(super) fn explain(run: &Run, spread: &Spread, node: NodeNo) -> Result<String, Failure> {
@@ -94,6 +96,8 @@ struct Story {
     tally: Tally,
     /// Whether the node ran at the start of the rumor.
     was_up: bool,
+    /// When the first packet with the rumor was sent to it, if one was.
+    first_sent_ns: Option<u64>,
 }
 
 /// What became of packets to the node that carry the rumor, before it heard.
@@ -106,7 +110,6 @@ struct Tally {
     other: u64,
     down: bool,
     silent: bool,
-    actions: u64,
 }
 
 impl Story {
@@ -124,21 +127,28 @@ impl Story {
             left_out: 0,
             tally: Tally::default(),
             was_up: false,
+            first_sent_ns: None,
         };
         while let Some(line) = trace.line()? {
             if line.t_ns > to_ns {
                 break;
             }
             match line.t_ns < from_ns {
-                true => story.before(&line.event),
+                true => story.before(&line),
                 false => story.during(&line, &spread.figures.id),
             }
         }
         Ok(story)
     }
 
-    fn before(&mut self, event: &Event) {
-        match event {
+    fn before(&mut self, line: &Line) {
+        match &line.event {
+            // The scene at the start: what was done last, and may be at work still.
+            Event::Action { .. } => {
+                self.events.push((line.t_ns, format!("before it, {}", line.event)));
+                let surplus = self.events.len().saturating_sub(SCENE_ACTIONS);
+                self.events.drain(..surplus);
+            }
             Event::Up { node, .. } | Event::Start { node } if *node == self.node => {
                 (self.was_up, self.tally.silent) = (true, false);
             }
@@ -154,12 +164,13 @@ impl Story {
             packet.to == Some(self.node) && packet.rumors.iter().any(|other| other == rumor)
         };
         match &line.event {
-            Event::Action { .. } => self.tally.actions += 1,
+            Event::Action { .. } => {}
             Event::Down { node, .. } if mine(node) => self.tally.down = true,
             Event::Stop { node } if mine(node) => self.tally.silent = true,
             Event::Up { node, .. } | Event::Start { node } if mine(node) => {}
             Event::Send { packet, .. } if to_me(packet) => {
                 self.tally.sent += 1;
+                self.first_sent_ns = self.first_sent_ns.or(Some(line.t_ns));
                 return;
             }
             Event::Drop { packet, cause, .. } if to_me(packet) => match cause.as_ref() {
@@ -216,13 +227,24 @@ impl Story {
         add(tally.other > 0, format!("{} too large or too many for a link", packets(tally.other)));
         let receipt = spread.of(self.node);
         let swapped = receipt.is_some_and(|receipt| receipt.via == "swap");
-        add(swapped, "no rumor reached it: a swap found the difference and repaired it".into());
+        add(swapped, "no rumor reached it: a swap found the difference and repaired it".to_owned());
         add(tally.sent == 0 && receipt.is_none(), "nobody ever sent it the rumor".into());
+        reasons.extend(receipt.and_then(|receipt| self.late_sender(spread, receipt)));
         reasons.extend(receipt.and_then(|receipt| self.late_teller(spread, receipt)));
         if reasons.is_empty() {
             reasons.push("nothing stood in its way: others were just nearer to the source".into());
         }
         reasons
+    }
+
+    /// Nobody turned to the node before most of the time was over.
+    fn late_sender(&self, spread: &Spread, receipt: &Receipt) -> Option<String> {
+        let start = spread.figures.start_ms;
+        let sent = self.first_sent_ns? as f64 / 1e6 - start;
+        (sent > (receipt.first_ms - start) / 2.0).then(|| {
+            let sent = human::span(sent);
+            format!("nobody sent it a packet with the rumor before {sent} had passed")
+        })
     }
 
     /// A teller that itself heard only after most of the time was over.

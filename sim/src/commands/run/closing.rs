@@ -85,7 +85,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         }
     };
     let picture = match request.pictures {
-        Pictures::Draw => format!("\npicture: {}", files.join("spread.png").display()),
+        Pictures::Draw => format!("\nto look at: {}", files.join("report.html").display()),
         Pictures::Skip => String::new(),
     };
     format!("{table}\nfiles: {}{picture}\n{next}\n", files.display())
