@@ -103,6 +103,8 @@ fn a_run_prints_a_table_and_writes_its_files() {
     let files = bench.files("out/small/seed-1");
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     let expected = [
+        "delivery.png",
+        "delivery.svg",
         "report.html",
         "rumors.csv",
         "scenario.toml",
@@ -211,6 +213,23 @@ fn several_files_are_summaries_too() {
     let files = bench.files("out");
     assert!(files.contains_key("second/seed-1/summary.json"));
     assert!(!files.keys().any(|name| name.contains("spread")), "--no-plots drew pictures");
+}
+
+#[test]
+fn scenarios_that_differ_in_size_alone_have_a_picture_of_how_it_scales() {
+    let bench = Bench::new();
+    let sized = |nodes: u32| {
+        let text = SMALL.replace("small", &format!("of-{nodes}"));
+        bench.write(
+            &format!("{nodes}.toml"),
+            &text.replace("nodes = 5", &format!("nodes = {nodes}")),
+        );
+    };
+    [4, 8, 12].into_iter().for_each(sized);
+    bench.call("run 4.toml 8.toml 12.toml -q", 0);
+    assert!(bench.path("out/sizes.png").exists() && bench.path("out/sizes.svg").exists());
+    bench.call("run 4.toml 8.toml -q --out two", 0);
+    assert!(!bench.path("two/sizes.png").exists(), "two points make no curve");
 }
 
 #[test]

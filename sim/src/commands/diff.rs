@@ -36,7 +36,7 @@ pub fn run(a: &Path, b: &Path) -> Result<Report, Failure> {
                 let left = left.map(|text| one.parse(&text)).transpose()?;
                 let right = right.map(|text| two.parse(&text)).transpose()?;
                 let (name_a, name_b) = (name(a, &one), name(b, &two));
-                return Ok(parted([(name_a, left), (name_b, right)], &common));
+                return Ok(parted(&[(name_a, left), (name_b, right)], &common));
             }
         }
     }
@@ -69,8 +69,8 @@ fn same(a: &Path, b: &Path, count: u64) -> Report {
     Report { out, err: String::new(), exit: Exit::Held }
 }
 
-fn parted(sides: [(String, Option<Line>); 2], common: &Common) -> Report {
-    let [(name_a, a), (name_b, b)] = &sides;
+fn parted(sides: &[(String, Option<Line>); 2], common: &Common) -> Report {
+    let [(name_a, a), (name_b, b)] = sides;
     let mut out = format!("A: {name_a}\nB: {name_b}\n");
     match common.count {
         0 => out += "they part at the first event\n",

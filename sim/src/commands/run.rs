@@ -27,6 +27,7 @@ use crate::stats::Share;
 use crate::world::{self, Codec, Filter, Options, Tape};
 
 mod closing;
+mod sizes;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
@@ -106,6 +107,11 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         for (job, outcomes) in jobs.iter().zip(&outcomes) {
             write_seeds(request, &stage, job, outcomes)?;
         }
+    }
+    if let (Pictures::Draw, Some(sizes)) =
+        (request.pictures, sizes::of(&jobs, &outcomes, request.seed))
+    {
+        stage.write_sizes(&sizes)?;
     }
     stage.publish()?;
     Ok(closing::report(request, &jobs, &outcomes))

@@ -24,7 +24,8 @@ use crate::world::{Filter, Tape};
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that stand beside the folders of seeds.
-const OVER_SEEDS: [&str; 4] = ["aggregate.json", REPORT, "spread.png", "spread.svg"];
+const OVER_SEEDS: [&str; 6] =
+    ["aggregate.json", "delivery.png", "delivery.svg", REPORT, "spread.png", "spread.svg"];
 
 /// The file of the page that shows a run.
 const REPORT: &str = "report.html";
@@ -121,6 +122,14 @@ impl Stage {
         Ok(folder)
     }
 
+    /// Draws what scenarios of several sizes show together, beside the folders of all of them.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_sizes(&self, sizes: &plots::Sizes) -> Result<(), FileError> {
+        Ok(plots::write_sizes(&self.root, sizes)?)
+    }
+
     /// Moves everything to its place, in exchange for what earlier runs left there.
     ///
     /// # Errors
@@ -129,6 +138,10 @@ impl Stage {
         let guard = stages();
         for folder in entries(&self.root)? {
             let target = self.out.join(name_of(&folder));
+            if folder.is_file() {
+                self.replace(&folder, &target)?;
+                continue;
+            }
             make(&target)?;
             let contents = entries(&folder)?;
             if contents.iter().any(|path| path.is_file()) {
@@ -208,11 +221,15 @@ pub fn write_run(
     Ok(())
 }
 
-/// Writes the page that shows a run, or the worst of several, into its folder.
+/// Writes the page that shows a run into its folder; over seeds, that of the worst, with the
+/// picture of what its nodes sent.
 ///
 /// # Errors
 /// When it can't be written.
 pub fn write_report(folder: &Path, page: &html::Page<'_>) -> Result<(), FileError> {
+    if page.seeds.is_some() {
+        plots::write_delivery(folder, page.run)?;
+    }
     write(&folder.join(REPORT), &html::document(page))
 }
 
@@ -321,6 +338,8 @@ mod tests {
         stage.publish().unwrap();
         assert_eq!(names(out.path()), ["partition"]);
         let expected = [
+            "delivery.png",
+            "delivery.svg",
             "rumors.csv",
             "scenario.toml",
             "series.csv",

@@ -134,3 +134,18 @@ fn a_filter_leaves_out_lines_and_alters_none() {
         assert!(matches!(&some[0].event, Event::Run { filter: said, .. } if *said == filter));
     }
 }
+
+#[test]
+fn the_lines_of_the_documentation_are_lines_of_the_format() {
+    let text = include_str!("../../../../docs/runs.md");
+    let (_, block) = text.split_once("```json\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    for written in block.lines() {
+        let line: Line = serde_json::from_str(written).unwrap();
+        assert_eq!(serde_json::to_string(&line).unwrap(), written);
+    }
+    let names = ["run", "action", "up", "down", "stop", "start", "send", "drop", "deliver"];
+    for name in names.iter().chain(&["state", "learn"]) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
+    }
+}

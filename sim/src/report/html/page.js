@@ -1,7 +1,7 @@
 // Puts the page together: head, figures, player, charts, tables.
 
 function header(summary, data) {
-  const good = summary.ok;
+  const good = data.aggregate ? data.aggregate.ok.true === data.aggregate.ok.n : summary.ok;
   const count = summary.expectations.length;
   const held = data.aggregate ? ` in ${grouped(data.aggregate.ok.true)} of ${plural(data.aggregate.ok.n, "seed")}` : "";
   const words = data.aggregate ? `held${held}` : good ? (count ? "all expectations held" : "all laws held") : "failed";

@@ -141,9 +141,7 @@ class Player {
       {},
       el("h2", {}, "What happened"),
       el("p.note", {}, "Each dot is a node, in order around the ring; lines are who told whom. Time slows down while a rumor spreads."),
-      el("div.stage", {}, ring, side),
-      el("div.track", {}, this.track, this.slider),
-      this.controls,
+      el("div.stage", {}, ring, side, el("div.track", {}, this.track, this.slider), this.controls),
     );
     this.buildChapters();
     this.draw = denseCanvas(this.canvas, (context, width, height) => this.paint(context, width, height));
