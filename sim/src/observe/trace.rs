@@ -244,6 +244,7 @@ fn state(
         EngineEvent::Woke(_) => ("woke", None, None, None),
         EngineEvent::AddressConflict(record) => ("address_conflict", node_of(record), None, None),
         EngineEvent::SetAside(version) => ("set_aside", None, None, Some(version.to_string())),
+        EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
         EngineEvent::Published(metadata) => {
             ("published", None, None, Some(metadata.version().to_string()))
         }

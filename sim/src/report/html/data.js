@@ -71,11 +71,14 @@ function el(kind, attributes = {}, ...children) {
   return element;
 }
 
-const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// The colours of the style sheet, kept until the reader's preference changes them.
+const colors = new Map();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colors.clear());
 
-// Okabe and Ito's colours, which people with any colour vision can tell apart.
-const PALETTE = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
-const paletteColor = (index) => cssColor(PALETTE[index % PALETTE.length]);
+function cssColor(name) {
+  if (!colors.has(name)) colors.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return colors.get(name);
+}
 
 // A canvas that is as dense as the screen and drawn anew when its size or the colours change.
 function denseCanvas(canvas, draw) {
