@@ -1,8 +1,8 @@
 //! The pictures of runs: how rumors spread, what the node lists got wrong meanwhile, what nodes
 //! sent, and how all that grows with the number of nodes.
 //!
-//! One picture is laid out once (in a module of its own) and drawn twice, as PNG and as SVG. The font
-//! is embedded, so that a picture looks the same on a machine without any.
+//! One picture is laid out once, in a module of its own, and drawn twice, as PNG and as SVG. The
+//! font is embedded, so that a picture looks the same on a machine without any.
 
 mod axis;
 mod delivery;

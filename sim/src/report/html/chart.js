@@ -47,12 +47,25 @@ function chartCard(spec) {
   const tip = el("div.tip", { hidden: "" });
   const box = el("div.chart", {}, canvas, tip);
   const hidden = new Set();
-  const full = [SCALES[spec.x.scale || "linear"].place(spec.x.from), SCALES[spec.x.scale || "linear"].place(spec.x.to)];
+  const full = [
+    SCALES[spec.x.scale || "linear"].place(spec.x.from),
+    SCALES[spec.x.scale || "linear"].place(spec.x.to),
+  ];
   const view = { x: [...full], cursor: null, drag: null };
-  const redraw = denseCanvas(canvas, (context, width, height) => drawChart(context, width, height, spec, view, hidden));
+  const redraw = denseCanvas(
+    canvas,
+    (context, width, height) => drawChart(context, width, height, spec, view, hidden),
+  );
   hearChart(canvas, tip, spec, view, hidden, full, redraw);
   const legend = legendOf(spec, hidden, redraw);
-  return el("div.card", {}, el("h2", {}, spec.title), spec.note ? el("p.note", {}, spec.note) : null, box, legend);
+  return el(
+    "div.card",
+    {},
+    el("h2", {}, spec.title),
+    spec.note ? el("p.note", {}, spec.note) : null,
+    box,
+    legend,
+  );
 }
 
 function legendOf(spec, hidden, redraw) {
@@ -61,7 +74,12 @@ function legendOf(spec, hidden, redraw) {
     const style = `background:var(${entry.color});color:var(${entry.color})`;
     const swatch = el(`span.swatch${entry.mark ? "." + entry.mark : ""}`, { style });
     if (!entry.group) {
-      legend.append(el("span", { style: "display:inline-flex;gap:6px;align-items:center" }, swatch, entry.text));
+      legend.append(el(
+        "span",
+        { style: "display:inline-flex;gap:6px;align-items:center" },
+        swatch,
+        entry.text,
+      ));
       continue;
     }
     const toggle = () => {
@@ -69,7 +87,12 @@ function legendOf(spec, hidden, redraw) {
       button.setAttribute("aria-pressed", String(!hidden.has(entry.group)));
       redraw();
     };
-    const button = el("button", { "aria-pressed": "true", onclick: toggle, title: "show or hide" }, swatch, entry.text);
+    const button = el(
+      "button",
+      { "aria-pressed": "true", onclick: toggle, title: "show or hide" },
+      swatch,
+      entry.text,
+    );
     legend.append(button);
   }
   return legend;
@@ -108,7 +131,12 @@ function drawChart(context, width, height, spec, view, hidden) {
   for (const line of spec.lines || []) if (!hidden.has(line.name)) drawLine(context, line, area);
   if (view.drag) {
     context.fillStyle = cssColor("--shade");
-    context.fillRect(Math.min(...view.drag), area.top, Math.abs(view.drag[1] - view.drag[0]), area.bottom - area.top);
+    context.fillRect(
+      Math.min(...view.drag),
+      area.top,
+      Math.abs(view.drag[1] - view.drag[0]),
+      area.bottom - area.top,
+    );
   }
   context.restore();
   if (view.cursor !== null && !view.drag) {
@@ -167,7 +195,12 @@ function drawAxes(context, spec, view, area, width, height) {
 function drawShades(context, spec, area) {
   context.fillStyle = cssColor("--shade");
   for (const { from, to } of spec.shades || []) {
-    context.fillRect(area.px(from), area.top, Math.max(1, area.px(to) - area.px(from)), area.bottom - area.top);
+    context.fillRect(
+      area.px(from),
+      area.top,
+      Math.max(1, area.px(to) - area.px(from)),
+      area.bottom - area.top,
+    );
   }
 }
 
@@ -253,7 +286,11 @@ function tipRows(spec, x, hidden) {
   for (const line of spec.lines || []) {
     if (hidden.has(line.name) || line.faint || line.silent) continue;
     const value = valueOf(line, x);
-    if (value !== null) rows.push([line.color, line.label || line.name, (spec.y.tell || spec.y.format)(value)]);
+    if (value !== null) rows.push([
+      line.color,
+      line.label || line.name,
+      (spec.y.tell || spec.y.format)(value),
+    ]);
   }
   return rows;
 }

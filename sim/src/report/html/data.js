@@ -76,7 +76,10 @@ const colors = new Map();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colors.clear());
 
 function cssColor(name) {
-  if (!colors.has(name)) colors.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  if (!colors.has(name)) colors.set(
+    name,
+    getComputedStyle(document.documentElement).getPropertyValue(name).trim(),
+  );
   return colors.get(name);
 }
 

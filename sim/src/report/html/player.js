@@ -4,6 +4,11 @@ const PULSE_SECONDS = 0.5;
 const FLIGHTS_MAX = 500;
 // Of rumors of a kind that begin between two actions, so many are chapters in the list.
 const ALIKE_MAX = 3;
+// A point of a quadratic curve.
+const onCurve = (from, bend, to, part) => [0, 1].map((axis) => {
+  const rest = 1 - part;
+  return rest ** 2 * from[axis] + 2 * part * rest * bend[axis] + part ** 2 * to[axis];
+});
 const VERSION_COLORS = ["--c0", "--c1", "--c2"];
 
 class Player {
@@ -109,11 +114,12 @@ class Player {
     const { scene, ms } = this;
     const states = scene.statesAt(ms);
     const focus = this.chosen || scene.focusAt(ms);
-    const held = focus ? scene.heldAt(focus, ms).filter((row) => row >= 0).length : 0;
+    const rows = focus ? scene.heldAt(focus, ms) : [];
+    const held = rows.filter((row, node) => row >= 0 && states[node] === UP).length;
     const groups = scene.groupsAt(ms);
     return {
       ms,
-      up: states.filter((state) => state === 1).length,
+      up: states.filter((state) => state === UP).length,
       stopped: states.filter((state) => state === STOPPED).length,
       rumor: focus ? focus.id : null,
       held,
@@ -125,7 +131,10 @@ class Player {
   // The elements.
 
   build() {
-    this.canvas = el("canvas", { role: "img", "aria-label": "Nodes on a ring and the news that flies between them" });
+    this.canvas = el(
+      "canvas",
+      { role: "img", "aria-label": "Nodes on a ring and the news that flies between them" },
+    );
     this.clock = el("div.clock");
     this.pace = el("div.pace.note");
     this.legend = el("div.legend");
@@ -134,33 +143,63 @@ class Player {
     this.storyTitle = el("h3", {}, "Click a node for its story");
     this.buildControls();
     const ring = el("div.ring", {}, this.canvas, this.clock, this.pace, this.legend);
-    const side = el("div.side", {}, el("h3", {}, "Chapters"), this.list, el("div.bar", {}, this.storyTitle), this.story);
+    const side = el(
+      "div.side",
+      {},
+      el("h3", {}, "Chapters"),
+      this.list,
+      el("div.bar", {}, this.storyTitle),
+      this.story,
+    );
     this.track = el("canvas");
     this.root = el(
       "section.card",
       {},
       el("h2", {}, "What happened"),
-      el("p.note", {}, "Each dot is a node, in order around the ring; lines are who told whom. Time slows down while a rumor spreads."),
+      el(
+        "p.note",
+        {},
+        "Each dot is a node, in order around the ring; lines are who told whom. " +
+          "Time slows down while a rumor spreads.",
+      ),
       el("div.stage", {}, ring, side, el("div.track", {}, this.track, this.slider), this.controls),
     );
     this.buildChapters();
     this.draw = denseCanvas(this.canvas, (context, width, height) => this.paint(context, width, height));
-    this.drawTrack = denseCanvas(this.track, (context, width, height) => this.paintTrack(context, width, height));
+    this.drawTrack = denseCanvas(
+      this.track,
+      (context, width, height) => this.paintTrack(context, width, height),
+    );
     this.canvas.addEventListener("click", (event) => this.select(this.nodeAt(event.offsetX, event.offsetY)));
     document.addEventListener("keydown", (event) => this.onKey(event));
   }
 
   buildControls() {
-    this.slider = el("input", { type: "range", min: 0, max: this.total, step: "any", "aria-label": "time of the run" });
+    this.slider = el(
+      "input",
+      { type: "range", min: 0, max: this.total, step: "any", "aria-label": "time of the run" },
+    );
     this.slider.addEventListener("input", () => this.seek(this.msAt(Number(this.slider.value))));
     this.playButton = el("button.main", { onclick: () => this.toggle() }, "▶ Play");
-    const speeds = [0.25, 0.5, 1, 2, 4].map((speed) => el("option", { value: speed, selected: speed === 1 ? "" : null }, `${speed}×`));
-    const speed = el("select", { "aria-label": "speed", onchange: () => (this.speed = Number(speed.value)) }, ...speeds);
+    const speeds = [0.25, 0.5, 1, 2, 4].map((speed) => el(
+      "option",
+      { value: speed, selected: speed === 1 ? "" : null },
+      `${speed}×`,
+    ));
+    const speed = el(
+      "select",
+      { "aria-label": "speed", onchange: () => (this.speed = Number(speed.value)) },
+      ...speeds,
+    );
     this.controls = el(
       "div.controls",
       {},
       this.playButton,
-      el("button", { onclick: () => this.step(-1), title: "one event back", "aria-label": "one event back" }, "◀"),
+      el(
+        "button",
+        { onclick: () => this.step(-1), title: "one event back", "aria-label": "one event back" },
+        "◀",
+      ),
       el("button", { onclick: () => this.step(1), title: "one event on", "aria-label": "one event on" }, "▶"),
       el("label", {}, "Speed ", speed),
       el("span.keys", {}, "space: play or pause · arrows: one event"),
@@ -177,22 +216,29 @@ class Player {
         this.seek(chapter.at);
       };
       const more = chapter.alike === ALIKE_MAX ? " and more of its kind" : "";
-      chapter.row = el("button.row", { onclick: open }, el("span.when", {}, clock(chapter.at, 20)), el("span", {}, dot, chapter.text + more));
+      chapter.row = el(
+        "button.row",
+        { onclick: open },
+        el("span.when", {}, clock(chapter.at, 20)),
+        el("span", {}, dot, chapter.text + more),
+      );
       this.list.append(chapter.row);
     }
   }
 
   onKey(event) {
-    if (event.target.closest("input, select, button, summary") && event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    const steps = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    if (!steps && event.target.closest("input, select, button, summary")) return;
     if (event.target.closest("select") || event.metaKey || event.ctrlKey || event.altKey) return;
-    const action = { " ": () => this.toggle(), ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1) }[event.key];
-    if (!action) return;
+    if (steps) this.step(event.key === "ArrowRight" ? 1 : -1);
+    else if (event.key === " ") this.toggle();
+    else return;
     event.preventDefault();
-    action();
   }
 
   colorName(rumor) {
-    if (rumor.kind === "metadata") return VERSION_COLORS[this.scene.versions.indexOf(rumor) % VERSION_COLORS.length];
+    const version = this.scene.versions.indexOf(rumor);
+    if (version >= 0) return VERSION_COLORS[version % VERSION_COLORS.length];
     return { join: "--c2", restart: "--c4", leave: "--c5", removal: "--c3" }[rumor.kind] || "--c0";
   }
 
@@ -242,7 +288,8 @@ class Player {
 
   showPace(pace) {
     const speed = pace * this.speed;
-    const text = speed < 900 ? `${span(speed)} of the run in a second` : `${threeDigits(speed / 1000)} times as fast as it ran`;
+    const slow = `${span(speed)} of the run in a second`;
+    const text = speed < 900 ? slow : `${threeDigits(speed / 1000)} times as fast as it ran`;
     const { rumor, held, up } = this.state();
     const count = rumor ? ` · ${rumor}: held by ${grouped(held)} of ${grouped(up)}` : "";
     this.pace.textContent = text + count;
@@ -273,14 +320,20 @@ class Player {
     const direction = (node) => (2 * Math.PI * (node + 0.5)) / this.scene.nodes - Math.PI / 2;
     groups.forEach((group, node) => {
       const sum = sums.get(group) || { x: 0, y: 0, count: 0 };
-      sums.set(group, { x: sum.x + Math.cos(direction(node)), y: sum.y + Math.sin(direction(node)), count: sum.count + 1 });
+      sums.set(
+        group,
+        { x: sum.x + Math.cos(direction(node)), y: sum.y + Math.sin(direction(node)), count: sum.count + 1 },
+      );
     });
     groups.forEach((group, node) => {
       const { x, y, count } = sums.get(group);
       const length = Math.hypot(x, y) / count;
       // The largest part of an uneven cut stays where it is.
       if (count > 0.7 * groups.length) return;
-      const outwards = length > 0.25 ? [x / count / length, y / count / length] : [Math.cos(direction(node)), Math.sin(direction(node))];
+      const outwards = length > 0.25 ? [x / count / length, y / count / length] : [
+        Math.cos(direction(node)),
+        Math.sin(direction(node)),
+      ];
       const far = length > 0.25 ? 0.13 : 0.1 * (group % 2 ? 1 : -1.6);
       target[node * 2] = outwards[0] * far;
       target[node * 2 + 1] = outwards[1] * far;
@@ -356,7 +409,7 @@ class Player {
       const [from, to] = [places[scene.from[row]], places[scene.node[row]]];
       const bend = this.bend(from, to, layout);
       const done = (ms - scene.sent[row]) / (scene.first[row] - scene.sent[row] || 1);
-      const at = (part) => [0, 1].map((axis) => (1 - part) ** 2 * from[axis] + 2 * part * (1 - part) * bend[axis] + part ** 2 * to[axis]);
+      const at = (part) => onCurve(from, bend, to, part);
       context.strokeStyle = context.fillStyle = cssColor(this.colorName(rumor));
       context.lineCap = "round";
       for (let tail = 0; tail < 8; tail++) {
@@ -381,7 +434,10 @@ class Player {
   nodeColors(focus, held) {
     if (focus && focus.kind === "metadata") {
       const versions = this.scene.versionsAt(this.ms);
-      return Array.from(versions, (version) => (version < 0 ? "--node" : this.colorName(this.scene.versions[version])));
+      return Array.from(
+        versions,
+        (version) => (version < 0 ? "--node" : this.colorName(this.scene.versions[version])),
+      );
     }
     return Array.from(held, (row) => (row < 0 ? "--node" : this.colorName(focus)));
   }
@@ -390,7 +446,6 @@ class Player {
     const { scene, ms } = this;
     const states = scene.statesAt(ms);
     const names = this.nodeColors(focus, held);
-    const colors = new Map([...new Set([...names, "--faint", "--card", "--ink", "--soft", "--node"])].map((name) => [name, cssColor(name)]));
     const pulse = PULSE_SECONDS * this.paceNow();
     for (let node = 0; node < scene.nodes; node++) {
       const [x, y] = places[node];
@@ -398,34 +453,34 @@ class Player {
       const age = row >= 0 ? (ms - scene.first[row]) / pulse : 1;
       if (states[node] !== DOWN && age >= 0 && age < 1) {
         context.globalAlpha = 0.4 * (1 - age);
-        context.fillStyle = colors.get(names[node]);
+        context.fillStyle = cssColor(names[node]);
         context.beginPath();
         context.arc(x, y, layout.dot * (1.2 + 1.5 * age), 0, 7);
         context.fill();
         context.globalAlpha = 1;
       }
-      this.paintNode(context, x, y, layout.dot, states[node], colors.get(names[node]), colors);
+      this.paintNode(context, x, y, layout.dot, states[node], cssColor(names[node]));
       if (node === this.selected) {
-        context.strokeStyle = colors.get("--ink");
+        context.strokeStyle = cssColor("--ink");
         context.lineWidth = 2;
         context.beginPath();
         context.arc(x, y, layout.dot + 4, 0, 7);
         context.stroke();
       }
     }
-    if (scene.nodes <= 80 || this.selected !== null) this.paintNames(context, layout, places, colors);
+    if (scene.nodes <= 80 || this.selected !== null) this.paintNames(context, layout, places);
   }
 
-  paintNode(context, x, y, dot, state, color, colors) {
+  paintNode(context, x, y, dot, state, color) {
     context.beginPath();
     context.arc(x, y, state === DOWN ? dot * 0.72 : dot, 0, 7);
     if (state === DOWN) {
-      context.strokeStyle = colors.get("--node");
+      context.strokeStyle = cssColor("--node");
       context.lineWidth = 1.2;
       context.stroke();
       return;
     }
-    context.fillStyle = state === STOPPED ? colors.get("--card") : color;
+    context.fillStyle = state === STOPPED ? cssColor("--card") : color;
     context.fill();
     if (state === STOPPED) {
       context.strokeStyle = color;
@@ -434,7 +489,7 @@ class Player {
     }
   }
 
-  paintNames(context, layout, places, colors) {
+  paintNames(context, layout, places) {
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -443,7 +498,7 @@ class Player {
       const [dx, dy] = [x - layout.x, y - layout.y];
       const length = Math.hypot(dx, dy) || 1;
       const far = layout.dot + 11;
-      context.fillStyle = colors.get(node === this.selected ? "--ink" : "--soft");
+      context.fillStyle = cssColor(node === this.selected ? "--ink" : "--soft");
       context.fillText(node, x + (dx / length) * far, y + (dy / length) * far);
     });
   }
@@ -453,7 +508,8 @@ class Player {
     const count = groups.length;
     const edges = [];
     for (let node = 0; node < count; node++) {
-      if (groups[node] !== groups[(node + 1) % count]) edges.push((2 * Math.PI * (node + 1)) / count - Math.PI / 2);
+      const parted = groups[node] !== groups[(node + 1) % count];
+      if (parted) edges.push((2 * Math.PI * (node + 1)) / count - Math.PI / 2);
     }
     context.strokeStyle = cssColor("--cut");
     context.lineWidth = 2;
@@ -483,7 +539,8 @@ class Player {
     if (text === this.legendText) return;
     this.legendText = text;
     this.legend.replaceChildren(...entries.map(([color, mark, words]) => {
-      const sample = color ? el(`span.swatch.${mark}`, { style: `background:var(${color});color:var(${color})` }) : el("span", {}, mark);
+      const style = `background:var(${color});color:var(${color})`;
+      const sample = color ? el(`span.swatch.${mark}`, { style }) : el("span", {}, mark);
       return el("span", { style: "display:inline-flex;gap:6px;align-items:center" }, sample, words);
     }));
   }
@@ -503,7 +560,12 @@ class Player {
     const at = (ms) => 8 + (this.watchedAt(ms) / this.total) * (width - 16);
     context.clearRect(0, 0, width, height);
     context.fillStyle = cssColor("--shade");
-    for (const { from_ms: from, to_ms: to } of this.scene.windows) context.fillRect(at(from), 0, Math.max(2, at(to) - at(from)), height);
+    for (const { from_ms: from, to_ms: to } of this.scene.windows) context.fillRect(
+      at(from),
+      0,
+      Math.max(2, at(to) - at(from)),
+      height,
+    );
     for (const chapter of this.chapters) {
       const place = Math.round(at(chapter.at)) + 0.5;
       context.strokeStyle = cssColor(chapter.rumor ? this.colorName(chapter.rumor) : "--faint");

@@ -1,8 +1,8 @@
 // What is true at a moment of the run: who runs, who is cut off from whom, who holds what.
 
 const DOWN = 0;
+const UP = 1;
 const STOPPED = 2;
-const NOT_YET = Infinity;
 
 class Scene {
   constructor(data) {
@@ -41,7 +41,14 @@ class Scene {
 
   // Every moment at which something can be seen to change.
   allMoments() {
-    const all = [0, ...this.first, ...this.stateAt, ...this.cutAt, ...this.timeline.map(([at]) => at), this.end];
+    const all = [
+      0,
+      ...this.first,
+      ...this.stateAt,
+      ...this.cutAt,
+      ...this.timeline.map(([at]) => at),
+      this.end,
+    ];
     return Float64Array.from(new Set(all.map((at) => Math.round(at * 1000) / 1000))).sort();
   }
 
@@ -101,17 +108,30 @@ class Scene {
     return begun(this.versions) || begun(this.rumors) || null;
   }
 
-  // How long a rumor is worth watching closely.
+  // How long a rumor is worth watching closely: its first burst, however long the rest waits for a
+  // swap or for a fault to heal. A burst ends at a pause that is long against all before it.
   window(rumor) {
-    const [half, all] = [rumor.t50_ms, rumor.t100_ms];
-    if (half === null) return all ?? 0;
-    return Math.min(all ?? Infinity, Math.max(half * 4, 5));
+    const delays = Array.from(this.first.subarray(rumor.begin, rumor.end), (at) => at - rumor.start_ms);
+    const heard = delays.filter((delay) => delay > 0).sort((a, b) => a - b);
+    const ends = (delay, index) => {
+      const pause = heard[index + 1] - delay;
+      return index >= 2 && pause > 3 * delay && pause > (20 * delay) / (index + 1);
+    };
+    const last = heard.findIndex(ends);
+    const burst = last < 0 ? heard : heard.slice(0, last + 1);
+    if (!burst.length) return 0;
+    return Math.max(5, Math.min(4 * burst[burst.length >> 1], burst.at(-1)));
   }
 
   // Actions and rumors in order of time. `alike` counts rumors of a kind since the last action.
   chapters() {
     const actions = this.timeline.map(([at, text]) => ({ at, text, kind: "action" }));
-    const rumors = this.rumors.map((rumor) => ({ at: rumor.start_ms, text: this.title(rumor), kind: "rumor", rumor }));
+    const rumors = this.rumors.map((rumor) => ({
+      at: rumor.start_ms,
+      text: this.title(rumor),
+      kind: "rumor",
+      rumor,
+    }));
     const chapters = [{ at: 0, text: "the run begins", kind: "action" }, ...actions, ...rumors]
       .map((chapter, order) => ({ ...chapter, order }))
       .sort((a, b) => a.at - b.at || a.order - b.order);
@@ -124,7 +144,13 @@ class Scene {
   }
 
   title({ id, kind, node }) {
-    const what = { metadata: "published by", join: "join of", restart: "return of", leave: "goodbye of", removal: "removal of" };
+    const what = {
+      metadata: "published by",
+      join: "join of",
+      restart: "return of",
+      leave: "goodbye of",
+      removal: "removal of",
+    };
     return `${id}, ${what[kind] || kind} node ${node}`;
   }
 
