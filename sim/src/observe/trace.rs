@@ -245,6 +245,9 @@ fn state(
         EngineEvent::AddressConflict(record) => ("address_conflict", node_of(record), None, None),
         EngineEvent::SetAside(version) => ("set_aside", None, None, Some(version.to_string())),
         EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
+        EngineEvent::Superseded { theirs, .. } => {
+            ("superseded", None, None, Some(theirs.to_string()))
+        }
         EngineEvent::Published(metadata) => {
             ("published", None, None, Some(metadata.version().to_string()))
         }
