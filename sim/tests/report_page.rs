@@ -73,6 +73,18 @@ window.addEventListener("load", async () => {
   player.advance(1000);
   found.stopped_at_the_end = !player.playing && player.ms;
   found.tiles = [...document.querySelectorAll(".tile .value")].map((tile) => tile.textContent);
+  const chart = document.querySelector(".chart canvas");
+  const at = (x) => {
+    const { left, top, width } = chart.getBoundingClientRect();
+    return { clientX: left + width * x, clientY: top + 80, bubbles: true };
+  };
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.99)));
+  found.tip = chart.nextElementSibling.textContent;
+  chart.dispatchEvent(new PointerEvent("pointerdown", at(0.4)));
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.6)));
+  chart.dispatchEvent(new PointerEvent("pointerup", at(0.6)));
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.99)));
+  found.zoomed = chart.nextElementSibling.textContent;
   found.charts = document.querySelectorAll(".chart canvas").length;
   found.problems = problems;
   const result = document.createElement("textarea");
@@ -175,6 +187,9 @@ fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
     assert!(played > 0.0 && played < 1_000.0, "{played} ms in two seconds of a rumor");
     assert_eq!(found["title"], "The story of node 4");
     assert!(found["story"].as_str().unwrap().contains("metadata-0 "), "{}", found["story"]);
+    let tips = ["tip", "zoomed"].map(|key| found[key].as_str().unwrap());
+    assert!(tips[0].contains("metadata-0") && tips[1].contains("metadata-0"), "{tips:?}");
+    assert_ne!(tips[0], tips[1], "the chart does not zoom");
     assert!(found["charts"].as_u64().unwrap() >= 5);
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let wrong = summary["removals"]["false"].to_string();

@@ -100,3 +100,47 @@ fn unreadable(path: &Path, number: u64, error: &dyn std::fmt::Display) -> Failur
         path.display()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::Exit;
+
+    const HEAD: &str = concat!(
+        r#"{"t_ns":0,"event":"run","schema":"trace/1","scenario":"a","seed":"7","nodes":3,"#,
+        r#""filter":{"nodes":[],"rumors":[],"from_ns":0,"to_ns":null}}"#,
+    );
+
+    fn opened(text: &str) -> (tempfile::TempDir, Result<Trace, Failure>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(TRACE), text).unwrap();
+        let trace = Trace::open(folder.path());
+        (folder, trace)
+    }
+
+    #[test]
+    fn a_trace_says_which_run_it_is_and_then_what_happened() {
+        let text = format!("{HEAD}\n{{\"t_ns\":5,\"event\":\"stop\",\"node\":2}}\n");
+        let (_folder, trace) = opened(&text);
+        let mut trace = trace.unwrap_or_else(|failure| panic!("{}", failure.text));
+        assert_eq!((trace.head.seed.as_str(), trace.head.nodes), ("7", 3));
+        let line = trace.line().unwrap().unwrap();
+        assert_eq!((line.t_ns, line.event), (5, Event::Stop { node: 2 }));
+        assert_eq!(trace.line().unwrap(), None);
+    }
+
+    #[test]
+    fn damage_is_told_with_its_line() {
+        let damaged = ["", "no trace", &HEAD.replace("trace/1", "trace/9")];
+        for text in damaged {
+            let (_folder, trace) = opened(text);
+            let failure = trace.err().expect("no trace");
+            assert_eq!(failure.exit, Exit::Wrong);
+            assert!(failure.text.contains("again with --trace"), "{}", failure.text);
+        }
+        let (_folder, trace) = opened(&format!("{HEAD}\n{{\"t_ns\":5,"));
+        let mut trace = trace.unwrap_or_else(|failure| panic!("{}", failure.text));
+        let failure = trace.line().unwrap_err();
+        assert!(failure.text.contains("trace.jsonl:2: "), "{}", failure.text);
+    }
+}

@@ -76,7 +76,11 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             let files = folder.join(format!("seed-{}", request.seed));
             let mut next = reproduction(request, &job.file, request.seed);
             next += &format!(" --seeds {SEEDS_HINT}");
-            (outcomes[0].table.clone(), files, format!("how other seeds fare: {next}"))
+            let mut next = format!("how other seeds fare: {next}");
+            if request.trace.is_some() {
+                next += &format!("\nwho told whom, and when: sim explain {}", files.display());
+            }
+            (outcomes[0].table.clone(), files, next)
         }
         Some(_) => {
             let worst = worst(outcomes);
