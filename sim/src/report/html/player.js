@@ -515,7 +515,7 @@ class Player {
     context.lineWidth = 2;
     context.setLineDash([7, 6]);
     context.globalAlpha = 0.85;
-    const [inner, outer] = edges.length > 12 ? [1.16, 1.22] : [edges.length === 2 ? 0 : 0.5, 1.2];
+    const [inner, outer] = edges.length > 12 ? [1.16, 1.22] : [edges.length === 2 ? 0 : 0.5, 1.1];
     for (const edge of edges.slice(0, 400)) {
       context.beginPath();
       context.moveTo(x + Math.cos(edge) * radius * inner, y + Math.sin(edge) * radius * inner);
