@@ -6,15 +6,18 @@ use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use rumormill::nanos;
+use rumormill::units::parse_duration;
 
 use crate::commands::progress::Audience;
 use crate::commands::run::{Format, Request};
-use crate::commands::{Exit, Failure, Report, check, measures, run};
+use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, run};
 use crate::report::files::Pictures;
 use crate::scenario::Paint;
-use crate::world::Codec;
+use crate::world::{Codec, Filter};
 
 /// Columns of `sim measures`.
 const MEASURES_WIDTH: u16 = 100;
@@ -28,6 +31,9 @@ Examples:
   sim run scenarios/*.toml --seeds 20       every scenario with seeds 1 to 20
   sim run scenarios/loss.toml --set network.loss=40%
                                             the same cluster on a worse network
+  sim run scenarios/loss.toml --trace       and write down everything that happens
+  sim explain out/loss/seed-1 --rumor metadata-0
+                                            who told whom when, and why a node was late
   sim check my.toml                         is this scenario right?
   sim measures                              what [expect] can ask for
 
@@ -45,6 +51,24 @@ The same scenario and seed give the same results on every machine, with any numb
 The files of a run are in OUT/<name>/seed-<seed>/, those of all seeds together (a picture, an
 aggregate) in OUT/<name>/; with --set the folder is OUT/<name>+<digest of the scenario>/.";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  sim run scenarios/loss.toml --trace
+  sim explain out/loss/seed-1                         which rumors there were
+  sim explain out/loss/seed-1 --rumor metadata-0      who told whom, when
+  sim explain out/loss/seed-1 --rumor metadata-0 --node 17
+                                                      why so late, or never?
+
+Without --trace the run knows who told whom, but not what became of the packets in between.";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  sim run a.toml --trace --out before       and again with another binary, seed or --set
+  sim run a.toml --trace --out after
+  sim diff before/a/seed-1 after/a/seed-1
+
+Exit codes: 0 the same, 1 they part, 2 no traces, or traces with different filters.";
+
 /// Replays cluster scenarios on the production engine, in virtual time, and measures them.
 #[derive(Debug, Parser)]
 #[command(name = "sim", version, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -60,6 +84,12 @@ enum Command {
     Run(RunArgs),
     /// Read scenarios and say what is wrong with them, without running them
     Check(CheckArgs),
+    /// Tell how a rumor spread in a run: who told whom, when, and why a node was late or missed
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Name the first event in which two traced runs part
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
     /// List every figure that [expect] can ask for: name, unit, direction, definition
     Measures,
 }
@@ -90,15 +120,47 @@ struct RunArgs {
     /// Encode and decode every packet on its way; slower, with the same results
     #[arg(long)]
     wire: bool,
-    /// Write every packet to trace.jsonl (not supported yet)
+    /// Write everything that happens to trace.jsonl, for `sim explain` and `sim diff`
     #[arg(long)]
     trace: bool,
-    /// Draw no pictures
+    /// Trace only what this node takes part in (repeatable)
+    #[arg(long, value_name = "N", requires = "trace")]
+    trace_node: Vec<u32>,
+    /// Trace only packets with this rumor, such as metadata-0, and who learns it (repeatable)
+    #[arg(long, value_name = "RUMOR", requires = "trace")]
+    trace_rumor: Vec<String>,
+    /// Trace only from this virtual time on, such as 20s
+    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
+    trace_from: Option<Duration>,
+    /// Trace only up to this virtual time
+    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
+    trace_to: Option<Duration>,
+    /// Draw no pictures and write no report.html
     #[arg(long)]
     no_plots: bool,
     /// Print nothing but errors and failed expectations (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The folder of a run, such as out/partition/seed-1
+    run: PathBuf,
+    /// The rumor, such as metadata-0 [default: list them all]
+    #[arg(long, value_name = "RUMOR")]
+    rumor: Option<String>,
+    /// A node whose part in it is to be told
+    #[arg(long, value_name = "N", requires = "rumor")]
+    node: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct DiffArgs {
+    /// The folder of a run that was made with --trace
+    a: PathBuf,
+    /// The folder of another
+    b: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +179,10 @@ struct CheckArgs {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
+        Command::Explain(args) => {
+            conclude(explain::run(&args.run, args.rumor.as_deref(), args.node))
+        }
+        Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
         Command::Measures => {
             let out = measures::table(MEASURES_WIDTH) + "\n";
@@ -126,12 +192,23 @@ pub fn main() -> ExitCode {
 }
 
 impl RunArgs {
-    fn request(self) -> Result<Request, Failure> {
-        if self.trace {
-            return Err(Failure::wrong(
-                "--trace is not supported yet: leave it out; rumors.csv has the way of each rumor",
-            ));
+    fn filter(&self) -> Result<Option<Filter>, Failure> {
+        let (from, to) = (self.trace_from.unwrap_or_default(), self.trace_to);
+        if to.is_some_and(|to| to <= from) {
+            let why = "--trace-to must be later than --trace-from: nothing would be traced";
+            return Err(Failure::wrong(why));
         }
+        let filter = Filter {
+            nodes: self.trace_node.clone(),
+            rumors: self.trace_rumor.clone(),
+            from_ns: nanos(from),
+            to_ns: to.map(nanos),
+        };
+        Ok(self.trace.then_some(filter))
+    }
+
+    fn request(self) -> Result<Request, Failure> {
+        let trace = self.filter()?;
         let format = match (self.json, self.quiet) {
             (true, _) => Format::Json,
             (false, true) => Format::Nothing,
@@ -147,6 +224,7 @@ impl RunArgs {
             out: self.out,
             format,
             codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
+            trace,
             pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
@@ -231,10 +309,22 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_refused_with_what_there_is_instead() {
-        let failure = parsed("sim run a --trace").unwrap().request().unwrap_err();
-        assert_eq!(failure.exit, Exit::Wrong);
-        assert!(failure.text.contains("not supported yet"), "{}", failure.text);
+    fn a_trace_has_the_filters_that_were_typed_and_they_need_a_trace() {
+        let request = parsed("sim run a --trace").unwrap().request().unwrap();
+        assert!(request.trace.is_some_and(|filter| filter.is_open()));
+        let typed = "sim run a --trace --trace-node 3 --trace-node 4 --trace-rumor join-0 \
+                     --trace-from 2s --trace-to 2500ms";
+        let request = parsed(typed).unwrap().request().unwrap();
+        let expected = Filter {
+            nodes: vec![3, 4],
+            rumors: vec!["join-0".into()],
+            from_ns: 2_000_000_000,
+            to_ns: Some(2_500_000_000),
+        };
+        assert_eq!(request.trace, Some(expected));
+        assert_eq!(parsed("sim run a --trace-node 3").unwrap_err().exit_code(), 2);
+        let empty = parsed("sim run a --trace --trace-from 3s --trace-to 3s").unwrap();
+        assert_eq!(empty.request().unwrap_err().exit, Exit::Wrong);
     }
 
     #[test]

@@ -102,8 +102,17 @@ fn a_run_prints_a_table_and_writes_its_files() {
     assert_eq!(err, "", "a pipe sees no progress");
     let files = bench.files("out/small/seed-1");
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
-    let expected =
-        ["rumors.csv", "scenario.toml", "series.csv", "spread.png", "spread.svg", "summary.json"];
+    let expected = [
+        "delivery.png",
+        "delivery.svg",
+        "report.html",
+        "rumors.csv",
+        "scenario.toml",
+        "series.csv",
+        "spread.png",
+        "spread.svg",
+        "summary.json",
+    ];
     assert_eq!(names, expected);
     assert!(bench.path("out/small/seed-1/timing.json").exists());
 }
@@ -135,7 +144,9 @@ fn wrong_commands_are_exit_code_2_and_leave_nothing() {
     assert!(refused("run broken.toml").contains("did you mean `duration`?"));
     assert!(refused("run small.toml broken.toml").contains("broken.toml:3"));
     assert!(refused("check broken.toml").contains("broken.toml:3"));
-    assert!(refused("run small.toml --trace").contains("not supported yet"));
+    assert!(refused("run small.toml --trace --trace-node 5").contains("nodes 0 to 4"));
+    assert!(refused("explain out/small/seed-1").contains("no folder of a run"));
+    assert!(refused("diff out/small/seed-1 b").contains("sim run SCENARIO.toml --trace"));
     assert!(refused("run small.toml --set fan_out").contains("KEY=VALUE"));
     assert!(refused("run small.toml --seed 18446744073709551615 --seeds 2").contains("--seed"));
     for arguments in ["", "run", "fly", "run small.toml --fast", "run small.toml --threads 0"] {
@@ -185,7 +196,8 @@ fn several_seeds_have_a_summary_each_and_an_aggregate() {
     assert_eq!(aggregate["ok"]["n"], 4);
     assert_eq!(aggregate["node_list"]["converged_after_ms"]["n"], 4);
     let files = bench.files("out/small");
-    for name in ["aggregate.json", "spread.png", "spread.svg", "seed-6/summary.json"] {
+    for name in ["aggregate.json", "report.html", "spread.png", "spread.svg", "seed-6/summary.json"]
+    {
         assert!(files.contains_key(name), "{name}");
     }
     assert!(!files.contains_key("seed-6/spread.png"), "one picture of all is enough");
@@ -204,14 +216,66 @@ fn several_files_are_summaries_too() {
 }
 
 #[test]
+fn scenarios_that_differ_in_size_alone_have_a_picture_of_how_it_scales() {
+    let bench = Bench::new();
+    let sized = |nodes: u32| {
+        let text = SMALL.replace("small", &format!("of-{nodes}"));
+        bench.write(
+            &format!("{nodes}.toml"),
+            &text.replace("nodes = 5", &format!("nodes = {nodes}")),
+        );
+    };
+    [4, 8, 12].into_iter().for_each(sized);
+    bench.call("run 4.toml 8.toml 12.toml -q", 0);
+    assert!(bench.path("out/sizes.png").exists() && bench.path("out/sizes.svg").exists());
+    bench.call("run 4.toml 8.toml -q --out two", 0);
+    assert!(!bench.path("two/sizes.png").exists(), "two points make no curve");
+}
+
+#[test]
 fn the_number_of_threads_cannot_be_seen_in_any_result() {
     let bench = Bench::new();
     let run = |threads, out| {
-        let arguments = format!("run small.toml --seeds 6 --json --threads {threads} --out {out}");
+        let arguments =
+            format!("run small.toml --seeds 6 --json --trace --threads {threads} --out {out}");
         bench.call(&arguments, 0).0
     };
     assert_eq!(run(1, "one"), run(4, "four"));
     assert!(bench.files("one") == bench.files("four"), "a file differs between 1 and 4 threads");
+    assert!(bench.files("one").contains_key("small/seed-6/trace.jsonl"));
+}
+
+#[test]
+fn two_traces_are_the_same_or_part_at_an_event_that_is_named() {
+    let bench = Bench::new();
+    bench.call("run small.toml --trace -q --no-plots", 0);
+    bench.call("run small.toml --trace -q --no-plots --wire --out again", 0);
+    let (out, _) = bench.call("diff out/small/seed-1 again/small/seed-1", 0);
+    assert!(out.contains(" are the same, all "), "{out}");
+    bench.write("later.toml", &SMALL.replace("3s", "4s"));
+    bench.call("run later.toml --trace -q --no-plots --out again", 0);
+    let (out, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 1);
+    assert_eq!(err, "");
+    assert!(out.contains("  A      3.000000000 s  action: publish "), "{out}");
+    bench.call("run small.toml --trace --trace-node 2 -q --no-plots --out again", 0);
+    let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
+    assert!(err.contains("the same --trace-.. filters"), "{err}");
+    bench.call("run small.toml -q --no-plots --out again", 0);
+    let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
+    let command = "sim run again/small/seed-1/scenario.toml --seed 1 --trace";
+    assert!(err.contains(command), "{err}");
+}
+
+#[test]
+fn a_rumor_is_explained_from_the_files_of_its_run() {
+    let bench = Bench::new();
+    bench.call("run small.toml --trace -q --no-plots", 0);
+    let (out, _) = bench.call("explain out/small/seed-1 --rumor metadata-0", 0);
+    assert!(out.starts_with("metadata-0: published by node 0 at 3 s"), "{out}");
+    let (out, _) = bench.call("explain out/small/seed-1 --rumor metadata-0 --node 4", 0);
+    assert!(out.contains("node 4 heard of it after ") && out.contains("\nso\n"), "{out}");
+    let (_, err) = bench.call("explain out/small/seed-1 --rumor metadata-7", 2);
+    assert!(err.contains("did you mean metadata-0?"), "{err}");
 }
 
 #[test]

@@ -17,16 +17,17 @@ use super::progress::{Audience, Progress};
 use super::{Failure, Report, interrupt};
 use crate::measures;
 use crate::report::files::{self, Pictures, Stage};
-use crate::report::json;
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, Summary};
 use crate::report::timing::{Stopwatch, Timing};
+use crate::report::{html, json};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::stats::Share;
-use crate::world::{self, Codec, Options};
+use crate::world::{self, Codec, Filter, Options, Tape};
 
 mod closing;
+mod sizes;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Request {
     pub format: Format,
     /// Whether packets pass through bytes.
     pub codec: Codec,
+    /// What is written to the trace of each run; none if not given.
+    pub trace: Option<Filter>,
     /// Whether pictures are drawn.
     pub pictures: Pictures,
     /// Whether tables have colours.
@@ -102,8 +105,13 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let outcomes: Vec<&[Outcome]> = outcomes.chunks(per_job).collect();
     if request.seeds.is_some() {
         for (job, outcomes) in jobs.iter().zip(&outcomes) {
-            write_seeds(&stage, job, outcomes)?;
+            write_seeds(request, &stage, job, outcomes)?;
         }
+    }
+    if let (Pictures::Draw, Some(sizes)) =
+        (request.pictures, sizes::of(&jobs, &outcomes, request.seed))
+    {
+        stage.write_sizes(&sizes)?;
     }
     stage.publish()?;
     Ok(closing::report(request, &jobs, &outcomes))
@@ -182,14 +190,19 @@ fn run_one(
 ) -> Result<Outcome, Failure> {
     let plan = job.scenario.plan(seed);
     let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
-    let since = Stopwatch::start();
-    let run = simulate(request, job, &plan, progress)?;
-    let timing = Timing::new(&run.summary, since.elapsed(), threads);
     let folder = stage.run_folder(&job.folder, seed)?;
+    let mut tape = request.trace.as_ref().map(|filter| tape(&folder, &plan, filter)).transpose()?;
+    let since = Stopwatch::start();
+    let run = simulate(request, job, &plan, tape.as_mut(), progress)?;
+    let timing = Timing::new(&run.summary, since.elapsed(), threads);
+    tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
     let over_seeds = request.seeds.is_some();
     let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
     files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
+    if pictures == Pictures::Draw {
+        files::write_report(&folder, &html::Page { run: &run, plan: &plan, seeds: None })?;
+    }
     let table = closing::table(request, &run);
     let keeps_view = over_seeds && request.pictures == Pictures::Draw;
     let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
@@ -199,15 +212,30 @@ fn run_one(
     Ok(Outcome { summary, wanted: plan.expect_seeds.clone(), table, view })
 }
 
+fn tape(folder: &Path, plan: &Plan, filter: &Filter) -> Result<Tape, Failure> {
+    match filter.nodes.iter().find(|&&node| node >= plan.nodes_ever) {
+        Some(node) => Err(Failure::wrong(format!(
+            "--trace-node {node}: {} has nodes 0 to {}",
+            plan.name,
+            plan.nodes_ever.saturating_sub(1)
+        ))),
+        None => Ok(files::tape(folder, filter)?),
+    }
+}
+
 /// One run, judged. A bug in engine or simulator is told with the command that shows it again.
 fn simulate(
     request: &Request,
     job: &Job,
     plan: &Plan,
+    tape: Option<&mut Tape>,
     progress: &Progress,
 ) -> Result<RunResult, Failure> {
     let options = Options { codec: request.codec };
-    let run = || world::run(plan, &options, &mut progress.of_run());
+    let run = || match tape {
+        Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
+        None => world::run(plan, &options, &mut progress.of_run()),
+    };
     let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let command = closing::reproduction(request, &job.file, plan.seed);
         let message = message(&*panic);
@@ -262,7 +290,12 @@ fn worst(outcomes: &[Outcome]) -> usize {
     worst
 }
 
-fn write_seeds(stage: &Stage, job: &Job, outcomes: &[Outcome]) -> Result<(), Failure> {
+fn write_seeds(
+    request: &Request,
+    stage: &Stage,
+    job: &Job,
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let wanted = &outcomes[0].wanted;
     let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
@@ -276,5 +309,14 @@ fn write_seeds(stage: &Stage, job: &Job, outcomes: &[Outcome]) -> Result<(), Fai
         fault_windows: fault_windows.clone(),
     });
     let folder = stage.scenario_folder(&job.folder)?;
-    Ok(files::write_seeds(&folder, &json::aggregate(&runs), seeds.as_ref())?)
+    let aggregate = json::aggregate(&runs);
+    files::write_seeds(&folder, &aggregate, seeds.as_ref())?;
+    let Some(seeds) = &seeds else { return Ok(()) };
+    // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
+    let plan = job.scenario.plan(request.seed + worst as u64);
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
+    let run = simulate(request, job, &plan, None, &nobody)?;
+    let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };
+    Ok(files::write_report(&folder, &page)?)
 }

@@ -13,12 +13,12 @@ use super::members::{Listing, Views};
 use super::metadata::{Agreement, Step};
 use super::ms;
 use super::removals::{self, Detections};
-use super::rumors::{Kind, Presence, RumorNo, RumorReport, Rumors, Way};
+use super::rumors::{Kind, Presence, Row, RumorNo, RumorReport, Rumors, Way};
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
     Bytes, Detection, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
-    PerNodePerSecond, Removals, SeriesRow, ViewError,
+    NodeTraffic, PerNodePerSecond, Removals, SeriesRow, ViewError,
 };
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
@@ -68,6 +68,7 @@ pub(crate) struct Findings {
     pub(crate) bytes: Bytes,
     pub(crate) per_node_per_second: PerNodePerSecond,
     pub(crate) links: LinkFigures,
+    pub(crate) node_traffic: Vec<NodeTraffic>,
     pub(crate) node_list: NodeListFigures,
     pub(crate) metadata: MetadataFigures,
     pub(crate) removals: Removals,
@@ -240,6 +241,27 @@ impl Observer {
         }
     }
 
+    /// First receipts of rumors so far.
+    pub(crate) fn first_receipts(&self) -> &[Row] {
+        self.rumors.rows()
+    }
+
+    /// How many rumors were started.
+    pub(crate) fn rumor_count(&self) -> usize {
+        self.rumors.count()
+    }
+
+    /// What a rumor is called.
+    pub(crate) fn rumor_id(&self, number: RumorNo) -> String {
+        self.rumors.id(number)
+    }
+
+    /// Whose record this is, if it is one of the plan.
+    pub(crate) fn node_of(&self, record: &Record) -> Option<NodeNo> {
+        let part = self.cast.find(record.node().addr(), record.generation())?;
+        Some(self.cast.part(part).node)
+    }
+
     /// What became of packets, for the world to count.
     pub(crate) fn fates(&mut self) -> &mut Messages {
         self.traffic.fates()
@@ -304,6 +326,7 @@ impl Observer {
             packet_bytes_max: self.traffic.packet_bytes_max(),
             per_node_per_second: self.traffic.per_second(end),
             links: self.crossing.finish(end),
+            node_traffic: self.traffic.by_node(),
             node_list: self.episodes.finish(end),
             metadata,
             removals: self.removals,

@@ -119,12 +119,12 @@ struct Cell {
 
 /// A first receipt.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    rumor: RumorNo,
-    node: NodeNo,
-    at: Instant,
-    hop: u32,
-    way: Way,
+pub(crate) struct Row {
+    pub(crate) rumor: RumorNo,
+    pub(crate) node: NodeNo,
+    pub(crate) at: Instant,
+    pub(crate) hop: u32,
+    pub(crate) way: Way,
 }
 
 impl Rumors {
@@ -286,6 +286,23 @@ impl Rumors {
             rumor.messages += 1;
             rumor.cells[node as usize].sent += 1;
         }
+    }
+
+    /// How many rumors were started.
+    pub(crate) fn count(&self) -> usize {
+        self.rumors.len()
+    }
+
+    /// `kind-index`, counted within the kind in order of start.
+    pub(crate) fn id(&self, number: RumorNo) -> String {
+        let kind = self.rumors[number as usize].kind;
+        let before = self.rumors[..number as usize].iter().filter(|rumor| rumor.kind == kind);
+        format!("{}-{}", kind.name(), before.count())
+    }
+
+    /// First receipts in order of time, as many as there is room for.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     fn of_version(&self, version: Version) -> Option<RumorNo> {

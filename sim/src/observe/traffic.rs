@@ -5,7 +5,7 @@ use std::time::Duration;
 use rumormill::{Instant, nanos};
 
 use super::{ms, rank};
-use crate::report::summary::{Bytes, Messages, PerNodePerSecond};
+use crate::report::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond};
 use crate::scenario::plan::NodeNo;
 
 /// UDP and IPv4 headers of one packet, in bytes.
@@ -89,6 +89,21 @@ impl Traffic {
         self.packet_bytes_max
     }
 
+    /// What each node that ran in the window sent, over its own time; after
+    /// [`Traffic::per_second`].
+    pub(crate) fn by_node(&self) -> Vec<NodeTraffic> {
+        let ran = (0..).zip(&self.nodes).filter(|(_, tally)| tally.ran > Duration::ZERO);
+        let rates = ran.map(|(node, tally)| {
+            let seconds = nanos(tally.ran.max(self.ran_min)) as f64 / 1e9;
+            NodeTraffic {
+                node,
+                messages_per_second: tally.messages as f64 / seconds,
+                bytes_per_second: tally.bytes as f64 / seconds,
+            }
+        });
+        rates.collect()
+    }
+
     /// Rates of the nodes that ran in the window, each over its own time.
     pub(crate) fn per_second(&mut self, end: Instant) -> PerNodePerSecond {
         (0..self.nodes.len() as u32).for_each(|node| self.down(end, node));
@@ -134,6 +149,9 @@ mod tests {
         assert_eq!(rates.messages_p50, Some(1.0));
         assert_eq!((rates.bytes_p50, rates.bytes_p99), (Some(100.0), Some(200.0)));
         assert_eq!(rates.bytes_max, Some(200.0));
+        let by_node: Vec<_> =
+            traffic.by_node().iter().map(|n| (n.node, n.bytes_per_second)).collect();
+        assert_eq!(by_node, [(0, 100.0), (1, 200.0), (2, 0.0)]);
         assert_eq!(traffic.bytes().with_headers, 1_728);
         assert_eq!((traffic.bytes().payload, traffic.packet_bytes_max()), (1_252, 100));
     }

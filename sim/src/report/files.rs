@@ -16,14 +16,22 @@ use thiserror::Error;
 use crate::report::plots::{self, PlotError};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
-use crate::report::{csv, json};
+use crate::report::{csv, html, json};
 use crate::scenario::Scenario;
+use crate::world::{Filter, Tape};
 
 /// Folders that hold results on their way; held while some are being moved to their place.
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that stand beside the folders of seeds.
-const OVER_SEEDS: [&str; 3] = ["aggregate.json", "spread.png", "spread.svg"];
+const OVER_SEEDS: [&str; 6] =
+    ["aggregate.json", "delivery.png", "delivery.svg", REPORT, "spread.png", "spread.svg"];
+
+/// The file of the page that shows a run.
+const REPORT: &str = "report.html";
+
+/// The file of everything that happened in a run.
+pub const TRACE: &str = "trace.jsonl";
 
 /// A file or folder that could not be written.
 #[derive(Debug, Error)]
@@ -114,6 +122,14 @@ impl Stage {
         Ok(folder)
     }
 
+    /// Draws what scenarios of several sizes show together, beside the folders of all of them.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_sizes(&self, sizes: &plots::Sizes) -> Result<(), FileError> {
+        Ok(plots::write_sizes(&self.root, sizes)?)
+    }
+
     /// Moves everything to its place, in exchange for what earlier runs left there.
     ///
     /// # Errors
@@ -122,6 +138,10 @@ impl Stage {
         let guard = stages();
         for folder in entries(&self.root)? {
             let target = self.out.join(name_of(&folder));
+            if folder.is_file() {
+                self.replace(&folder, &target)?;
+                continue;
+            }
             make(&target)?;
             let contents = entries(&folder)?;
             if contents.iter().any(|path| path.is_file()) {
@@ -199,6 +219,37 @@ pub fn write_run(
         plots::write_run(folder, run)?;
     }
     Ok(())
+}
+
+/// Writes the page that shows a run into its folder; over seeds, that of the worst, with the
+/// picture of what its nodes sent.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_report(folder: &Path, page: &html::Page<'_>) -> Result<(), FileError> {
+    if page.seeds.is_some() {
+        plots::write_delivery(folder, page.run)?;
+    }
+    write(&folder.join(REPORT), &html::document(page))
+}
+
+/// Begins the trace of a run in its folder.
+///
+/// # Errors
+/// When the file can't be made.
+pub fn tape(folder: &Path, filter: &Filter) -> Result<Tape, FileError> {
+    let path = folder.join(TRACE);
+    let file = File::create(&path).map_err(|source| FileError::Write { path, source })?;
+    Ok(Tape::new(Box::new(BufWriter::new(file)), filter.clone()))
+}
+
+/// Ends the trace of a run.
+///
+/// # Errors
+/// When any part of it could not be written.
+pub fn end_tape(folder: &Path, tape: Tape) -> Result<(), FileError> {
+    let path = folder.join(TRACE);
+    tape.finish().map_err(|source| FileError::Write { path, source })
 }
 
 /// Writes what the seeds of a scenario show together into its folder.
@@ -287,6 +338,8 @@ mod tests {
         stage.publish().unwrap();
         assert_eq!(names(out.path()), ["partition"]);
         let expected = [
+            "delivery.png",
+            "delivery.svg",
             "rumors.csv",
             "scenario.toml",
             "series.csv",

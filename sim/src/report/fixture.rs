@@ -2,8 +2,9 @@
 
 use crate::report::summary::{
     Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
-    LinkFigures, Messages, MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond,
-    Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary, ViewError,
+    LinkFigures, Messages, MetadataFigures, NodeListFigures, NodeTraffic, Nodes, Peaks,
+    PerNodePerSecond, Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary,
+    ViewError,
 };
 
 /// A run of `nodes` nodes that is parted from 20 s to 40 s, with `rumors` metadata versions.
@@ -17,12 +18,22 @@ pub(crate) fn partition(nodes: u32, rumors: u32, seed: u64) -> RunResult {
         rumor_rows: rows.concat(),
         rumor_rows_left_out: 0,
         rumors_left_out: 0,
+        node_traffic: (0..nodes).map(|node| traffic(node, seed)).collect(),
         timeline: timeline(),
         fault_windows: vec![FaultWindow {
             text: "partition 0..25 | 25..50".to_owned(),
             from_ms: 20_000.0,
             to_ms: 40_000.0,
         }],
+    }
+}
+
+fn traffic(node: u32, seed: u64) -> NodeTraffic {
+    let uneven = f64::from(node * 37 % 23) + (seed % 5) as f64;
+    NodeTraffic {
+        node,
+        messages_per_second: 12.0 + uneven / 10.0,
+        bytes_per_second: 1_600.0 + uneven * 20.0,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod curves;
 pub mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod plots;

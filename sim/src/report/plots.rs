@@ -1,13 +1,16 @@
-//! The pictures of a run: how rumors spread, and what the node lists got wrong meanwhile.
+//! The pictures of runs: how rumors spread, what the node lists got wrong meanwhile, what nodes
+//! sent, and how all that grows with the number of nodes.
 //!
-//! One picture is laid out once (`single` or `seeds`) and drawn twice, as PNG and as SVG. The font
-//! is embedded, so that a picture looks the same on a machine without any.
+//! One picture is laid out once, in a module of its own, and drawn twice, as PNG and as SVG. The
+//! font is embedded, so that a picture looks the same on a machine without any.
 
 mod axis;
+mod delivery;
 mod draw;
 mod panel;
 mod seeds;
 mod single;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,12 +84,55 @@ impl SeedView {
     }
 }
 
-/// Writes `spread.png` and `spread.svg` of one run into a folder.
+/// What several cluster sizes showed in otherwise equal surroundings.
+#[derive(Clone, Debug)]
+pub struct Sizes {
+    /// The kind of rumor that was followed.
+    pub kind: String,
+    /// How many nodes one tells.
+    pub fan_out: u32,
+    /// The mean delay of a link.
+    pub hop_ms: f64,
+    /// In rising order of nodes.
+    pub sizes: Vec<Size>,
+}
+
+/// One cluster size; each list has a value a seed, `None` where it never came to that.
+#[derive(Clone, Debug)]
+pub struct Size {
+    /// How many nodes.
+    pub nodes: u32,
+    /// When the median rumor had reached half of the nodes.
+    pub t50_ms: Vec<Option<f64>>,
+    /// When it had reached 99 % of them.
+    pub t99_ms: Vec<Option<f64>>,
+    /// When all node lists were right after the start.
+    pub start_ms: Vec<Option<f64>>,
+}
+
+/// Writes `spread` and `delivery` of one run into a folder, each as PNG and SVG.
 ///
 /// # Errors
 /// When a file can't be written.
 pub fn write_run(folder: &Path, run: &RunResult) -> Result<(), PlotError> {
-    write_both(folder, &single::figure(run))
+    write_both(folder, "spread", &single::figure(run))?;
+    write_delivery(folder, run)
+}
+
+/// Writes `delivery.png` and `delivery.svg` of a run into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_delivery(folder: &Path, run: &RunResult) -> Result<(), PlotError> {
+    write_both(folder, "delivery", &delivery::figure(run))
+}
+
+/// Writes `sizes.png` and `sizes.svg` into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_sizes(folder: &Path, sizes: &Sizes) -> Result<(), PlotError> {
+    write_both(folder, "sizes", &sizes::figure(sizes))
 }
 
 /// Writes `spread.png` and `spread.svg` over all seeds into a folder.
@@ -94,15 +140,15 @@ pub fn write_run(folder: &Path, run: &RunResult) -> Result<(), PlotError> {
 /// # Errors
 /// When a file can't be written.
 pub fn write_seeds(folder: &Path, seeds: &Seeds) -> Result<(), PlotError> {
-    write_both(folder, &seeds::figure(seeds))
+    write_both(folder, "spread", &seeds::figure(seeds))
 }
 
-fn write_both(folder: &Path, figure: &panel::Figure) -> Result<(), PlotError> {
+fn write_both(folder: &Path, name: &str, figure: &panel::Figure) -> Result<(), PlotError> {
     register_fonts();
-    let png = folder.join("spread.png");
+    let png = folder.join(format!("{name}.png"));
     let area = BitMapBackend::new(&png, draw::SIZE).into_drawing_area();
     draw::draw(&area, figure).map_err(|error| failed(&png, &error))?;
-    let svg = folder.join("spread.svg");
+    let svg = folder.join(format!("{name}.svg"));
     let area = SVGBackend::new(&svg, draw::SIZE).into_drawing_area();
     draw::draw(&area, figure).map_err(|error| failed(&svg, &error))
 }

@@ -247,6 +247,15 @@ pub struct RumorRow {
     pub via: &'static str,
 }
 
+/// What one node sent, over the time that it ran after the warm-up; bytes with headers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct NodeTraffic {
+    pub node: u32,
+    pub messages_per_second: f64,
+    pub bytes_per_second: f64,
+}
+
 /// A stretch of time in which a fault was at work, for shading.
 #[derive(Clone, Debug)]
 pub struct FaultWindow {
@@ -271,6 +280,8 @@ pub struct RunResult {
     pub rumor_rows_left_out: u64,
     /// Rumors that were not followed at all because there were too many.
     pub rumors_left_out: u64,
+    /// What each node that ran sent, in order of the nodes; for pictures.
+    pub node_traffic: Vec<NodeTraffic>,
     /// Actions, as `(ms, line)`, in the order in which they happened.
     pub timeline: Vec<(f64, String)>,
     /// When faults were at work.

@@ -20,7 +20,11 @@ mod world;
 use rumormill::Instant;
 
 pub use self::fault::KINDS as FAULT_KINDS;
+pub(crate) use self::fault::network_change;
 
+use crate::observe::trace::Recorder;
+pub use crate::observe::trace::Tape;
+pub use crate::observe::trace::line::Filter;
 use crate::report::summary::RunResult;
 use crate::scenario::plan::Plan;
 
@@ -39,6 +43,17 @@ pub enum Codec {
     Skip,
     /// Each is encoded and decoded.
     RoundTrip,
+}
+
+/// As [`run`], and has all that happens written to a tape.
+pub fn run_traced(
+    plan: &Plan,
+    options: &Options,
+    tape: &mut Tape,
+    progress: &mut dyn FnMut(Instant),
+) -> RunResult {
+    let recorder = Recorder::new(tape, plan);
+    world::World::new(plan, options).recorded_by(recorder).run(progress)
 }
 
 /// Runs a plan to its end. `progress` is told the virtual time at every sample.

@@ -7,6 +7,7 @@ use rumormill::core::{Packet, PacketKind};
 
 use super::codec;
 use crate::observe::rumors::{RumorNo, Way};
+use crate::observe::trace;
 use crate::scenario::plan::NodeNo;
 
 /// The place of a parcel.
@@ -46,6 +47,19 @@ impl Parcel {
     /// Passes the packet through bytes.
     pub(crate) fn decode(&mut self) {
         self.decoded = self.original.as_deref().map(|packet| Arc::new(codec::round_trip(packet)));
+    }
+
+    /// As a trace tells of it.
+    pub(crate) fn told(&self, to: Option<NodeNo>) -> trace::Parcel<'_> {
+        trace::Parcel {
+            from: self.from,
+            to,
+            kind: self.kind,
+            sent: self.sent,
+            bytes: self.len as u64,
+            content: self.content,
+            carried: &self.carried,
+        }
     }
 
     /// How a receiver learns what it learns by this.

@@ -20,6 +20,7 @@ impl World<'_> {
             let seat = &mut self.seats[node as usize];
             if seat.running.is_some() && seat.inbox.is_none() {
                 seat.inbox = Some(Inbox::new());
+                self.recorder.pause(self.now, node);
                 self.observer.on_pause(node);
             }
         }
@@ -29,6 +30,7 @@ impl World<'_> {
     pub(super) fn resume(&mut self, node: NodeNo) {
         let Some(inbox) = self.seats[node as usize].inbox.take() else { return };
         let now = self.now;
+        self.recorder.resume(now, node);
         self.observer.on_wake(now, node);
         self.check_deadline(node);
         for (from, parcel) in inbox {
@@ -44,6 +46,8 @@ impl World<'_> {
         if inbox.len() < room {
             inbox.push_back((from, parcel));
         } else {
+            let told = self.parcels.get(parcel).told(Some(node));
+            self.recorder.dropped(self.now, &told, "overflow");
             self.observer.fates().overflow += 1;
             self.parcels.release(parcel);
         }
@@ -53,6 +57,8 @@ impl World<'_> {
     /// What waits for a node will never be read: it dies in its sleep.
     pub(super) fn forget_inbox(&mut self, node: NodeNo) {
         for (_, parcel) in self.seats[node as usize].inbox.take().unwrap_or_default() {
+            let told = self.parcels.get(parcel).told(Some(node));
+            self.recorder.dropped(self.now, &told, "to_dead");
             self.observer.fates().to_dead += 1;
             self.parcels.release(parcel);
         }

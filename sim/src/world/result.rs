@@ -56,6 +56,7 @@ impl Outcome<'_> {
             rumor_rows: findings.rumors.rows,
             rumor_rows_left_out: findings.rumors.rows_left_out,
             rumors_left_out: findings.rumors.left_out,
+            node_traffic: findings.node_traffic,
             timeline: self.timeline,
             fault_windows: self.faults.windows(end),
         }

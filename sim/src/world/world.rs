@@ -15,6 +15,7 @@ use super::{Codec, Options, codec, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
+use crate::observe::trace::Recorder;
 use crate::observe::traffic::HEADERS;
 use crate::report::summary::{Peaks, RunResult};
 use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause, WayIn};
@@ -66,6 +67,7 @@ pub(super) struct World<'a> {
     batch: Vec<ParcelNo>,
     pub(super) observer: Observer,
     pub(super) trace: Trace,
+    pub(super) recorder: Recorder<'a>,
     inputs: u64,
     /// Updates of engines whose time is over.
     updates: u64,
@@ -91,6 +93,7 @@ impl<'a> World<'a> {
             batch: Vec::new(),
             observer: Observer::new(plan, &cast),
             trace: Trace::new(),
+            recorder: Recorder::default(),
             inputs: 0,
             updates: 0,
             peaks: Peaks::default(),
@@ -100,6 +103,11 @@ impl<'a> World<'a> {
         plan.links.iter().for_each(|link| _ = world.links.apply(link.clone()));
         world.schedule();
         world
+    }
+
+    /// Has everything that happens written down.
+    pub(super) fn recorded_by(self, recorder: Recorder<'a>) -> Self {
+        Self { recorder, ..self }
     }
 
     /// Runs to the end of the plan.
@@ -166,6 +174,7 @@ impl<'a> World<'a> {
             Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
             Event::Wake { node, stamp } => self.wake(node, stamp),
         }
+        self.recorder.step(&self.observer);
     }
 
     /// Both clocks of a node.
@@ -185,8 +194,10 @@ impl<'a> World<'a> {
         let engine = Engine::new(record, config, Arc::clone(&self.roster), seed, now);
         self.seats[node as usize].running = Some(Running { engine, addr });
         self.trace.begin(self.now, node);
+        let part = self.cast.part(incarnation);
+        self.recorder.up(self.now, node, &part.record, part.cause);
         self.observer.on_begin(self.now, incarnation);
-        let cause = match self.cast.part(incarnation).cause {
+        let cause = match part.cause {
             StartCause::Initial => "start",
             StartCause::Join => "join",
             StartCause::Restart => "restart",
@@ -241,6 +252,7 @@ impl<'a> World<'a> {
             return;
         }
         for &node in &nodes {
+            self.recorder.down(self.now, node, cause);
             self.observer.on_exit(self.now, node, exit);
         }
         self.observer.commit(self.now, &self.links, cause);
@@ -270,6 +282,7 @@ impl<'a> World<'a> {
 
     fn act(&mut self, number: usize, action: &Action) {
         let (at, cause) = (self.now, fault::kind(&action.deed));
+        self.recorder.action(at, &action.text);
         self.timeline.push((at.as_nanos() as f64 / 1e6, action.text.clone()));
         if let Some(change) = fault::network_change(&action.deed) {
             self.faults.count(cause, 1);
@@ -326,12 +339,14 @@ impl<'a> World<'a> {
                 self.faults.strike(at, &action.text, nodes, fault::Recovery::Starts);
                 for node in self.awake(nodes) {
                     self.command(node, Command::Stop);
+                    self.recorder.stop(at, node);
                     self.observer.on_stop(at, node);
                 }
             }
             Deed::Start(nodes) => {
                 let nodes = self.awake(nodes);
                 for &node in &nodes {
+                    self.recorder.start(at, node);
                     self.observer.on_resume(at, node);
                     self.faults.recover(at, node, fault::Recovery::Starts);
                 }
@@ -382,6 +397,7 @@ impl<'a> World<'a> {
             }
             return;
         }
+        self.recorder.dropped(self.now, &self.parcels.get(parcel).told(Some(node)), "to_dead");
         self.observer.fates().to_dead += 1;
         self.parcels.release(parcel);
     }
@@ -390,6 +406,7 @@ impl<'a> World<'a> {
     pub(super) fn read(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) {
         let sent = self.parcels.get(parcel);
         let (packet, way) = (Arc::clone(sent.packet()), sent.way());
+        self.recorder.delivered(self.now, &sent.told(Some(node)));
         self.trace.packet(self.now, node, from, sent.content);
         self.observer.on_deliver(node, way);
         self.input(node, Input::Packet { from: self.cast.addr(from), packet }, way);
@@ -437,7 +454,10 @@ impl<'a> World<'a> {
         let mut outbox = std::mem::take(&mut self.outbox);
         for output in outbox.drain() {
             match output {
-                Output::Event(event) => self.observer.on_event(self.now, node, &event, way),
+                Output::Event(event) => {
+                    self.observer.on_event(self.now, node, &event, way);
+                    self.recorder.state(self.now, node, &event, way, &self.observer);
+                }
                 Output::Send { to, packet, class } => {
                     let parcel = self.pack(node, packet, class);
                     self.send(node, self.cast.addr_no(to), parcel, class);
@@ -487,17 +507,19 @@ impl<'a> World<'a> {
         self.observer.on_send(self.now, node, parcel.len as u64, &parcel.carried);
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
         let (Some(from), Some(to)) = (from, to) else {
+            self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);
             self.observer.fates().to_dead += 1;
             return;
         };
         let len = parcel.len + HEADERS as usize;
         let receiver = self.cast.node_at(to);
         self.observer.on_way(self.now, node, receiver, len as u64);
-        let fates = self.observer.fates();
         let fate = match class {
             Class::Datagram => self.links.fate(self.now, node, receiver, len),
             Class::Stream => self.links.stream(self.now, node, receiver, parcel.len),
         };
+        self.recorder.sent(&parcel.told(Some(receiver)), fate, &self.observer);
+        let fates = self.observer.fates();
         match fate {
             Fate::Delivered { at, again } => {
                 let arrive = Event::Arrive { from, to, parcel: number };

@@ -76,7 +76,11 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             let files = folder.join(format!("seed-{}", request.seed));
             let mut next = reproduction(request, &job.file, request.seed);
             next += &format!(" --seeds {SEEDS_HINT}");
-            (outcomes[0].table.clone(), files, format!("how other seeds fare: {next}"))
+            let mut next = format!("how other seeds fare: {next}");
+            if request.trace.is_some() {
+                next += &format!("\nwho told whom, and when: sim explain {}", files.display());
+            }
+            (outcomes[0].table.clone(), files, next)
         }
         Some(_) => {
             let worst = worst(outcomes);
@@ -85,7 +89,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         }
     };
     let picture = match request.pictures {
-        Pictures::Draw => format!("\npicture: {}", files.join("spread.png").display()),
+        Pictures::Draw => format!("\nto look at: {}", files.join("report.html").display()),
         Pictures::Skip => String::new(),
     };
     format!("{table}\nfiles: {}{picture}\n{next}\n", files.display())

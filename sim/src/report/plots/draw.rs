@@ -9,8 +9,8 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::{
-    Cartesian2d, DashedLineSeries, DrawingArea, DrawingAreaErrorKind, DrawingBackend, IntoFont,
-    PathElement, Polygon, Rectangle, Text,
+    Cartesian2d, Circle, DashedLineSeries, DrawingArea, DrawingAreaErrorKind, DrawingBackend,
+    IntoFont, PathElement, Polygon, Rectangle, Text,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
@@ -85,9 +85,12 @@ fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> Drawn<DB> {
     for band in &panel.bands {
         draw_band(&mut chart, band)?;
     }
+    draw_bars(&mut chart, panel)?;
     for line in &panel.lines {
         draw_line(&mut chart, line)?;
     }
+    let dot = |&(at, color): &((f64, f64), RGBColor)| Circle::new(at, 9, color.filled());
+    chart.draw_series(panel.dots.iter().map(dot))?;
     name_shades(area, &chart, panel)?;
     draw_note(&chart, panel)
 }
@@ -137,6 +140,14 @@ fn draw_shades<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, panel: &Panel) -> 
     let boxes =
         shades.map(|&(from, to)| Rectangle::new([(from, panel.y.from), (to, panel.y.to)], style));
     chart.draw_series(boxes).map(drop)
+}
+
+fn draw_bars<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, panel: &Panel) -> Drawn<DB> {
+    let bars = panel
+        .bars
+        .iter()
+        .map(|bar| Rectangle::new([(bar.from, bar.low), (bar.to, bar.high)], bar.color.filled()));
+    chart.draw_series(bars).map(drop)
 }
 
 fn draw_band<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, band: &Band) -> Drawn<DB> {

@@ -36,11 +36,23 @@ pub(super) struct Panel {
     pub(super) shades: Vec<(f64, f64)>,
     /// Names of shades: where each begins and ends, and its text.
     pub(super) shade_names: Vec<(f64, f64, String)>,
+    pub(super) bars: Vec<Bar>,
     pub(super) bands: Vec<Band>,
+    pub(super) dots: Vec<((f64, f64), RGBColor)>,
     pub(super) lines: Vec<Line>,
     pub(super) legend: Vec<Entry>,
     /// What to say instead of an empty chart.
     pub(super) note: Option<String>,
+}
+
+/// A filled box.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bar {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) color: RGBColor,
 }
 
 /// A line through points.
@@ -89,6 +101,25 @@ pub(super) enum Mark {
     Box(RGBColor, f64),
     /// None: a remark.
     Blank,
+}
+
+impl Panel {
+    /// A frame with nothing in it.
+    pub(super) fn empty(title: String, x: Axis, y: Axis) -> Self {
+        Self {
+            title,
+            x,
+            y,
+            shades: Vec::new(),
+            shade_names: Vec::new(),
+            bars: Vec::new(),
+            bands: Vec::new(),
+            dots: Vec::new(),
+            lines: Vec::new(),
+            legend: Vec::new(),
+            note: None,
+        }
+    }
 }
 
 impl Stroke {

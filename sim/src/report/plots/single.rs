@@ -51,17 +51,8 @@ fn spread_panel(curves: &[Curve]) -> Panel {
 
 /// The upper panel's frame.
 pub(super) fn empty_spread_panel(x: Axis) -> Panel {
-    Panel {
-        title: "How rumors spread: share of nodes that hold one".to_owned(),
-        x,
-        y: Axis::share("coverage"),
-        shades: Vec::new(),
-        shade_names: Vec::new(),
-        bands: Vec::new(),
-        lines: Vec::new(),
-        legend: Vec::new(),
-        note: None,
-    }
+    let title = "How rumors spread: share of nodes that hold one".to_owned();
+    Panel::empty(title, x, Axis::share("coverage"))
 }
 
 /// Milliseconds since a rumor's start: linear, or by decades when some took far longer than most.
@@ -171,16 +162,14 @@ pub(super) fn empty_error_panel(faults: &[FaultWindow], end_ms: f64, largest: u6
             vec![Entry::area(SHADE, SHADE_OPACITY, human::counted(count, "fault") + " at work")]
         }
     };
+    let title = "What node lists got wrong: ordered pairs of live nodes".to_owned();
+    let x = Axis::linear("s since the start of the run", end);
+    let y = Axis::log_from_zero("wrong pairs", (largest as f64).max(10.0));
     Panel {
-        title: "What node lists got wrong: ordered pairs of live nodes".to_owned(),
-        x: Axis::linear("s since the start of the run", end),
-        y: Axis::log_from_zero("wrong pairs", (largest as f64).max(10.0)),
         shades: union(faults.iter().map(stretch).collect()),
         shade_names: faults.iter().map(name).collect(),
-        bands: Vec::new(),
-        lines: Vec::new(),
         legend,
-        note: None,
+        ..Panel::empty(title, x, y)
     }
 }
 

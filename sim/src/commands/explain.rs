@@ -1,0 +1,156 @@
+//! `sim explain RUN`: who told whom when, and why a node was late or missed.
+//!
+//! The tree of who told whom comes from `rumors.csv`, which every run has. What became of the
+//! packets that did not bring the news is only known with a trace.
+
+mod receipts;
+#[cfg(test)]
+mod tests;
+mod why;
+
+use std::path::Path;
+
+use rumormill::units::nearest;
+
+use self::receipts::{Receipt, Run, Spread};
+use super::{Exit, Failure, Report};
+use crate::report::human;
+use crate::scenario::plan::NodeNo;
+
+/// Lines of a tree; a larger one is told of by its first.
+const TREE_LINES_MAX: usize = 200;
+
+/// Tells of a run: its rumors, how one of them spread, or a node's part in that.
+///
+/// # Errors
+/// When the folder is none of a run, or it has no such rumor or node.
+pub fn run(folder: &Path, rumor: Option<&str>, node: Option<NodeNo>) -> Result<Report, Failure> {
+    let run = Run::read(folder)?;
+    let out = match (rumor, node) {
+        (None, _) => list(&run, folder),
+        (Some(rumor), None) => tree(&run, &spread(&run, rumor)?),
+        (Some(rumor), Some(node)) => why::explain(&run, &spread(&run, rumor)?, node)?,
+    };
+    Ok(Report { out, err: String::new(), exit: Exit::Held })
+}
+
+fn spread(run: &Run, rumor: &str) -> Result<Spread, Failure> {
+    run.spread(rumor).ok_or_else(|| {
+        let ids = run.rumors.iter().map(|rumor| rumor.id.as_str());
+        let hint = match nearest(rumor, ids) {
+            Some(near) => format!(", did you mean {near}?"),
+            None => format!("; all are listed by: sim explain {}", run.folder.display()),
+        };
+        Failure::wrong(format!("there is no rumor {rumor} in this run{hint}"))
+    })
+}
+
+/// All rumors of a run, a line each.
+fn list(run: &Run, folder: &Path) -> String {
+    let title = format!("{}, seed {}: ", run.scenario, run.seed);
+    if run.rumors.is_empty() {
+        return title + "no rumor was started\n";
+    }
+    let mut out = title + &human::counted(run.rumors.len() as u64, "rumor") + "\n";
+    let width = run.rumors.iter().map(|rumor| rumor.id.len()).max().unwrap_or_default();
+    for rumor in &run.rumors {
+        let (id, node) = (&rumor.id, rumor.node);
+        let (at, all) = (human::moment(rumor.start_ms), human::percent(rumor.coverage));
+        let took = human::span_or(rumor.t100_ms, "never complete");
+        out += &format!("  {id:<width$}  node {node:<5} at {at:<10} {all:>6} of nodes, {took}\n");
+    }
+    out + &format!(
+        "how one spread: sim explain {} --rumor {}\n",
+        folder.display(),
+        run.rumors[0].id
+    )
+}
+
+/// Who told whom, as a tree in order of time.
+fn tree(run: &Run, spread: &Spread) -> String {
+    let mut out = head(run, spread);
+    let mut lines = Vec::new();
+    for root in spread.receipts.iter().filter(|receipt| receipt.from.is_none()) {
+        lines.push(format!("{}  node {}  {}", spread.after(root), root.node, root.via));
+        branches(spread, root.node, "  ", &mut lines);
+    }
+    let total = lines.len();
+    lines.truncate(TREE_LINES_MAX);
+    lines.iter().for_each(|line| out += &format!("{}\n", line.trim_end()));
+    if total > TREE_LINES_MAX {
+        let more = human::counted((total - TREE_LINES_MAX) as u64, "more line");
+        out += &format!("… {more}: rumors.csv has all\n");
+    }
+    if let Some(slowest) = spread.receipts.last() {
+        out += &format!(
+            "\nwhy the last was the last: sim explain {} --rumor {} --node {}\n",
+            run.folder.display(),
+            spread.figures.id,
+            slowest.node
+        );
+    }
+    out
+}
+
+fn branches(spread: &Spread, parent: NodeNo, indent: &str, lines: &mut Vec<String>) {
+    let children: Vec<&Receipt> = spread.told_by(parent).collect();
+    for (place, child) in children.iter().enumerate() {
+        let last = place + 1 == children.len();
+        let (corner, bar) = if last { ("└─", "  ") } else { ("├─", "│ ") };
+        let (after, way) = (spread.after(child), way(child));
+        lines.push(format!("{after}{indent}{corner} node {}  {way}", child.node));
+        branches(spread, child.node, &format!("{indent}{bar} "), lines);
+    }
+}
+
+/// By what a node heard, and how long that took.
+fn way(receipt: &Receipt) -> String {
+    let flight = receipt.sent_ms.map(|sent| receipt.first_ms - sent);
+    let flight = flight.map_or(String::new(), |ms| format!(", {} under way", human::span(ms)));
+    format!("{}{flight}", receipt.via)
+}
+
+/// What the rumor came to.
+fn head(run: &Run, spread: &Spread) -> String {
+    let figures = &spread.figures;
+    let mut out = format!(
+        "{}: {} at {}, in {} with seed {}\n",
+        figures.id,
+        source(&figures.kind, figures.node),
+        human::moment(figures.start_ms),
+        run.scenario,
+        run.seed
+    );
+    out += &format!(
+        "  held by {} of those that should, half after {}, all after {}\n",
+        human::percent(figures.coverage),
+        human::span_or(figures.t50_ms, "never"),
+        human::span_or(figures.t100_ms, "never"),
+    );
+    let count = |via: &str| spread.receipts.iter().filter(|r| r.via == via).count();
+    let ways = ["rumor", "bulk", "swap", "stream", "source"];
+    let ways = ways.map(|via| (via, count(via))).into_iter().filter(|&(_, count)| count > 0);
+    let ways: Vec<String> = ways.map(|(via, count)| format!("{count} by {via}")).collect();
+    out += &format!("  first heard: {}\n", ways.join(", "));
+    let absent = spread.absent(run.nodes_ever());
+    if !absent.is_empty() {
+        let some: Vec<String> = absent.iter().take(12).map(NodeNo::to_string).collect();
+        let more = if absent.len() > 12 { ", …" } else { "" };
+        out += &format!("  never, or had no need to: {}{more}\n", some.join(", "));
+    }
+    if run.rows_left_out {
+        out += "  rumors.csv is incomplete: raise rumor_rows_max to see everybody\n";
+    }
+    out + "\n"
+}
+
+fn source(kind: &str, node: NodeNo) -> String {
+    match kind {
+        "metadata" => format!("published by node {node}"),
+        "join" => format!("node {node} joined"),
+        "restart" => format!("node {node} came back"),
+        "leave" => format!("node {node} said goodbye"),
+        "removal" => format!("node {node} was first removed"),
+        other => format!("{other} of node {node}"),
+    }
+}

@@ -1,0 +1,117 @@
+//! Explanations of runs whose story is known.
+
+use std::path::PathBuf;
+
+use super::run as explain;
+use crate::commands::Exit;
+use crate::report::files::{self, Pictures};
+use crate::report::timing::Timing;
+use crate::scenario::plan::{Deed, Plan};
+use crate::world::testkit::{act, plan};
+use crate::world::{self, Filter, Options};
+
+/// A folder in which a run has left its files.
+struct Kept(tempfile::TempDir);
+
+impl Kept {
+    fn new(plan: &Plan, trace: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::default();
+        let run = if trace {
+            let mut tape = files::tape(folder.path(), &Filter::default()).unwrap();
+            let run = world::run_traced(plan, &options, &mut tape, &mut |_| {});
+            files::end_tape(folder.path(), tape).unwrap();
+            run
+        } else {
+            world::run(plan, &options, &mut |_| {})
+        };
+        let timing = Timing::new(&run.summary, std::time::Duration::ZERO, 1);
+        files::write_run(folder.path(), "", &run, &timing, Pictures::Skip).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    fn told(&self, rumor: Option<&str>, node: Option<u32>) -> String {
+        explain(&self.path(), rumor, node).unwrap().out
+    }
+}
+
+/// Node 1 publishes while node 5 is cut off for ten seconds.
+fn cut_off() -> Plan {
+    let mut plan = plan(8, std::time::Duration::from_secs(25));
+    act(&mut plan, 5_000, "far", Deed::Isolate(vec![5]));
+    act(&mut plan, 6_000, "", Deed::Publish { node: 1, data: b"news"[..].into() });
+    let heal = crate::scenario::plan::Heal::Label("far".into());
+    act(&mut plan, 15_000, "far", Deed::Heal(heal));
+    plan
+}
+
+#[test]
+fn every_rumor_of_a_run_is_listed() {
+    let told = Kept::new(&cut_off(), false).told(None, None);
+    assert!(told.starts_with("test, seed 1: "), "{told}");
+    assert!(told.contains("  metadata-0 "), "{told}");
+    assert!(told.contains("--rumor "), "{told}");
+}
+
+#[test]
+fn the_tree_has_every_node_once_below_the_one_who_told_it() {
+    let kept = Kept::new(&cut_off(), false);
+    let told = kept.told(Some("metadata-0"), None);
+    let (head, tree) = told.split_once("\n\n").unwrap();
+    assert!(head.starts_with("metadata-0: published by node 1 at 6 s"), "{told}");
+    for node in 0..8 {
+        let name = format!(" node {node}  ");
+        assert_eq!(tree.matches(&name).count(), 1, "node {node} in\n{told}");
+    }
+    assert!(tree.trim_start().starts_with("0 ms  node 1  source"), "{told}");
+}
+
+#[test]
+fn a_node_that_was_cut_off_is_told_to_be_late_because_of_that() {
+    let told = Kept::new(&cut_off(), true).told(Some("metadata-0"), Some(5));
+    assert!(told.contains("as number 8 of 8"), "{told}");
+    assert!(told.contains(" never arrives: cut"), "{told}");
+    assert!(told.contains("to it cut by a fault"), "{told}");
+}
+
+#[test]
+fn a_node_that_crashed_never_held_it_and_the_reason_is_given() {
+    let mut plan = cut_off();
+    act(&mut plan, 16_000, "", Deed::Crash(vec![3]));
+    act(&mut plan, 16_100, "", Deed::Publish { node: 1, data: b"late"[..].into() });
+    let told = Kept::new(&plan, true).told(Some("metadata-1"), Some(3));
+    assert!(told.contains("node 3 never held it"), "{told}");
+    assert!(told.contains("it did not run when the rumor started"), "{told}");
+}
+
+#[test]
+fn without_a_trace_the_command_that_makes_one_is_told() {
+    let told = Kept::new(&cut_off(), false).told(Some("metadata-0"), Some(5));
+    assert!(told.contains("how it came there"), "{told}");
+    assert!(told.contains("--trace\n"), "{told}");
+}
+
+#[test]
+fn what_is_not_there_is_refused_with_what_is() {
+    let kept = Kept::new(&cut_off(), true);
+    let refused = |rumor, node| explain(&kept.path(), Some(rumor), node).unwrap_err();
+    let failure = refused("metadata-9", None);
+    assert_eq!(failure.exit, Exit::Wrong);
+    assert!(failure.text.contains("did you mean metadata-0?"), "{}", failure.text);
+    assert!(refused("metadata-0", Some(8)).text.contains("has nodes 0 to 7"));
+    let nowhere = explain(&kept.path().join("x"), None, None).unwrap_err();
+    assert!(nowhere.text.contains("no folder of a run"), "{}", nowhere.text);
+}
+
+#[test]
+fn the_table_is_read_as_it_is_written() {
+    let kept = Kept::new(&cut_off(), false);
+    let run = super::Run::read(&kept.path()).unwrap();
+    let spread = run.spread("metadata-0").unwrap();
+    assert_eq!(spread.receipts.len(), 8);
+    assert!(spread.receipts.is_sorted_by(|a, b| a.first_ms <= b.first_ms));
+}

@@ -1,0 +1,280 @@
+//! Why a node heard of a rumor when it did, or never: its line of tellers, and with a trace what
+//! became of every packet that could have told it sooner.
+
+use super::receipts::{Receipt, Run, Spread};
+use super::{head, way};
+use crate::commands::Failure;
+use crate::commands::traces::{Trace, how_to_make_one};
+use crate::observe::trace::line::{Event, Filter, Line, Packet};
+use crate::report::files::TRACE;
+use crate::report::human;
+use crate::scenario::plan::NodeNo;
+
+/// Events in between that are shown.
+const EVENTS_MAX: usize = 60;
+/// Actions before the rumor that are shown.
+const SCENE_ACTIONS: usize = 3;
+
+/// Tells of one node's part in a rumor.
+pub(super) fn explain(run: &Run, spread: &Spread, node: NodeNo) -> Result<String, Failure> {
+    let mut out = head(run, spread);
+    out += &format!("{}\n", when(spread, node));
+    let line = tellers(spread, node);
+    if line.len() > 1 {
+        out += "\nhow it came there\n";
+        line.iter().for_each(|receipt| out += &format!("  {}\n", step(receipt)));
+    }
+    if !run.folder.join(TRACE).is_file() {
+        if !line.is_empty() || node < run.nodes_ever() {
+            return Ok(out + &hint(run));
+        }
+        return Err(no_such_node(run, node, run.nodes_ever()));
+    }
+    let story = Story::read(run, spread, node)?;
+    out += &story.text(spread);
+    Ok(out)
+}
+
+fn hint(run: &Run) -> String {
+    format!(
+        "\nwhat became of other packets to it is not known without a trace, which this makes:\n  \
+         {}\n",
+        how_to_make_one(&run.folder)
+    )
+}
+
+fn no_such_node(run: &Run, node: NodeNo, nodes: u32) -> Failure {
+    let last = nodes.saturating_sub(1);
+    Failure::wrong(format!("--node {node}: {} has nodes 0 to {last}", run.scenario))
+}
+
+/// When it heard, and how that compares.
+fn when(spread: &Spread, node: NodeNo) -> String {
+    let Some(place) = spread.receipts.iter().position(|receipt| receipt.node == node) else {
+        return format!("node {node} never held it");
+    };
+    let receipt = &spread.receipts[place];
+    let after = human::span(receipt.first_ms - spread.figures.start_ms);
+    let rank = format!("number {} of {}", place + 1, spread.receipts.len());
+    match receipt.from {
+        None => format!("node {node} needed nobody to tell it ({rank}, after {after})"),
+        Some(from) => format!(
+            "node {node} heard of it after {after}, as {rank}, at hop {}, from node {from} by {}",
+            receipt.hop, receipt.via
+        ),
+    }
+}
+
+/// From the source to the node, each told by the one before.
+fn tellers(spread: &Spread, node: NodeNo) -> Vec<&Receipt> {
+    let mut line: Vec<&Receipt> = Vec::new();
+    let mut next = Some(node);
+    while let Some(receipt) = next.and_then(|node| spread.of(node)) {
+        // Whoever told held it before, so that nobody appears twice; a damaged table might.
+        if line.iter().any(|other| other.node == receipt.node) {
+            break;
+        }
+        line.push(receipt);
+        next = receipt.from;
+    }
+    line.reverse();
+    line
+}
+
+fn step(receipt: &Receipt) -> String {
+    let at = human::moment(receipt.first_ms);
+    format!("{at:>12}  node {:<5} {}", receipt.node, way(receipt))
+}
+
+/// What a trace says about a node between the start of a rumor and its first receipt, or the end.
+struct Story {
+    node: NodeNo,
+    filter: Filter,
+    /// `(ns, what)`, in order.
+    events: Vec<(u64, String)>,
+    left_out: u64,
+    tally: Tally,
+    /// Whether the node ran at the start of the rumor.
+    was_up: bool,
+    /// When the first packet with the rumor was sent to it, if one was.
+    first_sent_ns: Option<u64>,
+}
+
+/// What became of packets to the node that carry the rumor, before it heard.
+#[derive(Default)]
+struct Tally {
+    sent: u64,
+    lost: u64,
+    cut: u64,
+    to_dead: u64,
+    other: u64,
+    down: bool,
+    silent: bool,
+}
+
+impl Story {
+    fn read(run: &Run, spread: &Spread, node: NodeNo) -> Result<Self, Failure> {
+        let mut trace = Trace::open(&run.folder)?;
+        if node >= trace.head.nodes {
+            return Err(no_such_node(run, node, trace.head.nodes));
+        }
+        let from_ns = ns(spread.figures.start_ms);
+        let to_ns = spread.of(node).map_or(u64::MAX, |receipt| ns(receipt.first_ms));
+        let mut story = Self {
+            node,
+            filter: trace.head.filter.clone(),
+            events: Vec::new(),
+            left_out: 0,
+            tally: Tally::default(),
+            was_up: false,
+            first_sent_ns: None,
+        };
+        while let Some(line) = trace.line()? {
+            if line.t_ns > to_ns {
+                break;
+            }
+            match line.t_ns < from_ns {
+                true => story.before(&line),
+                false => story.during(&line, &spread.figures.id),
+            }
+        }
+        Ok(story)
+    }
+
+    fn before(&mut self, line: &Line) {
+        match &line.event {
+            // The scene at the start: what was done last, and may be at work still.
+            Event::Action { .. } => {
+                self.events.push((line.t_ns, format!("before it, {}", line.event)));
+                let surplus = self.events.len().saturating_sub(SCENE_ACTIONS);
+                self.events.drain(..surplus);
+            }
+            Event::Up { node, .. } | Event::Start { node } if *node == self.node => {
+                (self.was_up, self.tally.silent) = (true, false);
+            }
+            Event::Down { node, .. } if *node == self.node => self.was_up = false,
+            Event::Stop { node } | Event::Pause { node } if *node == self.node => {
+                self.tally.silent = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn during(&mut self, line: &Line, rumor: &str) {
+        let mine = |node: &NodeNo| *node == self.node;
+        let to_me = |packet: &Packet| {
+            packet.to == Some(self.node) && packet.rumors.iter().any(|other| other == rumor)
+        };
+        match &line.event {
+            Event::Action { .. } => {}
+            Event::Down { node, .. } if mine(node) => self.tally.down = true,
+            Event::Stop { node } | Event::Pause { node } if mine(node) => self.tally.silent = true,
+            Event::Up { node, .. } | Event::Start { node } | Event::Resume { node }
+                if mine(node) => {}
+            Event::Send { packet, .. } if to_me(packet) => {
+                self.tally.sent += 1;
+                self.first_sent_ns = self.first_sent_ns.or(Some(line.t_ns));
+                return;
+            }
+            Event::Drop { packet, cause, .. } if to_me(packet) => match cause.as_ref() {
+                "lost" | "corrupted" => self.tally.lost += 1,
+                "cut" => self.tally.cut += 1,
+                "to_dead" => self.tally.to_dead += 1,
+                _ => self.tally.other += 1,
+            },
+            Event::Deliver { packet, .. } if to_me(packet) => {}
+            Event::Learn { node, rumor: other, .. } if mine(node) && other == rumor => {}
+            _ => return,
+        }
+        if self.events.len() < EVENTS_MAX {
+            self.events.push((line.t_ns, shown(&line.event, rumor)));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn text(&self, spread: &Spread) -> String {
+        let mut out = "\nwhat befell it meanwhile\n".to_owned();
+        for (t_ns, text) in &self.events {
+            out += &format!("  {:>12}  {text}\n", human::moment(*t_ns as f64 / 1e6));
+        }
+        match (self.events.is_empty(), self.left_out) {
+            (true, _) => out += "  nothing: no packet with the rumor was sent to it\n",
+            (_, 0) => {}
+            (_, more) => out += &format!("  … {}\n", human::counted(more, "more event")),
+        }
+        if !self.filter.is_open() {
+            out += "  (the trace was filtered when it was made: there may have been more)\n";
+        }
+        out += "\nso\n";
+        self.reasons(spread).iter().for_each(|reason| out += &format!("  - {reason}\n"));
+        out
+    }
+
+    /// The causes that the trace shows, the gravest first.
+    fn reasons(&self, spread: &Spread) -> Vec<String> {
+        let tally = &self.tally;
+        let mut reasons = Vec::new();
+        let mut add = |holds: bool, text: String| {
+            if holds {
+                reasons.push(text);
+            }
+        };
+        let packets = |count: u64| human::counted(count, "packet");
+        add(!self.was_up, "it did not run when the rumor started".into());
+        add(tally.down, "it went down before it heard".into());
+        add(tally.silent, "it was stopped: others take a silent node off their lists".into());
+        add(tally.cut > 0, format!("{} to it cut by a fault", packets(tally.cut)));
+        add(tally.lost > 0, format!("{} to it lost on the way", packets(tally.lost)));
+        add(tally.to_dead > 0, format!("{} went to where it did not run", packets(tally.to_dead)));
+        add(tally.other > 0, format!("{} too large or too many for a link", packets(tally.other)));
+        let receipt = spread.of(self.node);
+        let swapped = receipt.is_some_and(|receipt| receipt.via == "swap");
+        add(swapped, "no rumor reached it: a swap found the difference and repaired it".to_owned());
+        add(tally.sent == 0 && receipt.is_none(), "nobody ever sent it the rumor".into());
+        reasons.extend(receipt.and_then(|receipt| self.late_sender(spread, receipt)));
+        reasons.extend(receipt.and_then(|receipt| self.late_teller(spread, receipt)));
+        if reasons.is_empty() {
+            reasons.push("nothing stood in its way: others were just nearer to the source".into());
+        }
+        reasons
+    }
+
+    /// Nobody turned to the node before most of the time was over.
+    fn late_sender(&self, spread: &Spread, receipt: &Receipt) -> Option<String> {
+        let start = spread.figures.start_ms;
+        let sent = self.first_sent_ns? as f64 / 1e6 - start;
+        (sent > (receipt.first_ms - start) / 2.0).then(|| {
+            let sent = human::span(sent);
+            format!("nobody sent it a packet with the rumor before {sent} had passed")
+        })
+    }
+
+    /// A teller that itself heard only after most of the time was over.
+    fn late_teller(&self, spread: &Spread, receipt: &Receipt) -> Option<String> {
+        let teller = spread.of(receipt.from?)?;
+        let start = spread.figures.start_ms;
+        let (own, whole) = (teller.first_ms - start, receipt.first_ms - start);
+        (own > whole / 2.0).then(|| {
+            let own = human::span(own);
+            format!("node {}, who told it, itself heard only after {own}", teller.node)
+        })
+    }
+}
+
+fn shown(event: &Event, rumor: &str) -> String {
+    match event {
+        Event::Drop { packet, cause, .. } => {
+            format!("{} from node {} never arrives: {cause}", packet.kind, packet.from)
+        }
+        Event::Deliver { packet, .. } => {
+            format!("{} from node {} arrives with {rumor}", packet.kind, packet.from)
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Nanoseconds of a time that stands in a file in milliseconds.
+fn ns(ms: f64) -> u64 {
+    (ms * 1e6).round() as u64
+}

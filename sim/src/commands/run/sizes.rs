@@ -1,0 +1,82 @@
+//! Several scenarios of one command that differ in their size: what they show together.
+
+use rumormill::Latency;
+
+use super::{Job, Outcome};
+use crate::report::plots::{Size, Sizes};
+use crate::report::summary::Summary;
+use crate::scenario::plan::Plan;
+use crate::stats::Sample;
+
+/// Kinds of rumors, the one to follow first.
+const KINDS: [&str; 5] = ["metadata", "join", "restart", "leave", "removal"];
+
+/// What the sizes show, if the scenarios have three or more of them, have the same settings and
+/// network, and start a kind of rumor that all have. Anything else is no comparison.
+pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Sizes> {
+    let plans = jobs.iter().map(|job| job.scenario.plan(seed).ok());
+    let plans: Vec<Plan> = plans.collect::<Option<_>>()?;
+    let (first, others) = plans.split_first()?;
+    let alike = |plan: &Plan| *plan.engine == *first.engine && plan.network == first.network;
+    if !others.iter().all(alike) {
+        return None;
+    }
+    let all = outcomes.iter().flat_map(|outcomes| outcomes.iter());
+    let summaries: Vec<&Summary> = all.map(|outcome| &outcome.summary).collect();
+    let starts = |kind: &str, one: &Summary| one.rumors.iter().any(|rumor| rumor.kind == kind);
+    let kind = KINDS.into_iter().find(|kind| summaries.iter().all(|one| starts(kind, one)))?;
+    let mut sizes: Vec<Size> =
+        jobs.iter().zip(outcomes).map(|(job, outcomes)| size(job, outcomes, kind)).collect();
+    sizes.sort_by_key(|size| size.nodes);
+    sizes.dedup_by_key(|size| size.nodes);
+    (sizes.len() >= 3 && sizes.len() == jobs.len()).then(|| Sizes {
+        kind: kind.to_owned(),
+        fan_out: first.engine.fan_out() as u32,
+        hop_ms: mean_ms(&first.network.latency),
+        sizes,
+    })
+}
+
+fn size(job: &Job, outcomes: &[Outcome], kind: &str) -> Size {
+    let rumors = |summary: &Summary, value: fn(&_) -> Option<f64>| {
+        let own = summary.rumors.iter().filter(|rumor| rumor.kind == kind);
+        Sample::new(own.map(value)).median()
+    };
+    let each = |value: &dyn Fn(&Summary) -> Option<f64>| {
+        outcomes.iter().map(|outcome| value(&outcome.summary)).collect()
+    };
+    Size {
+        nodes: job.scenario.nodes(),
+        t50_ms: each(&|summary| rumors(summary, |rumor| rumor.t50_ms)),
+        t99_ms: each(&|summary| rumors(summary, |rumor| rumor.t99_ms)),
+        start_ms: each(&|summary| {
+            let first = summary.node_list.episodes.first()?;
+            Some(first.last_change_ms + first.converged_after_ms?)
+        }),
+    }
+}
+
+/// The mean delay of a link.
+fn mean_ms(latency: &Latency) -> f64 {
+    match latency {
+        Latency::Uniform { min, max } => (min.as_secs_f64() + max.as_secs_f64()) * 500.0,
+        Latency::Table(quantiles) => {
+            let sum: f64 = quantiles.iter().map(|&ns| ns as f64 / 1e6).sum();
+            sum / quantiles.len().max(1) as f64
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_mean_of_a_range_is_its_middle_and_that_of_a_table_its_average() {
+        let (min, max) = (Duration::from_millis(1), Duration::from_millis(10));
+        assert_eq!(mean_ms(&Latency::Uniform { min, max }), 5.5);
+        let table = [1_000_000, 2_000_000, 6_000_000];
+        assert_eq!(mean_ms(&Latency::Table(table[..].into())), 3.0);
+    }
+}

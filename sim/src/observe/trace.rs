@@ -1,0 +1,286 @@
+//! Writes what happens in a run to `trace.jsonl`, as it happens.
+//!
+//! The world calls the [`Recorder`] at every step; without a [`Tape`] that costs a comparison.
+//! Nothing is kept in memory but the names of rumors, and nothing that is written depends on more
+//! than the run: the format is told at [`line`].
+
+pub(crate) mod line;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use rumormill::core::{Cause, PacketKind, Record};
+use rumormill::{Event as EngineEvent, Fate, Instant};
+
+use self::line::{Event, Filter, Line, Packet, SCHEMA};
+use super::observer::Observer;
+use super::rumors::{RumorNo, Way};
+use crate::scenario::plan::{NodeNo, Plan, StartCause};
+
+/// Where the lines of a run go.
+pub struct Tape {
+    to: Box<dyn Write + Send>,
+    filter: Filter,
+    /// By number.
+    rumors: Vec<String>,
+    /// How many first receipts are written.
+    learned: usize,
+    failed: Option<io::Error>,
+}
+
+impl fmt::Debug for Tape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tape").field("filter", &self.filter).finish_non_exhaustive()
+    }
+}
+
+impl Tape {
+    /// An empty one; `to` should be buffered.
+    pub fn new(to: Box<dyn Write + Send>, filter: Filter) -> Self {
+        Self { to, filter, rumors: Vec::new(), learned: 0, failed: None }
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// The first that writing met with; what came after it is missing.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.failed.map_or(Ok(()), Err)?;
+        self.to.flush()
+    }
+
+    fn note(&mut self, at: Instant, event: Event) {
+        let t_ns = at.as_nanos();
+        if self.failed.is_none() && self.filter.takes_time(t_ns) && self.filter.takes(&event) {
+            self.write(&Line { t_ns, event });
+        }
+    }
+
+    fn write(&mut self, line: &Line) {
+        let mut text = serde_json::to_string(line).expect("a line has string keys");
+        text.push('\n');
+        self.failed = self.to.write_all(text.as_bytes()).err();
+    }
+
+    /// First receipts since the last call.
+    fn learn(&mut self, observer: &Observer) {
+        self.name_rumors(observer);
+        let rows = observer.first_receipts();
+        for row in &rows[self.learned.min(rows.len())..] {
+            let (from, sent_ns) = match row.way {
+                Way::Source => (None, None),
+                Way::Packet { from, sent, .. } => (Some(from), Some(sent.as_nanos())),
+            };
+            let rumor = self.rumors[row.rumor as usize].clone();
+            let (node, hop, via) = (row.node, row.hop, row.way.name().into());
+            self.note(row.at, Event::Learn { node, rumor, hop, via, from, sent_ns });
+        }
+        self.learned = rows.len();
+    }
+
+    fn name_rumors(&mut self, observer: &Observer) {
+        for number in self.rumors.len()..observer.rumor_count() {
+            self.rumors.push(observer.rumor_id(number as RumorNo));
+        }
+    }
+}
+
+/// What the world calls.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder<'a>(Option<&'a mut Tape>);
+
+/// A packet as the world knows it.
+pub(crate) struct Parcel<'p> {
+    pub(crate) from: NodeNo,
+    pub(crate) to: Option<NodeNo>,
+    pub(crate) kind: PacketKind,
+    pub(crate) sent: Instant,
+    pub(crate) bytes: u64,
+    pub(crate) content: u64,
+    pub(crate) carried: &'p [RumorNo],
+}
+
+impl<'a> Recorder<'a> {
+    /// Begins the trace of a plan.
+    pub(crate) fn new(tape: &'a mut Tape, plan: &Plan) -> Self {
+        let event = Event::Run {
+            schema: SCHEMA.into(),
+            scenario: plan.name.clone(),
+            seed: plan.seed.to_string(),
+            nodes: plan.nodes_ever,
+            filter: tape.filter.clone(),
+        };
+        tape.write(&Line { t_ns: 0, event });
+        Self(Some(tape))
+    }
+
+    pub(crate) fn action(&mut self, at: Instant, text: &str) {
+        self.note(at, || Event::Action { text: text.to_owned() });
+    }
+
+    pub(crate) fn up(&mut self, at: Instant, node: NodeNo, record: &Record, cause: StartCause) {
+        let cause = match cause {
+            StartCause::Initial => "initial",
+            StartCause::Join => "join",
+            StartCause::Restart => "restart",
+        };
+        let addr = || record.node().addr().to_string();
+        self.note(at, || Event::Up { node, addr: addr(), cause: cause.into() });
+    }
+
+    pub(crate) fn down(&mut self, at: Instant, node: NodeNo, cause: &'static str) {
+        self.note(at, || Event::Down { node, cause: cause.into() });
+    }
+
+    pub(crate) fn stop(&mut self, at: Instant, node: NodeNo) {
+        self.note(at, || Event::Stop { node });
+    }
+
+    pub(crate) fn start(&mut self, at: Instant, node: NodeNo) {
+        self.note(at, || Event::Start { node });
+    }
+
+    pub(crate) fn pause(&mut self, at: Instant, node: NodeNo) {
+        self.note(at, || Event::Pause { node });
+    }
+
+    pub(crate) fn resume(&mut self, at: Instant, node: NodeNo) {
+        self.note(at, || Event::Resume { node });
+    }
+
+    /// A packet was put on the network, which decided what becomes of it.
+    pub(crate) fn sent(&mut self, parcel: &Parcel<'_>, fate: Fate, observer: &Observer) {
+        let Some(tape) = &mut self.0 else { return };
+        tape.name_rumors(observer);
+        let (packet, bytes) = (packet(parcel, &tape.rumors), parcel.bytes);
+        let copies = match fate {
+            Fate::Delivered { again: Some(_), .. } => 2,
+            _ => 1,
+        };
+        tape.note(parcel.sent, Event::Send { packet, bytes, copies });
+        let cause = match fate {
+            Fate::Delivered { .. } => return,
+            Fate::Lost => "lost",
+            Fate::Cut => "cut",
+            Fate::Oversize => "oversize",
+            Fate::Overflow => "overflow",
+            Fate::Corrupted => "corrupted",
+        };
+        self.dropped(parcel.sent, parcel, cause);
+    }
+
+    /// A packet went to an address that nobody ever has.
+    pub(crate) fn sent_to_nobody(&mut self, parcel: &Parcel<'_>, observer: &Observer) {
+        let Some(tape) = &mut self.0 else { return };
+        tape.name_rumors(observer);
+        let (packet, bytes, copies) = (packet(parcel, &tape.rumors), parcel.bytes, 1);
+        tape.note(parcel.sent, Event::Send { packet, bytes, copies });
+        self.dropped(parcel.sent, parcel, "to_dead");
+    }
+
+    pub(crate) fn dropped(&mut self, at: Instant, parcel: &Parcel<'_>, cause: &'static str) {
+        let Some(tape) = &mut self.0 else { return };
+        let (packet, sent_ns) = (packet(parcel, &tape.rumors), parcel.sent.as_nanos());
+        tape.note(at, Event::Drop { packet, sent_ns, cause: cause.into() });
+    }
+
+    pub(crate) fn delivered(&mut self, at: Instant, parcel: &Parcel<'_>) {
+        let Some(tape) = &mut self.0 else { return };
+        let (packet, sent_ns) = (packet(parcel, &tape.rumors), parcel.sent.as_nanos());
+        tape.note(at, Event::Deliver { packet, sent_ns });
+    }
+
+    /// An engine raised an event, in answer to what came by `way`.
+    pub(crate) fn state(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        event: &EngineEvent,
+        way: Way,
+        observer: &Observer,
+    ) {
+        self.note(at, || state(node, event, way, |record| observer.node_of(record)));
+    }
+
+    /// To be called after every step: writes who learned what in it.
+    pub(crate) fn step(&mut self, observer: &Observer) {
+        if let Some(tape) = &mut self.0 {
+            tape.learn(observer);
+        }
+    }
+
+    fn note(&mut self, at: Instant, event: impl FnOnce() -> Event) {
+        if let Some(tape) = &mut self.0 {
+            tape.note(at, event());
+        }
+    }
+}
+
+fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
+    Packet {
+        from: parcel.from,
+        to: parcel.to,
+        kind: kind(parcel.kind).into(),
+        content: format!("{:016x}", parcel.content),
+        rumors: parcel.carried.iter().map(|&rumor| rumors[rumor as usize].clone()).collect(),
+    }
+}
+
+fn state(
+    node: NodeNo,
+    event: &EngineEvent,
+    way: Way,
+    node_of: impl Fn(&Record) -> Option<NodeNo>,
+) -> Event {
+    let from = match way {
+        Way::Source => None,
+        Way::Packet { from, .. } => Some(from),
+    };
+    let (change, about, cause, version) = match event {
+        EngineEvent::Joined(record) => ("joined", node_of(record), None, None),
+        EngineEvent::Updated(record) => ("updated", node_of(record), None, None),
+        EngineEvent::Removed { record, cause: Cause::Timeout } => {
+            ("removed", node_of(record), Some("timeout"), None)
+        }
+        EngineEvent::Removed { record, cause: Cause::Left } => {
+            ("removed", node_of(record), Some("left"), None)
+        }
+        EngineEvent::Replaced { old, .. } => ("replaced", node_of(old), None, None),
+        EngineEvent::NameConflict { second, .. } => ("name_conflict", node_of(second), None, None),
+        EngineEvent::Woke(_) => ("woke", None, None, None),
+        EngineEvent::AddressConflict(record) => ("address_conflict", node_of(record), None, None),
+        EngineEvent::SetAside(version) => ("set_aside", None, None, Some(version.to_string())),
+        EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
+        EngineEvent::Superseded { theirs, .. } => {
+            ("superseded", None, None, Some(theirs.to_string()))
+        }
+        EngineEvent::Published(metadata) => {
+            ("published", None, None, Some(metadata.version().to_string()))
+        }
+        EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
+    };
+    Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }
+}
+
+fn kind(kind: PacketKind) -> &'static str {
+    match kind {
+        PacketKind::Bulk => "bulk",
+        PacketKind::Rumor => "rumor",
+        PacketKind::Join => "join",
+        PacketKind::Welcome => "welcome",
+        PacketKind::SwapRequest => "swap_request",
+        PacketKind::SwapAnswer => "swap_answer",
+        PacketKind::Vector => "vector",
+        PacketKind::Ids => "ids",
+        PacketKind::Wanted => "wanted",
+        PacketKind::Records => "records",
+        PacketKind::Value => "value",
+        PacketKind::LastCall => "last_call",
+        PacketKind::Alive => "alive",
+        PacketKind::Announced => "announced",
+        PacketKind::Fetch => "fetch",
+        PacketKind::Fetched => "fetched",
+    }
+}

@@ -1,0 +1,246 @@
+//! The lines of `trace.jsonl`: what happened in a run, one JSON object a line, in order.
+//!
+//! The first line is a [`Event::Run`] and says what was left out. Every other has `t_ns`, the
+//! virtual time in nanoseconds since the start of the run, `event`, and what its event adds:
+//!
+//! | `event` | says | with |
+//! |---|---|---|
+//! | `run` | which run this is | `schema scenario seed nodes filter` |
+//! | `action` | the scenario did something | `text` |
+//! | `up` `down` | a node's process started, or ended | `node`, `addr`, `cause` |
+//! | `stop` `start` | a node fell silent, or resumed | `node` |
+//! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
+//! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
+//! | `deliver` | it arrived | `from to kind sent_ns content`, `rumors` |
+//! | `state` | a node's list or metadata changed | `node change`, `about cause version from` |
+//! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
+//!
+//! `content` is a hash of what the packet says, so that two traces differ where two packets do.
+//! The causes of a drop are those of `messages` in `summary.json`. What has no value is left out.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::plan::NodeNo;
+
+/// The schema of a trace.
+pub(crate) const SCHEMA: &str = "trace/1";
+
+/// A word of the format.
+type Word = Cow<'static, str>;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) t_ns: u64,
+    #[serde(flatten)]
+    pub(crate) event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    Run {
+        schema: Word,
+        scenario: String,
+        seed: String,
+        nodes: u32,
+        filter: Filter,
+    },
+    Action {
+        text: String,
+    },
+    Up {
+        node: NodeNo,
+        addr: String,
+        cause: Word,
+    },
+    Down {
+        node: NodeNo,
+        cause: Word,
+    },
+    Stop {
+        node: NodeNo,
+    },
+    Start {
+        node: NodeNo,
+    },
+    Pause {
+        node: NodeNo,
+    },
+    Resume {
+        node: NodeNo,
+    },
+    Send {
+        #[serde(flatten)]
+        packet: Packet,
+        bytes: u64,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        copies: u32,
+    },
+    Drop {
+        #[serde(flatten)]
+        packet: Packet,
+        sent_ns: u64,
+        cause: Word,
+    },
+    Deliver {
+        #[serde(flatten)]
+        packet: Packet,
+        sent_ns: u64,
+    },
+    State {
+        node: NodeNo,
+        change: Word,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<NodeNo>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Word>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<NodeNo>,
+    },
+    Learn {
+        node: NodeNo,
+        rumor: String,
+        hop: u32,
+        via: Word,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<NodeNo>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_ns: Option<u64>,
+    },
+}
+
+/// A packet on its way. Nobody ever has the address of one without a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Packet {
+    pub(crate) from: NodeNo,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<NodeNo>,
+    pub(crate) kind: Word,
+    /// A hash in hex.
+    pub(crate) content: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rumors: Vec<String>,
+}
+
+/// What is written: everything that no field rules out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only what one of these nodes takes part in; all if empty. Actions are always written.
+    pub nodes: Vec<NodeNo>,
+    /// Only packets that carry one of these rumors, and who learns them; all if empty. Actions
+    /// and the comings and goings of nodes are written all the same.
+    pub rumors: Vec<String>,
+    /// Only what happens from this virtual time on, in nanoseconds.
+    pub from_ns: u64,
+    /// Only what happens before this virtual time, in nanoseconds.
+    pub to_ns: Option<u64>,
+}
+
+impl Filter {
+    /// True when nothing is left out.
+    pub fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn takes_time(&self, t_ns: u64) -> bool {
+        self.from_ns <= t_ns && self.to_ns.is_none_or(|to_ns| t_ns < to_ns)
+    }
+
+    pub(super) fn takes(&self, event: &Event) -> bool {
+        self.takes_nodes(event) && self.takes_rumors(event)
+    }
+
+    fn takes_nodes(&self, event: &Event) -> bool {
+        let one = |node: NodeNo| self.nodes.contains(&node);
+        self.nodes.is_empty()
+            || match event {
+                Event::Run { .. } | Event::Action { .. } => true,
+                Event::Up { node, .. }
+                | Event::Down { node, .. }
+                | Event::Stop { node }
+                | Event::Start { node }
+                | Event::Pause { node }
+                | Event::Resume { node } => one(*node),
+                Event::Send { packet, .. }
+                | Event::Drop { packet, .. }
+                | Event::Deliver { packet, .. } => one(packet.from) || packet.to.is_some_and(one),
+                Event::State { node, about, .. } => one(*node) || about.is_some_and(one),
+                Event::Learn { node, from, .. } => one(*node) || from.is_some_and(one),
+            }
+    }
+
+    fn takes_rumors(&self, event: &Event) -> bool {
+        self.rumors.is_empty()
+            || match event {
+                Event::Send { packet, .. }
+                | Event::Drop { packet, .. }
+                | Event::Deliver { packet, .. } => {
+                    packet.rumors.iter().any(|rumor| self.rumors.contains(rumor))
+                }
+                Event::Learn { rumor, .. } => self.rumors.contains(rumor),
+                Event::State { .. } => false,
+                _ => true,
+            }
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_one(copies: &u32) -> bool {
+    *copies == 1
+}
+
+/// The event as a person reads it, without its time.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run { scenario, seed, .. } => write!(f, "{scenario}, seed {seed}"),
+            Self::Action { text } => write!(f, "action: {text}"),
+            Self::Up { node, addr, cause } => write!(f, "node {node} starts at {addr} ({cause})"),
+            Self::Down { node, cause } => write!(f, "node {node} goes down ({cause})"),
+            Self::Stop { node } => write!(f, "node {node} falls silent"),
+            Self::Start { node } => write!(f, "node {node} beats again"),
+            Self::Pause { node } => write!(f, "node {node}'s process stands still"),
+            Self::Resume { node } => write!(f, "node {node}'s process goes on"),
+            Self::Send { packet, bytes, copies } => {
+                let copies = if *copies > 1 { ", arrives twice" } else { "" };
+                write!(f, "sent: {packet}, {bytes} B{copies}")
+            }
+            Self::Drop { packet, cause, .. } => write!(f, "never arrives ({cause}): {packet}"),
+            Self::Deliver { packet, .. } => write!(f, "arrives: {packet}"),
+            Self::State { node, change, about, cause, version, from } => {
+                write!(f, "node {node}: {change}")?;
+                about.iter().try_for_each(|about| write!(f, " node {about}"))?;
+                version.iter().try_for_each(|version| write!(f, " version {version}"))?;
+                cause.iter().try_for_each(|cause| write!(f, " ({cause})"))?;
+                from.iter().try_for_each(|from| write!(f, ", told by node {from}"))
+            }
+            Self::Learn { node, rumor, hop, via, from, .. } => {
+                write!(f, "node {node} learns {rumor} at hop {hop} by {via}")?;
+                from.iter().try_for_each(|from| write!(f, " from node {from}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, kind, content, rumors } = self;
+        let to = to.map_or("nobody".to_owned(), |to| to.to_string());
+        write!(f, "{kind} from {from} to {to}, content {content}")?;
+        match rumors.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", with {}", rumors.join(", ")),
+        }
+    }
+}

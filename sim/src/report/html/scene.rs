@@ -1,0 +1,225 @@
+//! What a player shows beside rumors: when nodes ran, and which of them a fault had parted.
+//!
+//! It follows from the plan alone. Two nodes are in one group when both directions between them
+//! are open, directly or over others; whether those others run is not asked.
+
+use std::collections::BTreeMap;
+
+use rumormill::{ChangeId, Instant, LinkModel, NetworkChange};
+
+use super::pack::Pack;
+use crate::scenario::plan::{Action, Deed, Heal, NodeNo, Plan, StartCause};
+
+/// Changes of the network that are shown; a link that flaps for hours has too many.
+const CUTS_MAX: usize = 400;
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Down = 0,
+    Up = 1,
+    Stopped = 2,
+}
+
+/// All that happens to nodes and between them, in order of time.
+#[derive(Debug, Default)]
+pub(super) struct Scene {
+    pub(super) states: Vec<(Instant, NodeNo, State)>,
+    /// From each moment on, the group of every node.
+    pub(super) cuts: Vec<(Instant, Vec<u16>)>,
+}
+
+impl Scene {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self { states: states(plan), cuts: cuts(plan) }
+    }
+
+    pub(super) fn pack(&self, pack: &mut Pack) {
+        let ms = |at: Instant| at.as_nanos() as f64 / 1e6;
+        pack.times("state_at", self.states.iter().map(|&(at, ..)| ms(at)));
+        pack.u16("state_node", self.states.iter().map(|&(_, node, _)| node as u16));
+        pack.u8("state", self.states.iter().map(|&(.., state)| state as u8));
+        pack.times("cut_at", self.cuts.iter().map(|&(at, _)| ms(at)));
+        pack.u16("groups", self.cuts.iter().flat_map(|(_, groups)| groups.iter().copied()));
+    }
+}
+
+fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
+    let mut changes: Vec<(Instant, NodeNo, State)> = plan
+        .incarnations
+        .iter()
+        .filter(|start| start.cause == StartCause::Initial)
+        .map(|start| (start.start, start.node, State::Up))
+        .collect();
+    for action in &plan.actions {
+        let mut all = |nodes: &[NodeNo], state| {
+            changes.extend(nodes.iter().map(|&node| (action.at, node, state)));
+        };
+        match &action.deed {
+            Deed::Crash(nodes) | Deed::Leave(nodes) | Deed::Restart { nodes, .. } => {
+                all(nodes, State::Down);
+            }
+            Deed::Stop(nodes) | Deed::Pause(nodes) => all(nodes, State::Stopped),
+            Deed::Start(nodes) | Deed::Resume(nodes) => all(nodes, State::Up),
+            _ => {}
+        }
+        if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
+            let starts = &plan.incarnations[starts.clone()];
+            changes.extend(starts.iter().map(|start| (start.start, start.node, State::Up)));
+        }
+    }
+    changes.sort_by_key(|&(at, ..)| at);
+    without_idle(changes, plan)
+}
+
+/// Without changes that change nothing, such as the stop of a node that is down.
+fn without_idle(
+    changes: Vec<(Instant, NodeNo, State)>,
+    plan: &Plan,
+) -> Vec<(Instant, NodeNo, State)> {
+    let mut now = vec![State::Down; plan.nodes_ever as usize];
+    let starts = |at, node| plan.incarnations.iter().any(|i| i.node == node && i.start == at);
+    let takes = |&(at, node, state): &(Instant, NodeNo, State)| {
+        let before = now[node as usize];
+        let idle = before == state
+            || (before == State::Down && state == State::Stopped)
+            || (before == State::Down && state == State::Up && !starts(at, node));
+        if !idle {
+            now[node as usize] = state;
+        }
+        !idle
+    };
+    changes.into_iter().filter(takes).collect()
+}
+
+fn cuts(plan: &Plan) -> Vec<(Instant, Vec<u16>)> {
+    let classes = classes(plan);
+    let mut links = LinkModel::new(plan.seed, plan.network.clone());
+    plan.links.iter().for_each(|link| _ = links.apply(link.clone()));
+    let mut in_force: Vec<(usize, ChangeId)> = Vec::new();
+    let mut cuts: Vec<(Instant, Vec<u16>)> = Vec::new();
+    for (number, action) in plan.actions.iter().enumerate() {
+        match (&action.deed, change(action)) {
+            (_, Some(change)) => in_force.push((number, links.apply(change))),
+            (Deed::Heal(heal), _) => {
+                let ends = |&mut (of, _): &mut (usize, ChangeId)| match heal {
+                    Heal::All => true,
+                    Heal::Label(label) => plan.actions[of].label == *label,
+                    Heal::Action(number) => of == *number,
+                };
+                in_force.extract_if(.., ends).for_each(|(_, change)| links.undo(change));
+            }
+            _ => continue,
+        }
+        let groups = groups(&classes, &links);
+        let whole = groups.iter().all(|&group| group == 0);
+        let before = cuts.last().map(|(_, groups)| groups);
+        if before.map_or(!whole, |before| *before != groups) && cuts.len() < CUTS_MAX {
+            cuts.push((action.at, groups));
+        }
+    }
+    cuts
+}
+
+fn change(action: &Action) -> Option<NetworkChange> {
+    crate::world::network_change(&action.deed)
+}
+
+/// Nodes that no action tells apart, each class in order.
+fn classes(plan: &Plan) -> Vec<Vec<NodeNo>> {
+    let mut marks: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.nodes_ever as usize];
+    for (number, action) in plan.actions.iter().enumerate() {
+        let sets: Vec<&[NodeNo]> = match &action.deed {
+            Deed::Partition(groups) => groups.iter().map(Vec::as_slice).collect(),
+            Deed::Isolate(nodes) => vec![nodes],
+            Deed::Link { from, to, .. } => vec![from, to],
+            _ => Vec::new(),
+        };
+        for (place, set) in sets.into_iter().enumerate() {
+            set.iter().for_each(|&node| marks[node as usize].push((number, place)));
+        }
+    }
+    let mut classes: BTreeMap<&[(usize, usize)], Vec<NodeNo>> = BTreeMap::new();
+    for (node, marks) in (0..).zip(&marks) {
+        classes.entry(marks).or_default().push(node);
+    }
+    classes.into_values().collect()
+}
+
+/// The group of every node, numbered in order of their first nodes.
+fn groups(classes: &[Vec<NodeNo>], links: &LinkModel) -> Vec<u16> {
+    let open = |a: NodeNo, b: NodeNo| links.passes(a, b) && links.passes(b, a);
+    // Members of a class that can't talk to each other, can't to anybody else the same way.
+    let split = |class: &&Vec<NodeNo>| class.len() > 1 && !open(class[0], class[1]);
+    let singles = classes.iter().filter(split).flatten().map(std::slice::from_ref);
+    let whole = classes.iter().filter(|class| !split(class)).map(Vec::as_slice);
+    let sets: Vec<&[NodeNo]> = whole.chain(singles).collect();
+    let mut leader: Vec<usize> = (0..sets.len()).collect();
+    for a in 0..sets.len() {
+        for b in 0..a {
+            if open(sets[a][0], sets[b][0]) {
+                let (from, to) = (leader[a], leader[b]);
+                leader.iter_mut().filter(|one| **one == from).for_each(|one| *one = to);
+            }
+        }
+    }
+    let nodes = sets.iter().map(|set| set.len()).sum();
+    let mut led = vec![0; nodes];
+    for (set, leader) in sets.iter().zip(&leader) {
+        set.iter().for_each(|&node| led[node as usize] = *leader);
+    }
+    let mut numbers: BTreeMap<usize, u16> = BTreeMap::new();
+    let numbered = led.into_iter().map(|leader| {
+        let next = numbers.len() as u16;
+        *numbers.entry(leader).or_insert(next)
+    });
+    numbered.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::testkit::{act, at_ms, join, plan, restart};
+    use std::time::Duration;
+
+    #[test]
+    fn groups_are_those_that_the_link_model_leaves_open() {
+        let mut plan = plan(6, Duration::from_secs(9));
+        act(&mut plan, 1_000, "a", Deed::Partition(vec![vec![0, 1], vec![2, 3]]));
+        act(&mut plan, 2_000, "b", Deed::Isolate(vec![1, 4]));
+        act(&mut plan, 3_000, "a", Deed::Heal(Heal::Label("a".into())));
+        act(&mut plan, 4_000, "", Deed::Heal(Heal::All));
+        let expected = [
+            (1_000, vec![0, 0, 1, 1, 2, 2]),
+            (2_000, vec![0, 1, 2, 2, 3, 4]),
+            (3_000, vec![0, 1, 0, 0, 2, 0]),
+            (4_000, vec![0; 6]),
+        ];
+        assert_eq!(cuts(&plan), expected.map(|(ms, groups)| (at_ms(ms), groups)));
+    }
+
+    #[test]
+    fn a_node_is_up_stopped_or_down_and_a_start_revives_nobody() {
+        let mut plan = plan(2, Duration::from_secs(9));
+        act(&mut plan, 1_000, "", Deed::Stop(vec![0]));
+        act(&mut plan, 2_000, "", Deed::Start(vec![0]));
+        act(&mut plan, 3_000, "", Deed::Crash(vec![1]));
+        act(&mut plan, 4_000, "", Deed::Stop(vec![1]));
+        act(&mut plan, 5_000, "", Deed::Start(vec![1]));
+        let back = restart(&mut plan, 1, at_ms(6_000));
+        let (nodes, manner) = (vec![1], crate::scenario::plan::Manner::Crash);
+        act(&mut plan, 5_500, "", Deed::Restart { nodes, manner, comes_back: back..back + 1 });
+        let newcomer = join(&mut plan, at_ms(7_000));
+        act(&mut plan, 7_000, "", Deed::Join(newcomer..newcomer + 1));
+        let expected = [
+            (0, 0, State::Up),
+            (0, 1, State::Up),
+            (1_000, 0, State::Stopped),
+            (2_000, 0, State::Up),
+            (3_000, 1, State::Down),
+            (6_000, 1, State::Up),
+            (7_000, 2, State::Up),
+        ];
+        assert_eq!(states(&plan), expected.map(|(ms, node, state)| (at_ms(ms), node, state)));
+    }
+}

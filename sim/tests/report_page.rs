@@ -1,0 +1,197 @@
+//! The page of a run in a browser: it loads, plays, and says what `summary.json` says.
+//!
+//! Needs Chromium or Chrome; CI has one and fails without, elsewhere the test says so and passes.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const SCENARIO: &str = r#"
+name = "page"
+nodes = 20
+duration = "20s"
+
+[[at]]
+time = "5s"
+publish = { node = 3, data = "v1" }
+
+[[at]]
+time = "8s"
+partition = ["0..8", "8..20"]
+for = "7s"
+
+[[at]]
+time = "10s"
+publish = { node = 15, data = "v2" }
+
+[[at]]
+time = "11s"
+crash = 7
+
+[expect]
+"node_list.converged" = "== true"
+"#;
+
+/// Runs in a copy of the page and leaves what it finds in an element.
+const PROBE: &str = r#"
+<script>
+window.addEventListener("error", (event) => problems.push(event.message));
+window.addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));
+const problems = [];
+window.addEventListener("load", async () => {
+  const { player } = await rumormill.ready;
+  const found = { summary: document.getElementById("summary").textContent };
+  const slide = (ms) => {
+    player.slider.value = player.watchedAt(ms);
+    player.slider.dispatchEvent(new Event("input"));
+    return player.state();
+  };
+  found.begin = slide(0);
+  found.before = slide(4990);
+  found.spreading = slide(5008);
+  found.parted = slide(12000);
+  found.end = slide(20000);
+  slide(5000);
+  player.step(1);
+  found.stepped = player.state().ms;
+  player.draw();
+  const [x, y] = player.places[4];
+  const box = player.canvas.getBoundingClientRect();
+  const where = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+  player.canvas.dispatchEvent(new MouseEvent("click", where));
+  found.story = player.story.textContent;
+  found.title = player.storyTitle.textContent;
+  found.played_from = player.ms;
+  player.play();
+  found.playing = player.playing;
+  // No frames are drawn for a page that is only dumped: what they would do is done here.
+  player.advance(2);
+  found.played_to = player.ms;
+  player.advance(1000);
+  found.stopped_at_the_end = !player.playing && player.ms;
+  found.tiles = [...document.querySelectorAll(".tile .value")].map((tile) => tile.textContent);
+  const chart = document.querySelector(".chart canvas");
+  const at = (x) => {
+    const { left, top, width } = chart.getBoundingClientRect();
+    return { clientX: left + width * x, clientY: top + 80, bubbles: true };
+  };
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.99)));
+  found.tip = chart.nextElementSibling.textContent;
+  chart.dispatchEvent(new PointerEvent("pointerdown", at(0.4)));
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.6)));
+  chart.dispatchEvent(new PointerEvent("pointerup", at(0.6)));
+  chart.dispatchEvent(new PointerEvent("pointermove", at(0.99)));
+  found.zoomed = chart.nextElementSibling.textContent;
+  found.charts = document.querySelectorAll(".chart canvas").length;
+  found.problems = problems;
+  const result = document.createElement("textarea");
+  result.id = "found";
+  result.textContent = btoa(unescape(encodeURIComponent(JSON.stringify(found))));
+  document.body.append(result);
+});
+</script>
+"#;
+
+fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let at = |name: &&str| folders.iter().map(|dir| dir.join(name)).find(|file| file.is_file());
+    names.iter().find_map(at)
+}
+
+/// What the page looks like once its scripts have run, and what the browser complained of.
+fn opened(browser: &Path, page: &Path, folder: &Path) -> (String, String) {
+    let flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-logging=stderr",
+        "--window-size=1240,1400",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+    ];
+    let output = Command::new(browser)
+        .args(flags)
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser starts");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(output.stdout), text(output.stderr))
+}
+
+/// The page of a run with the probe in it, and the run's `summary.json`.
+fn probed(folder: &Path) -> (PathBuf, String) {
+    fs::write(folder.join("page.toml"), SCENARIO).unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_sim"))
+        .args(["run", "page.toml", "-q"])
+        .current_dir(folder)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let run = folder.join("out/page/seed-1");
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    let copy = folder.join("probed.html");
+    fs::write(&copy, page.replacen("<main", &format!("{PROBE}<main"), 1)).unwrap();
+    (copy, fs::read_to_string(run.join("summary.json")).unwrap())
+}
+
+/// Base64 of JSON, which survives a dump of the page unchanged.
+fn found(dom: &str) -> Value {
+    use base64::Engine;
+    let (_, rest) = dom.split_once(r#"<textarea id="found">"#).unwrap_or_else(|| {
+        panic!("the probe came to no end; the page is\n{}", &dom[..dom.len().min(3_000)])
+    });
+    let (text, _) = rest.split_once("</textarea>").unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[test]
+fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
+    let Some(browser) = browser() else {
+        let required = env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!required, "no chromium in the PATH: .ci/run installs one");
+        eprintln!("no browser was found: report.html is not tested in one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (page, summary) = probed(folder.path());
+    let (dom, complaints) = opened(&browser, &page, folder.path());
+    let console: Vec<&str> = complaints.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(console.is_empty(), "the console says {console:?}");
+    let found = found(&dom);
+    assert_eq!(found["problems"], Value::Array(vec![]));
+    assert_eq!(found["summary"].as_str(), Some(summary.as_str()));
+    let number = |at: &str, what: &str| found[at][what].as_f64().unwrap();
+    assert_eq!((number("begin", "held"), &found["begin"]["rumor"]), (0.0, &Value::Null));
+    assert_eq!((number("before", "up"), number("before", "held")), (20.0, 0.0));
+    let spreading = number("spreading", "held");
+    assert!(spreading > 0.0 && spreading < 20.0, "{spreading} nodes hold it after 8 ms");
+    assert!(number("spreading", "flights") > 0.0);
+    assert_eq!((number("parted", "groups"), number("parted", "up")), (2.0, 19.0));
+    assert_eq!((number("end", "groups"), &found["end"]["rumor"]), (1.0, &"metadata-1".into()));
+    assert_eq!(number("end", "held"), 19.0);
+    assert!(found["stepped"].as_f64().unwrap() > 5_000.0);
+    assert_eq!((&found["playing"], &found["stopped_at_the_end"]), (&true.into(), &20_000.into()));
+    let played = found["played_to"].as_f64().unwrap() - found["played_from"].as_f64().unwrap();
+    assert!(played > 0.0 && played < 1_000.0, "{played} ms in two seconds of a rumor");
+    assert_eq!(found["title"], "The story of node 4");
+    assert!(found["story"].as_str().unwrap().contains("metadata-0 "), "{}", found["story"]);
+    let tips = ["tip", "zoomed"].map(|key| found[key].as_str().unwrap());
+    assert!(tips[0].contains("metadata-0") && tips[1].contains("metadata-0"), "{tips:?}");
+    assert_ne!(tips[0], tips[1], "the chart does not zoom");
+    assert!(found["charts"].as_u64().unwrap() >= 5);
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let wrong = summary["removals"]["false"].to_string();
+    assert!(found["tiles"].as_array().unwrap().contains(&Value::String(wrong)));
+}
