@@ -139,7 +139,7 @@ impl Engine {
 
     fn welcome(&mut self, now: Now, to: SocketAddr, guest: &Sighting, out: &mut Outbox) {
         let mut nodes = vec![self.members.me()];
-        nodes.extend(self.pick(Self::WELCOME_MEMBERS_MAX));
+        nodes.extend(self.pick(now.mono, Self::WELCOME_MEMBERS_MAX));
         let mut room = self.config.packet_len_max() - len::HEADER - len::SUMMARY - len::COUNT;
         let mut members = Vec::with_capacity(nodes.len());
         for node in nodes {
@@ -168,7 +168,7 @@ impl Engine {
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
                 // A seed that lets in a whole cluster would be asked for all of it by everybody.
-                let random = was_alone.then(|| self.next_partner()).flatten();
+                let random = was_alone.then(|| self.next_partner(now.mono)).flatten();
                 let partner = random.map_or(via.from, |node| self.members.addr(node));
                 self.swap_soon(now, partner, out);
             }

@@ -355,7 +355,7 @@ impl Engine {
     }
 
     /// Up to `count` different listed members, ourselves excepted, drawn at random.
-    pub(super) fn pick(&mut self, count: usize) -> Vec<NodeIx> {
+    pub(super) fn pick(&mut self, now: Instant, count: usize) -> Vec<NodeIx> {
         let me = self.members.me();
         let ring = self.members.in_ring_order();
         let others = ring.len() - 1;
@@ -364,7 +364,7 @@ impl Engine {
         }
         let mut picked = Vec::with_capacity(count);
         while picked.len() < count {
-            let node = self.draw();
+            let node = self.draw(now);
             if !picked.contains(&node) {
                 picked.push(node);
             }

@@ -24,9 +24,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Last calls of one node in one cycle: when half a cluster falls silent at once, the calls
-    /// must not become a flood of their own.
+    /// Last calls of one node in one cycle, and as a share of the members where that is more:
+    /// when half a cluster falls silent at once, the calls must not become a flood of their own.
     const CALLS_PER_CYCLE_MAX: usize = 64;
+    const MEMBERS_PER_CALL: usize = 4;
 
     pub(super) fn new_cycle(&mut self) {
         self.calls = 0;
@@ -68,6 +69,12 @@ impl Engine {
         self.config.timeout() * 3 / 5
     }
 
+    /// True when a member will be called, or has been in vain.
+    pub(super) fn is_silent(&self, now: Instant, node: NodeIx) -> bool {
+        self.config.liveness() == Liveness::Beats
+            && now - self.members.raised_at(node) > self.called_after()
+    }
+
     /// Makes sure that the silence of a member will be noticed.
     pub(super) fn watch(&mut self, node: NodeIx) {
         if self.config.liveness() == Liveness::Beats {
@@ -83,7 +90,11 @@ impl Engine {
         let (timeout, called_after) = (self.config.timeout(), self.called_after());
         let again = now.mono + self.config.cycle() / 4;
         let mut next = now.mono + timeout;
-        for node in self.members.in_ring_order().to_vec() {
+        let mut ring = self.members.in_ring_order().to_vec();
+        // When there are more to call than we may, each has its chance.
+        let first = self.rng.below(ring.len());
+        ring.rotate_left(first);
+        for node in ring {
             if node == self.members.me() {
                 continue;
             }
@@ -113,7 +124,8 @@ impl Engine {
         if self.life != Life::Running {
             return;
         }
-        if self.liveness.calls == Watch::CALLS_PER_CYCLE_MAX {
+        let share = self.members.len() / Watch::MEMBERS_PER_CALL;
+        if self.liveness.calls >= share.max(Watch::CALLS_PER_CYCLE_MAX) {
             self.stats.last_calls_over_limit += 1;
             return;
         }

@@ -108,6 +108,9 @@ impl Engine {
     const UNASKED_MAX: usize = 256;
     /// Newcomers asked each cycle whether they exist.
     const CALLS_PER_CYCLE_MAX: usize = 8;
+    /// Draws for one that is not silent. Without them the smaller side of a partition would tell
+    /// most of what it has to tell to the other side, and its own members would fall silent too.
+    pub(super) const DRAWS_MAX: usize = 8;
     /// So many more newcomers than proven members are no crowd: every cluster starts with some.
     const HANDFUL: usize = 16;
 
@@ -163,9 +166,19 @@ impl Engine {
         newcomers > self.members.len() - newcomers + Self::HANDFUL
     }
 
-    /// A random member other than ourselves, of whom there must be one. In a crowd, newcomers
-    /// come up about as often as proven members do.
-    pub(super) fn draw(&mut self) -> NodeIx {
+    /// A random member other than ourselves, of whom there must be one; not one that is silent, if
+    /// others are found soon. In a crowd, newcomers come up about as often as proven members do.
+    pub(super) fn draw(&mut self, now: Instant) -> NodeIx {
+        for _ in 1..Self::DRAWS_MAX {
+            let node = self.draw_any();
+            if !self.is_silent(now, node) {
+                return node;
+            }
+        }
+        self.draw_any()
+    }
+
+    fn draw_any(&mut self) -> NodeIx {
         let (me, newcomers) = (self.members.me(), self.members.newcomers().len());
         let proven = self.members.len() - newcomers - 1;
         let wanted =

@@ -110,7 +110,7 @@ impl Engine {
         if !news.is_empty() {
             self.relay.told_news(now.mono);
         }
-        let targets = self.pick(self.config.fan_out());
+        let targets = self.pick(now.mono, self.config.fan_out());
         for packet in self.bulk_packets(&beats, news) {
             for &target in &targets {
                 out.send(self.members.addr(target), &packet);

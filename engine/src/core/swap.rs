@@ -61,24 +61,27 @@ impl Engine {
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
         let next = self.jittered(self.config.cycle());
         self.timers.set(Timer::Swap, now.mono + next);
-        if let Some(partner) = self.next_partner() {
+        if let Some(partner) = self.next_partner(now.mono) {
             self.begin_swap(now, self.members.addr(partner), out);
         }
     }
 
-    /// Each other member in turn, in random order.
-    pub(super) fn next_partner(&mut self) -> Option<NodeIx> {
+    /// Each other member in turn, in random order; silent ones are passed over.
+    pub(super) fn next_partner(&mut self, now: Instant) -> Option<NodeIx> {
         let me = self.members.me();
         if self.members.len() == 1 {
             return None;
         }
         if self.is_crowded() {
-            return Some(self.draw());
+            return Some(self.draw(now));
         }
-        let ring = self.members.in_ring_order();
+        let mut tries = 0;
         loop {
+            let ring = self.members.in_ring_order();
             let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
-            if partner != me {
+            tries += 1;
+            let settles = tries >= Self::DRAWS_MAX || !self.is_silent(now, partner);
+            if partner != me && settles {
                 return Some(partner);
             }
         }
