@@ -66,7 +66,7 @@ impl Ids {
     }
 
     /// What is known of an id.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look(&self, id: RecordId) -> Known {
         let mut known = Known::Nothing;
         if self.len == 0 {

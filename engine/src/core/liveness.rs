@@ -89,25 +89,20 @@ impl Engine {
     pub(super) fn on_check(&mut self, now: Now, out: &mut Outbox) {
         let (timeout, called_after) = (self.config.timeout(), self.called_after());
         let again = now.mono + self.config.cycle() / 4;
-        let mut next = now.mono + timeout;
-        let mut ring = self.members.in_ring_order().to_vec();
-        // When there are more to call than we may, each has its chance.
-        let first = self.rng.below(ring.len());
-        ring.rotate_left(first);
-        for node in ring {
-            if node == self.members.me() {
-                continue;
-            }
-            let raised_at = self.members.raised_at(node);
-            let silence = now.mono - raised_at;
-            let end = (raised_at + timeout).max(self.liveness.judge_from);
+        let (mut silent, oldest) = self.members.silent_since(now.mono.saturating_sub(called_after));
+        let mut next = (oldest + called_after).min(now.mono + timeout);
+        if silent.len() > 1 {
+            // When there are more to call than we may, each has its chance.
+            let first = self.rng.below(silent.len());
+            silent.rotate_left(first);
+        }
+        for node in silent {
+            let end = (self.members.raised_at(node) + timeout).max(self.liveness.judge_from);
             if now.mono >= end {
                 self.remove_silent(now.mono, node, out);
-            } else if silence >= called_after {
+            } else {
                 self.call(node, out);
                 next = next.min(again).min(end);
-            } else {
-                next = next.min(raised_at + called_after);
             }
         }
         self.members.forget(now.mono, timeout * Self::TOMBSTONE_TIMEOUTS);

@@ -17,6 +17,7 @@ use super::record::{Digest, Record, Sighting};
 use super::ring::Ring;
 use super::roster::{Directory, NodeIx, RecordIx, Roster};
 use super::row::{Row, Standing, State};
+use super::seen::{Departure, Heard, Seen, Sifted};
 use crate::config::{Config, Liveness};
 use crate::node::NodeId;
 use crate::time::Instant;
@@ -47,58 +48,14 @@ struct Limits {
     liveness: Liveness,
 }
 
-/// When and how a copy came.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    pub(crate) now: Instant,
-    /// The unit of its age.
-    pub(crate) step: AgeStep,
-    /// What a member is that is listed because of it.
-    pub(crate) standing: Standing,
-}
-
-/// A beat that may be news, and whose it is, unless that is unknown or ambiguous.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sifted {
-    pub(crate) node: Option<NodeIx>,
-    pub(crate) counter: u8,
-    pub(crate) age: Age,
-}
-
-/// What a copy of a beat or a record changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// Nothing: it was no news.
-    Old,
-    /// Nothing: no record goes with the id, or two do.
-    Unknown,
-    /// Nothing: it is too old to list a member by.
-    TooOld,
-    /// Nothing: the list is full.
-    Full,
-    /// Nothing: what is held of this address outranks it.
-    Refused(NodeIx),
-    /// Nothing here: somebody holds an incarnation of ourselves that outranks us.
-    OutrankedMe,
-    /// The member is younger than was known.
-    Advanced(NodeIx),
-    /// The member is listed now, and was not.
-    Listed(NodeIx),
-    /// The member has a new incarnation.
-    Updated(NodeIx),
-}
-
-/// What news of a departure changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Departure {
-    /// Nothing.
-    Old,
-    /// A tombstone now blocks what was never listed here.
-    Noted,
-    /// A member was removed.
-    Removed(Arc<Record>),
-    /// Somebody believes that we ourselves have left.
-    OfMe,
+impl Limits {
+    /// True when a counter is young enough to list a member by.
+    fn fresh(&self, step: AgeStep, age: Age) -> bool {
+        match self.liveness {
+            Liveness::Off => true,
+            Liveness::Beats => step.elapsed(age).is_some_and(|elapsed| elapsed < self.timeout),
+        }
+    }
 }
 
 impl Members {
@@ -206,14 +163,14 @@ impl Members {
         Beat {
             id: self.directory.id(row.record),
             counter: row.counter as u8,
-            age: step.age(now - row.raised_at()),
+            age: step.age_of(now, row.raised_at()),
         }
     }
 
     /// Counter modulo 256 and age of a member, for a vector.
     pub(crate) fn vector_beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> (u8, Age) {
         let row = &self.rows[node.index()];
-        (row.counter as u8, step.age(now - row.raised_at()))
+        (row.counter as u8, step.age_of(now, row.raised_at()))
     }
 
     /// The record to send of a member, with its newest beat as of now.
@@ -222,7 +179,7 @@ impl Members {
         Sighting {
             record: Arc::clone(self.directory.record(row.record)),
             counter: row.counter,
-            age: step.age(now - row.raised_at()),
+            age: step.age_of(now, row.raised_at()),
         }
     }
 
@@ -284,6 +241,22 @@ impl Members {
         row.prove();
     }
 
+    /// The members but ourselves whose counter was raised no later than this, in order of the
+    /// ring, and when the oldest of the others was.
+    pub(crate) fn silent_since(&mut self, bound: Instant) -> (Vec<NodeIx>, Instant) {
+        self.ring.sort(&self.directory);
+        let (mut silent, mut oldest) = (Vec::new(), Instant::from_nanos(u64::MAX));
+        for &node in self.ring.sorted() {
+            let raised_at = self.rows[node.index()].raised_at();
+            match raised_at <= bound {
+                true if node != self.me => silent.push(node),
+                true => {}
+                false => oldest = oldest.min(raised_at),
+            }
+        }
+        (silent, oldest)
+    }
+
     /// Takes the marks off all members; their beats, about so many, in order of the ring.
     pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep, count: usize) -> Vec<Beat> {
         self.ring.sort(&self.directory);
@@ -291,7 +264,7 @@ impl Members {
         for &node in self.ring.sorted() {
             let row = &mut self.rows[node.index()];
             if row.take_mark() {
-                let age = step.age(now - row.raised_at());
+                let age = step.age_of(now, row.raised_at());
                 let id = self.directory.id(row.record);
                 beats.push(Beat { id, counter: row.counter as u8, age });
             }
@@ -377,7 +350,7 @@ impl Members {
 
     /// A copy of the incarnation that is held of another.
     fn see_counter(&mut self, heard: Heard, node: NodeIx, counter: u32, age: Age) -> Seen {
-        let (fresh, full) = (self.fresh(heard.step.elapsed(age)), self.is_full());
+        let raised_at = heard.step.raised_at(heard.now, age);
         let row = &mut self.rows[node.index()];
         let state = row.state();
         if state == State::Gone(Cause::Left) {
@@ -386,8 +359,8 @@ impl Members {
         if counter <= row.counter {
             return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
         }
-        let Some(elapsed) = heard.step.elapsed(age) else { return Seen::TooOld };
-        let raised_at = row.raised_at().max(heard.now.saturating_sub(elapsed));
+        let Some(raised_at) = raised_at else { return Seen::TooOld };
+        let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {
             row.counter = counter;
             row.set_raised_at(raised_at);
@@ -397,21 +370,21 @@ impl Members {
             }
             return Seen::Advanced(node);
         }
-        if !fresh {
+        if !self.limits.fresh(heard.step, age) {
             return Seen::TooOld;
         }
-        if full {
+        let record = row.record;
+        if self.is_full() {
             return Seen::Full;
         }
-        let record = row.record;
         self.list(node, record, heard.standing, counter, raised_at);
         Seen::Listed(node)
     }
 
     /// A newer incarnation of an address that is held.
     fn see_successor(&mut self, heard: Heard, node: NodeIx, sighting: &Sighting) -> Seen {
-        let (listed, elapsed) = (self.is_listed(node), heard.step.elapsed(sighting.age));
-        if !self.fresh(elapsed) {
+        let listed = self.is_listed(node);
+        if !self.limits.fresh(heard.step, sighting.age) {
             return Seen::TooOld;
         }
         if !listed && self.is_full() {
@@ -428,7 +401,7 @@ impl Members {
 
     /// An address of which nothing is held.
     fn see_stranger(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
-        if !self.fresh(heard.step.elapsed(sighting.age)) {
+        if !self.limits.fresh(heard.step, sighting.age) {
             return Seen::TooOld;
         }
         if self.is_full() {
@@ -440,8 +413,7 @@ impl Members {
     }
 
     fn list_heard(&mut self, heard: Heard, node: NodeIx, record: RecordIx, sighting: &Sighting) {
-        let elapsed = heard.step.elapsed(sighting.age).unwrap_or_default();
-        let raised_at = heard.now.saturating_sub(elapsed);
+        let raised_at = heard.step.raised_at(heard.now, sighting.age).unwrap_or(heard.now);
         self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);
     }
 
@@ -513,13 +485,6 @@ impl Members {
                 self.unbury(node);
                 self.vacate(node);
             }
-        }
-    }
-
-    fn fresh(&self, elapsed: Option<Duration>) -> bool {
-        match self.limits.liveness {
-            Liveness::Off => true,
-            Liveness::Beats => elapsed.is_some_and(|elapsed| elapsed < self.limits.timeout),
         }
     }
 

@@ -23,6 +23,7 @@ mod round;
 mod row;
 mod rtt;
 mod rumors;
+mod seen;
 mod skew;
 mod swap;
 mod timers;

@@ -14,11 +14,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
-use super::members::Heard;
 use super::packet::Body;
 use super::record::Record;
 use super::roster::NodeIx;
 use super::row::{Introducer, Standing};
+use super::seen::Heard;
 use crate::config::Liveness;
 use crate::time::{Instant, Now};
 

@@ -210,7 +210,7 @@ impl Directory {
     }
 
     /// The only record with this id and its node; `None` when there is none or more than one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn only_by_id(&self, id: RecordId) -> Option<Found> {
         let shared = self.shared.by_id.look(id);
         let own = if self.by_id.is_empty() { Known::Nothing } else { self.by_id.look(id) };

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::beat::RecordId;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
-use super::members::Seen;
 use super::newcomers::Via;
 use super::packet::{
     Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Topic, Vector, Wanted, len,
@@ -20,6 +19,7 @@ use super::record::Digest;
 use super::roster::NodeIx;
 use super::round::Round;
 use super::rtt::Rtt;
+use super::seen::Seen;
 use super::timers::Timer;
 use crate::config::{Config, Liveness, Swap};
 use crate::node::NodeId;

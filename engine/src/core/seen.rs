@@ -1,0 +1,63 @@
+//! What came by some way about a member, and what it changed here.
+
+use std::sync::Arc;
+
+use super::beat::{Age, AgeStep};
+use super::record::Record;
+use super::roster::NodeIx;
+use super::row::Standing;
+use crate::time::Instant;
+
+/// When and how a copy came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    pub(crate) now: Instant,
+    /// The unit of its age.
+    pub(crate) step: AgeStep,
+    /// What a member is that is listed because of it.
+    pub(crate) standing: Standing,
+}
+
+/// A beat that may be news, and whose it is, unless that is unknown or ambiguous.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sifted {
+    pub(crate) node: Option<NodeIx>,
+    pub(crate) counter: u8,
+    pub(crate) age: Age,
+}
+
+/// What a copy of a beat or a record changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Nothing: it was no news.
+    Old,
+    /// Nothing: no record goes with the id, or two do.
+    Unknown,
+    /// Nothing: it is too old to list a member by.
+    TooOld,
+    /// Nothing: the list is full.
+    Full,
+    /// Nothing: what is held of this address outranks it.
+    Refused(NodeIx),
+    /// Nothing here: somebody holds an incarnation of ourselves that outranks us.
+    OutrankedMe,
+    /// The member is younger than was known.
+    Advanced(NodeIx),
+    /// The member is listed now, and was not.
+    Listed(NodeIx),
+    /// The member has a new incarnation.
+    Updated(NodeIx),
+}
+
+/// What news of a departure changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// Nothing.
+    Old,
+    /// A tombstone now blocks what was never listed here.
+    Noted,
+    /// A member was removed.
+    Removed(Arc<Record>),
+    /// Somebody believes that we ourselves have left.
+    OfMe,
+}
