@@ -249,7 +249,7 @@ impl Engine {
             Body::Welcome(welcome) => self.on_welcome(now, welcome, via, out),
             Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
             Body::SwapAnswer(answer) => self.on_swap_answer(now, answer, via, out),
-            Body::Vector(vector) => self.on_vector(now, vector, via),
+            Body::Vector(vector) => self.on_vector(now, vector, via, out),
             Body::Ids(ids) => self.on_ids(now, from, ids, out),
             Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
             Body::Records(records) => self.take_news(now, &records.news, via, out),

@@ -303,8 +303,7 @@ impl Members {
                 Some((record, node)) => {
                     let row = self.rows.get(node.index()).unwrap_or(&Row::VACANT);
                     let held = row.record == record;
-                    let behind = (row.counter as u8).wrapping_sub(counter) as i8 >= 0;
-                    (held.then_some(node), held & behind)
+                    (held.then_some(node), held & row.is_past(counter))
                 }
                 None => (self.by_id(id), false),
             };
@@ -312,6 +311,18 @@ impl Members {
             len += usize::from(!old);
         }
         news.truncate(len);
+    }
+
+    /// The same for counters and ages by place on the ring, the first of them at `first`.
+    pub(crate) fn sift_vector(&mut self, first: u32, beats: &[(u8, Age)], news: &mut Vec<Sifted>) {
+        self.ring.sort(&self.directory);
+        let nodes = self.ring.sorted().get(first as usize..).unwrap_or_default();
+        news.clear();
+        for (&node, &(counter, age)) in nodes.iter().zip(beats) {
+            if !self.rows[node.index()].is_past(counter) {
+                news.push(Sifted { node: Some(node), counter, age });
+            }
+        }
     }
 
     /// Takes a counter modulo 256 and an age.

@@ -44,6 +44,11 @@ impl Relay {
         !self.news.is_empty() || self.last_news.is_some_and(|last| now - last < delay)
     }
 
+    /// Room for the beats of a packet, which comes back by [`Engine::take_beats`].
+    pub(super) fn lend_sifted(&mut self) -> Vec<Sifted> {
+        std::mem::take(&mut self.sifted)
+    }
+
     /// Notes that membership news went out.
     pub(super) fn told_news(&mut self, now: Instant) {
         self.last_news = Some(now);
@@ -131,7 +136,7 @@ impl Engine {
             self.members.take_mark(node);
             news.extend(self.news_of(node, now));
         }
-        (self.take_beats(now), news)
+        (self.take_marked(now), news)
     }
 
     /// Keeps of too much news a random part.
@@ -148,7 +153,7 @@ impl Engine {
 
     /// The beats that wait, in order of the ring: who receives them walks straight through its
     /// table, as we do here.
-    fn take_beats(&mut self, now: Instant) -> Vec<Beat> {
+    fn take_marked(&mut self, now: Instant) -> Vec<Beat> {
         match std::mem::take(&mut self.relay.beats) {
             0 => Vec::new(),
             waiting => self.members.take_marked(now, self.step, waiting),
@@ -185,9 +190,15 @@ impl Engine {
 
     pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, via: Via, out: &mut Outbox) {
         self.stats.updates += bulk.beats.len() as u64;
-        let heard = self.heard(now, via);
-        let mut sifted = std::mem::take(&mut self.relay.sifted);
+        let mut sifted = self.relay.lend_sifted();
         self.members.sift(&bulk.beats, &mut sifted);
+        self.take_beats(now, sifted, via, out);
+        self.take_news(now, &bulk.news, via, out);
+    }
+
+    /// Takes beats that may be news, and gives their room back.
+    pub(super) fn take_beats(&mut self, now: Now, sifted: Vec<Sifted>, via: Via, out: &mut Outbox) {
+        let heard = self.heard(now, via);
         for &Sifted { node, counter, age } in &sifted {
             let Some(node) = node else {
                 self.stats.beats_unknown += 1;
@@ -205,7 +216,6 @@ impl Engine {
             }
         }
         self.relay.sifted = sifted;
-        self.take_news(now, &bulk.news, via, out);
     }
 
     /// Takes membership news and has what is new in it passed on.

@@ -98,6 +98,11 @@ impl Row {
         self.word = (self.word & ((1 << TIME_AT) - 1)) | (micros << TIME_AT);
     }
 
+    /// True when a counter modulo 256 is no larger than the held one.
+    pub(super) fn is_past(&self, counter: u8) -> bool {
+        (self.counter as u8).wrapping_sub(counter) as i8 >= 0
+    }
+
     pub(super) fn standing(self) -> Standing {
         if self.word & NEWCOMER == 0 {
             return Standing::Proven;

@@ -19,7 +19,6 @@ use super::record::Digest;
 use super::roster::NodeIx;
 use super::round::Round;
 use super::rtt::Rtt;
-use super::seen::Seen;
 use super::timers::Timer;
 use crate::config::{Config, Liveness, Swap};
 use crate::node::NodeId;
@@ -165,7 +164,7 @@ impl Engine {
         self.send_newer_value(from, &answer.summary, out);
         match &answer.detail {
             Detail::Same(vector) => {
-                self.on_vector(now, vector, via);
+                self.on_vector(now, vector, via, out);
                 let pages = self.vectors(now.mono);
                 self.send_vectors(from, pages, out);
                 self.on_agreement(now.mono);
@@ -217,22 +216,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, via: Via) {
+    pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, via: Via, out: &mut Outbox) {
         self.stats.updates += vector.beats.len() as u64;
         if vector.digest != self.members.digest() {
             self.stats.vectors_foreign += vector.beats.len() as u64;
             return;
         }
-        let heard = self.heard(now, via);
-        self.members.in_ring_order();
-        let first = vector.first as usize;
-        for (at, &(counter, age)) in vector.beats.iter().enumerate() {
-            let Some(&node) = self.members.ring_order().get(first + at) else { break };
-            let seen = self.members.see_short(heard, node, counter, age);
-            if let Seen::Advanced(node) = seen {
-                self.relay_beat(now.mono, node);
-            }
-        }
+        let mut sifted = self.relay.lend_sifted();
+        self.members.sift_vector(vector.first, &vector.beats, &mut sifted);
+        self.take_beats(now, sifted, via, out);
     }
 
     /// The lists agree. When ours has changed since the last swap, both may still lack the same.
