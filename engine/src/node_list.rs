@@ -4,6 +4,7 @@
 //! and never waits for that task; what changes something is told to it in order.
 
 mod keys;
+mod settle;
 #[cfg(test)]
 mod tests;
 

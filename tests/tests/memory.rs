@@ -245,3 +245,24 @@ async fn ten_minutes_of_five_nodes_are_over_in_no_time() {
     let wall_secs = start.nanos / 1_000_000_000;
     assert!(wall_secs >= 1_800_000_600, "the wall clock goes with virtual time: {wall_secs}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn settled_returns_once_all_peers_report_the_same_and_tells_when_they_do_not() {
+    let network = network();
+    let lists = joined(&network, 20).await;
+    let start = Instant::now();
+    let agreement = lists[7].settled(secs(1), secs(30)).await;
+    assert!(agreement.is_full() && agreement.peers >= 2, "{agreement:?}");
+    assert!((secs(1)..secs(10)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(all_list(&lists, 20));
+    // A value that only this node holds: nobody reports it before the next swaps.
+    lists[7].publish("news").await.unwrap();
+    until(secs(1), || lists[7].agreement().same == 0).await;
+    assert!(!lists[7].settled(Duration::ZERO, Duration::ZERO).await.is_full());
+    assert!(lists[7].settled(Duration::ZERO, secs(60)).await.is_full());
+    // Alone there is nobody to agree with.
+    let alone = node(&network, 99);
+    let start = Instant::now();
+    assert_eq!(alone.settled(secs(1), secs(3)).await.peers, 0);
+    assert_eq!(start.elapsed(), secs(3));
+}

@@ -399,6 +399,7 @@ impl Running {
         let engine = &self.driver.engine;
         self.driver.shared.change(notices, |view| {
             view.stats = self.stats;
+            view.agreement = engine.agreement();
             if has_changed {
                 view.metadata = engine.metadata().cloned();
             }

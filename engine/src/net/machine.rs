@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{Config, Protocol, SecretKey, Wire};
-use crate::core::{Engine, Input, Metadata, Outbox, Record, Roster, Stats};
+use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
 use crate::pekonode;
 use crate::time::{Instant, Now};
 use crate::wire::{self, Reject};
@@ -89,6 +89,14 @@ impl Machine {
         match self {
             Self::Native(engine) => engine.metadata(),
             Self::Pekonode(foreign) => foreign.engine.metadata(),
+        }
+    }
+
+    /// Nodes of pekonode say nothing of what they hold before they are asked for all of it.
+    pub(crate) fn agreement(&self) -> Agreement {
+        match self {
+            Self::Native(engine) => engine.agreement(),
+            Self::Pekonode(_) => Agreement::default(),
         }
     }
 

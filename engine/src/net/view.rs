@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 use super::stats::NetStats;
-use crate::core::{Event, Metadata, Record};
+use crate::core::{Agreement, Event, Metadata, Record};
 use crate::node::Node;
 use crate::wire::Reject;
 
@@ -21,6 +21,8 @@ pub(crate) struct View {
     pub(crate) records: Arc<[Arc<Record>]>,
     /// The metadata it holds.
     pub(crate) metadata: Option<Metadata>,
+    /// How far the others hold the same.
+    pub(crate) agreement: Agreement,
     /// What was counted.
     pub(crate) stats: NetStats,
     /// How many notices this includes: whoever begins with this view was told these.
