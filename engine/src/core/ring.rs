@@ -49,13 +49,69 @@ impl Ring {
             self.sorted.retain(|node| removed.binary_search(node).is_err());
         }
         if !self.added.is_empty() {
-            // Most are in order already, which this sort makes use of. The address decides
-            // between two that were made to share a place.
-            self.sorted.append(&mut self.added);
-            self.sorted.sort_by(|&a, &b| {
-                let by_place = directory.place(a).cmp(&directory.place(b));
-                by_place.then_with(|| directory.addr(a).cmp(&directory.addr(b)))
-            });
+            self.added.sort_unstable_by(|&a, &b| directory.compare_places(a, b));
+            self.merge(directory);
+        }
+    }
+
+    /// Moves the added ones to their places, the last one first, so that each of the others moves
+    /// once.
+    fn merge(&mut self, directory: &Directory) {
+        let mut behind = self.sorted.len();
+        self.sorted.resize(behind + self.added.len(), NodeIx::default());
+        while let Some(node) = self.added.pop() {
+            let before = |&other: &NodeIx| directory.compare_places(other, node).is_lt();
+            let at = self.sorted[..behind].partition_point(before);
+            self.sorted.copy_within(at..behind, at + self.added.len() + 1);
+            self.sorted[at + self.added.len()] = node;
+            behind = at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::{Record, Roster};
+    use crate::node::{Generation, Node};
+
+    fn record(port: u16) -> Arc<Record> {
+        Arc::new(Record::new(Node::at(([10, 0, 0, 1], port).into()), Generation::default()))
+    }
+
+    proptest! {
+        #[test]
+        fn changes_in_any_order_leave_the_members_in_order_of_the_ring(
+            changes in prop::collection::vec((1..60_u16, 0..4_u8), 1..120),
+            shared in 0..60_u16,
+        ) {
+            let roster = Roster::of((1..=shared).map(record));
+            let mut directory = Directory::new(Arc::new(roster));
+            let (mut ring, mut listed) = (Ring::default(), Vec::new());
+            for (port, then) in changes {
+                let (_, node) = directory.intern(&record(port));
+                match listed.iter().position(|&other| other == node) {
+                    Some(at) => {
+                        listed.swap_remove(at);
+                        ring.remove(node);
+                    }
+                    None => {
+                        listed.push(node);
+                        ring.insert(node);
+                    }
+                }
+                prop_assert_eq!(ring.len(), listed.len());
+                if then == 0 {
+                    ring.sort(&directory);
+                    let mut expected = listed.clone();
+                    expected.sort_by_key(|&node| (directory.place(node), directory.addr(node)));
+                    prop_assert_eq!(ring.sorted(), &expected[..]);
+                }
+            }
         }
     }
 }

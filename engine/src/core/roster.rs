@@ -4,6 +4,7 @@
 //! it. No decision depends on the value of an index: a shared and a private roster give the same
 //! run.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -189,6 +190,17 @@ impl Directory {
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
         self.interned_addr(node).0
+    }
+
+    /// The order of two nodes on the ring. The address decides between two that were made to
+    /// share a place.
+    pub(crate) fn compare_places(&self, a: NodeIx, b: NodeIx) -> Ordering {
+        let shared = self.shared.places.len();
+        if a.index() < shared && b.index() < shared {
+            // The roster stands in this order.
+            return a.cmp(&b);
+        }
+        self.interned_addr(a).cmp(self.interned_addr(b))
     }
 
     pub(crate) fn addr(&self, node: NodeIx) -> SocketAddr {
