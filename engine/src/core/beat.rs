@@ -112,7 +112,10 @@ mod tests {
         }
 
         #[test]
-        fn ages_of_instants_are_those_of_durations(step in 1_u32..50_000, micros in 0_u64..1 << 40) {
+        fn ages_of_instants_are_those_of_durations(
+            step in 1_u32..50_000,
+            micros in 0_u64..1 << 40,
+        ) {
             let (step, zero) = (AgeStep(step), Instant::ZERO);
             let now = Instant::from_nanos(micros * 1_000);
             prop_assert_eq!(step.age_of(now, zero), step.age(Duration::from_micros(micros)));

@@ -1,19 +1,58 @@
-//! Processes that are paused: they neither read nor send, and what arrives waits for them.
+//! Nodes that fall silent: stopped ones, and paused processes, for which what arrives waits.
 
 use std::collections::VecDeque;
 
-use rumormill::Input;
+use rumormill::{Command, Input};
 
+use super::fault;
 use super::parcels::ParcelNo;
 use super::world::World;
 use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
-use crate::scenario::plan::NodeNo;
+use crate::scenario::plan::{Action, Deed, NodeNo};
 
 /// What came to a socket while nobody read it: sender and packet, the oldest first.
 pub(super) type Inbox = VecDeque<(AddrNo, ParcelNo)>;
 
 impl World<'_> {
+    /// Nodes fall silent, or end their silence.
+    pub(super) fn silence(&mut self, action: &Action, cause: &'static str) {
+        let at = self.now;
+        match &action.deed {
+            Deed::Stop(nodes) => {
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Starts);
+                for node in self.awake(nodes) {
+                    self.command(node, Command::Stop);
+                    self.recorder.stop(at, node);
+                    self.observer.on_stop(at, node);
+                }
+            }
+            Deed::Start(nodes) => {
+                let nodes = self.awake(nodes);
+                for &node in &nodes {
+                    self.recorder.start(at, node);
+                    self.observer.on_resume(at, node);
+                    self.faults.recover(at, node, fault::Recovery::Starts);
+                }
+                self.observer.commit(at, &self.links, cause);
+                nodes.iter().for_each(|&node| self.command(node, Command::Start));
+            }
+            Deed::Pause(nodes) => {
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
+                self.pause(nodes);
+            }
+            Deed::Resume(nodes) => {
+                for &node in nodes {
+                    self.faults.recover(at, node, fault::Recovery::Wakes);
+                    self.resume(node);
+                }
+            }
+            other => unreachable!("{other:?} silences nobody"),
+        }
+    }
+
     /// The processes of these nodes stand still from now on, if they run.
     pub(super) fn pause(&mut self, nodes: &[NodeNo]) {
         for &node in nodes {

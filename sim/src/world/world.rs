@@ -59,8 +59,8 @@ pub(super) struct World<'a> {
     pub(super) seats: Vec<Seat>,
     pub(super) now: Instant,
     queue: Queue<Event>,
-    links: LinkModel,
-    faults: fault::Faults,
+    pub(super) links: LinkModel,
+    pub(super) faults: fault::Faults,
     pub(super) parcels: Parcels,
     outbox: Outbox,
     /// What the input at hand has sent so far: one packet may go to many.
@@ -330,44 +330,6 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Nodes fall silent, or end their silence.
-    fn silence(&mut self, action: &Action, cause: &'static str) {
-        let at = self.now;
-        match &action.deed {
-            Deed::Stop(nodes) => {
-                self.faults.count(cause, nodes.len() as u64);
-                self.faults.strike(at, &action.text, nodes, fault::Recovery::Starts);
-                for node in self.awake(nodes) {
-                    self.command(node, Command::Stop);
-                    self.recorder.stop(at, node);
-                    self.observer.on_stop(at, node);
-                }
-            }
-            Deed::Start(nodes) => {
-                let nodes = self.awake(nodes);
-                for &node in &nodes {
-                    self.recorder.start(at, node);
-                    self.observer.on_resume(at, node);
-                    self.faults.recover(at, node, fault::Recovery::Starts);
-                }
-                self.observer.commit(at, &self.links, cause);
-                nodes.iter().for_each(|&node| self.command(node, Command::Start));
-            }
-            Deed::Pause(nodes) => {
-                self.faults.count(cause, nodes.len() as u64);
-                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
-                self.pause(nodes);
-            }
-            Deed::Resume(nodes) => {
-                for &node in nodes {
-                    self.faults.recover(at, node, fault::Recovery::Wakes);
-                    self.resume(node);
-                }
-            }
-            other => unreachable!("{other:?} silences nobody"),
-        }
-    }
-
     fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
         let why = match Value::new(Arc::clone(data), self.cast.config(node)) {
             Ok(value) if !self.is_paused(node) => {
@@ -381,7 +343,7 @@ impl<'a> World<'a> {
     }
 
     /// Gives a command to a node; one that does not run, or is paused, gets none.
-    fn command(&mut self, node: NodeNo, command: Command) {
+    pub(super) fn command(&mut self, node: NodeNo, command: Command) {
         if self.seats[node as usize].running.is_some() && !self.is_paused(node) {
             self.trace.command(self.now, node, &command);
             self.input(node, Input::Command(command), Way::Source);
