@@ -5,22 +5,25 @@
 //! of it. A sub-arc never contains its sender. Places where nobody is known belong to the
 //! sub-arc before them, so that a member known only to the delegate is still told.
 
-use super::packet::RingArc;
-use super::roster::NodeIx;
+use std::borrow::Cow;
+
+use super::packet::{RingArc, ViewDigest};
+use super::roster::{Directory, NodeIx};
 use crate::node::NodeId;
 use crate::rng::Rng;
 
 /// Members in order of the ring.
-pub(crate) struct RingView<'a, P: Fn(NodeIx) -> NodeId> {
-    pub(crate) members: &'a [NodeIx],
-    pub(crate) place: P,
+pub(crate) struct RingView<'a> {
+    pub(crate) members: Cow<'a, [NodeIx]>,
+    pub(crate) directory: &'a Directory,
 }
 
-/// A sub-arc and the member that answers for it from now on.
+/// A sub-arc, the member that answers for it from now on, and how many members it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delegation {
     pub(crate) to: NodeIx,
     pub(crate) arc: RingArc,
+    pub(crate) count: usize,
 }
 
 /// An arc together with the members in it: `count` of them from position `first`, wrapping.
@@ -37,40 +40,92 @@ impl RingArc {
         Self { after: from, upto: from }
     }
 
+    /// The arc of a single place.
+    pub fn of(place: NodeId) -> Self {
+        Self { after: NodeId(place.0.wrapping_sub(1)), upto: place }
+    }
+
     /// Whether a place lies on the arc.
     pub fn contains(&self, place: NodeId) -> bool {
-        // Distances from the first place of the arc, so that wrapping needs no cases: the whole
-        // ring has the largest one.
-        let first = self.after.0.wrapping_add(1);
-        place.0.wrapping_sub(first) <= self.upto.0.wrapping_sub(first)
+        self.offset(place) <= self.offset(self.upto)
+    }
+
+    /// What of the arc lies outside another: nothing, a piece, or two.
+    pub fn minus(self, other: Self) -> [Option<Self>; 2] {
+        let last = self.offset(self.upto);
+        let (from, to) =
+            (self.offset(NodeId(other.after.0.wrapping_add(1))), self.offset(other.upto));
+        if from > to {
+            // The other one covers both ends, or wraps around what is left.
+            return [self.between(to + 1, last.min(from - 1)), None];
+        }
+        let left = if from == 0 { None } else { self.between(0, last.min(from - 1)) };
+        let right = if to >= last { None } else { self.between(to + 1, last) };
+        [left, right]
+    }
+
+    /// How far a place lies from the first of the arc, so that wrapping needs no cases: the last
+    /// place of the whole ring has the largest offset there is.
+    fn offset(self, place: NodeId) -> u64 {
+        place.0.wrapping_sub(self.after.0.wrapping_add(1))
+    }
+
+    /// The places between two offsets, both included.
+    fn between(self, from: u64, to: u64) -> Option<Self> {
+        let after = NodeId(self.after.0.wrapping_add(from));
+        (from <= to)
+            .then_some(Self { after, upto: NodeId(self.after.0.wrapping_add(1).wrapping_add(to)) })
     }
 }
 
-impl<P: Fn(NodeIx) -> NodeId> RingView<'_, P> {
-    /// Shares out an arc: every member on it but the holder lies in exactly one sub-arc.
+/// What of some arcs lies outside another.
+pub(crate) fn subtract(arcs: &mut Vec<RingArc>, other: RingArc) {
+    *arcs = arcs.iter().flat_map(|arc| arc.minus(other)).flatten().collect();
+}
+
+impl RingView<'_> {
+    /// Shares out arcs: every member on them lies in exactly one sub-arc. The arcs don't overlap,
+    /// and the holder stands on none of them; `silent` is nobody's delegate but its own.
     pub(crate) fn split(
         &self,
-        arc: RingArc,
-        holder: NodeId,
+        arcs: &[RingArc],
         fan_out: usize,
+        silent: Option<NodeIx>,
         rng: &mut Rng,
     ) -> Vec<Delegation> {
-        let pieces: Vec<Piece> = cut(arc, holder)
-            .into_iter()
-            .flatten()
-            .map(|arc| self.piece(arc))
-            .filter(|piece| piece.count > 0)
-            .collect();
+        let pieces: Vec<Piece> =
+            arcs.iter().map(|&arc| self.piece(arc)).filter(|piece| piece.count > 0).collect();
         let total: usize = pieces.iter().map(|piece| piece.count).sum();
-        let mut delegations = Vec::with_capacity(fan_out + 1);
+        let mut delegations = Vec::with_capacity(fan_out + pieces.len());
         for piece in &pieces {
             let share = (fan_out * piece.count + total / 2) / total;
             let parts = share.clamp(1, piece.count);
             for part in 0..parts {
-                delegations.push(self.delegate(piece, part, parts, rng));
+                delegations.push(self.delegate(piece, part, parts, silent, rng));
             }
         }
         delegations
+    }
+
+    /// How many members stand on an arc.
+    pub(crate) fn count(&self, arc: RingArc) -> usize {
+        self.piece(arc).count
+    }
+
+    /// The members on an arc, in its order.
+    pub(crate) fn on(&self, arc: RingArc) -> impl Iterator<Item = NodeIx> {
+        let Piece { first, count, .. } = self.piece(arc);
+        (first..first + count).map(|at| self.members[at % self.members.len()])
+    }
+
+    pub(crate) fn place(&self, member: NodeIx) -> NodeId {
+        self.directory.place(member)
+    }
+
+    /// What is known of a small arc, to compare.
+    pub(crate) fn digest(&self, arc: RingArc) -> Option<ViewDigest> {
+        let few = self.count(arc) <= ViewDigest::MEMBERS_MAX;
+        few.then(|| ViewDigest::of(self.on(arc).map(|member| self.place(member))))
     }
 
     fn piece(&self, arc: RingArc) -> Piece {
@@ -86,37 +141,38 @@ impl<P: Fn(NodeIx) -> NodeId> RingView<'_, P> {
 
     /// How many members stand at or before a place, counted from the zero of the ring.
     fn position_behind(&self, place: NodeId) -> usize {
-        self.members.partition_point(|&member| (self.place)(member) <= place)
+        self.members.partition_point(|&member| self.place(member) <= place)
     }
 
-    fn delegate(&self, piece: &Piece, part: usize, parts: usize, rng: &mut Rng) -> Delegation {
+    fn delegate(
+        &self,
+        piece: &Piece,
+        part: usize,
+        parts: usize,
+        silent: Option<NodeIx>,
+        rng: &mut Rng,
+    ) -> Delegation {
         let start = |part: usize| part * piece.count / parts;
         let member = |at: usize| self.members[(piece.first + at) % self.members.len()];
-        let before = |at: usize| NodeId((self.place)(member(at)).0.wrapping_sub(1));
+        let before = |at: usize| NodeId(self.place(member(at)).0.wrapping_sub(1));
         let (first, next) = (start(part), start(part + 1));
         let after = if part == 0 { piece.arc.after } else { before(first) };
         let upto = if part + 1 == parts { piece.arc.upto } else { before(next) };
-        let to = member(first + rng.below(next - first));
-        Delegation { to, arc: RingArc { after, upto } }
+        let count = next - first;
+        let drawn = rng.below(count);
+        let to = match member(first + drawn) {
+            to if Some(to) == silent => member(first + (drawn + 1) % count),
+            to => to,
+        };
+        Delegation { to, arc: RingArc { after, upto }, count }
     }
-}
-
-/// Cuts a place out of an arc.
-fn cut(arc: RingArc, holder: NodeId) -> [Option<RingArc>; 2] {
-    if !arc.contains(holder) {
-        return [Some(arc), None];
-    }
-    let before = NodeId(holder.0.wrapping_sub(1));
-    let left = (arc.after != before).then_some(RingArc { after: arc.after, upto: before });
-    let right = (holder != arc.upto).then_some(RingArc { after: holder, upto: arc.upto });
-    [left, right]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::Record;
-    use crate::core::roster::{Directory, NodeIx, Roster};
+    use crate::core::roster::Roster;
     use crate::node::{Generation, Node, NodeId};
     use crate::rng::Rng;
     use proptest::prelude::*;
@@ -145,12 +201,32 @@ mod tests {
 
     #[test]
     fn the_holder_is_cut_out_wherever_it_stands() {
+        let cut = |arc: RingArc, holder| arc.minus(RingArc::of(holder));
         assert_eq!(cut(arc(1, 9), NodeId(5)), [Some(arc(1, 4)), Some(arc(5, 9))]);
         assert_eq!(cut(arc(1, 9), NodeId(9)), [Some(arc(1, 8)), None]);
         assert_eq!(cut(arc(1, 9), NodeId(2)), [None, Some(arc(2, 9))]);
         assert_eq!(cut(arc(4, 5), NodeId(5)), [None, None]);
         assert_eq!(cut(arc(1, 9), NodeId(10)), [Some(arc(1, 9)), None]);
         assert_eq!(cut(RingArc::whole(NodeId(5)), NodeId(5)), [Some(arc(5, 4)), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_place_is_left_if_it_lies_on_the_one_arc_and_not_on_the_other(
+            ends in prop::array::uniform4(0..12_u64),
+            zero in prop::sample::select(vec![0, 5, u64::MAX - 5]),
+        ) {
+            // Few places around the zero of the ring, so that all cases of wrapping come up.
+            let at = |offset: u64| NodeId(offset.wrapping_add(zero));
+            let [a, b, c, d] = ends.map(at);
+            let (one, other) = (RingArc { after: a, upto: b }, RingArc { after: c, upto: d });
+            let left: Vec<_> = one.minus(other).into_iter().flatten().collect();
+            for place in (0..12).map(at) {
+                let covered = left.iter().filter(|arc| arc.contains(place)).count();
+                let expected = one.contains(place) && !other.contains(place);
+                prop_assert_eq!(covered, usize::from(expected), "{:?} of {:?}", place, left);
+            }
+        }
     }
 
     struct Ring {
@@ -184,9 +260,11 @@ mod tests {
             fan_out: usize,
             rng: &mut Rng,
         ) -> Vec<Delegation> {
-            let place = |node| self.place(node);
-            let view = RingView { members: &self.members, place };
-            view.split(arc, self.place(holder), fan_out, rng)
+            let members = (&self.members).into();
+            let view = RingView { members, directory: &self.directory };
+            let mut arcs = vec![arc];
+            subtract(&mut arcs, RingArc::of(self.place(holder)));
+            view.split(&arcs, fan_out, None, rng)
         }
 
         /// Spreads a rumor from one member to all; how often each was told, and in how many hops.

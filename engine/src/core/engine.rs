@@ -17,9 +17,10 @@ use super::packet::{Body, News, Packet, Summary};
 use super::record::{Record, Sighting};
 use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
-use super::rumors::Handed;
+use super::rtt::Rtts;
 use super::skew::Skew;
 use super::swap::Swapper;
+use super::telling::Telling;
 use super::timers::{Timer, Timers};
 use crate::config::{Config, Liveness};
 use crate::rng::Rng;
@@ -47,7 +48,8 @@ pub struct Engine {
     pub(super) timers: Timers,
     pub(super) members: Members,
     pub(super) metadata: Option<Metadata>,
-    pub(super) handed: Handed,
+    pub(super) telling: Telling,
+    pub(super) rtts: Rtts,
     pub(super) fetcher: Fetcher,
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
@@ -107,6 +109,10 @@ pub struct Stats {
     pub answers_cut: u64,
     /// Last calls not made because of the limit on them.
     pub last_calls_over_limit: u64,
+    /// Arcs that nobody answered for, however often they were sent.
+    pub rumors_unanswered: u64,
+    /// Arcs not sent (again) because of the limit on sends of one rumor.
+    pub rumors_over_budget: u64,
     /// Times the node found that it had slept.
     pub sleeps: u64,
     /// Most members listed at once.
@@ -140,7 +146,8 @@ impl Engine {
             timers: Timers::default(),
             members,
             metadata: None,
-            handed: Handed::default(),
+            telling: Telling::default(),
+            rtts: Rtts::default(),
             fetcher: Fetcher::default(),
             relay: Relay::default(),
             swapper: Swapper::default(),
@@ -245,6 +252,7 @@ impl Engine {
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
             Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),
+            Body::RumorAck(ack) => self.on_rumor_ack(now, via.from, ack, out),
             Body::Join(join) => self.on_join(now, join, via, out),
             Body::Welcome(welcome) => self.on_welcome(now, welcome, via, out),
             Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
@@ -272,7 +280,7 @@ impl Engine {
             Command::Update(node) => self.on_update(now, &node, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),
-            Command::Leave => self.on_leave(out),
+            Command::Leave => self.on_leave(now, out),
         }
     }
 
@@ -281,6 +289,7 @@ impl Engine {
             Timer::Cycle => self.on_cycle(now, out),
             Timer::Relay => self.on_relay(now, out),
             Timer::Check => self.on_check(now, out),
+            Timer::Tell => self.on_tell(now, out),
             Timer::Swap => self.on_swap(now, out),
             Timer::SwapRetry => self.on_swap_retry(now, out),
             Timer::Dial => self.on_dial(now, out),
@@ -306,8 +315,8 @@ impl Engine {
         }
     }
 
-    fn on_leave(&mut self, out: &mut Outbox) {
-        self.say_goodbye(out);
+    fn on_leave(&mut self, now: Now, out: &mut Outbox) {
+        self.say_goodbye(now, out);
         self.life = Life::Left;
         self.timers.clear_all();
     }

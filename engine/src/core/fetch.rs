@@ -112,7 +112,7 @@ impl Wanted {
 impl Engine {
     /// What a rumor of a metadata value carries: the value where it fits a datagram.
     pub(super) fn topic_of(&self, metadata: &Metadata) -> Topic {
-        let around = len::HEADER + len::ARC + len::TAG;
+        let around = len::HEADER + len::RUMOR;
         if around + metadata.len_max() <= self.config.packet_len_max() {
             Topic::Metadata(metadata.clone())
         } else {
@@ -247,7 +247,7 @@ impl Engine {
     }
 
     /// We hold another value than before: what was wanted may have come, by whatever way.
-    pub(super) fn settle_fetch(&mut self, out: &mut Outbox) {
+    pub(super) fn settle_fetch(&mut self, now: Now, out: &mut Outbox) {
         let Some(metadata) = self.metadata.as_ref().filter(|_| !self.fetcher.wanted.is_empty())
         else {
             return;
@@ -257,7 +257,7 @@ impl Engine {
             // Who holds a newer version has no news of the older one to pass on.
             if wanted.announcement.version == version {
                 for arc in wanted.arcs {
-                    self.tell_once(arc, &topic, out);
+                    self.tell(now, &topic, arc, None, 1, out);
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::arcs::RingView;
 use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
 use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
@@ -119,6 +120,18 @@ impl Members {
     /// change.
     pub(crate) fn ring_order(&self) -> &[NodeIx] {
         self.ring.sorted()
+    }
+
+    /// Who gets rumors: everybody but newcomers when these are a crowd. For a reader, who must have
+    /// called [`Members::in_ring_order`] since the last change.
+    pub(crate) fn who_is_told(&self) -> RingView<'_> {
+        let ring = self.ring.sorted();
+        let proven = |node: &NodeIx| !self.is_newcomer(*node);
+        let members = match self.is_crowded() {
+            true => ring.iter().copied().filter(proven).collect(),
+            false => ring.into(),
+        };
+        RingView { members, directory: &self.directory }
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {

@@ -26,6 +26,7 @@ mod rumors;
 mod seen;
 mod skew;
 mod swap;
+mod telling;
 mod timers;
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Engine {
             }
         }
         if !self.rivals.open.is_empty() {
-            let wait = self.swapper.patience(&self.config);
+            let wait = self.rtts.patience_of_all(&self.config);
             self.timers.set_earlier(Timer::Names, now.mono + wait);
         }
     }

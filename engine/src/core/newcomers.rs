@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
+use super::members::Members;
 use super::packet::Body;
 use super::record::Record;
 use super::roster::NodeIx;
@@ -52,6 +53,9 @@ pub(super) struct Newcomers {
 }
 
 impl Newcomers {
+    /// So many more newcomers than proven members are no crowd: every cluster starts with some.
+    const HANDFUL: usize = 16;
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -103,6 +107,14 @@ impl Asked {
     }
 }
 
+impl Members {
+    /// True when most members may be invented.
+    pub(super) fn is_crowded(&self) -> bool {
+        let newcomers = self.newcomers().len();
+        newcomers > self.len() - newcomers + Newcomers::HANDFUL
+    }
+}
+
 impl Engine {
     /// Newcomers of one introducer whom we did not ask.
     const UNASKED_MAX: usize = 256;
@@ -111,9 +123,6 @@ impl Engine {
     /// Draws for one that is not silent. Without them the smaller side of a partition would tell
     /// most of what it has to tell to the other side, and its own members would fall silent too.
     pub(super) const DRAWS_MAX: usize = 8;
-    /// So many more newcomers than proven members are no crowd: every cluster starts with some.
-    const HANDFUL: usize = 16;
-
     /// What a member would be that is heard of by this way and was unknown; `None` when there
     /// are too many such already.
     pub(super) fn standing(&self, now: Now, record: &Record, via: Via) -> Option<Standing> {
@@ -160,12 +169,6 @@ impl Engine {
         }
     }
 
-    /// True when most members may be invented.
-    pub(super) fn is_crowded(&self) -> bool {
-        let newcomers = self.members.newcomers().len();
-        newcomers > self.members.len() - newcomers + Self::HANDFUL
-    }
-
     /// A random member other than ourselves, of whom there must be one; not one that is silent, if
     /// others are found soon. In a crowd, newcomers come up about as often as proven members do.
     pub(super) fn draw(&mut self, now: Instant) -> NodeIx {
@@ -181,8 +184,10 @@ impl Engine {
     fn draw_any(&mut self) -> NodeIx {
         let (me, newcomers) = (self.members.me(), self.members.newcomers().len());
         let proven = self.members.len() - newcomers - 1;
-        let wanted =
-            self.is_crowded().then(|| self.rng.below(2 * proven + Self::HANDFUL) >= proven);
+        let wanted = self
+            .members
+            .is_crowded()
+            .then(|| self.rng.below(2 * proven + Newcomers::HANDFUL) >= proven);
         loop {
             let ring = self.members.in_ring_order();
             let node = ring[self.rng.below(ring.len())];

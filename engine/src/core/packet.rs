@@ -25,8 +25,11 @@ pub struct Packet {
 pub enum Body {
     /// What advanced since the sender's last relay. Never answered.
     Bulk(Bulk),
-    /// One piece of news, with the arc of the ring that the receiver now answers for.
+    /// One piece of news, with the arc of the ring that the receiver now answers for. Answered
+    /// by [`Body::RumorAck`].
     Rumor(Rumor),
+    /// "I answer for that arc." Never answered.
+    RumorAck(RumorAck),
     /// A node that wants in, or looks for its cluster again. Answered by [`Body::Welcome`].
     Join(Join),
     /// Some members to begin with.
@@ -100,10 +103,56 @@ pub enum Cause {
 /// One piece of news on its way along the ring.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rumor {
+    /// Comes back in the acknowledgement.
+    pub token: Token,
+    /// How many acknowledgements to send: more than one where many get lost.
+    pub acks: u8,
     /// The part of the ring that the receiver answers for; all the rest is in other hands.
     pub arc: RingArc,
+    /// Whom the sender knows on the arc, where they are few.
+    pub view: Option<ViewDigest>,
     /// The news.
     pub topic: Topic,
+}
+
+/// Takes an arc on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RumorAck {
+    /// That of the rumor.
+    pub token: Token,
+    /// Where the views of the arc differ: the members on it that the receiver knows, each by the
+    /// lowest bits of its place. Empty where they don't.
+    pub known: Vec<u16>,
+}
+
+/// Names one handing over of an arc: a tag of the rumor above, a random number below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+impl Token {
+    /// A token for a rumor of this tag.
+    pub(crate) fn new(tag: u32, random: u32) -> Self {
+        Self(u64::from(tag) << 32 | u64::from(random))
+    }
+
+    /// What all tokens of a rumor share, and those of other rumors hardly ever do.
+    pub fn tag(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// The members that a node knows on an arc, in 32 bits: equal ones stand for equal views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ViewDigest(pub u32);
+
+impl ViewDigest {
+    /// Views of more members are not compared: their differences are found further down.
+    pub(crate) const MEMBERS_MAX: usize = 256;
+
+    /// The digest of some members by their places.
+    pub(crate) fn of(places: impl Iterator<Item = NodeId>) -> Self {
+        Self(places.fold(0, |sum: u32, place| sum.wrapping_add((place.0 >> 16) as u32)))
+    }
 }
 
 /// What a rumor is about.
@@ -289,6 +338,7 @@ pub enum PacketKind {
     Announced,
     Fetch,
     Fetched,
+    RumorAck,
 }
 
 impl Packet {
@@ -297,6 +347,7 @@ impl Packet {
         match self.body {
             Body::Bulk(_) => PacketKind::Bulk,
             Body::Rumor(_) => PacketKind::Rumor,
+            Body::RumorAck(_) => PacketKind::RumorAck,
             Body::Join(_) => PacketKind::Join,
             Body::Welcome(_) => PacketKind::Welcome,
             Body::SwapRequest(_) => PacketKind::SwapRequest,
@@ -328,7 +379,10 @@ impl Body {
                     + bulk.beats.len() * len::BEAT
                     + len::of_all(&bulk.news, News::len_max)
             }
-            Self::Rumor(rumor) => len::ARC + len::TAG + rumor.topic.len_max(),
+            Self::Rumor(rumor) => len::RUMOR + rumor.topic.len_max(),
+            Self::RumorAck(ack) => {
+                len::RUMOR_TOKEN + len::COUNT + ack.known.len() * len::FINGERPRINT
+            }
             Self::Join(join) => join.me.len_max() + len::SUMMARY,
             Self::Welcome(welcome) => {
                 len::SUMMARY + len::COUNT + len::of_all(&welcome.members, Sighting::len_max)
@@ -425,6 +479,12 @@ pub(crate) mod len {
     pub(crate) const GENERATION: usize = 8;
     pub(crate) const DIGEST: usize = 16;
     pub(crate) const ARC: usize = 16;
+    pub(crate) const RUMOR_TOKEN: usize = 8;
+    pub(crate) const ACKS: usize = 1;
+    pub(crate) const VIEW: usize = 4;
+    /// A rumor without its topic.
+    pub(crate) const RUMOR: usize = RUMOR_TOKEN + ACKS + ARC + TAG + VIEW + TAG;
+    pub(crate) const FINGERPRINT: usize = 3;
     /// An IPv6 address with its port: tag, 16 bytes, port.
     pub(crate) const ADDR: usize = 20;
     pub(crate) const VERSION: usize = 8 + 8 + 16;

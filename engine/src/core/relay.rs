@@ -290,6 +290,7 @@ impl Engine {
                     _ => Event::Updated(record),
                 });
                 self.examine_name(now, node, out);
+                self.tell_newly_listed(now, node, out);
                 return Some(node);
             }
         }

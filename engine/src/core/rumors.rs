@@ -1,64 +1,25 @@
 //! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::arcs::RingView;
 use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::metadata::{Metadata, Value, Version};
 use super::newcomers::Via;
-use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
-use super::record::Digest;
+use super::packet::{Cause, Gone, News, Rumor, Topic};
 use super::roster::NodeIx;
 use super::timers::Timer;
-use crate::node::Generation;
 use crate::time::{Now, UnixNanos};
 
-/// Which arcs of which rumors were shared out here lately, so that a packet that the network
-/// delivers twice is not.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Handed {
-    recent: VecDeque<(TopicKey, RingArc)>,
-}
-
-/// What makes two rumors the same, whatever the age of the copy.
+/// What became of the news in a rumor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TopicKey {
-    Metadata(Version),
-    Member(Digest),
-    Gone(SocketAddr, Generation, Cause),
-}
-
-impl TopicKey {
-    fn of(topic: &Topic) -> Self {
-        match topic {
-            Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
-            Topic::Announced(announcement) => Self::Metadata(announcement.version),
-            Topic::Membership(News::Member(sighting)) => Self::Member(sighting.record.digest()),
-            Topic::Membership(News::Gone(gone)) => {
-                Self::Gone(gone.addr, gone.generation, gone.cause)
-            }
-        }
-    }
-}
-
-impl Handed {
-    const RECENT_MAX: usize = 32;
-
-    /// True the first time that this arc of this rumor is taken.
-    fn take(&mut self, key: TopicKey, arc: RingArc) -> bool {
-        if self.recent.contains(&(key, arc)) {
-            return false;
-        }
-        if self.recent.len() == Self::RECENT_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((key, arc));
-        true
-    }
+enum Taken {
+    /// We hold it, and can tell it.
+    Held,
+    /// It is told once we hold it.
+    Fetching,
+    /// We hold a newer one, or refuse it.
+    NotWorthTelling,
 }
 
 impl Engine {
@@ -74,7 +35,7 @@ impl Engine {
         let metadata = Metadata::publish(value, held, self.me.place(), time);
         let topic = self.topic_of(&metadata);
         self.hold(now, metadata, out);
-        self.tell_all(&topic, out);
+        self.tell_all(now, &topic, out);
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
@@ -84,48 +45,49 @@ impl Engine {
         match self.news_of(node, now.mono) {
             Some(news) if alone => {
                 self.relay.told_news(now.mono);
-                self.tell_all(&Topic::Membership(news), out);
+                self.tell_all(now, &Topic::Membership(news), out);
             }
             _ => self.relay_news(now.mono, node),
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, out: &mut Outbox) {
+    pub(super) fn say_goodbye(&mut self, now: Now, out: &mut Outbox) {
         let counter = self.members.counter(self.members.me());
         let (addr, generation) = (self.me.node().addr(), self.me.generation());
         let gone = Gone { addr, generation, counter, cause: Cause::Left };
-        self.tell_all(&Topic::Membership(News::Gone(gone)), out);
+        self.tell_all(now, &Topic::Membership(News::Gone(gone)), out);
     }
 
     pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) {
-        let arc = rumor.arc;
+        let taken = match self.take_topic(now, rumor, via, out) {
+            Taken::Held => self.tell(now, &rumor.topic, rumor.arc, Some(via.from), rumor.acks, out),
+            Taken::Fetching | Taken::NotWorthTelling => true,
+        };
+        if taken {
+            self.acknowledge(via.from, rumor, out);
+        }
+    }
+
+    fn take_topic(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) -> Taken {
         match &rumor.topic {
             Topic::Metadata(metadata) => {
                 self.on_value(now, metadata, out);
                 let held = self.metadata.as_ref().map(Metadata::version);
                 // An older version than ours is not worth telling, and one from the far future
                 // is not held.
-                if held != Some(metadata.version()) {
-                    return;
-                }
+                if held == Some(metadata.version()) { Taken::Held } else { Taken::NotWorthTelling }
             }
             Topic::Announced(announcement) => {
-                if !self.on_announced(now, via.from, *announcement, Some(arc), out) {
-                    return;
+                let arc = Some(rumor.arc);
+                match self.on_announced(now, via.from, *announcement, arc, out) {
+                    true => Taken::Held,
+                    false => Taken::Fetching,
                 }
             }
             Topic::Membership(news) => {
                 self.see(now, news, via, out);
+                Taken::Held
             }
-        }
-        let topic = self.aged(now, &rumor.topic);
-        self.tell_once(arc, &topic, out);
-    }
-
-    /// Shares out an arc that was not shared out before.
-    pub(super) fn tell_once(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
-        if self.handed.take(TopicKey::of(topic), arc) {
-            self.tell(arc, topic, out);
         }
     }
 
@@ -170,44 +132,7 @@ impl Engine {
         }
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
-        self.settle_fetch(out);
-    }
-
-    /// The same topic as we hold it: an age has grown while it was here.
-    fn aged(&self, now: Now, topic: &Topic) -> Topic {
-        if let Topic::Membership(News::Member(sighting)) = topic {
-            let ours = self.members.node(sighting.record.node().addr());
-            let ours = ours.and_then(|node| self.news_of(node, now.mono));
-            if let Some(News::Member(ours)) = ours
-                && ours.record == sighting.record
-            {
-                return Topic::Membership(News::Member(ours));
-            }
-        }
-        topic.clone()
-    }
-
-    fn tell_all(&mut self, topic: &Topic, out: &mut Outbox) {
-        self.tell(RingArc::whole(self.me.place()), topic, out);
-    }
-
-    /// Shares out an arc among members on it.
-    fn tell(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
-        self.members.in_ring_order();
-        let crowded = self.is_crowded();
-        let members = &self.members;
-        let ring = members.ring_order();
-        let proven = |node: &NodeIx| !members.is_newcomer(*node);
-        let told: Cow<'_, [NodeIx]> = match crowded {
-            true => ring.iter().copied().filter(proven).collect(),
-            false => ring.into(),
-        };
-        let view = RingView { members: &told, place: |node| members.place(node) };
-        let fan_out = self.config.fan_out();
-        for delegation in view.split(arc, self.me.place(), fan_out, &mut self.rng) {
-            let rumor = Rumor { arc: delegation.arc, topic: topic.clone() };
-            let packet = self.packet(Body::Rumor(rumor));
-            out.send(self.members.addr(delegation.to), &packet);
-        }
+        self.telling.supersede(theirs);
+        self.settle_fetch(now, out);
     }
 }

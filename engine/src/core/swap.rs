@@ -6,7 +6,6 @@
 //! in the protocol has to be reliable.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::beat::RecordId;
 use super::engine::{Engine, Life};
@@ -18,9 +17,8 @@ use super::packet::{
 use super::record::Digest;
 use super::roster::NodeIx;
 use super::round::Round;
-use super::rtt::Rtt;
 use super::timers::Timer;
-use crate::config::{Config, Liveness, Swap};
+use crate::config::{Liveness, Swap};
 use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
@@ -28,7 +26,6 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Swapper {
     pending: Option<Pending>,
-    rtt: Rtt,
     round: Round,
     /// What we listed when a partner last answered.
     listed: Digest,
@@ -40,13 +37,6 @@ struct Pending {
     to: SocketAddr,
     sent_at: Instant,
     sends: u32,
-}
-
-impl Swapper {
-    /// How long an answer may take.
-    pub(super) fn patience(&self, config: &Config) -> Duration {
-        self.rtt.timeout(config)
-    }
 }
 
 impl Engine {
@@ -71,7 +61,7 @@ impl Engine {
         if self.members.len() == 1 {
             return None;
         }
-        if self.is_crowded() {
+        if self.members.is_crowded() {
             return Some(self.draw(now));
         }
         let mut tries = 0;
@@ -102,8 +92,8 @@ impl Engine {
 
     fn send_request(&mut self, now: Now, out: &mut Outbox) {
         let summary = self.summary(now);
-        let wait = self.swapper.patience(&self.config);
         let Some(pending) = &mut self.swapper.pending else { return };
+        let wait = self.rtts.patience(pending.to, &self.config);
         pending.sends += 1;
         let request = SwapRequest { token: pending.token, summary };
         let to = pending.to;
@@ -156,7 +146,7 @@ impl Engine {
         self.timers.clear(Timer::SwapRetry);
         if pending.sends == 1 {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
-            self.swapper.rtt.sample(now.mono - pending.sent_at);
+            self.rtts.sample(pending.to, now.mono - pending.sent_at);
         }
         self.reports.note(from, &answer.summary);
         self.skew.hear(now.wall, answer.summary.wall);

@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     Relay,
     /// Judge silence.
     Check,
+    /// Tell again what was not acknowledged.
+    Tell,
     /// Begin a swap.
     Swap,
     /// Repeat a swap request that was not answered.
@@ -27,12 +29,13 @@ pub(crate) enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Cycle,
         Self::Check,
         Self::Names,
         Self::Fetch,
         Self::Scrub,
+        Self::Tell,
         Self::Dial,
         Self::Swap,
         Self::SwapRetry,

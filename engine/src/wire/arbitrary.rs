@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::UnixNanos;
 use crate::core::{
     Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
-    Join, Metadata, News, Packet, Record, RecordId, Records, RingArc, Rumor, Sighting, Summary,
-    SwapAnswer, SwapRequest, Topic, Vector, Version, Wanted, Welcome,
+    Join, Metadata, News, Packet, Record, RecordId, Records, RingArc, Rumor, RumorAck, Sighting,
+    Summary, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Wanted, Welcome,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -26,7 +26,9 @@ fn body() -> impl Strategy<Value = Body> {
     let swap_answer = (any::<u32>(), summary(), detail());
     prop_oneof![
         beats.prop_map(|(beats, news)| Body::Bulk(Bulk { beats, news })),
-        (arc(), topic()).prop_map(|(arc, topic)| Body::Rumor(Rumor { arc, topic })),
+        rumor().prop_map(Body::Rumor),
+        (token(), vec(any::<u16>(), 0..300))
+            .prop_map(|(token, known)| Body::RumorAck(RumorAck { token, known })),
         (sighting(), summary()).prop_map(|(me, summary)| Body::Join(Join { me, summary })),
         (summary(), vec(sighting(), 0..8))
             .prop_map(|(summary, members)| Body::Welcome(Welcome { summary, members })),
@@ -120,6 +122,16 @@ fn node_id() -> impl Strategy<Value = NodeId> {
 
 fn arc() -> impl Strategy<Value = RingArc> {
     (node_id(), node_id()).prop_map(|(after, upto)| RingArc { after, upto })
+}
+
+fn rumor() -> impl Strategy<Value = Rumor> {
+    let view = option::of(any::<u32>().prop_map(ViewDigest));
+    (token(), any::<u8>(), arc(), view, topic())
+        .prop_map(|(token, acks, arc, view, topic)| Rumor { token, acks, arc, view, topic })
+}
+
+fn token() -> impl Strategy<Value = Token> {
+    any::<u64>().prop_map(Token)
 }
 
 fn topic() -> impl Strategy<Value = Topic> {

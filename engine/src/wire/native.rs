@@ -7,8 +7,9 @@ use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wir
 use super::reject::Reject;
 use crate::core::{
     Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
-    Join, Metadata, News, Packet, PacketKind, Record, RecordId, Records, RingArc, Rumor, Sighting,
-    Summary, SwapAnswer, SwapRequest, Topic, Vector, Version, Wanted, Welcome,
+    Join, Metadata, News, Packet, PacketKind, Record, RecordId, Records, RingArc, Rumor, RumorAck,
+    Sighting, Summary, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Wanted,
+    Welcome,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -25,7 +26,7 @@ const BUCKET_BITS_MAX: u8 = 16;
 const NANOS_MAX: i64 = 1 << 62;
 
 /// Every kind at the place that is its tag on the wire: new ones go to the end.
-const KINDS: [PacketKind; 16] = [
+const KINDS: [PacketKind; 17] = [
     PacketKind::Bulk,
     PacketKind::Rumor,
     PacketKind::Join,
@@ -42,6 +43,7 @@ const KINDS: [PacketKind; 16] = [
     PacketKind::Announced,
     PacketKind::Fetch,
     PacketKind::Fetched,
+    PacketKind::RumorAck,
 ];
 
 impl Wire for Packet {
@@ -93,6 +95,7 @@ fn put_body(body: &Body, out: &mut Writer<'_>) {
     match body {
         Body::Bulk(bulk) => bulk.put(out),
         Body::Rumor(rumor) => rumor.put(out),
+        Body::RumorAck(ack) => ack.put(out),
         Body::Join(join) => join.put(out),
         Body::Welcome(welcome) => welcome.put(out),
         Body::SwapRequest(request) => request.put(out),
@@ -128,6 +131,7 @@ fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
         PacketKind::Announced => Body::Announced(Wire::take(input)?),
         PacketKind::Fetch => Body::Fetch(Wire::take(input)?),
         PacketKind::Fetched => Body::Fetched(Wire::take(input)?),
+        PacketKind::RumorAck => Body::RumorAck(Wire::take(input)?),
     })
 }
 
@@ -135,6 +139,7 @@ fn body_len(body: &Body) -> usize {
     match body {
         Body::Bulk(bulk) => bulk.len(),
         Body::Rumor(rumor) => rumor.len(),
+        Body::RumorAck(ack) => ack.len(),
         Body::Join(join) => join.len(),
         Body::Welcome(welcome) => welcome.len(),
         Body::SwapRequest(request) => request.len(),
@@ -159,6 +164,8 @@ wire_fixed! {
     };
     Age, 1: |age| [age.0], |bytes| Ok(Self(bytes[0]));
     RecordId, 4: |id| id.0.to_le_bytes(), |bytes| Ok(Self(u32::from_le_bytes(bytes)));
+    Token, 8: |token| token.0.to_le_bytes(), |bytes| Ok(Self(u64::from_le_bytes(bytes)));
+    ViewDigest, 4: |view| view.0.to_le_bytes(), |bytes| Ok(Self(u32::from_le_bytes(bytes)));
     NodeId, 8: |id| id.0.to_le_bytes(), |bytes| Ok(Self(u64::from_le_bytes(bytes)));
     Digest, 16: |digest| digest.0.to_le_bytes(), |bytes| Ok(Self(u128::from_le_bytes(bytes)));
     [u8; 16], 16: |bytes| *bytes, |bytes| Ok(bytes);
@@ -196,7 +203,8 @@ wire_structs! {
     Bulk { beats: Vec<Beat>, news: Vec<News> }
     Gone { addr: SocketAddr, generation: Generation, counter: u32, cause: Cause }
     RingArc { after: NodeId, upto: NodeId }
-    Rumor { arc: RingArc, topic: Topic }
+    Rumor { token: Token, acks: u8, arc: RingArc, view: Option<ViewDigest>, topic: Topic }
+    RumorAck { token: Token, known: Vec<u16> }
     Announcement { version: Version, len: u32 }
     Fetch { version: Version, call: Call }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }

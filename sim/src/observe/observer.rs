@@ -221,9 +221,16 @@ impl Observer {
     }
 
     /// A node sent a packet of this encoded length.
-    pub(crate) fn on_send(&mut self, at: Instant, node: NodeNo, payload: u64, carried: &[RumorNo]) {
+    pub(crate) fn on_send(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        packet: &Packet,
+        payload: u64,
+        carried: &[RumorNo],
+    ) {
         self.traffic.sent(at, node, payload);
-        self.rumors.sent(node, carried);
+        self.rumors.sent(node, packet, carried);
     }
 
     /// A packet of this length with headers is on its way between two nodes of the plan.

@@ -7,6 +7,7 @@ mod figures;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Body, Cause, News, Packet, PacketKind, Topic};
@@ -74,6 +75,8 @@ pub(crate) struct Rumors {
     left_out: u64,
     /// Metadata versions in their order.
     versions: Vec<(Version, RumorNo)>,
+    /// By the tag of their tokens: the rumors that were told along arcs.
+    tags: BTreeMap<u32, RumorNo>,
     /// By node: the newest version it held. Kept over a restart, for what was held stays held.
     newest: Vec<Option<Version>>,
     /// By incarnation: the rumors of its start and of its end.
@@ -105,6 +108,7 @@ struct Rumor {
     /// By node.
     cells: Vec<Cell>,
     messages: u64,
+    control_messages: u64,
     swap_first: u32,
 }
 
@@ -136,6 +140,7 @@ impl Rumors {
             rumors: Vec::new(),
             left_out: 0,
             versions: Vec::new(),
+            tags: BTreeMap::new(),
             newest,
             about,
             rows: Vec::new(),
@@ -239,7 +244,7 @@ impl Rumors {
         about.ends().for_each(|rumor| self.take(rumor, node, at, way));
     }
 
-    /// Which rumors a packet carries.
+    /// Which rumors a packet carries, or acknowledges.
     pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
         if self.rumors.is_empty() {
             return;
@@ -256,6 +261,7 @@ impl Rumors {
             Body::Rumor(rumormill::core::Rumor { topic: Topic::Membership(news), .. }) => {
                 std::slice::from_ref(news)
             }
+            Body::RumorAck(ack) => return carried.extend(self.tags.get(&ack.token.tag())),
             Body::Bulk(bulk) => &bulk.news,
             Body::Records(records) => &records.news,
             Body::Join(join) => return carried.extend(self.start_of(&join.me.record)),
@@ -279,10 +285,17 @@ impl Rumors {
         }));
     }
 
-    /// A node sent a packet that carries these.
-    pub(crate) fn sent(&mut self, node: NodeNo, carried: &[RumorNo]) {
+    /// A node sent a packet that carries these, or acknowledges them.
+    pub(crate) fn sent(&mut self, node: NodeNo, packet: &Packet, carried: &[RumorNo]) {
+        if let (Body::Rumor(told), &[rumor]) = (&packet.body, carried) {
+            self.tags.insert(told.token.tag(), rumor);
+        }
         for &rumor in carried {
             let rumor = &mut self.rumors[rumor as usize];
+            if packet.kind() == PacketKind::RumorAck {
+                rumor.control_messages += 1;
+                continue;
+            }
             rumor.messages += 1;
             rumor.cells[node as usize].sent += 1;
         }
@@ -336,7 +349,16 @@ impl Rumors {
             return None;
         }
         let cells = vec![Cell { first: None, hop: 0, sent: 0 }; nodes];
-        self.rumors.push(Rumor { kind, node, start, version, cells, messages: 0, swap_first: 0 });
+        self.rumors.push(Rumor {
+            kind,
+            node,
+            start,
+            version,
+            cells,
+            messages: 0,
+            control_messages: 0,
+            swap_first: 0,
+        });
         Some(self.rumors.len() as RumorNo - 1)
     }
 

@@ -282,5 +282,6 @@ fn kind(kind: PacketKind) -> &'static str {
         PacketKind::Announced => "announced",
         PacketKind::Fetch => "fetch",
         PacketKind::Fetched => "fetched",
+        PacketKind::RumorAck => "rumor_ack",
     }
 }

@@ -466,7 +466,8 @@ impl<'a> World<'a> {
     /// Puts a parcel on the network. An address that nobody ever has is a dead one.
     fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo, class: Class) {
         let parcel = self.parcels.get(number);
-        self.observer.on_send(self.now, node, parcel.len as u64, &parcel.carried);
+        let carried = &parcel.carried;
+        self.observer.on_send(self.now, node, parcel.packet(), parcel.len as u64, carried);
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
         let (Some(from), Some(to)) = (from, to) else {
             self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::core::{
     AgeStep, Body, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox, Output, Packet,
-    PacketKind, Record, Roster, Value,
+    PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
 };
-use crate::{Config, Generation, Instant, Node, Now, Probability, Rng, UnixNanos};
+use crate::{Config, Generation, Instant, Node, NodeId, Now, Probability, Rng, UnixNanos};
 
 /// The wall clock at the zero of virtual time.
 const EPOCH: i64 = 1_800_000_000_000_000_000;
@@ -50,6 +50,21 @@ pub(crate) struct Cluster {
 
 pub(crate) fn addr(node: u16) -> SocketAddr {
     ([127, 0, 0, 1], node).into()
+}
+
+/// A rumor that its receiver is to tell everybody but node 2, who sends it.
+pub(crate) fn rumor(topic: Topic) -> Body {
+    let [others, _] = RingArc::whole(place(2)).minus(RingArc::of(place(2)));
+    rumor_along(others.expect("the rest of the ring"), topic)
+}
+
+pub(crate) fn place(node: u16) -> NodeId {
+    NodeId::of(addr(node))
+}
+
+/// A rumor with an arc of its own.
+pub(crate) fn rumor_along(arc: RingArc, topic: Topic) -> Body {
+    Body::Rumor(Rumor { token: Token(7), acks: 1, arc, view: None, topic })
 }
 
 impl Cluster {

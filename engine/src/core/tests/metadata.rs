@@ -1,9 +1,7 @@
 //! Metadata: one value, told once to each, the larger version wins.
 
 use super::cluster::{Cluster, SECOND};
-use crate::core::{
-    Agreement, Body, Command, Event, Metadata, PacketKind, RingArc, Rumor, Topic, Value,
-};
+use crate::core::{Agreement, Body, Command, Event, Metadata, PacketKind, Topic, Value};
 use crate::{Config, NodeId, Probability, Swap, UnixNanos};
 
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
@@ -12,7 +10,7 @@ fn metadata(data: &[u8], nanos: i64) -> Metadata {
 }
 
 fn rumor(metadata: Metadata) -> Body {
-    Body::Rumor(Rumor { arc: RingArc::whole(NodeId(0)), topic: Topic::Metadata(metadata) })
+    super::cluster::rumor(Topic::Metadata(metadata))
 }
 
 fn rumors(cluster: &Cluster) -> usize {
@@ -116,6 +114,7 @@ fn a_value_that_a_swap_brought_first_is_still_passed_on_along_its_arc() {
     let mut cluster = Cluster::of(5, Config::builder().swap(Swap::Off).build().unwrap());
     let news = metadata(b"v1", 5);
     cluster.body(1, 2, Body::Value(news.clone()));
+    cluster.body(2, 1, Body::Value(news.clone()));
     cluster.body(1, 2, rumor(news));
     cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));
 }

@@ -2,8 +2,8 @@
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::core::{
-    AgeStep, Announcement, Body, Call, Class, Fetch, Metadata, Output, Packet, PacketKind, RingArc,
-    Rumor, Topic, Value, Version,
+    AgeStep, Announcement, Body, Call, Class, Fetch, Metadata, Output, Packet, PacketKind, Topic,
+    Value, Version,
 };
 use crate::{Config, NodeId, Probability, Protocol, Swap, UnixNanos};
 
@@ -30,7 +30,7 @@ fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
 
 fn announced(metadata: &Metadata) -> Body {
     let topic = Topic::Announced(Announcement::of(metadata));
-    Body::Rumor(Rumor { arc: RingArc::whole(NodeId(0)), topic })
+    super::cluster::rumor(topic)
 }
 
 fn packet(body: Body) -> Packet {
@@ -88,8 +88,8 @@ fn a_newcomer_fetches_the_large_value() {
 #[test]
 fn a_value_is_announced_only_when_its_rumor_exceeds_a_datagram() {
     let mut cluster = Cluster::of(5, without_swaps());
-    // Header, arc, tag, version and length take the rest of the 1,400 bytes.
-    let fits = 1_400 - 12 - 16 - 1 - 32 - 5;
+    // Header, token, attempt, arc, view, tag, version and length take the rest of the 1,400 bytes.
+    let fits = 1_400 - 12 - 8 - 1 - 16 - 5 - 1 - 32 - 5;
     cluster.publish(1, &vec![1; fits]);
     cluster.run_until(SECOND, |cluster| cluster.all_hold(&vec![1; fits]));
     assert_eq!(sent(&cluster, PacketKind::Fetch), 0);
@@ -123,8 +123,8 @@ fn asking_and_the_answer_go_by_stream() {
     cluster.publish(1, &large());
     let version = cluster.engine(1).metadata().unwrap().version();
     let class_of = |outputs: &[Output]| match outputs {
-        [Output::Send { class, packet, .. }] => (*class, packet.kind()),
-        other => panic!("not one packet: {other:?}"),
+        [Output::Send { class, packet, .. }, ..] => (*class, packet.kind()),
+        other => panic!("no packet: {other:?}"),
     };
     let asked = cluster.outputs(2, 1, packet(announced(&metadata(5))));
     assert_eq!(class_of(&asked), (Class::Stream, PacketKind::Fetch));

@@ -106,8 +106,7 @@ impl Rumor {
             coverage: if all == 0 { 1.0 } else { reached as f64 / all as f64 },
             excluded: (present.count() - all) as u32,
             messages: self.messages,
-            // Rumors are neither acknowledged nor handed over yet.
-            control_messages: 0,
+            control_messages: self.control_messages,
             node_messages_max: self.cells.iter().map(|cell| cell.sent.into()).max().unwrap_or(0),
             swap_first: self.swap_first,
             superseded_by: None,

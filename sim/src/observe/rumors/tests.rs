@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rumormill::core::{
-    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, Sighting, Summary, SwapRequest, Welcome,
+    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, RumorAck, Sighting, Summary, SwapRequest,
+    Token, Welcome,
 };
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
@@ -171,7 +172,11 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         wall: UnixNanos(0),
     };
     let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
-    let rumor = |topic| Body::Rumor(rumormill::core::Rumor { arc: whole, topic });
+    let rumor = |tag: u64, topic| {
+        let (token, view) = (Token(tag << 32 | 7), None);
+        Body::Rumor(rumormill::core::Rumor { token, acks: 1, arc: whole, view, topic })
+    };
+    let ack = |tag: u64| Body::RumorAck(RumorAck { token: Token(tag << 32 | 8), known: vec![] });
     let news = vec![
         News::Member(sighting(&cast, 5)),
         News::Member(sighting(&cast, 1)),
@@ -181,8 +186,8 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     ];
     let members = vec![sighting(&cast, 0), sighting(&cast, 5)];
     let carried_by = [
-        (rumor(Topic::Metadata(metadata.clone())), vec![meta]),
-        (rumor(Topic::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
+        (rumor(5, Topic::Metadata(metadata.clone())), vec![meta]),
+        (rumor(6, Topic::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
         (Body::Value(metadata), vec![meta]),
         (Body::SwapRequest(SwapRequest { token: 1, summary }), vec![]),
         (Body::Join(Join { me: sighting(&cast, 5), summary }), vec![restart]),
@@ -191,18 +196,23 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         (Body::Bulk(Bulk { beats: vec![], news }), vec![restart, leave, removal]),
         (Body::Alive(sighting(&cast, 5)), vec![restart]),
         (Body::LastCall, vec![]),
+        (ack(5), vec![meta]),
+        (ack(6), vec![leave]),
+        (ack(7), vec![]),
     ];
     for (body, want) in carried_by {
         let (packet, mut carried) = (Packet { step: AgeStep(1), body }, Vec::new());
         rumors.carried(&packet, &mut carried);
         assert_eq!(carried, want, "{:?}", packet.kind());
-        rumors.sent(1, &carried);
-        rumors.sent(if want.len() == 3 { 2 } else { 3 }, &carried);
+        rumors.sent(1, &packet, &carried);
+        rumors.sent(if want.len() == 3 { 2 } else { 3 }, &packet, &carried);
     }
     let figures = figures(rumors, &always());
     let messages: Vec<_> =
         figures.iter().map(|rumor| (rumor.messages, rumor.node_messages_max)).collect();
     assert_eq!(messages, [(4, 2), (10, 5), (6, 3), (4, 2)]);
+    let control: Vec<_> = figures.iter().map(|rumor| rumor.control_messages).collect();
+    assert_eq!(control, [2, 0, 2, 0]);
 }
 
 #[test]
