@@ -8,6 +8,7 @@ pub mod measures;
 pub mod progress;
 pub mod run;
 mod traces;
+mod trial;
 
 use crate::report::files::FileError;
 use crate::scenario::{Blame, Paint, ScenarioError};
