@@ -52,7 +52,7 @@ impl Limits {
     /// True when a counter is young enough to list a member by.
     fn fresh(&self, step: AgeStep, age: Age) -> bool {
         match self.liveness {
-            Liveness::Off => true,
+            Liveness::Off | Liveness::Probes => true,
             Liveness::Beats => step.elapsed(age).is_some_and(|elapsed| elapsed < self.timeout),
         }
     }
@@ -370,7 +370,11 @@ impl Members {
         if counter <= row.counter {
             return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
         }
-        let Some(raised_at) = raised_at else { return Seen::TooOld };
+        let raised_at = match (raised_at, self.limits.liveness) {
+            (Some(raised_at), _) => raised_at,
+            (None, Liveness::Beats) => return Seen::TooOld,
+            (None, Liveness::Probes | Liveness::Off) => heard.now,
+        };
         let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {
             row.counter = counter;

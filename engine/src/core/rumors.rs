@@ -10,10 +10,12 @@ use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::metadata::{Metadata, Value, Version};
 use super::newcomers::Via;
-use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Topic};
+use super::packet::{Body, Cause, Gone, News, RingArc, Rumor, Suspicion, Topic};
 use super::record::Digest;
 use super::roster::NodeIx;
+use super::suspects::Heed;
 use super::timers::Timer;
+use crate::config::Liveness;
 use crate::node::Generation;
 use crate::time::{Now, UnixNanos};
 
@@ -25,22 +27,28 @@ pub(super) struct Handed {
 }
 
 /// What makes two rumors the same, whatever the age of the copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum TopicKey {
     Metadata(Version),
-    Member(Digest),
+    /// The counter tells refutations apart; where everybody beats, it changes on the way.
+    Member(Digest, u32),
     Gone(SocketAddr, Generation, Cause),
+    Suspected(Suspicion),
 }
 
 impl TopicKey {
-    fn of(topic: &Topic) -> Self {
+    fn of(topic: &Topic, liveness: Liveness) -> Self {
         match topic {
             Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
             Topic::Announced(announcement) => Self::Metadata(announcement.version),
-            Topic::Membership(News::Member(sighting)) => Self::Member(sighting.record.digest()),
+            Topic::Membership(News::Member(sighting)) => {
+                let counter = if liveness == Liveness::Probes { sighting.counter } else { 0 };
+                Self::Member(sighting.record.digest(), counter)
+            }
             Topic::Membership(News::Gone(gone)) => {
                 Self::Gone(gone.addr, gone.generation, gone.cause)
             }
+            Topic::Membership(News::Suspected(suspicion)) => Self::Suspected(suspicion.clone()),
         }
     }
 }
@@ -50,13 +58,14 @@ impl Handed {
 
     /// True the first time that this arc of this rumor is taken.
     fn take(&mut self, key: TopicKey, arc: RingArc) -> bool {
-        if self.recent.contains(&(key, arc)) {
+        let taken = (key, arc);
+        if self.recent.contains(&taken) {
             return false;
         }
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back((key, arc));
+        self.recent.push_back(taken);
         true
     }
 }
@@ -114,6 +123,11 @@ impl Engine {
                     return;
                 }
             }
+            Topic::Membership(News::Suspected(suspicion)) => {
+                if self.on_suspicion(now, suspicion, via, out) == Heed::Drop {
+                    return;
+                }
+            }
             Topic::Membership(news) => {
                 self.see(now, news, via, out);
             }
@@ -124,7 +138,7 @@ impl Engine {
 
     /// Shares out an arc that was not shared out before.
     pub(super) fn tell_once(&mut self, arc: RingArc, topic: &Topic, out: &mut Outbox) {
-        if self.handed.take(TopicKey::of(topic), arc) {
+        if self.handed.take(TopicKey::of(topic, self.config.liveness()), arc) {
             self.tell(arc, topic, out);
         }
     }
@@ -187,7 +201,7 @@ impl Engine {
         topic.clone()
     }
 
-    fn tell_all(&mut self, topic: &Topic, out: &mut Outbox) {
+    pub(super) fn tell_all(&mut self, topic: &Topic, out: &mut Outbox) {
         self.tell(RingArc::whole(self.me.place()), topic, out);
     }
 
@@ -197,10 +211,15 @@ impl Engine {
         let crowded = self.is_crowded();
         let members = &self.members;
         let ring = members.ring_order();
+        let doubted = |node: &NodeIx| self.suspects.has(members.addr(*node));
         let proven = |node: &NodeIx| !members.is_newcomer(*node);
-        let told: Cow<'_, [NodeIx]> = match crowded {
-            true => ring.iter().copied().filter(proven).collect(),
-            false => ring.into(),
+        let told: Cow<'_, [NodeIx]> = match topic {
+            // A suspect is told first, and would be a bad one to tell others.
+            Topic::Membership(News::Suspected(_)) => {
+                ring.iter().copied().filter(|node| !doubted(node)).collect()
+            }
+            _ if crowded => ring.iter().copied().filter(proven).collect(),
+            _ => ring.into(),
         };
         let view = RingView { members: &told, place: |node| members.place(node) };
         let fan_out = self.config.fan_out();

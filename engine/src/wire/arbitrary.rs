@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::UnixNanos;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
-    Join, Metadata, News, Packet, Record, RecordId, Records, RingArc, Rumor, Sighting, Summary,
-    SwapAnswer, SwapRequest, Topic, Vector, Version, Wanted, Welcome,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
+    Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
+    Reply, RingArc, Rumor, Sighting, Summary, Suspicion, SwapAnswer, SwapRequest, Topic, Vector,
+    Version, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -47,6 +48,16 @@ fn body() -> impl Strategy<Value = Body> {
         announcement().prop_map(Body::Announced),
         (version(), call()).prop_map(|(version, call)| Body::Fetch(Fetch { version, call })),
         metadata().prop_map(Body::Fetched),
+        (any::<u32>(), holds(), reply()).prop_map(|(token, holds, reply)| Body::Probe(Probe {
+            token,
+            holds,
+            reply
+        })),
+        (any::<u32>(), holds())
+            .prop_map(|(token, holds)| Body::ProbeAnswer(ProbeAnswer { token, holds })),
+        (any::<u32>(), addr())
+            .prop_map(|(token, target)| Body::ProbeRequest(ProbeRequest { token, target })),
+        (any::<u32>(), word()).prop_map(|(token, word)| Body::Vouch(Vouch { token, word })),
     ]
 }
 
@@ -63,7 +74,30 @@ fn age() -> impl Strategy<Value = Age> {
 }
 
 fn news() -> impl Strategy<Value = News> {
-    prop_oneof![sighting().prop_map(News::Member), gone().prop_map(News::Gone)]
+    prop_oneof![
+        sighting().prop_map(News::Member),
+        gone().prop_map(News::Gone),
+        suspicion().prop_map(News::Suspected),
+    ]
+}
+
+fn suspicion() -> impl Strategy<Value = Suspicion> {
+    let witnesses = vec(node_id(), 0..=Suspicion::WITNESSES_MAX);
+    (addr(), generation(), counter(), witnesses).prop_map(
+        |(addr, generation, counter, witnesses)| Suspicion { addr, generation, counter, witnesses },
+    )
+}
+
+fn holds() -> impl Strategy<Value = Holds> {
+    (digest(), any::<u64>()).prop_map(|(digest, version)| Holds { digest, version })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![Just(Reply::Datagram), Just(Reply::Stream)]
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    prop_oneof![Just(Word::Lives), Just(Word::Silent)]
 }
 
 fn gone() -> impl Strategy<Value = Gone> {

@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_a_packet(
-        kind in 0..14_u8,
+        kind in 0..20_u8,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         decode(&body).unwrap_err();

@@ -282,5 +282,9 @@ fn kind(kind: PacketKind) -> &'static str {
         PacketKind::Announced => "announced",
         PacketKind::Fetch => "fetch",
         PacketKind::Fetched => "fetched",
+        PacketKind::Probe => "probe",
+        PacketKind::ProbeAnswer => "probe_answer",
+        PacketKind::ProbeRequest => "probe_request",
+        PacketKind::Vouch => "vouch",
     }
 }
