@@ -195,7 +195,7 @@ fn foreign_bytes_are_told_from_broken_ones() {
     assert_eq!(decode(b"rm\x01\x00"), Err(Reject::TooShort));
     assert_eq!(decode(b"GET / HTTP/1.1\r\n"), Err(Reject::ForeignMagic));
     assert_eq!(decode(b"rm\x02\x00\x01\x00\x00\x00"), Err(Reject::UnknownVersion));
-    assert_eq!(decode(b"rm\x01\x10\x01\x00\x00\x00"), Err(Reject::UnknownKind));
+    assert_eq!(decode(b"rm\x01\xff\x01\x00\x00\x00"), Err(Reject::UnknownKind));
 }
 
 #[test]
