@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use super::engine::Engine;
 use super::packet::Holds;
 
-/// How far the others hold what a node holds, by what each of them last said in a swap, a probe or a
-/// join.
+/// How far the others hold what a node holds, by what each of them last said in a swap, a probe
+/// or a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     /// Listed members that said anything lately, at most 32.
