@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 pub mod measures;
+pub mod model;
 mod observe;
 pub mod report;
 pub mod scenario;
