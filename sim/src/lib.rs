@@ -6,6 +6,7 @@ pub mod measures;
 pub mod model;
 mod observe;
 pub mod report;
+pub mod rivals;
 pub mod scenario;
 pub mod stats;
 pub mod world;

@@ -1,10 +1,12 @@
 //! What `sim` does when it is told to: each command is a function from arguments to an exit code.
 
+pub mod beside;
 pub mod check;
 pub mod diff;
 pub mod explain;
 pub mod interrupt;
 pub mod measures;
+pub mod model;
 pub mod progress;
 pub mod run;
 mod traces;
