@@ -2,6 +2,8 @@
 //!
 //! Standard output gets results only, and none at all when a command or the machine fails.
 
+mod model;
+
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use rumormill::nanos;
 use rumormill::units::parse_duration;
 
+use self::model::ModelArgs;
 use crate::commands::progress::Audience;
 use crate::commands::run::{Format, Request};
 use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, run};
@@ -36,6 +39,7 @@ Examples:
                                             who told whom when, and why a node was late
   sim check my.toml                         is this scenario right?
   sim measures                              what [expect] can ask for
+  sim model --stop feedback-counter:2       what the textbook says of such a rumor
 
 Exit codes: 0 all expectations held, 1 one failed, 2 the command or a scenario is wrong,
 3 disk or rights, 130 interrupted.";
@@ -90,6 +94,9 @@ enum Command {
     /// Name the first event in which two traced runs part
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),
+    /// Run an epidemic of the textbook: the theory to hold a cluster against
+    #[command(after_help = model::EXAMPLES)]
+    Model(ModelArgs),
     /// List every figure that [expect] can ask for: name, unit, direction, definition
     Measures,
 }
@@ -184,6 +191,7 @@ pub fn main() -> ExitCode {
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
+        Command::Model(args) => conclude(args.run()),
         Command::Measures => {
             let out = measures::table(MEASURES_WIDTH) + "\n";
             conclude(Ok(Report { out, err: String::new(), exit: Exit::Held }))
@@ -209,12 +217,6 @@ impl RunArgs {
 
     fn request(self) -> Result<Request, Failure> {
         let trace = self.filter()?;
-        let format = match (self.json, self.quiet) {
-            (true, _) => Format::Json,
-            (false, true) => Format::Nothing,
-            (false, false) => Format::Table,
-        };
-        let watched = io::stderr().is_terminal() && !self.quiet;
         Ok(Request {
             files: self.files,
             seed: self.seed,
@@ -222,15 +224,28 @@ impl RunArgs {
             sets: self.sets,
             threads: self.threads,
             out: self.out,
-            format,
+            format: format(self.json, self.quiet),
             codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
             trace,
             pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
-            audience: if watched { Audience::Person } else { Audience::Nobody },
+            audience: watched(self.quiet),
         })
     }
+}
+
+fn format(json: bool, quiet: bool) -> Format {
+    match (json, quiet) {
+        (true, _) => Format::Json,
+        (false, true) => Format::Nothing,
+        (false, false) => Format::Table,
+    }
+}
+
+/// Somebody watches where messages go to a terminal, and are wanted.
+fn watched(quiet: bool) -> Audience {
+    if io::stderr().is_terminal() && !quiet { Audience::Person } else { Audience::Nobody }
 }
 
 /// Colours on a terminal only, and not where the user asks for none (see no-color.org).

@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod commands;
 pub mod measures;
+pub mod model;
 mod observe;
 pub mod report;
+pub mod rivals;
 pub mod scenario;
 pub mod stats;
 pub mod world;

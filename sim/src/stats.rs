@@ -5,7 +5,11 @@
 //! not. Everything here is plain arithmetic in a fixed order, so that one binary prints the same
 //! digits on every machine.
 
+mod mean;
+
 use serde::Serialize;
+
+pub use self::mean::{Mean, Means};
 
 /// The 97.5 % point of the standard normal distribution.
 const Z_95: f64 = 1.959_963_984_540_054;

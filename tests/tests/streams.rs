@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, Packet};
-use rumormill::core::{RingArc, Rumor, Topic};
+use rumormill::core::{RingArc, Rumor, Token, Topic};
 use rumormill::wire::{self, Guard, Reject, Run, StreamGuard, StreamSealer};
 use rumormill::{
     Config, ConfigBuilder, Generation, NodeId, NodeList, Now, Protocol, UnixNanos, Version,
@@ -335,7 +335,8 @@ async fn a_value_that_was_announced_and_never_comes_keeps_no_other_away() {
     let ahead = Version { nanos: version.nanos + 5_000_000_000, ..version };
     let announcement = Announcement { version: ahead, len: 1 << 20 };
     let arc = RingArc::whole(NodeId(7));
-    let rumor = Rumor { arc, topic: Topic::Announced(announcement) };
+    let topic = Topic::Announced(announcement);
+    let rumor = Rumor { token: Token(1), acks: 1, arc, view: None, topic };
     caller.write_all(&frame(Body::Rumor(rumor))).unwrap();
     let data = large(19);
     let published = nodes[1].publish(&data).await.unwrap();

@@ -165,8 +165,14 @@ impl ConfigBuilder {
             "listen_addr" => self.listen_addr = listen_addr(value)?,
             "print" => self.print = flag(value)?,
             "liveness" => {
-                self.liveness =
-                    choice(value, [("beats", Liveness::Beats), ("off", Liveness::Off)])?;
+                self.liveness = choice(
+                    value,
+                    [
+                        ("beats", Liveness::Beats),
+                        ("probes", Liveness::Probes),
+                        ("off", Liveness::Off),
+                    ],
+                )?;
             }
             "swap" => self.swap = choice(value, [("on", Swap::On), ("off", Swap::Off)])?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
@@ -277,6 +283,8 @@ impl ConfigBuilder {
         let room = "must be at least 8192 bytes with `wire = \"pekonode\"`, whose packets name all";
         check("size", self.size_or_default() >= 8_192, room)?;
         let none = "has no meaning with `wire = \"pekonode\"`: leave it out";
+        let probes = "must be `beats` or `off` with `wire = \"pekonode\"`, which knows no probes";
+        check("liveness", self.liveness != Liveness::Probes, probes)?;
         check("relay_delay", self.relay_delay.is_none(), none)?;
         check("ack_timeout", self.ack_timeout.is_none(), none)?;
         let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";

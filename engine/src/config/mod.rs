@@ -15,7 +15,7 @@
 //! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound (`ListenAddr`) |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
-//! | `liveness` | text | `beats` | `beats` or `off` (lists then change by joins and leaves only) |
+//! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
 //! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |
@@ -93,6 +93,8 @@ pub enum Liveness {
     /// Every node beats once a cycle and beats are relayed in bulk.
     #[default]
     Beats,
+    /// Every node probes one other a cycle, at a cost that does not grow with the cluster.
+    Probes,
     /// Nobody beats and silence removes nobody: for measurements.
     Off,
 }
@@ -143,6 +145,28 @@ impl Config {
     /// Silence after which a node is removed.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// With `liveness = "probes"`: how long a member that answers nobody is suspected before it
+    /// is removed, when a single one found it silent. To find that out takes about a cycle and a
+    /// half, so that the removal comes after about the timeout.
+    pub fn suspicion_max(&self) -> Duration {
+        self.timeout - self.cycle * 3 / 2
+    }
+
+    /// The same when several found it silent: half a cycle less, but not less than half of it.
+    pub fn suspicion_min(&self) -> Duration {
+        let longest = self.suspicion_max();
+        longest.saturating_sub(self.cycle / 2).max(longest / 2)
+    }
+
+    /// The shortest silence after which a member is removed: with probes half of the longest
+    /// suspicion, when others have removed it already and it does not answer us either.
+    pub fn silence_min(&self) -> Duration {
+        match self.liveness {
+            Liveness::Beats | Liveness::Off => self.timeout,
+            Liveness::Probes => self.suspicion_max() / 2,
+        }
     }
 
     /// Packets that may wait between the socket and the engine.

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::engine::Engine;
-use super::metadata::{Metadata, Version};
-use super::packet::Summary;
-use super::record::Digest;
+use super::packet::Holds;
 
-/// How far the others hold what a node holds, by what each of them last said in a swap or a join.
+/// How far the others hold what a node holds, by what each of them last said in a swap, a probe
+/// or a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     /// Listed members that said anything lately, at most 32.
@@ -33,25 +32,25 @@ pub(super) struct Reports {
 #[derive(Clone, Copy, Debug)]
 struct Report {
     from: SocketAddr,
-    holds: (Digest, Option<Version>),
+    holds: Holds,
 }
 
 impl Reports {
     const RECENT_MAX: usize = 32;
 
-    pub(super) fn note(&mut self, from: SocketAddr, summary: &Summary) {
+    pub(super) fn note(&mut self, from: SocketAddr, holds: Holds) {
         self.recent.retain(|report| report.from != from);
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(Report { from, holds: (summary.digest, summary.version) });
+        self.recent.push_back(Report { from, holds });
     }
 }
 
 impl Engine {
     /// How far those that spoke with us lately hold what we hold now.
     pub fn agreement(&self) -> Agreement {
-        let ours = (self.members.digest(), self.metadata.as_ref().map(Metadata::version));
+        let ours = self.holds();
         let listed = self.reports.recent.iter().filter(|report| self.lists(report.from));
         listed.fold(Agreement::default(), |sum, report| Agreement {
             peers: sum.peers + 1,

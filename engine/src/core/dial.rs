@@ -54,7 +54,7 @@ impl Dialler {
     }
 
     /// True the first time in a cycle that this sender is to be told.
-    fn may_answer_refused(&mut self, to: SocketAddr) -> bool {
+    pub(super) fn may_answer_refused(&mut self, to: SocketAddr) -> bool {
         if self.refused.len() == Self::REFUSALS_PER_CYCLE_MAX || self.refused.contains(&to) {
             return false;
         }
@@ -133,7 +133,7 @@ impl Engine {
             Some(node) => self.announce(now, node, out),
             None => self.answer_refused(now, via.from, &join.me, out),
         }
-        self.reports.note(via.from, &join.summary);
+        self.reports.note(via.from, join.summary.holds());
         self.welcome(now, via.from, &join.me, out);
     }
 
@@ -161,10 +161,13 @@ impl Engine {
             let news = News::Member(sighting.clone());
             if let Some(node) = self.see(now, &news, via, out) {
                 self.relay_news(now.mono, node);
+            } else if sighting.record.node().addr() == via.from {
+                // It does not know that we took it for dead.
+                self.answer_refused(now, via.from, sighting, out);
             }
         }
         self.dialler.attempts = 0;
-        self.reports.note(via.from, &welcome.summary);
+        self.reports.note(via.from, welcome.summary.holds());
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
                 // A seed that lets in a whole cluster would be asked for all of it by everybody.

@@ -14,14 +14,16 @@ use super::metadata::Metadata;
 use super::names::Rivals;
 use super::newcomers::{Asked, Via};
 use super::packet::{Body, News, Packet, Summary};
+use super::probes::Prober;
 use super::record::{Record, Sighting};
 use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
 use super::rtt::Rtts;
 use super::skew::Skew;
+use super::suspects::Suspects;
 use super::swap::Swapper;
-use super::telling::Telling;
 use super::timers::{Timer, Timers};
+use super::told::Telling;
 use crate::config::{Config, Liveness};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
@@ -60,6 +62,8 @@ pub struct Engine {
     pub(super) skew: Skew,
     pub(super) rivals: Rivals,
     pub(super) liveness: super::liveness::Watch,
+    pub(super) prober: Prober,
+    pub(super) suspects: Suspects,
     pub(super) stats: Stats,
 }
 
@@ -113,6 +117,10 @@ pub struct Stats {
     pub rumors_unanswered: u64,
     /// Arcs not sent (again) because of the limit on sends of one rumor.
     pub rumors_over_budget: u64,
+    /// Probes that nobody got an answer to.
+    pub probes_failed: u64,
+    /// Times we refuted that we were dead.
+    pub refutations: u64,
     /// Times the node found that it had slept.
     pub sleeps: u64,
     /// Most members listed at once.
@@ -158,6 +166,8 @@ impl Engine {
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
+            prober: Prober::default(),
+            suspects: Suspects::default(),
             stats: Stats::default(),
             me,
             config,
@@ -269,7 +279,12 @@ impl Engine {
             Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
             Body::LastCall => self.on_last_call(now, from, out),
             Body::Alive(sighting) => self.on_alive(now, sighting, via, out),
+            Body::Probe(probe) => self.on_probe(from, probe, out),
+            Body::ProbeAnswer(answer) => self.on_probe_answer(now, from, answer, out),
+            Body::ProbeRequest(request) => self.on_probe_request(now, from, *request, out),
+            Body::Vouch(vouch) => self.on_vouch(from, *vouch),
         }
+        self.correct(now, from, out);
     }
 
     fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
@@ -288,8 +303,14 @@ impl Engine {
         match timer {
             Timer::Cycle => self.on_cycle(now, out),
             Timer::Relay => self.on_relay(now, out),
+            Timer::Check if self.config.liveness() == Liveness::Probes => {
+                self.on_check_suspects(now, out);
+            }
             Timer::Check => self.on_check(now, out),
             Timer::Tell => self.on_tell(now, out),
+            Timer::Probe => self.on_probe_due(now, out),
+            Timer::ProbeWait => self.on_probe_wait(now, out),
+            Timer::Errands => self.on_errands(now, out),
             Timer::Swap => self.on_swap(now, out),
             Timer::SwapRetry => self.on_swap_retry(now, out),
             Timer::Dial => self.on_dial(now, out),
@@ -302,9 +323,17 @@ impl Engine {
     fn on_stop(&mut self) {
         if self.life == Life::Running {
             self.life = Life::Stopped;
-            for timer in [Timer::Cycle, Timer::Swap, Timer::SwapRetry, Timer::Dial] {
+            for timer in [
+                Timer::Cycle,
+                Timer::Swap,
+                Timer::SwapRetry,
+                Timer::Dial,
+                Timer::Probe,
+                Timer::ProbeWait,
+            ] {
                 self.timers.clear(timer);
             }
+            self.suspects.clear_all();
         }
     }
 
@@ -312,6 +341,10 @@ impl Engine {
         if self.life == Life::Stopped {
             self.life = Life::Running;
             self.set_timers(now.mono);
+            if self.config.liveness() == Liveness::Probes {
+                // The others have removed us, or are about to.
+                self.relay_news(now.mono, self.members.me());
+            }
         }
     }
 
@@ -325,12 +358,21 @@ impl Engine {
     fn set_timers(&mut self, now: Instant) {
         let cycle = self.config.cycle();
         self.timers.set(Timer::Dial, now);
-        if self.config.liveness() == Liveness::Beats {
-            // The first beat at once, for it is what the others list us by.
-            self.raise(now);
-            let phase = self.part_of(cycle);
-            self.timers.set(Timer::Cycle, now + phase);
-            self.timers.set(Timer::Check, now + self.config.timeout());
+        match self.config.liveness() {
+            Liveness::Beats => {
+                // The first beat at once, for it is what the others list us by.
+                self.raise(now);
+                let phase = self.part_of(cycle);
+                self.timers.set(Timer::Cycle, now + phase);
+                self.timers.set(Timer::Check, now + self.config.timeout());
+            }
+            Liveness::Probes => {
+                self.members.beat_once(now);
+                let phase = self.part_of(cycle);
+                self.timers.set(Timer::Probe, now + phase);
+                self.timers.set(Timer::Check, now + self.config.timeout());
+            }
+            Liveness::Off => {}
         }
         if self.config.swap() == crate::config::Swap::On {
             let phase = self.part_of(cycle);

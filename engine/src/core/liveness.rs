@@ -46,15 +46,20 @@ impl Engine {
         let late = self.deadline().map_or(Duration::ZERO, |deadline| now.mono - deadline);
         let by_wall = u64::try_from(now.wall.0.saturating_sub(last.wall.0)).unwrap_or(0);
         let unseen = Duration::from_nanos(by_wall).saturating_sub(now.mono - last.mono);
+        if late > self.grace() {
+            self.suspects.shift(late);
+        }
         if self.config.liveness() == Liveness::Off || (late < long && unseen < long) {
             return;
         }
         self.stats.sleeps += 1;
-        if unseen >= long {
-            self.members.age_all(unseen);
+        if self.config.liveness() == Liveness::Beats {
+            if unseen >= long {
+                self.members.age_all(unseen);
+            }
+            self.liveness.judge_from = now.mono + (self.config.timeout() - self.called_after());
+            self.timers.set(Timer::Check, now.mono);
         }
-        self.liveness.judge_from = now.mono + (self.config.timeout() - self.called_after());
-        self.timers.set(Timer::Check, now.mono);
         if self.life == Life::Running {
             self.timers.set(Timer::Swap, now.mono);
         }
@@ -62,17 +67,22 @@ impl Engine {
     }
 
     /// How long a tombstone is kept: long after every copy that could contradict it has died.
-    const TOMBSTONE_TIMEOUTS: u32 = 20;
+    pub(super) fn tombstone_time(&self) -> Duration {
+        self.config.timeout() * 20
+    }
 
     /// From when on a silent member is called.
     fn called_after(&self) -> Duration {
         self.config.timeout() * 3 / 5
     }
 
-    /// True when a member will be called, or has been in vain.
+    /// True when a member will be called, or has been in vain, or is suspected.
     pub(super) fn is_silent(&self, now: Instant, node: NodeIx) -> bool {
-        self.config.liveness() == Liveness::Beats
-            && now - self.members.raised_at(node) > self.called_after()
+        match self.config.liveness() {
+            Liveness::Beats => now - self.members.raised_at(node) > self.called_after(),
+            Liveness::Probes => self.suspects.has(self.members.addr(node)),
+            Liveness::Off => false,
+        }
     }
 
     /// Makes sure that the silence of a member will be noticed.
@@ -105,11 +115,11 @@ impl Engine {
                 next = next.min(again).min(end);
             }
         }
-        self.members.forget(now.mono, timeout * Self::TOMBSTONE_TIMEOUTS);
+        self.members.forget(now.mono, self.tombstone_time());
         self.timers.set(Timer::Check, next);
     }
 
-    fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
+    pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
         let record = self.members.remove(now, node, Cause::Timeout);
         self.dialler.lost(record.node().addr());
         out.event(Event::Removed { record, cause: Cause::Timeout });

@@ -4,6 +4,7 @@
 //! a member younger only if its counter is larger than the held one. So an old copy that arrives
 //! late proves nothing, by whatever way it came.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -53,7 +54,7 @@ impl Limits {
     /// True when a counter is young enough to list a member by.
     fn fresh(&self, step: AgeStep, age: Age) -> bool {
         match self.liveness {
-            Liveness::Off => true,
+            Liveness::Off | Liveness::Probes => true,
             Liveness::Beats => step.elapsed(age).is_some_and(|elapsed| elapsed < self.timeout),
         }
     }
@@ -122,15 +123,8 @@ impl Members {
         self.ring.sorted()
     }
 
-    /// Who gets rumors: everybody but newcomers when these are a crowd. For a reader, who must have
-    /// called [`Members::in_ring_order`] since the last change.
-    pub(crate) fn who_is_told(&self) -> RingView<'_> {
-        let ring = self.ring.sorted();
-        let proven = |node: &NodeIx| !self.is_newcomer(*node);
-        let members = match self.is_crowded() {
-            true => ring.iter().copied().filter(proven).collect(),
-            false => ring.into(),
-        };
+    /// Some of the listed, which must be in order of the ring.
+    pub(super) fn view<'a>(&'a self, members: Cow<'a, [NodeIx]>) -> RingView<'a> {
         RingView { members, directory: &self.directory }
     }
 
@@ -383,7 +377,11 @@ impl Members {
         if counter <= row.counter {
             return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
         }
-        let Some(raised_at) = raised_at else { return Seen::TooOld };
+        let raised_at = match (raised_at, self.limits.liveness) {
+            (Some(raised_at), _) => raised_at,
+            (None, Liveness::Beats) => return Seen::TooOld,
+            (None, Liveness::Probes | Liveness::Off) => heard.now,
+        };
         let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {
             row.counter = counter;

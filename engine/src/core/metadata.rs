@@ -25,6 +25,18 @@ pub struct Version {
     pub digest: [u8; 16],
 }
 
+impl Version {
+    /// A hash of it in 64 bits, by which a difference shows.
+    pub(crate) fn hash(self) -> u64 {
+        let bytes = self.digest.first_chunk().expect("a digest has 16 bytes");
+        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let rest = [self.nanos as u64, self.writer.0];
+        let mixed = rest.into_iter().fold(u64::from_le_bytes(*bytes), mix);
+        // Zero stands for no version.
+        (mixed ^ mixed >> 32).max(1)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.nanos, self.writer)

@@ -15,6 +15,7 @@ mod metadata;
 mod names;
 mod newcomers;
 mod packet;
+mod probes;
 mod record;
 mod relay;
 mod ring;
@@ -25,9 +26,11 @@ mod rtt;
 mod rumors;
 mod seen;
 mod skew;
+mod suspects;
 mod swap;
 mod telling;
 mod timers;
+mod told;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,11 @@
 //! Every kind has an upper bound on its encoded length ([`Packet::len_max`]), by which the core
 //! splits what it sends without encoding anything. `wire` tests the bound against the encoder.
 
+mod probes;
+
 use std::net::SocketAddr;
+
+pub use probes::{Holds, Probe, ProbeAnswer, ProbeRequest, Reply, Suspicion, Vouch, Word};
 
 use super::beat::{Age, AgeStep, Beat, RecordId};
 use super::metadata::{Metadata, Version};
@@ -58,6 +62,14 @@ pub enum Body {
     LastCall,
     /// The newest beat of the sender itself. Never answered.
     Alive(Sighting),
+    /// "Do you live, and do we hold the same?" Answered by [`Body::ProbeAnswer`].
+    Probe(Probe),
+    /// "I live." Never answered.
+    ProbeAnswer(ProbeAnswer),
+    /// Asks for a probe of a third node. Answered by [`Body::Vouch`].
+    ProbeRequest(ProbeRequest),
+    /// What came of a probe for another. Never answered.
+    Vouch(Vouch),
 }
 
 /// Beats and membership news in bulk.
@@ -76,6 +88,8 @@ pub enum News {
     Member(Sighting),
     /// This incarnation is gone.
     Gone(Gone),
+    /// This incarnation did not answer a probe. Means nothing to a node that does not probe.
+    Suspected(Suspicion),
 }
 
 /// What remains of an incarnation that was removed.
@@ -228,6 +242,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The same in short.
+    pub fn holds(&self) -> Holds {
+        Holds { digest: self.digest, version: self.version.map_or(0, Version::hash) }
+    }
+
     /// True when both hold the same, whatever their clocks say.
     pub fn agrees(&self, other: &Self) -> bool {
         (self.digest, self.version) == (other.digest, other.version)
@@ -338,6 +357,10 @@ pub enum PacketKind {
     Announced,
     Fetch,
     Fetched,
+    Probe,
+    ProbeAnswer,
+    ProbeRequest,
+    Vouch,
     RumorAck,
 }
 
@@ -362,6 +385,10 @@ impl Packet {
             Body::Fetched(_) => PacketKind::Fetched,
             Body::LastCall => PacketKind::LastCall,
             Body::Alive(_) => PacketKind::Alive,
+            Body::Probe(_) => PacketKind::Probe,
+            Body::ProbeAnswer(_) => PacketKind::ProbeAnswer,
+            Body::ProbeRequest(_) => PacketKind::ProbeRequest,
+            Body::Vouch(_) => PacketKind::Vouch,
         }
     }
 
@@ -405,6 +432,10 @@ impl Body {
             Self::Fetch(_) => len::VERSION + len::TAG,
             Self::LastCall => 0,
             Self::Alive(me) => me.len_max(),
+            Self::Probe(_) => len::TOKEN + Holds::LEN + len::TAG,
+            Self::ProbeAnswer(_) => len::TOKEN + Holds::LEN,
+            Self::ProbeRequest(_) => len::TOKEN + len::ADDR,
+            Self::Vouch(_) => len::TOKEN + len::TAG,
         }
     }
 }
@@ -426,6 +457,7 @@ impl News {
             + match self {
                 Self::Member(sighting) => sighting.len_max(),
                 Self::Gone(_) => len::ADDR + len::GENERATION + len::COUNTER + len::TAG,
+                Self::Suspected(suspicion) => suspicion.len_max(),
             }
     }
 }

@@ -15,8 +15,9 @@ use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::seen::{Departure, Heard, Seen, Sifted};
+use super::suspects::Heed;
 use super::timers::Timer;
-use crate::config::Swap;
+use crate::config::{Liveness, Swap};
 use crate::time::{Instant, Now};
 
 /// What waits for the next relay.
@@ -101,7 +102,7 @@ impl Engine {
         }
     }
 
-    fn schedule_relay(&mut self, now: Instant) {
+    pub(super) fn schedule_relay(&mut self, now: Instant) {
         let earliest = self.relay.last.map_or(now, |last| last + self.config.relay_delay());
         self.timers.set_earlier(Timer::Relay, now.max(earliest));
     }
@@ -136,6 +137,7 @@ impl Engine {
             self.members.take_mark(node);
             news.extend(self.news_of(node, now));
         }
+        news.extend(self.suspects.take_pending().into_iter().map(News::Suspected));
         (self.take_marked(now), news)
     }
 
@@ -206,7 +208,10 @@ impl Engine {
             };
             match self.members.see_short(heard, node, counter, age) {
                 Seen::Old => {}
-                Seen::Advanced(node) => self.relay_beat(now.mono, node),
+                Seen::Advanced(node) => {
+                    self.suspects.clear(self.members.addr(node));
+                    self.relay_beat(now.mono, node);
+                }
                 Seen::Unknown => self.stats.beats_unknown += 1,
                 seen => {
                     if let Some(node) = self.note(now, seen, out) {
@@ -238,7 +243,13 @@ impl Engine {
         self.stats.updates += 1;
         match news {
             News::Member(sighting) => self.see_member(now, sighting, via, out),
-            News::Gone(gone) => self.see_gone(now, gone, out),
+            News::Gone(gone) => self.see_gone(now, gone, via, out),
+            News::Suspected(suspicion) => {
+                if self.on_suspicion(now, suspicion, via, out) == Heed::News {
+                    self.relay_suspicion(now.mono, suspicion.addr);
+                }
+                None
+            }
         }
     }
 
@@ -260,7 +271,10 @@ impl Engine {
         }
     }
 
-    fn see_gone(&mut self, now: Now, gone: &Gone, out: &mut Outbox) -> Option<NodeIx> {
+    fn see_gone(&mut self, now: Now, gone: &Gone, via: Via, out: &mut Outbox) -> Option<NodeIx> {
+        if gone.cause == Cause::Timeout && self.config.liveness() == Liveness::Probes {
+            self.on_obituary(now, gone, via, out);
+        }
         match self.members.see_gone(now.mono, gone) {
             Departure::Old => return None,
             Departure::Noted => {}
@@ -280,9 +294,14 @@ impl Engine {
             Seen::TooOld => self.stats.records_too_old += 1,
             Seen::Full => self.stats.records_over_limit += 1,
             Seen::OutrankedMe => unreachable!("only a record can outrank us"),
+            Seen::Advanced(node) if self.config.liveness() == Liveness::Probes => {
+                // To those who were not in doubt it is no news.
+                return self.suspects.clear(self.members.addr(node)).then_some(node);
+            }
             Seen::Advanced(node) => self.relay_beat(now.mono, node),
             Seen::Listed(node) | Seen::Updated(node) => {
                 self.watch(node);
+                self.suspects.clear(self.members.addr(node));
                 self.dialler.found(self.members.addr(node));
                 let record = Arc::clone(self.members.record(node));
                 out.event(match seen {

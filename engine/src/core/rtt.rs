@@ -16,7 +16,7 @@ pub(super) struct Rtts {
 
 /// The smoothed round trip and its variation (Jacobson 1988, as in RFC 6298).
 #[derive(Clone, Copy, Debug, Default)]
-struct Rtt {
+pub(super) struct Rtt {
     smoothed: Option<(Duration, Duration)>,
     samples: u8,
 }
@@ -26,8 +26,6 @@ impl Rtts {
     /// From so many round trips on a peer is judged by its own alone: a few don't show how much
     /// they vary.
     const SAMPLES_MIN: u8 = 8;
-    const UNMEASURED: Duration = Duration::from_millis(50);
-    const SHORTEST: Duration = Duration::from_millis(10);
 
     /// Takes a measured round trip.
     pub(super) fn sample(&mut self, peer: SocketAddr, rtt: Duration) {
@@ -42,32 +40,29 @@ impl Rtts {
         self.peers.push_back((peer, measured));
     }
 
-    /// How long to wait for an answer of a peer: the mean and four deviations, between 10 ms and
-    /// a quarter cycle; 50 ms while nothing was measured.
+    /// How long to wait for an answer of a peer.
     pub(super) fn patience(&self, peer: SocketAddr, config: &Config) -> Duration {
         let measured = self.peers.iter().find(|&&(addr, _)| addr == peer).map(|(_, rtt)| rtt);
-        let own = measured.and_then(|rtt| rtt.wait());
-        let of_all = self.all.wait().unwrap_or(Self::UNMEASURED);
+        let own = measured.and_then(Rtt::wait);
+        let of_all = self.all.wait().unwrap_or(Rtt::UNMEASURED);
         let wait = match (own, measured) {
             (Some(own), Some(rtt)) if rtt.samples >= Self::SAMPLES_MIN => own,
             (own, _) => own.map_or(of_all, |own| own.max(of_all)),
         };
-        Self::bounded(wait, config)
+        Rtt::bounded(wait, config)
     }
 
     /// The same for a peer of whom nothing is known.
     pub(super) fn patience_of_all(&self, config: &Config) -> Duration {
-        Self::bounded(self.all.wait().unwrap_or(Self::UNMEASURED), config)
-    }
-
-    fn bounded(wait: Duration, config: &Config) -> Duration {
-        let longest = config.cycle() / 4;
-        config.ack_timeout().unwrap_or(wait.max(Self::SHORTEST).min(longest))
+        self.all.timeout(config)
     }
 }
 
 impl Rtt {
-    fn sample(&mut self, rtt: Duration) {
+    const UNMEASURED: Duration = Duration::from_millis(50);
+    const SHORTEST: Duration = Duration::from_millis(10);
+
+    pub(super) fn sample(&mut self, rtt: Duration) {
         self.samples = self.samples.saturating_add(1);
         self.smoothed = Some(match self.smoothed {
             None => (rtt, rtt / 2),
@@ -75,6 +70,17 @@ impl Rtt {
                 ((mean * 7 + rtt) / 8, (deviation * 3 + mean.abs_diff(rtt)) / 4)
             }
         });
+    }
+
+    /// How long to wait: the mean and four deviations, between 10 ms and a quarter cycle; 50 ms
+    /// while nothing was measured.
+    pub(super) fn timeout(&self, config: &Config) -> Duration {
+        Self::bounded(self.wait().unwrap_or(Self::UNMEASURED), config)
+    }
+
+    fn bounded(wait: Duration, config: &Config) -> Duration {
+        let longest = config.cycle() / 4;
+        config.ack_timeout().unwrap_or(wait.max(Self::SHORTEST).min(longest))
     }
 
     fn wait(&self) -> Option<Duration> {

@@ -8,6 +8,7 @@ use super::metadata::{Metadata, Value, Version};
 use super::newcomers::Via;
 use super::packet::{Cause, Gone, News, Rumor, Topic};
 use super::roster::NodeIx;
+use super::suspects::Heed;
 use super::timers::Timer;
 use crate::time::{Now, UnixNanos};
 
@@ -82,6 +83,12 @@ impl Engine {
                 match self.on_announced(now, via.from, *announcement, arc, out) {
                     true => Taken::Held,
                     false => Taken::Fetching,
+                }
+            }
+            Topic::Membership(News::Suspected(suspicion)) => {
+                match self.on_suspicion(now, suspicion, via, out) {
+                    Heed::Drop => Taken::NotWorthTelling,
+                    _ => Taken::Held,
                 }
             }
             Topic::Membership(news) => {

@@ -6,6 +6,7 @@
 //! in the protocol has to be reliable.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::beat::RecordId;
 use super::engine::{Engine, Life};
@@ -48,10 +49,18 @@ impl Engine {
     const BUCKET_BITS_MAX: u32 = 8;
 
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
-        let next = self.jittered(self.config.cycle());
+        let next = self.jittered(self.swap_period());
         self.timers.set(Timer::Swap, now.mono + next);
         if let Some(partner) = self.next_partner(now.mono) {
             self.begin_swap(now, self.members.addr(partner), out);
+        }
+    }
+
+    /// Probes find differences, and a swap follows at once: what remains are clocks to compare.
+    fn swap_period(&self) -> Duration {
+        match self.config.liveness() {
+            Liveness::Beats | Liveness::Off => self.config.cycle(),
+            Liveness::Probes => self.config.cycle() * 10,
         }
     }
 
@@ -104,7 +113,11 @@ impl Engine {
     pub(super) fn on_swap_retry(&mut self, now: Now, out: &mut Outbox) {
         match self.swapper.pending {
             Some(pending) if pending.sends < Self::SENDS_MAX => self.send_request(now, out),
-            _ => self.swapper.pending = None,
+            _ => {
+                if let Some(pending) = self.swapper.pending.take() {
+                    self.probe_soon(now, pending.to, out);
+                }
+            }
         }
     }
 
@@ -115,7 +128,7 @@ impl Engine {
         request: &SwapRequest,
         out: &mut Outbox,
     ) {
-        self.reports.note(from, &request.summary);
+        self.reports.note(from, request.summary.holds());
         self.send_newer_value(from, &request.summary, out);
         let summary = self.summary(now);
         let agree = summary.digest == request.summary.digest;
@@ -148,7 +161,7 @@ impl Engine {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
             self.rtts.sample(pending.to, now.mono - pending.sent_at);
         }
-        self.reports.note(from, &answer.summary);
+        self.reports.note(from, answer.summary.holds());
         self.skew.hear(now.wall, answer.summary.wall);
         self.review_held(now, out);
         self.send_newer_value(from, &answer.summary, out);
@@ -181,7 +194,7 @@ impl Engine {
         let room = self.config.packet_len_max()
             - (len::HEADER + len::TOKEN + len::SUMMARY + len::TAG + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
-            Liveness::Off => Vec::new(),
+            Liveness::Off | Liveness::Probes => Vec::new(),
             Liveness::Beats => {
                 self.members.in_ring_order();
                 let nodes = self.members.ring_order().iter();
@@ -259,7 +272,7 @@ impl Engine {
     /// started, as all may have: the lists differ throughout then, most beats would be of members
     /// that the partner does not know, and the records that it gets bring theirs along.
     fn send_all_beats(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
-        if self.config.liveness() == Liveness::Off || self.is_young(now) {
+        if self.config.liveness() != Liveness::Beats || self.is_young(now) {
             return;
         }
         self.members.in_ring_order();
@@ -364,7 +377,7 @@ impl Engine {
         self.send_records(from, news, out);
     }
 
-    fn send_records(&mut self, to: SocketAddr, news: Vec<News>, out: &mut Outbox) {
+    pub(super) fn send_records(&mut self, to: SocketAddr, news: Vec<News>, out: &mut Outbox) {
         let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
         let mut pages: Vec<Records> = Vec::new();
         let mut left = 0;

@@ -25,12 +25,21 @@ pub(crate) enum Timer {
     Fetch,
     /// Verify the metadata that is held.
     Scrub,
+    /// Probe the next member.
+    Probe,
+    /// See whether the probe was answered.
+    ProbeWait,
+    /// See whether those answered whom we probed for others.
+    Errands,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Cycle,
+        Self::ProbeWait,
+        Self::Probe,
+        Self::Errands,
         Self::Check,
         Self::Names,
         Self::Fetch,

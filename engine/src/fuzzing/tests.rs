@@ -42,7 +42,11 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let liveness = prop_oneof![3 => Just(Liveness::Beats), 1 => Just(Liveness::Off)];
+    let liveness = prop_oneof![
+        3 => Just(Liveness::Beats),
+        3 => Just(Liveness::Probes),
+        1 => Just(Liveness::Off),
+    ];
     let swap = prop_oneof![3 => Just(Swap::On), 1 => Just(Swap::Off)];
     (liveness, swap, 2..Subject::MEMBERS_MAX).prop_map(|(liveness, swap, members_max)| {
         let config = Config::builder().liveness(liveness).swap(swap).members_max(members_max);

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::UnixNanos;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
-    Join, Metadata, News, Packet, Record, RecordId, Records, RingArc, Rumor, RumorAck, Sighting,
-    Summary, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Wanted, Welcome,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
+    Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
+    Reply, RingArc, Rumor, RumorAck, Sighting, Summary, Suspicion, SwapAnswer, SwapRequest, Token,
+    Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -49,6 +50,16 @@ fn body() -> impl Strategy<Value = Body> {
         announcement().prop_map(Body::Announced),
         (version(), call()).prop_map(|(version, call)| Body::Fetch(Fetch { version, call })),
         metadata().prop_map(Body::Fetched),
+        (any::<u32>(), holds(), reply()).prop_map(|(token, holds, reply)| Body::Probe(Probe {
+            token,
+            holds,
+            reply
+        })),
+        (any::<u32>(), holds())
+            .prop_map(|(token, holds)| Body::ProbeAnswer(ProbeAnswer { token, holds })),
+        (any::<u32>(), addr())
+            .prop_map(|(token, target)| Body::ProbeRequest(ProbeRequest { token, target })),
+        (any::<u32>(), word()).prop_map(|(token, word)| Body::Vouch(Vouch { token, word })),
     ]
 }
 
@@ -65,7 +76,30 @@ fn age() -> impl Strategy<Value = Age> {
 }
 
 fn news() -> impl Strategy<Value = News> {
-    prop_oneof![sighting().prop_map(News::Member), gone().prop_map(News::Gone)]
+    prop_oneof![
+        sighting().prop_map(News::Member),
+        gone().prop_map(News::Gone),
+        suspicion().prop_map(News::Suspected),
+    ]
+}
+
+fn suspicion() -> impl Strategy<Value = Suspicion> {
+    let witnesses = vec(node_id(), 0..=Suspicion::WITNESSES_MAX);
+    (addr(), generation(), counter(), witnesses).prop_map(
+        |(addr, generation, counter, witnesses)| Suspicion { addr, generation, counter, witnesses },
+    )
+}
+
+fn holds() -> impl Strategy<Value = Holds> {
+    (digest(), any::<u64>()).prop_map(|(digest, version)| Holds { digest, version })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![Just(Reply::Datagram), Just(Reply::Stream)]
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    prop_oneof![Just(Word::Lives), Just(Word::Silent)]
 }
 
 fn gone() -> impl Strategy<Value = Gone> {
@@ -126,8 +160,13 @@ fn arc() -> impl Strategy<Value = RingArc> {
 
 fn rumor() -> impl Strategy<Value = Rumor> {
     let view = option::of(any::<u32>().prop_map(ViewDigest));
-    (token(), any::<u8>(), arc(), view, topic())
-        .prop_map(|(token, acks, arc, view, topic)| Rumor { token, acks, arc, view, topic })
+    (token(), any::<u8>(), arc(), view, topic()).prop_map(|(token, acks, arc, view, topic)| Rumor {
+        token,
+        acks,
+        arc,
+        view,
+        topic,
+    })
 }
 
 fn token() -> impl Strategy<Value = Token> {

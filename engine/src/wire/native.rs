@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
 use super::reject::Reject;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Ids,
-    Join, Metadata, News, Packet, PacketKind, Record, RecordId, Records, RingArc, Rumor, RumorAck,
-    Sighting, Summary, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Wanted,
-    Welcome,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
+    Ids, Join, Metadata, News, Packet, PacketKind, Probe, ProbeAnswer, ProbeRequest, Record,
+    RecordId, Records, Reply, RingArc, Rumor, RumorAck, Sighting, Summary, Suspicion, SwapAnswer,
+    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -26,7 +26,7 @@ const BUCKET_BITS_MAX: u8 = 16;
 const NANOS_MAX: i64 = 1 << 62;
 
 /// Every kind at the place that is its tag on the wire: new ones go to the end.
-const KINDS: [PacketKind; 17] = [
+const KINDS: [PacketKind; 21] = [
     PacketKind::Bulk,
     PacketKind::Rumor,
     PacketKind::Join,
@@ -43,6 +43,10 @@ const KINDS: [PacketKind; 17] = [
     PacketKind::Announced,
     PacketKind::Fetch,
     PacketKind::Fetched,
+    PacketKind::Probe,
+    PacketKind::ProbeAnswer,
+    PacketKind::ProbeRequest,
+    PacketKind::Vouch,
     PacketKind::RumorAck,
 ];
 
@@ -110,6 +114,10 @@ fn put_body(body: &Body, out: &mut Writer<'_>) {
         Body::Announced(announcement) => announcement.put(out),
         Body::Fetch(fetch) => fetch.put(out),
         Body::Fetched(metadata) => metadata.put(out),
+        Body::Probe(probe) => probe.put(out),
+        Body::ProbeAnswer(answer) => answer.put(out),
+        Body::ProbeRequest(request) => request.put(out),
+        Body::Vouch(vouch) => vouch.put(out),
     }
 }
 
@@ -131,6 +139,10 @@ fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
         PacketKind::Announced => Body::Announced(Wire::take(input)?),
         PacketKind::Fetch => Body::Fetch(Wire::take(input)?),
         PacketKind::Fetched => Body::Fetched(Wire::take(input)?),
+        PacketKind::Probe => Body::Probe(Wire::take(input)?),
+        PacketKind::ProbeAnswer => Body::ProbeAnswer(Wire::take(input)?),
+        PacketKind::ProbeRequest => Body::ProbeRequest(Wire::take(input)?),
+        PacketKind::Vouch => Body::Vouch(Wire::take(input)?),
         PacketKind::RumorAck => Body::RumorAck(Wire::take(input)?),
     })
 }
@@ -154,6 +166,10 @@ fn body_len(body: &Body) -> usize {
         Body::Announced(announcement) => announcement.len(),
         Body::Fetch(fetch) => fetch.len(),
         Body::Fetched(metadata) => metadata.len(),
+        Body::Probe(probe) => probe.len(),
+        Body::ProbeAnswer(answer) => answer.len(),
+        Body::ProbeRequest(request) => request.len(),
+        Body::Vouch(vouch) => vouch.len(),
     }
 }
 
@@ -196,6 +212,23 @@ wire_fixed! {
         2 => Ok(Self::Busy),
         _ => Err(Reject::Malformed),
     };
+    u64, 8: |value| value.to_le_bytes(), |bytes| Ok(Self::from_le_bytes(bytes));
+    Reply, 1: |reply| [match reply {
+        Reply::Datagram => 0,
+        Reply::Stream => 1,
+    }], |bytes| match bytes[0] {
+        0 => Ok(Self::Datagram),
+        1 => Ok(Self::Stream),
+        _ => Err(Reject::Malformed),
+    };
+    Word, 1: |word| [match word {
+        Word::Lives => 0,
+        Word::Silent => 1,
+    }], |bytes| match bytes[0] {
+        0 => Ok(Self::Lives),
+        1 => Ok(Self::Silent),
+        _ => Err(Reject::Malformed),
+    };
 }
 
 wire_structs! {
@@ -218,10 +251,21 @@ wire_structs! {
     Wanted { ids: Vec<RecordId> }
     Records { news: Vec<News> }
     Sighting { record: Arc<Record>, counter: u32, age: Age }
+    Holds { digest: Digest, version: u64 }
+    Probe { token: u32, holds: Holds, reply: Reply }
+    ProbeAnswer { token: u32, holds: Holds }
+    ProbeRequest { token: u32, target: SocketAddr }
+    Vouch { token: u32, word: Word }
+    Suspicion {
+        addr: SocketAddr,
+        generation: Generation,
+        counter: u32,
+        witnesses: Vec<NodeId>,
+    } => witnesses_are_few
 }
 
 wire_choices! {
-    News { 0 => Member, 1 => Gone }
+    News { 0 => Member, 1 => Gone, 2 => Suspected }
     Topic { 0 => Metadata, 1 => Membership, 2 => Announced }
     Detail { 0 => Same, 1 => Differ } => buckets_halve
 }
@@ -230,6 +274,11 @@ wire_choices! {
 fn vector_ends(vector: &Vector) -> Result<(), Reject> {
     let last = vector.first as usize + vector.beats.len();
     if u32::try_from(last).is_ok() { Ok(()) } else { Err(Reject::OverLimit) }
+}
+
+fn witnesses_are_few(suspicion: &Suspicion) -> Result<(), Reject> {
+    let few = suspicion.witnesses.len() <= Suspicion::WITNESSES_MAX;
+    if few { Ok(()) } else { Err(Reject::OverLimit) }
 }
 
 fn buckets_exist(ids: &Ids) -> Result<(), Reject> {

@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_a_packet(
-        kind in 0..14_u8,
+        kind in 0..20_u8,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         decode(&body).unwrap_err();
@@ -195,7 +195,7 @@ fn foreign_bytes_are_told_from_broken_ones() {
     assert_eq!(decode(b"rm\x01\x00"), Err(Reject::TooShort));
     assert_eq!(decode(b"GET / HTTP/1.1\r\n"), Err(Reject::ForeignMagic));
     assert_eq!(decode(b"rm\x02\x00\x01\x00\x00\x00"), Err(Reject::UnknownVersion));
-    assert_eq!(decode(b"rm\x01\x11\x01\x00\x00\x00"), Err(Reject::UnknownKind));
+    assert_eq!(decode(b"rm\x01\xff\x01\x00\x00\x00"), Err(Reject::UnknownKind));
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! What `sim` does when it is told to: each command is a function from arguments to an exit code.
 
+pub mod beside;
 pub mod check;
 pub mod diff;
 pub mod explain;
 pub mod interrupt;
 pub mod measures;
+pub mod model;
 pub mod progress;
 pub mod run;
 mod traces;
+mod trial;
 
 use crate::report::files::FileError;
 use crate::scenario::{Blame, Paint, ScenarioError};

@@ -19,7 +19,7 @@ pub enum Audience {
     Nobody,
 }
 
-/// The progress of all runs of a command, in virtual time.
+/// The progress of all runs of a command, in virtual time or in steps.
 #[derive(Clone, Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -30,8 +30,13 @@ pub struct Progress {
 impl Progress {
     /// For runs that take so much virtual time together.
     pub fn new(total: Duration, audience: Audience) -> Self {
+        Self::steps(millis(total), audience)
+    }
+
+    /// For work of so many steps together.
+    pub fn steps(total: u64, audience: Audience) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        bar.set_length(millis(total));
+        bar.set_length(total);
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}, {eta} to go");
         bar.set_style(style.expect("the template is fixed and right"));
         Self { bar, since: Stopwatch::start(), audience }
@@ -52,8 +57,9 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn advance(&self, virtual_ms: u64) {
-        self.bar.inc(virtual_ms);
+    /// So many steps, or milliseconds, are done.
+    pub fn advance(&self, steps: u64) {
+        self.bar.inc(steps);
         let late = self.audience == Audience::Person && self.since.elapsed() > PATIENCE;
         if late && self.bar.is_hidden() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

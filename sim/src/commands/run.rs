@@ -3,19 +3,14 @@
 //! Runs share nothing and are collected in the order of files and seeds, so that the number of
 //! threads can't be seen in any result. Nothing is printed or put in its place before all is done.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use super::progress::{Audience, Progress};
-use super::{Failure, Report, interrupt};
-use crate::measures;
+use super::{Failure, Report, interrupt, trial};
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, Summary};
@@ -24,7 +19,7 @@ use crate::report::{html, json};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::stats::Share;
-use crate::world::{self, Codec, Filter, Options, Tape};
+use crate::world::{Codec, Filter, Options, Tape};
 
 mod closing;
 mod sizes;
@@ -167,13 +162,10 @@ fn run_all(
     stage: &Stage,
     runs: &[(&Job, u64)],
 ) -> Result<Vec<Outcome>, Failure> {
-    let available = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = request.threads.unwrap_or_else(available).get().min(runs.len());
+    let pool = trial::pool(request.threads, runs.len())?;
+    let threads = pool.current_num_threads();
     let total = runs.iter().map(|(job, _)| job.scenario.duration()).sum();
     let progress = Progress::new(total, request.audience);
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-        Failure::machine(format!("cannot start {threads} threads: {error}; ask for fewer"))
-    })?;
     let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, threads, &progress);
     let outcomes = pool.install(|| runs.par_iter().map(one).collect());
     progress.finish();
@@ -223,7 +215,7 @@ fn tape(folder: &Path, plan: &Plan, filter: &Filter) -> Result<Tape, Failure> {
     }
 }
 
-/// One run, judged. A bug in engine or simulator is told with the command that shows it again.
+/// One run, judged.
 fn simulate(
     request: &Request,
     job: &Job,
@@ -232,40 +224,14 @@ fn simulate(
     progress: &Progress,
 ) -> Result<RunResult, Failure> {
     let options = Options { codec: request.codec };
-    let run = || match tape {
-        Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
-        None => world::run(plan, &options, &mut progress.of_run()),
-    };
-    let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
-        let command = closing::reproduction(request, &job.file, plan.seed);
-        let message = message(&*panic);
-        Failure::machine(format!("a bug in rumormill: {message}\nreproduce: {command}"))
-    })?;
-    judge(plan, &mut run.summary);
-    Ok(run)
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
-}
-
-/// Holds the figures against what the scenario expects.
-fn judge(plan: &Plan, summary: &mut Summary) {
-    let figures = serde_json::to_value(&*summary).expect("figures have string keys");
-    let judged = plan.expect.iter().map(|expectation| measures::judge(expectation, &figures));
-    summary.expectations = judged.collect();
-    summary.ok = laws_hold(summary) && summary.expectations.iter().all(|result| result.ok);
-}
-
-fn laws_hold(summary: &Summary) -> bool {
-    summary.invariants.iter().all(|law| law.ok)
+    let reproduction = || closing::reproduction(request, &job.file, plan.seed);
+    trial::run(plan, options, tape, progress, reproduction)
 }
 
 /// Enough seeds held all expectations; a broken law is a failure in any of them.
 fn held(outcomes: &[Outcome]) -> bool {
     let share = Share::new(outcomes.iter().map(|outcome| outcome.summary.ok));
-    let laws = outcomes.iter().all(|outcome| laws_hold(&outcome.summary));
+    let laws = outcomes.iter().all(|outcome| trial::laws_hold(&outcome.summary));
     laws && share.reaches(outcomes[0].wanted.share)
 }
 

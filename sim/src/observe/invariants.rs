@@ -23,7 +23,8 @@ pub(crate) enum Law {
     /// An incarnation that left or was replaced is not listed again by a node that knew.
     GoneStayGone,
     /// Nobody is removed by timeout before the timeout has passed since the last proof of life
-    /// that the simulator knows of: its start, or its answer to a last call.
+    /// that the simulator knows of: its start, or its answer to a last call. With probes it is the
+    /// shortest time that anybody is suspected, since the start or an answer to a probe.
     SilenceBeforeRemoval,
     /// Members and tombstones stay within their limits.
     StateIsBounded,
@@ -63,7 +64,7 @@ pub(crate) struct Laws {
     broken: BTreeMap<Law, (u64, String)>,
     /// Node by incarnation: which ones it knows to have left or been replaced.
     gone: BitMatrix,
-    /// When an incarnation last sent a node an answer to a last call that arrived.
+    /// When an incarnation last sent a node an answer, to a last call or a probe, that arrived.
     answers: FxHashMap<(NodeNo, IncarnationNo), Instant>,
 }
 
@@ -104,7 +105,7 @@ impl Laws {
         self.gone.set(node, incarnation);
     }
 
-    /// An answer to a last call arrived.
+    /// An answer to a last call or a probe arrived.
     pub(crate) fn answered(&mut self, sent: Instant, node: NodeNo, incarnation: IncarnationNo) {
         self.answers.insert((node, incarnation), sent);
     }
@@ -114,7 +115,7 @@ impl Laws {
         let start = self.cast.part(incarnation).start;
         // Ages travel in steps of a 200th of the sender's timeout, rounded at each hop; and the
         // beat in an answer may be a cycle old.
-        let timeout = self.cast.config(node).timeout();
+        let timeout = self.cast.config(node).silence_min();
         let beat = self.cycle_max * 11 / 10;
         let from_start = timeout.saturating_sub(self.timeout_max / 20);
         let from_answer = from_start.saturating_sub(beat);

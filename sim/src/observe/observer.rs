@@ -241,7 +241,7 @@ impl Observer {
     /// A packet arrived at a node that runs.
     pub(crate) fn on_deliver(&mut self, node: NodeNo, way: Way) {
         self.traffic.fates().delivered += 1;
-        if let Way::Packet { from, sent, kind: PacketKind::Alive } = way
+        if let Way::Packet { from, sent, kind: PacketKind::Alive | PacketKind::ProbeAnswer } = way
             && let Some(incarnation) = self.truth.live(from)
         {
             self.laws.answered(sent, node, incarnation);

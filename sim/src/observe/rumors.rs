@@ -282,6 +282,8 @@ impl Rumors {
                     Cause::Timeout => about.removal,
                 }
             }
+            // Whether it will be a removal is open.
+            News::Suspected(_) => None,
         }));
     }
 

@@ -283,5 +283,9 @@ fn kind(kind: PacketKind) -> &'static str {
         PacketKind::Fetch => "fetch",
         PacketKind::Fetched => "fetched",
         PacketKind::RumorAck => "rumor_ack",
+        PacketKind::Probe => "probe",
+        PacketKind::ProbeAnswer => "probe_answer",
+        PacketKind::ProbeRequest => "probe_request",
+        PacketKind::Vouch => "vouch",
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::report::beside::Beside;
 use crate::report::plots::{self, PlotError};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
@@ -29,6 +30,10 @@ const OVER_SEEDS: [&str; 6] =
 
 /// The file of the page that shows a run.
 const REPORT: &str = "report.html";
+
+/// The folder of what protocols showed side by side, within that of their scenario, and the name
+/// of the files in it.
+pub const BESIDE: &str = "beside";
 
 /// The file of everything that happened in a run.
 pub const TRACE: &str = "trace.jsonl";
@@ -264,6 +269,20 @@ pub fn write_seeds(
     write(&folder.join("aggregate.json"), &json::document(aggregate))?;
     if let Some(seeds) = picture {
         plots::write_seeds(folder, seeds)?;
+    }
+    Ok(())
+}
+
+/// Writes what protocols showed side by side into a folder of its own below that of the scenario.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_beside(folder: &Path, beside: &Beside, pictures: Pictures) -> Result<(), FileError> {
+    let folder = folder.join(BESIDE);
+    make(&folder)?;
+    write(&folder.join(BESIDE).with_extension("json"), &json::document(&beside.document()))?;
+    if pictures == Pictures::Draw {
+        plots::write_beside(&folder, beside)?;
     }
     Ok(())
 }

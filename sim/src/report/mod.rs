@@ -1,5 +1,6 @@
 //! What a run leaves behind: figures, tables, pictures.
 
+pub mod beside;
 pub mod csv;
 pub mod curves;
 pub mod files;

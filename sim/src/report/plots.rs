@@ -5,6 +5,7 @@
 //! font is embedded, so that a picture looks the same on a machine without any.
 
 mod axis;
+mod beside;
 mod delivery;
 mod draw;
 mod panel;
@@ -21,6 +22,7 @@ use plotters::drawing::IntoDrawingArea;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
+use crate::report::beside::Beside;
 use crate::report::curves::{self, Levels};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
 
@@ -141,6 +143,14 @@ pub fn write_sizes(folder: &Path, sizes: &Sizes) -> Result<(), PlotError> {
 /// When a file can't be written.
 pub fn write_seeds(folder: &Path, seeds: &Seeds) -> Result<(), PlotError> {
     write_both(folder, "spread", &seeds::figure(seeds))
+}
+
+/// Writes `beside.png` and `beside.svg` into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_beside(folder: &Path, beside: &Beside) -> Result<(), PlotError> {
+    write_both(folder, "beside", &beside::figure(beside))
 }
 
 fn write_both(folder: &Path, name: &str, figure: &panel::Figure) -> Result<(), PlotError> {

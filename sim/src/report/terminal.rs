@@ -2,6 +2,8 @@
 //!
 //! Long lists are cut to what matters most, and say how much was cut; the files have it all.
 
+mod beside;
+mod epidemic;
 mod layout;
 mod seeds;
 
@@ -17,6 +19,8 @@ use crate::stats::Sample;
 
 use layout::{Align, Page, Tone};
 
+pub use beside::beside;
+pub use epidemic::epidemic;
 pub use seeds::seeds;
 
 /// Lines of the time line beyond which its middle is left out.

@@ -30,6 +30,10 @@ pub(crate) struct Cluster {
     pub(crate) sent: BTreeMap<PacketKind, usize>,
     /// To whom what kind of packet was sent.
     pub(crate) log: Vec<(SocketAddr, PacketKind)>,
+    /// What of it went by stream.
+    pub(crate) streams: BTreeMap<PacketKind, usize>,
+    /// Pairs of nodes between which nothing gets through.
+    pub(crate) cuts: BTreeSet<(u16, u16)>,
     /// Nodes on one side of a cut.
     pub(crate) far_side: BTreeSet<u16>,
     /// Drops every bulk packet.
@@ -75,6 +79,8 @@ impl Cluster {
             events: Vec::new(),
             sent: BTreeMap::new(),
             log: Vec::new(),
+            streams: BTreeMap::new(),
+            cuts: BTreeSet::new(),
             far_side: BTreeSet::new(),
             mute_beats: false,
             asleep: BTreeSet::new(),
@@ -282,9 +288,13 @@ impl Cluster {
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>, class: Class) {
         *self.sent.entry(packet.kind()).or_default() += 1;
         self.log.push((to, packet.kind()));
+        if class == Class::Stream {
+            *self.streams.entry(packet.kind()).or_default() += 1;
+        }
         let fits = packet.len_max() <= self.config.packet_len_max();
         assert!(fits || class == Class::Stream, "{:?} exceeds a datagram", packet.kind());
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
+            || self.cuts.contains(&(from.min(to.port()), from.max(to.port())))
             || (self.mute_beats && packet.kind() == PacketKind::Bulk);
         let delay = Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
         let (at, lost) = match class {

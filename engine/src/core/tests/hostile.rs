@@ -133,7 +133,7 @@ fn counters_and_generations_at_their_maximum_are_numbers_like_others() {
         cluster.body(1, ATTACKER, records([member(1, last, counter), member(2, 1, counter)]));
         let short = [1, 2].map(|number| match member(number, last, counter) {
             News::Member(sighting) => sighting.record.id(),
-            News::Gone(_) => unreachable!("it is a member"),
+            _ => unreachable!("it is a member"),
         });
         let beats = (0..=255_u8)
             .flat_map(|counter| short.map(|id| crate::core::Beat { id, counter, age: Age(0) }));

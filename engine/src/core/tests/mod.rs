@@ -5,5 +5,6 @@ mod hostile;
 mod liveness;
 mod membership;
 mod metadata;
+mod probes;
 mod streams;
 mod swap;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Format, Job, Outcome, Request, held, worst};
-use crate::commands::{Exit, Report};
+use crate::commands::{Exit, Report, trial};
 use crate::report::files::Pictures;
 use crate::report::json::{self, Runs, Summaries};
 use crate::report::summary::{RunResult, Summary};
@@ -43,10 +43,7 @@ pub(super) fn report(request: &Request, jobs: &[Job], outcomes: &[&[Outcome]]) -
 
 /// The command that shows a run again.
 pub(super) fn reproduction(request: &Request, file: &Path, seed: u64) -> String {
-    let mut command = format!("sim run {} --seed {seed}", quoted(&file.display().to_string()));
-    for set in &request.sets {
-        command += &format!(" --set {}", quoted(set));
-    }
+    let mut command = trial::command(file, seed, &request.sets);
     if request.codec == Codec::RoundTrip {
         command += " --wire";
     }
@@ -117,26 +114,4 @@ fn failure(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
     let causes: Vec<String> = laws.chain(expectations).collect();
     let (file, seed) = (job.file.display(), &summary.seed);
     format!("{file}: seed {seed} failed: {}\nreproduce: {command}\n", causes.join("; "))
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+%@".contains(c);
-    match word.chars().all(plain) && !word.is_empty() {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_only_where_a_shell_needs_it() {
-        assert_eq!(quoted("scenarios/loss.toml"), "scenarios/loss.toml");
-        assert_eq!(quoted("network.loss=20%"), "network.loss=20%");
-        assert_eq!(quoted("engine.name=it's"), r"'engine.name=it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

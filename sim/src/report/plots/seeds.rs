@@ -51,13 +51,13 @@ fn spread_panel(seeds: &Seeds) -> Panel {
 }
 
 /// For each level, the time that so many percent of the seeds needed at most.
-fn at_percent(of_kind: &[&Levels], percent: u32) -> Levels {
+pub(super) fn at_percent(of_kind: &[&Levels], percent: u32) -> Levels {
     let at = |place: usize| of_kind.iter().map(move |levels| levels[place]);
     (0..LEVELS.count()).map(|place| Sample::new(at(place)).percentile(percent)).collect()
 }
 
 /// Up along the fast seeds and down along the slow ones; those that never came stand at the end.
-fn outline(of_kind: &[&Levels], x: &Axis) -> Vec<(f64, f64)> {
+pub(super) fn outline(of_kind: &[&Levels], x: &Axis) -> Vec<(f64, f64)> {
     let (fast, slow) = (at_percent(of_kind, 5), at_percent(of_kind, 95));
     let mut outline = level_stairs(&fast, x);
     let reached = fast.iter().flatten().count();

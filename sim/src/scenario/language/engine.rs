@@ -94,6 +94,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
     let time = |time| text_literal(&show_duration(time));
     let liveness = match config.liveness() {
         Liveness::Beats => "beats",
+        Liveness::Probes => "probes",
         Liveness::Off => "off",
     };
     let protocol = match config.protocol() {

@@ -40,10 +40,36 @@ enum Kind {
     },
     List(Vec<Nodes>),
     Random {
-        count: u32,
+        count: Count,
         from: Box<Nodes>,
         except: Option<Box<Nodes>>,
     },
+}
+
+/// How many nodes a random choice takes.
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    Nodes(u32),
+    /// A share of those it chooses from, rounded down, but at least one.
+    Share(Percent),
+}
+
+impl Count {
+    fn of(self, pool: u32) -> u32 {
+        match self {
+            Self::Nodes(count) => count,
+            Self::Share(percent) => percent.of(pool).max(1),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nodes(count) => write!(f, "{count}"),
+            Self::Share(percent) => write!(f, "\"{percent}\""),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +122,7 @@ impl Nodes {
     /// Some live node, for defaults.
     pub(in crate::scenario) fn some_live(count: u32, at: Place) -> Self {
         let from = Box::new(Self { kind: Kind::Named(Named::Live), at });
-        Self { kind: Kind::Random { count, from, except: None }, at }
+        Self { kind: Kind::Random { count: Count::Nodes(count), from, except: None }, at }
     }
 
     pub(in crate::scenario) fn read(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
@@ -205,7 +231,7 @@ impl Nodes {
 
     fn draw(
         &self,
-        count: u32,
+        count: Count,
         from: &Self,
         except: Option<&Self>,
         now: &mut impl Moment,
@@ -218,6 +244,7 @@ impl Nodes {
             spared.sort_unstable();
             pool.retain(|node| spared.binary_search(node).is_err());
         }
+        let count = count.of(index(pool.len() as u64));
         if pool.len() < count as usize {
             let text = format!("{count} random nodes are asked for, {} are there", pool.len());
             return Err(Mistake::new(self.at, text));
@@ -323,13 +350,20 @@ fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String
 
 fn read_random(table: &Table, names: Names<'_>, at: Place, depth: usize) -> Result<Kind, Mistake> {
     table.only(&["random", "from", "except"])?;
-    let count = table.need("random", "random = 5")?;
-    let count = index(count.number("a number of nodes", 1, u32::MAX.into())?);
+    let count = read_count(table.need("random", "random = 5")?)?;
     let inner =
         |key| table.item(key).map(|item| Nodes::read_at_depth(item, names, depth + 1)).transpose();
     let live = || Nodes { kind: Kind::Named(Named::Live), at };
     let from = Box::new(inner("from")?.unwrap_or_else(live));
     Ok(Kind::Random { count, from, except: inner("except")?.map(Box::new) })
+}
+
+fn read_count(item: &Item) -> Result<Count, Mistake> {
+    if let Value::Text(text) = &item.value {
+        let percent = Percent::parse(text).map_err(|text| Mistake::new(item.at, text))?;
+        return Ok(Count::Share(percent));
+    }
+    Ok(Count::Nodes(index(item.number("a number of nodes", 1, u32::MAX.into())?)))
 }
 
 /// As TOML that reads as the same expression.

@@ -206,6 +206,17 @@ fn every_node_is_drawn_about_as_often_as_any_other() {
 }
 
 #[test]
+fn a_random_share_is_one_of_its_pool_and_at_least_one_node() {
+    let mut now = still(40, vec![true; 40]);
+    for (typed, len) in [("5%", 2), ("1%", 1), ("100%", 40)] {
+        let typed = format!("{{ random = \"{typed}\" }}");
+        assert_eq!(evaluate(&typed, &mut now).unwrap().len(), len, "{typed}");
+    }
+    let wrong = evaluate("{ random = \"5\" }", &mut now).unwrap_err();
+    assert!(wrong.contains("no percent"), "{wrong}");
+}
+
+#[test]
 fn sets_are_shown_by_their_stretches() {
     for (nodes, text) in [
         (vec![3], "3"),

@@ -1,0 +1,269 @@
+//! What was told to whom: the parts of the ring that were handed over, and what became of each.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::arcs::subtract;
+use super::metadata::Version;
+use super::packet::{Cause, News, RingArc, Suspicion, Token, Topic, ViewDigest};
+use super::record::Digest;
+use crate::config::Liveness;
+use crate::node::{Generation, NodeId};
+use crate::time::Instant;
+
+/// What is being told here, and what was lately.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Telling {
+    pub(super) told: VecDeque<Told>,
+}
+
+/// One rumor.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) key: TopicKey,
+    pub(super) topic: Topic,
+    /// What we answer for.
+    arcs: Vec<RingArc>,
+    /// What we handed over: at most as many as there are sends.
+    pub(super) parts: Vec<Part>,
+    /// How many sends are left.
+    pub(super) budget: usize,
+    sends: usize,
+    /// Sends that were not acknowledged in time.
+    silences: usize,
+    /// How many acknowledgements were asked of us: where it came from, packets get lost.
+    acks_asked: u8,
+    /// When we last took on an arc of it.
+    pub(super) taken_at: Instant,
+}
+
+/// An arc that was handed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) arc: RingArc,
+    pub(super) to: SocketAddr,
+    pub(super) token: Token,
+    pub(super) view: Option<ViewDigest>,
+    pub(super) sends: u32,
+    pub(super) sent_at: Instant,
+    pub(super) state: PartState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartState {
+    /// It is sent again at this time.
+    Waiting(Instant),
+    /// Its delegate answers for it, or we gave it up.
+    Settled,
+    /// We stand in for its delegate; its parts are listed on their own.
+    Relieved,
+}
+
+/// What makes two rumors the same, whatever the age of the copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TopicKey {
+    Metadata(Version),
+    /// The counter tells refutations apart; where everybody beats, it changes on the way.
+    Member(Digest, u32),
+    Gone(SocketAddr, Generation, Cause),
+    Suspected(Suspicion),
+}
+
+impl TopicKey {
+    pub(super) fn of(topic: &Topic, liveness: Liveness) -> Self {
+        match topic {
+            Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
+            Topic::Announced(announcement) => Self::Metadata(announcement.version),
+            Topic::Membership(News::Member(sighting)) => {
+                let counter = if liveness == Liveness::Probes { sighting.counter } else { 0 };
+                Self::Member(sighting.record.digest(), counter)
+            }
+            Topic::Membership(News::Suspected(suspicion)) => Self::Suspected(suspicion.clone()),
+            Topic::Membership(News::Gone(gone)) => {
+                Self::Gone(gone.addr, gone.generation, gone.cause)
+            }
+        }
+    }
+
+    /// 32 bits of it, the same everywhere.
+    pub(super) fn tag(&self) -> u32 {
+        let folded = match self {
+            Self::Metadata(version) => u128::from_le_bytes(version.digest) ^ version.nanos as u128,
+            Self::Member(digest, counter) => digest.0 ^ u128::from(*counter) << 64,
+            Self::Suspected(it) => u128::from(NodeId::of(it.addr).0) ^ u128::from(it.counter) << 64,
+            Self::Gone(addr, generation, _) => {
+                u128::from(NodeId::of(*addr).0) ^ u128::from(generation.get()) << 1
+            }
+        };
+        (0..4).fold(0, |tag, word| tag ^ (folded >> (32 * word)) as u32)
+    }
+}
+
+impl Telling {
+    /// Rumors that are remembered; a duplicate of an older one is shared out once more.
+    const RUMORS_MAX: usize = 32;
+
+    /// The place of a rumor, which is new here if it has none yet.
+    pub(super) fn place_of(&mut self, key: TopicKey, topic: &Topic, budget: usize) -> usize {
+        if let Some(at) = self.told.iter().position(|told| told.key == key) {
+            return at;
+        }
+        if self.told.len() == Self::RUMORS_MAX {
+            self.told.pop_front();
+        }
+        self.told.reserve_exact(1);
+        self.told.push_back(Told {
+            key,
+            topic: topic.clone(),
+            arcs: Vec::new(),
+            parts: Vec::new(),
+            budget,
+            sends: 0,
+            silences: 0,
+            acks_asked: 1,
+            taken_at: Instant::ZERO,
+        });
+        self.told.len() - 1
+    }
+
+    pub(super) fn find(&self, token: Token) -> Option<(usize, usize)> {
+        self.told.iter().enumerate().find_map(|(at, told)| {
+            let part = told.parts.iter().position(|part| part.token == token)?;
+            Some((at, part))
+        })
+    }
+
+    /// When something is next to be sent again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.told.iter().flat_map(|told| &told.parts).filter_map(Part::due).min()
+    }
+
+    /// Ends the telling of metadata that is older than what is held.
+    pub(super) fn supersede(&mut self, held: Version) {
+        for told in &mut self.told {
+            if matches!(told.key, TopicKey::Metadata(version) if version < held) {
+                told.parts.iter_mut().for_each(Part::settle);
+            }
+        }
+    }
+}
+
+impl Told {
+    const ARCS_MAX: usize = 8;
+    /// Fewer silences than these say nothing of the network.
+    const SILENCES_MIN: usize = 3;
+    /// Acknowledgements of one receipt.
+    pub(super) const ACKS_MAX: u8 = 5;
+    /// Sends of one arc.
+    const TELLS_MAX: u32 = 10;
+
+    /// How many acknowledgements to ask for: the more, the more sends were in vain, here or
+    /// where the rumor came from.
+    pub(super) fn acks(&self) -> u8 {
+        let of_eight = (8 * self.silences).checked_div(self.sends).unwrap_or(0);
+        let own = if self.silences < Self::SILENCES_MIN { 1 } else { of_eight.min(8) as u8 };
+        self.acks_asked.max(own).clamp(1, Self::ACKS_MAX)
+    }
+
+    /// How often one arc is sent before nobody on it is believed to live.
+    pub(super) fn tells_max(&self) -> u32 {
+        if self.is_lossy() { 2 * Self::TELLS_MAX } else { Self::TELLS_MAX }
+    }
+
+    /// Where most answer, who doesn't is likely dead; where many don't, the network is bad.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.acks() > 1
+    }
+
+    /// Takes an arc on; what of it is not yet in other hands. What we had handed to the very node
+    /// that now hands it to us comes back, or each of the two would leave it to the other.
+    pub(super) fn take_on(
+        &mut self,
+        arc: RingArc,
+        from: Option<SocketAddr>,
+        acks_asked: u8,
+        now: Instant,
+    ) -> Vec<RingArc> {
+        self.acks_asked = self.acks_asked.max(acks_asked);
+        if self.parts.iter().any(|part| Some(part.to) == from) {
+            self.take_back(arc, from);
+        }
+        let mut fresh = vec![arc];
+        for part in self.parts.iter().filter(|part| part.state != PartState::Relieved) {
+            subtract(&mut fresh, part.arc);
+        }
+        if self.arcs.len() < Self::ARCS_MAX && !self.arcs.contains(&arc) {
+            self.arcs.reserve_exact(1);
+            self.arcs.push(arc);
+        }
+        self.taken_at = now;
+        fresh
+    }
+
+    /// Cuts an arc out of what a node was handed.
+    fn take_back(&mut self, arc: RingArc, of: Option<SocketAddr>) {
+        let parts = std::mem::take(&mut self.parts);
+        self.parts.reserve(parts.len());
+        for part in parts {
+            if Some(part.to) == of {
+                let rests = part.arc.minus(arc).into_iter().flatten();
+                self.parts.extend(rests.map(|arc| Part { arc, ..part }));
+            } else {
+                self.parts.push(part);
+            }
+        }
+    }
+
+    /// A part is sent, and again at `due` unless somebody answers.
+    pub(super) fn send(&mut self, part: usize, now: Instant, due: Instant) -> Part {
+        self.budget -= 1;
+        self.sends += 1;
+        let part = &mut self.parts[part];
+        part.sends += 1;
+        part.sent_at = now;
+        part.state = PartState::Waiting(due);
+        *part
+    }
+
+    /// The parts that nobody answered for in time, which is noted.
+    pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<usize> {
+        let overdue = |part: &Part| part.due().is_some_and(|due| due <= now);
+        let parts = self.parts.iter().enumerate();
+        let silent: Vec<_> =
+            parts.filter(|(_, part)| overdue(part)).map(|(place, _)| place).collect();
+        self.silences += silent.len();
+        silent
+    }
+
+    /// A delegate answers for a part, and with it for all that we told in its place.
+    pub(super) fn settle(&mut self, at: usize) {
+        let Part { arc, state, .. } = self.parts[at];
+        self.parts[at].settle();
+        if state == PartState::Relieved {
+            let within = |part: &&mut Part| arc.contains(part.arc.upto);
+            self.parts.iter_mut().filter(within).for_each(Part::settle);
+        }
+    }
+
+    /// True when a place is among those we answer for, and nobody was told it alone.
+    pub(super) fn lacks(&self, place: NodeId) -> bool {
+        let alone = RingArc::of(place);
+        self.arcs.iter().any(|arc| arc.contains(place))
+            && !self.parts.iter().any(|part| part.arc == alone)
+    }
+}
+
+impl Part {
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.state {
+            PartState::Waiting(due) => Some(due),
+            PartState::Settled | PartState::Relieved => None,
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        if self.state != PartState::Relieved {
+            self.state = PartState::Settled;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `sim model --beside FILE`: the engine's rumor and other protocols on one network, seed by seed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::progress::{Audience, Progress};
+use super::run::Format;
+use super::{Exit, Failure, Report, interrupt, trial};
+use crate::report::beside::{Beside, Spreading, Way};
+use crate::report::files::{self, Pictures, Stage};
+use crate::report::{human, json, terminal};
+use crate::rivals::course::Course;
+use crate::rivals::setting::Setting;
+use crate::rivals::{MEMBERLIST, Rival, tellings_max};
+use crate::scenario::plan::Plan;
+use crate::scenario::{self, Paint, Scenario, Set};
+use crate::world::Options;
+
+/// What the engine's way is called.
+const ARCS: &str = "arcs";
+
+/// What to run, and how to tell of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The scenario.
+    pub file: PathBuf,
+    /// The first seed.
+    pub seed: u64,
+    /// How many seeds from the first on.
+    pub seeds: u64,
+    /// `KEY=VALUE`s that replace values of the file.
+    pub sets: Vec<String>,
+    /// The rivals; if none are given, telling once with the scenario's fan-out, and memberlist.
+    pub rivals: Vec<Rival>,
+    /// Runs at a time; as many as the machine has processors if not given.
+    pub threads: Option<NonZeroUsize>,
+    /// The folder for results.
+    pub out: PathBuf,
+    /// What goes to standard output.
+    pub format: Format,
+    /// Whether there is a picture.
+    pub pictures: Pictures,
+    /// Whether tables have colours.
+    pub paint: Paint,
+    /// Whether errors have colours.
+    pub error_paint: Paint,
+    /// Who watches while it runs.
+    pub audience: Audience,
+}
+
+/// Runs the engine and its rivals and tells of them.
+///
+/// # Errors
+/// When the command or the scenario is wrong, or results can't be written; nothing is written then.
+pub fn run(request: &Request) -> Result<Report, Failure> {
+    let failure = |error: &_| Failure::scenario(error, request.error_paint);
+    let sets = request.sets.iter().map(|set| Set::parse(set));
+    let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
+    let scenario = scenario::load(&request.file, &sets).map_err(|error| failure(&error))?;
+    let last = request.seed.checked_add(request.seeds - 1);
+    let last = last.ok_or_else(|| Failure::wrong("--seed and --seeds are too large together"))?;
+    let first = scenario.plan(request.seed).map_err(|error| failure(&error))?;
+    setting(request, &first)?;
+    let rivals = rivals(request, &first);
+    interrupt::install();
+    let stage = Stage::new(&request.out)?;
+    let runs = run_all(request, &scenario, &rivals, request.seed..=last)?;
+    let beside = Beside {
+        scenario: first.name.clone(),
+        nodes: first.nodes,
+        seed: request.seed,
+        ways: ways(&first, &rivals, &runs),
+    };
+    let name = files::folder_name(&scenario);
+    files::write_beside(&stage.scenario_folder(&name)?, &beside, request.pictures)?;
+    stage.publish()?;
+    let folder = request.out.join(name).join(files::BESIDE);
+    let out = match request.format {
+        Format::Nothing => String::new(),
+        Format::Json => json::document(&beside.document()),
+        Format::Table => {
+            let table = terminal::beside(&beside, request.paint);
+            format!("{table}\nfiles: {}\n", folder.display())
+        }
+    };
+    Ok(Report { out, err: String::new(), exit: Exit::Held })
+}
+
+fn setting<'a>(request: &Request, plan: &'a Plan) -> Result<Setting<'a>, Failure> {
+    Setting::of(plan).map_err(|why| Failure::wrong(format!("{}: {why}", request.file.display())))
+}
+
+fn rivals(request: &Request, plan: &Plan) -> Vec<Rival> {
+    if !request.rivals.is_empty() {
+        return request.rivals.clone();
+    }
+    vec![Rival::PushOnce { fan_out: plan.engine.fan_out() as u32 }, MEMBERLIST]
+}
+
+/// For every seed: how the engine's rumor spread, then those of the rivals.
+fn run_all(
+    request: &Request,
+    scenario: &Scenario,
+    rivals: &[Rival],
+    seeds: std::ops::RangeInclusive<u64>,
+) -> Result<Vec<Vec<Spreading>>, Failure> {
+    let pool = trial::pool(request.threads, request.seeds as usize)?;
+    let total =
+        scenario.duration().saturating_mul(u32::try_from(request.seeds).unwrap_or(u32::MAX));
+    let progress = Progress::new(total, request.audience);
+    let one = |seed: u64| run_one(request, scenario, rivals, seed, &progress);
+    let seeds: Vec<u64> = seeds.collect();
+    let runs = pool.install(|| seeds.into_par_iter().map(one).collect());
+    progress.finish();
+    runs
+}
+
+fn run_one(
+    request: &Request,
+    scenario: &Scenario,
+    rivals: &[Rival],
+    seed: u64,
+    progress: &Progress,
+) -> Result<Vec<Spreading>, Failure> {
+    let plan = scenario.plan(seed);
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let setting = setting(request, &plan)?;
+    let command = || trial::command(&request.file, seed, &request.sets);
+    let run = trial::run(&plan, Options::default(), None, progress, command)?;
+    let engine = Spreading::of_engine(&run).ok_or_else(|| {
+        let why = "the node that publishes last could not: give it less, or another node";
+        Failure::wrong(format!("{}: {why}", request.file.display()))
+    })?;
+    let of_rival = |&rival: &Rival| Spreading::of_rival(&Course::of(&setting, rival), plan.nodes);
+    Ok(std::iter::once(engine).chain(rivals.iter().map(of_rival)).collect())
+}
+
+/// The runs, by way instead of by seed.
+fn ways(plan: &Plan, rivals: &[Rival], runs: &[Vec<Spreading>]) -> Vec<Way> {
+    let fan_out = plan.engine.fan_out();
+    let arcs = (ARCS.to_owned(), format!("the engine: rumors along arcs, fan-out {fan_out}"));
+    let rivals = rivals.iter().map(|rival| (rival.to_string(), about(rival, plan.nodes)));
+    let named = std::iter::once(arcs).chain(rivals).enumerate();
+    let way = |(place, (name, about)): (usize, (String, String))| Way {
+        name,
+        about,
+        runs: runs.iter().map(|run| run[place].clone()).collect(),
+    };
+    named.map(way).collect()
+}
+
+fn about(rival: &Rival, nodes: u32) -> String {
+    match *rival {
+        Rival::PushOnce { fan_out } => {
+            format!("a model: on first receipt, each node tells {fan_out} others once")
+        }
+        Rival::Periodic { fan_out, every, mult } => {
+            let every = human::span(every.as_secs_f64() * 1_000.0);
+            let most = tellings_max(mult, nodes);
+            format!("a model: every {every} each node tells {fan_out} others, up to {most} in all")
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What formulas say of an epidemic: laws for many nodes, to hold the figures of outbreaks against.
+//!
+//! They come from the differential equations of the continuous case, with the contacts that get
+//! through as the unit of time. Nothing here is exact for a given number of nodes.
+
+use serde::Serialize;
+
+use super::{Cause, Epidemic, Rule, Spread, Stop};
+
+/// A formula, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Law {
+    /// The figure it is about, by its name in the figures.
+    pub figure: &'static str,
+    /// What it should be.
+    pub value: f64,
+    /// The formula, in words of a person.
+    pub law: String,
+}
+
+/// The laws that hold for an epidemic, given the traffic that it was seen to have.
+pub fn laws(epidemic: &Epidemic, traffic: f64) -> Vec<Law> {
+    if epidemic.spread() != Spread::Push {
+        return Vec::new();
+    }
+    match epidemic.stop() {
+        Stop::Never => vec![rounds_law(epidemic)],
+        Stop::After(cause, rule, k) => {
+            let by_traffic = residue_of_traffic(traffic, got_through(epidemic));
+            let law = "s = e^-m, with the traffic m that got through".to_owned();
+            let by_traffic = Law { figure: "residue", value: by_traffic, law };
+            let of_rule = residue_law(epidemic, cause, rule, k);
+            std::iter::once(by_traffic).chain(of_rule).collect()
+        }
+    }
+}
+
+/// Rounds until all of `nodes` hold what each holder tells to `gain` others a round: those of
+/// growth from one to many, and those in which the last are found. About one more is usual.
+pub fn push_rounds(nodes: f64, gain: f64) -> f64 {
+    libm::log(nodes) / libm::log(1.0 + gain) + libm::log(nodes) / gain
+}
+
+/// Share of nodes that nobody ever told, where each node was told evenly and so often by others.
+pub fn residue_of_traffic(traffic: f64, got_through: f64) -> f64 {
+    libm::exp(-traffic * got_through)
+}
+
+/// The least solution of `s = e^(-tellings * (1 - s))`: the residue where each node that is ever
+/// reached tells so many others.
+pub fn residue_of_tellings(tellings: f64) -> f64 {
+    let (mut residue, mut before) = (0.0, 1.0);
+    // It only rises, and ever less; rounding ends it at the latest.
+    while residue != before && residue < 1.0 - 1e-9 {
+        before = residue;
+        residue = libm::exp(-tellings * (1.0 - residue)).max(before);
+    }
+    residue
+}
+
+fn rounds_law(epidemic: &Epidemic) -> Law {
+    let gain = f64::from(epidemic.fan_out()) * got_through(epidemic);
+    let law = match gain {
+        1.0 => "log2 n + ln n".to_owned(),
+        _ => format!("ln n / ln {:.4} + ln n / {:.4}", 1.0 + gain, gain),
+    };
+    let law = law + ", and about one more";
+    Law { figure: "rounds_to_all", value: push_rounds(epidemic.nodes().into(), gain), law }
+}
+
+/// What follows from the rule alone, where something does.
+fn residue_law(epidemic: &Epidemic, cause: Cause, rule: Rule, k: u32) -> Option<Law> {
+    let (tellings, law) = match (cause, rule) {
+        // A coin is thrown for those who know, 1 - s of all: ds/di has no time in it.
+        (Cause::Feedback, Rule::Coin) if epidemic.fan_out() == 1 => {
+            (f64::from(k) + 1.0, "s = e^-(k+1)(1-s), for many nodes".to_owned())
+        }
+        // More contacts in a round come whole, and so some after interest was lost.
+        (Cause::Feedback, _) => return None,
+        (Cause::Blind, rule) => {
+            let tellings = blind_tellings(rule, k, epidemic.fan_out()) * got_through(epidemic);
+            let shown = (tellings * 1_000.0).round() / 1_000.0;
+            (tellings, format!("s = e^-{shown}(1-s), for many nodes"))
+        }
+    };
+    Some(Law { figure: "residue", value: residue_of_tellings(tellings), law })
+}
+
+/// How often a node tells others, on average, before it loses interest blindly; always in whole
+/// rounds.
+fn blind_tellings(rule: Rule, k: u32, fan_out: u32) -> f64 {
+    let rounds = match rule {
+        Rule::Counter => f64::from(k.div_ceil(fan_out)),
+        Rule::Coin => {
+            let stays = 1.0 - 1.0 / f64::from(k);
+            1.0 / (1.0 - (0..fan_out).fold(1.0, |product, _| product * stays))
+        }
+    };
+    rounds * f64::from(fan_out)
+}
+
+/// Share of tellings that arrive.
+fn got_through(epidemic: &Epidemic) -> f64 {
+    (1_000_000_000 - epidemic.loss().as_ppb()) as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use rumormill::Probability;
+
+    use super::*;
+
+    fn epidemic(stop: &str, fan_out: u32, loss_percent: u64) -> Epidemic {
+        let loss = Probability::from_ppb(loss_percent * 10_000_000);
+        let stop = stop.parse().unwrap();
+        Epidemic::new(Spread::Push, stop, 1_000, fan_out, loss).unwrap()
+    }
+
+    #[test]
+    fn a_residue_solves_its_equation_and_is_the_least_that_does() {
+        for (tellings, published) in [(2.0, 0.203), (3.0, 0.0595), (4.0, 0.0198)] {
+            let residue = residue_of_tellings(tellings);
+            assert!((residue - published).abs() < 5e-4, "{tellings}: {residue}");
+            let again = libm::exp(-tellings * (1.0 - residue));
+            assert!((residue - again).abs() < 1e-12);
+        }
+        assert!(residue_of_tellings(1.0) > 0.99, "who tells one other each, tells next to nobody");
+    }
+
+    #[test]
+    fn forwarding_once_to_three_reaches_94_percent() {
+        let laws = laws(&epidemic("blind-counter:3", 3, 0), 3.0);
+        assert_eq!(laws.len(), 2);
+        assert!((1.0 - laws[1].value - 0.94).abs() < 0.001, "{laws:?}");
+    }
+
+    #[test]
+    fn the_rounds_of_push_are_doublings_and_then_a_search_for_the_last() {
+        let [law] = &laws(&epidemic("never", 1, 0), 9.0)[..] else { panic!("one law") };
+        assert!((law.value - (1000_f64.log2() + 1000_f64.ln())).abs() < 1e-9);
+        assert_eq!((law.figure, &*law.law), ("rounds_to_all", "log2 n + ln n, and about one more"));
+        let [law] = &laws(&epidemic("never", 3, 20), 9.0)[..] else { panic!("one law") };
+        let by_hand = 1000_f64.ln() / 3.4_f64.ln() + 1000_f64.ln() / 2.4;
+        assert!((law.value - by_hand).abs() < 1e-6, "{law:?}");
+    }
+
+    #[test]
+    fn blind_tellings_come_in_whole_rounds() {
+        assert_eq!(blind_tellings(Rule::Counter, 4, 3), 6.0);
+        assert!((blind_tellings(Rule::Coin, 5, 1) - 5.0).abs() < 1e-12);
+        // Of two tellings a round, both keep it with 1/4: 4/3 rounds on average.
+        assert!((blind_tellings(Rule::Coin, 2, 2) - 8.0 / 3.0).abs() < 1e-12);
+    }
+}

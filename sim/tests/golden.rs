@@ -1,0 +1,140 @@
+//! Golden summaries: what every shipped scenario came to with seed 1, to the byte.
+//!
+//! A change of behaviour shows here as a change of files, so that it is a decision seen in review
+//! and not an accident. The same figures must come out where the C library has other variants of
+//! its mathematical functions to offer.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+const SIM: &str = env!("CARGO_BIN_EXE_sim");
+/// Set to anything, it takes the summaries of today for golden.
+const BLESS: &str = "RUMORMILL_BLESS";
+const BLESSING: &str = "RUMORMILL_BLESS=1 cargo test -p rumormill-sim --test golden";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The files of a folder with this extension, by their names without it.
+fn files(folder: &Path, extension: &str) -> BTreeMap<String, PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let wanted = paths.filter(|path| path.extension().is_some_and(|it| it == extension));
+    wanted.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect()
+}
+
+/// The summaries of all shipped scenarios with seed 1, as files hold them. A scenario whose
+/// expectations fail has one as well; that they hold is another test's business.
+fn summaries(environment: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let out = tempfile::tempdir().unwrap();
+    let scenarios = files(&root().join("scenarios"), "toml");
+    let mut sim = Command::new(SIM);
+    sim.arg("run").args(scenarios.values()).args(["--seed", "1", "--no-plots", "-q", "--out"]);
+    let run = sim.arg(out.path()).envs(environment.iter().copied()).output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr);
+    assert!(matches!(run.status.code(), Some(0 | 1)), "sim ended with {}: {told}", run.status);
+    let read = |name: String| {
+        let path = out.path().join(&name).join("seed-1/summary.json");
+        (name, fs::read_to_string(path).unwrap())
+    };
+    scenarios.into_keys().map(read).collect()
+}
+
+/// Those of this machine as it is.
+fn plain() -> &'static BTreeMap<String, String> {
+    static PLAIN: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    PLAIN.get_or_init(|| summaries(&[]))
+}
+
+/// The first place in which two documents differ, in the order of their keys, with both values.
+fn first_difference(path: &str, golden: &Value, now: &Value) -> Option<String> {
+    let below = |key: &str, golden: Option<&Value>, now: Option<&Value>| {
+        let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
+        match (golden, now) {
+            (Some(golden), Some(now)) => first_difference(&path, golden, now),
+            (Some(_), None) => Some(format!("`{path}` is no longer there")),
+            (None, _) => Some(format!("`{path}` is new")),
+        }
+    };
+    match (golden, now) {
+        (Value::Object(golden), Value::Object(now)) => {
+            let new = now.keys().filter(|key| !golden.contains_key(*key));
+            let mut keys = golden.keys().chain(new);
+            keys.find_map(|key| below(key, golden.get(key), now.get(key)))
+        }
+        (Value::Array(golden), Value::Array(now)) => {
+            let mut places = 0..golden.len().max(now.len());
+            places.find_map(|at| below(&at.to_string(), golden.get(at), now.get(at)))
+        }
+        _ => (golden != now).then(|| format!("`{path}` was {golden} and is {now}")),
+    }
+}
+
+fn difference(name: &str, golden: Option<&String>, now: &str) -> Option<String> {
+    let Some(golden) = golden else { return Some(format!("{name}: has no golden summary")) };
+    if golden == now {
+        return None;
+    }
+    let [golden, now] = [golden, now].map(|text| serde_json::from_str(text).unwrap_or_default());
+    let first = first_difference("", &golden, &now);
+    Some(format!("{name}: {}", first.unwrap_or_else(|| "only the way it is written".to_owned())))
+}
+
+fn assert_golden(now: &BTreeMap<String, String>) {
+    let golden = files(&root().join("tests/golden"), "json");
+    let golden: BTreeMap<_, _> =
+        golden.into_iter().map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect();
+    let changed = now.iter().filter_map(|(name, now)| difference(name, golden.get(name), now));
+    let left = golden.keys().filter(|name| !now.contains_key(*name));
+    let left = left.map(|name| format!("{name}: a golden summary of no shipped scenario"));
+    let complaints: Vec<_> = changed.chain(left).collect();
+    assert!(
+        complaints.is_empty(),
+        "the first difference of each scenario:\n  {}\nIf all of it is meant: {BLESSING}",
+        complaints.join("\n  "),
+    );
+}
+
+fn bless(now: &BTreeMap<String, String>) {
+    let folder = root().join("tests/golden");
+    files(&folder, "json").values().for_each(|old| fs::remove_file(old).unwrap());
+    for (name, summary) in now {
+        fs::write(folder.join(format!("{name}.json")), summary).unwrap();
+    }
+}
+
+#[test]
+fn every_shipped_scenario_comes_to_its_golden_summary() {
+    if std::env::var_os(BLESS).is_some() {
+        bless(plain());
+    }
+    assert_golden(plain());
+}
+
+#[test]
+fn without_the_fused_variants_of_the_c_library_nothing_changes() {
+    let without = summaries(&[("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-FMA,-AVX2")]);
+    for (name, summary) in &without {
+        let difference = difference(name, plain().get(name), summary);
+        assert!(difference.is_none(), "without FMA and AVX2, {}", difference.unwrap_or_default());
+    }
+}
+
+#[test]
+fn the_first_difference_is_found_wherever_it_is() {
+    let of = |golden: Value, now: Value| first_difference("", &golden, &now);
+    let golden = serde_json::json!({ "a": 1, "list": [{ "b": null }, 2] });
+    assert_eq!(of(golden.clone(), golden.clone()), None);
+    let told = |now: Value| of(golden.clone(), now).unwrap();
+    let now = serde_json::json!({ "a": 1, "list": [{ "b": 3 }, 7] });
+    assert_eq!(told(now), "`list.0.b` was null and is 3");
+    let now = serde_json::json!({ "a": 1, "list": [{ "b": null }] });
+    assert_eq!(told(now), "`list.1` is no longer there");
+    let now = serde_json::json!({ "a": 1, "list": [{ "b": null }, 2], "z": 0 });
+    assert_eq!(told(now), "`z` is new");
+}
