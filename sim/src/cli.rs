@@ -2,7 +2,10 @@
 //!
 //! Standard output gets results only, and none at all when a command or the machine fails.
 
+mod compare;
 mod model;
+mod sweep;
+mod tune;
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -15,9 +18,10 @@ use rumormill::nanos;
 use rumormill::units::parse_duration;
 
 use self::model::ModelArgs;
+use crate::commands;
 use crate::commands::progress::Audience;
 use crate::commands::run::{Format, Request};
-use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, run};
+use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, run};
 use crate::report::files::Pictures;
 use crate::scenario::Paint;
 use crate::world::{Codec, Filter};
@@ -38,6 +42,8 @@ Examples:
   sim explain out/loss/seed-1 --rumor metadata-0
                                             who told whom when, and why a node was late
   sim check my.toml                         is this scenario right?
+  sim sweep scenarios/loss.toml --vary engine.fan_out=1..=8
+                                            what the fan-out does
   sim measures                              what [expect] can ask for
   sim model --stop feedback-counter:2       what the textbook says of such a rumor
 
@@ -97,6 +103,18 @@ enum Command {
     /// Run an epidemic of the textbook: the theory to hold a cluster against
     #[command(after_help = model::EXAMPLES)]
     Model(ModelArgs),
+    /// Run a scenario under every combination of settings and show what they do
+    #[command(after_help = sweep::SWEEP_EXAMPLES)]
+    Sweep(sweep::SweepArgs),
+    /// Join the slices of a sweep that were run apart with --shard
+    #[command(after_help = sweep::MERGE_EXAMPLES)]
+    Merge(sweep::MergeArgs),
+    /// Find the setting that meets targets at the least cost
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(tune::TuneArgs),
+    /// Say whether one of two is better, seed by seed, and how sure that is
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareArgs),
     /// List every figure that [expect] can ask for: name, unit, direction, definition
     Measures,
 }
@@ -190,6 +208,13 @@ pub fn main() -> ExitCode {
             conclude(explain::run(&args.run, args.rumor.as_deref(), args.node))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
+        Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
+        Command::Compare(args) => conclude(commands::compare::run(&args.request())),
+        Command::Tune(args) => conclude(commands::tune::run(&args.request())),
+        Command::Merge(args) => {
+            let (folders, show) = args.parts();
+            conclude(merge::run(&folders, &show))
+        }
         Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
         Command::Model(args) => conclude(args.run()),
         Command::Measures => {
@@ -235,6 +260,7 @@ impl RunArgs {
     }
 }
 
+/// JSON even where little is to be said: it was asked for.
 fn format(json: bool, quiet: bool) -> Format {
     match (json, quiet) {
         (true, _) => Format::Json,

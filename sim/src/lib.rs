@@ -9,4 +9,5 @@ pub mod report;
 pub mod rivals;
 pub mod scenario;
 pub mod stats;
+pub mod sweep;
 pub mod world;

@@ -5,11 +5,15 @@
 //! whatever else asks for figures, use these names and no others. What a figure is worth is read
 //! from the summary as JSON, so that a summary in a file serves as well as one in memory.
 
+mod figures;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use rumormill::units::{self, parse_duration, parse_size};
 use serde_json::Value;
+
+pub use self::figures::Figures;
 
 use crate::report::summary::ExpectationResult;
 use crate::scenario::Percent;
@@ -90,6 +94,15 @@ pub fn nearest(typed: &str) -> Option<&'static str> {
     units::nearest(typed, names()).or_else(tail)
 }
 
+/// What to say of a name that no measure has.
+pub fn unknown(typed: &str) -> String {
+    let hint = match nearest(typed) {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None => ": `sim measures` lists them all".to_owned(),
+    };
+    format!("unknown measure `{typed}`{hint}")
+}
+
 /// What a run was worth in a measure: a number, true or false, or null when it was not reached
 /// or there was nothing to measure.
 pub fn value(summary: &Value, measure: &Measure) -> Value {
@@ -134,7 +147,7 @@ fn worst_rumor(summary: &Value, kind: &str, field: &str, better: Better) -> Opti
 }
 
 /// A figure as a number, so that conditions can be held against it; true is 1 and false is 0.
-fn as_number(value: &Value) -> Option<f64> {
+pub(crate) fn as_number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))
 }
 

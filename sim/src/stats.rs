@@ -174,6 +174,15 @@ pub fn wilson(held: usize, n: usize) -> Option<Interval> {
     Some(Interval(Some(low), Some(high)))
 }
 
+/// How likely pairs part at least as unevenly as these by chance alone: the two-sided sign test.
+///
+/// Pairs that are equal say nothing and are not counted. Without any the answer is 1.
+pub fn sign_test(fewer: usize, more: usize) -> f64 {
+    let weights = coin_weights(fewer + more);
+    let tail: f64 = weights[..=fewer.min(more)].iter().sum();
+    (2.0 * tail / weights.iter().sum::<f64>()).min(1.0)
+}
+
 /// The largest rank that has the median below it in at most 2.5 % of samples of `n`.
 ///
 /// The number of values below the median is a fair coin's heads in `n` throws. The weights are
@@ -274,6 +283,17 @@ mod tests {
         for (n, rank) in published.into_iter().chain([(30, Some(10)), (100, Some(40))]) {
             assert_eq!(median_interval_rank(n), rank, "{n} values");
         }
+    }
+
+    #[test]
+    fn the_sign_test_is_a_fair_coins() {
+        for (a, b) in [(0, 6), (1, 9), (3, 4), (5, 5), (0, 0), (17, 40)] {
+            let expected = (2.0 * naive_coin(a + b, a)).min(1.0);
+            assert!((sign_test(a, b) - expected).abs() < 1e-12, "{a} and {b}");
+            assert_eq!(sign_test(a, b), sign_test(b, a));
+        }
+        assert_eq!(sign_test(0, 0), 1.0);
+        assert!(sign_test(0, 5) > 0.05 && sign_test(0, 6) < 0.05);
     }
 
     #[test]

@@ -195,3 +195,74 @@ fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
     let wrong = summary["removals"]["false"].to_string();
     assert!(found["tiles"].as_array().unwrap().contains(&Value::String(wrong)));
 }
+
+/// As [`PROBE`], for the page of a sweep.
+const SWEEP_PROBE: &str = r##"
+<script>
+const problems = [];
+window.addEventListener("error", (event) => problems.push(event.message));
+window.addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));
+window.addEventListener("load", async () => {
+  const { sweep } = await rumormill.ready;
+  const tiles = () => [...document.querySelectorAll(".map td")].map((tile) => tile.textContent);
+  const choose = (id, name) => {
+    const select = document.getElementById(id);
+    select.value = [...select.options].find((option) => option.text === name).value;
+    select.dispatchEvent(new Event("change"));
+  };
+  const found = {};
+  choose("measure", "nodes.start");
+  found.nodes = tiles();
+  choose("measure", "bytes.with_headers");
+  found.best = [...document.querySelectorAll(".map td.best")].map((tile) => tile.dataset.cell);
+  choose("statistic", "how many never");
+  found.never = tiles();
+  document.querySelector('.map td[data-cell="3"]').click();
+  found.command = document.querySelector("#cell pre").textContent;
+  document.querySelector("#cells th.sort").click();
+  found.rows = document.querySelectorAll("#cells tbody tr").length;
+  found.lines = document.querySelectorAll(".lines svg").length;
+  found.problems = problems;
+  const bytes = new TextEncoder().encode(JSON.stringify(found));
+  const area = document.createElement("textarea");
+  area.id = "found";
+  area.textContent = btoa(String.fromCharCode(...bytes));
+  document.body.replaceChildren(area);
+});
+</script>
+"##;
+
+#[test]
+fn a_browser_shows_the_page_of_a_sweep_by_any_measure() {
+    let Some(browser) = browser() else {
+        let required = env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!required, "no chromium in the PATH: .ci/run installs one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.toml"), "name = 'page'\nnodes = 3\nduration = '4s'\n")
+        .unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_sim"))
+        .args("sweep page.toml --vary nodes=3,5 --vary engine.cycle=1s,2s --seeds 2 -q".split(' '))
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let entries = fs::read_dir(folder.path().join("out/page")).unwrap();
+    let sweep = entries.map(|entry| entry.unwrap().path()).next().unwrap();
+    let page = fs::read_to_string(sweep.join("report.html")).unwrap();
+    let copy = folder.path().join("probed.html");
+    fs::write(&copy, page.replacen("<main", &format!("{SWEEP_PROBE}<main"), 1)).unwrap();
+    let (dom, complaints) = opened(&browser, &copy, folder.path());
+    let console: Vec<&str> = complaints.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(console.is_empty(), "the console says {console:?}");
+    let found = found(&dom);
+    assert_eq!(found["problems"], Value::Array(vec![]));
+    // The first axis across, the second down.
+    assert_eq!(found["nodes"], serde_json::json!(["3", "5", "3", "5"]));
+    assert_eq!(found["best"], serde_json::json!(["1"]), "three nodes at the longer cycle");
+    assert_eq!(found["never"], serde_json::json!(["0", "0", "0", "0"]));
+    let command = "sim run page.toml --set 'nodes=5' --set 'engine.cycle=2s' --seed 1";
+    assert_eq!(found["command"], command);
+    assert_eq!((&found["rows"], &found["lines"]), (&4.into(), &2.into()));
+}

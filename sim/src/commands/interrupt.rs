@@ -10,9 +10,18 @@ use crate::report::files;
 /// Where a handler can't be installed, Ctrl-C ends the process as it always does; what is left
 /// of the results then is a hidden folder that nobody takes for a run.
 pub fn install() {
-    let installed = ctrlc::set_handler(|| {
+    install_saying("nothing was written");
+}
+
+/// As [`install`], for a command that keeps each cell of a sweep as soon as it is done.
+pub fn install_keeping_cells() {
+    install_saying("finished cells are kept, and the same command goes on from there");
+}
+
+fn install_saying(text: &'static str) {
+    let installed = ctrlc::set_handler(move || {
         let _held_to_the_end = files::discard_unpublished();
-        eprintln!("\ninterrupted: nothing was written");
+        eprintln!("\ninterrupted: {text}");
         process::exit(Exit::Interrupted as i32);
     });
     // Only a test that runs two commands in one process gets here twice.

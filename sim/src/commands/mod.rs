@@ -2,15 +2,20 @@
 
 pub mod beside;
 pub mod check;
+pub mod compare;
 pub mod diff;
 pub mod explain;
 pub mod interrupt;
 pub mod measures;
+pub mod merge;
 pub mod model;
 pub mod progress;
 pub mod run;
+pub mod sweep;
+mod targets;
 mod traces;
 mod trial;
+pub mod tune;
 
 use crate::report::files::FileError;
 use crate::scenario::{Blame, Paint, ScenarioError};

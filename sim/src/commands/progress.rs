@@ -52,6 +52,11 @@ impl Progress {
         }
     }
 
+    /// More virtual time is to come than was known.
+    pub fn expect(&self, more: Duration) {
+        self.bar.inc_length(millis(more));
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -24,6 +25,37 @@ pub(super) fn pool(threads: Option<NonZeroUsize>, runs: usize) -> Result<ThreadP
     ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
         Failure::machine(format!("cannot start {threads} threads: {error}; ask for fewer"))
     })
+}
+
+/// Does pieces of work on all threads, the first first, and hands the results back in order.
+///
+/// Each thread takes the next piece when it is done with one, so that what belongs together is
+/// finished together and no thread is idle before the last piece is taken.
+///
+/// # Errors
+/// Of the failures that came about, the one of the earliest piece; no further pieces are begun.
+pub(super) fn each<T: Send>(
+    pool: &ThreadPool,
+    count: usize,
+    piece: impl Fn(usize) -> Result<T, Failure> + Sync,
+) -> Result<Vec<T>, Failure> {
+    let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = |_: rayon::BroadcastContext<'_>| {
+        let mut done = Vec::new();
+        while !stopped.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                break;
+            }
+            let result = piece(number);
+            stopped.fetch_or(result.is_err(), Ordering::Relaxed);
+            done.push((number, result));
+        }
+        done
+    };
+    let mut done: Vec<_> = pool.broadcast(work).into_iter().flatten().collect();
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Takes a plan to its end and holds the figures against what the scenario expects. A bug in
@@ -93,6 +125,27 @@ mod tests {
         assert_eq!(quoted("network.loss=20%"), "network.loss=20%");
         assert_eq!(quoted("engine.name=it's"), r"'engine.name=it'\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn work_comes_back_in_order_whatever_the_number_of_threads() {
+        for threads in [1, 3] {
+            let pool = pool(NonZeroUsize::new(threads), 100).unwrap();
+            let squares = each(&pool, 100, |number| Ok(number * number)).unwrap();
+            assert_eq!(squares, (0..100).map(|number| number * number).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_earliest_failure_is_told_and_no_further_work_begun() {
+        let pool = pool(NonZeroUsize::new(2), 1_000).unwrap();
+        let begun = AtomicUsize::new(0);
+        let result = each(&pool, 1_000, |number| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if number >= 2 { Err(Failure::wrong(number.to_string())) } else { Ok(()) }
+        });
+        assert_eq!(result.unwrap_err().text, "error: 2");
+        assert!(begun.into_inner() < 1_000);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::report::beside::Beside;
 use crate::report::plots::{self, PlotError};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
-use crate::report::{csv, html, json};
+use crate::report::{csv, html, json, sweep, tuning};
 use crate::scenario::Scenario;
 use crate::world::{Filter, Tape};
 
@@ -125,6 +125,11 @@ impl Stage {
         let folder = self.root.join(name);
         make(&folder)?;
         Ok(folder)
+    }
+
+    /// The hidden folder itself: what lies in it moves to the output folder.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Draws what scenarios of several sizes show together, beside the folders of all of them.
@@ -257,6 +262,45 @@ pub fn end_tape(folder: &Path, tape: Tape) -> Result<(), FileError> {
     tape.finish().map_err(|source| FileError::Write { path, source })
 }
 
+/// Writes what a sweep showed into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_sweep(
+    folder: &Path,
+    results: &sweep::Results,
+    pictures: Pictures,
+) -> Result<(), FileError> {
+    let path = folder.join("sweep.csv");
+    fs::write(&path, sweep::csv(results)).map_err(|source| FileError::Write { path, source })?;
+    write(&folder.join("sweep.json"), &json::document(&sweep::document(results)))?;
+    if pictures == Pictures::Draw {
+        plots::write_sweep(folder, results)?;
+        write(&folder.join(REPORT), &html::sweep::document(results))?;
+    }
+    Ok(())
+}
+
+/// Writes what a tuning came to into a folder; with the scenario that it recommends, if any.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_tuning(
+    folder: &Path,
+    tuning: &tuning::Tuning,
+    recommended: Option<&str>,
+    pictures: Pictures,
+) -> Result<(), FileError> {
+    write(&folder.join("tune.json"), &json::document(&tuning::document(tuning)))?;
+    if let Some(text) = recommended {
+        write(&folder.join("recommended.toml"), text)?;
+    }
+    if pictures == Pictures::Draw {
+        plots::write_front(folder, tuning)?;
+    }
+    Ok(())
+}
+
 /// Writes what the seeds of a scenario show together into its folder.
 ///
 /// # Errors
@@ -285,6 +329,44 @@ pub fn write_beside(folder: &Path, beside: &Beside, pictures: Pictures) -> Resul
         plots::write_beside(&folder, beside)?;
     }
     Ok(())
+}
+
+/// Writes a file so that it is there whole or not at all, even if the machine stops meanwhile.
+///
+/// # Errors
+/// When it can't be written; nothing is left of it then.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), FileError> {
+    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    let name = format!(".{}.{}.tmp", name_of(path).display(), std::process::id());
+    let aside = path.with_file_name(name);
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+        let _ = fs::remove_file(&aside);
+        failed(error)
+    })
+}
+
+/// Removes what killed processes left half-written in a folder. What can't be removed stays
+/// hidden, and nobody takes it for a result.
+pub fn clear_unfinished(folder: &Path) {
+    for path in entries(folder).unwrap_or_default() {
+        let name = name_of(&path).display().to_string();
+        if name.starts_with('.') && name.ends_with(".tmp") && path.is_file() {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// When it can't be made.
+pub fn make_all(folder: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(folder)
+        .map_err(|source| FileError::Write { path: folder.to_owned(), source })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), FileError> {

@@ -6,6 +6,7 @@
 
 mod pack;
 mod scene;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -57,14 +58,18 @@ pub struct Page<'a> {
 pub fn document(page: &Page<'_>) -> String {
     let summary = &page.run.summary;
     let title = format!("{}, seed {}", summary.scenario, summary.seed);
-    let script = SCRIPTS.concat();
+    fill(PAGE, &title, STYLE.to_owned(), data(page), SCRIPTS.concat())
+}
+
+/// The frame with its parts in their places.
+fn fill(frame: &str, title: &str, style: String, data: String, script: String) -> String {
     let parts = [
-        ("{{title}}", escaped(&title)),
-        ("{{style}}", STYLE.to_owned()),
-        ("{{data}}", data(page)),
+        ("{{title}}", escaped(title)),
+        ("{{style}}", style),
+        ("{{data}}", data),
         ("{{script}}", script),
     ];
-    let mut text = PAGE.to_owned();
+    let mut text = frame.to_owned();
     for (place, part) in parts {
         // Each stands in the frame once; what a part says must not be taken for a place.
         let (before, after) = text.split_once(place).expect("the frame has a place for each part");

@@ -1,6 +1,7 @@
 //! What a run leaves behind: figures, tables, pictures.
 
 pub mod beside;
+pub mod comparison;
 pub mod csv;
 pub mod curves;
 pub mod files;
@@ -11,5 +12,7 @@ pub mod human;
 pub mod json;
 pub mod plots;
 pub mod summary;
+pub mod sweep;
 pub mod terminal;
 pub mod timing;
+pub mod tuning;

@@ -8,6 +8,9 @@ mod axis;
 mod beside;
 mod delivery;
 mod draw;
+mod front;
+mod heat;
+mod multiples;
 mod panel;
 mod seeds;
 mod single;
@@ -18,13 +21,17 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
-use plotters::drawing::IntoDrawingArea;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::prelude::DrawingBackend;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
 use crate::report::beside::Beside;
 use crate::report::curves::{self, Levels};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
+use crate::report::sweep::Results;
+use crate::report::tuning::Tuning;
 
 /// The name of the embedded font; generic, so that a viewer of the SVG has one like it.
 const FONT: &str = "sans-serif";
@@ -153,14 +160,52 @@ pub fn write_beside(folder: &Path, beside: &Beside) -> Result<(), PlotError> {
     write_both(folder, "beside", &beside::figure(beside))
 }
 
-fn write_both(folder: &Path, name: &str, figure: &panel::Figure) -> Result<(), PlotError> {
+/// Writes the pictures of a sweep into a folder: a heat map for each measure that is shown, where
+/// two or more settings are varied, and small multiples of all of them.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_sweep(folder: &Path, results: &Results) -> Result<(), PlotError> {
+    if results.plan.axes.len() > 1 {
+        for measure in &results.shown {
+            let heat = heat::heat(results, measure);
+            write_both(folder, &format!("heat-{}", measure.name), &heat)?;
+        }
+    }
+    match results.shown.is_empty() {
+        true => Ok(()),
+        false => write_both(folder, "multiples", &multiples::multiples(results)),
+    }
+}
+
+/// Writes `front.png` and `front.svg` into a folder: which settings are quick, and at what cost.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_front(folder: &Path, tuning: &Tuning) -> Result<(), PlotError> {
+    write_both(folder, "front", &front::front(tuning))
+}
+
+type Area<DB> = DrawingArea<DB, Shift>;
+type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+/// A picture that is laid out and can be drawn on any backend.
+trait Picture {
+    /// Width and height in pixels of a dense screen; half of that is what a reader sees.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws the whole of it.
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB>;
+}
+
+fn write_both(folder: &Path, name: &str, picture: &impl Picture) -> Result<(), PlotError> {
     register_fonts();
     let png = folder.join(format!("{name}.png"));
-    let area = BitMapBackend::new(&png, draw::SIZE).into_drawing_area();
-    draw::draw(&area, figure).map_err(|error| failed(&png, &error))?;
+    let area = BitMapBackend::new(&png, picture.size()).into_drawing_area();
+    picture.draw(&area).map_err(|error| failed(&png, &error))?;
     let svg = folder.join(format!("{name}.svg"));
-    let area = SVGBackend::new(&svg, draw::SIZE).into_drawing_area();
-    draw::draw(&area, figure).map_err(|error| failed(&svg, &error))
+    let area = SVGBackend::new(&svg, picture.size()).into_drawing_area();
+    picture.draw(&area).map_err(|error| failed(&svg, &error))
 }
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> PlotError {

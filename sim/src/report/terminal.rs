@@ -3,9 +3,12 @@
 //! Long lists are cut to what matters most, and say how much was cut; the files have it all.
 
 mod beside;
+mod comparison;
 mod epidemic;
 mod layout;
 mod seeds;
+mod sweep;
+mod tuning;
 
 use serde_json::Value;
 
@@ -20,8 +23,11 @@ use crate::stats::Sample;
 use layout::{Align, Page, Tone};
 
 pub use beside::beside;
+pub use comparison::comparison;
 pub use epidemic::epidemic;
 pub use seeds::seeds;
+pub use sweep::sweep;
+pub use tuning::tuning;
 
 /// Lines of the time line beyond which its middle is left out.
 const TIMELINE_MAX: usize = 12;

@@ -28,8 +28,8 @@ pub(super) struct Source {
 pub(super) enum Origin {
     /// In a file of this name.
     File(String),
-    /// After `--set`.
-    Set,
+    /// After this option, such as `--set`.
+    Option(&'static str),
 }
 
 /// A stretch of one of the sources, in bytes.

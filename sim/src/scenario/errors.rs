@@ -92,7 +92,7 @@ impl ScenarioError {
                 let (line, column) = source.line_and_column(place.start);
                 format!("{name}:{line}:{column}: {}", mistake.text)
             }
-            Origin::Set => format!("--set {}: {}", source.text, mistake.text),
+            Origin::Option(option) => format!("{option} {}: {}", source.text, mistake.text),
         };
         let snippet = Some((Arc::clone(sources), place));
         Self { headline, snippet, blame: Blame::Scenario }

@@ -18,6 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumormill::Config;
+
 pub use self::errors::{Blame, Paint, ScenarioError};
 pub(crate) use self::units::Percent;
 
@@ -41,6 +43,8 @@ pub struct Scenario {
 /// else a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
+    /// The option that it was typed after, which errors name.
+    option: &'static str,
     text: String,
     equals: usize,
 }
@@ -51,22 +55,35 @@ impl Set {
     /// # Errors
     /// When there is no `=`, or a part of the key is empty.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let wrong = |why| ScenarioError::command(format!("--set {text}: {why}"));
-        let equals = text
-            .find('=')
-            .ok_or_else(|| wrong("this is no KEY=VALUE: write it like `--set engine.fan_out=4`"))?;
+        Self::after("--set", text)
+    }
+
+    /// As [`Set::parse`], for what was typed after another option.
+    ///
+    /// # Errors
+    /// When there is no `=`, or a part of the key is empty.
+    pub fn after(option: &'static str, text: &str) -> Result<Self, ScenarioError> {
+        let wrong = |why: &str| ScenarioError::command(format!("{option} {text}: {why}"));
+        let equals = text.find('=').ok_or_else(|| {
+            wrong(&format!("this is no KEY=VALUE: write it like `{option} engine.fan_out=4`"))
+        })?;
         if text.len() > document::TEXT_LEN_MAX {
-            return Err(ScenarioError::command("a --set is too long: at most 16 MiB"));
+            return Err(ScenarioError::command(format!("a {option} is too long: at most 16 MiB")));
         }
         if text[..equals].split('.').any(|key| key.trim().is_empty()) {
             return Err(wrong("a part of the key is empty: write it like `engine.fan_out=4`"));
         }
-        Ok(Self { text: text.to_owned(), equals })
+        Ok(Self { option, text: text.to_owned(), equals })
+    }
+
+    /// What was typed: `KEY=VALUE`.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Puts the value in its place.
     fn apply(&self, root: &mut Table, sources: &mut Sources) -> Result<(), Mistake> {
-        let source = sources.add(Origin::Set, &self.text);
+        let source = sources.add(Origin::Option(self.option), &self.text);
         let value = &self.text[self.equals + 1..];
         let item = document::read_value(source, self.equals + 1, value)?;
         let mut path = Vec::new();
@@ -205,6 +222,11 @@ impl Scenario {
     /// The scenario as TOML with every default and every `--set` written out.
     pub fn resolved(&self) -> &str {
         &self.resolved
+    }
+
+    /// The settings that the nodes run with, unless their group has others.
+    pub fn engine(&self) -> &Config {
+        &self.typed.engine
     }
 
     /// Whether `--set` changed something.

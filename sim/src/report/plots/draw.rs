@@ -6,26 +6,25 @@
 use std::ops::Range;
 
 use plotters::chart::{ChartBuilder, ChartContext};
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::{
-    Cartesian2d, Circle, DashedLineSeries, DrawingArea, DrawingAreaErrorKind, DrawingBackend,
-    IntoFont, PathElement, Polygon, Rectangle, Text,
+    Cartesian2d, Circle, DashedLineSeries, DrawingAreaErrorKind, DrawingBackend, IntoFont,
+    PathElement, Polygon, Rectangle, Text,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-use super::FONT;
 use super::axis::Axis;
 use super::panel::{Band, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
 use super::single::{SHADE, SHADE_OPACITY};
+use super::{Area, Drawn, FONT, Picture};
 use crate::report::human;
 
 /// Width and height of a picture.
-pub(super) const SIZE: (u32, u32) = (1800, 1300);
+const SIZE: (u32, u32) = (1800, 1300);
 
-const MARGIN: i32 = 36;
-const TITLE_HEIGHT: i32 = 76;
+pub(super) const MARGIN: i32 = 36;
+pub(super) const TITLE_HEIGHT: i32 = 76;
 /// Above each chart: its title, and below that the names of shades.
 const PANEL_TITLE_HEIGHT: i32 = 44;
 const SHADE_NAME_HEIGHT: i32 = 30;
@@ -34,24 +33,31 @@ const SHADE_NAME_WIDTH: i32 = 150;
 const PANEL_GAP: i32 = 26;
 const LEGEND_WIDTH: i32 = 420;
 const LEGEND_LINE: i32 = 38;
-const LEGEND_MARK: i32 = 44;
+pub(super) const LEGEND_MARK: i32 = 44;
 const X_LABELS: u32 = 74;
 const Y_LABELS: u32 = 128;
 
-const TITLE_SIZE: f64 = 38.0;
-const PANEL_TITLE_SIZE: f64 = 28.0;
-const LABEL_SIZE: f64 = 23.0;
-const SMALL_SIZE: f64 = 21.0;
+pub(super) const TITLE_SIZE: f64 = 38.0;
+pub(super) const PANEL_TITLE_SIZE: f64 = 28.0;
+pub(super) const LABEL_SIZE: f64 = 23.0;
+pub(super) const SMALL_SIZE: f64 = 21.0;
 
-const INK: RGBColor = RGBColor(40, 40, 40);
+pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(226, 226, 226);
 
-type Area<DB> = DrawingArea<DB, Shift>;
 type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
-type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
-/// Draws the whole picture.
-pub(super) fn draw<DB: DrawingBackend>(area: &Area<DB>, figure: &Figure) -> Drawn<DB> {
+impl Picture for Figure {
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
+        draw(area, self)
+    }
+}
+
+fn draw<DB: DrawingBackend>(area: &Area<DB>, figure: &Figure) -> Drawn<DB> {
     area.fill(&WHITE)?;
     let (width, height) = (SIZE.0 as i32, SIZE.1 as i32);
     write(area, &figure.title, (MARGIN, MARGIN + 4), TITLE_SIZE)?;
@@ -69,7 +75,7 @@ pub(super) fn draw<DB: DrawingBackend>(area: &Area<DB>, figure: &Figure) -> Draw
     area.present()
 }
 
-fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> Drawn<DB> {
+pub(super) fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> Drawn<DB> {
     write(area, &panel.title, (0, 0), PANEL_TITLE_SIZE)?;
     let (width, height) = area.dim_in_pixel();
     let head =
@@ -91,6 +97,7 @@ fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> Drawn<DB> {
     }
     let dot = |&(at, color): &((f64, f64), RGBColor)| Circle::new(at, 9, color.filled());
     chart.draw_series(panel.dots.iter().map(dot))?;
+    draw_labels(area, &chart, panel)?;
     name_shades(area, &chart, panel)?;
     draw_note(&chart, panel)
 }
@@ -150,6 +157,29 @@ fn draw_bars<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, panel: &Panel) -> Dr
     chart.draw_series(bars).map(drop)
 }
 
+fn draw_labels<DB: DrawingBackend>(
+    area: &Area<DB>,
+    chart: &Chart<'_, DB>,
+    panel: &Panel,
+) -> Drawn<DB> {
+    let (columns, lines) = area.get_pixel_range();
+    let mut taken: Vec<(i32, i32, i32)> = Vec::new();
+    for (point, text) in &panel.labels {
+        let (x, y) = chart.backend_coord(point);
+        let (x, y) = (x - columns.start + 16, y - lines.start - 30);
+        let (text, width) = fitted(area, text, 420)?;
+        let x = x.min(columns.end - columns.start - width - 8);
+        let clear = |&(left, right, line): &(i32, i32, i32)| {
+            (line - y).abs() >= 26 || x > right || x + width < left
+        };
+        if taken.iter().all(clear) {
+            write(area, &text, (x, y), SMALL_SIZE)?;
+            taken.push((x, x + width, y));
+        }
+    }
+    Ok(())
+}
+
 fn draw_band<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, band: &Band) -> Drawn<DB> {
     if band.outline.len() < 3 {
         return Ok(());
@@ -199,7 +229,7 @@ fn name_shades<DB: DrawingBackend>(
 }
 
 /// A small text, shortened so that it is at most so wide, and its width.
-fn fitted<DB: DrawingBackend>(
+pub(super) fn fitted<DB: DrawingBackend>(
     area: &Area<DB>,
     text: &str,
     room: i32,
@@ -242,7 +272,11 @@ fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, entries: &[Entry]) -> Drawn<
     Ok(())
 }
 
-fn draw_sample<DB: DrawingBackend>(area: &Area<DB>, stroke: Stroke, y: i32) -> Drawn<DB> {
+pub(super) fn draw_sample<DB: DrawingBackend>(
+    area: &Area<DB>,
+    stroke: Stroke,
+    y: i32,
+) -> Drawn<DB> {
     let pieces = match stroke.dash {
         Dash::Solid => vec![(0, LEGEND_MARK)],
         Dash::Dashed => vec![(0, 12), (18, 30), (36, 44)],
@@ -253,11 +287,16 @@ fn draw_sample<DB: DrawingBackend>(area: &Area<DB>, stroke: Stroke, y: i32) -> D
     Ok(())
 }
 
-fn write<DB: DrawingBackend>(area: &Area<DB>, text: &str, at: (i32, i32), size: f64) -> Drawn<DB> {
+pub(super) fn write<DB: DrawingBackend>(
+    area: &Area<DB>,
+    text: &str,
+    at: (i32, i32),
+    size: f64,
+) -> Drawn<DB> {
     area.draw(&Text::new(text.to_owned(), at, font(size)))
 }
 
 /// The embedded font at a size.
-fn font(size: f64) -> TextStyle<'static> {
+pub(super) fn font(size: f64) -> TextStyle<'static> {
     TextStyle::from((FONT, size).into_font()).color(&INK)
 }

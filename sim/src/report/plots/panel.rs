@@ -40,6 +40,8 @@ pub(super) struct Panel {
     pub(super) bands: Vec<Band>,
     pub(super) dots: Vec<((f64, f64), RGBColor)>,
     pub(super) lines: Vec<Line>,
+    /// Texts beside points; one that would lie upon another is left out.
+    pub(super) labels: Vec<((f64, f64), String)>,
     pub(super) legend: Vec<Entry>,
     /// What to say instead of an empty chart.
     pub(super) note: Option<String>,
@@ -116,6 +118,7 @@ impl Panel {
             bands: Vec::new(),
             dots: Vec::new(),
             lines: Vec::new(),
+            labels: Vec::new(),
             legend: Vec::new(),
             note: None,
         }

@@ -101,7 +101,12 @@ impl Rows {
     }
 
     pub(super) fn toned_row<const N: usize>(&mut self, tone: Tone, cells: [String; N]) {
-        assert_eq!(N, self.columns.len(), "a row has a cell for each column");
+        self.add(tone, cells.into());
+    }
+
+    /// A row whose length only the run knows.
+    pub(super) fn add(&mut self, tone: Tone, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
         let aligned = cells.into_iter().zip(&self.columns).map(|(cell, align)| {
             // A line break, which a scenario's author can put into a label, would shift the tones.
             let cell = Cell::new(cell.replace(['\n', '\r'], " "));

@@ -116,7 +116,7 @@ fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
 }
 
 /// How many did, and for a part of them how sure that share is.
-fn of(share: Share) -> String {
+pub(super) fn of(share: Share) -> String {
     let counts = format!("{} of {}", count(share.held as u64), count(share.n as u64));
     match share.wilson {
         Some(Interval(Some(low), Some(high))) if share.n > 1 => {

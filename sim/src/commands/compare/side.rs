@@ -1,0 +1,102 @@
+//! A side of a comparison: results that are there, or a scenario with settings that is run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::commands::Failure;
+use crate::measures::Figures;
+use crate::scenario::{self, Paint, Scenario, Set};
+use crate::sweep::{Store, split};
+
+/// What a command names as `A` or `B`.
+#[derive(Clone, Debug)]
+pub(super) enum Side {
+    /// The figures of runs, by seed.
+    Results(BTreeMap<u64, Figures>),
+    /// Runs that are yet to be made.
+    Setting(Box<Setting>),
+}
+
+/// A scenario with settings.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) file: PathBuf,
+    pub(super) sets: Vec<String>,
+    pub(super) scenario: Scenario,
+}
+
+impl Side {
+    /// Reads what was typed: a folder of results, a cell of a sweep, or `FILE[,KEY=VALUE]...`.
+    pub(super) fn read(typed: &str, paint: Paint) -> Result<Self, Failure> {
+        let path = Path::new(typed);
+        if path.is_dir() {
+            return results(path).map(Self::Results);
+        }
+        if path.extension().is_some_and(|extension| extension == "json") {
+            return cell(path).map(Self::Results);
+        }
+        let mut parts = split(typed).into_iter();
+        let file = PathBuf::from(parts.next().unwrap_or_default());
+        let sets: Vec<String> = parts.map(|part| part.trim().to_owned()).collect();
+        let failure = |error| Failure::scenario(&error, paint);
+        let parsed = sets.iter().map(|set| Set::parse(set)).collect::<Result<Vec<_>, _>>();
+        let scenario = scenario::load(&file, &parsed.map_err(failure)?).map_err(failure)?;
+        Ok(Self::Setting(Box::new(Setting { file, sets, scenario })))
+    }
+}
+
+/// The runs of a folder: `out/NAME` with a folder for each seed, or one of those.
+fn results(folder: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
+    let mut paths = vec![folder.join("summary.json")];
+    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
+        if entry.file_name().to_string_lossy().starts_with("seed-") {
+            paths.push(entry.path().join("summary.json"));
+        }
+    }
+    paths.sort();
+    let runs = paths.iter().filter(|path| path.is_file()).map(|path| summary(path));
+    let runs = runs.collect::<Result<BTreeMap<_, _>, _>>()?;
+    match runs.is_empty() {
+        false => Ok(runs),
+        true => Err(Failure::wrong(format!(
+            "{} holds no results: name a folder such as out/partition, which `sim run` makes, or \
+             a scenario file",
+            folder.display()
+        ))),
+    }
+}
+
+fn summary(path: &Path) -> Result<(u64, Figures), Failure> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| damaged(path, &error))?;
+    let seed = value["seed"].as_str().and_then(|seed| seed.parse().ok());
+    let known = value["schema"] == crate::report::summary::SCHEMA;
+    match seed.filter(|_| known) {
+        Some(seed) => Ok((seed, Figures::read(&value))),
+        None => Err(damaged(path, &"it is no summary of schema summary/1")),
+    }
+}
+
+/// A finished cell of a sweep: `out/NAME/sweep-DIGEST/cells/00003.json`.
+fn cell(path: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
+    if !path.is_file() {
+        return Err(Failure::wrong(format!("{}: there is no such file", path.display())));
+    }
+    let (plan, cell) = Store::cell_of(path).ok_or_else(|| {
+        damaged(path, &"it is no cell of a sweep, such as out/NAME/sweep-1a2b3c4d/cells/00003.json")
+    })?;
+    Ok(plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place))).collect())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::machine(format!("cannot read {}: {error}", path.display()))
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::wrong(format!("{}: {why}", path.display()))
+}

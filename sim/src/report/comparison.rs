@@ -1,0 +1,333 @@
+//! Two sides compared, measure by measure, over pairs of runs.
+//!
+//! Both sides of a pair have the same seed, so that luck which both share cancels. A verdict asks
+//! for more than chance: pairs that part one way about as often as the other show nothing. Because
+//! many measures are looked at, the bar rises with their number (Holm 1979): of a hundred
+//! comparisons of a thing with itself, at most five find anything at all.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::measures::{self, Better, Figures, Measure};
+use crate::stats::{Interval, Sample, sign_test};
+
+/// The schema of the document.
+const SCHEMA: &str = "compare/1";
+
+/// How likely at most a comparison of a thing with itself finds anything.
+const DOUBT: f64 = 0.05;
+
+/// Two sides, compared.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Both sides, as they were named.
+    pub names: [String; 2],
+    /// How many pairs of runs.
+    pub pairs: usize,
+    /// Runs that had no partner.
+    pub unpaired: usize,
+    /// Differences up to this part of A's figure count as none.
+    pub tolerance: f64,
+    /// Every measure that any run has a figure of.
+    pub rows: Vec<Row>,
+}
+
+/// One measure.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which.
+    pub measure: &'static Measure,
+    /// The figures of A and of B, in the order of the seeds.
+    pub sides: [Sample; 2],
+    /// B's figure less A's.
+    pub difference: Sample,
+    /// Pairs in which B has less.
+    pub less: usize,
+    /// Pairs in which B has more.
+    pub more: usize,
+    /// How likely pairs part so unevenly by chance.
+    pub chance: f64,
+    /// What it comes to.
+    pub verdict: Verdict,
+}
+
+/// What a measure comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// B is worse than A.
+    Worse,
+    /// B is better than A.
+    Better,
+    /// B differs, in a measure of which neither direction is progress.
+    Differs,
+    /// Nothing that could not be chance.
+    NoDifferenceShown,
+    /// All pairs are equal.
+    Same,
+}
+
+impl Comparison {
+    /// Compares pairs of runs by these measures, or by all without any.
+    pub fn new(
+        names: [String; 2],
+        pairs: &[(Figures, Figures)],
+        asked: &[&'static Measure],
+        tolerance: f64,
+    ) -> Self {
+        let every: Vec<&'static Measure> = measures::all().iter().collect();
+        let measures = if asked.is_empty() { &every } else { asked };
+        let rows = measures.iter().filter_map(|measure| row(measure, pairs, tolerance));
+        let mut rows: Vec<Row> = rows.collect();
+        judge(&mut rows);
+        Self { names, pairs: pairs.len(), unpaired: 0, tolerance, rows }
+    }
+
+    /// The measures of a verdict.
+    pub fn of(&self, verdict: Verdict) -> Vec<&Row> {
+        self.rows.iter().filter(|row| row.verdict == verdict).collect()
+    }
+}
+
+impl Verdict {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Differs => "differs",
+            Self::NoDifferenceShown => "no difference shown",
+            Self::Same => "the same",
+        }
+    }
+}
+
+/// What all pairs show of a measure; nothing when no run has a figure of it.
+fn row(measure: &'static Measure, pairs: &[(Figures, Figures)], tolerance: f64) -> Option<Row> {
+    let figures: Vec<(Option<f64>, Option<f64>)> =
+        pairs.iter().map(|(a, b)| (a.get(measure), b.get(measure))).collect();
+    if figures.iter().all(|(a, b)| a.is_none() && b.is_none()) {
+        return None;
+    }
+    let differences: Vec<f64> = figures.iter().map(|&(a, b)| difference(a, b, tolerance)).collect();
+    let less = differences.iter().filter(|&&difference| difference < 0.0).count();
+    let more = differences.iter().filter(|&&difference| difference > 0.0).count();
+    Some(Row {
+        measure,
+        sides: [
+            Sample::new(figures.iter().map(|(a, _)| *a)),
+            Sample::new(figures.iter().map(|(_, b)| *b)),
+        ],
+        difference: Sample::new(differences.into_iter().map(Some)),
+        less,
+        more,
+        chance: sign_test(less, more),
+        verdict: Verdict::Same,
+    })
+}
+
+/// B less A, where never is more than everything and within the tolerance is nothing.
+fn difference(a: Option<f64>, b: Option<f64>, tolerance: f64) -> f64 {
+    match (a, b) {
+        (None, None) => 0.0,
+        (None, Some(_)) => f64::NEG_INFINITY,
+        (Some(_), None) => f64::INFINITY,
+        (Some(a), Some(b)) if (b - a).abs() <= tolerance * a.abs() => 0.0,
+        (Some(a), Some(b)) => b - a,
+    }
+}
+
+/// Gives verdicts, the surest difference first, each against what is left of the doubt.
+///
+/// Measures of which so few pairs differ that they could never show anything take no part
+/// (Tarone 1990).
+fn judge(rows: &mut [Row]) {
+    let mut order: Vec<usize> = (0..rows.len())
+        .filter(|&place| sign_test(0, rows[place].less + rows[place].more) <= DOUBT)
+        .collect();
+    order.sort_by(|&a, &b| rows[a].chance.total_cmp(&rows[b].chance));
+    let judged = order.len();
+    let sure = order
+        .iter()
+        .enumerate()
+        .take_while(|&(number, &place)| rows[place].chance * (judged - number) as f64 <= DOUBT);
+    let sure: Vec<usize> = sure.map(|(_, &place)| place).collect();
+    for (place, row) in rows.iter_mut().enumerate() {
+        row.verdict = match (sure.contains(&place), row.measure.better) {
+            (true, Better::Neither) => Verdict::Differs,
+            (true, Better::Lower) if row.more < row.less => Verdict::Better,
+            (true, Better::Higher) if row.more > row.less => Verdict::Better,
+            (true, _) => Verdict::Worse,
+            (false, _) if row.less + row.more == 0 => Verdict::Same,
+            (false, _) => Verdict::NoDifferenceShown,
+        };
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    a: &'a str,
+    b: &'a str,
+    pairs: usize,
+    unpaired: usize,
+    tolerance: f64,
+    worse: Vec<&'a str>,
+    better: Vec<&'a str>,
+    measures: Vec<Value>,
+}
+
+/// The document `compare/1`. An end of an interval that is null lies beyond everything reached.
+pub fn document(comparison: &Comparison) -> impl Serialize + '_ {
+    let names =
+        |verdict| comparison.of(verdict).into_iter().map(|row| row.measure.name.as_ref()).collect();
+    Document {
+        schema: SCHEMA,
+        a: &comparison.names[0],
+        b: &comparison.names[1],
+        pairs: comparison.pairs,
+        unpaired: comparison.unpaired,
+        tolerance: comparison.tolerance,
+        worse: names(Verdict::Worse),
+        better: names(Verdict::Better),
+        measures: comparison.rows.iter().map(measure).collect(),
+    }
+}
+
+fn measure(row: &Row) -> Value {
+    let interval = row.difference.median_interval();
+    json!({
+        "name": row.measure.name,
+        "verdict": row.verdict,
+        "a": row.sides[0].spread(),
+        "b": row.sides[1].spread(),
+        "b_less_a": {
+            "median": row.difference.median().filter(|median| median.is_finite()),
+            "ci95": interval.map(|Interval(low, high)| {
+                [low, high].map(|end| end.filter(|end| end.is_finite()))
+            }),
+        },
+        "pairs_less": row.less,
+        "pairs_more": row.more,
+        "chance": row.chance,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::measures::find;
+
+    /// Pairs by their figures of t99 (lower is better) and coverage of metadata (higher is).
+    pub(crate) fn compared(pairs: &[[Option<f64>; 4]], tolerance: f64) -> Comparison {
+        let figures = |t99: Option<f64>, coverage: Option<f64>| {
+            Figures::from_each(|measure| match measure.name.as_ref() {
+                "metadata.t99" => t99,
+                "rumors.metadata.coverage" => coverage,
+                "removals.false" => Some(0.0),
+                _ => None,
+            })
+        };
+        let pairs: Vec<(Figures, Figures)> =
+            pairs.iter().map(|&[a, b, c, d]| (figures(a, c), figures(b, d))).collect();
+        Comparison::new(["one".to_owned(), "other".to_owned()], &pairs, &[], tolerance)
+    }
+
+    fn verdict(comparison: &Comparison, name: &str) -> Verdict {
+        comparison.rows.iter().find(|row| row.measure.name == name).unwrap().verdict
+    }
+
+    #[test]
+    fn the_direction_of_a_measure_decides_what_is_better() {
+        let pairs: Vec<_> = (0..20)
+            .map(|seed| {
+                let ms = 100.0 + f64::from(seed);
+                [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
+            })
+            .collect();
+        let comparison = compared(&pairs, 0.0);
+        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::Worse);
+        assert_eq!(verdict(&comparison, "rumors.metadata.coverage"), Verdict::Better);
+        assert_eq!(verdict(&comparison, "removals.false"), Verdict::Same);
+        let row = comparison.of(Verdict::Worse)[0];
+        assert_eq!((row.less, row.more, row.difference.median()), (0, 20, Some(5.0)));
+    }
+
+    #[test]
+    fn a_difference_that_could_be_chance_is_none() {
+        // Twelve of twenty: as likely as not by chance.
+        let pair = |seed: i32| {
+            let by = if seed < 12 { 5.0 } else { -5.0 };
+            [Some(100.0), Some(100.0 + by), None, None]
+        };
+        let comparison = compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0);
+        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::NoDifferenceShown);
+        // Five of five is not enough either: one in sixteen.
+        let comparison = compared(&[[Some(1.0), Some(2.0), None, None]; 5], 0.0);
+        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::NoDifferenceShown);
+    }
+
+    #[test]
+    fn never_is_worse_than_any_time() {
+        let comparison = compared(&[[Some(9e9), None, None, None]; 8], 0.0);
+        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::Worse);
+        let document = serde_json::to_value(document(&comparison)).unwrap();
+        let row = document["measures"].as_array().unwrap();
+        let row = row.iter().find(|row| row["name"] == "metadata.t99").unwrap();
+        assert_eq!(row["b_less_a"]["median"], Value::Null);
+        assert_eq!(
+            (&row["b"]["censored"], &document["worse"][0]),
+            (&json!(8), &json!("metadata.t99"))
+        );
+    }
+
+    #[test]
+    fn differences_within_the_tolerance_count_as_none() {
+        let pairs = [[Some(100.0), Some(100.9), None, None]; 20];
+        assert_eq!(verdict(&compared(&pairs, 0.01), "metadata.t99"), Verdict::Same);
+        assert_eq!(verdict(&compared(&pairs, 0.001), "metadata.t99"), Verdict::Worse);
+    }
+
+    /// A coin that looks like chance and falls the same way each time.
+    fn coin(trial: u64, measure: u64, pair: u64) -> bool {
+        let mut mixed = trial * 1_000_003 + measure * 10_007 + pair * 101 + 12_345;
+        for _ in 0..3 {
+            mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        }
+        mixed >> 63 == 1
+    }
+
+    #[test]
+    fn a_thing_compared_with_itself_seldom_shows_anything() {
+        let found = (0..300).filter(|&trial| {
+            let figures = |side: u64, pair: u64| {
+                let mut number = 0;
+                Figures::from_each(|_| {
+                    number += 1;
+                    Some(f64::from(u8::from(coin(trial, number, pair) == (side == 0))))
+                })
+            };
+            let pairs: Vec<(Figures, Figures)> =
+                (0..30).map(|pair| (figures(0, pair), figures(1, pair))).collect();
+            let names = ["a".to_owned(), "a".to_owned()];
+            let comparison = Comparison::new(names, &pairs, &[], 0.0);
+            let shown = [Verdict::Worse, Verdict::Better, Verdict::Differs];
+            shown.into_iter().any(|verdict| !comparison.of(verdict).is_empty())
+        });
+        // At most 5 % in the long run: 15 of 300, and three deviations of that.
+        assert!(found.count() <= 26);
+    }
+
+    #[test]
+    fn a_measure_that_was_asked_for_alone_has_the_whole_doubt() {
+        let t99 = find("metadata.t99").unwrap();
+        let figures = |ms: f64| Figures::from_each(|_| Some(ms));
+        let pairs: Vec<_> = (0..8).map(|_| (figures(1.0), figures(2.0))).collect();
+        let names = || ["a".to_owned(), "b".to_owned()];
+        // One in 128 is little among a hundred measures, and enough for one.
+        let all = Comparison::new(names(), &pairs, &[], 0.0);
+        assert!(all.of(Verdict::Worse).is_empty());
+        let one = Comparison::new(names(), &pairs, &[t99], 0.0);
+        assert_eq!(one.of(Verdict::Worse).len(), 1);
+    }
+}

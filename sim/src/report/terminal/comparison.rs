@@ -1,0 +1,142 @@
+//! Two sides on one screen: what differs first, and what each pair of runs says of it.
+
+use super::layout::{Align, Page, Tone};
+use crate::measures::{Measure, Unit};
+use crate::report::comparison::{Comparison, Row, Verdict};
+use crate::report::human::{counted, percent};
+use crate::report::sweep::{figure, shown};
+use crate::scenario::Paint;
+use crate::stats::{Interval, Sample};
+
+/// Pairs from which on a difference of one among many measures can be shown.
+const PAIRS_ENOUGH: usize = 12;
+
+/// The table of a comparison.
+pub fn comparison(comparison: &Comparison, paint: Paint) -> String {
+    let mut page = Page::new(paint);
+    let [a, b] = &comparison.names;
+    page.title(&format!("A: {a}"));
+    page.title(&format!("B: {b}"));
+    page.line(Tone::Plain, &pairs(comparison));
+    let told = [Verdict::Worse, Verdict::Better, Verdict::Differs, Verdict::NoDifferenceShown];
+    for verdict in told {
+        let rows = comparison.of(verdict);
+        if !rows.is_empty() {
+            table(&mut page, verdict, &rows);
+        }
+    }
+    page.section(&summary(comparison));
+    page.text()
+}
+
+fn pairs(comparison: &Comparison) -> String {
+    let mut text =
+        format!("{} of runs with the same seed", counted(comparison.pairs as u64, "pair"));
+    if comparison.unpaired > 0 {
+        text += &format!("; {} without a partner", counted(comparison.unpaired as u64, "run"));
+    }
+    if comparison.tolerance > 0.0 {
+        text += &format!("; differences up to {} count as none", percent(comparison.tolerance));
+    }
+    if comparison.pairs < PAIRS_ENOUGH {
+        text += &format!("; few can be told from chance, take {PAIRS_ENOUGH} or more");
+    }
+    text
+}
+
+fn table(page: &mut Page, verdict: Verdict, rows: &[&Row]) {
+    let heading = match verdict {
+        Verdict::Worse => "B is worse",
+        Verdict::Better => "B is better",
+        Verdict::Differs => "B differs",
+        Verdict::NoDifferenceShown | Verdict::Same => "No difference shown",
+    };
+    page.section(heading);
+    let tone = match verdict {
+        Verdict::Worse => Tone::Bad,
+        Verdict::Better => Tone::Good,
+        _ => Tone::Plain,
+    };
+    let columns =
+        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left, Align::Right];
+    let mut table = page.table(columns);
+    table.head(["median", "A", "B", "B less A", "95 % sure", "pairs less/more"]);
+    for row in rows {
+        let [a, b] = &row.sides;
+        table.toned_row(
+            tone,
+            [
+                row.measure.name.to_string(),
+                side(row.measure, a),
+                side(row.measure, b),
+                row.difference.median().map_or(String::new(), |by| signed(row.measure, by)),
+                interval(row),
+                format!("{}/{}", row.less, row.more),
+            ],
+        );
+    }
+    page.add(&table);
+}
+
+/// A side's median; of a flag, how often it was true.
+fn side(measure: &Measure, sample: &Sample) -> String {
+    match (measure.unit, sample.mean()) {
+        (Unit::Flag, Some(share)) => percent(share),
+        _ => shown(measure, sample),
+    }
+}
+
+fn interval(row: &Row) -> String {
+    let end = |end: Option<f64>| end.map_or("never".to_owned(), |end| signed(row.measure, end));
+    match row.difference.median_interval() {
+        Some(Interval(low, high)) => format!("{} to {}", end(low), end(high)),
+        None => String::new(),
+    }
+}
+
+/// A difference with its sign.
+fn signed(measure: &Measure, by: f64) -> String {
+    match measure.unit {
+        _ if by == f64::INFINITY => "to never".to_owned(),
+        _ if by == f64::NEG_INFINITY => "from never".to_owned(),
+        Unit::Flag => format!("{by:+}"),
+        _ if by > 0.0 => format!("+{}", figure(measure, by)),
+        _ if by < 0.0 => format!("-{}", figure(measure, -by)),
+        _ => figure(measure, 0.0),
+    }
+}
+
+fn summary(comparison: &Comparison) -> String {
+    let count = |verdict| comparison.of(verdict).len();
+    let same = counted(count(Verdict::Same) as u64, "measure");
+    format!(
+        "{} worse, {} better, {} without a difference that could not be chance; {same} the same \
+         in every pair",
+        count(Verdict::Worse),
+        count(Verdict::Better),
+        count(Verdict::NoDifferenceShown)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::comparison::tests::compared;
+
+    #[test]
+    fn what_differs_stands_first_with_its_pairs() {
+        let pair = |seed: i32| {
+            let ms = 100.0 + f64::from(seed);
+            [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
+        };
+        let text = comparison(&compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0), Paint::Plain);
+        let sentences = [
+            "A: one\nB: other\n  20 pairs of runs with the same seed\n\nB is worse\n",
+            "metadata.t99  109 ms  114 ms     +5 ms  +5 ms to +5 ms             0/20",
+            "1 worse, 1 better, 0 without a difference that could not be chance; 1 measure the",
+        ];
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+    }
+}

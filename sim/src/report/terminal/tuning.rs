@@ -1,0 +1,183 @@
+//! A tuning on one screen: what is worth its cost, what is recommended, and how sure that is.
+
+use super::layout::{Align, Page, Tone};
+use super::seeds::of;
+use crate::measures::Measure;
+use crate::report::human::{count, counted};
+use crate::report::sweep::{figure, shown};
+use crate::report::tuning::{Recommended, Setting, Tuning};
+use crate::scenario::Paint;
+use crate::stats::{Interval, Sample};
+use crate::sweep::Axis;
+
+/// The tables of a tuning, and the lines to paste.
+pub fn tuning(tuning: &Tuning, paint: Paint) -> String {
+    let mut page = Page::new(paint);
+    let plan = &tuning.plan;
+    let nodes = counted(plan.nodes.into(), "node");
+    page.title(&format!("{}: {nodes}, {}", plan.scenario, plan.duration));
+    let targets: Vec<&str> = tuning.targets.iter().map(|target| target.text.as_str()).collect();
+    page.line(
+        Tone::Plain,
+        &format!("wanted in {} of runs: {}", tuning.share.0, targets.join(", ")),
+    );
+    page.line(Tone::Plain, &format!("as little as possible: {}", tuning.minimize.name));
+    page.line(Tone::Plain, &tried(tuning));
+    front(&mut page, tuning);
+    match (&tuning.recommended, tuning.nearest) {
+        (Some(own), _) => recommended(&mut page, tuning, own),
+        (None, nearest) => none(&mut page, tuning, nearest),
+    }
+    let mut text = page.text();
+    if let Some(own) = &tuning.recommended {
+        text += &format!("\nTo paste into a file\n\n{}", own.block);
+        text += &format!("\nor into a program\n\n{}", own.builder);
+    }
+    text
+}
+
+fn tried(tuning: &Tuning) -> String {
+    let keys: Vec<&str> = tuning.plan.axes.iter().map(Axis::short).collect();
+    let settings = counted(tuning.settings.len() as u64, "setting");
+    let runs = counted(tuning.runs as u64, "run");
+    let refused = match tuning.refused {
+        0 => String::new(),
+        refused => format!("; {} that are not valid left out", count(refused as u64)),
+    };
+    format!("tried: {settings} of {}, {runs}{refused}", keys.join(" and "))
+}
+
+fn front(page: &mut Page, tuning: &Tuning) {
+    if tuning.front.is_empty() {
+        return;
+    }
+    page.section(&format!(
+        "Nothing is both quicker and cheaper: {} against {}",
+        tuning.time.name, tuning.cost.name
+    ));
+    let axes = &tuning.plan.axes;
+    let mut columns = vec![Align::Right; axes.len() + 2];
+    columns.extend([Align::Left, Align::Left]);
+    let mut rows = page.table(columns);
+    let mut head: Vec<String> = axes.iter().map(|axis| axis.short().to_owned()).collect();
+    head.extend(["time", "cost", "targets held", ""].map(str::to_owned));
+    rows.add(Tone::Quiet, head);
+    for &place in &tuning.front {
+        let own = &tuning.settings[place];
+        let chosen = tuning.recommended.as_ref().is_some_and(|own| own.setting == place);
+        let values = tuning.plan.values(own.cell).into_iter().map(str::to_owned);
+        let figures = [shown(tuning.time, &own.time), shown(tuning.cost, &own.cost)];
+        let held = format!("{} of {}", own.held.held, own.held.n);
+        let note = if chosen { "recommended" } else { "" };
+        let row = values.chain(figures).chain([held, note.to_owned()]).collect();
+        rows.add(if chosen { Tone::Good } else { Tone::Plain }, row);
+    }
+    page.add(&rows);
+}
+
+fn recommended(page: &mut Page, tuning: &Tuning, own: &Recommended) {
+    page.section(&format!("Recommended: {}", tuning.name(own.setting)));
+    let (first, last) = own.seeds;
+    let held = of(own.fresh.held);
+    page.line(Tone::Good, &format!("{held} fresh seeds held all targets, seeds {first} to {last}"));
+    figures(page, tuning, &own.fresh);
+}
+
+/// The measure of each target and what was minimized, over the runs of a setting.
+fn figures(page: &mut Page, tuning: &Tuning, own: &Setting) {
+    let mut rows = page.table([Align::Left, Align::Right, Align::Left, Align::Right, Align::Left]);
+    rows.head(["", "median", "95 % sure", "largest", "wanted"]);
+    let mut add = |measure: &Measure, sample: &Sample, wanted: &str| {
+        let largest = sample.percentile(100).map(|largest| figure(measure, largest));
+        rows.row([
+            measure.name.to_string(),
+            shown(measure, sample),
+            interval(measure, sample),
+            largest.unwrap_or("never".to_owned()),
+            wanted.to_owned(),
+        ]);
+    };
+    for (target, sample) in tuning.targets.iter().zip(&own.targets) {
+        let wanted = target.text.strip_prefix(target.measure.name.as_ref()).unwrap_or_default();
+        add(target.measure, sample, wanted.trim());
+    }
+    add(tuning.minimize, &own.minimized, "least");
+    page.add(&rows);
+}
+
+/// Where the median of all possible seeds lies.
+fn interval(measure: &Measure, sample: &Sample) -> String {
+    let end = |end: Option<f64>| end.map_or("never".to_owned(), |end| figure(measure, end));
+    match sample.median_interval() {
+        Some(Interval(low, high)) => format!("{} to {}", end(low), end(high)),
+        None => String::new(),
+    }
+}
+
+fn none(page: &mut Page, tuning: &Tuning, nearest: Option<usize>) {
+    page.section("No setting meets the targets");
+    for target in &tuning.targets {
+        let met = match target.met_by {
+            0 => "met by none".to_owned(),
+            some => format!("met by {}", counted(some as u64, "setting")),
+        };
+        let best = target.best.map(|place| {
+            let median = own_sample(tuning, target.measure, place);
+            let median = median.map_or(String::new(), |sample| shown(target.measure, sample));
+            format!("; the best median is {median}, with {}", tuning.name(place))
+        });
+        let best = best.unwrap_or("; there was nothing to measure, or it was never reached".into());
+        page.line(Tone::Bad, &format!("{}: {met}{best}", target.text));
+    }
+    if let Some(place) = nearest {
+        page.section(&format!("Nearest: {}", tuning.name(place)));
+        figures(page, tuning, &tuning.settings[place]);
+    }
+    if let Some(hint) = &tuning.hint {
+        page.section(hint);
+    }
+}
+
+fn own_sample<'a>(tuning: &'a Tuning, measure: &Measure, place: usize) -> Option<&'a Sample> {
+    let number = tuning.targets.iter().position(|target| target.measure == measure)?;
+    tuning.settings[place].targets.get(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tuning::tests::tuning as example;
+
+    #[test]
+    fn the_recommendation_says_how_sure_it_is_and_what_to_paste() {
+        let text = tuning(&example(true), Paint::Plain);
+        let sentences = [
+            "wanted in 100% of runs: metadata.t99 <= 250ms",
+            "tried: 4 settings of fan_out, 224 runs; 1 that are not valid left out",
+            "        2  242 ms  2 MB  6 of 6        recommended",
+            "Recommended: fan_out 2",
+            "200 of 200 (98.1 % to 100 %) fresh seeds held all targets, seeds 49 to 248",
+            "  metadata.t99        242 ms  240 ms to 245 ms   245 ms  <= 250ms",
+            "[engine]\nfan_out = 2\n",
+            "    .fan_out(2)\n",
+        ];
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_meets_them_the_failing_target_and_the_nearest_are_told() {
+        let text = tuning(&example(false), Paint::Plain);
+        let sentences = [
+            "No setting meets the targets",
+            "metadata.t99 <= 250ms: met by none; the best median is 122 ms, with fan_out 4",
+            "Nearest: fan_out 4",
+            "this is why",
+        ];
+        for sentence in sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+        assert!(!text.contains("paste"));
+    }
+}
