@@ -119,6 +119,7 @@ fn a_set_replaces_a_value_and_shows_in_the_resolved_scenario() {
         ("expect.removals.false=<= 3", "\"removals.false\" = \"<= 3\""),
         ("expect.metadata.t99=<= 3s", "\"metadata.t99\" = \"<= 3s\""),
         ("bootstrap={ random = 2 }", "bootstrap = { random = 2 }"),
+        ("bootstrap={ knows = '90%' }", "bootstrap = { knows = \"90%\" }"),
     ] {
         let scenario = with(&[set]);
         assert!(scenario.overridden(), "{set}");

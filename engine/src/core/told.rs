@@ -28,9 +28,12 @@ pub(super) struct Told {
     pub(super) parts: Vec<Part>,
     /// How many sends are left.
     pub(super) budget: usize,
-    sends: usize,
-    /// Sends that were not acknowledged in time.
-    silences: usize,
+    /// Parts that were sent, and those of them whose first send was not acknowledged in time.
+    first_sends: usize,
+    first_silences: usize,
+    /// Parts whose second send was in vain too, and those that were answered for after one.
+    second_silences: usize,
+    late_answers: usize,
     /// How many acknowledgements were asked of us: where it came from, packets get lost.
     acks_asked: u8,
     /// When we last took on an arc of it.
@@ -118,8 +121,10 @@ impl Telling {
             arcs: Vec::new(),
             parts: Vec::new(),
             budget,
-            sends: 0,
-            silences: 0,
+            first_sends: 0,
+            first_silences: 0,
+            second_silences: 0,
+            late_answers: 0,
             acks_asked: 1,
             taken_at: Instant::ZERO,
         });
@@ -160,9 +165,21 @@ impl Told {
     /// How many acknowledgements to ask for: the more, the more sends were in vain, here or
     /// where the rumor came from.
     pub(super) fn acks(&self) -> u8 {
-        let of_eight = (8 * self.silences).checked_div(self.sends).unwrap_or(0);
-        let own = if self.silences < Self::SILENCES_MIN { 1 } else { of_eight.min(8) as u8 };
-        self.acks_asked.max(own).clamp(1, Self::ACKS_MAX)
+        if self.dead_at_second_try() {
+            return 1;
+        }
+        let of_eight = (8 * self.first_silences).checked_div(self.first_sends).unwrap_or(0);
+        match of_eight.saturating_sub(1) {
+            0 | 1 => self.acks_asked.clamp(1, 2),
+            _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 2),
+            acks => acks.min(usize::from(Self::ACKS_MAX)) as u8,
+        }
+    }
+
+    /// Whoever was silent at first was silent again: the dead don't answer at the second try
+    /// either, but where packets get lost some do.
+    fn dead_at_second_try(&self) -> bool {
+        self.second_silences >= Self::SILENCES_MIN && self.late_answers == 0
     }
 
     /// How often one arc is sent before nobody on it is believed to live.
@@ -217,8 +234,8 @@ impl Told {
     /// A part is sent, and again at `due` unless somebody answers.
     pub(super) fn send(&mut self, part: usize, now: Instant, due: Instant) -> Part {
         self.budget -= 1;
-        self.sends += 1;
         let part = &mut self.parts[part];
+        self.first_sends += usize::from(part.sends == 0);
         part.sends += 1;
         part.sent_at = now;
         part.state = PartState::Waiting(due);
@@ -231,13 +248,17 @@ impl Told {
         let parts = self.parts.iter().enumerate();
         let silent: Vec<_> =
             parts.filter(|(_, part)| overdue(part)).map(|(place, _)| place).collect();
-        self.silences += silent.len();
+        let sent = |times| silent.iter().filter(|&&part| self.parts[part].sends == times).count();
+        let (once, twice) = (sent(1), sent(2));
+        self.first_silences += once;
+        self.second_silences += twice;
         silent
     }
 
     /// A delegate answers for a part, and with it for all that we told in its place.
     pub(super) fn settle(&mut self, at: usize) {
-        let Part { arc, state, .. } = self.parts[at];
+        let Part { arc, state, sends, .. } = self.parts[at];
+        self.late_answers += usize::from(sends > 1);
         self.parts[at].settle();
         if state == PartState::Relieved {
             let within = |part: &&mut Part| arc.contains(part.arc.upto);

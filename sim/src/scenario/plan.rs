@@ -82,6 +82,8 @@ pub enum WayIn {
     Seeds(Vec<NodeNo>),
     /// It begins with the complete list of the initial nodes.
     Full,
+    /// It begins with a list of these initial nodes.
+    Knows(Vec<NodeNo>),
 }
 
 /// Why an incarnation starts.

@@ -12,7 +12,7 @@ use super::pause::Inbox;
 use super::queue::Queue;
 use super::trace::{self, Trace};
 use super::{Codec, Options, codec, fault};
-use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
 use crate::observe::trace::Recorder;
@@ -209,24 +209,32 @@ impl<'a> World<'a> {
     }
 
     fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        let now = self.clocks_of(node);
         match &self.plan.incarnations[incarnation as usize].way_in {
             WayIn::Seeds(seeds) => {
                 let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
                 let addrs = seeds.iter().map(addr).collect();
                 self.command(node, Command::Seeds(addrs));
             }
-            WayIn::Full => {
-                let initial = |part: &&crate::observe::cast::Part| {
-                    part.cause == StartCause::Initial && part.node != node
-                };
-                let cast = Arc::clone(&self.cast);
-                let records = cast.parts().iter().filter(initial).map(|part| &part.record);
-                if let Some(running) = &mut self.seats[node as usize].running {
-                    running.engine.restore(now, records, &mut self.outbox);
-                    self.drain(node, Way::Source);
-                }
+            WayIn::Full => self.begin_with_list(node, |_| true),
+            WayIn::Knows(nodes) => {
+                let mut nodes = nodes.clone();
+                nodes.sort_unstable();
+                self.begin_with_list(node, |other| nodes.binary_search(&other).is_ok());
             }
+        }
+    }
+
+    /// A node begins with a list of initial ones.
+    fn begin_with_list(&mut self, node: NodeNo, knows: impl Fn(NodeNo) -> bool) {
+        let now = self.clocks_of(node);
+        let listed = |part: &&Part| {
+            part.cause == StartCause::Initial && part.node != node && knows(part.node)
+        };
+        let cast = Arc::clone(&self.cast);
+        let records = cast.parts().iter().filter(listed).map(|part| &part.record);
+        if let Some(running) = &mut self.seats[node as usize].running {
+            running.engine.restore(now, records, &mut self.outbox);
+            self.drain(node, Way::Source);
         }
     }
 

@@ -8,3 +8,4 @@ mod metadata;
 mod probes;
 mod streams;
 mod swap;
+mod telling;

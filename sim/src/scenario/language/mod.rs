@@ -24,7 +24,7 @@ use self::network::Properties;
 use super::document::{Item, Table, Value};
 use super::errors::{Mistake, did_you_mean};
 use super::plan::{Expectation, SeedShare};
-use super::units::{Span, parse_positive_time, parse_time};
+use super::units::{Percent, Span, parse_positive_time, parse_time};
 
 /// Most nodes of a scenario, newcomers included.
 const NODES_MAX: u64 = 10_000_000;
@@ -83,6 +83,8 @@ pub(super) enum Bootstrap {
     Random(u32),
     /// Each begins with the complete list.
     Full,
+    /// Each begins with a list of a random share of the others.
+    Knows(Percent),
 }
 
 impl Typed {
@@ -297,7 +299,12 @@ impl Bootstrap {
         let Value::Table(table) = &item.value else {
             return actions::choice(item, [("first", Self::First), ("full", Self::Full)]);
         };
-        table.only(&["random"])?;
+        table.only(&["random", "knows"])?;
+        if let Some(share) = table.item("knows") {
+            let percent = share.text("a share of the other nodes, such as \"95%\"")?;
+            let percent = Percent::parse(percent).map_err(|text| Mistake::new(share.at, text))?;
+            return Ok(Self::Knows(percent));
+        }
         let seeds = table.need("random", "random = 3")?.number("a number of seeds", 1, 1_000)?;
         Ok(Self::Random(count(seeds)))
     }
@@ -307,6 +314,7 @@ impl Bootstrap {
             Self::First => text_literal("first"),
             Self::Random(seeds) => format!("{{ random = {seeds} }}"),
             Self::Full => text_literal("full"),
+            Self::Knows(share) => format!("{{ knows = \"{share}\" }}"),
         }
     }
 }

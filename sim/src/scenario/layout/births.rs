@@ -31,6 +31,11 @@ pub(super) fn initial(typed: &Typed, seed: u64) -> Vec<Incarnation> {
     };
     let way_in = |node: NodeNo| match typed.bootstrap {
         Bootstrap::Full => WayIn::Full,
+        Bootstrap::Knows(share) => {
+            let mut rng = Rng::fork(seed, "bootstrap", node.into());
+            let known = share.of(typed.nodes - 1) as usize;
+            WayIn::Knows(random_others(&all, node, known, &mut rng))
+        }
         Bootstrap::First if node == 0 => WayIn::Seeds(Vec::new()),
         Bootstrap::First => WayIn::Seeds(vec![0]),
         Bootstrap::Random(count) => {

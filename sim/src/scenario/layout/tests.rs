@@ -98,6 +98,11 @@ fn random_seeds_are_others_and_differ_by_seed_of_the_run() {
     assert!(
         few.incarnations.iter().all(|born| matches!(&born.way_in, WayIn::Seeds(s) if s.len() == 2))
     );
+    let some = plan_of(1, 40, "bootstrap = { knows = '75%' }");
+    for born in &some.incarnations {
+        let WayIn::Knows(nodes) = &born.way_in else { panic!("a list") };
+        assert!(nodes.len() == 29 && !nodes.contains(&born.node), "{nodes:?}");
+    }
     assert!(plan("bootstrap = 'full'").incarnations.iter().all(|born| born.way_in == WayIn::Full));
 }
 

@@ -90,7 +90,7 @@ fn join(newcomers: &[Incarnation]) -> String {
     let nodes: Vec<NodeNo> = newcomers.iter().map(|newcomer| newcomer.node).collect();
     match newcomers.first().map(|newcomer| &newcomer.way_in) {
         Some(WayIn::Seeds(seeds)) => format!("{} via {}", set(&nodes), set(seeds)),
-        Some(WayIn::Full) | None => set(&nodes),
+        Some(WayIn::Full | WayIn::Knows(_)) | None => set(&nodes),
     }
 }
 

@@ -1,0 +1,246 @@
+//! Telling along arcs: acknowledged, handed over, told again, each node once.
+
+use std::sync::Arc;
+
+use super::cluster::{Cluster, SECOND, addr, place, rumor, rumor_along};
+use crate::core::{
+    AgeStep, Body, Metadata, Output, Packet, PacketKind, Record, RingArc, RumorAck, Token, Topic,
+    Value, ViewDigest,
+};
+use crate::{Config, Liveness, NodeId, Probability, Swap, UnixNanos};
+
+const MS: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// Nothing repairs what a rumor misses.
+fn alone(fan_out: u16) -> Config {
+    let config = Config::builder().fan_out(fan_out).swap(Swap::Off).liveness(Liveness::Off);
+    config.ack_timeout(21 * MS).build().unwrap()
+}
+
+/// Nodes that list each other from the start, but for those that `unknown` names.
+fn listing(nodes: u16, config: Config, unknown: impl Fn(u16, u16) -> bool) -> Cluster {
+    let mut cluster = Cluster::new(config);
+    (1..=nodes).for_each(|node| cluster.start(node, &[]));
+    let records: Vec<Arc<Record>> =
+        (1..=nodes).map(|node| Arc::clone(cluster.engine(node).me())).collect();
+    for node in 1..=nodes {
+        let known = (1..=nodes).filter(|&other| other != node && !unknown(node, other));
+        let known: Vec<_> =
+            known.map(|other| Arc::clone(&records[usize::from(other) - 1])).collect();
+        cluster.restore(node, &known);
+    }
+    // What they have to say of each other is said.
+    cluster.run(SECOND);
+    cluster.sent.clear();
+    cluster.log.clear();
+    cluster
+}
+
+fn full(nodes: u16, fan_out: u16) -> Cluster {
+    listing(nodes, alone(fan_out), |_, _| false)
+}
+
+fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
+    cluster.sent.get(&kind).copied().unwrap_or(0)
+}
+
+fn metadata(data: &[u8], nanos: i64) -> Topic {
+    let value = Value::new(data, &Config::default()).unwrap();
+    Topic::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)))
+}
+
+fn packet(body: Body) -> Packet {
+    Packet { step: AgeStep(25_000), body }
+}
+
+/// The rumors among outputs, with whom they go to, and the acknowledgements.
+fn told(outputs: &[Output]) -> (Vec<u16>, Vec<RumorAck>) {
+    let (mut rumors, mut acks) = (Vec::new(), Vec::new());
+    for output in outputs {
+        if let Output::Send { to, packet, .. } = output {
+            match &packet.body {
+                Body::Rumor(_) => rumors.push(to.port()),
+                Body::RumorAck(ack) => acks.push(ack.clone()),
+                _ => {}
+            }
+        }
+    }
+    (rumors, acks)
+}
+
+#[test]
+fn without_loss_each_is_told_once_and_acknowledges_once() {
+    for nodes in [2, 3, 5, 50] {
+        for fan_out in [1, 2, 3, 8] {
+            let mut cluster = full(nodes, fan_out);
+            cluster.publish(1, b"v1");
+            cluster.run_until(2 * SECOND, |cluster| cluster.all_hold(b"v1"));
+            cluster.run(SECOND);
+            let others = usize::from(nodes) - 1;
+            let counted =
+                [PacketKind::Rumor, PacketKind::RumorAck].map(|kind| sent(&cluster, kind));
+            assert_eq!(counted, [others; 2], "{nodes} nodes, fan-out {fan_out}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_acknowledges_in_the_same_call_in_which_it_tells_others() {
+    let mut cluster = full(10, 3);
+    let outputs = cluster.outputs(1, 2, packet(rumor(metadata(b"v1", 5))));
+    let (rumors, acks) = told(&outputs);
+    assert!(rumors.len() >= 3 && !rumors.contains(&2), "{rumors:?}");
+    assert_eq!(acks, [RumorAck { token: Token(7), known: vec![] }]);
+}
+
+#[test]
+fn a_duplicate_is_acknowledged_and_not_told_again() {
+    let mut cluster = full(10, 3);
+    let news = metadata(b"v1", 5);
+    cluster.outputs(1, 2, packet(rumor(news.clone())));
+    let (rumors, acks) = told(&cluster.outputs(1, 2, packet(rumor(news))));
+    assert_eq!((rumors.len(), acks.len()), (0, 1));
+}
+
+#[test]
+fn what_was_handed_to_the_sender_of_a_duplicate_comes_back() {
+    let mut cluster = full(10, 1);
+    let news = metadata(b"v1", 5);
+    let (first, _) = told(&cluster.outputs(1, 2, packet(rumor(news.clone()))));
+    let delegate = first[0];
+    let others = RingArc::whole(place(1));
+    let again = cluster.outputs(1, delegate, packet(rumor_along(others, news)));
+    let (second, acks) = told(&again);
+    assert_eq!((second.len(), acks.len()), (1, 1), "else each would leave it to the other");
+}
+
+#[test]
+fn an_older_version_is_acknowledged_and_goes_no_further() {
+    let mut cluster = full(10, 3);
+    cluster.outputs(1, 2, packet(rumor(metadata(b"new", 9))));
+    let (rumors, acks) = told(&cluster.outputs(1, 3, packet(rumor(metadata(b"old", 5)))));
+    assert_eq!((rumors.len(), acks.len()), (0, 1));
+}
+
+#[test]
+fn a_newer_version_ends_the_telling_of_the_older() {
+    let mut cluster = full(10, 3);
+    cluster.loss = Probability::ONE;
+    cluster.publish(1, b"old");
+    let told_old = sent(&cluster, PacketKind::Rumor);
+    cluster.publish(1, b"new");
+    let told_both = sent(&cluster, PacketKind::Rumor);
+    cluster.run(25 * MS);
+    let again = sent(&cluster, PacketKind::Rumor) - told_both;
+    assert!((1..=2 * told_old).contains(&again), "{again} for {told_old} of the newer alone");
+    cluster.loss = Probability::ZERO;
+    cluster.run_until(SECOND, |cluster| cluster.all_hold(b"new"));
+}
+
+#[test]
+fn at_a_fifth_of_loss_every_rumor_reaches_all_without_any_swap() {
+    let mut cluster = full(60, 8);
+    cluster.loss = Probability::from_ppb(200_000_000);
+    for round in 0..20_u8 {
+        cluster.publish(u16::from(round) + 1, &[round]);
+        cluster.run_until(SECOND, |cluster| cluster.all_hold(&[round]));
+        cluster.run(SECOND);
+    }
+}
+
+#[test]
+fn the_arc_of_a_delegate_that_crashed_is_told_all_the_same() {
+    for fan_out in [3, 8] {
+        let mut cluster = full(60, fan_out);
+        (56..=60).for_each(|node| cluster.crash(node));
+        cluster.publish(7, b"v1");
+        cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"v1"));
+    }
+}
+
+#[test]
+fn where_most_answer_a_small_arc_is_told_by_its_teller_after_one_silence() {
+    let mut cluster = full(17, 8);
+    (10..=11).for_each(|node| cluster.crash(node));
+    cluster.publish(1, b"v1");
+    // A hop, one wait for an acknowledgement, and two hops more at the most.
+    cluster.run_until((10 + 21 + 20) * MS, |cluster| cluster.all_hold(b"v1"));
+}
+
+#[test]
+fn no_node_sends_more_than_four_times_its_fan_out_and_then_it_stops() {
+    let mut cluster = full(40, 3);
+    (2..=40).for_each(|node| cluster.crash(node));
+    cluster.publish(1, b"v1");
+    cluster.run(10 * SECOND);
+    assert_eq!(sent(&cluster, PacketKind::Rumor), 12);
+    assert!(cluster.engine(1).stats().rumors_over_budget > 0);
+    assert_eq!(cluster.engine(1).deadline().filter(|&at| at < cluster.now + SECOND), None);
+}
+
+#[test]
+fn a_dead_node_is_told_ten_times_and_no_more() {
+    let mut cluster = full(2, 8);
+    cluster.crash(2);
+    cluster.publish(1, b"v1");
+    cluster.run(10 * SECOND);
+    let sends = sent(&cluster, PacketKind::Rumor);
+    assert_eq!((sends, cluster.engine(1).stats().rumors_unanswered), (10, 1));
+}
+
+/// Every node but the first knows only half of the others.
+fn halves(node: u16, other: u16) -> bool {
+    node != 1 && (node + other).is_multiple_of(2)
+}
+
+#[test]
+fn a_delegate_says_whom_it_knows_only_where_that_is_not_what_its_teller_knows() {
+    for (nanos, alike) in [(1, true), (2, false)] {
+        let mut cluster = listing(20, alone(3), halves);
+        let places = (1..=20).filter(|&node| node == 2 || !halves(2, node)).map(place);
+        let view = if alike { ViewDigest::of(places) } else { ViewDigest(0) };
+        let Body::Rumor(mut told_so) = rumor(metadata(b"v1", nanos)) else { unreachable!() };
+        (told_so.arc, told_so.view) = (RingArc::whole(place(1)), Some(view));
+        let (_, acks) = told(&cluster.outputs(2, 1, packet(Body::Rumor(told_so))));
+        assert_eq!(acks[0].known.is_empty(), alike);
+    }
+}
+
+#[test]
+fn whoever_only_the_teller_knows_is_told_by_the_teller() {
+    let mut cluster = listing(20, alone(8), halves);
+    cluster.publish(1, b"v2");
+    cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v2"));
+}
+
+#[test]
+fn who_is_listed_while_a_rumor_is_told_is_told_too() {
+    let mut cluster = full(5, 3);
+    cluster.publish(1, b"v1");
+    cluster.run(100 * MS);
+    cluster.start(6, &[]);
+    let newcomer = Arc::clone(cluster.engine(6).me());
+    let (now, mut out) = (cluster.clock(), crate::core::Outbox::new());
+    cluster.engine(1).restore(now, [&newcomer], &mut out);
+    let outputs: Vec<_> = out.drain().collect();
+    assert_eq!(told(&outputs).0, [addr(6).port()]);
+}
+
+#[test]
+fn two_versions_that_race_end_with_the_larger_everywhere_without_any_swap() {
+    let mut cluster = full(50, 3);
+    cluster.loss = Probability::from_ppb(50_000_000);
+    cluster.publish(1, b"one");
+    cluster.run(8 * MS);
+    cluster.publish(30, b"two");
+    cluster.run_until(2 * SECOND, |cluster| cluster.all_hold(b"two"));
+}
+
+#[test]
+fn a_sender_that_loses_much_asks_for_several_acknowledgements_and_gets_five_at_most() {
+    let mut cluster = full(10, 3);
+    let Body::Rumor(mut asking) = rumor(metadata(b"v1", 5)) else { unreachable!() };
+    asking.acks = u8::MAX;
+    let (_, acks) = told(&cluster.outputs(1, 2, packet(Body::Rumor(asking))));
+    assert_eq!(acks.len(), 5);
+}
