@@ -1,8 +1,8 @@
 //! The picture over cluster sizes: how spreading and a cold start grow with the number of nodes.
 //!
 //! The line of theory is what a tree of tellers takes: a rumor that each node hands to `fan_out`
-//! others is `log n / log fan_out` hops deep, and each hop takes the mean delay of a link. Beside it
-//! stands the textbook's push, in which nobody knows who was told already.
+//! others is `log n / log fan_out` hops deep, and each hop takes the mean delay of a link. Beside
+//! it stands the textbook's push, in which nobody knows who was told already.
 
 use plotters::style::RGBColor;
 
