@@ -57,7 +57,8 @@ fn spread_panel(sizes: &Sizes) -> Panel {
 fn start_panel(sizes: &Sizes) -> Panel {
     let start = points(sizes, |size| &size.start_ms);
     let start: Points = start.into_iter().map(|(n, at)| (n, at.map(to_seconds))).collect();
-    let y = Axis::linear("s since the start of the run", largest(&[&start]) * 1.08);
+    // Where all lists are right from the beginning, the axis still needs ticks that differ.
+    let y = Axis::linear("s since the start of the run", (largest(&[&start]) * 1.08).max(0.1));
     let title = "How long a cold start takes: until all node lists are right".to_owned();
     let mut panel = Panel::empty(title, nodes_axis(sizes), y);
     add(&mut panel, &start, COLORS[2], "all node lists are right");
