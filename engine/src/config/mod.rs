@@ -88,7 +88,7 @@ pub enum Protocol {
 }
 
 /// How a node learns that another is alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Liveness {
     /// Every node beats once a cycle and beats are relayed in bulk.
     #[default]
@@ -97,6 +97,16 @@ pub enum Liveness {
     Probes,
     /// Nobody beats and silence removes nobody: for measurements.
     Off,
+}
+
+impl fmt::Display for Liveness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Beats => "beats",
+            Self::Probes => "probes",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// Whether a node repairs differences by swaps.
