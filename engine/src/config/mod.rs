@@ -26,6 +26,20 @@
 //! | `clock_skew_max` | duration | 60 s | how far ahead a version may lie |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
+//!
+//! # Beats or probes
+//! Both remove a crashed node after about the timeout. In an idle cluster (cycle 1 s, timeout 5 s,
+//! headers included, measured with `scenarios/limits/probes-idle.toml`) a node sends each second:
+//!
+//! | nodes | 50 | 200 | 1,000 |
+//! |---|---|---|---|
+//! | `beats`, bytes | 1,709 | 4,987 | not measured |
+//! | `probes`, bytes | 160 | 160 | 160 |
+//!
+//! Beats notice a crash within 4 to 5 s and, at 50 nodes, removed nobody in five hours at 20 % of
+//! loss. Probes take 3.7 s in the median and 6.4 s in nineteen cases of twenty, at every size, and
+//! at 50 nodes removed nobody in an hour at up to 10 % of loss, which is what streams can carry.
+//! So: beats up to some 200 nodes and on bad networks, probes above.
 
 mod builder;
 mod secret;
