@@ -1,6 +1,8 @@
 //! What the benchmarks share: a font for the reports, a measurement of virtual time, ready-made
 //! scenarios, members and packets.
 
+pub mod convergence;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,25 +155,49 @@ fn packet(body: Body) -> Arc<Packet> {
     Arc::new(Packet { step: step(), body })
 }
 
-/// As many beats as fit into a datagram, at most one of each member, all with this counter.
-pub fn full_bulk(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
+/// Beats of all members with this counter, in as few datagrams as it takes, all about as long.
+pub fn bulks(members: &[Arc<Record>], counter: u8) -> Vec<Arc<Packet>> {
     const HEADERS_LEN: usize = 18;
     const BEAT_LEN: usize = 6;
     let count = (Config::default().packet_len_max() - HEADERS_LEN) / BEAT_LEN;
-    // Spread over the ring, as the beats of a relay are.
+    // Each spread over the ring, as the beats of a relay are.
     let every = members.len().div_ceil(count);
-    let members = members.iter().step_by(every);
-    let beats = members.map(|record| Beat { id: record.id(), counter, age: Age(0) });
-    packet(Body::Bulk(Bulk { beats: beats.collect(), news: Vec::new() }))
+    let bulk = |first: usize| {
+        let members = members.iter().skip(first).step_by(every);
+        let beats = members.map(|record| Beat { id: record.id(), counter, age: Age(0) });
+        packet(Body::Bulk(Bulk { beats: beats.collect(), news: Vec::new() }))
+    };
+    (0..every).map(bulk).collect()
+}
+
+/// As many beats as fit into a datagram, at most one of each member, all with this counter.
+pub fn full_bulk(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
+    bulks(members, counter).swap_remove(0)
+}
+
+/// Most beats of a vector that fit into a datagram.
+fn vector_len_max() -> usize {
+    const HEADERS_LEN: usize = 34;
+    const BEAT_LEN: usize = 2;
+    (Config::default().packet_len_max() - HEADERS_LEN) / BEAT_LEN
+}
+
+/// The vector of a list in as few datagrams as it takes, all about as long.
+pub fn vectors(members: &[Arc<Record>], counter: u8) -> Vec<Arc<Packet>> {
+    let pages = members.len().div_ceil(vector_len_max());
+    let len = members.len().div_ceil(pages);
+    let digest: Digest = members.iter().map(|record| record.digest()).sum();
+    let page = |(place, page): (usize, &[Arc<Record>])| {
+        let (first, beats) = ((place * len) as u32, vec![(counter, Age(0)); page.len()]);
+        packet(Body::Vector(Vector { digest, first, beats }))
+    };
+    members.chunks(len).enumerate().map(page).collect()
 }
 
 /// The vector of a list, or as much of it as fits into a datagram.
 pub fn full_vector(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
-    const HEADERS_LEN: usize = 34;
-    const BEAT_LEN: usize = 2;
-    let count = members.len().min((Config::default().packet_len_max() - HEADERS_LEN) / BEAT_LEN);
-    let digest: Digest = members.iter().map(|record| record.digest()).sum();
-    packet(Body::Vector(Vector { digest, first: 0, beats: vec![(counter, Age(0)); count] }))
+    let fitting = members.len().min(vector_len_max());
+    vectors(&members[..fitting], counter).swap_remove(0)
 }
 
 /// As many records as fit into a datagram.

@@ -219,6 +219,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::ClusterTooLarge { members, size } => {
             format!("no room for more than {members} members in packets of {size} bytes")
         }
+        Event::SettingsDiffer { peer, difference } => format!("settings of {peer}: {difference}"),
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
         Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),
         Event::Superseded { ours, theirs } => format!("metadata {ours} superseded by {theirs}"),

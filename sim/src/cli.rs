@@ -22,6 +22,7 @@ use crate::commands;
 use crate::commands::progress::Audience;
 use crate::commands::run::{Format, Request};
 use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, run};
+use crate::model::Spread;
 use crate::report::files::Pictures;
 use crate::scenario::Paint;
 use crate::world::{Codec, Filter};
@@ -163,6 +164,10 @@ struct RunArgs {
     /// Draw no pictures and write no report.html
     #[arg(long)]
     no_plots: bool,
+    /// Draw the textbook's epidemic into the picture: push, pull or push-pull with the fan-out,
+    /// loss and mean delay of the scenario
+    #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
+    model: Option<Spread>,
     /// Print nothing but errors and failed expectations (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
@@ -253,6 +258,7 @@ impl RunArgs {
             codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
             trace,
             pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
+            model: self.model,
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
             audience: watched(self.quiet),

@@ -71,6 +71,56 @@ fn what_cannot_be_is_exit_code_2_with_the_fix() {
     }
 }
 
+const SCENARIO: &str = "name = 'small'\nnodes = 20\nduration = '3s'\nbootstrap = 'full'\n\
+                        [network]\nloss = '5%'\n\
+                        [[at]]\ntime = '1s'\npublish = { node = 3, data = 'v1' }\n";
+
+/// A folder with the scenario `small.toml`, and the arguments that name it and a folder for results.
+fn beside(scenario: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("small.toml");
+    std::fs::write(&file, scenario).unwrap();
+    let arguments = format!("--beside {} --out {}/out", file.display(), folder.path().display());
+    (folder, arguments)
+}
+
+#[test]
+fn protocols_stand_side_by_side_in_a_table_a_document_and_a_picture() {
+    let (folder, arguments) = beside(SCENARIO);
+    let (out, _) = call(&format!("{arguments} --seeds 3"), 0);
+    for name in ["arcs", "push-once:3", "periodic:3,200ms,4", "reach all"] {
+        assert!(out.contains(name), "{name}: {out}");
+    }
+    let written = folder.path().join("out/small/beside");
+    for name in ["beside.json", "beside.png", "beside.svg"] {
+        assert!(written.join(name).exists(), "{name}");
+    }
+    let document = json(&format!("{arguments} --seeds 3 --with push-once:19 --json"));
+    let protocols = document["protocols"].as_array().unwrap();
+    assert_eq!((protocols.len(), &protocols[1]["name"]), (2, &Value::from("push-once:19")));
+    assert_eq!(protocols[1]["messages_per_node"]["median"], 19.0);
+    assert_eq!(document["seeds"], 3);
+    let threads = |count: u32| call(&format!("{arguments} --seeds 4 --json --threads {count}"), 0);
+    assert_eq!(threads(1), threads(3));
+}
+
+#[test]
+fn a_scenario_that_models_cannot_follow_is_refused_without_files() {
+    for (scenario, extra, fix) in [
+        (SCENARIO.to_owned() + "[[at]]\ntime = '2s'\nleave = 1\n", "", "not `leave`"),
+        (SCENARIO.split("[[at]]").next().unwrap().to_owned(), "", "add a `publish`"),
+        (SCENARIO.to_owned(), " --nodes 5", "cannot be used with"),
+        (SCENARIO.to_owned(), " --with push-onse:3", "did you mean `push-once`?"),
+        (SCENARIO.replace("nodes", "nods"), "", "did you mean `nodes`?"),
+    ] {
+        let (folder, arguments) = beside(&scenario);
+        let (out, err) = call(&(arguments + extra), 2);
+        assert!(out.is_empty() && err.contains(fix), "{fix}: {err}");
+        assert!(!folder.path().join("out").exists(), "{fix}");
+    }
+    assert!(call("--with push-once:3", 2).1.contains("--beside"));
+}
+
 #[test]
 fn the_help_has_examples_and_says_what_counts() {
     let (out, _) = call("--help", 0);

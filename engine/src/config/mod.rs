@@ -26,6 +26,20 @@
 //! | `clock_skew_max` | duration | 60 s | how far ahead a version may lie |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
+//!
+//! # Beats or probes
+//! Both remove a crashed node after about the timeout. In an idle cluster (cycle 1 s, timeout 5 s,
+//! headers included, measured with `scenarios/limits/probes-idle.toml`) a node sends each second:
+//!
+//! | nodes | 50 | 200 | 1,000 |
+//! |---|---|---|---|
+//! | `beats`, bytes | 1,709 | 4,987 | not measured |
+//! | `probes`, bytes | 160 | 160 | 160 |
+//!
+//! Beats notice a crash within 4 to 5 s and, at 50 nodes, removed nobody in five hours at 20 % of
+//! loss. Probes take 3.7 s in the median and 6.4 s in nineteen cases of twenty, at every size, and
+//! at 50 nodes removed nobody in an hour at up to 10 % of loss, which is what streams can carry.
+//! So: beats up to some 200 nodes and on bad networks, probes above.
 
 mod builder;
 mod secret;
@@ -88,7 +102,7 @@ pub enum Protocol {
 }
 
 /// How a node learns that another is alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Liveness {
     /// Every node beats once a cycle and beats are relayed in bulk.
     #[default]
@@ -97,6 +111,16 @@ pub enum Liveness {
     Probes,
     /// Nobody beats and silence removes nobody: for measurements.
     Off,
+}
+
+impl fmt::Display for Liveness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Beats => "beats",
+            Self::Probes => "probes",
+            Self::Off => "off",
+        })
+    }
 }
 
 /// Whether a node repairs differences by swaps.

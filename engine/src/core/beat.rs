@@ -37,6 +37,11 @@ impl AgeStep {
         Self(u32::try_from(micros).unwrap_or(u32::MAX).max(1))
     }
 
+    /// The timeout that goes with a step.
+    pub(crate) fn timeout(self) -> Duration {
+        Duration::from_micros(u64::from(self.0) * u64::from(Self::STEPS_PER_TIMEOUT))
+    }
+
     /// The age to write for a duration, to the nearest step so that rounding has no drift over
     /// many hops.
     pub fn age(self, elapsed: Duration) -> Age {

@@ -19,6 +19,7 @@ use super::record::{Record, Sighting};
 use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
 use super::rtt::Rtts;
+use super::settings::{Differences, Settings};
 use super::skew::Skew;
 use super::suspects::Suspects;
 use super::swap::Swapper;
@@ -64,6 +65,7 @@ pub struct Engine {
     pub(super) liveness: super::liveness::Watch,
     pub(super) prober: Prober,
     pub(super) suspects: Suspects,
+    pub(super) differences: Differences,
     pub(super) stats: Stats,
 }
 
@@ -166,8 +168,9 @@ impl Engine {
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
-            prober: Prober::default(),
+            prober: Prober::new(Rng::fork(seed, "probes", me.place().0).bits()),
             suspects: Suspects::default(),
+            differences: Differences::default(),
             stats: Stats::default(),
             me,
             config,
@@ -258,6 +261,7 @@ impl Engine {
             return;
         }
         self.prove_sender(from);
+        self.compare_settings(from, packet, out);
         let via = Via { from, step: packet.step };
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
@@ -399,6 +403,7 @@ impl Engine {
     pub(super) fn summary(&self, now: Now) -> Summary {
         Summary {
             wall: now.wall,
+            settings: Settings::of(&self.config),
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
             digest: self.members.digest(),
             version: self.metadata.as_ref().map(Metadata::version),

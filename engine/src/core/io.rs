@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
+use super::settings::Difference;
 use crate::config::{Config, Protocol};
 use crate::node::Node;
 
@@ -122,6 +123,14 @@ pub enum Event {
         ours: Version,
         /// The one that took its place.
         theirs: Version,
+    },
+    /// A peer has settings that do not go with ours: nobody is removed for it, but it costs
+    /// packets and time. Raised once for each peer and setting, for the first 64 of them.
+    SettingsDiffer {
+        /// The peer.
+        peer: SocketAddr,
+        /// What differs, with both values.
+        difference: Difference,
     },
     /// With `wire = "pekonode"`: packets name every member, and those of one more would not be
     /// shorter than `size`. It is not listed; raise `size` on every node, or run fewer. Raised

@@ -63,6 +63,10 @@ impl Engine {
         if self.life == Life::Running {
             self.timers.set(Timer::Swap, now.mono);
         }
+        if self.config.liveness() == Liveness::Probes && late >= long {
+            // The others take us for dead by now, or are about to.
+            self.return_to_life(now, out);
+        }
         out.event(Event::Woke(late.max(unseen)));
     }
 
@@ -125,22 +129,42 @@ impl Engine {
         out.event(Event::Removed { record, cause: Cause::Timeout });
     }
 
+    /// Asks a member that others speak of but whose age they do not know, as among nodes that
+    /// probe nobody does.
+    pub(super) fn call_stranger(&mut self, addr: SocketAddr, out: &mut Outbox) {
+        if self.differences.probers
+            && self.config.liveness() == Liveness::Beats
+            && self.may_call()
+            && self.members.node(addr).is_none()
+        {
+            out.send(addr, &self.packet(Body::LastCall));
+        }
+    }
+
     fn call(&mut self, node: NodeIx, out: &mut Outbox) {
+        if self.may_call() {
+            out.send(self.members.addr(node), &self.packet(Body::LastCall));
+        }
+    }
+
+    fn may_call(&mut self) -> bool {
         if self.life != Life::Running {
-            return;
+            return false;
         }
         let share = self.members.len() / Watch::MEMBERS_PER_CALL;
         if self.liveness.calls >= share.max(Watch::CALLS_PER_CYCLE_MAX) {
             self.stats.last_calls_over_limit += 1;
-            return;
+            return false;
         }
         self.liveness.calls += 1;
-        out.send(self.members.addr(node), &self.packet(Body::LastCall));
+        true
     }
 
     /// A stopped node does not answer: it has asked to be removed.
     pub(super) fn on_last_call(&mut self, now: Now, from: SocketAddr, out: &mut Outbox) {
         if self.life == Life::Running {
+            // Whoever asks has nothing that is new enough for it, and only a higher counter is.
+            self.renew(now, out);
             let me = self.members.sighting(self.members.me(), now.mono, self.step);
             out.send(from, &self.packet(Body::Alive(me)));
         }

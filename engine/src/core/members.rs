@@ -60,6 +60,14 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// When a counter was raised of which nobody says when: too long ago for those who judge by
+    /// that.
+    fn long_ago(&self, now: Instant) -> Instant {
+        now.saturating_sub(self.timeout)
+    }
+}
+
 impl Members {
     /// A list of nobody but the node itself, whose counter is zero.
     pub(crate) fn new(
@@ -279,6 +287,12 @@ impl Members {
         beats
     }
 
+    /// Somebody has heard a higher counter of another node than we have.
+    pub(crate) fn raise_counter(&mut self, node: NodeIx, counter: u32) {
+        let row = &mut self.rows[node.index()];
+        row.counter = row.counter.max(counter.min(COUNTER_MAX));
+    }
+
     /// Raises our own counter, which has not come to its end.
     pub(crate) fn beat_once(&mut self, now: Instant) {
         let row = &mut self.rows[self.me.index()];
@@ -380,7 +394,7 @@ impl Members {
         let raised_at = match (raised_at, self.limits.liveness) {
             (Some(raised_at), _) => raised_at,
             (None, Liveness::Beats) => return Seen::TooOld,
-            (None, Liveness::Probes | Liveness::Off) => heard.now,
+            (None, Liveness::Probes | Liveness::Off) => self.limits.long_ago(heard.now),
         };
         let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {
@@ -435,7 +449,8 @@ impl Members {
     }
 
     fn list_heard(&mut self, heard: Heard, node: NodeIx, record: RecordIx, sighting: &Sighting) {
-        let raised_at = heard.step.raised_at(heard.now, sighting.age).unwrap_or(heard.now);
+        let raised_at = heard.step.raised_at(heard.now, sighting.age);
+        let raised_at = raised_at.unwrap_or_else(|| self.limits.long_ago(heard.now));
         self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);
     }
 

@@ -12,6 +12,7 @@ pub use probes::{Holds, Probe, ProbeAnswer, ProbeRequest, Reply, Suspicion, Vouc
 use super::beat::{Age, AgeStep, Beat, RecordId};
 use super::metadata::{Metadata, Version};
 use super::record::{Digest, Sighting};
+use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
 
@@ -239,6 +240,8 @@ pub struct Summary {
     pub version: Option<Version>,
     /// The sender's wall clock.
     pub wall: UnixNanos,
+    /// What others should know of the sender's settings.
+    pub settings: Settings,
 }
 
 impl Summary {
@@ -399,6 +402,17 @@ impl Packet {
 }
 
 impl Body {
+    /// What the sender says that it holds, if it does.
+    pub fn summary(&self) -> Option<&Summary> {
+        match self {
+            Self::Join(join) => Some(&join.summary),
+            Self::Welcome(welcome) => Some(&welcome.summary),
+            Self::SwapRequest(request) => Some(&request.summary),
+            Self::SwapAnswer(answer) => Some(&answer.summary),
+            _ => None,
+        }
+    }
+
     fn len_max(&self) -> usize {
         match self {
             Self::Bulk(bulk) => {
@@ -523,7 +537,9 @@ pub(crate) mod len {
     /// The length of a value.
     pub(crate) const LENGTH: usize = 4;
     pub(crate) const WALL: usize = 8;
-    pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION + WALL;
+    /// Cycle and liveness.
+    pub(crate) const SETTINGS: usize = 4 + TAG;
+    pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION + WALL + SETTINGS;
 
     pub(crate) fn of_all<T>(items: &[T], one: impl Fn(&T) -> usize) -> usize {
         items.iter().map(one).sum()

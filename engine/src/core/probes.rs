@@ -22,8 +22,10 @@ use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
 /// The probe under way, those that others asked us for, and how far we trust ourselves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Prober {
+    /// What our tokens are made of.
+    key: u64,
     round: Round,
     rtt: Rtt,
     current: Option<Current>,
@@ -88,6 +90,29 @@ impl Health {
 impl Prober {
     const ERRANDS_MAX: usize = 64;
 
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            key,
+            round: Round::default(),
+            rtt: Rtt::default(),
+            current: None,
+            errands: Vec::new(),
+            health: Health::default(),
+            silent: Vec::new(),
+            mute: 0,
+        }
+    }
+
+    /// What an answer from this place must bring in this epoch. It is the same for some time, so
+    /// that an answer to any of several probes will do: who stood still reads the oldest first.
+    fn token(&self, place: NodeId, epoch: u64) -> u32 {
+        let mix = |hash: u64, word: u64| {
+            let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 29
+        };
+        ([place.0, epoch, 1].into_iter().fold(self.key, mix) >> 32) as u32
+    }
+
     /// How long an answer to a datagram may take.
     pub(super) fn patience(&self, config: &Config) -> Duration {
         self.rtt.timeout(config)
@@ -135,7 +160,7 @@ impl Engine {
     }
 
     fn probe(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
-        let (token, to) = (self.rng.bits() as u32, self.members.addr(node));
+        let (token, to) = (self.token_for(now.mono, node), self.members.addr(node));
         let deadline = now.mono + self.first_wait();
         let stage = Stage::Direct;
         self.prober.current = Some(Current { token, node, to, sent_at: now.mono, deadline, stage });
@@ -155,6 +180,25 @@ impl Engine {
                 return Some(node);
             }
         }
+    }
+
+    /// So many timeouts a token is good for, and once more as long.
+    const TOKEN_TIMEOUTS: u32 = 4;
+
+    fn token_epoch(&self, now: Instant) -> u64 {
+        let epoch = self.config.timeout() * Self::TOKEN_TIMEOUTS;
+        now.as_nanos() / crate::time::nanos(epoch)
+    }
+
+    /// The token for a probe of a member.
+    pub(super) fn token_for(&self, now: Instant, node: NodeIx) -> u32 {
+        self.prober.token(self.members.place(node), self.token_epoch(now))
+    }
+
+    fn is_token_of(&self, now: Instant, from: SocketAddr, token: u32) -> bool {
+        let (place, epoch) = (NodeId::of(from), self.token_epoch(now));
+        let epochs = [epoch, epoch.saturating_sub(1)];
+        epochs.into_iter().any(|epoch| self.prober.token(place, epoch) == token)
     }
 
     fn first_wait(&self) -> Duration {
@@ -285,9 +329,11 @@ impl Engine {
                 self.swap_soon(now, from, out);
             }
         } else if let Some(errand) = self.take_errand(from, token) {
+            self.suspects.clear(from);
             self.vouch(errand, Word::Lives, out);
-        } else if self.suspects.answered(from, token) {
+        } else if self.is_token_of(now.mono, from, token) {
             self.prober.mute = 0;
+            self.suspects.clear(from);
         } else {
             self.stats.answers_stale += 1;
         }

@@ -266,6 +266,11 @@ impl Engine {
         };
         let heard = Heard { now: now.mono, step: via.step, standing };
         match self.members.see(heard, sighting) {
+            Seen::TooOld => {
+                self.stats.records_too_old += 1;
+                self.call_stranger(sighting.record.node().addr(), out);
+                None
+            }
             Seen::OutrankedMe => self.outrank(now, sighting.record.generation(), out),
             seen => self.note(now, seen, out),
         }
@@ -294,11 +299,13 @@ impl Engine {
             Seen::TooOld => self.stats.records_too_old += 1,
             Seen::Full => self.stats.records_over_limit += 1,
             Seen::OutrankedMe => unreachable!("only a record can outrank us"),
-            Seen::Advanced(node) if self.config.liveness() == Liveness::Probes => {
-                // To those who were not in doubt it is no news.
-                return self.suspects.clear(self.members.addr(node)).then_some(node);
+            Seen::Advanced(node) => {
+                // That a suspect lives is news; else it is an ordinary beat.
+                if self.suspects.clear(self.members.addr(node)) {
+                    return Some(node);
+                }
+                self.relay_beat(now.mono, node);
             }
-            Seen::Advanced(node) => self.relay_beat(now.mono, node),
             Seen::Listed(node) | Seen::Updated(node) => {
                 self.watch(node);
                 self.suspects.clear(self.members.addr(node));

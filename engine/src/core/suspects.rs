@@ -42,8 +42,6 @@ struct Suspect {
     /// Who found it silent, as far as it was told; at most [`Suspicion::WITNESSES_MAX`].
     witnesses: Vec<NodeId>,
     grounds: Grounds,
-    /// What our own calls ask for.
-    token: u32,
     calls: u32,
     called_at: Instant,
     next_call: Instant,
@@ -82,6 +80,8 @@ impl Suspects {
     /// Calls of one node in one cycle, and as a share of the members where that is more.
     const CALLS_PER_CYCLE_MAX: usize = 64;
     const MEMBERS_PER_CALL: usize = 4;
+    /// Which of the calls goes by stream: two datagrams may have got lost.
+    const STREAM_CALL: u32 = 3;
 
     pub(super) fn has(&self, addr: SocketAddr) -> bool {
         !self.by_addr.is_empty() && self.by_addr.contains_key(&addr)
@@ -97,12 +97,6 @@ impl Suspects {
     /// Takes a member out of doubt; true when it was in doubt.
     pub(super) fn clear(&mut self, addr: SocketAddr) -> bool {
         !self.by_addr.is_empty() && self.by_addr.remove(&addr).is_some()
-    }
-
-    /// An answer to a call of ours; true when it was one.
-    pub(super) fn answered(&mut self, addr: SocketAddr, token: u32) -> bool {
-        let called = |it: &Suspect| it.calls > 0 && it.token == token;
-        self.by_addr.get(&addr).is_some_and(called) && self.clear(addr)
     }
 
     /// Puts everything off by this much: we were not there.
@@ -227,7 +221,6 @@ impl Engine {
             since: now.mono,
             witnesses: Vec::new(),
             grounds,
-            token: self.rng.bits() as u32,
             calls: 0,
             called_at: now.mono,
             next_call: now.mono,
@@ -283,6 +276,7 @@ impl Engine {
             return Heed::Drop;
         }
         if suspicion.counter < self.members.counter(node) {
+            // It was refuted, and the sender has not heard of it.
             self.suspects.outdated.push(node);
             return Heed::Drop;
         }
@@ -290,6 +284,7 @@ impl Engine {
             // Not our way of judging, but it may be that of others.
             return Heed::Known;
         }
+        self.members.raise_counter(node, suspicion.counter);
         self.doubt(now, node, suspicion, Grounds::Silence)
     }
 
@@ -300,11 +295,15 @@ impl Engine {
         if node == self.members.me() {
             return self.refute(now, generation, counter, via, out);
         }
-        let same = self.members.record(node).generation() == generation;
-        if !same || !self.members.is_listed(node) || self.life != Life::Running {
+        if self.members.record(node).generation() != generation {
             return;
         }
-        if counter < self.members.counter(node) {
+        let outdated = counter < self.members.counter(node);
+        self.members.raise_counter(node, counter);
+        if !self.members.is_listed(node) || self.life != Life::Running {
+            return;
+        }
+        if outdated {
             self.suspects.outdated.push(node);
         } else if !self.suspects.has(addr) {
             let suspicion = self.nobodys_suspicion(node);
@@ -339,6 +338,13 @@ impl Engine {
             self.suspects.outdated.push(me);
         } else if self.dialler.may_answer_refused(via.from) {
             self.suspects.outdated.push(me);
+        }
+    }
+
+    /// Says that we live, unasked.
+    pub(super) fn return_to_life(&mut self, now: Now, out: &mut Outbox) {
+        if self.life == Life::Running && self.renew(now, out) {
+            self.announce(now, self.members.me(), out);
         }
     }
 
@@ -428,14 +434,17 @@ impl Engine {
             if calls.len() < may {
                 suspect.calls += 1;
                 suspect.called_at = now.mono;
-                calls.push((addr, suspect.token));
+                let by_stream = suspect.calls == Suspects::STREAM_CALL;
+                let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
+                calls.push((addr, suspect.node, reply));
             } else {
                 self.stats.last_calls_over_limit += 1;
             }
         }
         self.suspects.calls += calls.len();
-        for (addr, token) in calls {
-            self.send_probe(addr, token, Reply::Datagram, out);
+        for (addr, node, reply) in calls {
+            let token = self.token_for(now.mono, node);
+            self.send_probe(addr, token, reply, out);
         }
     }
 }
@@ -454,7 +463,6 @@ mod tests {
             since: zero,
             witnesses: Vec::new(),
             grounds,
-            token: 7,
             calls: 0,
             called_at: zero,
             next_call: zero,

@@ -132,8 +132,8 @@ impl Engine {
         who_is_told(&self.members, &self.suspects, topic)
     }
 
-    /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the sender
-    /// knows others.
+    /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
+    /// sender knows others.
     pub(super) fn acknowledge(&mut self, to: SocketAddr, rumor: &Rumor, out: &mut Outbox) {
         let known = self.known_on(rumor);
         let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });

@@ -474,6 +474,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::SetAside(_)
         | Event::Corrupted(_)
         | Event::Superseded { .. }
+        | Event::SettingsDiffer { .. }
         | Event::AddressConflict(_)
         | Event::Published(_)
         | Event::ClusterTooLarge { .. } => false,

@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::UnixNanos;
+use crate::config::Liveness;
 use crate::core::{
     Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
     Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
-    Reply, RingArc, Rumor, RumorAck, Sighting, Summary, Suspicion, SwapAnswer, SwapRequest, Token,
-    Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
+    Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion, SwapAnswer,
+    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -210,14 +211,21 @@ fn digest() -> impl Strategy<Value = Digest> {
 }
 
 fn summary() -> impl Strategy<Value = Summary> {
-    (any::<u32>(), digest(), option::of(version()), any::<i64>()).prop_map(
-        |(members, digest, version, wall)| Summary {
+    (any::<u32>(), digest(), option::of(version()), any::<i64>(), settings()).prop_map(
+        |(members, digest, version, wall, settings)| Summary {
             members,
             digest,
             version,
             wall: UnixNanos(wall),
+            settings,
         },
     )
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Off];
+    let liveness = prop::sample::select(liveness.to_vec());
+    (any::<u32>(), liveness).prop_map(|(cycle_ms, liveness)| Settings { cycle_ms, liveness })
 }
 
 fn detail() -> impl Strategy<Value = Detail> {

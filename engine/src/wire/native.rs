@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
 use super::reject::Reject;
+use crate::config::Liveness;
 use crate::core::{
     Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
     Ids, Join, Metadata, News, Packet, PacketKind, Probe, ProbeAnswer, ProbeRequest, Record,
-    RecordId, Records, Reply, RingArc, Rumor, RumorAck, Sighting, Summary, Suspicion, SwapAnswer,
-    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
+    RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion,
+    SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome,
+    Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -221,6 +223,16 @@ wire_fixed! {
         1 => Ok(Self::Stream),
         _ => Err(Reject::Malformed),
     };
+    Liveness, 1: |liveness| [match liveness {
+        Liveness::Beats => 0,
+        Liveness::Probes => 1,
+        Liveness::Off => 2,
+    }], |bytes| match bytes[0] {
+        0 => Ok(Self::Beats),
+        1 => Ok(Self::Probes),
+        2 => Ok(Self::Off),
+        _ => Err(Reject::Malformed),
+    };
     Word, 1: |word| [match word {
         Word::Lives => 0,
         Word::Silent => 1,
@@ -241,7 +253,14 @@ wire_structs! {
     Announcement { version: Version, len: u32 }
     Fetch { version: Version, call: Call }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
-    Summary { members: u32, digest: Digest, version: Option<Version>, wall: UnixNanos }
+    Summary {
+        members: u32,
+        digest: Digest,
+        version: Option<Version>,
+        wall: UnixNanos,
+        settings: Settings,
+    }
+    Settings { cycle_ms: u32, liveness: Liveness }
     Join { me: Sighting, summary: Summary }
     Welcome { summary: Summary, members: Vec<Sighting> }
     SwapRequest { token: u32, summary: Summary }

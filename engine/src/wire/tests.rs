@@ -244,7 +244,10 @@ fn buckets_are_those_of_a_ring_cut_in_halves() {
     assert_eq!(refused(PacketKind::Ids, &[&[1, 1, 2, 0]]), Reject::Malformed);
     assert_eq!(refused(PacketKind::Ids, &[&[16, 1, 252, 0, 0, 1, 0, 0]]), Reject::OverLimit);
     let answer = |buckets: &[u8]| {
-        refused(PacketKind::SwapAnswer, &[&[0; 4], &[0; 4], &[0; 16], &[0], &[0; 8], &[1], buckets])
+        refused(
+            PacketKind::SwapAnswer,
+            &[&[0; 4], &[0; 4], &[0; 16], &[0], &[0; 13], &[1], buckets],
+        )
     };
     assert_eq!(answer(&[0]), Reject::Malformed);
     assert_eq!(answer(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Reject::Malformed);

@@ -22,7 +22,10 @@ Examples:
 Every cell has the same seeds. Results are in OUT/<name>/sweep-<digest>/: a row for each run in
 sweep.csv, each cell over its seeds in sweep.json, pictures, and report.html. A finished cell is
 kept at once: the same command goes on where an ended one was. Results don't depend on the number
-of threads, nor on whether a sweep was ended and went on.";
+of threads, nor on whether a sweep was ended and went on.
+
+Exit codes: 0 swept, whatever expectations of the scenario failed; 1 a law was broken, which is a
+bug; 2 the command or the scenario is wrong; 3 disk or rights; 130 interrupted.";
 
 pub(super) const MERGE_EXAMPLES: &str = "\
 Examples:

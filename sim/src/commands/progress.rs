@@ -25,6 +25,8 @@ pub struct Progress {
     bar: ProgressBar,
     since: Stopwatch,
     audience: Audience,
+    /// What a millisecond of a run counts, where some runs cost more than others.
+    weight: u64,
 }
 
 impl Progress {
@@ -39,7 +41,7 @@ impl Progress {
         bar.set_length(total);
         let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}, {eta} to go");
         bar.set_style(style.expect("the template is fixed and right"));
-        Self { bar, since: Stopwatch::start(), audience }
+        Self { bar, since: Stopwatch::start(), audience, weight: 1 }
     }
 
     /// What one run calls with its virtual time, now and then.
@@ -47,9 +49,14 @@ impl Progress {
         let mut told = 0;
         move |now: Instant| {
             let at = now.as_nanos() / 1_000_000;
-            self.advance(at.saturating_sub(told));
+            self.advance(at.saturating_sub(told) * self.weight);
             told = told.max(at);
         }
+    }
+
+    /// The same progress, of which a run's time is this many times as much.
+    pub fn weighing(&self, weight: u32) -> Self {
+        Self { weight: weight.into(), ..self.clone() }
     }
 
     /// More virtual time is to come than was known.
@@ -90,6 +97,8 @@ mod tests {
             }
         }
         assert_eq!(progress.bar.position(), 20_000);
+        progress.weighing(3).of_run()(Instant::from_nanos(1_000_000_000));
+        assert_eq!(progress.bar.position(), 23_000);
         assert!(progress.bar.is_hidden());
     }
 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::progress::{Audience, Progress};
 use super::{Failure, Report, interrupt, trial};
+use crate::model::Spread;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, Summary};
@@ -23,6 +24,7 @@ use crate::world::{Codec, Filter, Options, Tape};
 
 mod closing;
 mod sizes;
+mod theory;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Request {
     pub trace: Option<Filter>,
     /// Whether pictures are drawn.
     pub pictures: Pictures,
+    /// The epidemic of the textbook whose line pictures get; none if not given.
+    pub model: Option<Spread>,
     /// Whether tables have colours.
     pub paint: Paint,
     /// Whether errors have colours.
@@ -185,7 +189,8 @@ fn run_one(
     let folder = stage.run_folder(&job.folder, seed)?;
     let mut tape = request.trace.as_ref().map(|filter| tape(&folder, &plan, filter)).transpose()?;
     let since = Stopwatch::start();
-    let run = simulate(request, job, &plan, tape.as_mut(), progress)?;
+    let mut run = simulate(request, job, &plan, tape.as_mut(), progress)?;
+    run.theory = theory::asked(request, &plan)?;
     let timing = Timing::new(&run.summary, since.elapsed(), threads);
     tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
@@ -266,6 +271,9 @@ fn write_seeds(
     let wanted = &outcomes[0].wanted;
     let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
     let worst = worst(outcomes);
+    let plan = job.scenario.plan(request.seed + worst as u64);
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let theory = theory::asked(request, &plan)?;
     let seeds = outcomes[worst].view.as_ref().map(|(_, fault_windows)| Seeds {
         scenario: job.scenario.name().to_owned(),
         nodes: job.scenario.nodes(),
@@ -273,14 +281,13 @@ fn write_seeds(
         views: outcomes.iter().filter_map(|one| Some(one.view.as_ref()?.0.clone())).collect(),
         worst,
         fault_windows: fault_windows.clone(),
+        theory: theory.clone(),
     });
     let folder = stage.scenario_folder(&job.folder)?;
     let aggregate = json::aggregate(&runs);
     files::write_seeds(&folder, &aggregate, seeds.as_ref())?;
     let Some(seeds) = &seeds else { return Ok(()) };
     // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
-    let plan = job.scenario.plan(request.seed + worst as u64);
-    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
     let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
     let run = simulate(request, job, &plan, None, &nobody)?;
     let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };

@@ -7,6 +7,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::progress::{Audience, Progress};
 use super::run::Format;
@@ -161,8 +162,12 @@ fn run_cells(
     cells: &[usize],
 ) -> Result<Vec<Cell>, Failure> {
     let n = request.seeds.n as usize;
-    let total =
-        cells.iter().map(|&cell| grid.cells[cell].scenario.duration()).sum::<std::time::Duration>();
+    // A cluster of ten nodes is soon done beside one of a thousand.
+    let cost = |&cell: &usize| {
+        let scenario = &grid.cells[cell].scenario;
+        scenario.duration().saturating_mul(scenario.nodes())
+    };
+    let total: Duration = cells.iter().map(cost).sum();
     let progress = Progress::new(total.saturating_mul(n as u32), request.audience);
     let pool = trial::pool(request.threads, cells.len() * n)?;
     let empty = || Mutex::new(Running { trials: vec![None; n], left: n });
@@ -204,7 +209,8 @@ fn run_one(
         grid_failure(&error, request.error_paint)
     })?;
     let reproduction = || trial::command(&request.file, seed, &own.sets);
-    let run = trial::run(&plan, Options::default(), None, progress, reproduction)?;
+    let progress = progress.weighing(own.scenario.nodes());
+    let run = trial::run(&plan, Options::default(), None, &progress, reproduction)?;
     Ok(Trial::of(&run.summary))
 }
 

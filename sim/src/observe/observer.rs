@@ -209,6 +209,7 @@ impl Observer {
             Event::AddressConflict(_)
             | Event::ClusterTooLarge { .. }
             | Event::NameConflict { .. }
+            | Event::SettingsDiffer { .. }
             | Event::Corrupted(_)
             | Event::Superseded { .. }
             | Event::Woke(_) => {}

@@ -259,6 +259,7 @@ fn state(
         EngineEvent::Published(metadata) => {
             ("published", None, None, Some(metadata.version().to_string()))
         }
+        EngineEvent::SettingsDiffer { .. } => ("settings_differ", None, None, None),
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
     };
     Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }

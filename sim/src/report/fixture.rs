@@ -25,6 +25,7 @@ pub(crate) fn partition(nodes: u32, rumors: u32, seed: u64) -> RunResult {
             from_ms: 20_000.0,
             to_ms: 40_000.0,
         }],
+        theory: None,
     }
 }
 

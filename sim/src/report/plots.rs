@@ -28,7 +28,7 @@ use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
 use crate::report::beside::Beside;
-use crate::report::curves::{self, Levels};
+use crate::report::curves::{self, Levels, Theory};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
 use crate::report::sweep::Results;
 use crate::report::tuning::Tuning;
@@ -63,6 +63,8 @@ pub struct Seeds {
     pub worst: usize,
     /// When faults were at work in the worst run.
     pub fault_windows: Vec<FaultWindow>,
+    /// What theory says, where it is to be drawn beside.
+    pub theory: Option<Theory>,
 }
 
 /// What the picture over seeds needs of one run, small enough to keep for thousands.
@@ -117,6 +119,8 @@ pub struct Size {
     pub t99_ms: Vec<Option<f64>>,
     /// When all node lists were right after the start.
     pub start_ms: Vec<Option<f64>>,
+    /// When the textbook's push, with a round for every hop, would have reached 99 % of them.
+    pub push_ms: Option<f64>,
 }
 
 /// Writes `spread` and `delivery` of one run into a folder, each as PNG and SVG.
@@ -237,6 +241,7 @@ mod tests {
             views: runs.iter().map(SeedView::new).collect(),
             worst: 4,
             fault_windows: runs[4].fault_windows.clone(),
+            theory: None,
         }
     }
 

@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use crate::report::curves::Theory;
+
 /// The schema of [`Summary`].
 pub const SCHEMA: &str = "summary/1";
 
@@ -286,4 +288,6 @@ pub struct RunResult {
     pub timeline: Vec<(f64, String)>,
     /// When faults were at work.
     pub fault_windows: Vec<FaultWindow>,
+    /// What theory says, where it is to be drawn beside; none from the world itself.
+    pub theory: Option<Theory>,
 }

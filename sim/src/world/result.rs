@@ -59,6 +59,7 @@ impl Outcome<'_> {
             node_traffic: findings.node_traffic,
             timeline: self.timeline,
             fault_windows: self.faults.windows(end),
+            theory: None,
         }
     }
 }

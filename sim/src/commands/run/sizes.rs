@@ -1,8 +1,8 @@
 //! Several scenarios of one command that differ in their size: what they show together.
 
-use rumormill::Latency;
-
+use super::theory::{self, mean_ms};
 use super::{Job, Outcome};
+use crate::model::Spread;
 use crate::report::plots::{Size, Sizes};
 use crate::report::summary::Summary;
 use crate::scenario::plan::Plan;
@@ -27,6 +27,10 @@ pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Siz
     let kind = KINDS.into_iter().find(|kind| summaries.iter().all(|one| starts(kind, one)))?;
     let mut sizes: Vec<Size> =
         jobs.iter().zip(outcomes).map(|(job, outcomes)| size(job, outcomes, kind)).collect();
+    for (size, plan) in sizes.iter_mut().zip(&plans) {
+        let push = theory::of(Spread::Push, plan).ok();
+        size.push_ms = push.and_then(|push| push.reached(0.99));
+    }
     sizes.sort_by_key(|size| size.nodes);
     sizes.dedup_by_key(|size| size.nodes);
     (sizes.len() >= 3 && sizes.len() == jobs.len()).then(|| Sizes {
@@ -53,30 +57,6 @@ fn size(job: &Job, outcomes: &[Outcome], kind: &str) -> Size {
             let first = summary.node_list.episodes.first()?;
             Some(first.last_change_ms + first.converged_after_ms?)
         }),
-    }
-}
-
-/// The mean delay of a link.
-fn mean_ms(latency: &Latency) -> f64 {
-    match latency {
-        Latency::Uniform { min, max } => (min.as_secs_f64() + max.as_secs_f64()) * 500.0,
-        Latency::Table(quantiles) => {
-            let sum: f64 = quantiles.iter().map(|&ns| ns as f64 / 1e6).sum();
-            sum / quantiles.len().max(1) as f64
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn the_mean_of_a_range_is_its_middle_and_that_of_a_table_its_average() {
-        let (min, max) = (Duration::from_millis(1), Duration::from_millis(10));
-        assert_eq!(mean_ms(&Latency::Uniform { min, max }), 5.5);
-        let table = [1_000_000, 2_000_000, 6_000_000];
-        assert_eq!(mean_ms(&Latency::Table(table[..].into())), 3.0);
+        push_ms: None,
     }
 }

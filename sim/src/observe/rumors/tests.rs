@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumormill::core::{
-    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, RumorAck, Sighting, Summary, SwapRequest,
-    Token, Welcome,
+    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, RumorAck, Settings, Sighting, Summary,
+    SwapRequest, Token, Welcome,
 };
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
@@ -170,6 +170,7 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         digest: Default::default(),
         version: Some(metadata.version()),
         wall: UnixNanos(0),
+        settings: Settings::of(&Config::default()),
     };
     let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
     let rumor = |tag: u64, topic| {

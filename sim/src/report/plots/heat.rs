@@ -3,6 +3,7 @@
 //! The first axis of the sweep goes across and the second down; each combination of the values of
 //! further axes has a map of its own, all with the same colours.
 
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::{DrawingBackend, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, WHITE};
@@ -143,8 +144,8 @@ struct Scale {
 impl Scale {
     fn of(medians: &[Option<f64>], better: Better) -> Self {
         let known = || medians.iter().flatten().copied();
-        let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(0.0, f64::max));
-        let low = if low.is_finite() { low } else { 0.0 };
+        // Both are NaN without any value.
+        let (low, high) = (known().fold(f64::NAN, f64::min), known().fold(f64::NAN, f64::max));
         Self { low, high, by_decades: low > 0.0 && high / low >= LOG_RATIO, better }
     }
 
@@ -167,6 +168,10 @@ impl Scale {
 
     /// Five values from the worst to the best.
     fn ticks(self, measure: &Measure) -> Vec<(f64, String)> {
+        // Without any value there is nothing that the colours could stand for.
+        if self.high.is_nan() {
+            return Vec::new();
+        }
         if self.low == self.high {
             return vec![(self.goodness(self.low), figure(measure, self.low))];
         }
@@ -285,7 +290,10 @@ impl Heat {
     }
 
     fn draw_bar<DB: DrawingBackend>(&self, area: &Area<DB>, at: (i32, i32)) -> Drawn<DB> {
-        let height = (self.map_height() - HEAD - FOOT).clamp(240, 460);
+        let height = match self.ticks.is_empty() {
+            true => 0,
+            false => (self.map_height() - HEAD - FOOT).clamp(240, 460),
+        };
         for step in 0..height {
             let goodness = 1.0 - f64::from(step) / f64::from(height - 1);
             let line = [(at.0, at.1 + step), (at.0 + 30, at.1 + step + 1)];
@@ -332,14 +340,29 @@ fn draw_tile<DB: DrawingBackend>(
     if width < TEXT_WIDTH_MIN || height < 26 {
         return Ok(());
     }
-    let size = if width >= 130 { 25.0 } else { 19.0 };
+    let size = text_size(area, &tile.text, width - 6)?;
     let (middle, noted) = (at.0 + width / 2, !tile.note.is_empty() && height >= 60);
     let y = at.1 + height / 2 - if noted { 12 } else { 0 };
-    inked(area, &fitted(area, &tile.text, width - 6)?.0, (middle, y), size, ink_on(ground))?;
+    inked(area, &tile.text, (middle, y), size, ink_on(ground))?;
     match noted {
         true => inked(area, &tile.note, (middle, y + 28), 17.0, ink_on(ground)),
         false => Ok(()),
     }
+}
+
+/// The largest size at which a text fits, or the smallest that can be read.
+fn text_size<DB: DrawingBackend>(
+    area: &Area<DB>,
+    text: &str,
+    room: i32,
+) -> Result<f64, DrawingAreaErrorKind<DB::ErrorType>> {
+    for size in [25.0, 22.0, 19.0, 17.0] {
+        let (width, _) = area.estimate_text_size(text, &font(size))?;
+        if width as i32 <= room {
+            return Ok(size);
+        }
+    }
+    Ok(15.0)
 }
 
 /// Grey with lines across: no value, rather than a bad one.
@@ -428,6 +451,15 @@ mod tests {
         for map in &heat.maps {
             assert!(map.rows.iter().all(|row| row[1].text == "1.8 kB/s"));
         }
+    }
+
+    #[test]
+    fn a_measure_that_nobody_reached_has_no_colours() {
+        let results = results(&["engine.fan_out=1..=3", "engine.cycle=1s,2s"], 2);
+        let heat = heat(&results, find("detection.all").unwrap());
+        assert!(heat.ticks.is_empty() && heat.has_never);
+        let tiles = || heat.maps[0].rows.iter().flatten();
+        assert!(tiles().all(|tile| tile.text == "never" && tile.goodness.is_none() && !tile.best));
     }
 
     #[test]

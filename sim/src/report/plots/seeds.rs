@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::axis::Axis;
 use super::panel::{Band, COLORS, Entry, Figure, Line, Panel, Stroke, staircase};
 use super::single::{
-    empty_error_panel, empty_spread_panel, error_strokes, level_stairs, spread_axis,
+    add_theory, empty_error_panel, empty_spread_panel, error_strokes, level_stairs, spread_axis,
+    theory_times,
 };
 use super::{BAND_OPACITY, Seeds};
 use crate::report::curves::{LEVELS, Levels};
@@ -27,7 +28,8 @@ pub(super) fn figure(seeds: &Seeds) -> Figure {
 fn spread_panel(seeds: &Seeds) -> Panel {
     let kinds: BTreeSet<&String> = seeds.views.iter().flat_map(|view| view.levels.keys()).collect();
     let all = seeds.views.iter().flat_map(|view| view.levels.values()).flatten();
-    let mut panel = empty_spread_panel(spread_axis(all.filter_map(|&at| at)));
+    let times = all.filter_map(|&at| at).chain(theory_times(seeds.theory.as_ref()));
+    let mut panel = empty_spread_panel(spread_axis(times));
     panel.title = "How rumors spread: the median rumor of each seed".to_owned();
     for (kind, color) in kinds.iter().zip(COLORS.into_iter().cycle()) {
         let of_kind: Vec<&Levels> =
@@ -47,6 +49,7 @@ fn spread_panel(seeds: &Seeds) -> Panel {
     } else {
         panel.legend.extend(band_and_worst(seeds));
     }
+    add_theory(&mut panel, seeds.theory.as_ref());
     panel
 }
 

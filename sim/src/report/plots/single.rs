@@ -6,7 +6,7 @@ use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::panel::{COLORS, Entry, Figure, Line, Panel, Stroke, staircase, union};
-use crate::report::curves::{self, Curve};
+use crate::report::curves::{self, Curve, Theory};
 use crate::report::human;
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
 
@@ -31,22 +31,42 @@ pub(super) fn figure(run: &RunResult) -> Figure {
         summary.seed
     );
     let error = error_panel(&run.series, &run.fault_windows, summary.virtual_ms);
-    Figure { title, panels: [spread_panel(&curves::of_run(run)), error] }
+    Figure { title, panels: [spread_panel(&curves::of_run(run), run.theory.as_ref()), error] }
 }
 
-fn spread_panel(curves: &[Curve]) -> Panel {
-    let x = spread_axis(curves.iter().flat_map(|curve| curve.steps.iter().map(|&(at, _)| at)));
+fn spread_panel(curves: &[Curve], theory: Option<&Theory>) -> Panel {
+    let times = curves.iter().flat_map(|curve| curve.steps.iter().map(|&(at, _)| at));
+    let x = spread_axis(times.chain(theory_times(theory)));
     let (lines, legend) = if curves.len() <= RUMORS_EACH {
         one_line_each(curves, &x)
     } else {
         faint_lines_and_medians(curves, &x)
     };
-    Panel {
+    let mut panel = Panel {
         note: curves.is_empty().then(|| "No rumor was started in this run.".to_owned()),
         lines,
         legend,
         ..empty_spread_panel(x)
-    }
+    };
+    add_theory(&mut panel, theory);
+    panel
+}
+
+/// Times that the axis must have room for.
+pub(super) fn theory_times(theory: Option<&Theory>) -> impl Iterator<Item = f64> {
+    theory.into_iter().flat_map(Theory::points).map(|(at, _)| at)
+}
+
+/// Adds the line of theory, dashed.
+pub(super) fn add_theory(panel: &mut Panel, theory: Option<&Theory>) {
+    let Some(theory) = theory else { return };
+    let x = &panel.x;
+    let place = |at: f64| x.scale.place(at).clamp(x.from, x.to);
+    let points = theory.points().map(|(at, share)| (place(at), share)).collect();
+    let stroke = Stroke::dashed(COLORS[7]);
+    panel.lines.push(Line { points, stroke });
+    panel.legend.push(Entry::line(stroke, theory.title.clone()));
+    panel.legend.push(Entry::remark(format!("a round every {}", human::span(theory.round_ms))));
 }
 
 /// The upper panel's frame.
@@ -202,12 +222,26 @@ mod tests {
     fn a_few_rumors_among_many_of_another_kind_keep_their_own_lines() {
         let mut curves = curves::of_run(&fixture::partition(50, 40, 7));
         curves.retain(|curve| curve.kind == "join" || curve.id == "metadata-0");
-        let panel = spread_panel(&curves);
+        let panel = spread_panel(&curves, None);
         let texts: Vec<&str> = panel.legend.iter().map(|entry| entry.text.as_str()).collect();
         let expected =
             ["metadata-0, node 0 at 10 s", "join: median of 13", "thin: one line a rumor"];
         assert_eq!(texts, expected);
         assert_eq!(panel.lines.len(), 13 + 1 + 1);
+    }
+
+    #[test]
+    fn theory_is_one_more_line_and_the_axis_has_room_for_it() {
+        let mut run = fixture::partition(50, 3, 7);
+        let last_ms = 1e7;
+        let coverage = vec![0.02, 0.5, 1.0];
+        let title = "push".to_owned();
+        run.theory = Some(Theory { title, round_ms: last_ms / 2.0, coverage });
+        let panel = &figure(&run).panels[0];
+        assert_eq!((panel.lines.len(), panel.legend.len()), (4, 5));
+        let last = *panel.lines[3].points.last().unwrap();
+        assert_eq!(last, (panel.x.scale.place(last_ms), 1.0));
+        assert!(last.0 < panel.x.to);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The picture over cluster sizes: how spreading and a cold start grow with the number of nodes.
 //!
 //! The line of theory is what a tree of tellers takes: a rumor that each node hands to `fan_out`
-//! others is `log n / log fan_out` hops deep, and each hop takes the mean delay of a link.
+//! others is `log n / log fan_out` hops deep, and each hop takes the mean delay of a link. Beside
+//! it stands the textbook's push, in which nobody knows who was told already.
 
 use plotters::style::RGBColor;
 
@@ -28,18 +29,27 @@ fn spread_panel(sizes: &Sizes) -> Panel {
     let (half, most) = (of(|size| &size.t50_ms), of(|size| &size.t99_ms));
     let theory: Vec<(f64, f64)> =
         sizes.sizes.iter().map(|size| (size.nodes.into(), theory_ms(sizes, size.nodes))).collect();
-    let highest = theory.iter().map(|&(_, ms)| ms).fold(largest(&[&half, &most]), f64::max);
+    let push: Vec<(f64, f64)> =
+        sizes.sizes.iter().filter_map(|size| Some((size.nodes.into(), size.push_ms?))).collect();
+    let lines = theory.iter().chain(&push);
+    let highest = lines.map(|&(_, ms)| ms).fold(largest(&[&half, &most]), f64::max);
     let title = format!("How long a {} rumor takes: the median of each seed", sizes.kind);
     let mut panel = Panel::empty(title, nodes_axis(sizes), Axis::linear("ms", highest * 1.08));
     add(&mut panel, &most, COLORS[1], "99 % of the nodes hold it");
     add(&mut panel, &half, COLORS[0], "half of the nodes hold it");
-    let stroke = Stroke::dashed(COLORS[6]);
-    let scale = panel.x.scale;
-    let points = theory.into_iter().map(|(n, ms)| (scale.place(n), ms)).collect();
-    panel.lines.push(Line { points, stroke });
     let hop = human::span(sizes.hop_ms);
-    panel.legend.push(Entry::line(stroke, format!("theory: log n / log {}", sizes.fan_out)));
-    panel.legend.push(Entry::remark(format!("hops of {hop} each")));
+    let tree = format!("theory: log n / log {}", sizes.fan_out);
+    for (line, color, name) in
+        [(theory, COLORS[6], tree.as_str()), (push, COLORS[7], "textbook's push to 99 %")]
+    {
+        if !line.is_empty() {
+            let (scale, stroke) = (panel.x.scale, Stroke::dashed(color));
+            let points = line.into_iter().map(|(n, ms)| (scale.place(n), ms)).collect();
+            panel.lines.push(Line { points, stroke });
+            panel.legend.push(Entry::line(stroke, name));
+        }
+    }
+    panel.legend.push(Entry::remark(format!("hops, rounds of {hop} each")));
     panel.legend.push(Entry::area(COLORS[6], super::BAND_OPACITY, "p5 to p95 over seeds"));
     panel
 }
@@ -47,7 +57,8 @@ fn spread_panel(sizes: &Sizes) -> Panel {
 fn start_panel(sizes: &Sizes) -> Panel {
     let start = points(sizes, |size| &size.start_ms);
     let start: Points = start.into_iter().map(|(n, at)| (n, at.map(to_seconds))).collect();
-    let y = Axis::linear("s since the start of the run", largest(&[&start]) * 1.08);
+    // Where all lists are right from the beginning, the axis still needs ticks that differ.
+    let y = Axis::linear("s since the start of the run", (largest(&[&start]) * 1.08).max(0.1));
     let title = "How long a cold start takes: until all node lists are right".to_owned();
     let mut panel = Panel::empty(title, nodes_axis(sizes), y);
     add(&mut panel, &start, COLORS[2], "all node lists are right");
@@ -127,7 +138,8 @@ mod tests {
                 let at = |seed: u32| Some(f64::from(nodes).ln() * factor + f64::from(seed));
                 (0..5).map(at).collect()
             };
-            Size { nodes, t50_ms: ms(4.0), t99_ms: ms(7.0), start_ms: ms(300.0) }
+            let push_ms = Some(f64::from(nodes).ln() * 9.0);
+            Size { nodes, t50_ms: ms(4.0), t99_ms: ms(7.0), start_ms: ms(300.0), push_ms }
         };
         let sizes = [10, 30, 100, 300].map(size).to_vec();
         Sizes { kind: "metadata".to_owned(), fan_out: 3, hop_ms: 5.5, sizes }
@@ -146,7 +158,7 @@ mod tests {
         let figure = figure(&sizes());
         assert_eq!(figure.title, "How it scales: 10 to 300 nodes, 5 seeds each");
         let [spread, start] = &figure.panels;
-        assert_eq!((spread.lines.len(), spread.dots.len(), start.dots.len()), (3, 8, 4));
+        assert_eq!((spread.lines.len(), spread.dots.len(), start.dots.len()), (4, 8, 4));
         let (_, ms) = spread.lines[1].points[2];
         assert!((ms - (100_f64.ln() * 4.0 + 2.0)).abs() < 1e-9);
         for panel in &figure.panels {

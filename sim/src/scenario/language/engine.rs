@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rumormill::units::show_duration;
-use rumormill::{Config, ConfigBuilder, ConfigError, Liveness, Protocol, Setting, Swap, Wire};
+use rumormill::{Config, ConfigBuilder, ConfigError, Protocol, Setting, Swap, Wire};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
@@ -92,11 +92,6 @@ fn misfit(error: &ConfigError, entries: &[&Entry]) -> Mistake {
 /// Every key and its value as TOML.
 pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
     let time = |time| text_literal(&show_duration(time));
-    let liveness = match config.liveness() {
-        Liveness::Beats => "beats",
-        Liveness::Probes => "probes",
-        Liveness::Off => "off",
-    };
     let protocol = match config.protocol() {
         Protocol::Udp => "udp",
         Protocol::Tcp => "tcp",
@@ -112,7 +107,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("buffer", config.buffer().to_string()),
         ("size", config.size().to_string()),
         ("protocol", text_literal(protocol)),
-        ("liveness", text_literal(liveness)),
+        ("liveness", text_literal(&config.liveness().to_string())),
         ("swap", text_literal(swap)),
         ("relay_delay", time(config.relay_delay())),
         ("redial", time(config.redial())),

@@ -1,0 +1,162 @@
+//! Settings that differ from ours: what may cost somebody his place in a list is told, once.
+//!
+//! Nodes with different settings stay safe: everybody answers last calls and probes, whatever it
+//! judges others by, and is believed. But it takes more packets than it should, and what one node
+//! needs a second for may take another a minute; so the service hears of it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::beat::AgeStep;
+use super::engine::Engine;
+use super::io::{Event, Outbox};
+use super::packet::{Body, Packet, Summary};
+use crate::config::{Config, Liveness};
+use crate::units::show_duration;
+
+/// What a node says of its own settings, beside its timeout, which follows from the unit of the
+/// ages in its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Its cycle, in milliseconds.
+    pub cycle_ms: u32,
+    /// How it finds out who lives.
+    pub liveness: Liveness,
+}
+
+impl Settings {
+    /// What a node of this configuration says.
+    pub fn of(config: &Config) -> Self {
+        let cycle_ms = u32::try_from(config.cycle().as_millis()).unwrap_or(u32::MAX);
+        Self { cycle_ms, liveness: config.liveness() }
+    }
+
+    fn cycle(self) -> Duration {
+        Duration::from_millis(self.cycle_ms.into())
+    }
+}
+
+/// Settings of a peer that do not go with ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Difference {
+    /// It finds out in another way who lives.
+    Liveness {
+        /// Our way.
+        ours: Liveness,
+        /// Its way.
+        theirs: Liveness,
+    },
+    /// Our `timeout` is no more than two of its cycles, so that it often looks silent to us.
+    TheirCycle {
+        /// Our `timeout`.
+        ours: Duration,
+        /// Its `cycle`.
+        theirs: Duration,
+    },
+    /// Its `timeout` is no more than two of our cycles, so that we often look silent to it.
+    OurCycle {
+        /// Our `cycle`.
+        ours: Duration,
+        /// Its `timeout`.
+        theirs: Duration,
+    },
+}
+
+impl Difference {
+    fn all(config: &Config, step: AgeStep, settings: Settings) -> impl Iterator<Item = Self> {
+        let liveness = Self::Liveness { ours: config.liveness(), theirs: settings.liveness };
+        let (cycle, timeout) = (config.cycle(), config.timeout());
+        let theirs = settings.cycle();
+        let their_cycle = Self::TheirCycle { ours: timeout, theirs };
+        let their_timeout = step.timeout();
+        let our_cycle = Self::OurCycle { ours: cycle, theirs: their_timeout };
+        [
+            (config.liveness() != settings.liveness, liveness),
+            (timeout <= theirs * 2, their_cycle),
+            (their_timeout <= cycle * 2, our_cycle),
+        ]
+        .into_iter()
+        .filter_map(|(holds, difference)| holds.then_some(difference))
+    }
+}
+
+/// As a sentence about the peer.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |duration: &Duration| show_duration(*duration);
+        match self {
+            Self::Liveness { ours, theirs } => {
+                write!(f, "its `liveness` is {theirs}, ours is {ours}")
+            }
+            Self::TheirCycle { ours, theirs } => {
+                let (ours, theirs) = (show(ours), show(theirs));
+                write!(f, "its `cycle` is {theirs}, too long for our `timeout` of {ours}")
+            }
+            Self::OurCycle { ours, theirs } => {
+                let (ours, theirs) = (show(ours), show(theirs));
+                write!(f, "its `timeout` is {theirs}, too short for our `cycle` of {ours}")
+            }
+        }
+    }
+}
+
+/// What was told of differences already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Differences {
+    told: BTreeSet<(SocketAddr, Difference)>,
+    /// Somebody probes, whose records say nothing of its age.
+    pub(super) probers: bool,
+}
+
+impl Differences {
+    const TOLD_MAX: usize = 64;
+}
+
+impl Engine {
+    /// Looks at what a packet says of its sender's settings.
+    pub(super) fn compare_settings(&mut self, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
+        let Some(Summary { settings, .. }) = packet.body.summary() else {
+            self.differences.probers |= matches!(packet.body, Body::Probe(_));
+            return;
+        };
+        self.differences.probers |= settings.liveness == Liveness::Probes;
+        for difference in Difference::all(&self.config, packet.step, *settings) {
+            let told = &mut self.differences.told;
+            if told.len() < Differences::TOLD_MAX && told.insert((from, difference)) {
+                out.event(Event::SettingsDiffer { peer: from, difference });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn differences(ours: &Config, theirs: &Config) -> Vec<String> {
+        let step = AgeStep::of_timeout(theirs.timeout());
+        Difference::all(ours, step, Settings::of(theirs)).map(|it| it.to_string()).collect()
+    }
+
+    #[test]
+    fn what_matters_is_told_with_both_values_and_the_rest_is_not() {
+        let ours = Config::default();
+        let other = Config::builder().fan_out(7).timeout(9 * SECOND).swap(crate::Swap::Off);
+        assert_eq!(differences(&ours, &other.build().unwrap()), [""; 0]);
+        let slow = Config::builder().cycle(3 * SECOND).build().unwrap();
+        assert_eq!(
+            differences(&ours, &slow),
+            ["its `cycle` is 3s, too long for our `timeout` of 5s"]
+        );
+        assert_eq!(
+            differences(&slow, &ours),
+            ["its `timeout` is 5s, too short for our `cycle` of 3s"]
+        );
+        let probes = Config::builder().liveness(Liveness::Probes).build().unwrap();
+        assert_eq!(differences(&ours, &probes), ["its `liveness` is probes, ours is beats"]);
+    }
+}

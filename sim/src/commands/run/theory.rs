@@ -1,0 +1,120 @@
+//! The line of theory in pictures: the textbook's epidemic with the fan-out, loss and delay of a
+//! scenario, one round for each hop.
+
+use rumormill::{Latency, Loss, Probability};
+
+use super::Request;
+use crate::commands::Failure;
+use crate::model::figures::Tally;
+use crate::model::outbreak::Outbreak;
+use crate::model::{Epidemic, FAN_OUT_MAX, Spread, Stop};
+use crate::report::curves::Theory;
+use crate::scenario::plan::Plan;
+
+/// Outbreaks whose mean is drawn: few are enough for a line.
+const RUNS: u64 = 20;
+/// Where the line ends: the search for the very last nodes would flatten all that comes before.
+const ENOUGH: f64 = 0.9999;
+
+/// The line that was asked for, if one was.
+///
+/// # Errors
+/// When the scenario has no epidemic of that kind.
+pub(super) fn asked(request: &Request, plan: &Plan) -> Result<Option<Theory>, Failure> {
+    let theory = request.model.map(|spread| of(spread, plan)).transpose();
+    theory.map_err(|why| Failure::wrong(format!("--model: {}: {why}", plan.name)))
+}
+
+/// An epidemic that never stops, among the nodes of a plan and on its network.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub(super) fn of(spread: Spread, plan: &Plan) -> Result<Theory, String> {
+    let others = plan.nodes.saturating_sub(1).max(1);
+    let fan_out = (plan.engine.fan_out() as u32).min(others).min(FAN_OUT_MAX);
+    let loss = mean_loss(plan.network.loss);
+    let epidemic = Epidemic::new(spread, Stop::Never, plan.nodes, fan_out, loss)?;
+    let mut tally = Tally::default();
+    for run in 0..RUNS {
+        // The seed of the plan must not matter: theory has no seed.
+        tally.add(&Outbreak::nth(&epidemic, 0, run, &mut |_| {}));
+    }
+    let figures = tally.figures(&epidemic, 0);
+    let mut coverage: Vec<f64> =
+        figures.coverage_by_round.iter().filter_map(|round| round.mean).collect();
+    let end = coverage.iter().position(|&share| share >= ENOUGH);
+    coverage.truncate(end.map_or(coverage.len(), |end| end + 1));
+    let title = format!("textbook: {spread}, fan-out {fan_out}");
+    Ok(Theory { title, round_ms: mean_ms(&plan.network.latency), coverage })
+}
+
+/// The mean delay of a link.
+pub(super) fn mean_ms(latency: &Latency) -> f64 {
+    match latency {
+        Latency::Uniform { min, max } => (min.as_secs_f64() + max.as_secs_f64()) * 500.0,
+        Latency::Table(quantiles) => {
+            let sum: f64 = quantiles.iter().map(|&ns| ns as f64 / 1e6).sum();
+            sum / quantiles.len().max(1) as f64
+        }
+    }
+}
+
+/// The share of packets that a link loses in the long run.
+fn mean_loss(loss: Loss) -> Probability {
+    match loss {
+        Loss::Each(each) => each,
+        Loss::Bursts(burst) => {
+            let (enter, leave) = (burst.enter.as_ppb(), burst.leave.as_ppb());
+            let within = burst.loss.as_ppb() * enter / (enter + leave).max(1);
+            Probability::from_ppb(within)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rumormill::Burst;
+
+    use super::*;
+    use crate::scenario;
+
+    #[test]
+    fn the_mean_of_a_range_is_its_middle_and_that_of_a_table_its_average() {
+        let (min, max) = (Duration::from_millis(1), Duration::from_millis(10));
+        assert_eq!(mean_ms(&Latency::Uniform { min, max }), 5.5);
+        let table = [1_000_000, 2_000_000, 6_000_000];
+        assert_eq!(mean_ms(&Latency::Table(table[..].into())), 3.0);
+    }
+
+    #[test]
+    fn bursts_lose_their_share_of_the_time_they_last() {
+        let ppb = |percent: u64| Probability::from_ppb(percent * 10_000_000);
+        let burst = Burst { enter: ppb(1), leave: ppb(19), loss: ppb(80) };
+        let mean = mean_loss(Loss::Bursts(burst)).as_ppb();
+        assert!(mean.abs_diff(40_000_000) < 10, "{mean}");
+        assert_eq!(mean_loss(Loss::Each(ppb(7))), ppb(7));
+    }
+
+    #[test]
+    fn a_line_has_the_fan_out_and_the_delays_of_its_scenario() {
+        let text = "name = 'a'\nnodes = 200\nduration = '1s'\n[engine]\nfan_out = 4\n\
+                    [network]\nlatency = '1ms..9ms'\nloss = '10%'\n";
+        let plan = scenario::parse("a.toml", text, &[]).unwrap().plan(1).unwrap();
+        let theory = of(Spread::Push, &plan).unwrap();
+        assert_eq!(theory.title, "textbook: push, fan-out 4");
+        assert!((theory.round_ms - 5.0).abs() < 1e-9, "{}", theory.round_ms);
+        assert_eq!(theory.coverage[0], 0.005);
+        // Four tellings, of which a tenth gets lost, in the first round.
+        assert!((theory.coverage[1] - 4.6 / 200.0).abs() < 0.002, "{:?}", theory.coverage);
+        assert!(*theory.coverage.last().unwrap() >= ENOUGH);
+    }
+
+    #[test]
+    fn a_scenario_without_an_epidemic_says_why() {
+        let text = "name = 'a'\nnodes = 1\nduration = '1s'\n";
+        let plan = scenario::parse("a.toml", text, &[]).unwrap().plan(1).unwrap();
+        assert!(of(Spread::Pull, &plan).unwrap_err().contains("2 to"));
+    }
+}
