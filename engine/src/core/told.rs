@@ -165,14 +165,13 @@ impl Told {
     /// How many acknowledgements to ask for: the more, the more sends were in vain, here or
     /// where the rumor came from.
     pub(super) fn acks(&self) -> u8 {
-        if self.dead_at_second_try() {
-            return 1;
-        }
         let of_eight = (8 * self.first_silences).checked_div(self.first_sends).unwrap_or(0);
-        match of_eight.saturating_sub(1) {
-            0 | 1 => self.acks_asked.clamp(1, 2),
-            _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 2),
-            acks => acks.min(usize::from(Self::ACKS_MAX)) as u8,
+        match of_eight {
+            3 | 4 if self.dead_at_second_try() => 1,
+            0..3 => self.acks_asked.clamp(1, 3),
+            _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 3),
+            3 => 2,
+            _ => of_eight.min(usize::from(Self::ACKS_MAX)) as u8,
         }
     }
 
