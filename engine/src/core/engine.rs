@@ -418,9 +418,12 @@ impl Engine {
         if count >= others {
             return ring.iter().copied().filter(|&node| node != me).collect();
         }
-        let mut picked = Vec::with_capacity(count);
+        let (mut picked, mut draws) = (Vec::with_capacity(count), 0);
         while picked.len() < count {
-            let node = self.draw(now);
+            draws += 1;
+            // Who is not silent may be too few: then the others are as good, or it never ends.
+            let has_patience = draws <= Self::DRAWS_MAX * count;
+            let node = if has_patience { self.draw(now) } else { self.draw_any() };
             if !picked.contains(&node) {
                 picked.push(node);
             }
