@@ -109,7 +109,9 @@ pub use link::{
     Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,
 };
 #[cfg(feature = "net")]
-pub use net::{MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats};
+pub use net::{
+    Departure, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats,
+};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };
