@@ -47,7 +47,14 @@ struct Addr {
 }
 
 impl Cast {
+    /// The cast of a plan in virtual time.
     pub(crate) fn of(plan: &Plan) -> Self {
+        Self::with(plan, |_| None)
+    }
+
+    /// The cast of a plan in which some incarnations have records of their own: those of real
+    /// nodes, by their place in the plan.
+    pub(crate) fn with(plan: &Plan, record: impl Fn(usize) -> Option<Arc<Record>>) -> Self {
         let (parts, addrs) = (Vec::new(), Vec::new());
         let mut cast = Self {
             parts,
@@ -73,7 +80,8 @@ impl Cast {
             let first = others.first().map(|&part| cast.parts[part as usize].node);
             assert!(first.is_none_or(|first| first == node), "two nodes of the plan share {addr}");
             others.push(number);
-            let record = Arc::new(Record::new(incarnation.public.clone(), generation));
+            let planned = || Arc::new(Record::new(incarnation.public.clone(), generation));
+            let record = record(number as usize).unwrap_or_else(planned);
             cast.parts.push(Part { node, addr, start, cause, record });
         }
         cast

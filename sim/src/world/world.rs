@@ -507,7 +507,7 @@ impl<'a> World<'a> {
                 self.retire(node, &running.engine);
             }
         }
-        self.peaks.queue = self.queue.len_max() as u64;
+        self.peaks.queue = Some(self.queue.len_max() as u64);
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
         let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
         let in_flight = flying.count() + unread.sum::<usize>();
@@ -519,7 +519,8 @@ impl<'a> World<'a> {
             plan: self.plan,
             inputs: self.inputs,
             updates: self.updates,
-            trace_hash: self.trace.text(),
+            trace_hash: Some(self.trace.text()),
+            net: None,
             peaks: self.peaks,
             faults: self.faults,
             timeline: self.timeline,
