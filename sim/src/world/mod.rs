@@ -9,6 +9,7 @@ mod parcels;
 mod pause;
 mod queue;
 pub(crate) mod result;
+mod start;
 #[cfg(test)]
 pub(crate) mod testkit;
 #[cfg(test)]
