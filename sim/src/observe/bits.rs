@@ -105,7 +105,10 @@ mod tests {
                         let joined: Vec<_> = other.map(|&(_, column)| (row, column)).collect();
                         pairs.extend(joined);
                     }
-                    2..8 => prop_assert_eq!(matrix.clear(row, column), pairs.remove(&(row, column))),
+                    2..8 => {
+                        let was = pairs.remove(&(row, column));
+                        prop_assert_eq!(matrix.clear(row, column), was);
+                    }
                     _ => prop_assert_eq!(matrix.set(row, column), pairs.insert((row, column))),
                 }
             }
