@@ -329,7 +329,7 @@ impl Members {
 
     /// Somebody has heard a higher counter of another node than we have.
     pub(crate) fn raise_counter(&mut self, node: NodeIx, counter: u32) {
-        let row = &mut self.rows[node.index()];
+        let row = self.row_mut(node);
         row.counter = row.counter.max(counter.min(COUNTER_MAX));
     }
 
