@@ -11,7 +11,7 @@ use super::flights::{Flight, Flights, Missing};
 use super::log::{Arrival, Entry, Happening, Verdict};
 use super::{Net, TestbedError};
 use crate::observe::cast::{Cast, IncarnationNo};
-use crate::observe::observer::{Exit, Observer};
+use crate::observe::observer::{Exit, Knows, Observer};
 use crate::observe::rumors::Way;
 use crate::observe::trace::{Parcel, Recorder, Tape};
 use crate::observe::traffic::HEADERS;
@@ -150,7 +150,7 @@ impl<'a> Replay<'a> {
         self.seats[node as usize] = Some(Seat { incarnation, is_paused: false });
         self.flights.up(self.now, record.node().addr());
         self.recorder.up(self.now, node, &record, cause);
-        self.observer.on_begin(self.now, incarnation);
+        self.observer.on_begin(self.now, incarnation, Knows::Itself);
         let cause = match cause {
             StartCause::Initial => "start",
             StartCause::Join => "join",
