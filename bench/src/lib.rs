@@ -128,7 +128,40 @@ pub fn calm_plan(nodes: u32, secs: u32) -> Plan {
         publish = {{ node = 0, data = "v1" }}
         "#
     );
-    let scenario = scenario::parse("calm.toml", &text, &[]).expect("a valid scenario");
+    plan_of("calm.toml", &text)
+}
+
+/// A cold start through one seed, until all list each other.
+pub fn cold_plan(nodes: u32) -> Plan {
+    let text = format!("name = \"cold\"\nnodes = {nodes}\nduration = \"1s\"");
+    plan_of("cold.toml", &text)
+}
+
+/// One rumor among nodes that list each other, with neither beats nor swaps.
+pub fn spread_plan(nodes: u32) -> Plan {
+    let text = format!(
+        r#"
+        name = "spread"
+        nodes = {nodes}
+        duration = "1s"
+        bootstrap = "full"
+        sample = "10ms"
+        [engine]
+        fan_out = 8
+        liveness = "off"
+        swap = "off"
+        [network]
+        latency = "1ms..10ms"
+        [[at]]
+        time = "100ms"
+        publish = {{ node = 0, data = "v1" }}
+        "#
+    );
+    plan_of("spread.toml", &text)
+}
+
+fn plan_of(name: &str, text: &str) -> Plan {
+    let scenario = scenario::parse(name, text, &[]).expect("a valid scenario");
     scenario.plan(1).expect("a plan for every seed")
 }
 

@@ -102,14 +102,16 @@ pub use config::{
     Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
 };
 pub use core::{
-    Agreement, Class, Command, Difference, Engine, Event, Input, Metadata, Outbox, Output,
-    PublishError, Roster, Value, Version,
+    Agreement, Class, Command, Difference, Engine, Event, FullList, Input, Metadata, Outbox,
+    Output, PublishError, Roster, Value, Version,
 };
 pub use link::{
     Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,
 };
 #[cfg(feature = "net")]
-pub use net::{MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats};
+pub use net::{
+    Departure, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats,
+};
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
 };

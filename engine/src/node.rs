@@ -165,6 +165,11 @@ impl NodeId {
         let [a, b, c, d, e, f, g, h, ..] = hash;
         Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
+
+    /// The bucket that it lies in when the ring is cut into `2^bits`.
+    pub(crate) fn bucket(self, bits: u32) -> usize {
+        self.0.checked_shr(64 - bits).unwrap_or(0) as usize
+    }
 }
 
 impl fmt::Display for NodeId {

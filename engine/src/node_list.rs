@@ -20,8 +20,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{Config, Protocol, Wire};
 use crate::core::{Event, Metadata, PublishError, Record, Value, Version};
 use crate::net::{
-    Console, Driver, Family, Home, Local, Machine, Mode, NetStats, Notice, Order, Ports, Seed,
-    Seeds, Shared, Streams, View, outward_ip,
+    Console, Driver, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Notice, Order,
+    Ports, Seed, Seeds, Shared, Streams, View, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
@@ -124,6 +124,19 @@ impl NodeList {
     /// When the node or one of the configuration's seeds is none.
     pub fn new(node: impl Into<NodeBuilder>, config: Config) -> Result<Self, NodeListError> {
         Self::at(Home::System, node.into(), config)
+    }
+
+    /// Prepares a node whose packets pass by an interceptor on their way to the machine's sockets:
+    /// for test beds that measure real nodes under faults of their own making.
+    ///
+    /// # Errors
+    /// When the node or one of the configuration's seeds is none.
+    pub fn intercepted(
+        node: impl Into<NodeBuilder>,
+        config: Config,
+        interceptor: Arc<dyn Interceptor>,
+    ) -> Result<Self, NodeListError> {
+        Self::at(Home::Intercepted(interceptor), node.into(), config)
     }
 
     /// Prepares a node that lives there.
@@ -238,6 +251,7 @@ impl NodeList {
             tasks,
             shared,
             console,
+            tap: self.home.tap(&self.config),
         };
         driver.show(local);
         Ok((driver, order))
@@ -246,7 +260,7 @@ impl NodeList {
     fn bind(&self) -> Result<(Ports, Local), NodeListError> {
         let node = self.node.borrow().clone();
         let addr = match self.home {
-            Home::System => listen_addr(&node, &self.config),
+            Home::System | Home::Intercepted(_) => listen_addr(&node, &self.config),
             Home::Memory(_) => node.addr(),
         };
         let failed = |source| NodeListError::Listen { addr, source };
@@ -297,15 +311,38 @@ impl NodeList {
     /// When the node has not joined, or the bytes are more than fit.
     pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
         let value = Value::new(data.as_ref(), &self.config)?;
+        let (done, version) = oneshot::channel();
+        self.order(Order::Publish { value, done }).await?;
+        version.await.map_err(|_| NodeListError::NotJoined)
+    }
+
+    async fn order(&self, order: Order) -> Result<(), NodeListError> {
         let orders = {
             let state = self.state.lock().await;
             let running = state.running.as_ref().ok_or(NodeListError::NotJoined)?;
             running.orders.clone()
         };
-        let (done, version) = oneshot::channel();
-        let order = Order::Publish { value, done };
-        orders.send(order).await.map_err(|_| NodeListError::NotJoined)?;
-        version.await.map_err(|_| NodeListError::NotJoined)
+        orders.send(order).await.map_err(|_| NodeListError::NotJoined)
+    }
+
+    /// Lists these incarnations as if each had just been heard of, as a service may that kept a
+    /// list from before; whoever is no more is removed after the timeout. Does nothing with
+    /// `wire = "pekonode"`.
+    ///
+    /// # Errors
+    /// When the node has not joined.
+    pub async fn restore(
+        &self,
+        members: impl IntoIterator<Item = Arc<Record>>,
+    ) -> Result<(), NodeListError> {
+        self.order(Order::Restore(members.into_iter().collect())).await
+    }
+
+    /// The incarnation as which this node runs; `None` when it has not joined.
+    pub fn record(&self) -> Option<Arc<Record>> {
+        let view = self.shared.view.borrow();
+        let own = view.local.as_ref()?.node.addr();
+        view.records.iter().find(|record| record.node().addr() == own).cloned()
     }
 
     /// The metadata that this node holds, with its version and writer; `None` before it has any,

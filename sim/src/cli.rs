@@ -20,7 +20,7 @@ use rumormill::units::parse_duration;
 use self::model::ModelArgs;
 use crate::commands;
 use crate::commands::progress::Audience;
-use crate::commands::run::{Format, Request};
+use crate::commands::run::{Format, Net, Request};
 use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, run};
 use crate::model::Spread;
 use crate::report::files::Pictures;
@@ -116,6 +116,10 @@ enum Command {
     /// Say whether one of two is better, seed by seed, and how sure that is
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::CompareArgs),
+    /// One node of `sim run --net netns`, which starts it by itself
+    #[cfg(feature = "testbed")]
+    #[command(hide = true, name = crate::testbed::GUEST)]
+    NodeInNamespace,
     /// List every figure that [expect] can ask for: name, unit, direction, definition
     Measures,
 }
@@ -134,6 +138,9 @@ struct RunArgs {
     /// Replace a value of the scenario, such as engine.fan_out=4 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// By what the nodes talk: virtual time, or real nodes in real time
+    #[arg(long, value_enum, value_name = "NET", default_value_t)]
+    net: Net,
     /// Runs at a time [default: one per processor]; results don't depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -220,6 +227,8 @@ pub fn main() -> ExitCode {
             let (folders, show) = args.parts();
             conclude(merge::run(&folders, &show))
         }
+        #[cfg(feature = "testbed")]
+        Command::NodeInNamespace => crate::testbed::run_guest(),
         Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
         Command::Model(args) => conclude(args.run()),
         Command::Measures => {
@@ -253,6 +262,7 @@ impl RunArgs {
             seeds: self.seeds,
             sets: self.sets,
             threads: self.threads,
+            net: self.net,
             out: self.out,
             format: format(self.json, self.quiet),
             codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },

@@ -10,4 +10,6 @@ pub mod rivals;
 pub mod scenario;
 pub mod stats;
 pub mod sweep;
+#[cfg(feature = "testbed")]
+pub mod testbed;
 pub mod world;

@@ -75,7 +75,7 @@ const SCENARIO: &str = "name = 'small'\nnodes = 20\nduration = '3s'\nbootstrap =
                         [network]\nloss = '5%'\n\
                         [[at]]\ntime = '1s'\npublish = { node = 3, data = 'v1' }\n";
 
-/// A folder with the scenario `small.toml`, and the arguments that name it and a folder for results.
+/// A folder with `small.toml`, and the arguments that name it and a place for results.
 fn beside(scenario: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("small.toml");

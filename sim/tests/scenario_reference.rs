@@ -62,6 +62,19 @@ fn every_example_of_the_reference_is_a_scenario() {
 }
 
 #[test]
+fn the_large_scenarios_are_scenarios_and_explain_themselves() {
+    let reference = fs::read_to_string(folder().join("README.md")).unwrap();
+    for name in ["ten-thousand", "hundred-thousand", "million"] {
+        let path = folder().join(format!("large/{name}.toml"));
+        let scenario = load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(scenario.name(), name);
+        assert!(scenario.expectations() >= 2, "{name} expects too little");
+        assert!(fs::read_to_string(&path).unwrap().starts_with("# "), "{name} explains nothing");
+        assert!(reference.contains(&format!("(large/{name}.toml)")), "{name} is not in the table");
+    }
+}
+
+#[test]
 fn a_resolved_scenario_resolves_to_itself_and_has_the_same_plan() {
     for (name, scenario) in every_scenario() {
         let again = parse("resolved.toml", scenario.resolved(), &[])

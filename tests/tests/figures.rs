@@ -8,18 +8,18 @@ fn scenario(text: &str) -> Scenario {
 }
 
 #[test]
-fn a_thousand_nodes_list_each_other_within_three_seconds_of_a_cold_start_through_one_seed() {
+fn a_thousand_nodes_list_each_other_within_a_second_of_a_cold_start_through_one_seed() {
     let cold = scenario(
         r#"
         name = "cold"
         nodes = 1000
-        duration = "3s"
+        duration = "2s"
         [engine]
         cycle = "1s"
         [network]
         latency = "1ms..10ms"
         [expect]
-        "node_list.converged_after" = "<= 3s"
+        "node_list.converged_after" = "<= 1s"
         "removals.false" = "== 0"
         "#,
     );

@@ -84,6 +84,11 @@ fn a_rollout_during_churn_reaches_all() {
 }
 
 #[test]
+fn the_scenario_of_the_testbed_holds_in_virtual_time() {
+    holds_on_ten_seeds("testbed");
+}
+
+#[test]
 fn every_shipped_scenario_is_tested_here() {
     let names: Vec<_> = shipped()
         .iter()
@@ -99,6 +104,7 @@ fn every_shipped_scenario_is_tested_here() {
         "partition",
         "rolling-restart",
         "stop",
+        "testbed",
         "two-regions",
         "zone-partition",
     ];

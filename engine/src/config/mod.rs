@@ -223,6 +223,12 @@ impl Config {
         self.listen_addr
     }
 
+    /// The same settings with another place to listen at.
+    #[must_use]
+    pub fn with_listen_addr(&self, listen_addr: SocketAddr) -> Self {
+        Self { listen_addr, ..self.clone() }
+    }
+
     /// Whether the console lines of pekonode are printed.
     pub fn print(&self) -> bool {
         self.print

@@ -13,7 +13,7 @@ use super::members::Members;
 use super::metadata::Metadata;
 use super::names::Rivals;
 use super::newcomers::{Asked, Via};
-use super::packet::{Body, News, Packet, Summary};
+use super::packet::{Body, Packet, Summary};
 use super::probes::Prober;
 use super::record::{Record, Sighting};
 use super::relay::Relay;
@@ -23,6 +23,7 @@ use super::settings::{Differences, Settings};
 use super::skew::Skew;
 use super::suspects::Suspects;
 use super::swap::Swapper;
+use super::table::FullList;
 use super::timers::{Timer, Timers};
 use super::told::Telling;
 use crate::config::{Config, Liveness};
@@ -192,7 +193,21 @@ impl Engine {
             let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
             // Our own word for each is as good as its own.
             let via = Via { from: record.node().addr(), step: self.step };
-            self.see(now, &News::Member(sighting), via, out);
+            self.see_member(now, &sighting, None, via, out);
+        }
+    }
+
+    /// Lists all of a list that many engines share, as if each member had just been heard of; it
+    /// takes no room of its own until something changes. Raises no events.
+    ///
+    /// Panics when anybody but this node is listed already, or when the list is not one of this
+    /// engine's roster and with its own incarnation in it.
+    pub fn restore_full(&mut self, now: Now, list: &Arc<FullList>, out: &mut Outbox) {
+        out.begin(&self.config);
+        self.members.fill(list, now.mono);
+        self.watch(self.members.me());
+        for &node in list.namesakes() {
+            self.examine_name(now, node, out);
         }
     }
 
@@ -418,9 +433,12 @@ impl Engine {
         if count >= others {
             return ring.iter().copied().filter(|&node| node != me).collect();
         }
-        let mut picked = Vec::with_capacity(count);
+        let (mut picked, mut draws) = (Vec::with_capacity(count), 0);
         while picked.len() < count {
-            let node = self.draw(now);
+            draws += 1;
+            // Who is not silent may be too few: then the others are as good, or it never ends.
+            let has_patience = draws <= Self::DRAWS_MAX * count;
+            let node = if has_patience { self.draw(now) } else { self.draw_any() };
             if !picked.contains(&node) {
                 picked.push(node);
             }

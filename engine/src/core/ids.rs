@@ -8,7 +8,7 @@ use super::beat::RecordId;
 use super::roster::{NodeIx, RecordIx};
 
 /// A record and its node.
-pub(super) type Found = (RecordIx, NodeIx);
+pub(crate) type Found = (RecordIx, NodeIx);
 
 /// Records by id; several may share one.
 #[derive(Clone, Debug, Default)]

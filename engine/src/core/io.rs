@@ -163,6 +163,11 @@ impl Outbox {
         Self::default()
     }
 
+    /// What is in it, in the order in which it was put in.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
     /// Takes everything out, in the order in which it was put in; the buffer's memory stays.
     pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
         self.outputs.drain(..)

@@ -6,20 +6,21 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::arcs::RingView;
 use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
+use super::ids::Found;
 use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
-use super::ring::Ring;
-use super::roster::{Directory, NodeIx, RecordIx, Roster};
+use super::roster::{BUCKET_BITS, Directory, NodeIx, RecordIx, Roster};
 use super::row::{Row, Standing, State};
-use super::seen::{Departure, Heard, Seen, Sifted};
+use super::seen::{Departure, Heard, Seen};
+use super::table::{FullList, Table};
+use super::tombstones::Tombstones;
 use crate::config::{Config, Liveness};
 use crate::node::NodeId;
 use crate::time::Instant;
@@ -27,16 +28,11 @@ use crate::time::Instant;
 /// The table of members and tombstones.
 #[derive(Clone, Debug)]
 pub(crate) struct Members {
-    directory: Directory,
-    rows: Vec<Row>,
-    ring: Ring,
-    digest: Digest,
+    pub(super) directory: Directory,
+    pub(super) table: Table,
     newcomers: Newcomers,
-    /// When each tombstone was set, and the same in order of time. An entry of the queue that
-    /// the map doesn't confirm belongs to a member that came back.
-    tombstones: BTreeMap<NodeIx, Instant>,
-    oldest_tombstones: VecDeque<(Instant, NodeIx)>,
-    me: NodeIx,
+    tombstones: Tombstones,
+    pub(super) me: NodeIx,
     limits: Limits,
 }
 
@@ -85,20 +81,34 @@ impl Members {
             short_counter: config.cycle() * 100,
             liveness: config.liveness(),
         };
-        let rows = vec![Row::VACANT; directory.nodes_len()];
-        let mut members = Self {
+        let row = Row::new(record, State::Listed, Standing::Proven, 0, now);
+        Self {
             directory,
-            rows,
-            ring: Ring::default(),
-            digest: Digest::default(),
+            table: Table::alone(node, row, me.digest()),
             newcomers: Newcomers::default(),
-            tombstones: BTreeMap::new(),
-            oldest_tombstones: VecDeque::new(),
+            tombstones: Tombstones::default(),
             me: node,
             limits,
-        };
-        members.list(node, record, Standing::Proven, 0, now);
-        members
+        }
+    }
+
+    /// Lists all of a list, each as if it had just been heard of. Panics when others are listed
+    /// already, or the list is not one of our roster and with ourselves in it.
+    pub(crate) fn fill(&mut self, list: &Arc<FullList>, now: Instant) {
+        let mine = self.row(self.me).record;
+        assert!(self.len() == 1, "only who knows nobody takes over a list");
+        assert!(list.is_of(&self.directory), "list and engine are of one roster");
+        assert!(list.lists(self.me, mine), "a list is for those that it names");
+        self.table.fill(list, now, self.me, &self.directory);
+    }
+
+    /// What is held of a node.
+    pub(super) fn row(&self, node: NodeIx) -> Row {
+        self.table.row(node)
+    }
+
+    fn row_mut(&mut self, node: NodeIx) -> &mut Row {
+        &mut self.table.own(&self.directory).rows[node.index()]
     }
 
     pub(crate) fn me(&self) -> NodeIx {
@@ -107,7 +117,7 @@ impl Members {
 
     /// How many are listed, the node itself included.
     pub(crate) fn len(&self) -> usize {
-        self.ring.len()
+        self.table.len()
     }
 
     pub(crate) fn tombstones_len(&self) -> usize {
@@ -116,19 +126,19 @@ impl Members {
 
     /// The sum of the digests of all that are listed.
     pub(crate) fn digest(&self) -> Digest {
-        self.digest
+        self.table.digest()
     }
 
     /// The listed ones in order of the ring.
     pub(crate) fn in_ring_order(&mut self) -> &[NodeIx] {
-        self.ring.sort(&self.directory);
-        self.ring.sorted()
+        self.table.sort(&self.directory);
+        self.table.ring()
     }
 
     /// The same for a reader, who must have called [`Members::in_ring_order`] since the last
     /// change.
     pub(crate) fn ring_order(&self) -> &[NodeIx] {
-        self.ring.sorted()
+        self.table.ring()
     }
 
     /// Some of the listed, which must be in order of the ring.
@@ -140,22 +150,37 @@ impl Members {
         self.directory.place(node)
     }
 
+    /// The order of two nodes on the ring.
+    pub(crate) fn compare_places(&self, a: NodeIx, b: NodeIx) -> Ordering {
+        self.directory.compare_places(a, b)
+    }
+
+    /// The digest of the record held of a node.
+    pub(crate) fn digest_of(&self, node: NodeIx) -> Digest {
+        self.directory.digest(self.row(node).record)
+    }
+
+    /// The id of the record held of a node.
+    pub(crate) fn id_of(&self, node: NodeIx) -> RecordId {
+        self.digest_of(node).id()
+    }
+
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
-        self.directory.node(addr).filter(|&node| self.rows[node.index()].state() != State::Vacant)
+        self.directory.node(addr).filter(|&node| self.holds(node))
     }
 
     /// True when anything is held of a node, be it a tombstone.
     pub(crate) fn holds(&self, node: NodeIx) -> bool {
-        self.rows.get(node.index()).is_some_and(|row| row.state() != State::Vacant)
+        self.row(node).state() != State::Vacant
     }
 
     pub(crate) fn is_listed(&self, node: NodeIx) -> bool {
-        self.rows.get(node.index()).is_some_and(|row| row.state() == State::Listed)
+        self.row(node).state() == State::Listed
     }
 
     /// The record held of a node, listed or gone.
     pub(crate) fn record(&self, node: NodeIx) -> &Arc<Record> {
-        self.directory.record(self.rows[node.index()].record)
+        self.directory.record(self.row(node).record)
     }
 
     pub(crate) fn addr(&self, node: NodeIx) -> SocketAddr {
@@ -164,17 +189,17 @@ impl Members {
 
     /// The counter that is held.
     pub(crate) fn counter(&self, node: NodeIx) -> u32 {
-        self.rows[node.index()].counter
+        self.row(node).counter
     }
 
     /// When the origin raised the counter that is held.
     pub(crate) fn raised_at(&self, node: NodeIx) -> Instant {
-        self.rows[node.index()].raised_at()
+        self.row(node).raised_at()
     }
 
     /// The beat to send of a member, with its age as of now.
     pub(crate) fn beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> Beat {
-        let row = &self.rows[node.index()];
+        let row = self.row(node);
         Beat {
             id: self.directory.id(row.record),
             counter: row.counter as u8,
@@ -184,13 +209,13 @@ impl Members {
 
     /// Counter modulo 256 and age of a member, for a vector.
     pub(crate) fn vector_beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> (u8, Age) {
-        let row = &self.rows[node.index()];
+        let row = self.row(node);
         (row.counter as u8, step.age_of(now, row.raised_at()))
     }
 
     /// The record to send of a member, with its newest beat as of now.
     pub(crate) fn sighting(&self, node: NodeIx, now: Instant, step: AgeStep) -> Sighting {
-        let row = &self.rows[node.index()];
+        let row = self.row(node);
         Sighting {
             record: Arc::clone(self.directory.record(row.record)),
             counter: row.counter,
@@ -200,7 +225,7 @@ impl Members {
 
     /// What is left of a node that is gone.
     pub(crate) fn gone(&self, node: NodeIx) -> Option<Gone> {
-        let row = self.rows.get(node.index())?;
+        let row = self.row(node);
         let State::Gone(cause) = row.state() else { return None };
         let record = self.directory.record(row.record);
         let (addr, generation) = (record.node().addr(), record.generation());
@@ -209,9 +234,7 @@ impl Members {
 
     /// The one node that holds a record with this id.
     pub(crate) fn by_id(&self, id: RecordId) -> Option<NodeIx> {
-        let held = |&(record, node): &(RecordIx, NodeIx)| {
-            self.rows.get(node.index()).is_some_and(|row| row.record == record)
-        };
+        let held = |&(record, node): &(RecordIx, NodeIx)| self.row(node).record == record;
         if let Some(only) = self.directory.only_by_id(id) {
             return held(&only).then_some(only.1);
         }
@@ -223,21 +246,21 @@ impl Members {
     /// Another listed member with the same name.
     pub(crate) fn namesake(&self, node: NodeIx) -> Option<NodeIx> {
         let held = |&(record, other): &(RecordIx, NodeIx)| {
-            let row = self.rows.get(other.index());
-            row.is_some_and(|row| row.record == record && row.state() == State::Listed)
+            let row = self.row(other);
+            row.record == record && row.state() == State::Listed
         };
-        let record = self.rows[node.index()].record;
+        let record = self.row(node).record;
         self.directory.namesakes(record).find(held).map(|(_, other)| other)
     }
 
     /// Marks a member for the next relay; true when it was not marked before.
     pub(crate) fn mark(&mut self, node: NodeIx) -> bool {
-        self.rows[node.index()].mark()
+        self.row_mut(node).mark()
     }
 
     /// Takes the mark off a member; true when it was marked.
     pub(crate) fn take_mark(&mut self, node: NodeIx) -> bool {
-        self.rows.get_mut(node.index()).is_some_and(Row::take_mark)
+        self.row_mut(node).take_mark()
     }
 
     /// How many listed members are no more than one sender's word.
@@ -246,23 +269,22 @@ impl Members {
     }
 
     pub(crate) fn is_newcomer(&self, node: NodeIx) -> bool {
-        self.rows[node.index()].standing() != Standing::Proven
+        self.row(node).standing() != Standing::Proven
     }
 
     /// A node of which something is held exists beyond doubt.
     pub(crate) fn prove(&mut self, node: NodeIx) {
-        let row = &mut self.rows[node.index()];
-        self.newcomers.remove(row.standing());
-        row.prove();
+        self.newcomers.remove(self.row(node).standing());
+        self.row_mut(node).prove();
     }
 
     /// The members but ourselves whose counter was raised no later than this, in order of the
     /// ring, and when the oldest of the others was.
     pub(crate) fn silent_since(&mut self, bound: Instant) -> (Vec<NodeIx>, Instant) {
-        self.ring.sort(&self.directory);
+        self.table.sort(&self.directory);
         let (mut silent, mut oldest) = (Vec::new(), Instant::from_nanos(u64::MAX));
-        for &node in self.ring.sorted() {
-            let raised_at = self.rows[node.index()].raised_at();
+        for &node in self.table.ring() {
+            let raised_at = self.row(node).raised_at();
             match raised_at <= bound {
                 true if node != self.me => silent.push(node),
                 true => {}
@@ -272,12 +294,30 @@ impl Members {
         (silent, oldest)
     }
 
+    /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
+    pub(crate) fn bucket_sums(&mut self, bits: u32) -> Vec<Digest> {
+        if bits <= BUCKET_BITS {
+            let sums = self.table.own(&self.directory).sums(&self.directory);
+            return sums
+                .chunks(sums.len() >> bits)
+                .map(|sums| sums.iter().copied().sum())
+                .collect();
+        }
+        // More than we ever ask for ourselves.
+        let mut sums = vec![Digest::default(); 1 << bits];
+        self.table.sort(&self.directory);
+        for &node in self.table.ring() {
+            sums[self.place(node).bucket(bits)] += self.digest_of(node);
+        }
+        sums
+    }
+
     /// Takes the marks off all members; their beats, about so many, in order of the ring.
     pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep, count: usize) -> Vec<Beat> {
-        self.ring.sort(&self.directory);
+        let (ring, rows) = self.table.own(&self.directory).walk(&self.directory);
         let mut beats = Vec::with_capacity(count);
-        for &node in self.ring.sorted() {
-            let row = &mut self.rows[node.index()];
+        for &node in ring {
+            let row = &mut rows[node.index()];
             if row.take_mark() {
                 let age = step.age_of(now, row.raised_at());
                 let id = self.directory.id(row.record);
@@ -289,13 +329,13 @@ impl Members {
 
     /// Somebody has heard a higher counter of another node than we have.
     pub(crate) fn raise_counter(&mut self, node: NodeIx, counter: u32) {
-        let row = &mut self.rows[node.index()];
+        let row = self.row_mut(node);
         row.counter = row.counter.max(counter.min(COUNTER_MAX));
     }
 
     /// Raises our own counter, which has not come to its end.
     pub(crate) fn beat_once(&mut self, now: Instant) {
-        let row = &mut self.rows[self.me.index()];
+        let row = self.row_mut(self.me);
         row.counter += 1;
         row.set_raised_at(now);
     }
@@ -303,52 +343,16 @@ impl Members {
     /// Makes all that is held of others so much older.
     pub(crate) fn age_all(&mut self, by: Duration) {
         let me = self.me.index();
-        for (at, row) in self.rows.iter_mut().enumerate() {
+        for (at, row) in self.table.own(&self.directory).rows.iter_mut().enumerate() {
             if at != me {
                 row.set_raised_at(row.raised_at().saturating_sub(by));
             }
         }
     }
 
-    /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them,
-    /// with the nodes that hold the ids, if just one does.
-    ///
-    /// Nothing in this loop waits for anything else in it: the rows of a large cluster are not
-    /// in the processor's caches, and all that are needed are fetched at once.
-    pub(crate) fn sift(&self, beats: &[Beat], news: &mut Vec<Sifted>) {
-        news.clear();
-        news.resize(beats.len(), Sifted { node: None, counter: 0, age: Age(0) });
-        let mut len = 0;
-        for &Beat { id, counter, age } in beats {
-            let (node, old) = match self.directory.only_by_id(id) {
-                Some((record, node)) => {
-                    let row = self.rows.get(node.index()).unwrap_or(&Row::VACANT);
-                    let held = row.record == record;
-                    (held.then_some(node), held & row.is_past(counter))
-                }
-                None => (self.by_id(id), false),
-            };
-            news[len] = Sifted { node, counter, age };
-            len += usize::from(!old);
-        }
-        news.truncate(len);
-    }
-
-    /// The same for counters and ages by place on the ring, the first of them at `first`.
-    pub(crate) fn sift_vector(&mut self, first: u32, beats: &[(u8, Age)], news: &mut Vec<Sifted>) {
-        self.ring.sort(&self.directory);
-        let nodes = self.ring.sorted().get(first as usize..).unwrap_or_default();
-        news.clear();
-        for (&node, &(counter, age)) in nodes.iter().zip(beats) {
-            if !self.rows[node.index()].is_past(counter) {
-                news.push(Sifted { node: Some(node), counter, age });
-            }
-        }
-    }
-
     /// Takes a counter modulo 256 and an age.
     pub(crate) fn see_short(&mut self, heard: Heard, node: NodeIx, counter: u8, age: Age) -> Seen {
-        let row = self.rows[node.index()];
+        let row = self.row(node);
         let counter = widen(row.counter, counter);
         if counter <= row.counter || node == self.me {
             return Seen::Old;
@@ -360,16 +364,23 @@ impl Members {
         self.see_counter(heard, node, counter, age)
     }
 
-    /// Takes a record with its newest beat.
-    pub(crate) fn see(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
+    /// Takes a record with its newest beat. Who has found the record already says where.
+    pub(crate) fn see(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
         let Sighting { record, counter, age } = sighting;
         let counter = (*counter).min(COUNTER_MAX);
-        let Some(node) = self.node(record.node().addr()) else {
-            return self.see_stranger(heard, sighting);
+        let found = found.or_else(|| self.directory.find(record));
+        let node = match found {
+            Some((_, node)) => self.holds(node).then_some(node),
+            None => self.node(record.node().addr()),
         };
-        let held = self.record(node).generation();
-        let (row, me) = (self.rows[node.index()], node == self.me);
-        match record.generation().cmp(&held) {
+        let Some(node) = node else { return self.see_stranger(heard, sighting, found) };
+        let (row, me) = (self.row(node), node == self.me);
+        let order = match found {
+            // The very record that is held.
+            Some((ix, _)) if ix == row.record => Ordering::Equal,
+            _ => record.generation().cmp(&self.record(node).generation()),
+        };
+        match order {
             Ordering::Less => Seen::Refused(node),
             // Nobody but ourselves raises our counter, unless it is a rival.
             Ordering::Equal if me && counter > row.counter => Seen::OutrankedMe,
@@ -383,7 +394,7 @@ impl Members {
     /// A copy of the incarnation that is held of another.
     fn see_counter(&mut self, heard: Heard, node: NodeIx, counter: u32, age: Age) -> Seen {
         let raised_at = heard.step.raised_at(heard.now, age);
-        let row = &mut self.rows[node.index()];
+        let row = self.row(node);
         let state = row.state();
         if state == State::Gone(Cause::Left) {
             return Seen::Refused(node);
@@ -398,6 +409,7 @@ impl Members {
         };
         let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {
+            let row = self.row_mut(node);
             row.counter = counter;
             row.set_raised_at(raised_at);
             let standing = row.standing();
@@ -430,20 +442,20 @@ impl Members {
         if listed {
             self.unlist(node);
         }
-        self.directory.release(self.rows[node.index()].record);
+        self.directory.release(self.row(node).record);
         self.list_heard(heard, node, record, sighting);
         if listed { Seen::Updated(node) } else { Seen::Listed(node) }
     }
 
     /// An address of which nothing is held.
-    fn see_stranger(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
+    fn see_stranger(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
         if !self.limits.fresh(heard.step, sighting.age) {
             return Seen::TooOld;
         }
         if self.is_full() {
             return Seen::Full;
         }
-        let (record, node) = self.directory.intern(&sighting.record);
+        let (record, node) = found.unwrap_or_else(|| self.directory.intern(&sighting.record));
         self.list_heard(heard, node, record, sighting);
         Seen::Listed(node)
     }
@@ -456,7 +468,7 @@ impl Members {
 
     /// Replaces our own record by one of a higher generation.
     pub(crate) fn succeed_myself(&mut self, record: &Arc<Record>, now: Instant) {
-        let old = self.rows[self.me.index()].record;
+        let old = self.row(self.me).record;
         let (record, node) = self.directory.intern(record);
         assert!(node == self.me, "a successor has the same address");
         self.unlist(node);
@@ -484,11 +496,11 @@ impl Members {
             // than that, or will run into our own timeout.
             return Departure::Old;
         }
-        match self.rows[node.index()].state() {
+        match self.row(node).state() {
             State::Listed if node == self.me => Departure::OfMe,
             State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
             State::Gone(Cause::Timeout) => {
-                self.rows[node.index()].set_state(State::Gone(Cause::Left));
+                self.row_mut(node).set_state(State::Gone(Cause::Left));
                 Departure::Noted
             }
             State::Gone(Cause::Left) | State::Vacant => Departure::Old,
@@ -503,25 +515,19 @@ impl Members {
         }
         let node = crate::Node::at(gone.addr);
         let (record, node) = self.directory.intern(&Arc::new(Record::new(node, gone.generation)));
-        self.reserve(node);
         let left = State::Gone(Cause::Left);
-        self.rows[node.index()] = Row::new(record, left, Standing::Proven, gone.counter, now);
+        let own = self.table.own(&self.directory);
+        own.reserve(node, &self.directory);
+        own.rows[node.index()] = Row::new(record, left, Standing::Proven, gone.counter, now);
         self.bury(now, node, Cause::Left);
         Departure::Noted
     }
 
     /// Forgets tombstones older than `keep`.
     pub(crate) fn forget(&mut self, now: Instant, keep: Duration) {
-        while let Some(&(at, node)) = self.oldest_tombstones.front() {
-            let over = self.tombstones.len() > self.limits.tombstones_max;
-            if now - at <= keep && !over {
-                break;
-            }
-            self.oldest_tombstones.pop_front();
-            if self.tombstones.get(&node) == Some(&at) {
-                self.unbury(node);
-                self.vacate(node);
-            }
+        let max = self.limits.tombstones_max;
+        while let Some(node) = self.tombstones.take_old(now, keep, max) {
+            self.vacate(node);
         }
     }
 
@@ -537,55 +543,32 @@ impl Members {
         counter: u32,
         raised_at: Instant,
     ) {
-        self.unbury(node);
-        self.reserve(node);
-        self.rows[node.index()] = Row::new(record, State::Listed, standing, counter, raised_at);
+        self.tombstones.remove(node);
         self.newcomers.add(standing);
-        self.digest += self.directory.record(record).digest();
-        self.ring.insert(node);
+        let row = Row::new(record, State::Listed, standing, counter, raised_at);
+        let own = self.table.own(&self.directory);
+        own.reserve(node, &self.directory);
+        own.list(node, row, &self.directory);
     }
 
     fn unlist(&mut self, node: NodeIx) {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
-        self.digest -= self.record(node).digest();
         self.prove(node);
-        self.rows[node.index()].set_state(State::Vacant);
-        self.rows[node.index()].take_mark();
-        self.ring.remove(node);
+        self.table.own(&self.directory).unlist(node, &self.directory);
     }
 
     fn bury(&mut self, now: Instant, node: NodeIx, cause: Cause) {
-        self.rows[node.index()].set_state(State::Gone(cause));
-        self.tombstones.insert(node, now);
-        self.oldest_tombstones.push_back((now, node));
+        self.row_mut(node).set_state(State::Gone(cause));
+        self.tombstones.insert(now, node);
         // At once: a flood of departures doesn't wait for the next look at the clock.
         self.forget(now, Duration::MAX);
-        if self.oldest_tombstones.len() > 2 * self.limits.tombstones_max {
-            self.sweep_tombstones();
-        }
-    }
-
-    /// Drops what the queue holds of members that came back.
-    fn sweep_tombstones(&mut self) {
-        let mut all: Vec<_> = self.tombstones.iter().map(|(&node, &at)| (at, node)).collect();
-        all.sort_unstable_by_key(|&(at, node)| (at, self.directory.place(node)));
-        self.oldest_tombstones = all.into();
-    }
-
-    fn unbury(&mut self, node: NodeIx) {
-        self.tombstones.remove(&node);
+        self.tombstones.sweep(self.limits.tombstones_max, &self.directory);
     }
 
     fn vacate(&mut self, node: NodeIx) {
-        let record = self.rows[node.index()].record;
-        self.rows[node.index()] = Row::VACANT;
+        let record = self.row(node).record;
+        *self.row_mut(node) = Row::VACANT;
         self.directory.release(record);
         self.directory.release_addr(node);
-    }
-
-    fn reserve(&mut self, node: NodeIx) {
-        if self.rows.len() <= node.index() {
-            self.rows.resize(node.index() + 1, Row::VACANT);
-        }
     }
 }

@@ -26,12 +26,15 @@ mod rtt;
 mod rumors;
 mod seen;
 mod settings;
+mod sift;
 mod skew;
 mod suspects;
 mod swap;
+mod table;
 mod telling;
 mod timers;
 mod told;
+mod tombstones;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +49,4 @@ pub use packet::*;
 pub use record::{Digest, Record, Sighting};
 pub use roster::Roster;
 pub use settings::{Difference, Settings};
+pub use table::FullList;

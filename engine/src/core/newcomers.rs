@@ -181,7 +181,8 @@ impl Engine {
         self.draw_any()
     }
 
-    fn draw_any(&mut self) -> NodeIx {
+    /// A random member other than ourselves, silent or not.
+    pub(super) fn draw_any(&mut self) -> NodeIx {
         let (me, newcomers) = (self.members.me(), self.members.newcomers().len());
         let proven = self.members.len() - newcomers - 1;
         let wanted = self

@@ -51,7 +51,7 @@ impl Record {
 
     /// The short name that beats use.
     pub fn id(&self) -> RecordId {
-        RecordId((self.digest.0 >> 96) as u32)
+        self.digest.id()
     }
 }
 
@@ -91,6 +91,11 @@ impl Digest {
         }
         hasher.update(generation.get().to_be_bytes());
         Self(u128::from_be_bytes(hasher.finalize().into()))
+    }
+
+    /// The short name of the record that it is the digest of.
+    pub(crate) fn id(self) -> RecordId {
+        RecordId((self.0 >> 96) as u32)
     }
 
     /// 32 bits of it, mixed with a salt so that two digests that happen to agree under one salt

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use super::beat::{Beat, COUNTER_MAX};
 use super::engine::Engine;
+use super::ids::Found;
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
-use super::seen::{Departure, Heard, Seen, Sifted};
+use super::seen::{Departure, Heard, Seen, Sifted, SiftedNews};
 use super::suspects::Heed;
 use super::timers::Timer;
 use crate::config::{Liveness, Swap};
@@ -30,6 +31,8 @@ pub(super) struct Relay {
     last_news: Option<Instant>,
     /// Room for the beats of one packet that may be news.
     sifted: Vec<Sifted>,
+    /// The same for membership news.
+    sifted_news: Vec<SiftedNews>,
 }
 
 impl Relay {
@@ -97,7 +100,7 @@ impl Engine {
         let waiting = &mut self.relay.news;
         if waiting.len() > Relay::PENDING_MIN + 2 * held {
             waiting.retain(|&node| self.members.holds(node));
-            waiting.sort_unstable_by_key(|&node| self.members.place(node));
+            waiting.sort_unstable_by(|&a, &b| self.members.compare_places(a, b));
             waiting.dedup();
         }
     }
@@ -126,11 +129,13 @@ impl Engine {
 
     fn take_pending(&mut self, now: Instant) -> (Vec<Beat>, Vec<News>) {
         let mut waiting = std::mem::take(&mut self.relay.news);
+        if self.config.swap() == Swap::On && waiting.len() > Relay::NEWS_MAX {
+            self.leave_to_swaps(&mut waiting);
+        }
         // A tombstone that had to make room may be forgotten already.
         waiting.retain(|&node| self.members.holds(node));
-        waiting.sort_unstable_by_key(|&node| self.members.place(node));
+        waiting.sort_unstable_by(|&a, &b| self.members.compare_places(a, b));
         waiting.dedup();
-        self.leave_to_swaps(&mut waiting);
         let mut news = Vec::with_capacity(waiting.len());
         for &node in &waiting {
             // The record brings the newest beat along.
@@ -138,14 +143,13 @@ impl Engine {
             news.extend(self.news_of(node, now));
         }
         news.extend(self.suspects.take_pending().into_iter().map(News::Suspected));
+        waiting.clear();
+        self.relay.news = waiting;
         (self.take_marked(now), news)
     }
 
     /// Keeps of too much news a random part.
     fn leave_to_swaps(&mut self, waiting: &mut Vec<NodeIx>) {
-        if self.config.swap() == Swap::Off || waiting.len() <= Relay::NEWS_MAX {
-            return;
-        }
         for at in 0..Relay::NEWS_MAX {
             let other = at + self.rng.below(waiting.len() - at);
             waiting.swap(at, other);
@@ -225,11 +229,15 @@ impl Engine {
 
     /// Takes membership news and has what is new in it passed on.
     pub(super) fn take_news(&mut self, now: Now, news: &[News], via: Via, out: &mut Outbox) {
-        for item in news {
-            if let Some(node) = self.see(now, item, via, out) {
+        self.stats.updates += news.len() as u64;
+        let mut sifted = std::mem::take(&mut self.relay.sifted_news);
+        self.members.sift_news(news, &mut sifted);
+        for &SiftedNews { at, found } in &sifted {
+            if let Some(node) = self.see_found(now, &news[at as usize], found, via, out) {
                 self.relay_news(now.mono, node);
             }
         }
+        self.relay.sifted_news = sifted;
     }
 
     /// Takes one piece of membership news; the node it changed something about.
@@ -241,8 +249,20 @@ impl Engine {
         out: &mut Outbox,
     ) -> Option<NodeIx> {
         self.stats.updates += 1;
+        self.see_found(now, news, None, via, out)
+    }
+
+    /// The same, when the record may have been found already.
+    fn see_found(
+        &mut self,
+        now: Now,
+        news: &News,
+        found: Option<Found>,
+        via: Via,
+        out: &mut Outbox,
+    ) -> Option<NodeIx> {
         match news {
-            News::Member(sighting) => self.see_member(now, sighting, via, out),
+            News::Member(sighting) => self.see_member(now, sighting, found, via, out),
             News::Gone(gone) => self.see_gone(now, gone, via, out),
             News::Suspected(suspicion) => {
                 if self.on_suspicion(now, suspicion, via, out) == Heed::News {
@@ -253,10 +273,12 @@ impl Engine {
         }
     }
 
-    fn see_member(
+    /// Takes a record with its newest beat; the node if it is news of membership.
+    pub(super) fn see_member(
         &mut self,
         now: Now,
         sighting: &Sighting,
+        found: Option<Found>,
         via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
@@ -265,7 +287,7 @@ impl Engine {
             return None;
         };
         let heard = Heard { now: now.mono, step: via.step, standing };
-        match self.members.see(heard, sighting) {
+        match self.members.see(heard, sighting, found) {
             Seen::TooOld => {
                 self.stats.records_too_old += 1;
                 self.call_stranger(sighting.record.node().addr(), out);
@@ -308,9 +330,9 @@ impl Engine {
             }
             Seen::Listed(node) | Seen::Updated(node) => {
                 self.watch(node);
-                self.suspects.clear(self.members.addr(node));
-                self.dialler.found(self.members.addr(node));
                 let record = Arc::clone(self.members.record(node));
+                self.suspects.clear(record.node().addr());
+                self.dialler.found(record.node().addr());
                 out.event(match seen {
                     Seen::Listed(_) => Event::Joined(record),
                     _ => Event::Updated(record),

@@ -14,6 +14,16 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// These, which are in order.
+    pub(super) fn of(sorted: &[NodeIx]) -> Self {
+        Self { sorted: sorted.to_vec(), ..Self::default() }
+    }
+
+    /// Room for so many members before any must move.
+    pub(super) fn with_capacity(members: usize) -> Self {
+        Self { sorted: Vec::with_capacity(members), ..Self::default() }
+    }
+
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
         self.sorted.len() + self.added.len() - self.removed.len()
@@ -58,6 +68,7 @@ impl Ring {
     /// once.
     fn merge(&mut self, directory: &Directory) {
         let mut behind = self.sorted.len();
+        self.sorted.reserve_exact(self.added.len());
         self.sorted.resize(behind + self.added.len(), NodeIx::default());
         while let Some(node) = self.added.pop() {
             let before = |&other: &NodeIx| directory.compare_places(other, node).is_lt();

@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::beat::RecordId;
 use super::ids::{Found, Ids, Known};
-use super::record::Record;
+use super::record::{Digest, Record};
 use crate::node::NodeId;
 
 /// An address, interned.
@@ -53,10 +53,26 @@ pub struct Roster {
     by_name: Index<u64>,
 }
 
+/// A record, with what of it is asked for so often that a look at the record itself would cost
+/// too much.
 #[derive(Clone, Debug)]
 struct Interned {
     record: Arc<Record>,
-    id: RecordId,
+    digest: Digest,
+    /// The bucket of its place when the ring is cut into `2^BUCKET_BITS`.
+    bucket: u8,
+    /// Another record of the roster has the same name.
+    has_namesake: bool,
+}
+
+/// Into how many buckets the ring is cut at most when two lists are compared, as a power of two.
+pub(super) const BUCKET_BITS: u32 = 8;
+
+impl Interned {
+    fn of(record: Arc<Record>) -> Self {
+        let bucket = record.place().bucket(BUCKET_BITS) as u8;
+        Self { digest: record.digest(), bucket, record, has_namesake: false }
+    }
 }
 
 /// Records by something that few of them share, each with its node.
@@ -97,9 +113,13 @@ impl<K: Copy + Hash + Eq> Index<K> {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
     /// The record with this key that was inserted last.
     fn first(&self, key: K) -> Option<Found> {
-        if self.first.is_empty() { None } else { self.first.get(&key).copied() }
+        if self.is_empty() { None } else { self.first.get(&key).copied() }
     }
 
     /// The records with this key that were inserted before the last.
@@ -132,7 +152,15 @@ impl Roster {
         for record in records {
             roster.add(record);
         }
+        roster.note_namesakes();
         roster
+    }
+
+    fn note_namesakes(&mut self) {
+        for interned in &mut self.records {
+            let namesakes = name_key(&interned.record).map(|key| self.by_name.all(key).count());
+            interned.has_namesake = namesakes.is_some_and(|count| count > 1);
+        }
     }
 
     /// The incarnations, in order of the ring.
@@ -151,8 +179,7 @@ impl Roster {
         if let Some(key) = name_key(&record) {
             self.by_name.insert(key, (ix, node));
         }
-        let id = record.id();
-        self.records.push(Interned { record, id });
+        self.records.push(Interned::of(record));
     }
 }
 
@@ -177,6 +204,17 @@ impl Directory {
             by_id: Ids::default(),
             by_name: Index::default(),
         }
+    }
+
+    /// True when this is the roster it shares.
+    pub(super) fn is_of(&self, roster: &Arc<Roster>) -> bool {
+        Arc::ptr_eq(&self.shared, roster)
+    }
+
+    /// The nodes of the shared roster, in order of the ring.
+    pub(super) fn shared_nodes(&self) -> impl Iterator<Item = NodeIx> + use<> {
+        let len = u32::try_from(self.shared.places.len()).expect("fewer than 2^32 addresses");
+        (0..len).map(NodeIx)
     }
 
     /// One more than the largest index in use: the length of tables by node.
@@ -211,9 +249,37 @@ impl Directory {
         &self.interned(ix).record
     }
 
+    /// The digest of a record, without a look at the record itself.
+    pub(crate) fn digest(&self, ix: RecordIx) -> Digest {
+        self.interned(ix).digest
+    }
+
+    /// The bucket of the place of a record, of `2^BUCKET_BITS`.
+    pub(crate) fn bucket(&self, ix: RecordIx) -> usize {
+        self.interned(ix).bucket.into()
+    }
+
     /// The id of a record, without a look at the record itself.
     pub(crate) fn id(&self, ix: RecordIx) -> RecordId {
-        self.interned(ix).id
+        self.digest(ix).id()
+    }
+
+    /// The index of a record of the shared roster, and its node: they stay what they are.
+    #[inline]
+    pub(crate) fn find_shared(&self, record: &Arc<Record>) -> Option<Found> {
+        let Known::One(found) = self.shared.by_id.look(record.id()) else { return None };
+        let known = &self.shared.records[found.0.0 as usize].record;
+        (Arc::ptr_eq(known, record) || known == record).then_some(found)
+    }
+
+    /// The index of a record that is interned, and its node.
+    pub(crate) fn find(&self, record: &Arc<Record>) -> Option<Found> {
+        let is = |&(ix, _): &Found| {
+            let known = self.record(ix);
+            Arc::ptr_eq(known, record) || known == record
+        };
+        let only = self.only_by_id(record.id()).filter(is);
+        only.or_else(|| self.by_id(record.id()).find(is))
     }
 
     /// The records with this id, and their nodes.
@@ -237,20 +303,20 @@ impl Directory {
     /// The other records with the same name, if it has one, and their nodes.
     pub(crate) fn namesakes(&self, ix: RecordIx) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
         let record = self.record(ix);
+        let alone = !self.interned(ix).has_namesake && self.by_name.is_empty();
+        let key = if alone { None } else { name_key(record) };
         let named = |key| self.shared.by_name.all(key).chain(self.by_name.all(key));
-        let others = name_key(record).into_iter().flat_map(named).filter(move |it| it.0 != ix);
+        let others = key.into_iter().flat_map(named).filter(move |it| it.0 != ix);
         others.filter(|other| self.record(other.0).node().name() == record.node().name())
     }
 
     /// The index of a record, which the caller must give back with [`Directory::release`].
     pub(crate) fn intern(&mut self, record: &Arc<Record>) -> (RecordIx, NodeIx) {
-        let known = self.by_id(record.id()).find(|&(ix, _)| self.record(ix) == record);
-        if let Some(known) = known {
+        if let Some(known) = self.find(record) {
             return known;
         }
         let node = self.intern_addr(record);
-        let interned = Interned { record: Arc::clone(record), id: record.id() };
-        let own = self.records.add(interned);
+        let own = self.records.add(Interned::of(Arc::clone(record)));
         let ix = RecordIx(u32::try_from(self.shared.records.len() + own).expect("bounded"));
         self.by_id.insert(record.id(), (ix, node));
         if let Some(key) = name_key(record) {

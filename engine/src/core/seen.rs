@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::beat::{Age, AgeStep};
+use super::ids::Found;
 use super::record::Record;
 use super::roster::NodeIx;
 use super::row::Standing;
@@ -24,6 +25,14 @@ pub(crate) struct Sifted {
     pub(crate) node: Option<NodeIx>,
     pub(crate) counter: u8,
     pub(crate) age: Age,
+}
+
+/// A piece of membership news that may change something: its place in its packet, and its record
+/// and node if the shared roster names them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SiftedNews {
+    pub(crate) at: u32,
+    pub(crate) found: Option<Found>,
 }
 
 /// What a copy of a beat or a record changed.

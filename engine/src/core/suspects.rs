@@ -373,8 +373,9 @@ impl Engine {
         let mut nodes = std::mem::take(&mut self.suspects.outdated);
         nodes.sort_unstable_by_key(|&node| self.members.addr(node));
         nodes.dedup();
-        let news = nodes.iter().filter_map(|&node| self.news_of(node, now.mono)).collect();
-        self.send_records(to, news, out);
+        let news = nodes.iter().filter_map(|&node| self.news_of(node, now.mono));
+        let pages = self.record_pages(news);
+        self.send_records(to, pages, out);
     }
 
     /// Calls the suspects whose time is nearly over, removes those whose time is, and finds when

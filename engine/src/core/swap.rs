@@ -16,11 +16,10 @@ use super::packet::{
     Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Topic, Vector, Wanted, len,
 };
 use super::record::Digest;
-use super::roster::NodeIx;
+use super::roster::{BUCKET_BITS, NodeIx};
 use super::round::Round;
 use super::timers::Timer;
 use crate::config::{Liveness, Swap};
-use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
 /// The swap under way, and what was learned from earlier ones.
@@ -46,7 +45,6 @@ impl Engine {
     const RECORD_PACKETS_MAX: usize = 64;
     /// About this many members share a bucket.
     const BUCKET_MEMBERS: usize = 16;
-    const BUCKET_BITS_MAX: u32 = 8;
 
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
         let next = self.jittered(self.swap_period());
@@ -133,7 +131,7 @@ impl Engine {
         let summary = self.summary(now);
         let agree = summary.digest == request.summary.digest;
         let (detail, rest) = if agree {
-            let mut pages = self.vectors(now.mono).into_iter();
+            let mut pages = self.vectors(now).into_iter();
             (Detail::Same(pages.next().expect("there is a first page")), pages.collect())
         } else {
             self.send_all_beats(now, from, out);
@@ -168,7 +166,7 @@ impl Engine {
         match &answer.detail {
             Detail::Same(vector) => {
                 self.on_vector(now, vector, via, out);
-                let pages = self.vectors(now.mono);
+                let pages = self.vectors(now);
                 self.send_vectors(from, pages, out);
                 self.on_agreement(now.mono);
             }
@@ -188,17 +186,19 @@ impl Engine {
         }
     }
 
-    /// Our beats by place on the ring, paged; at least one page.
-    fn vectors(&mut self, now: Instant) -> Vec<Vector> {
+    /// Our beats by place on the ring, paged; at least one page. None where nobody beats, and while
+    /// we are young and the list has just changed: the records that changed it brought theirs.
+    fn vectors(&mut self, now: Now) -> Vec<Vector> {
         let digest = self.members.digest();
         let room = self.config.packet_len_max()
             - (len::HEADER + len::TOKEN + len::SUMMARY + len::TAG + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
             Liveness::Off | Liveness::Probes => Vec::new(),
+            Liveness::Beats if self.is_young(now) && self.swapper.listed != digest => Vec::new(),
             Liveness::Beats => {
                 self.members.in_ring_order();
                 let nodes = self.members.ring_order().iter();
-                nodes.map(|&node| self.members.vector_beat(node, now, self.step)).collect()
+                nodes.map(|&node| self.members.vector_beat(node, now.mono, self.step)).collect()
             }
         };
         let page_len = room / len::VECTOR_BEAT;
@@ -286,17 +286,12 @@ impl Engine {
 
     fn bucket_bits(&self) -> u32 {
         let buckets = (self.members.len() / Self::BUCKET_MEMBERS).max(1);
-        buckets.next_power_of_two().trailing_zeros().min(Self::BUCKET_BITS_MAX)
+        buckets.next_power_of_two().trailing_zeros().min(BUCKET_BITS)
     }
 
     /// The digests of our members by bucket of the ring, folded with a salt.
     fn buckets(&mut self, bits: u32, salt: u32) -> Vec<u32> {
-        let mut sums = vec![Digest::default(); 1 << bits];
-        self.members.in_ring_order();
-        for &node in self.members.ring_order() {
-            sums[bucket(self.members.place(node), bits)] += self.members.record(node).digest();
-        }
-        sums.into_iter().map(|sum| sum.fold(salt)).collect()
+        self.members.bucket_sums(bits).into_iter().map(|sum| sum.fold(salt)).collect()
     }
 
     /// Our members in one bucket.
@@ -304,7 +299,7 @@ impl Engine {
         let ring = self.members.ring_order();
         let at = usize::from(at);
         let bound = |below: usize| {
-            ring.partition_point(|&node| bucket(self.members.place(node), bits) < below)
+            ring.partition_point(|&node| self.members.place(node).bucket(bits) < below)
         };
         &ring[bound(at)..bound(at + 1)]
     }
@@ -327,7 +322,7 @@ impl Engine {
             }
             left -= len;
             page.buckets.push(at);
-            page.ids.extend(nodes.iter().map(|&node| self.members.record(node).id()));
+            page.ids.extend(nodes.iter().map(|&node| self.members.id_of(node)));
         }
         if !page.buckets.is_empty() {
             pages.push(page);
@@ -337,24 +332,33 @@ impl Engine {
 
     pub(super) fn on_ids(&mut self, now: Now, from: SocketAddr, ids: &Ids, out: &mut Outbox) {
         self.stats.updates += ids.ids.len() as u64;
-        let (bits, mut theirs) = (u32::from(ids.bits), ids.ids.clone());
-        theirs.sort_unstable();
         self.members.in_ring_order();
+        let (held, unknown) = self.resolve(&ids.ids);
+        let bits = u32::from(ids.bits);
         let buckets = ids.buckets.iter().filter(|&&at| usize::from(at) < 1 << bits);
         let ours = buckets.flat_map(|&at| self.in_bucket(bits, at).iter().copied());
-        let lacked =
-            |node: &NodeIx| theirs.binary_search(&self.members.record(*node).id()).is_err();
-        let mut news: Vec<News> =
-            ours.filter(lacked).filter_map(|node| self.news_of(node, now.mono)).collect();
-        let mut wanted = Vec::new();
-        for id in theirs {
-            match self.members.by_id(id) {
-                Some(node) => news.extend(self.members.gone(node).map(News::Gone)),
-                None => wanted.push(id),
-            }
-        }
-        self.send_records(from, news, out);
-        self.send_wanted(from, &wanted, out);
+        let lacked = |node: &NodeIx| {
+            let same = |&other: &NodeIx| self.members.compare_places(other, *node);
+            held.binary_search_by(same).is_err()
+                && unknown.binary_search(&self.members.id_of(*node)).is_err()
+        };
+        let lacked = ours.filter(lacked).filter_map(|node| self.news_of(node, now.mono));
+        let gone = held.iter().filter_map(|&node| self.members.gone(node)).map(News::Gone);
+        let pages = self.record_pages(lacked.chain(gone));
+        self.send_records(from, pages, out);
+        self.send_wanted(from, &unknown, out);
+    }
+
+    /// The nodes that we hold something of among those with these ids, in order of the ring, and
+    /// the ids that are left, in order.
+    fn resolve(&self, ids: &[RecordId]) -> (Vec<NodeIx>, Vec<RecordId>) {
+        let found: Vec<_> = ids.iter().map(|&id| self.members.by_id(id)).collect();
+        let left = ids.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let mut left: Vec<_> = left.map(|(&id, _)| id).collect();
+        left.sort_unstable();
+        let mut held: Vec<_> = found.into_iter().flatten().collect();
+        held.sort_unstable_by(|&a, &b| self.members.compare_places(a, b));
+        (held, left)
     }
 
     fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
@@ -372,35 +376,46 @@ impl Engine {
         out: &mut Outbox,
     ) {
         self.stats.updates += wanted.ids.len() as u64;
-        let held = wanted.ids.iter().filter_map(|&id| self.members.by_id(id));
-        let news = held.filter_map(|node| self.news_of(node, now.mono)).collect();
-        self.send_records(from, news, out);
+        // In order of the ring, in which both our table and that of the other are walked fastest.
+        let (held, _) = self.resolve(&wanted.ids);
+        let news = held.into_iter().filter_map(|node| self.news_of(node, now.mono));
+        let pages = self.record_pages(news);
+        self.send_records(from, pages, out);
     }
 
-    pub(super) fn send_records(&mut self, to: SocketAddr, news: Vec<News>, out: &mut Outbox) {
+    /// Packs news into as few datagrams as it takes, and one more than may be sent when there is
+    /// more.
+    pub(super) fn record_pages(&self, news: impl Iterator<Item = News>) -> Vec<Records> {
         let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
         let mut pages: Vec<Records> = Vec::new();
         let mut left = 0;
         for item in news {
             let len = item.len_max();
             if len > left {
-                if pages.len() == Self::RECORD_PACKETS_MAX {
-                    self.stats.answers_cut += 1;
+                pages.push(Records { news: Vec::with_capacity(room / len) });
+                if pages.len() > Self::RECORD_PACKETS_MAX {
                     break;
                 }
-                pages.push(Records { news: Vec::new() });
                 left = room;
             }
             left -= len;
             pages.last_mut().expect("one was just pushed").news.push(item);
         }
+        pages
+    }
+
+    pub(super) fn send_records(
+        &mut self,
+        to: SocketAddr,
+        mut pages: Vec<Records>,
+        out: &mut Outbox,
+    ) {
+        if pages.len() > Self::RECORD_PACKETS_MAX {
+            self.stats.answers_cut += 1;
+            pages.truncate(Self::RECORD_PACKETS_MAX);
+        }
         for page in pages {
             out.send(to, &self.packet(Body::Records(page)));
         }
     }
-}
-
-/// The bucket of a place when the ring is cut into `2^bits`.
-fn bucket(place: NodeId, bits: u32) -> usize {
-    place.0.checked_shr(64 - bits).unwrap_or(0) as usize
 }

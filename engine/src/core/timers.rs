@@ -52,25 +52,34 @@ impl Timer {
     ];
 }
 
-/// When each timer is due, if it is set.
-#[derive(Clone, Copy, Debug, Default)]
+/// When each timer is due, if it is set: a driver asks for the earliest after every input.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
-    due: [Option<Instant>; Timer::ALL.len()],
+    due: [Instant; Timer::ALL.len()],
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { due: [Self::NEVER; Timer::ALL.len()] }
+    }
 }
 
 impl Timers {
+    /// When a timer is due that is not set.
+    const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        self.due[timer as usize] = Some(at);
+        self.due[timer as usize] = at;
     }
 
     /// Sets a timer unless it is due earlier already.
     pub(crate) fn set_earlier(&mut self, timer: Timer, at: Instant) {
         let due = &mut self.due[timer as usize];
-        *due = Some(due.map_or(at, |due| due.min(at)));
+        *due = at.min(*due);
     }
 
     pub(crate) fn clear(&mut self, timer: Timer) {
-        self.due[timer as usize] = None;
+        self.due[timer as usize] = Self::NEVER;
     }
 
     pub(crate) fn clear_all(&mut self) {
@@ -79,13 +88,16 @@ impl Timers {
 
     /// The earliest of all.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.due.iter().flatten().min().copied()
+        let earliest = self.due.iter().fold(Self::NEVER, |earliest, &due| earliest.min(due));
+        (earliest != Self::NEVER).then_some(earliest)
     }
 
     /// The first timer that is due, which is cleared.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let due = |timer: &Timer| self.due[*timer as usize].is_some_and(|due| due <= now);
-        let timer = Timer::ALL.into_iter().find(due)?;
+        if self.deadline()? > now {
+            return None;
+        }
+        let timer = Timer::ALL.into_iter().find(|&timer| self.due[timer as usize] <= now)?;
         self.clear(timer);
         Some(timer)
     }

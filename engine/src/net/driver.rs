@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
 use super::console::{Console, Line};
+use super::intercept::Tap;
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
 use super::stats::{NetStats, Refusals, Rejected};
@@ -33,6 +34,9 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
 /// Between two lines of the console about packets with another secret.
 const WRONG_KEY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a node that leaves waits for what an interceptor keeps.
+const RELEASE_MAX: Duration = Duration::from_secs(3);
+
 /// What a handle asks of a running node, in order.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -50,6 +54,8 @@ pub(crate) enum Order {
         /// Told when they are in use.
         done: oneshot::Sender<()>,
     },
+    /// List these, as if each had just been heard of.
+    Restore(Vec<Arc<Record>>),
     /// Say goodbye and end.
     Leave,
 }
@@ -83,6 +89,8 @@ pub(crate) struct Driver {
     pub(crate) tasks: JoinSet<()>,
     pub(crate) shared: Shared,
     pub(crate) console: Console,
+    /// Leads to who stands between the node and its sockets.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// Why the driver woke up.
@@ -93,6 +101,8 @@ enum Wake {
     Order(Order),
     Seeds(Vec<SocketAddr>),
     Arrival(Arrival),
+    /// The interceptor lets it go by stream.
+    Released(SocketAddr, Arc<Packet>),
     Readable,
     ReceiveError,
     HandleGone,
@@ -179,7 +189,9 @@ impl Running {
         loop {
             self.on_time();
             self.flush().await;
-            match self.wake().await {
+            let wake = self.wake().await;
+            self.hold().await;
+            match wake {
                 Wake::Due => {}
                 Wake::Mode(mode) => self.on_mode(mode),
                 Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
@@ -189,9 +201,11 @@ impl Running {
                     // The secrets are in use whether or not the caller still waits.
                     let _ = done.send(());
                 }
+                Wake::Order(Order::Restore(records)) => self.on_restore(&records),
                 Wake::Order(Order::Leave) => break,
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
                 Wake::Arrival(arrival) => self.on_arrival(arrival).await,
+                Wake::Released(to, packet) => self.on_released(to, &packet),
                 Wake::Readable => self.on_readable().await,
                 Wake::ReceiveError => self.on_receive_error().await,
                 Wake::HandleGone => return,
@@ -199,6 +213,7 @@ impl Running {
         }
         self.handle(Input::Command(Command::Leave));
         self.flush().await;
+        self.release_all().await;
         if let Some(streams) = &mut self.driver.streams {
             streams.finish().await;
         }
@@ -221,6 +236,7 @@ impl Running {
             order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
             Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
+            Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
             readable = readable(driver.socket.as_ref()) => match readable {
                 Ok(()) => Wake::Readable,
                 Err(_) => Wake::ReceiveError,
@@ -232,13 +248,50 @@ impl Running {
     fn on_time(&mut self) {
         let now = self.driver.clock.now();
         if self.driver.engine.deadline().is_some_and(|deadline| deadline <= now.mono) {
-            self.driver.engine.handle(now, Input::Timeout, &mut self.outbox);
+            self.handle(Input::Timeout);
         }
     }
 
     fn handle(&mut self, input: Input) {
         let now = self.driver.clock.now();
+        let Some(tap) = &self.driver.tap else {
+            return self.driver.engine.handle(now, input, &mut self.outbox);
+        };
+        let came = match &input {
+            Input::Packet { from, packet } => Some((*from, Arc::clone(packet))),
+            Input::Timeout | Input::Command(_) => None,
+        };
+        let before = self.outbox.outputs().len();
         self.driver.engine.handle(now, input, &mut self.outbox);
+        tap.on_input(came.as_ref(), &self.outbox.outputs()[before..]);
+    }
+
+    /// Whoever holds the node up does so here, with what woke it still to be looked at.
+    async fn hold(&mut self) {
+        if let Some(tap) = &self.driver.tap {
+            tap.hold().await;
+            self.on_time();
+        }
+    }
+
+    fn on_released(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        if let Some(streams) = &mut self.driver.streams {
+            streams.send(to, packet);
+        }
+    }
+
+    /// Waits for what the interceptor still keeps, so that a goodbye may be late.
+    async fn release_all(&mut self) {
+        let Some(mut tap) = self.driver.tap.take() else { return };
+        tap.close();
+        let all = async {
+            while let Some((to, packet)) = tap.released().await {
+                self.on_released(to, &packet);
+            }
+        };
+        if timeout(RELEASE_MAX, all).await.is_err() {
+            tracing::debug!("not all that was held up went out in time");
+        }
     }
 
     fn on_mode(&mut self, mode: Mode) {
@@ -266,6 +319,15 @@ impl Running {
         let me = self.driver.engine.me().node();
         self.print(Line::Publish { me, data: metadata.data() });
         self.published.push((done, metadata.version()));
+    }
+
+    fn on_restore(&mut self, records: &[Arc<Record>]) {
+        let now = self.driver.clock.now();
+        let before = self.outbox.outputs().len();
+        self.driver.engine.restore(now, records, &mut self.outbox);
+        if let Some(tap) = &self.driver.tap {
+            tap.on_input(None, &self.outbox.outputs()[before..]);
+        }
     }
 
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
@@ -368,7 +430,10 @@ impl Running {
         let wall = driver.clock.now().wall;
         for (to, packet) in self.streamed.drain(..) {
             match (&mut driver.streams, &driver.socket) {
-                (Some(streams), _) => streams.send(to, &packet),
+                (Some(streams), _) => match &driver.tap {
+                    Some(tap) => tap.stream(to, packet),
+                    None => streams.send(to, &packet),
+                },
                 (None, Some(socket)) => {
                     socket.stream(|out| driver.guard.encode(wall, &packet, out), to);
                 }
@@ -376,7 +441,8 @@ impl Running {
             }
         }
         if let Some(socket) = &driver.socket {
-            self.outgoing.send(wall, &mut driver.guard, socket, &mut self.stats).await;
+            let ways = (socket, driver.tap.as_ref());
+            self.outgoing.send(wall, &mut driver.guard, ways, &mut self.stats).await;
         }
     }
 
@@ -452,6 +518,14 @@ impl Running {
 async fn readable(socket: Option<&Transport>) -> std::io::Result<()> {
     match socket {
         Some(socket) => socket.readable().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where nobody stands between.
+async fn released(tap: Option<&mut Tap>) -> Option<(SocketAddr, Arc<Packet>)> {
+    match tap {
+        Some(tap) => tap.released().await,
         None => std::future::pending().await,
     }
 }

@@ -63,6 +63,15 @@ impl Machine {
         }
     }
 
+    /// Lists members of which the node knows from elsewhere.
+    pub(crate) fn restore(&mut self, now: Now, members: &[Arc<Record>], out: &mut Outbox) {
+        match self {
+            Self::Native(engine) => engine.restore(now, members, out),
+            // Nodes of pekonode are told of others by others only.
+            Self::Pekonode(_) => {}
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Native(engine) => engine.deadline(),

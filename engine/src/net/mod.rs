@@ -7,6 +7,7 @@
 mod clock;
 mod console;
 mod driver;
+mod intercept;
 mod letters;
 mod machine;
 mod memory;
@@ -23,6 +24,7 @@ mod view;
 
 pub(crate) use console::Console;
 pub(crate) use driver::{Driver, Mode, Order};
+pub use intercept::{Departure, Interceptor};
 pub(crate) use machine::Machine;
 pub use memory::{MemoryNetwork, MemoryStats};
 pub(crate) use seeds::{Seed, Seeds};

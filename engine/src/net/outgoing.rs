@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
+use super::intercept::Tap;
 use super::machine::Foreign;
 use super::stats::NetStats;
 use super::stream::Streams;
@@ -46,13 +47,20 @@ impl Outgoing {
         &mut self,
         wall: UnixNanos,
         guard: &mut Guard,
-        socket: &Transport,
+        (socket, tap): (&Transport, Option<&Tap>),
         stats: &mut NetStats,
     ) {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
             let range = self.encoded(wall, guard, &packet);
-            send_counted(socket, &self.bytes[range], to, &mut patience, stats).await;
+            let bytes = &self.bytes[range];
+            match (socket, tap) {
+                (Transport::Udp(socket), Some(tap)) => {
+                    tap.datagram(socket, to, &packet, bytes);
+                    stats.count_sent(bytes);
+                }
+                _ => send_counted(socket, bytes, to, &mut patience, stats).await,
+            }
         }
         self.bytes.clear();
         self.encoded.clear();
@@ -117,10 +125,7 @@ async fn send_counted(
     stats: &mut NetStats,
 ) {
     match send(socket, bytes, to, patience).await {
-        Ok(()) => {
-            stats.sent += 1;
-            stats.sent_bytes += bytes.len() as u64;
-        }
+        Ok(()) => stats.count_sent(bytes),
         Err(error) => {
             tracing::debug!(%to, %error, "a datagram was not sent");
             stats.send_errors += 1;
@@ -194,7 +199,7 @@ mod tests {
             outgoing.push(to, Arc::clone(&second));
         }
         let mut stats = NetStats::default();
-        outgoing.send(NOW.wall, &mut guard(), &from.0, &mut stats).await;
+        outgoing.send(NOW.wall, &mut guard(), (&from.0, None), &mut stats).await;
         let len = (wire::encoded_len(&first) + Config::CHECKSUM_LEN) as u64;
         assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
         for (to, _) in &to {

@@ -30,6 +30,13 @@ pub struct NetStats {
     pub streams: StreamStats,
 }
 
+impl NetStats {
+    pub(super) fn count_sent(&mut self, datagram: &[u8]) {
+        self.sent += 1;
+        self.sent_bytes += datagram.len() as u64;
+    }
+}
+
 /// Counters of the connections of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamStats {

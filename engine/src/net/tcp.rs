@@ -45,7 +45,8 @@ impl Ports {
             };
             match listen(SocketAddr::new(addr.ip(), taken.port())) {
                 Ok(listener) => {
-                    let (socket, bound) = (socket.map(Transport::Udp), listener.local_addr()?);
+                    let socket = socket.map(|socket| Transport::Udp(socket.into()));
+                    let bound = listener.local_addr()?;
                     return Ok(Self { socket, listener: Some(listener), bound });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand::rngs::SysError;
 
 use super::clock::{Clock, entropy};
+use super::intercept::{Interceptor, Tap};
 use super::memory::{MemoryNetwork, Port};
 use super::tcp::Ports;
 use super::udp::Socket;
@@ -16,6 +18,8 @@ use crate::config::Config;
 pub(crate) enum Home {
     /// The machine.
     System,
+    /// The machine, with somebody between the node and its sockets.
+    Intercepted(Arc<dyn Interceptor>),
     /// A network of its own, in which all of them are virtual.
     Memory(MemoryNetwork),
 }
@@ -29,7 +33,9 @@ impl Home {
         queue_bytes: usize,
     ) -> io::Result<Ports> {
         match self {
-            Self::System => Ports::bind(config.protocol(), addr, queue_bytes),
+            Self::System | Self::Intercepted(_) => {
+                Ports::bind(config.protocol(), addr, queue_bytes)
+            }
             Self::Memory(network) => {
                 let port = network.bind(addr)?;
                 let bound = port.addr();
@@ -41,7 +47,7 @@ impl Home {
     /// The clocks of a node that starts now.
     pub(crate) fn clock(&self) -> Clock {
         match self {
-            Self::System => Clock::start(),
+            Self::System | Self::Intercepted(_) => Clock::start(),
             Self::Memory(network) => network.clock(),
         }
     }
@@ -49,8 +55,18 @@ impl Home {
     /// 64 bits to seed an engine with.
     pub(crate) fn seed(&self) -> Result<u64, SysError> {
         match self {
-            Self::System => entropy(),
+            Self::System | Self::Intercepted(_) => entropy(),
             Self::Memory(network) => Ok(network.next_seed()),
+        }
+    }
+
+    /// What leads to who stands between, if somebody does.
+    pub(crate) fn tap(&self, config: &Config) -> Option<Tap> {
+        match self {
+            Self::System | Self::Memory(_) => None,
+            Self::Intercepted(interceptor) => {
+                Some(Tap::new(Arc::clone(interceptor), config.guard_len()))
+            }
         }
     }
 }
@@ -59,7 +75,7 @@ impl Home {
 #[derive(Debug)]
 pub(crate) enum Transport {
     /// A socket of the system.
-    Udp(Socket),
+    Udp(Arc<Socket>),
     /// A port of a network in memory.
     Memory(Port),
 }

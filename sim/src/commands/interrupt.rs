@@ -21,7 +21,12 @@ pub fn install_keeping_cells() {
 fn install_saying(text: &'static str) {
     let installed = ctrlc::set_handler(move || {
         let _held_to_the_end = files::discard_unpublished();
-        eprintln!("\ninterrupted: {text}");
+        #[cfg(feature = "testbed")]
+        let _held_as_well = crate::testbed::discard();
+        eprintln!(
+            "
+interrupted: {text}"
+        );
         process::exit(Exit::Interrupted as i32);
     });
     // Only a test that runs two commands in one process gets here twice.

@@ -14,17 +14,23 @@ use super::{Failure, Report, interrupt, trial};
 use crate::model::Spread;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
-use crate::report::summary::{FaultWindow, RunResult, Summary};
+use crate::report::summary::{FaultWindow, RunResult, SeriesRow, Summary};
 use crate::report::timing::{Stopwatch, Timing};
 use crate::report::{html, json};
 use crate::scenario::plan::{Plan, SeedShare};
-use crate::scenario::{self, Paint, Scenario, Set};
+use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 use crate::stats::Share;
 use crate::world::{Codec, Filter, Options, Tape};
 
+mod both;
 mod closing;
+mod net;
 mod sizes;
 mod theory;
+
+pub use net::Net;
+
+use net::Place;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
@@ -39,6 +45,8 @@ pub struct Request {
     pub sets: Vec<String>,
     /// Runs at a time; as many as the machine has processors if not given.
     pub threads: Option<NonZeroUsize>,
+    /// By what the nodes talk.
+    pub net: Net,
     /// The folder for results.
     pub out: PathBuf,
     /// What goes to standard output.
@@ -74,6 +82,7 @@ pub enum Format {
 struct Job {
     file: PathBuf,
     scenario: Scenario,
+    place: Place,
     folder: String,
 }
 
@@ -85,6 +94,9 @@ struct Outcome {
     table: String,
     /// What pictures over seeds need, where there are any.
     view: Option<(SeedView, Vec<FaultWindow>)>,
+    /// What a comparison of two places needs, where there is one.
+    series: Vec<SeriesRow>,
+    fault_windows: Vec<FaultWindow>,
 }
 
 /// Runs everything that is asked for.
@@ -94,6 +106,7 @@ struct Outcome {
 pub fn run(request: &Request) -> Result<Report, Failure> {
     let jobs = load(request)?;
     no_shared_folders(request, &jobs)?;
+    jobs.iter().try_for_each(|job| job.place.takes(request, &job.scenario))?;
     let seeds = request.seed..=last_seed(request)?;
     interrupt::install();
     let stage = Stage::new(&request.out)?;
@@ -107,13 +120,15 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
             write_seeds(request, &stage, job, outcomes)?;
         }
     }
-    if let (Pictures::Draw, Some(sizes)) =
-        (request.pictures, sizes::of(&jobs, &outcomes, request.seed))
+    if request.pictures == Pictures::Draw
+        && jobs.iter().all(|job| job.place.is_virtual())
+        && let Some(sizes) = sizes::of(&jobs, &outcomes, request.seed)
     {
         stage.write_sizes(&sizes)?;
     }
+    let both = both::write(request, &stage, &jobs, &outcomes)?;
     stage.publish()?;
-    Ok(closing::report(request, &jobs, &outcomes))
+    Ok(closing::report(request, &jobs, &outcomes, &both))
 }
 
 /// Reads all files; every wrong one is told of.
@@ -123,15 +138,24 @@ fn load(request: &Request) -> Result<Vec<Job>, Failure> {
     let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     for file in &request.files {
-        match scenario::load(file, &sets) {
-            Ok(scenario) => {
-                let folder = files::folder_name(&scenario);
-                jobs.push(Job { file: file.clone(), scenario, folder });
-            }
+        match jobs_of(file, &sets, request.net) {
+            Ok(of_file) => jobs.extend(of_file),
             Err(error) => failures.push(failure(&error)),
         }
     }
     if failures.is_empty() { Ok(jobs) } else { Err(Failure::all(&failures)) }
+}
+
+/// The jobs of one file: one for each place.
+fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioError> {
+    let typed = scenario::load(file, sets)?;
+    let with_net: Vec<Set> = sets.iter().cloned().chain(net.set()).collect();
+    let scenario = scenario::load(file, &with_net)?;
+    let job = |place: Place| {
+        let folder = place.folder(&typed);
+        Job { file: file.to_owned(), scenario: scenario.clone(), place, folder }
+    };
+    Ok(net.places(&scenario).into_iter().map(job).collect())
 }
 
 /// Two scenarios of one name would overwrite each other.
@@ -166,7 +190,10 @@ fn run_all(
     stage: &Stage,
     runs: &[(&Job, u64)],
 ) -> Result<Vec<Outcome>, Failure> {
-    let pool = trial::pool(request.threads, runs.len())?;
+    // Real nodes would take the processors from each other.
+    let one = NonZeroUsize::MIN;
+    let threads = if request.net == Net::Virtual { request.threads } else { Some(one) };
+    let pool = trial::pool(threads, runs.len())?;
     let threads = pool.current_num_threads();
     let total = runs.iter().map(|(job, _)| job.scenario.duration()).sum();
     let progress = Progress::new(total, request.audience);
@@ -204,9 +231,15 @@ fn run_one(
     let keeps_view = over_seeds && request.pictures == Pictures::Draw;
     let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
     let mut summary = run.summary;
-    // Only pictures need the curves: thousands of seeds must not hold on to them.
-    summary.rumors.iter_mut().for_each(|rumor| rumor.curve = Vec::new());
-    Ok(Outcome { summary, wanted: plan.expect_seeds.clone(), table, view })
+    let (mut series, mut fault_windows) = (Vec::new(), Vec::new());
+    if request.net.is_both() {
+        (series, fault_windows) = (run.series, run.fault_windows);
+    } else {
+        // Only pictures need the curves: thousands of seeds must not hold on to them.
+        summary.rumors.iter_mut().for_each(|rumor| rumor.curve = Vec::new());
+    }
+    let wanted = plan.expect_seeds.clone();
+    Ok(Outcome { summary, wanted, table, view, series, fault_windows })
 }
 
 fn tape(folder: &Path, plan: &Plan, filter: &Filter) -> Result<Tape, Failure> {
@@ -230,7 +263,13 @@ fn simulate(
 ) -> Result<RunResult, Failure> {
     let options = Options { codec: request.codec };
     let reproduction = || closing::reproduction(request, &job.file, plan.seed);
-    trial::run(plan, options, tape, progress, reproduction)
+    match job.place {
+        Place::Virtual => trial::run(plan, options, tape, progress, reproduction),
+        #[cfg(feature = "testbed")]
+        Place::Real(net) => trial::judged(plan, reproduction, || {
+            Ok(crate::testbed::run(plan, net, tape, &mut progress.of_run())?)
+        }),
+    }
 }
 
 /// Enough seeds held all expectations; a broken law is a failure in any of them.
@@ -287,6 +326,10 @@ fn write_seeds(
     let aggregate = json::aggregate(&runs);
     files::write_seeds(&folder, &aggregate, seeds.as_ref())?;
     let Some(seeds) = &seeds else { return Ok(()) };
+    if !job.place.is_virtual() {
+        // A real run can't be had again.
+        return Ok(());
+    }
     // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
     let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
     let run = simulate(request, job, &plan, None, &nobody)?;

@@ -67,14 +67,24 @@ pub(super) fn run(
     progress: &Progress,
     reproduction: impl FnOnce() -> String,
 ) -> Result<RunResult, Failure> {
-    let run = || match tape {
-        Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
-        None => world::run(plan, &options, &mut progress.of_run()),
-    };
+    judged(plan, reproduction, || {
+        Ok(match tape {
+            Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
+            None => world::run(plan, &options, &mut progress.of_run()),
+        })
+    })
+}
+
+/// Holds the figures of a run, however it comes about, against what the scenario expects.
+pub(super) fn judged(
+    plan: &Plan,
+    reproduction: impl FnOnce() -> String,
+    run: impl FnOnce() -> Result<RunResult, Failure>,
+) -> Result<RunResult, Failure> {
     let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let (message, command) = (message(&*panic), reproduction());
         Failure::machine(format!("a bug in rumormill: {message}\nreproduce: {command}"))
-    })?;
+    })??;
     judge(plan, &mut run.summary);
     Ok(run)
 }

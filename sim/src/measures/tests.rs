@@ -69,7 +69,8 @@ fn summary() -> Summary {
         virtual_ms: 60_000.0,
         inputs: 1_001,
         updates: 1_002,
-        trace_hash: String::new(),
+        trace_hash: Some(String::new()),
+        net: None,
         messages: messages(),
         bytes: Bytes { payload: 11, with_headers: 12 },
         per_node_per_second: PerNodePerSecond {
@@ -113,7 +114,7 @@ fn summary() -> Summary {
             rumor("restart-0", "restart", 600.0),
             rumor("removal-0", "removal", 700.0),
         ],
-        peaks: Peaks { members: 33, tombstones: 34, queue: 35, packet_bytes: 36 },
+        peaks: Peaks { members: 33, tombstones: 34, queue: Some(35), packet_bytes: 36 },
         faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),
         invariants: vec![Invariant { name: "sums".to_owned(), ok: true, detail: None }],
         expectations: Vec::new(),

@@ -38,17 +38,17 @@ impl BitMatrix {
         was
     }
 
+    pub(crate) fn clear_row(&mut self, row: u32) {
+        let start = row as usize * self.words_per_row;
+        self.words[start..start + self.words_per_row].fill(0);
+    }
+
     /// Sets in one row what is set in another.
     pub(crate) fn join_row(&mut self, row: u32, other: u32) {
         for word in 0..self.words_per_row {
             let other = self.words[other as usize * self.words_per_row + word];
             self.words[row as usize * self.words_per_row + word] |= other;
         }
-    }
-
-    pub(crate) fn clear_row(&mut self, row: u32) {
-        let start = row as usize * self.words_per_row;
-        self.words[start..start + self.words_per_row].fill(0);
     }
 
     fn word(&self, row: u32, column: u32) -> usize {
@@ -58,6 +58,22 @@ impl BitMatrix {
 
 fn bit(column: u32) -> u64 {
     1 << (column % 64)
+}
+
+/// So many bits, of which these are set.
+pub(crate) fn mask(columns: usize, set: impl Iterator<Item = u32>) -> Box<[u64]> {
+    let mut words = vec![0; columns.div_ceil(64)];
+    set.for_each(|column| words[column as usize / 64] |= bit(column));
+    words.into()
+}
+
+pub(crate) fn has(words: &[u64], column: u32) -> bool {
+    words[column as usize / 64] & bit(column) != 0
+}
+
+/// Sets a bit that is clear, and clears one that is set.
+pub(crate) fn flip(words: &mut [u64], column: u32) {
+    words[column as usize / 64] ^= bit(column);
 }
 
 /// How many bits are set in `a` and not in `b`.
@@ -73,27 +89,41 @@ mod tests {
     proptest! {
         #[test]
         fn a_matrix_is_a_set_of_pairs(
-            steps in prop::collection::vec((0_u32..3, 0_u32..130, any::<bool>()), 0..200),
+            steps in prop::collection::vec((0_u32..3, 0_u32..130, 0_u8..20), 0..200),
         ) {
             let mut matrix = BitMatrix::new(3, 130);
             let mut pairs = std::collections::BTreeSet::new();
-            for (row, column, set) in steps {
-                let pair = (row, column);
-                let (said, changed) = match set {
-                    true => (matrix.set(row, column), pairs.insert(pair)),
-                    false => (matrix.clear(row, column), pairs.remove(&pair)),
-                };
-                prop_assert_eq!(said, changed);
-            }
-            for row in 0..3 {
-                for column in 0..130 {
-                    prop_assert_eq!(matrix.has(row, column), pairs.contains(&(row, column)));
+            for (row, column, step) in steps {
+                match step {
+                    0 => {
+                        matrix.clear_row(row);
+                        pairs.retain(|&(other, _)| other != row);
+                    }
+                    1 => {
+                        matrix.join_row(row, column % 3);
+                        let other = pairs.range((column % 3, 0)..(column % 3 + 1, 0));
+                        let joined: Vec<_> = other.map(|&(_, column)| (row, column)).collect();
+                        pairs.extend(joined);
+                    }
+                    2..8 => {
+                        let was = pairs.remove(&(row, column));
+                        prop_assert_eq!(matrix.clear(row, column), was);
+                    }
+                    _ => prop_assert_eq!(matrix.set(row, column), pairs.insert((row, column))),
                 }
-                let of_row = pairs.range((row, 0)..(row + 1, 0)).count() as u64;
-                prop_assert_eq!(count_without(matrix.row(row), &[0; 3]), of_row);
             }
-            let only_first = pairs.iter().filter(|&&(r, c)| r == 0 && !pairs.contains(&(1, c)));
-            prop_assert_eq!(count_without(matrix.row(0), matrix.row(1)), only_first.count() as u64);
+            for (row, column) in (0..3).flat_map(|row| (0..130).map(move |column| (row, column))) {
+                prop_assert_eq!(matrix.has(row, column), pairs.contains(&(row, column)));
+            }
+        }
+
+        #[test]
+        fn bits_of_one_mask_and_not_of_another_are_counted(
+            a in prop::collection::btree_set(0_u32..130, 0..60),
+            b in prop::collection::btree_set(0_u32..130, 0..60),
+        ) {
+            let [left, right] = [&a, &b].map(|set| mask(130, set.iter().copied()));
+            prop_assert_eq!(count_without(&left, &right), a.difference(&b).count() as u64);
         }
     }
 }

@@ -9,6 +9,7 @@ use rumormill::{Config, Generation, Instant};
 use rustc_hash::FxHashMap;
 
 use super::clocks::Clocks;
+use crate::scenario::addresses;
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// The place of an incarnation in the plan.
@@ -22,6 +23,9 @@ pub(crate) type AddrNo = u32;
 pub(crate) struct Cast {
     parts: Vec<Part>,
     addrs: Vec<Addr>,
+    /// By the number of an address in its plan, where it has one.
+    by_number: Vec<AddrNo>,
+    /// Those of other addresses.
     by_addr: FxHashMap<SocketAddr, AddrNo>,
     nodes: u32,
     clocks: Clocks,
@@ -36,22 +40,39 @@ pub(crate) struct Part {
     pub(crate) addr: AddrNo,
     pub(crate) start: Instant,
     pub(crate) cause: StartCause,
+    /// Nobody else ever has its address.
+    is_alone: bool,
     pub(crate) record: Arc<Record>,
 }
 
 #[derive(Clone, Debug)]
 struct Addr {
     addr: SocketAddr,
+    /// The one who has it last, and its generation.
+    last: (IncarnationNo, Generation),
     /// Who has it, in order of generation. Addresses are never handed on to other nodes.
     parts: Vec<IncarnationNo>,
 }
 
 impl Cast {
+    /// What stands at a number that no address has.
+    const NOBODY: AddrNo = AddrNo::MAX;
+
+    /// The cast of a plan in virtual time.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let (parts, addrs) = (Vec::new(), Vec::new());
+        Self::with(plan, |_| None)
+    }
+
+    /// The cast of a plan in which some incarnations have records of their own: those of real
+    /// nodes, by their place in the plan.
+    pub(crate) fn with(plan: &Plan, record: impl Fn(usize) -> Option<Arc<Record>>) -> Self {
+        let (parts, addrs) = (Vec::with_capacity(plan.incarnations.len()), Vec::new());
+        // A plan gives one number to each node, and at most one more to each that comes back.
+        let numbers = plan.nodes_ever as usize + plan.incarnations.len();
         let mut cast = Self {
             parts,
             addrs,
+            by_number: vec![Self::NOBODY; numbers],
             by_addr: FxHashMap::default(),
             nodes: plan.nodes_ever,
             clocks: Clocks::of(plan),
@@ -73,8 +94,15 @@ impl Cast {
             let first = others.first().map(|&part| cast.parts[part as usize].node);
             assert!(first.is_none_or(|first| first == node), "two nodes of the plan share {addr}");
             others.push(number);
-            let record = Arc::new(Record::new(incarnation.public.clone(), generation));
-            cast.parts.push(Part { node, addr, start, cause, record });
+            let planned = || Arc::new(Record::new(incarnation.public.clone(), generation));
+            let record = record(number as usize).unwrap_or_else(planned);
+            cast.addrs[addr as usize].last = (number, record.generation());
+            cast.parts.push(Part { node, addr, start, cause, is_alone: false, record });
+        }
+        for addr in &cast.addrs {
+            if let [only] = addr.parts[..] {
+                cast.parts[only as usize].is_alone = true;
+            }
         }
         cast
     }
@@ -106,17 +134,36 @@ impl Cast {
         &self.parts[incarnation as usize]
     }
 
+    /// The incarnations of the initial nodes.
+    pub(crate) fn initial(&self) -> impl Iterator<Item = IncarnationNo> + '_ {
+        let initial = |part: &Part| part.cause == StartCause::Initial;
+        (0..).zip(&self.parts).filter(move |(_, part)| initial(part)).map(|(number, _)| number)
+    }
+
     pub(crate) fn addr(&self, addr: AddrNo) -> SocketAddr {
         self.addrs[addr as usize].addr
     }
 
     pub(crate) fn addr_no(&self, addr: SocketAddr) -> Option<AddrNo> {
-        self.by_addr.get(&addr).copied()
+        match self.number(addr) {
+            Some(number) => Some(self.by_number[number]).filter(|&addr| addr != Self::NOBODY),
+            None => self.by_addr.get(&addr).copied(),
+        }
+    }
+
+    fn number(&self, addr: SocketAddr) -> Option<usize> {
+        let number = addresses::number(addr)? as usize;
+        (number < self.by_number.len()).then_some(number)
     }
 
     /// The node that has an address at one time or another.
     pub(crate) fn node_at(&self, addr: AddrNo) -> NodeNo {
         self.part(self.addrs[addr as usize].parts[0]).node
+    }
+
+    /// True when nobody else ever has the address of this incarnation.
+    pub(crate) fn is_alone(&self, incarnation: IncarnationNo) -> bool {
+        self.part(incarnation).is_alone
     }
 
     /// The incarnations that share an address with this one, itself included, in order of
@@ -129,16 +176,25 @@ impl Cast {
     /// by itself: then the last of the plan's that is not above it. `None` at a strange address.
     pub(crate) fn find(&self, addr: SocketAddr, generation: Generation) -> Option<IncarnationNo> {
         let addr = &self.addrs[self.addr_no(addr)? as usize];
+        if addr.last.1 <= generation {
+            return Some(addr.last.0);
+        }
         let is = |part: &&IncarnationNo| self.part(**part).record.generation() <= generation;
         addr.parts.iter().rev().find(is).copied()
     }
 
     fn intern(&mut self, addr: SocketAddr) -> AddrNo {
+        if let Some(known) = self.addr_no(addr) {
+            return known;
+        }
         let next = self.addrs.len() as AddrNo;
-        *self.by_addr.entry(addr).or_insert_with(|| {
-            self.addrs.push(Addr { addr, parts: Vec::new() });
-            next
-        })
+        let nobody_yet = (IncarnationNo::MAX, Generation::MAX);
+        self.addrs.push(Addr { addr, last: nobody_yet, parts: Vec::new() });
+        match self.number(addr) {
+            Some(number) => self.by_number[number] = next,
+            None => _ = self.by_addr.insert(addr, next),
+        }
+        next
     }
 }
 

@@ -8,8 +8,8 @@ use rumormill::core::Stats;
 use rumormill::{Config, Instant, Version};
 use rustc_hash::FxHashMap;
 
-use super::bits::BitMatrix;
 use super::cast::{Cast, IncarnationNo};
+use super::lists::Lists;
 use crate::report::summary::{Invariant, Messages};
 use crate::scenario::plan::NodeNo;
 
@@ -63,14 +63,14 @@ pub(crate) struct Laws {
     /// How often each broken law was broken, and how for the first time.
     broken: BTreeMap<Law, (u64, String)>,
     /// Node by incarnation: which ones it knows to have left or been replaced.
-    gone: BitMatrix,
+    gone: Lists,
     /// When an incarnation last sent a node an answer, to a last call or a probe, that arrived.
     answers: FxHashMap<(NodeNo, IncarnationNo), Instant>,
 }
 
 impl Laws {
     pub(crate) fn new(cast: Arc<Cast>) -> Self {
-        let gone = BitMatrix::new(cast.nodes() as usize, cast.parts().len());
+        let gone = Lists::new(cast.nodes(), cast.parts().len(), [].into_iter());
         let timeout_max = cast.configs().map(Config::timeout).max().unwrap_or_default();
         let cycle_max = cast.configs().map(Config::cycle).max().unwrap_or_default();
         let (broken, answers) = (BTreeMap::new(), FxHashMap::default());
@@ -87,6 +87,9 @@ impl Laws {
         if self.gone.has(node, incarnation) {
             let who = self.who(incarnation);
             self.breaks(Law::GoneStayGone, at, &format!("node {node} lists {who} again"));
+        }
+        if self.cast.is_alone(incarnation) {
+            return;
         }
         for &part in self.cast.same_addr(incarnation) {
             if part < incarnation {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::bits::{BitMatrix, count_without};
+use super::bits::{self, count_without};
 use super::cast::{Cast, IncarnationNo};
+use super::lists::Lists;
 use super::truth::{NodeShift, Shift, Truth};
 use crate::scenario::plan::NodeNo;
 
@@ -12,7 +13,7 @@ use crate::scenario::plan::NodeNo;
 pub(crate) struct Views {
     cast: Arc<Cast>,
     /// Node by incarnation. A node always lists its own one.
-    listed: BitMatrix,
+    listed: Lists,
     /// By node: its newest incarnation.
     own: Vec<Option<IncarnationNo>>,
     /// As of the last shift.
@@ -33,11 +34,15 @@ pub(crate) enum Listing {
 }
 
 impl Views {
+    /// Shifts of single nodes at a time; of more, everything is counted anew.
+    const SHIFTS_MAX: usize = 2;
+
     pub(crate) fn new(cast: Arc<Cast>) -> Self {
         let (nodes, parts) = (cast.nodes() as usize, cast.parts().len());
+        let listed = Lists::new(cast.nodes(), parts, cast.initial());
         Self {
             cast,
-            listed: BitMatrix::new(nodes, parts),
+            listed,
             own: vec![None; nodes],
             live: vec![None; nodes],
             missing: 0,
@@ -76,8 +81,18 @@ impl Views {
 
     /// A node begins with an empty list. It must not live yet.
     pub(crate) fn begin(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        assert!(self.live[node as usize].is_none(), "node {node} starts while it lives");
         self.listed.clear_row(node);
+        self.be(node, incarnation);
+    }
+
+    /// A node begins with the list of all initial nodes. It must not live yet.
+    pub(crate) fn begin_full(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        self.listed.fill_row(node);
+        self.be(node, incarnation);
+    }
+
+    fn be(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        assert!(self.live[node as usize].is_none(), "node {node} starts while it lives");
         self.listed.set(node, incarnation);
         self.own[node as usize] = Some(incarnation);
     }
@@ -122,8 +137,11 @@ impl Views {
     pub(crate) fn shift(&mut self, truth: &Truth, shift: &Shift) {
         match shift {
             Shift::None => {}
-            Shift::Nodes(nodes) => nodes.iter().for_each(|shift| self.shift_node(shift)),
-            Shift::Whole => self.recount(truth),
+            // A look at every list costs as much for one node as for all.
+            Shift::Nodes(nodes) if nodes.len() <= Self::SHIFTS_MAX => {
+                nodes.iter().for_each(|shift| self.shift_node(shift));
+            }
+            Shift::Nodes(_) | Shift::Whole => self.recount(truth),
         }
     }
 
@@ -163,8 +181,13 @@ impl Views {
         (self.missing, self.ghosts) = (0, 0);
         for component in by_component.chunk_by(|a, b| a.0 == b.0) {
             let mask = self.mask(component.iter().map(|&(_, _, part)| part));
+            // Complete lists are all wrong in the same way.
+            let mut of_full = None;
             for &(_, node, _) in component {
-                let (missing, ghosts) = self.row_error(node, &mask);
+                let (missing, ghosts) = match self.listed.is_full(node) {
+                    true => *of_full.get_or_insert_with(|| self.row_error(node, &mask)),
+                    false => self.row_error(node, &mask),
+                };
                 self.missing += missing;
                 self.ghosts += ghosts;
             }
@@ -187,14 +210,12 @@ impl Views {
         self.live.iter().flatten().count() as u64
     }
 
-    fn live_mask(&self) -> Vec<u64> {
+    fn live_mask(&self) -> Box<[u64]> {
         self.mask(self.live.iter().copied().flatten())
     }
 
-    fn mask(&self, parts: impl Iterator<Item = IncarnationNo>) -> Vec<u64> {
-        let mut mask = vec![0; self.cast.parts().len().div_ceil(64)];
-        parts.for_each(|part| mask[part as usize / 64] |= 1 << (part % 64));
-        mask
+    fn mask(&self, parts: impl Iterator<Item = IncarnationNo>) -> Box<[u64]> {
+        bits::mask(self.cast.parts().len(), parts)
     }
 }
 
@@ -214,8 +235,8 @@ mod tests {
     enum Step {
         List(NodeNo, IncarnationNo),
         Unlist(NodeNo, IncarnationNo),
-        /// Goes down, stops, or starts as its next incarnation.
-        Turn(NodeNo, u8),
+        /// They go down, stop, or start as their next incarnations.
+        Turn(Vec<NodeNo>, u8),
         Split(Vec<NodeNo>),
         Heal,
     }
@@ -224,7 +245,8 @@ mod tests {
         prop_oneof![
             6 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::List(node, part)),
             3 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::Unlist(node, part)),
-            4 => (0..NODES, 0_u8..3).prop_map(|(node, turn)| Step::Turn(node, turn)),
+            4 => (prop::collection::btree_set(0..NODES, 1..5), 0_u8..3)
+                .prop_map(|(nodes, turn)| Step::Turn(nodes.into_iter().collect(), turn)),
             1 => prop::collection::btree_set(0..NODES, 1..4)
                 .prop_map(|set| Step::Split(set.into_iter().collect())),
             1 => Just(Step::Heal),
@@ -247,8 +269,12 @@ mod tests {
 
     fn turn(views: &mut Views, truth: &mut Truth, node: NodeNo, turn: u8) {
         let next = match (truth.state(node), turn) {
+            (State::Down, 0) => {
+                views.begin_full(node, node);
+                State::Live(node)
+            }
             (State::Down, _) => {
-                let part = node + if turn == 0 { 0 } else { NODES };
+                let part = node + if turn == 1 { 0 } else { NODES };
                 views.begin(node, part);
                 State::Live(part)
             }
@@ -273,7 +299,9 @@ mod tests {
                 match step {
                     Step::List(node, part) => { views.list(&truth, node, part); }
                     Step::Unlist(node, part) => { views.unlist(&truth, node, part); }
-                    Step::Turn(node, how) => turn(&mut views, &mut truth, node, how),
+                    Step::Turn(nodes, how) => {
+                        nodes.into_iter().for_each(|node| turn(&mut views, &mut truth, node, how));
+                    }
                     Step::Split(group) => {
                         splits.push(links.apply(NetworkChange::Partition(vec![group])));
                     }

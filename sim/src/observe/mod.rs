@@ -6,6 +6,7 @@ pub(crate) mod clocks;
 pub(crate) mod crossing;
 pub(crate) mod episodes;
 pub(crate) mod invariants;
+pub(crate) mod lists;
 pub(crate) mod members;
 pub(crate) mod metadata;
 pub(crate) mod observer;

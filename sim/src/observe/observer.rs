@@ -29,6 +29,15 @@ pub(crate) enum Exit {
     Leave,
 }
 
+/// Whom a node lists when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knows {
+    /// Nobody else.
+    Itself,
+    /// Every initial node.
+    AllInitial,
+}
+
 /// Everybody who watches a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
@@ -107,12 +116,15 @@ impl Observer {
     }
 
     /// An incarnation starts; in force with the next [`Observer::commit`].
-    pub(crate) fn on_begin(&mut self, at: Instant, incarnation: IncarnationNo) {
+    pub(crate) fn on_begin(&mut self, at: Instant, incarnation: IncarnationNo, knows: Knows) {
         let part = self.cast.part(incarnation);
         let (node, cause) = (part.node, part.cause);
         self.truth.set(at, node, State::Live(incarnation));
         self.presence[node as usize] = Presence::Since(at);
-        self.views.begin(node, incarnation);
+        match knows {
+            Knows::Itself => self.views.begin(node, incarnation),
+            Knows::AllInitial => self.views.begin_full(node, incarnation),
+        }
         self.agreement.begin(node);
         self.laws.begin(node);
         self.detections.came_back(node);
@@ -359,9 +371,10 @@ impl Observer {
             return;
         };
         self.laws.list(at, node, incarnation);
-        let cast = Arc::clone(&self.cast);
-        for &other in cast.same_addr(incarnation).iter().filter(|&&other| other != incarnation) {
-            self.unlist(at, node, other);
+        if !self.cast.is_alone(incarnation) {
+            let cast = Arc::clone(&self.cast);
+            let others = cast.same_addr(incarnation).iter().filter(|&&it| it != incarnation);
+            others.for_each(|&other| self.unlist(at, node, other));
         }
         if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
             self.detections.listed(node, incarnation);

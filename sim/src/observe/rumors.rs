@@ -220,6 +220,9 @@ impl Rumors {
     /// A node lists an incarnation: it has heard of its start, and need not hear of what was at
     /// this address before.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo, way: Way) {
+        if self.rumors.is_empty() {
+            return;
+        }
         let cast = Arc::clone(&self.cast);
         for &part in cast.same_addr(incarnation) {
             let about = self.about[part as usize];

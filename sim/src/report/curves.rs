@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::report::human;
-use crate::report::summary::{RumorFigures, RunResult};
+use crate::report::summary::{RumorFigures, RunResult, Summary};
 use crate::stats::Sample;
 
 /// Percentages at which a curve is kept when many are laid over each other: 1 % to 100 %.
@@ -63,7 +63,12 @@ impl Curve {
 
 /// The curves of all rumors of a run, in order of their start.
 pub fn of_run(run: &RunResult) -> Vec<Curve> {
-    run.summary.rumors.iter().map(curve).collect()
+    of_summary(&run.summary)
+}
+
+/// The same, while the summary still has them.
+pub fn of_summary(summary: &Summary) -> Vec<Curve> {
+    summary.rumors.iter().map(curve).collect()
 }
 
 /// For each kind of rumor, how its median rumor spread.

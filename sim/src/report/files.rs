@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::report::beside::Beside;
+use crate::report::both::{Both, View};
 use crate::report::plots::{self, PlotError};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
@@ -25,8 +26,17 @@ use crate::world::{Filter, Tape};
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that stand beside the folders of seeds.
-const OVER_SEEDS: [&str; 6] =
-    ["aggregate.json", "delivery.png", "delivery.svg", REPORT, "spread.png", "spread.svg"];
+const OVER_SEEDS: [&str; 9] = [
+    "aggregate.json",
+    "both.json",
+    "both.png",
+    "both.svg",
+    "delivery.png",
+    "delivery.svg",
+    REPORT,
+    "spread.png",
+    "spread.svg",
+];
 
 /// The file of the page that shows a run.
 const REPORT: &str = "report.html";
@@ -367,6 +377,18 @@ pub fn clear_unfinished(folder: &Path) {
 pub fn make_all(folder: &Path) -> Result<(), FileError> {
     fs::create_dir_all(folder)
         .map_err(|source| FileError::Write { path: folder.to_owned(), source })
+}
+
+/// Writes what real runs of a scenario show beside virtual ones into the folder of the real ones.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_both(folder: &Path, both: &Both, picture: Option<&View>) -> Result<(), FileError> {
+    write(&folder.join("both.json"), &json::document(both))?;
+    if let Some(view) = picture {
+        plots::write_both_nets(folder, view)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), FileError> {

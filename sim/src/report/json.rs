@@ -13,10 +13,10 @@ use crate::stats::{Sample, Share};
 pub const SCHEMA: &str = "summaries/1";
 
 /// Texts that are kept because the rest makes no sense without them.
-const IDENTITY: [&str; 6] = ["id", "kind", "name", "want", "scenario", "schema"];
+const IDENTITY: [&str; 7] = ["id", "kind", "name", "want", "scenario", "schema", "net"];
 
 /// Texts of a summary that may be null; all other nulls stand for numbers, but for the next.
-const NULLABLE_TEXTS: [&str; 3] = ["version", "superseded_by", "detail"];
+const NULLABLE_TEXTS: [&str; 4] = ["version", "superseded_by", "detail", "trace_hash"];
 
 /// Booleans of a summary that may be null.
 const NULLABLE_FLAGS: [&str; 1] = ["converged"];

@@ -1,6 +1,7 @@
 //! What a run leaves behind: figures, tables, pictures.
 
 pub mod beside;
+pub mod both;
 pub mod comparison;
 pub mod csv;
 pub mod curves;

@@ -6,6 +6,7 @@
 
 mod axis;
 mod beside;
+mod both;
 mod delivery;
 mod draw;
 mod front;
@@ -28,6 +29,7 @@ use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
 use crate::report::beside::Beside;
+use crate::report::both::View;
 use crate::report::curves::{self, Levels, Theory};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
 use crate::report::sweep::Results;
@@ -146,6 +148,14 @@ pub fn write_delivery(folder: &Path, run: &RunResult) -> Result<(), PlotError> {
 /// When a file can't be written.
 pub fn write_sizes(folder: &Path, sizes: &Sizes) -> Result<(), PlotError> {
     write_both(folder, "sizes", &sizes::figure(sizes))
+}
+
+/// Writes `both.png` and `both.svg` into a folder.
+///
+/// # Errors
+/// When a file can't be written.
+pub fn write_both_nets(folder: &Path, view: &View) -> Result<(), PlotError> {
+    write_both(folder, "both", &both::figure(view))
 }
 
 /// Writes `spread.png` and `spread.svg` over all seeds into a folder.

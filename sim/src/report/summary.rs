@@ -21,12 +21,15 @@ pub struct Summary {
     pub scenario_digest: String,
     pub tool_version: &'static str,
     pub seed: String,
+    /// By which network real nodes talked (`udp`, `tcp`, `netns`); not there in virtual time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net: Option<&'static str>,
     pub nodes: Nodes,
     pub virtual_ms: f64,
     pub inputs: u64,
     pub updates: u64,
-    /// Hex.
-    pub trace_hash: String,
+    /// Hex; null in real time, where nothing repeats itself.
+    pub trace_hash: Option<String>,
     pub messages: Messages,
     pub bytes: Bytes,
     pub per_node_per_second: PerNodePerSecond,
@@ -197,7 +200,8 @@ pub const CURVE_STEPS_MAX: usize = 256;
 pub struct Peaks {
     pub members: u64,
     pub tombstones: u64,
-    pub queue: u64,
+    /// Null in real time, where nobody sees all queues.
+    pub queue: Option<u64>,
     pub packet_bytes: u64,
 }
 

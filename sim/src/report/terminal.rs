@@ -3,6 +3,7 @@
 //! Long lists are cut to what matters most, and say how much was cut; the files have it all.
 
 mod beside;
+mod both;
 mod comparison;
 mod epidemic;
 mod layout;
@@ -23,6 +24,7 @@ use crate::stats::Sample;
 use layout::{Align, Page, Tone};
 
 pub use beside::beside;
+pub use both::both;
 pub use comparison::comparison;
 pub use epidemic::epidemic;
 pub use seeds::seeds;

@@ -41,6 +41,15 @@ impl Stopwatch {
     }
 }
 
+/// What the wall clock of the machine shows: what processes of one run tell their time by.
+#[cfg(feature = "testbed")]
+#[expect(clippy::disallowed_methods, reason = "processes have no other clock in common")]
+pub(crate) fn unix_nanos() -> rumormill::UnixNanos {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since.map_or(0, rumormill::nanos);
+    rumormill::UnixNanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
 impl Timing {
     /// What a run cost that took so long.
     pub fn new(summary: &Summary, wall: Duration, threads: usize) -> Self {

@@ -4,16 +4,17 @@
 //! clock or draws entropy: a run depends on the plan alone.
 
 mod codec;
-mod fault;
+pub(crate) mod fault;
 mod parcels;
 mod pause;
 mod queue;
-mod result;
+pub(crate) mod result;
+mod start;
 #[cfg(test)]
 pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
-mod trace;
+pub(crate) mod trace;
 #[expect(clippy::module_inception, reason = "the world proper; the rest of the folder serves it")]
 mod world;
 

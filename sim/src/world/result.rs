@@ -8,20 +8,23 @@ use crate::report::summary::{Nodes, Peaks, RunResult, SCHEMA, Summary};
 use crate::scenario::plan::Plan;
 
 /// A run at its end.
-pub(super) struct Outcome<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) inputs: u64,
-    pub(super) updates: u64,
-    pub(super) trace_hash: String,
-    pub(super) peaks: Peaks,
-    pub(super) faults: Faults,
-    pub(super) timeline: Vec<(f64, String)>,
-    pub(super) findings: Findings,
-    pub(super) end: Instant,
+pub(crate) struct Outcome<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) inputs: u64,
+    pub(crate) updates: u64,
+    /// None in real time, where nothing repeats itself.
+    pub(crate) trace_hash: Option<String>,
+    /// By which network real nodes talked.
+    pub(crate) net: Option<&'static str>,
+    pub(crate) peaks: Peaks,
+    pub(crate) faults: Faults,
+    pub(crate) timeline: Vec<(f64, String)>,
+    pub(crate) findings: Findings,
+    pub(crate) end: Instant,
 }
 
 impl Outcome<'_> {
-    pub(super) fn into_result(self) -> RunResult {
+    pub(crate) fn into_result(self) -> RunResult {
         let Self { plan, findings, end, .. } = self;
         let summary = Summary {
             schema: SCHEMA,
@@ -34,6 +37,7 @@ impl Outcome<'_> {
             inputs: self.inputs,
             updates: self.updates,
             trace_hash: self.trace_hash,
+            net: self.net,
             messages: findings.messages,
             bytes: findings.bytes,
             per_node_per_second: findings.per_node_per_second,

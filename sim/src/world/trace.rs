@@ -5,7 +5,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use rumormill::core::{Body, Packet};
+use rumormill::core::{Age, Body, Digest, News, Packet, Sighting, Vector};
 use rumormill::{Command, Instant};
 
 use crate::observe::cast::AddrNo;
@@ -84,11 +84,50 @@ pub(crate) fn content(packet: &Packet) -> u64 {
                 let (id, counter) = (u64::from(id), u64::from(counter));
                 hasher.mix(id << 16 | counter << 8 | u64::from(age));
             }
-            bulk.news.hash(&mut hasher);
+            news(&bulk.news, &mut hasher);
+        }
+        // And while a cluster starts, records.
+        Body::Records(records) => {
+            hasher.write_u8(packet.kind() as u8);
+            hasher.write_u32(packet.step.0);
+            news(&records.news, &mut hasher);
+        }
+        Body::Vector(Vector { digest, first, beats }) => {
+            hasher.write_u8(packet.kind() as u8);
+            hasher.write_u32(packet.step.0);
+            digest.hash(&mut hasher);
+            hasher.write_u32(*first);
+            vector(beats, &mut hasher);
         }
         _ => packet.hash(&mut hasher),
     }
     hasher.finish()
+}
+
+/// Four members a step.
+fn vector(beats: &[(u8, Age)], hasher: &mut StableHasher) {
+    hasher.write_usize(beats.len());
+    for beats in beats.chunks(4) {
+        let add =
+            |word, &(counter, Age(age)): &_| word << 16 | u64::from(counter) << 8 | u64::from(age);
+        hasher.mix(beats.iter().fold(0, add));
+    }
+}
+
+fn news(news: &[News], hasher: &mut StableHasher) {
+    hasher.write_usize(news.len());
+    for item in news {
+        match item {
+            News::Member(Sighting { record, counter, age }) => {
+                // The digest stands for the record; what its halves are mixed with tells a member
+                // from one that is gone.
+                let Digest(digest) = record.digest();
+                hasher.mix(digest as u64 ^ (u64::from(*counter) << 9 | u64::from(age.0) << 1));
+                hasher.mix((digest >> 64) as u64);
+            }
+            News::Gone(_) | News::Suspected(_) => item.hash(hasher),
+        }
+    }
 }
 
 /// The hash over all inputs so far.
@@ -136,12 +175,31 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::{Age, AgeStep, Beat, Bulk, RecordId};
+    use std::sync::Arc;
+
+    use rumormill::core::{AgeStep, Beat, Bulk, Record, RecordId, Records};
+    use rumormill::{Generation, Node};
 
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
         let beat = |&(id, counter, age)| Beat { id: RecordId(id), counter, age: Age(age) };
         let beats = beats.iter().map(beat).collect();
         Packet { step: AgeStep(25_000), body: Body::Bulk(Bulk { beats, news: Vec::new() }) }
+    }
+
+    fn records(members: &[(u16, u32, u8)]) -> Packet {
+        let news = members.iter().map(|&(port, counter, age)| {
+            let node = Node::at(([10, 0, 0, 1], port).into());
+            let record = Arc::new(Record::new(node, Generation::default()));
+            News::Member(Sighting { record, counter, age: Age(age) })
+        });
+        let body = Body::Records(Records { news: news.collect() });
+        Packet { step: AgeStep(25_000), body }
+    }
+
+    fn vector(first: u32, beats: &[(u8, u8)]) -> Packet {
+        let beats = beats.iter().map(|&(counter, age)| (counter, Age(age))).collect();
+        let body = Body::Vector(Vector { digest: Digest(7), first, beats });
+        Packet { step: AgeStep(25_000), body }
     }
 
     #[test]
@@ -154,6 +212,17 @@ mod tests {
             bulk(&[(1, 2, 3), (1, 2, 3)]),
             Packet { step: AgeStep(25_000), body: Body::LastCall },
             Packet { step: AgeStep(25_001), body: Body::LastCall },
+            vector(0, &[]),
+            vector(0, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),
+            vector(1, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),
+            vector(0, &[(1, 2), (3, 4), (5, 6), (7, 8), (10, 9)]),
+            vector(0, &[(2, 1), (3, 4), (5, 6), (7, 8), (9, 10)]),
+            vector(0, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (0, 0)]),
+            records(&[]),
+            records(&[(1, 2, 3)]),
+            records(&[(1, 3, 2)]),
+            records(&[(2, 2, 3)]),
+            records(&[(1, 2, 3), (1, 2, 3)]),
         ];
         for (place, packet) in packets.iter().enumerate() {
             assert_eq!(content(packet), content(&packet.clone()));

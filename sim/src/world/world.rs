@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use rumormill::{
-    Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Rng, Roster,
-    Value,
+    Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Value,
 };
 
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
 use super::queue::Queue;
+use super::start::Rosters;
 use super::trace::{self, Trace};
 use super::{Codec, Options, codec, fault};
-use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
 use crate::observe::trace::Recorder;
 use crate::observe::traffic::HEADERS;
 use crate::report::summary::{Peaks, RunResult};
-use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause, WayIn};
+use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause};
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+pub(super) enum Event {
     /// An incarnation starts.
     Begin(IncarnationNo),
     /// An action of the plan.
@@ -47,29 +47,28 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) engine: Engine,
-    addr: AddrNo,
+    pub(super) addr: AddrNo,
 }
 
 /// A run in progress.
 pub(super) struct World<'a> {
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     options: &'a Options,
     pub(super) cast: Arc<Cast>,
-    roster: Arc<Roster>,
+    pub(super) rosters: Rosters,
     pub(super) seats: Vec<Seat>,
     pub(super) now: Instant,
-    queue: Queue<Event>,
+    pub(super) queue: Queue<Event>,
     pub(super) links: LinkModel,
     pub(super) faults: fault::Faults,
     pub(super) parcels: Parcels,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     /// What the input at hand has sent so far: one packet may go to many.
     batch: Vec<ParcelNo>,
     pub(super) observer: Observer,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder<'a>,
     inputs: u64,
-    /// Updates of engines whose time is over.
     updates: u64,
     peaks: Peaks,
     timeline: Vec<(f64, String)>,
@@ -78,11 +77,10 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(plan: &'a Plan, options: &'a Options) -> Self {
         let cast = Arc::new(Cast::of(plan));
-        let records = cast.parts().iter().map(|part| Arc::clone(&part.record));
         let mut world = Self {
             plan,
             options,
-            roster: Arc::new(Roster::of(records)),
+            rosters: Rosters::shared(plan, &cast),
             seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
             now: Instant::ZERO,
             queue: Queue::new(),
@@ -157,16 +155,14 @@ impl<'a> World<'a> {
     }
 
     fn sample(&mut self, at: Instant, progress: &mut dyn FnMut(Instant)) -> Instant {
-        let running = self.seats.iter().filter_map(|seat| seat.running.as_ref());
-        let updates: u64 = running.map(|running| running.engine.stats().updates).sum();
-        self.observer.sample(at, self.updates + updates);
+        self.observer.sample(at, self.updates);
         progress(at);
         at + self.plan.sample
     }
 
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         match event {
-            Event::Begin(incarnation) => self.begin(incarnation),
+            Event::Begin(incarnation) => self.begin_all(incarnation),
             Event::Act(number) => {
                 let plan = self.plan;
                 self.act(number as usize, &plan.actions[number as usize]);
@@ -178,79 +174,13 @@ impl<'a> World<'a> {
     }
 
     /// Both clocks of a node.
-    fn clocks_of(&self, node: NodeNo) -> Now {
+    pub(super) fn clocks_of(&self, node: NodeNo) -> Now {
         Now { mono: self.now, wall: self.cast.clocks().wall(node, self.now) }
-    }
-
-    /// Starts an incarnation.
-    fn begin(&mut self, incarnation: IncarnationNo) {
-        let part = self.cast.part(incarnation);
-        let (node, addr, record) = (part.node, part.addr, Arc::clone(&part.record));
-        // A plan may start a node that never went down: its process is replaced.
-        self.exit(&[node], Exit::Crash, "restart");
-        let (now, config) = (self.clocks_of(node), Arc::clone(self.cast.config(node)));
-        let key = u64::from(incarnation);
-        let seed = Rng::fork(self.plan.seed, "node", key).bits();
-        let engine = Engine::new(record, config, Arc::clone(&self.roster), seed, now);
-        self.seats[node as usize].running = Some(Running { engine, addr });
-        self.trace.begin(self.now, node);
-        let part = self.cast.part(incarnation);
-        self.recorder.up(self.now, node, &part.record, part.cause);
-        self.observer.on_begin(self.now, incarnation);
-        let cause = match part.cause {
-            StartCause::Initial => "start",
-            StartCause::Join => "join",
-            StartCause::Restart => "restart",
-        };
-        self.observer.commit(self.now, &self.links, cause);
-        self.faults.recover(self.now, node, fault::Recovery::Begins);
-        self.find_the_others(node, incarnation);
-        self.input(node, Input::Timeout, Way::Source);
-    }
-
-    fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        match &self.plan.incarnations[incarnation as usize].way_in {
-            WayIn::Seeds(seeds) => {
-                let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
-                let addrs = seeds.iter().map(addr).collect();
-                self.command(node, Command::Seeds(addrs));
-            }
-            WayIn::Full => self.begin_with_list(node, |_| true),
-            WayIn::Knows(nodes) => {
-                let mut nodes = nodes.clone();
-                nodes.sort_unstable();
-                self.begin_with_list(node, |other| nodes.binary_search(&other).is_ok());
-            }
-        }
-    }
-
-    /// A node begins with a list of initial ones.
-    fn begin_with_list(&mut self, node: NodeNo, knows: impl Fn(NodeNo) -> bool) {
-        let now = self.clocks_of(node);
-        let listed = |part: &&Part| {
-            part.cause == StartCause::Initial && part.node != node && knows(part.node)
-        };
-        let cast = Arc::clone(&self.cast);
-        let records = cast.parts().iter().filter(listed).map(|part| &part.record);
-        if let Some(running) = &mut self.seats[node as usize].running {
-            running.engine.restore(now, records, &mut self.outbox);
-            self.drain(node, Way::Source);
-        }
-    }
-
-    /// The address of a node now: where it runs, else where it will first, or last did, run.
-    fn current_addr(&self, node: NodeNo) -> AddrNo {
-        if let Some(running) = &self.seats[node as usize].running {
-            return running.addr;
-        }
-        let own = || self.cast.parts().iter().filter(|part| part.node == node);
-        let past = own().rfind(|part| part.start <= self.now);
-        past.or_else(|| own().next()).expect("every node of a plan starts once").addr
     }
 
     /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first, which a paused
     /// process can't.
-    fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
+    pub(super) fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
         let runs = |&&node: &&NodeNo| {
             let seat = &self.seats[node as usize];
             seat.running.is_some() && (exit == Exit::Crash || seat.inbox.is_none())
@@ -282,7 +212,6 @@ impl<'a> World<'a> {
     /// Adds up what an engine counted.
     fn retire(&mut self, node: NodeNo, engine: &Engine) {
         let stats = engine.stats();
-        self.updates += stats.updates;
         self.peaks.members = self.peaks.members.max(stats.members_max as u64);
         self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
         self.observer.count_state(self.now, node, stats);
@@ -399,7 +328,9 @@ impl<'a> World<'a> {
         let now = self.clocks_of(node);
         let Some(running) = &mut self.seats[node as usize].running else { return };
         self.inputs += 1;
+        let updates = running.engine.stats().updates;
         running.engine.handle(now, input, &mut self.outbox);
+        self.updates += running.engine.stats().updates - updates;
         if !self.outbox.is_empty() {
             self.drain(node, way);
         }
@@ -420,7 +351,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn drain(&mut self, node: NodeNo, way: Way) {
+    pub(super) fn drain(&mut self, node: NodeNo, way: Way) {
         let mut outbox = std::mem::take(&mut self.outbox);
         for output in outbox.drain() {
             match output {
@@ -515,7 +446,7 @@ impl<'a> World<'a> {
                 self.retire(node, &running.engine);
             }
         }
-        self.peaks.queue = self.queue.len_max() as u64;
+        self.peaks.queue = Some(self.queue.len_max() as u64);
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
         let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
         let in_flight = flying.count() + unread.sum::<usize>();
@@ -527,7 +458,8 @@ impl<'a> World<'a> {
             plan: self.plan,
             inputs: self.inputs,
             updates: self.updates,
-            trace_hash: self.trace.text(),
+            trace_hash: Some(self.trace.text()),
+            net: None,
             peaks: self.peaks,
             faults: self.faults,
             timeline: self.timeline,

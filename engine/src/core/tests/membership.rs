@@ -55,6 +55,19 @@ fn a_node_that_joins_alone_is_told_along_arcs_to_each_once() {
 }
 
 #[test]
+fn a_guest_is_welcomed_though_too_few_to_tell_it_of_were_heard_lately() {
+    // A welcome names 64 members; of the 65 others that the seed lists, two are silent.
+    let mut cluster = Cluster::of(66, Config::default());
+    cluster.run(3 * SECOND);
+    cluster.crash(65);
+    cluster.crash(66);
+    cluster.run(4 * SECOND);
+    assert_eq!(cluster.list(1).len(), 66, "they are silent, but not timed out yet");
+    cluster.start(67, &[1]);
+    cluster.run_until(SECOND, |cluster| cluster.list(67).len() >= 65);
+}
+
+#[test]
 fn a_node_that_left_is_removed_by_all_at_once() {
     let mut cluster = Cluster::of(30, Config::default());
     cluster.events.clear();

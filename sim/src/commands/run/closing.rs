@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, Job, Outcome, Request, held, worst};
+use super::{Format, Job, Net, Outcome, Request, held, worst};
 use crate::commands::{Exit, Report, trial};
 use crate::report::files::Pictures;
 use crate::report::json::{self, Runs, Summaries};
@@ -21,15 +21,20 @@ pub(super) fn table(request: &Request, run: &RunResult) -> String {
     }
 }
 
-/// Everything that is printed, and the exit code.
-pub(super) fn report(request: &Request, jobs: &[Job], outcomes: &[&[Outcome]]) -> Report {
+/// Everything that is printed, and the exit code; `both` is what is said of both places together.
+pub(super) fn report(
+    request: &Request,
+    jobs: &[Job],
+    outcomes: &[&[Outcome]],
+    both: &[String],
+) -> Report {
     let pairs = || jobs.iter().zip(outcomes.iter().copied());
     let out = match request.format {
         Format::Nothing => String::new(),
         Format::Json => document(request, outcomes),
         Format::Table => {
-            let pages: Vec<String> =
-                pairs().map(|(job, outcomes)| page(request, job, outcomes)).collect();
+            let pages = pairs().map(|(job, outcomes)| page(request, job, outcomes));
+            let pages: Vec<String> = pages.chain(both.iter().cloned()).collect();
             pages.join("\n\n")
         }
     };
@@ -44,6 +49,9 @@ pub(super) fn report(request: &Request, jobs: &[Job], outcomes: &[&[Outcome]]) -
 /// The command that shows a run again.
 pub(super) fn reproduction(request: &Request, file: &Path, seed: u64) -> String {
     let mut command = trial::command(file, seed, &request.sets);
+    if request.net != Net::Virtual {
+        command += &format!(" --net {}", request.net.name());
+    }
     if request.codec == Codec::RoundTrip {
         command += " --wire";
     }

@@ -1,0 +1,149 @@
+//! The testbed: the same plans in real time, on real sockets, one `NodeList` for each node.
+//!
+//! A run has two halves. While it lasts, [`play`] does what the plan says when it says so, and
+//! what every node takes in and sends is noted with the time of one clock ([`log`]). Afterwards
+//! [`replay`] tells all of it, in the order in which it happened, to the very observers that watch
+//! virtual runs. Faults come from the same link model, which stands between the nodes and their
+//! sockets ([`bed`]); nothing of the engine is replaced.
+
+mod bed;
+mod book;
+mod clock;
+mod delay;
+mod flights;
+mod log;
+mod loopback;
+mod netns;
+mod play;
+mod replay;
+
+use std::sync::Arc;
+
+use rumormill::Instant;
+use thiserror::Error;
+use tokio::runtime;
+
+pub use self::netns::run_guest;
+
+use self::bed::{Bed, Whims};
+use self::clock::Clock;
+use self::log::Log;
+use self::loopback::Loopback;
+use self::netns::Namespaces;
+use self::play::Player;
+use crate::observe::trace::Tape;
+use crate::report::summary::RunResult;
+use crate::scenario::plan::{Deed, Plan, WayIn};
+
+/// The command, of no use to a person, that runs one node of `--net netns`.
+pub const GUEST: &str = "node-in-namespace";
+
+/// By what real nodes talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    /// Datagrams on loopback, and streams for what exceeds one.
+    Udp,
+    /// Streams alone, on loopback.
+    Tcp,
+    /// Datagrams between network namespaces, one for each node.
+    Netns,
+}
+
+impl Net {
+    /// What it is called on the command line, in summaries and in the names of folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Netns => "netns",
+        }
+    }
+}
+
+/// Why a plan was not run in real time.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TestbedError {
+    /// The plan asks for what can't be had in real time.
+    #[error("{0}")]
+    Unfit(String),
+    /// The machine does not give what it takes.
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// Says whether a plan can be run in real time, before anything is started.
+///
+/// # Errors
+/// When it can't, with what stands against it.
+pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
+    let clock = plan.actions.iter().find(|action| matches!(action.deed, Deed::Clock { .. }));
+    let why = if let Some(clock) = clock {
+        format!("`{}` needs clocks that can be set", clock.text)
+    } else if !plan.clocks.is_empty() {
+        "a group's clock that is unlike the others can't be had".to_owned()
+    } else if begins_complete_but_late(plan) {
+        "with `bootstrap = \"full\"` all nodes must start at 0: leave `start` out".to_owned()
+    } else if net == Net::Netns
+        && let Some(why) = netns::objection(plan)
+    {
+        return Err(TestbedError::Unfit(format!("{}: --net netns: {why}", plan.name)));
+    } else {
+        return Ok(());
+    };
+    Err(TestbedError::Unfit(format!(
+        "{}: real nodes share the machine's clock and addresses: {why}; or run it without --net",
+        plan.name
+    )))
+}
+
+/// Nodes can't know records of nodes that have yet to start.
+fn begins_complete_but_late(plan: &Plan) -> bool {
+    let lists = |way_in: &WayIn| matches!(way_in, WayIn::Full | WayIn::Knows(_));
+    plan.incarnations.iter().any(|born| lists(&born.way_in))
+        && plan.incarnations[..plan.nodes as usize].iter().any(|born| born.start > Instant::ZERO)
+}
+
+/// Runs a plan in real time. `progress` is told the time at every sample.
+///
+/// # Errors
+/// When [`check`] says no, or the machine does not give what it takes.
+pub fn run(
+    plan: &Plan,
+    net: Net,
+    tape: Option<&mut Tape>,
+    progress: &mut dyn FnMut(Instant),
+) -> Result<RunResult, TestbedError> {
+    check(plan, net)?;
+    let (log, entries) = Log::new();
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        TestbedError::Machine(format!("cannot start threads: {error}; end other programs"))
+    })?;
+    let whims = match net {
+        Net::Udp | Net::Tcp => {
+            let book = book::Book::on_loopback(plan)?;
+            let bed = Arc::new(Bed::new(plan, book, log.clone(), Clock::start()));
+            let hosts = Loopback::new(plan, Arc::clone(&bed));
+            let player = Player::new(plan, hosts, log);
+            let played = runtime.block_on(player.play(bed.clock(), progress));
+            let whims = bed.close();
+            played.map(|()| whims)
+        }
+        Net::Netns => {
+            let hosts = Namespaces::new(plan, log.clone())?;
+            let clock = hosts.clock();
+            let player = Player::new(plan, hosts, log);
+            runtime.block_on(player.play(clock, progress)).map(|()| Whims::default())
+        }
+    };
+    runtime.shutdown_background();
+    replay::replay(plan, net, log::in_order(&entries)?, &whims?, tape)
+}
+
+/// Removes what runs of this process have made outside of it, for good; for whoever ends it.
+///
+/// The caller must end the process while it holds what is returned.
+#[must_use = "namespaces may be made again once this is dropped"]
+pub fn discard() -> impl Sized {
+    netns::discard()
+}

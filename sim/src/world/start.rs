@@ -1,0 +1,212 @@
+//! Starts: nodes take their seats and are told how to find the others.
+
+use std::sync::Arc;
+
+use rumormill::{Command, Engine, FullList, Input, Rng, Roster};
+
+use super::fault;
+use super::world::{Event, Running, World};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
+use crate::observe::observer::{Exit, Knows};
+use crate::observe::rumors::Way;
+use crate::scenario::plan::{NodeNo, Plan, StartCause, WayIn};
+
+/// What the engines know of each other's records in advance.
+#[derive(Clone, Debug)]
+pub(super) enum Rosters {
+    /// All share one, and those that begin with complete lists share one of these.
+    Shared { roster: Arc<Roster>, full: Option<Arc<FullList>> },
+    /// Each has one of its own, as in a service: the same runs, with more memory and time.
+    #[cfg(test)]
+    Separate,
+}
+
+impl Rosters {
+    pub(super) fn shared(plan: &Plan, cast: &Cast) -> Self {
+        let roster = Arc::new(Roster::of(cast.parts().iter().map(|part| Arc::clone(&part.record))));
+        let wanted = plan.incarnations.iter().any(|start| start.way_in == WayIn::Full);
+        let full = wanted.then(|| {
+            let initial = cast.initial().map(|part| &cast.part(part).record);
+            Arc::new(FullList::of(&roster, initial))
+        });
+        Self::Shared { roster, full }
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        match self {
+            Self::Shared { roster, .. } => Arc::clone(roster),
+            #[cfg(test)]
+            Self::Separate => Arc::default(),
+        }
+    }
+
+    fn full(&self) -> Option<Arc<FullList>> {
+        match self {
+            Self::Shared { full, .. } => full.clone(),
+            #[cfg(test)]
+            Self::Separate => None,
+        }
+    }
+}
+
+impl World<'_> {
+    /// Starts an incarnation, and with an initial one all others that start at the same time: what
+    /// is true changes once for all of them.
+    pub(super) fn begin_all(&mut self, first: IncarnationNo) {
+        let mut batch = vec![first];
+        let mut next = None;
+        while self.is_initial(first) && next.is_none() {
+            match self.queue.pop_until(self.now) {
+                Some((_, Event::Begin(other))) if self.is_initial(other) => batch.push(other),
+                Some((_, other)) => next = Some(other),
+                None => break,
+            }
+        }
+        self.begin(&batch);
+        if let Some(event) = next {
+            self.on_event(event);
+        }
+    }
+
+    fn is_initial(&self, incarnation: IncarnationNo) -> bool {
+        self.cast.part(incarnation).cause == StartCause::Initial
+    }
+
+    /// Starts incarnations of different nodes, for one and the same cause.
+    fn begin(&mut self, batch: &[IncarnationNo]) {
+        // A plan may start a node that never went down: its process is replaced.
+        let nodes: Vec<_> = batch.iter().map(|&number| self.cast.part(number).node).collect();
+        self.exit(&nodes, Exit::Crash, "restart");
+        batch.iter().for_each(|&incarnation| self.take_seat(incarnation));
+        let cause = match self.cast.part(batch[0]).cause {
+            StartCause::Initial => "start",
+            StartCause::Join => "join",
+            StartCause::Restart => "restart",
+        };
+        self.observer.commit(self.now, &self.links, cause);
+        for (&incarnation, node) in batch.iter().zip(nodes) {
+            self.faults.recover(self.now, node, fault::Recovery::Begins);
+            self.find_the_others(node, incarnation);
+            self.input(node, Input::Timeout, Way::Source);
+        }
+    }
+
+    fn take_seat(&mut self, incarnation: IncarnationNo) {
+        let part = self.cast.part(incarnation);
+        let (node, addr, record) = (part.node, part.addr, Arc::clone(&part.record));
+        let (now, config) = (self.clocks_of(node), Arc::clone(self.cast.config(node)));
+        let key = u64::from(incarnation);
+        let seed = Rng::fork(self.plan.seed, "node", key).bits();
+        let engine = Engine::new(record, config, self.rosters.roster(), seed, now);
+        self.seats[node as usize].running = Some(Running { engine, addr });
+        self.trace.begin(self.now, node);
+        self.recorder.up(self.now, node, &part.record, part.cause);
+        let knows = match self.plan.incarnations[incarnation as usize].way_in {
+            WayIn::Full if part.cause == StartCause::Initial => Knows::AllInitial,
+            WayIn::Full | WayIn::Knows(_) | WayIn::Seeds(_) => Knows::Itself,
+        };
+        self.observer.on_begin(self.now, incarnation, knows);
+    }
+
+    fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        match &self.plan.incarnations[incarnation as usize].way_in {
+            WayIn::Seeds(seeds) => {
+                let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
+                let addrs = seeds.iter().map(addr).collect();
+                self.command(node, Command::Seeds(addrs));
+            }
+            WayIn::Full => self.list_all(node, self.is_initial(incarnation)),
+            WayIn::Knows(nodes) => {
+                let mut nodes = nodes.clone();
+                nodes.sort_unstable();
+                self.list_some(node, &nodes);
+            }
+        }
+    }
+
+    /// Has a node list some initial ones, which are in order of number.
+    fn list_some(&mut self, node: NodeNo, nodes: &[NodeNo]) {
+        let now = self.clocks_of(node);
+        let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
+        let parts = self.cast.initial().map(|number| self.cast.part(number));
+        let known = parts.filter(|part| nodes.binary_search(&part.node).is_ok());
+        engine.restore(now, known.map(|part| &part.record), &mut self.outbox);
+        self.drain(node, Way::Source);
+    }
+
+    /// Has a node list all initial ones, of which it may be one itself.
+    fn list_all(&mut self, node: NodeNo, is_one: bool) {
+        let (now, full) = (self.clocks_of(node), self.rosters.full());
+        let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
+        match full.filter(|_| is_one) {
+            Some(full) => engine.restore_full(now, &full, &mut self.outbox),
+            None => {
+                let parts = self.cast.initial().map(|number| self.cast.part(number));
+                let others = parts.filter(|part| part.node != node);
+                engine.restore(now, others.map(|part| &part.record), &mut self.outbox);
+            }
+        }
+        self.drain(node, Way::Source);
+    }
+
+    /// The address of a node now: where it runs, else where it will first, or last did, run.
+    fn current_addr(&self, node: NodeNo) -> AddrNo {
+        if let Some(running) = &self.seats[node as usize].running {
+            return running.addr;
+        }
+        let own = || self.cast.parts().iter().filter(|part| part.node == node);
+        let past = own().rfind(|part| part.start <= self.now);
+        past.or_else(|| own().next()).expect("every node of a plan starts once").addr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rumormill::{Config, Liveness, Swap};
+
+    use super::*;
+    use crate::scenario::plan::Deed;
+    use crate::world::testkit;
+    use crate::world::{Codec, Options};
+    use proptest::prelude::*;
+
+    /// All that a run showed, as text.
+    fn shown(plan: &Plan, rosters: Option<Rosters>) -> [String; 3] {
+        let options = Options { codec: Codec::Skip };
+        let mut world = World::new(plan, &options);
+        if let Some(rosters) = rosters {
+            world.rosters = rosters;
+        }
+        let run = world.run(&mut |_| {});
+        let summary = serde_json::to_string(&run.summary).unwrap();
+        [summary, format!("{:?}", run.series), format!("{:?}", run.rumor_rows)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn engines_that_share_a_roster_do_what_engines_with_rosters_of_their_own_do(
+            plan in testkit::any_plan(),
+        ) {
+            prop_assert_eq!(shown(&plan, None), shown(&plan, Some(Rosters::Separate)));
+        }
+    }
+
+    #[test]
+    fn a_rumor_among_nodes_that_share_a_full_list_goes_as_among_nodes_with_lists_of_their_own() {
+        let config = Config::builder().liveness(Liveness::Off).swap(Swap::Off);
+        let mut plan = testkit::plan(300, Duration::from_secs(2));
+        testkit::configure(&mut plan, config.build().unwrap());
+        plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Full);
+        for (ms, node) in [(100, 7), (105, 200)] {
+            testkit::act(&mut plan, ms, "", Deed::Publish { node, data: b"v"[..].into() });
+        }
+        // One leaves, so that lists that were shared must change.
+        testkit::act(&mut plan, 500, "", Deed::Leave(vec![9]));
+        let shared = shown(&plan, None);
+        assert!(shared[0].contains("\"coverage\":1.0"), "{}", shared[0]);
+        assert_eq!(shared, shown(&plan, Some(Rosters::Separate)));
+    }
+}
