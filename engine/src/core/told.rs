@@ -168,8 +168,8 @@ impl Told {
         let of_eight = (8 * self.first_silences).checked_div(self.first_sends).unwrap_or(0);
         match of_eight {
             3 | 4 if self.dead_at_second_try() => 1,
-            0..3 => self.acks_asked.clamp(1, 3),
-            _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 3),
+            0..3 => self.acks_asked.clamp(1, 2),
+            _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 2),
             3 => 2,
             _ => of_eight.min(usize::from(Self::ACKS_MAX)) as u8,
         }
