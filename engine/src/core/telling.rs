@@ -43,7 +43,7 @@ impl Engine {
     /// On arcs of so many members whoever a delegate does not know is told by its teller.
     const SMALL_ARC: usize = 32;
     /// Repeats to one delegate where many packets get lost.
-    const PATIENCE_IN_LOSS: u32 = 3;
+    const PATIENCE_IN_LOSS: u32 = 5;
     /// Sends of one rumor by one node, as a multiple of the fan-out; beyond it the swap repairs.
     const BUDGET_PER_FAN_OUT: usize = 4;
 
