@@ -133,7 +133,10 @@ impl Engine {
         self.rivals.judge(pair);
         // For the others it is a removal by timeout: a judgement of our own, which only blocks.
         // It is not dialled for ever: it has moved.
-        let old = self.members.remove(now.mono, pair.sides[silent].node, Cause::Timeout);
+        let node = pair.sides[silent].node;
+        let old = self.members.remove(now.mono, node, Cause::Timeout);
+        // Its last beat may still be under way to us: what lives beats once more.
+        self.members.raise_counter(node, self.members.counter(node) + 1);
         out.event(Event::Replaced { old, by });
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Rtt {
 }
 
 impl Rtts {
-    const PEERS_MAX: usize = 64;
+    const PEERS_MAX: usize = 16;
     /// From so many round trips on a peer is judged by its own alone: a few don't show how much
     /// they vary.
     const SAMPLES_MIN: u8 = 8;
@@ -140,7 +140,9 @@ mod tests {
         let mut rtts = Rtts::default();
         (1..1_000).for_each(|port| rtts.sample(peer(port), MS));
         assert_eq!(rtts.peers.len(), Rtts::PEERS_MAX);
-        assert!(rtts.peers.iter().all(|&(addr, _)| addr.port() >= 1_000 - 64));
+        assert!(
+            rtts.peers.iter().all(|&(addr, _)| usize::from(addr.port()) >= 1_000 - Rtts::PEERS_MAX)
+        );
     }
 
     #[test]
