@@ -28,7 +28,7 @@ fn peak(nodes: u64) -> u64 {
 #[test]
 fn a_pair_of_nodes_takes_at_most_forty_bytes_with_all_that_observes_it() {
     const BYTES_PER_PAIR_MAX: u64 = 40;
-    let (few, many) = (400_u64, 1_600_u64);
+    let (few, many) = (1_000_u64, 3_000_u64);
     // What does not grow with the square of the number of nodes cancels out, or counts against us.
     let per_pair = peak(many).saturating_sub(peak(few)) / (many * many - few * few);
     assert!(per_pair <= BYTES_PER_PAIR_MAX, "{per_pair} bytes for each pair of nodes");

@@ -104,7 +104,7 @@ impl TopicKey {
 
 impl Telling {
     /// Rumors that are remembered; a duplicate of an older one is shared out once more.
-    const RUMORS_MAX: usize = 32;
+    const RUMORS_MAX: usize = 16;
 
     /// The place of a rumor, which is new here if it has none yet.
     pub(super) fn place_of(&mut self, key: TopicKey, topic: &Topic, budget: usize) -> usize {
@@ -112,7 +112,7 @@ impl Telling {
             return at;
         }
         if self.told.len() == Self::RUMORS_MAX {
-            self.told.pop_front();
+            self.make_room();
         }
         self.told.reserve_exact(1);
         self.told.push_back(Told {
@@ -129,6 +129,13 @@ impl Telling {
             taken_at: Instant::ZERO,
         });
         self.told.len() - 1
+    }
+
+    /// Forgets the oldest that needs no more telling, or else the oldest.
+    fn make_room(&mut self) {
+        let ended = |told: &Told| told.parts.iter().all(|part| part.due().is_none());
+        let oldest = self.told.iter().position(ended).unwrap_or(0);
+        self.told.remove(oldest);
     }
 
     pub(super) fn find(&self, token: Token) -> Option<(usize, usize)> {
