@@ -253,7 +253,8 @@ async fn settled_returns_once_all_peers_report_the_same_and_tells_when_they_do_n
     let start = Instant::now();
     let agreement = lists[7].settled(secs(1), secs(30)).await;
     assert!(agreement.is_full() && agreement.peers >= 2, "{agreement:?}");
-    assert!((secs(1)..secs(10)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    // Whoever last reported while nodes still joined reports anew within a round of swaps.
+    assert!((secs(1)..secs(20)).contains(&start.elapsed()), "{:?}", start.elapsed());
     assert!(all_list(&lists, 20));
     // A value that only this node holds: nobody reports it before the next swaps.
     lists[7].publish("news").await.unwrap();
