@@ -1,6 +1,6 @@
 //! `sim tune`: finds the setting that meets the targets at the least cost, and is sure of it.
 //!
-//! It searches by a race (see [`race`]) instead of a full grid: what fails or is dearer for
+//! It searches by a race (see `race`) instead of a full grid: what fails or is dearer for
 //! certain gets no further runs. What it recommends has held on fresh seeds.
 
 mod paste;

@@ -1,8 +1,8 @@
 //! The testbed: the same plans in real time, on real sockets, one `NodeList` for each node.
 //!
-//! A run has two halves. While it lasts, [`play`] does what the plan says when it says so, and
-//! what every node takes in and sends is noted with the time of one clock ([`log`]). Afterwards
-//! [`replay`] tells all of it, in the order in which it happened, to the very observers that watch
+//! A run has two halves. While it lasts, `play` does what the plan says when it says so, and
+//! what every node takes in and sends is noted with the time of one clock (`log`). Afterwards
+//! `replay` tells all of it, in the order in which it happened, to the very observers that watch
 //! virtual runs. Faults come from the same link model, which stands between the nodes and their
 //! sockets ([`bed`]); nothing of the engine is replaced.
 
