@@ -4,7 +4,7 @@
 //! what every node takes in and sends is noted with the time of one clock (`log`). Afterwards
 //! `replay` tells all of it, in the order in which it happened, to the very observers that watch
 //! virtual runs. Faults come from the same link model, which stands between the nodes and their
-//! sockets ([`bed`]); nothing of the engine is replaced.
+//! sockets (`bed`); nothing of the engine is replaced.
 
 mod bed;
 mod book;
