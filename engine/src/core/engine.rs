@@ -110,6 +110,8 @@ pub struct Stats {
     pub transfers: u64,
     /// Values not sent because too many were being sent already, or we did not hold them.
     pub transfers_refused: u64,
+    /// Packets that claim to come from our own address, dropped.
+    pub packets_from_myself: u64,
     /// Answers to no request of ours.
     pub answers_stale: u64,
     /// Answers cut short by the limit on what one answer may bring.
@@ -273,6 +275,11 @@ impl Engine {
 
     fn on_packet(&mut self, now: Now, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
         if self.life == Life::Left {
+            return;
+        }
+        if from == self.me.node().addr() {
+            // Forged, or a loop in the network: we would swap with ourselves, and doubt ourselves.
+            self.stats.packets_from_myself += 1;
             return;
         }
         self.prove_sender(from);

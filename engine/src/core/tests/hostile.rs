@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Body, Bulk, Cause, Event, Gone, Input, News, Outbox, Packet, PacketKind, Record,
-    Records, Sighting,
+    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Input, News, Outbox, Packet, PacketKind,
+    Record, Records, Sighting, Summary, Welcome,
 };
-use crate::{Config, Generation, Node};
+use crate::{Config, Generation, Node, Probability};
 
 const MEMBERS_MAX: usize = 1_000;
 const TOMBSTONES_MAX: usize = MEMBERS_MAX / 2 + 64;
@@ -241,4 +241,20 @@ fn with_a_secret_everybody_is_proven() {
     cluster.body(1, 2, records((0..1_000).map(|at| member(at, 1, 1))));
     assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
     assert_eq!(cluster.engine(1).members_len(), 1_002);
+}
+
+#[test]
+fn nobody_is_made_to_doubt_itself() {
+    let mut cluster = Cluster::of(2, config(Liveness::Probes));
+    let Packet { body: Body::SwapRequest(request), .. } = cluster.swap_request(2, 1) else {
+        unreachable!("a request")
+    };
+    // What would have node 1 swap with whom it comes from, then probe it: itself.
+    let digest = Digest(!request.summary.digest.0);
+    let summary = Summary { digest, ..request.summary };
+    cluster.body(1, 1, Body::Welcome(Welcome { summary, members: Vec::new() }));
+    cluster.loss = Probability::ONE;
+    cluster.run(60 * SECOND);
+    assert_eq!(cluster.engine(1).stats().packets_from_myself, 1);
+    assert_eq!(cluster.list(1), [1]);
 }
