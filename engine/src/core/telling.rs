@@ -1,8 +1,8 @@
 //! Telling: arcs that were handed over, until somebody answers for each of them.
 //!
-//! Who takes an arc on says so at once. Where nobody does, the rumor is sent again, then to another
-//! member of the arc; and a small arc is told by its teller, in place of a delegate that is likely
-//! dead. With its acknowledgement a delegate says whom it knows on the arc, if that is not what the
+//! Who takes an arc on says so at once. Where nobody does, the rumor is sent again, twice where
+//! packets get lost, then to another member of the arc; and a small arc is told by its teller, in
+//! place of a delegate that is likely dead. With its acknowledgement a delegate says whom it knows on the arc, if that is not what the
 //! teller knows, so that whoever only the teller knows is still told.
 
 use std::net::SocketAddr;
@@ -124,10 +124,14 @@ impl Engine {
         let topic = self.aged(now, &self.telling.told[at].topic);
         let told = &mut self.telling.told[at];
         let due = now.mono + self.rtts.patience(told.parts[part].to, &self.config);
-        let acks = told.acks();
-        let Part { arc, to, token, view, .. } = told.send(part, now.mono, due);
+        let copies = told.copies(part);
+        let acks = told.acks_of_each(copies);
+        let Part { arc, to, token, view, .. } = told.send(part, copies, now.mono, due);
         self.timers.set_earlier(Timer::Tell, due);
-        out.send(to, &self.packet(Body::Rumor(Rumor { token, acks, arc, view, topic })));
+        let packet = self.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
+        for _ in 0..copies {
+            out.send(to, &packet);
+        }
     }
 
     fn view(&mut self, topic: &Topic) -> RingView<'_> {
@@ -171,7 +175,7 @@ impl Engine {
             return;
         };
         let part = self.telling.told[at].parts[place];
-        self.telling.told[at].settle(place);
+        self.telling.told[at].settle(ack.token);
         if part.sends == 1 {
             // Karn's rule: what was sent twice says nothing of the round trip.
             self.rtts.sample(part.to, now.mono - part.sent_at);
@@ -291,7 +295,7 @@ impl Engine {
         let listed = self.members.node(part.to).is_some_and(|node| self.members.is_listed(node));
         let members = who_is_told(&self.members, &self.suspects, &told.topic).count(part.arc);
         let patience = if told.is_lossy() { Self::PATIENCE_IN_LOSS } else { 1 };
-        let few = members <= self.config.fan_out() && !told.is_lossy();
+        let few = members <= self.config.fan_out() && !told.is_lossy() && told.affords(members);
         match members {
             0 => Remedy::GiveUp,
             1 if listed => Remedy::Again,

@@ -174,7 +174,7 @@ impl Told {
     pub(super) fn acks(&self) -> u8 {
         let of_eight = (8 * self.first_silences).checked_div(self.first_sends).unwrap_or(0);
         match of_eight {
-            3 | 4 if self.dead_at_second_try() => 1,
+            3 | 4 if self.acks_asked == 1 && self.dead_at_second_try() => 1,
             0..3 => self.acks_asked.clamp(1, 2),
             _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 2),
             3 => 2,
@@ -237,9 +237,32 @@ impl Told {
         }
     }
 
-    /// A part is sent, and again at `due` unless somebody answers.
-    pub(super) fn send(&mut self, part: usize, now: Instant, due: Instant) -> Part {
-        self.budget -= 1;
+    /// How many copies of a part go out at once. Where packets get lost it is two when it is sent
+    /// again, for then it is late; but not at the cost of the others that still wait.
+    pub(super) fn copies(&self, part: usize) -> usize {
+        let again = self.parts[part].sends > 0;
+        if again && self.is_lossy() && self.affords(2) { 2 } else { 1 }
+    }
+
+    /// How many acknowledgements to ask for with each copy: another is another chance already.
+    pub(super) fn acks_of_each(&self, copies: usize) -> u8 {
+        match (self.acks(), copies) {
+            (acks, 1) => acks,
+            (Self::ACKS_MAX.., _) => 3,
+            _ => 1,
+        }
+    }
+
+    /// Whether so many sends can be made and some are left for each part that still waits.
+    pub(super) fn affords(&self, sends: usize) -> bool {
+        const KEPT_FOR_EACH: usize = 3;
+        let waiting = self.parts.iter().filter(|part| part.due().is_some()).count();
+        self.budget >= KEPT_FOR_EACH * waiting + sends
+    }
+
+    /// Some copies of a part are sent, and again at `due` unless somebody answers.
+    pub(super) fn send(&mut self, part: usize, copies: usize, now: Instant, due: Instant) -> Part {
+        self.budget -= copies;
         let part = &mut self.parts[part];
         self.first_sends += usize::from(part.sends == 0);
         part.sends += 1;
@@ -261,14 +284,17 @@ impl Told {
         silent
     }
 
-    /// A delegate answers for a part, and with it for all that we told in its place.
-    pub(super) fn settle(&mut self, at: usize) {
-        let Part { arc, state, sends, .. } = self.parts[at];
-        self.late_answers += usize::from(sends > 1);
-        self.parts[at].settle();
-        if state == PartState::Relieved {
-            let within = |part: &&mut Part| arc.contains(part.arc.upto);
-            self.parts.iter_mut().filter(within).for_each(Part::settle);
+    /// A delegate answers for what it was handed, and with it for all that we told in its place.
+    pub(super) fn settle(&mut self, token: Token) {
+        let answered = |part: &Part| part.token == token && part.state != PartState::Settled;
+        while let Some(at) = self.parts.iter().position(answered) {
+            let Part { arc, state, sends, .. } = self.parts[at];
+            self.late_answers += usize::from(sends > 1);
+            self.parts[at].state = PartState::Settled;
+            if state == PartState::Relieved {
+                let within = |part: &&mut Part| arc.contains(part.arc.upto);
+                self.parts.iter_mut().filter(within).for_each(Part::settle);
+            }
         }
     }
 

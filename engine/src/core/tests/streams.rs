@@ -171,7 +171,7 @@ fn who_is_sent_away_asks_another_teller_or_the_same_later() {
 fn a_teller_that_crashes_is_replaced_by_another() {
     let mut cluster = Cluster::of(4, without_swaps());
     let value = metadata(5);
-    cluster.body(3, 3, Body::Value(value.clone()));
+    cluster.body(3, 2, Body::Value(value.clone()));
     cluster.crash(2);
     cluster.body(1, 2, announced(&value));
     cluster.body(1, 3, announced(&value));

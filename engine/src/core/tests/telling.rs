@@ -244,3 +244,31 @@ fn a_sender_that_loses_much_asks_for_several_acknowledgements_and_gets_five_at_m
     let (_, acks) = told(&cluster.outputs(1, 2, packet(Body::Rumor(asking))));
     assert_eq!(acks.len(), 5);
 }
+
+#[test]
+fn where_packets_get_lost_what_is_told_again_is_told_twice() {
+    for (acks, sends) in [(1, [2, 4]), (2, [2, 6])] {
+        let mut cluster = full(4, 8);
+        (2..=4).for_each(|node| cluster.crash(node));
+        let Body::Rumor(mut rumor) = rumor(metadata(b"v1", 5)) else { unreachable!() };
+        rumor.acks = acks;
+        cluster.body(1, 2, Body::Rumor(rumor));
+        let counted = [15, 15].map(|ms| {
+            cluster.run(ms * MS);
+            sent(&cluster, PacketKind::Rumor)
+        });
+        assert_eq!(counted, sends, "told by one who asked for {acks} acknowledgements");
+    }
+}
+
+#[test]
+fn what_is_told_twice_leaves_sends_for_all_that_wait() {
+    let mut cluster = full(9, 8);
+    (2..=9).for_each(|node| cluster.crash(node));
+    let Body::Rumor(mut rumor) = rumor(metadata(b"v1", 5)) else { unreachable!() };
+    rumor.acks = 2;
+    cluster.body(1, 2, Body::Rumor(rumor));
+    cluster.run(30 * MS);
+    let sends = sent(&cluster, PacketKind::Rumor);
+    assert_eq!(sends, 7 + 2 * 2 + 5, "after two of them 21 are left, three for each of seven");
+}
