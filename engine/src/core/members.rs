@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::arcs::RingView;
 use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
 use super::ids::Found;
+use super::marks::Marks;
 use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
@@ -30,6 +31,8 @@ use crate::time::Instant;
 pub(crate) struct Members {
     pub(super) directory: Directory,
     pub(super) table: Table,
+    /// Those whose beat waits for the next relay.
+    marks: Marks,
     newcomers: Newcomers,
     tombstones: Tombstones,
     pub(super) me: NodeIx,
@@ -85,6 +88,7 @@ impl Members {
         Self {
             directory,
             table: Table::alone(node, row, me.digest()),
+            marks: Marks::default(),
             newcomers: Newcomers::default(),
             tombstones: Tombstones::default(),
             me: node,
@@ -255,12 +259,12 @@ impl Members {
 
     /// Marks a member for the next relay; true when it was not marked before.
     pub(crate) fn mark(&mut self, node: NodeIx) -> bool {
-        self.row_mut(node).mark()
+        self.marks.set(node)
     }
 
     /// Takes the mark off a member; true when it was marked.
     pub(crate) fn take_mark(&mut self, node: NodeIx) -> bool {
-        self.row_mut(node).take_mark()
+        self.marks.take(node)
     }
 
     /// How many listed members are no more than one sender's word.
@@ -281,17 +285,24 @@ impl Members {
     /// The members but ourselves whose counter was raised no later than this, in order of the
     /// ring, and when the oldest of the others was.
     pub(crate) fn silent_since(&mut self, bound: Instant) -> (Vec<NodeIx>, Instant) {
-        self.table.sort(&self.directory);
-        let (mut silent, mut oldest) = (Vec::new(), Instant::from_nanos(u64::MAX));
-        for &node in self.table.ring() {
-            let raised_at = self.row(node).raised_at();
-            match raised_at <= bound {
-                true if node != self.me => silent.push(node),
-                true => {}
-                false => oldest = oldest.min(raised_at),
+        let me = self.me;
+        let own = self.table.own(&self.directory);
+        let (mut silent, mut oldest) = (0, Instant::from_nanos(u64::MAX));
+        // In order of the table, which is faster, and nearly always nobody is.
+        for (node, row) in own.rows.iter().enumerate() {
+            let raised_at = row.raised_at();
+            match row.state() {
+                State::Listed if raised_at > bound => oldest = oldest.min(raised_at),
+                State::Listed if node != me.index() => silent += 1,
+                _ => {}
             }
         }
-        (silent, oldest)
+        if silent == 0 {
+            return (Vec::new(), oldest);
+        }
+        let (ring, rows) = own.walk(&self.directory);
+        let is_silent = |node: &NodeIx| *node != me && rows[node.index()].raised_at() <= bound;
+        (ring.iter().copied().filter(is_silent).collect(), oldest)
     }
 
     /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
@@ -314,15 +325,17 @@ impl Members {
 
     /// Takes the marks off all members; their beats, about so many, in order of the ring.
     pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep, count: usize) -> Vec<Beat> {
-        let (ring, rows) = self.table.own(&self.directory).walk(&self.directory);
+        let (directory, marks) = (&self.directory, &mut self.marks);
+        let (ring, rows) = self.table.own(directory).walk(directory);
         let mut beats = Vec::with_capacity(count);
-        for &node in ring {
-            let row = &mut rows[node.index()];
-            if row.take_mark() {
-                let age = step.age_of(now, row.raised_at());
-                let id = self.directory.id(row.record);
-                beats.push(Beat { id, counter: row.counter as u8, age });
-            }
+        let mut take = |node: NodeIx| {
+            let row = &rows[node.index()];
+            let age = step.age_of(now, row.raised_at());
+            beats.push(Beat { id: directory.id(row.record), counter: row.counter as u8, age });
+        };
+        match directory.is_in_ring_order() {
+            true => marks.take_all(take),
+            false => ring.iter().filter(|&&node| marks.take(node)).for_each(|&node| take(node)),
         }
         beats
     }
@@ -554,6 +567,7 @@ impl Members {
     fn unlist(&mut self, node: NodeIx) {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
         self.prove(node);
+        self.marks.take(node);
         self.table.own(&self.directory).unlist(node, &self.directory);
     }
 

@@ -10,6 +10,7 @@ mod identity;
 mod ids;
 mod io;
 mod liveness;
+mod marks;
 mod members;
 mod metadata;
 mod names;

@@ -21,6 +21,10 @@ use crate::node::NodeId;
 pub(crate) struct NodeIx(u32);
 
 impl NodeIx {
+    pub(super) fn of(ix: u32) -> Self {
+        Self(ix)
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -215,6 +219,11 @@ impl Directory {
     pub(super) fn shared_nodes(&self) -> impl Iterator<Item = NodeIx> + use<> {
         let len = u32::try_from(self.shared.places.len()).expect("fewer than 2^32 addresses");
         (0..len).map(NodeIx)
+    }
+
+    /// True while the numbers of nodes are in order of the ring, as those in a roster are.
+    pub(super) fn is_in_ring_order(&self) -> bool {
+        self.places.items.is_empty()
     }
 
     /// One more than the largest index in use: the length of tables by node.

@@ -14,7 +14,7 @@ use crate::time::Instant;
 pub(super) struct Row {
     pub(super) record: RecordIx,
     pub(super) counter: u32,
-    /// From the lowest bit: [`State`] (2), mark (1), standing (1), introducer (12), and in
+    /// From the lowest bit: [`State`] (2), standing (1), free (1), introducer (12), and in
     /// microseconds when, by our clock, the origin raised the counter (48: nine years).
     word: u64,
 }
@@ -43,8 +43,7 @@ pub(crate) enum Standing {
 pub(crate) struct Introducer(pub(super) u16);
 
 const STATE: u64 = 0b11;
-const MARK: u64 = 1 << 2;
-const NEWCOMER: u64 = 1 << 3;
+const NEWCOMER: u64 = 1 << 2;
 const INTRODUCER_AT: u32 = 4;
 const INTRODUCER: u64 = 0xfff << INTRODUCER_AT;
 const TIME_AT: u32 = 16;
@@ -113,20 +112,6 @@ impl Row {
     pub(super) fn prove(&mut self) {
         self.word &= !(NEWCOMER | INTRODUCER);
     }
-
-    /// Marks the row; true when it was not marked before.
-    pub(super) fn mark(&mut self) -> bool {
-        let fresh = self.word & MARK == 0;
-        self.word |= MARK;
-        fresh
-    }
-
-    /// Takes the mark off; true when it was there.
-    pub(super) fn take_mark(&mut self) -> bool {
-        let marked = self.word & MARK != 0;
-        self.word &= !MARK;
-        marked
-    }
 }
 
 impl fmt::Debug for Row {
@@ -162,7 +147,6 @@ mod tests {
             let at = |micros: u64| Instant::from_nanos(micros * 1_000);
             let standing = Standing::Newcomer(Introducer(tag));
             let mut row = Row::new(RecordIx::NONE, state, standing, 7, at(micros));
-            prop_assert!(row.mark() && !row.mark());
             prop_assert_eq!((row.state(), row.standing()), (state, standing));
             prop_assert_eq!(row.raised_at(), at(micros));
             row.set_state(then);
@@ -170,7 +154,6 @@ mod tests {
             prop_assert_eq!((row.state(), row.standing()), (then, standing));
             row.prove();
             prop_assert_eq!((row.raised_at(), row.standing()), (at(later), Standing::Proven));
-            prop_assert!(row.take_mark() && !row.take_mark());
             prop_assert_eq!((row.state(), row.counter), (then, 7));
         }
     }

@@ -219,7 +219,6 @@ impl Own {
     pub(super) fn unlist(&mut self, node: NodeIx, directory: &Directory) {
         let row = &mut self.rows[node.index()];
         row.set_state(State::Vacant);
-        row.take_mark();
         let record = row.record;
         self.ring.remove(node);
         let digest = directory.digest(record);
