@@ -4,8 +4,9 @@
 //! `fan_out` sub-arcs (one more when it stands in the middle) and hands each to a random member
 //! of it: equal ones, but where two hops are enough for all of them a delegate tells `fan_out`
 //! others or nobody. The fewer paths have a last hop, the sooner the slowest of them ends (half a
-//! millisecond of 45 at 10,000 nodes). A sub-arc never contains its sender. Places where nobody is known belong to the
-//! sub-arc before them, so that a member known only to the delegate is still told.
+//! millisecond of 45 at 10,000 nodes). A sub-arc never contains its sender. Places where nobody
+//! is known belong to the sub-arc before them, so that a member known only to the delegate is
+//! still told.
 
 use std::borrow::Cow;
 

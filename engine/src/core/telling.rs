@@ -2,8 +2,9 @@
 //!
 //! Who takes an arc on says so at once. Where nobody does, the rumor is sent again, twice where
 //! packets get lost, then to another member of the arc; and a small arc is told by its teller, in
-//! place of a delegate that is likely dead. With its acknowledgement a delegate says whom it knows on the arc, if that is not what the
-//! teller knows, so that whoever only the teller knows is still told.
+//! place of a delegate that is likely dead. With its acknowledgement a delegate says whom it
+//! knows on the arc, if that is not what the teller knows, so that whoever only the teller knows
+//! is still told.
 
 use std::net::SocketAddr;
 
