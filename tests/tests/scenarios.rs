@@ -1,28 +1,11 @@
 //! The shipped scenarios hold what they expect, on more than one seed, and repeat exactly.
 
-use std::fs;
-use std::path::PathBuf;
-
-use rumormill_sim::scenario::{self, Scenario};
 use rumormill_sim::world::Codec;
-use rumormill_tests::{assert_holds, root, run};
-
-fn shipped() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("scenarios")).expect("the scenarios");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    files
-}
-
-fn load(name: &str) -> Scenario {
-    let path = root().join(format!("scenarios/{name}.toml"));
-    scenario::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"))
-}
+use rumormill_tests::{assert_explained, assert_holds, load, run, scenarios, stem};
 
 fn holds_on_ten_seeds(name: &str) {
     for seed in 1..=10 {
-        assert_holds(&load(name), seed);
+        assert_holds(&load(name, &[]), seed);
     }
 }
 
@@ -64,7 +47,7 @@ fn a_zone_that_is_lost_bit_by_bit_comes_back() {
 #[test]
 fn a_crowd_of_five_hundred_is_taken_in() {
     for seed in 1..=3 {
-        assert_holds(&load("flash-crowd"), seed);
+        assert_holds(&load("flash-crowd", &[]), seed);
     }
 }
 
@@ -90,10 +73,7 @@ fn the_scenario_of_the_testbed_holds_in_virtual_time() {
 
 #[test]
 fn every_shipped_scenario_is_tested_here() {
-    let names: Vec<_> = shipped()
-        .iter()
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
+    let names: Vec<_> = scenarios("scenarios").iter().map(|path| stem(path)).collect();
     let tested = [
         "churn",
         "config-rollout",
@@ -113,17 +93,13 @@ fn every_shipped_scenario_is_tested_here() {
 
 #[test]
 fn every_shipped_scenario_expects_something_and_explains_itself() {
-    for path in shipped() {
-        let text = fs::read_to_string(&path).expect("a scenario");
-        assert!(text.starts_with("# "), "{} opens with no comment", path.display());
-        assert!(text.contains("[expect]"), "{} expects nothing", path.display());
-    }
+    scenarios("scenarios").iter().for_each(|path| assert_explained(path));
 }
 
 #[test]
 fn a_run_repeats_exactly_and_does_not_depend_on_the_wire() {
     for name in ["partition", "churn", "config-rollout", "zone-partition"] {
-        let plan = load(name).plan(7).expect("a plan");
+        let plan = load(name, &[]).plan(7).expect("a plan");
         let figures = |codec| {
             let result = run(&plan, codec);
             let rows = (format!("{:?}", result.series), format!("{:?}", result.rumor_rows));
@@ -137,7 +113,7 @@ fn a_run_repeats_exactly_and_does_not_depend_on_the_wire() {
 
 #[test]
 fn another_seed_is_another_run() {
-    let scenario = load("stop");
+    let scenario = load("stop", &[]);
     let hash = |seed| run(&scenario.plan(seed).expect("a plan"), Codec::Skip).summary.trace_hash;
     assert_ne!(hash(1), hash(2));
 }

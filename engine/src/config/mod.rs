@@ -37,7 +37,7 @@
 //! | `probes`, bytes | 158 | 158 | 158 | 159 | 160 | 160 | 159 |
 //!
 //! With beats all have removed a crashed node after 4.3 to 4.8 s in the median and 5.0 s in
-//! nineteen cases of twenty, at every size; with probes after 3.7 to 4.0 s, and 5.5 to 7.1 s. At
+//! nineteen cases of twenty, at every size; with probes after 3.7 to 4.0 s, and 4.8 to 7.1 s. At
 //! 20 % of loss beats removed nobody who lives in five hours at 50 and at 200 nodes. Probes
 //! removed nobody in an hour at up to 10 % of loss; at 20 % they removed 2 of 50 and 6 of 200 in
 //! an hour, and at 40 % they are of no use, for streams can't carry what datagrams lose. So:

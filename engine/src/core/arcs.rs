@@ -9,6 +9,7 @@
 //! still told.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::packet::{RingArc, ViewDigest};
 use super::roster::{Directory, NodeIx};
@@ -35,6 +36,16 @@ struct Piece {
     arc: RingArc,
     first: usize,
     count: usize,
+}
+
+impl Piece {
+    /// Where a part begins when the piece is cut into so many.
+    fn start(&self, part: usize, parts: usize, fan_out: usize) -> usize {
+        match self.count {
+            count if count <= parts * (fan_out + 1) => part + (part * fan_out).min(count - parts),
+            count => part * count / parts,
+        }
+    }
 }
 
 impl RingArc {
@@ -103,8 +114,9 @@ impl RingView<'_> {
         for piece in &pieces {
             let share = (fan_out * piece.count + total / 2) / total;
             let parts = share.clamp(1, piece.count);
+            let start = |part| piece.start(part, parts, fan_out);
             for part in 0..parts {
-                delegations.push(self.delegate(piece, part, parts, fan_out, silent, rng));
+                delegations.push(self.delegate(piece, start(part)..start(part + 1), silent, rng));
             }
         }
         delegations
@@ -147,24 +159,19 @@ impl RingView<'_> {
         self.members.partition_point(|&member| self.place(member) <= place)
     }
 
+    /// Hands some members of a piece, by their positions in it, to one of them.
     fn delegate(
         &self,
         piece: &Piece,
-        part: usize,
-        parts: usize,
-        fan_out: usize,
+        part: Range<usize>,
         silent: Option<NodeIx>,
         rng: &mut Rng,
     ) -> Delegation {
-        let start = |part: usize| match piece.count {
-            count if count <= parts * (fan_out + 1) => part + (part * fan_out).min(count - parts),
-            count => part * count / parts,
-        };
         let member = |at: usize| self.members[(piece.first + at) % self.members.len()];
         let before = |at: usize| NodeId(self.place(member(at)).0.wrapping_sub(1));
-        let (first, next) = (start(part), start(part + 1));
-        let after = if part == 0 { piece.arc.after } else { before(first) };
-        let upto = if part + 1 == parts { piece.arc.upto } else { before(next) };
+        let Range { start: first, end: next } = part;
+        let after = if first == 0 { piece.arc.after } else { before(first) };
+        let upto = if next == piece.count { piece.arc.upto } else { before(next) };
         let count = next - first;
         let drawn = rng.below(count);
         let to = match member(first + drawn) {

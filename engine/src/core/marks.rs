@@ -7,6 +7,7 @@ use super::roster::NodeIx;
 pub(super) struct Marks {
     /// The lowest bit of the first word stands for the first node.
     words: Vec<u64>,
+    len: usize,
 }
 
 impl Marks {
@@ -18,6 +19,7 @@ impl Marks {
         }
         let fresh = self.words[at] & bit == 0;
         self.words[at] |= bit;
+        self.len += usize::from(fresh);
         fresh
     }
 
@@ -27,11 +29,18 @@ impl Marks {
         let Some(word) = self.words.get_mut(at) else { return false };
         let marked = *word & bit != 0;
         *word &= !bit;
+        self.len -= usize::from(marked);
         marked
+    }
+
+    /// How many are marked.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     /// Takes the marks off all nodes, in order of their numbers.
     pub(super) fn take_all(&mut self, mut each: impl FnMut(NodeIx)) {
+        self.len = 0;
         for (at, word) in (0..).zip(&mut self.words) {
             let mut left = std::mem::take(word);
             while left != 0 {
@@ -62,11 +71,13 @@ mod tests {
                     true => prop_assert_eq!(marks.set(node), set.insert(at)),
                     false => prop_assert_eq!(marks.take(node), set.remove(&at)),
                 }
+                prop_assert_eq!(marks.len(), set.len());
             }
             let mut left = Vec::new();
             marks.take_all(|node| left.push(node));
             prop_assert_eq!(left, set.into_iter().map(NodeIx::of).collect::<Vec<_>>());
             marks.take_all(|node| panic!("{node:?} is marked still"));
+            prop_assert_eq!(marks.len(), 0);
         }
     }
 }

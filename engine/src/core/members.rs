@@ -285,24 +285,21 @@ impl Members {
     /// The members but ourselves whose counter was raised no later than this, in order of the
     /// ring, and when the oldest of the others was.
     pub(crate) fn silent_since(&mut self, bound: Instant) -> (Vec<NodeIx>, Instant) {
-        let me = self.me;
         let own = self.table.own(&self.directory);
-        let (mut silent, mut oldest) = (0, Instant::from_nanos(u64::MAX));
-        // In order of the table, which is faster, and nearly always nobody is.
-        for (node, row) in own.rows.iter().enumerate() {
+        let (mut silent, mut oldest) = (Vec::new(), Instant::from_nanos(u64::MAX));
+        // In order of the table, which is faster: nearly always nobody is.
+        for (node, row) in (0..).map(NodeIx::of).zip(&own.rows) {
             let raised_at = row.raised_at();
             match row.state() {
                 State::Listed if raised_at > bound => oldest = oldest.min(raised_at),
-                State::Listed if node != me.index() => silent += 1,
+                State::Listed if node != self.me => silent.push(node),
                 _ => {}
             }
         }
-        if silent == 0 {
-            return (Vec::new(), oldest);
+        if !self.directory.is_in_ring_order() {
+            silent.sort_unstable_by(|&a, &b| self.compare_places(a, b));
         }
-        let (ring, rows) = own.walk(&self.directory);
-        let is_silent = |node: &NodeIx| *node != me && rows[node.index()].raised_at() <= bound;
-        (ring.iter().copied().filter(is_silent).collect(), oldest)
+        (silent, oldest)
     }
 
     /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
@@ -323,11 +320,14 @@ impl Members {
         sums
     }
 
-    /// Takes the marks off all members; their beats, about so many, in order of the ring.
-    pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep, count: usize) -> Vec<Beat> {
+    /// Takes the marks off all members; their beats, in order of the ring.
+    pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep) -> Vec<Beat> {
         let (directory, marks) = (&self.directory, &mut self.marks);
+        let mut beats = Vec::with_capacity(marks.len());
+        if marks.len() == 0 {
+            return beats;
+        }
         let (ring, rows) = self.table.own(directory).walk(directory);
-        let mut beats = Vec::with_capacity(count);
         let mut take = |node: NodeIx| {
             let row = &rows[node.index()];
             let age = step.age_of(now, row.raised_at());

@@ -24,8 +24,6 @@ use crate::time::{Instant, Now};
 /// What waits for the next relay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Relay {
-    /// How many members are marked because their beat advanced.
-    beats: usize,
     news: Vec<NodeIx>,
     last: Option<Instant>,
     last_news: Option<Instant>,
@@ -81,7 +79,6 @@ impl Engine {
     /// Has the newest beat of a member passed on with the next relay.
     pub(super) fn relay_beat(&mut self, now: Instant, node: NodeIx) {
         if self.members.mark(node) {
-            self.relay.beats += 1;
             self.schedule_relay(now);
         }
     }
@@ -145,7 +142,8 @@ impl Engine {
         news.extend(self.suspects.take_pending().into_iter().map(News::Suspected));
         waiting.clear();
         self.relay.news = waiting;
-        (self.take_marked(now), news)
+        // In order of the ring: who receives them walks straight through its table, as we do.
+        (self.members.take_marked(now, self.step), news)
     }
 
     /// Keeps of too much news a random part.
@@ -155,15 +153,6 @@ impl Engine {
             waiting.swap(at, other);
         }
         waiting.truncate(Relay::NEWS_MAX);
-    }
-
-    /// The beats that wait, in order of the ring: who receives them walks straight through its
-    /// table, as we do here.
-    fn take_marked(&mut self, now: Instant) -> Vec<Beat> {
-        match std::mem::take(&mut self.relay.beats) {
-            0 => Vec::new(),
-            waiting => self.members.take_marked(now, self.step, waiting),
-        }
     }
 
     /// What there is to tell of a node.

@@ -133,8 +133,7 @@ impl Telling {
 
     /// Forgets the oldest that needs no more telling, or else the oldest.
     fn make_room(&mut self) {
-        let ended = |told: &Told| told.parts.iter().all(|part| part.due().is_none());
-        let oldest = self.told.iter().position(ended).unwrap_or(0);
+        let oldest = self.told.iter().position(|told| told.waiting() == 0).unwrap_or(0);
         self.told.remove(oldest);
     }
 
@@ -171,7 +170,7 @@ impl Told {
 
     /// How many acknowledgements to ask for: the more, the more sends were in vain, here or
     /// where the rumor came from.
-    pub(super) fn acks(&self) -> u8 {
+    fn acks(&self) -> u8 {
         let of_eight = (8 * self.first_silences).checked_div(self.first_sends).unwrap_or(0);
         match of_eight {
             3 | 4 if self.acks_asked == 1 && self.dead_at_second_try() => 1,
@@ -256,8 +255,12 @@ impl Told {
     /// Whether so many sends can be made and some are left for each part that still waits.
     pub(super) fn affords(&self, sends: usize) -> bool {
         const KEPT_FOR_EACH: usize = 3;
-        let waiting = self.parts.iter().filter(|part| part.due().is_some()).count();
-        self.budget >= KEPT_FOR_EACH * waiting + sends
+        self.budget >= KEPT_FOR_EACH * self.waiting() + sends
+    }
+
+    /// How many parts nobody answered for yet.
+    fn waiting(&self) -> usize {
+        self.parts.iter().filter(|part| part.due().is_some()).count()
     }
 
     /// Some copies of a part are sent, and again at `due` unless somebody answers.
