@@ -359,7 +359,7 @@ impl Engine {
             ] {
                 self.timers.clear(timer);
             }
-            self.suspects.clear_all();
+            self.absolve_all();
         }
     }
 

@@ -4,7 +4,6 @@
 //! a member younger only if its counter is larger than the held one. So an old copy that arrives
 //! late proves nothing, by whatever way it came.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +33,8 @@ pub(crate) struct Members {
     /// Those whose beat waits for the next relay.
     marks: Marks,
     newcomers: Newcomers,
+    /// Listed members that are suspected, in order of the ring.
+    doubted: Vec<NodeIx>,
     tombstones: Tombstones,
     pub(super) me: NodeIx,
     limits: Limits,
@@ -90,6 +91,7 @@ impl Members {
             table: Table::alone(node, row, me.digest()),
             marks: Marks::default(),
             newcomers: Newcomers::default(),
+            doubted: Vec::new(),
             tombstones: Tombstones::default(),
             me: node,
             limits,
@@ -145,9 +147,41 @@ impl Members {
         self.table.ring()
     }
 
-    /// Some of the listed, which must be in order of the ring.
-    pub(super) fn view<'a>(&'a self, members: Cow<'a, [NodeIx]>) -> RingView<'a> {
-        RingView { members, directory: &self.directory }
+    /// Who is told of membership and metadata, for a reader as of [`Members::ring_order`]:
+    /// everybody but newcomers when these are a crowd.
+    pub(super) fn told(&self) -> RingView<'_> {
+        let ring = self.ring_order();
+        let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);
+        let left_out = match self.is_crowded() {
+            true => ring.iter().copied().filter(is_newcomer).collect(),
+            false => Vec::new(),
+        };
+        RingView::new(ring, left_out, &self.directory)
+    }
+
+    /// Who is told of suspicions, for a reader as of [`Members::ring_order`]: not the suspects,
+    /// who hear of it first and would be bad ones to tell others.
+    pub(super) fn undoubted(&self) -> RingView<'_> {
+        RingView::new(self.ring_order(), &self.doubted[..], &self.directory)
+    }
+
+    /// Puts a listed member in doubt.
+    pub(super) fn doubt(&mut self, node: NodeIx) {
+        assert!(self.is_listed(node), "only what is listed can be doubted");
+        if let Err(at) = self.place_among_doubted(node) {
+            self.doubted.insert(at, node);
+        }
+    }
+
+    /// Takes a member out of doubt, if it was.
+    pub(super) fn undoubt(&mut self, node: NodeIx) {
+        if let Ok(at) = self.place_among_doubted(node) {
+            self.doubted.remove(at);
+        }
+    }
+
+    fn place_among_doubted(&self, node: NodeIx) -> Result<usize, usize> {
+        self.doubted.binary_search_by(|&other| self.compare_places(other, node))
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
@@ -568,6 +602,7 @@ impl Members {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
         self.prove(node);
         self.marks.take(node);
+        self.undoubt(node);
         self.table.own(&self.directory).unlist(node, &self.directory);
     }
 

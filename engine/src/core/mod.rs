@@ -36,6 +36,7 @@ mod telling;
 mod timers;
 mod told;
 mod tombstones;
+mod trees;
 
 #[cfg(test)]
 mod tests;

@@ -135,6 +135,7 @@ impl Engine {
         // It is not dialled for ever: it has moved.
         let node = pair.sides[silent].node;
         let old = self.members.remove(now.mono, node, Cause::Timeout);
+        self.absolve(old.node().addr());
         // Its last beat may still be under way to us: what lives beats once more.
         self.members.raise_counter(node, self.members.counter(node) + 1);
         out.event(Event::Replaced { old, by });

@@ -329,11 +329,11 @@ impl Engine {
                 self.swap_soon(now, from, out);
             }
         } else if let Some(errand) = self.take_errand(from, token) {
-            self.suspects.clear(from);
+            self.absolve(from);
             self.vouch(errand, Word::Lives, out);
         } else if self.is_token_of(now.mono, from, token) {
             self.prober.mute = 0;
-            self.suspects.clear(from);
+            self.absolve(from);
         } else {
             self.stats.answers_stale += 1;
         }
@@ -344,7 +344,7 @@ impl Engine {
         self.timers.clear(Timer::ProbeWait);
         self.prober.health.improve();
         self.prober.mute = 0;
-        self.suspects.clear(addr);
+        self.absolve(addr);
     }
 
     /// Probes a member for somebody who could not reach it.

@@ -202,7 +202,7 @@ impl Engine {
             match self.members.see_short(heard, node, counter, age) {
                 Seen::Old => {}
                 Seen::Advanced(node) => {
-                    self.suspects.clear(self.members.addr(node));
+                    self.absolve(self.members.addr(node));
                     self.relay_beat(now.mono, node);
                 }
                 Seen::Unknown => self.stats.beats_unknown += 1,
@@ -296,6 +296,7 @@ impl Engine {
             Departure::Noted => {}
             Departure::OfMe => return self.outrank(now, gone.generation, out),
             Departure::Removed(record) => {
+                self.absolve(gone.addr);
                 out.event(Event::Removed { record, cause: Cause::Left });
             }
         }
@@ -312,7 +313,7 @@ impl Engine {
             Seen::OutrankedMe => unreachable!("only a record can outrank us"),
             Seen::Advanced(node) => {
                 // That a suspect lives is news; else it is an ordinary beat.
-                if self.suspects.clear(self.members.addr(node)) {
+                if self.absolve(self.members.addr(node)) {
                     return Some(node);
                 }
                 self.relay_beat(now.mono, node);
@@ -320,7 +321,7 @@ impl Engine {
             Seen::Listed(node) | Seen::Updated(node) => {
                 self.watch(node);
                 let record = Arc::clone(self.members.record(node));
-                self.suspects.clear(record.node().addr());
+                self.absolve(record.node().addr());
                 self.dialler.found(record.node().addr());
                 out.event(match seen {
                     Seen::Listed(_) => Event::Joined(record),

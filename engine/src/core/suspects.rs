@@ -20,7 +20,8 @@ use crate::config::{Config, Liveness};
 use crate::node::{Generation, NodeId};
 use crate::time::{Instant, Now};
 
-/// The members that are in doubt, by address so that their order is the same everywhere.
+/// The members that are in doubt, by address so that their order is the same everywhere: whoever
+/// is taken off the list is taken off here too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Suspects {
     by_addr: BTreeMap<SocketAddr, Suspect>,
@@ -94,11 +95,6 @@ impl Suspects {
         Some(Suspicion { addr, generation, counter, witnesses: witnesses.clone() })
     }
 
-    /// Takes a member out of doubt; true when it was in doubt.
-    pub(super) fn clear(&mut self, addr: SocketAddr) -> bool {
-        !self.by_addr.is_empty() && self.by_addr.remove(&addr).is_some()
-    }
-
     /// Puts everything off by this much: we were not there.
     pub(super) fn shift(&mut self, by: Duration) {
         for suspect in self.by_addr.values_mut() {
@@ -106,10 +102,6 @@ impl Suspects {
                 *at = *at + by;
             }
         }
-    }
-
-    pub(super) fn clear_all(&mut self) {
-        *self = Self::default();
     }
 
     /// What waits to be told, with all the witnesses there are by now.
@@ -231,6 +223,7 @@ impl Engine {
         if is_new {
             // What it refuted before no longer counts.
             suspects.insert(addr, fresh);
+            self.members.doubt(node);
         }
         let suspect = suspects.get_mut(&addr).expect("it is there now");
         let heed = suspect.hear(&of.witnesses);
@@ -241,6 +234,23 @@ impl Engine {
         let next = suspect.next_call.min(end.max(now.mono));
         self.timers.set_earlier(Timer::Check, next);
         heed
+    }
+
+    /// Takes a member out of doubt; true when it was in doubt.
+    pub(super) fn absolve(&mut self, addr: SocketAddr) -> bool {
+        let suspects = &mut self.suspects.by_addr;
+        let suspect = if suspects.is_empty() { None } else { suspects.remove(&addr) };
+        if let Some(suspect) = &suspect {
+            self.members.undoubt(suspect.node);
+        }
+        suspect.is_some()
+    }
+
+    /// Takes everybody out of doubt.
+    pub(super) fn absolve_all(&mut self) {
+        for suspect in std::mem::take(&mut self.suspects).by_addr.into_values() {
+            self.members.undoubt(suspect.node);
+        }
     }
 
     /// Nobody says a word: everybody is asked, and who doesn't answer is removed after as long as
@@ -404,15 +414,18 @@ impl Engine {
 
     /// Whose time is over. Who was never called, or only just, has a little more.
     fn judge_suspects(&mut self, now: Now) -> Vec<SocketAddr> {
-        let (members, config) = (&self.members, &self.config);
+        let members = &mut self.members;
         self.suspects.by_addr.retain(|_, suspect| {
-            members.is_listed(suspect.node)
-                && members.record(suspect.node).generation() == suspect.generation
-                && members.counter(suspect.node) <= suspect.counter
+            let doubted = members.record(suspect.node).generation() == suspect.generation
+                && members.counter(suspect.node) <= suspect.counter;
+            if !doubted {
+                members.undoubt(suspect.node);
+            }
+            doubted
         });
         let patience = self.call_patience();
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
-            suspect.end(config, patience).is_some_and(|end| now.mono >= end)
+            suspect.end(&self.config, patience).is_some_and(|end| now.mono >= end)
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }

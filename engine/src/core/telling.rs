@@ -14,7 +14,6 @@ use super::io::Outbox;
 use super::members::Members;
 use super::packet::{Body, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest, len};
 use super::roster::NodeIx;
-use super::suspects::Suspects;
 use super::timers::Timer;
 use super::told::{Part, PartState, Told, TopicKey};
 use crate::node::NodeId;
@@ -89,7 +88,7 @@ impl Engine {
     ) -> bool {
         self.members.in_ring_order();
         let told = &self.telling.told[at];
-        let view = who_is_told(&self.members, &self.suspects, &told.topic);
+        let view = who_is_told(&self.members, &told.topic);
         let fan_out = parts_max.min(self.telling.told[at].budget.max(1));
         let silent_node = silent.and_then(|part| self.members.node(part.to));
         let delegations = view.split(arcs, fan_out, silent_node, &mut self.rng);
@@ -137,7 +136,7 @@ impl Engine {
 
     fn view(&mut self, topic: &Topic) -> RingView<'_> {
         self.members.in_ring_order();
-        who_is_told(&self.members, &self.suspects, topic)
+        who_is_told(&self.members, topic)
     }
 
     /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
@@ -196,7 +195,7 @@ impl Engine {
     /// and the delegate is told of them instead.
     fn tell_unknown(&mut self, now: Now, at: usize, part: &Part, known: &[u16], out: &mut Outbox) {
         self.members.in_ring_order();
-        let view = who_is_told(&self.members, &self.suspects, &self.telling.told[at].topic);
+        let view = who_is_told(&self.members, &self.telling.told[at].topic);
         let small = view.count(part.arc) <= Self::SMALL_ARC;
         let unknown: Vec<NodeIx> = view
             .on(part.arc)
@@ -294,8 +293,12 @@ impl Engine {
             return Remedy::GiveUp;
         }
         let listed = self.members.node(part.to).is_some_and(|node| self.members.is_listed(node));
-        let members = who_is_told(&self.members, &self.suspects, &told.topic).count(part.arc);
-        let patience = if told.is_lossy() { Self::PATIENCE_IN_LOSS } else { 1 };
+        let members = who_is_told(&self.members, &told.topic).count(part.arc);
+        let patience = match told.is_lossy() {
+            true => Self::PATIENCE_IN_LOSS,
+            false if told.some_were_only_late() => 2,
+            false => 1,
+        };
         let few = members <= self.config.fan_out() && !told.is_lossy() && told.affords(members);
         match members {
             0 => Remedy::GiveUp,
@@ -321,19 +324,12 @@ impl Engine {
     }
 }
 
-/// Who gets rumors: everybody but newcomers when these are a crowd. A suspect is told first that
-/// it is one, and would be a bad one to tell others.
-fn who_is_told<'a>(members: &'a Members, suspects: &Suspects, topic: &Topic) -> RingView<'a> {
-    let suspicion = matches!(topic, Topic::Membership(News::Suspected(_)));
-    let crowded = members.is_crowded();
-    if !suspicion && !crowded {
-        return members.view(members.ring_order().into());
+/// Who is told of something.
+fn who_is_told<'a>(members: &'a Members, topic: &Topic) -> RingView<'a> {
+    match topic {
+        Topic::Membership(News::Suspected(_)) => members.undoubted(),
+        _ => members.told(),
     }
-    let told = |node: &NodeIx| match suspicion {
-        true => !suspects.has(members.addr(*node)),
-        false => !members.is_newcomer(*node),
-    };
-    members.view(members.ring_order().iter().copied().filter(told).collect())
 }
 
 /// A few bits of a place: on a small arc hardly ever those of another member.

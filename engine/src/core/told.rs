@@ -184,7 +184,12 @@ impl Told {
     /// Whoever was silent at first was silent again: the dead don't answer at the second try
     /// either, but where packets get lost some do.
     fn dead_at_second_try(&self) -> bool {
-        self.second_silences >= Self::SILENCES_MIN && self.late_answers == 0
+        self.second_silences >= Self::SILENCES_MIN && !self.some_were_only_late()
+    }
+
+    /// Somebody was silent at first and answered later.
+    pub(super) fn some_were_only_late(&self) -> bool {
+        self.late_answers > 0
     }
 
     /// How often one arc is sent before nobody on it is believed to live.
@@ -247,14 +252,14 @@ impl Told {
     pub(super) fn acks_of_each(&self, copies: usize) -> u8 {
         match (self.acks(), copies) {
             (acks, 1) => acks,
-            (Self::ACKS_MAX.., _) => 3,
+            (Self::ACKS_MAX.., _) => 2,
             _ => 1,
         }
     }
 
     /// Whether so many sends can be made and some are left for each part that still waits.
     pub(super) fn affords(&self, sends: usize) -> bool {
-        const KEPT_FOR_EACH: usize = 3;
+        const KEPT_FOR_EACH: usize = 4;
         self.budget >= KEPT_FOR_EACH * self.waiting() + sends
     }
 
