@@ -113,8 +113,10 @@ impl<'a> RingView<'a> {
         let mut delegations = Vec::with_capacity(fan_out + pieces.len());
         for (piece, parts) in pieces.iter().zip(trees::shares(&counts, fan_out)) {
             let mut lengths = trees::lengths(piece.count, parts, fan_out);
-            // Or it would always be the same members who hear of it last.
-            lengths.rotate_left(rng.below(parts));
+            if lengths.first() != lengths.last() {
+                // Or it would always be the same members who hear of it last.
+                lengths.rotate_left(rng.below(parts));
+            }
             let mut start = 0;
             for length in lengths {
                 delegations.push(self.delegate(piece, start..start + length, silent, rng));

@@ -286,8 +286,9 @@ impl Engine {
     }
 
     /// What to do about an arc that nobody answers for. Where most answer, the delegate is likely
-    /// dead, and the fewer it was to tell the sooner we do it ourselves; where many don't, the
-    /// network is bad, and another delegate would only do the same work twice.
+    /// dead, and the fewer it was to tell the sooner we do it ourselves; where many don't, or some
+    /// answered only later, the network is bad, and another delegate would only do the same work
+    /// twice.
     fn remedy(&self, told: &Told, part: &Part) -> Remedy {
         if told.budget == 0 || part.sends >= told.tells_max() {
             return Remedy::GiveUp;

@@ -259,7 +259,7 @@ impl Told {
 
     /// Whether so many sends can be made and some are left for each part that still waits.
     pub(super) fn affords(&self, sends: usize) -> bool {
-        const KEPT_FOR_EACH: usize = 4;
+        const KEPT_FOR_EACH: usize = 5;
         self.budget >= KEPT_FOR_EACH * self.waiting() + sends
     }
 
