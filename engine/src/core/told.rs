@@ -176,8 +176,7 @@ impl Told {
             3 | 4 if self.acks_asked == 1 && self.dead_at_second_try() => 1,
             0..3 => self.acks_asked.clamp(1, 2),
             _ if self.first_silences < Self::SILENCES_MIN => self.acks_asked.clamp(1, 2),
-            3 => 2,
-            _ => of_eight.min(usize::from(Self::ACKS_MAX)) as u8,
+            of_eight => (of_eight - 1).min(usize::from(Self::ACKS_MAX)) as u8,
         }
     }
 
@@ -252,14 +251,14 @@ impl Told {
     pub(super) fn acks_of_each(&self, copies: usize) -> u8 {
         match (self.acks(), copies) {
             (acks, 1) => acks,
-            (Self::ACKS_MAX.., _) => 2,
+            (3.., _) => 2,
             _ => 1,
         }
     }
 
     /// Whether so many sends can be made and some are left for each part that still waits.
     pub(super) fn affords(&self, sends: usize) -> bool {
-        const KEPT_FOR_EACH: usize = 5;
+        const KEPT_FOR_EACH: usize = 6;
         self.budget >= KEPT_FOR_EACH * self.waiting() + sends
     }
 
