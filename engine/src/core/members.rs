@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arcs::RingView;
 use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
 use super::ids::Found;
 use super::marks::Marks;
@@ -34,7 +33,7 @@ pub(crate) struct Members {
     marks: Marks,
     newcomers: Newcomers,
     /// Listed members that are suspected, in order of the ring.
-    doubted: Vec<NodeIx>,
+    pub(super) doubted: Vec<NodeIx>,
     tombstones: Tombstones,
     pub(super) me: NodeIx,
     limits: Limits,
@@ -145,43 +144,6 @@ impl Members {
     /// change.
     pub(crate) fn ring_order(&self) -> &[NodeIx] {
         self.table.ring()
-    }
-
-    /// Who is told of membership and metadata, for a reader as of [`Members::ring_order`]:
-    /// everybody but newcomers when these are a crowd.
-    pub(super) fn told(&self) -> RingView<'_> {
-        let ring = self.ring_order();
-        let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);
-        let left_out = match self.is_crowded() {
-            true => ring.iter().copied().filter(is_newcomer).collect(),
-            false => Vec::new(),
-        };
-        RingView::new(ring, left_out, &self.directory)
-    }
-
-    /// Who is told of suspicions, for a reader as of [`Members::ring_order`]: not the suspects,
-    /// who hear of it first and would be bad ones to tell others.
-    pub(super) fn undoubted(&self) -> RingView<'_> {
-        RingView::new(self.ring_order(), &self.doubted[..], &self.directory)
-    }
-
-    /// Puts a listed member in doubt.
-    pub(super) fn doubt(&mut self, node: NodeIx) {
-        assert!(self.is_listed(node), "only what is listed can be doubted");
-        if let Err(at) = self.place_among_doubted(node) {
-            self.doubted.insert(at, node);
-        }
-    }
-
-    /// Takes a member out of doubt, if it was.
-    pub(super) fn undoubt(&mut self, node: NodeIx) {
-        if let Ok(at) = self.place_among_doubted(node) {
-            self.doubted.remove(at);
-        }
-    }
-
-    fn place_among_doubted(&self, node: NodeIx) -> Result<usize, usize> {
-        self.doubted.binary_search_by(|&other| self.compare_places(other, node))
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {

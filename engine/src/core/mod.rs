@@ -2,6 +2,7 @@
 
 mod agreement;
 mod arcs;
+mod audience;
 mod beat;
 mod dial;
 mod engine;

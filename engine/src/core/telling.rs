@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use super::arcs::{Delegation, RingView, subtract};
 use super::engine::Engine;
 use super::io::Outbox;
-use super::members::Members;
 use super::packet::{Body, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest, len};
 use super::roster::NodeIx;
 use super::timers::Timer;
@@ -88,7 +87,7 @@ impl Engine {
     ) -> bool {
         self.members.in_ring_order();
         let told = &self.telling.told[at];
-        let view = who_is_told(&self.members, &told.topic);
+        let view = self.members.audience(&told.topic);
         let fan_out = parts_max.min(self.telling.told[at].budget.max(1));
         let silent_node = silent.and_then(|part| self.members.node(part.to));
         let delegations = view.split(arcs, fan_out, silent_node, &mut self.rng);
@@ -136,7 +135,7 @@ impl Engine {
 
     fn view(&mut self, topic: &Topic) -> RingView<'_> {
         self.members.in_ring_order();
-        who_is_told(&self.members, topic)
+        self.members.audience(topic)
     }
 
     /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
@@ -195,7 +194,7 @@ impl Engine {
     /// and the delegate is told of them instead.
     fn tell_unknown(&mut self, now: Now, at: usize, part: &Part, known: &[u16], out: &mut Outbox) {
         self.members.in_ring_order();
-        let view = who_is_told(&self.members, &self.telling.told[at].topic);
+        let view = self.members.audience(&self.telling.told[at].topic);
         let small = view.count(part.arc) <= Self::SMALL_ARC;
         let unknown: Vec<NodeIx> = view
             .on(part.arc)
@@ -294,7 +293,7 @@ impl Engine {
             return Remedy::GiveUp;
         }
         let listed = self.members.node(part.to).is_some_and(|node| self.members.is_listed(node));
-        let members = who_is_told(&self.members, &told.topic).count(part.arc);
+        let members = self.members.audience(&told.topic).count(part.arc);
         let patience = match told.is_lossy() {
             true => Self::PATIENCE_IN_LOSS,
             false if told.some_were_only_late() => 2,
@@ -322,14 +321,6 @@ impl Engine {
             }
         }
         topic.clone()
-    }
-}
-
-/// Who is told of something.
-fn who_is_told<'a>(members: &'a Members, topic: &Topic) -> RingView<'a> {
-    match topic {
-        Topic::Membership(News::Suspected(_)) => members.undoubted(),
-        _ => members.told(),
     }
 }
 
