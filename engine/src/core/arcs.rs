@@ -163,8 +163,38 @@ impl<'a> RingView<'a> {
 
     /// How many members stand at or before a place, counted from the zero of the ring.
     fn position_behind(&self, place: NodeId) -> usize {
-        let stands_before = |&member: &NodeIx| self.place(member) <= place;
-        self.ring.partition_point(stands_before) - self.left_out.partition_point(stands_before)
+        self.rank(self.ring, place) - self.rank(&self.left_out, place)
+    }
+
+    /// How many of some nodes in order of the ring stand at or before a place. Places are hashes,
+    /// so that it is nearly known where to look: in a long list that saves most looks, each of
+    /// which is at memory that was not looked at of late.
+    fn rank(&self, nodes: &[NodeIx], place: NodeId) -> usize {
+        let stands_before = |node: &NodeIx| self.place(*node) <= place;
+        let near = self.near(nodes, place);
+        let (mut low, mut high, mut step) = (near, near, 8);
+        while low > 0 && !stands_before(&nodes[low - 1]) {
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        while high < nodes.len() && stands_before(&nodes[high]) {
+            high = nodes.len().min(high + step);
+            step *= 2;
+        }
+        low + nodes[low..high].partition_point(stands_before)
+    }
+
+    /// Where a place is to be expected among nodes: by its share of the ring, and once more by
+    /// its distance from whoever stands there.
+    fn near(&self, nodes: &[NodeIx], place: NodeId) -> usize {
+        let len = nodes.len();
+        let share = |distance: u64| (u128::from(distance) * len as u128 >> 64) as usize;
+        let first = share(place.0);
+        let Some(&there) = nodes.get(first) else { return 0 };
+        match self.place(there).0 {
+            at if at <= place.0 => len.min(first + share(place.0 - at)),
+            at => first.saturating_sub(share(at - place.0)),
+        }
     }
 
     /// The member at a position, counted without those left out and once more around the ring.

@@ -191,6 +191,13 @@ impl Roster {
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
     shared: Arc<Roster>,
+    /// A million simulated engines that list nobody but each other have none.
+    own: Option<Box<Additions>>,
+}
+
+/// What one engine knows beside the shared roster.
+#[derive(Clone, Debug, Default)]
+struct Additions {
     records: Slab<Interned>,
     places: Slab<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
@@ -200,14 +207,11 @@ pub(crate) struct Directory {
 
 impl Directory {
     pub(crate) fn new(shared: Arc<Roster>) -> Self {
-        Self {
-            shared,
-            records: Slab::default(),
-            places: Slab::default(),
-            by_addr: FxHashMap::default(),
-            by_id: Ids::default(),
-            by_name: Index::default(),
-        }
+        Self { shared, own: None }
+    }
+
+    fn own_mut(&mut self) -> &mut Additions {
+        self.own.get_or_insert_default()
     }
 
     /// True when this is the roster it shares.
@@ -223,16 +227,17 @@ impl Directory {
 
     /// True while the numbers of nodes are in order of the ring, as those in a roster are.
     pub(super) fn is_in_ring_order(&self) -> bool {
-        self.places.items.is_empty()
+        self.own.as_ref().is_none_or(|own| own.places.items.is_empty())
     }
 
     /// One more than the largest index in use: the length of tables by node.
     pub(crate) fn nodes_len(&self) -> usize {
-        self.shared.places.len() + self.places.items.len()
+        self.shared.places.len() + self.own.as_ref().map_or(0, |own| own.places.items.len())
     }
 
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
-        self.shared.by_addr.get(&addr).or_else(|| self.by_addr.get(&addr)).copied()
+        let own = || self.own.as_ref()?.by_addr.get(&addr);
+        self.shared.by_addr.get(&addr).or_else(own).copied()
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
@@ -293,14 +298,18 @@ impl Directory {
 
     /// The records with this id, and their nodes.
     pub(crate) fn by_id(&self, id: RecordId) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
-        self.shared.by_id.all(id).chain(self.by_id.all(id))
+        let own = self.own.iter().flat_map(move |own| own.by_id.all(id));
+        self.shared.by_id.all(id).chain(own)
     }
 
     /// The only record with this id and its node; `None` when there is none or more than one.
     #[inline(always)]
     pub(crate) fn only_by_id(&self, id: RecordId) -> Option<Found> {
         let shared = self.shared.by_id.look(id);
-        let own = if self.by_id.is_empty() { Known::Nothing } else { self.by_id.look(id) };
+        let own = match &self.own {
+            Some(own) if !own.by_id.is_empty() => own.by_id.look(id),
+            _ => Known::Nothing,
+        };
         match (shared, own) {
             (Known::One(found), Known::Nothing) | (Known::Nothing, Known::One(found)) => {
                 Some(found)
@@ -312,9 +321,13 @@ impl Directory {
     /// The other records with the same name, if it has one, and their nodes.
     pub(crate) fn namesakes(&self, ix: RecordIx) -> impl Iterator<Item = (RecordIx, NodeIx)> + '_ {
         let record = self.record(ix);
-        let alone = !self.interned(ix).has_namesake && self.by_name.is_empty();
+        let own = self.own.as_ref().map(|own| &own.by_name).filter(|names| !names.is_empty());
+        let alone = !self.interned(ix).has_namesake && own.is_none();
         let key = if alone { None } else { name_key(record) };
-        let named = |key| self.shared.by_name.all(key).chain(self.by_name.all(key));
+        let named = move |key| {
+            let own = own.into_iter().flat_map(move |names| names.all(key));
+            self.shared.by_name.all(key).chain(own)
+        };
         let others = key.into_iter().flat_map(named).filter(move |it| it.0 != ix);
         others.filter(|other| self.record(other.0).node().name() == record.node().name())
     }
@@ -325,11 +338,13 @@ impl Directory {
             return known;
         }
         let node = self.intern_addr(record);
-        let own = self.records.add(Interned::of(Arc::clone(record)));
-        let ix = RecordIx(u32::try_from(self.shared.records.len() + own).expect("bounded"));
-        self.by_id.insert(record.id(), (ix, node));
+        let shared = self.shared.records.len();
+        let own = self.own_mut();
+        let at = own.records.add(Interned::of(Arc::clone(record)));
+        let ix = RecordIx(u32::try_from(shared + at).expect("bounded"));
+        own.by_id.insert(record.id(), (ix, node));
         if let Some(key) = name_key(record) {
-            self.by_name.insert(key, (ix, node));
+            own.by_name.insert(key, (ix, node));
         }
         (ix, node)
     }
@@ -339,41 +354,45 @@ impl Directory {
         if let Some(node) = self.node(addr) {
             return node;
         }
-        let own = self.places.add((record.place(), addr));
-        let node = NodeIx(u32::try_from(self.shared.places.len() + own).expect("bounded"));
-        self.by_addr.insert(addr, node);
+        let shared = self.shared.places.len();
+        let own = self.own_mut();
+        let at = own.places.add((record.place(), addr));
+        let node = NodeIx(u32::try_from(shared + at).expect("bounded"));
+        own.by_addr.insert(addr, node);
         node
     }
 
     /// Gives a record back; shared ones stay.
     pub(crate) fn release(&mut self, ix: RecordIx) {
-        let Some(own) = (ix.0 as usize).checked_sub(self.shared.records.len()) else { return };
-        let record = self.records.take(own).record;
-        self.by_id.remove(record.id(), ix);
+        let Some(at) = (ix.0 as usize).checked_sub(self.shared.records.len()) else { return };
+        let own = self.own_mut();
+        let record = own.records.take(at).record;
+        own.by_id.remove(record.id(), ix);
         if let Some(key) = name_key(&record) {
-            self.by_name.remove(key, ix);
+            own.by_name.remove(key, ix);
         }
     }
 
     /// Gives the address of a node back, whose last record has been released.
     pub(crate) fn release_addr(&mut self, node: NodeIx) {
-        if let Some(own) = node.index().checked_sub(self.shared.places.len()) {
-            let (_, addr) = self.places.take(own);
-            self.by_addr.remove(&addr);
+        if let Some(at) = node.index().checked_sub(self.shared.places.len()) {
+            let own = self.own_mut();
+            let (_, addr) = own.places.take(at);
+            own.by_addr.remove(&addr);
         }
     }
 
     fn interned_addr(&self, node: NodeIx) -> &(NodeId, SocketAddr) {
         match node.index().checked_sub(self.shared.places.len()) {
             None => &self.shared.places[node.index()],
-            Some(own) => self.places.get(own),
+            Some(at) => self.own.as_ref().expect("an index in use").places.get(at),
         }
     }
 
     fn interned(&self, ix: RecordIx) -> &Interned {
         match (ix.0 as usize).checked_sub(self.shared.records.len()) {
             None => &self.shared.records[ix.0 as usize],
-            Some(own) => self.records.get(own),
+            Some(at) => self.own.as_ref().expect("an index in use").records.get(at),
         }
     }
 }
@@ -431,7 +450,7 @@ mod tests {
         assert_eq!(directory.node(record(1, 9).node().addr()), Some(node));
         directory.release(ix);
         assert_eq!(directory.record(ix), &record(1, 2));
-        assert!(directory.records.items.is_empty());
+        assert!(directory.own.is_none());
     }
 
     #[test]

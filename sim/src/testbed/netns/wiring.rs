@@ -1,4 +1,8 @@
-//! Network namespaces: a bridge in one of them, a node in each other, and filters that cut links.
+//! Network namespaces: a router in one of them, a node in each other, and filters that cut links.
+//!
+//! A router and not a bridge: the kernel keeps one table of neighbours for all namespaces, and
+//! fifty nodes that all know each other's link address are more than it holds. So each knows that
+//! of the router.
 //!
 //! All names begin with the number of the process that made them, so that a later run finds what
 //! a killed one left behind. Nothing outside of these namespaces is touched.
@@ -18,6 +22,9 @@ use crate::scenario::plan::{NodeNo, Plan};
 /// How all names of namespaces begin.
 const PREFIX: &str = "rumormill-";
 
+/// The address of the router on all its links.
+const ROUTER: &str = "169.254.0.1";
+
 /// Where nodes are listened to and cut off.
 const TABLE: &str = "
 table inet cut {
@@ -36,7 +43,7 @@ pub(super) struct Wiring {
 }
 
 impl Wiring {
-    /// Makes a bridge, and for every node a namespace with a link to it and all its addresses.
+    /// Makes a router, and for every node a namespace with a link to it and all its addresses.
     ///
     /// # Errors
     /// When the machine has not what it takes, or the rights are missing: one line.
@@ -59,15 +66,15 @@ impl Wiring {
         let names = (0..self.nodes).map(name).chain([hub()]);
         let add: String = names.map(|name| format!("netns add {name}\n")).collect();
         run(&["ip", "-batch", "-"], &add)?;
-        let bridge = "link add br0 type bridge\nlink set br0 up\n";
-        run(&["ip", "-n", &hub(), "-batch", "-"], bridge)?;
+        let router = hub();
+        let forward = "echo 1 >/proc/sys/net/ipv4/ip_forward";
+        run(&["ip", "netns", "exec", &router, "sh", "-c", forward], "")?;
         for node in 0..self.nodes {
-            run(&["ip", "-n", &name(node), "-batch", "-"], &ends(plan, node))?;
+            let addrs = addrs(plan, node);
+            run(&["ip", "-n", &name(node), "-batch", "-"], &near_end(node, &addrs))?;
+            run(&["ip", "-n", &router, "-batch", "-"], &far_end(node, &addrs))?;
             run(&["ip", "netns", "exec", &name(node), "nft", "-f", "-"], TABLE)?;
         }
-        let joined = |node| format!("link set v{node} master br0\nlink set v{node} up\n");
-        let joined: String = (0..self.nodes).map(joined).collect();
-        run(&["ip", "-n", &hub(), "-batch", "-"], &joined)?;
         self.slow_down(&plan.network)
     }
 
@@ -177,16 +184,30 @@ fn hub() -> String {
     format!("{PREFIX}{}-hub", process::id())
 }
 
-/// Both ends of a node's link, and its addresses.
-fn ends(plan: &Plan, node: NodeNo) -> String {
+/// All addresses that a node ever has.
+fn addrs(plan: &Plan, node: NodeNo) -> BTreeSet<IpAddr> {
+    let own = plan.incarnations.iter().filter(|born| born.node == node);
+    own.map(|born| born.public.addr().ip()).collect()
+}
+
+/// A node's end of its link: its addresses, and the router as the way to all others.
+fn near_end(node: NodeNo, addrs: &BTreeSet<IpAddr>) -> String {
     let hub = hub();
     let mut script = format!("link add eth0 type veth peer name v{node} netns {hub}\n");
-    let own = plan.incarnations.iter().filter(|born| born.node == node);
-    let addrs: BTreeSet<IpAddr> = own.map(|born| born.public.addr().ip()).collect();
     for addr in addrs {
-        script += &format!("addr add {addr}/8 dev eth0\n");
+        script += &format!("addr add {addr}/32 dev eth0\n");
     }
-    script + "link set eth0 up\nlink set lo up\n"
+    script += "link set eth0 up\nlink set lo up\n";
+    script + &format!("route add default via {ROUTER} dev eth0 onlink\n")
+}
+
+/// The router's end of it.
+fn far_end(node: NodeNo, addrs: &BTreeSet<IpAddr>) -> String {
+    let mut script = format!("addr add {ROUTER}/32 dev v{node}\nlink set v{node} up\n");
+    for addr in addrs {
+        script += &format!("route add {addr}/32 dev v{node}\n");
+    }
+    script
 }
 
 fn check_rights() -> Result<(), TestbedError> {
