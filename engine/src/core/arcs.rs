@@ -188,7 +188,7 @@ impl<'a> RingView<'a> {
     /// its distance from whoever stands there.
     fn near(&self, nodes: &[NodeIx], place: NodeId) -> usize {
         let len = nodes.len();
-        let share = |distance: u64| (u128::from(distance) * len as u128 >> 64) as usize;
+        let share = |distance: u64| ((u128::from(distance) * len as u128) >> 64) as usize;
         let first = share(place.0);
         let Some(&there) = nodes.get(first) else { return 0 };
         match self.place(there).0 {
