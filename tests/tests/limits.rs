@@ -71,14 +71,16 @@ impl Limit {
     }
 }
 
+/// What the figures of the folder's README leave room for when there are thirty seeds and not two
+/// hundred: their median is off by up to a tenth.
 const LIMITS: [Limit; 7] = [
     Limit { name: "arcs-50-5", nodes: 50., median_ms: 40., packets: 2.3, incomplete: 0 },
     Limit { name: "arcs", nodes: 1_000., median_ms: 36., packets: 2.05, incomplete: 0 },
-    Limit { name: "arcs-1000-5", nodes: 1_000., median_ms: 75., packets: 2.25, incomplete: 0 },
-    Limit { name: "arcs-1000-20", nodes: 1_000., median_ms: 136., packets: 3.5, incomplete: 0 },
-    Limit { name: "arcs-1000-40", nodes: 1_000., median_ms: 275., packets: 8., incomplete: 2 },
-    Limit { name: "arcs-crashed", nodes: 1_000., median_ms: 121., packets: 2.7, incomplete: 0 },
-    Limit { name: "arcs-unaware", nodes: 1_000., median_ms: 60., packets: 3., incomplete: 1 },
+    Limit { name: "arcs-1000-5", nodes: 1_000., median_ms: 78., packets: 2.25, incomplete: 0 },
+    Limit { name: "arcs-1000-20", nodes: 1_000., median_ms: 125., packets: 3.6, incomplete: 0 },
+    Limit { name: "arcs-1000-40", nodes: 1_000., median_ms: 220., packets: 6., incomplete: 2 },
+    Limit { name: "arcs-crashed", nodes: 1_000., median_ms: 90., packets: 2.7, incomplete: 0 },
+    Limit { name: "arcs-unaware", nodes: 1_000., median_ms: 40., packets: 3., incomplete: 1 },
 ];
 
 #[test]
@@ -97,8 +99,8 @@ const MEASURED: [Limit; 7] = [
     Limit { name: "arcs-measured", median_ms: 36.5, ..LIMITS[1] },
     Limit { name: "arcs-1000-5-measured", median_ms: 110., ..LIMITS[2] },
     Limit { name: "arcs-1000-20-measured", median_ms: 180., ..LIMITS[3] },
-    Limit { name: "arcs-1000-40-measured", median_ms: 275., incomplete: 6, ..LIMITS[4] },
-    Limit { name: "arcs-crashed-measured", ..LIMITS[5] },
+    Limit { name: "arcs-1000-40-measured", median_ms: 297., incomplete: 2, ..LIMITS[4] },
+    Limit { name: "arcs-crashed-measured", median_ms: 125., ..LIMITS[5] },
     Limit { name: "arcs-unaware-measured", ..LIMITS[6] },
 ];
 
