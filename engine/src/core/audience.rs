@@ -32,9 +32,12 @@ impl Members {
         }
     }
 
-    /// Takes a member out of doubt, if it was.
+    /// Takes a member out of doubt, if it is listed and was. Who is taken off the list is so at
+    /// once.
     pub(super) fn undoubt(&mut self, node: NodeIx) {
-        if let Ok(at) = self.place_among_doubted(node) {
+        if self.is_listed(node)
+            && let Ok(at) = self.place_among_doubted(node)
+        {
             self.doubted.remove(at);
         }
     }

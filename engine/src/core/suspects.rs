@@ -416,7 +416,8 @@ impl Engine {
     fn judge_suspects(&mut self, now: Now) -> Vec<SocketAddr> {
         let members = &mut self.members;
         self.suspects.by_addr.retain(|_, suspect| {
-            let doubted = members.record(suspect.node).generation() == suspect.generation
+            let doubted = members.is_listed(suspect.node)
+                && members.record(suspect.node).generation() == suspect.generation
                 && members.counter(suspect.node) <= suspect.counter;
             if !doubted {
                 members.undoubt(suspect.node);
