@@ -274,12 +274,8 @@ fn a_suspect_that_leaves_is_a_suspect_no_more() {
     let mut cluster = settled(5);
     let of = suspicion(&mut cluster, 5);
     cluster.crash(5);
-    let gone = Gone {
-        addr: of.addr,
-        generation: of.generation,
-        counter: of.counter,
-        cause: Cause::Left,
-    };
+    let gone =
+        Gone { addr: of.addr, generation: of.generation, counter: of.counter, cause: Cause::Left };
     let mut doubted_after = |news| {
         cluster.body(1, 2, Body::Records(Records { news: vec![news] }));
         (cluster.engine(1).suspects.has(addr(5)), cluster.engine(1).members.doubted.len())
