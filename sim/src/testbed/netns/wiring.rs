@@ -69,12 +69,14 @@ impl Wiring {
         let router = hub();
         let forward = "echo 1 >/proc/sys/net/ipv4/ip_forward";
         run(&["ip", "netns", "exec", &router, "sh", "-c", forward], "")?;
+        let mut far_ends = String::new();
         for node in 0..self.nodes {
             let addrs = addrs(plan, node);
             run(&["ip", "-n", &name(node), "-batch", "-"], &near_end(node, &addrs))?;
-            run(&["ip", "-n", &router, "-batch", "-"], &far_end(node, &addrs))?;
             run(&["ip", "netns", "exec", &name(node), "nft", "-f", "-"], TABLE)?;
+            far_ends += &far_end(node, &addrs);
         }
+        run(&["ip", "-n", &router, "-batch", "-"], &far_ends)?;
         self.slow_down(&plan.network)
     }
 
