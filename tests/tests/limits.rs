@@ -121,7 +121,7 @@ const LIMITS: [Limit; 7] = [
 
 #[test]
 fn a_rumor_along_arcs_comes_near_the_limit() {
-    LIMITS.iter().for_each(|limit| limit.holds());
+    LIMITS.iter().for_each(Limit::holds);
 }
 
 #[test]
@@ -148,7 +148,7 @@ const MEASURED: [Limit; 7] = [
 
 #[test]
 fn with_round_trips_measured_a_rumor_takes_little_longer() {
-    MEASURED.iter().for_each(|limit| limit.holds());
+    MEASURED.iter().for_each(Limit::holds);
     let name = "arcs-10000-0-measured";
     Limit { name, nodes: 10_000., median_ms: 49., packets: 2.05, incomplete: 0, seeds: 1 }.holds();
 }
