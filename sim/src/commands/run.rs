@@ -149,8 +149,10 @@ fn load(request: &Request) -> Result<Vec<Job>, Failure> {
 /// The jobs of one file: one for each place.
 fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioError> {
     let typed = scenario::load(file, sets)?;
-    let with_net: Vec<Set> = sets.iter().cloned().chain(net.set()).collect();
-    let scenario = scenario::load(file, &with_net)?;
+    let scenario = match net.set() {
+        Some(set) => scenario::load(file, &[sets, &[set]].concat())?,
+        None => typed.clone(),
+    };
     let job = |place: Place| {
         let folder = place.folder(&typed);
         Job { file: file.to_owned(), scenario: scenario.clone(), place, folder }

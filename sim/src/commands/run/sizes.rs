@@ -1,5 +1,7 @@
 //! Several scenarios of one command that differ in their size: what they show together.
 
+use std::collections::BTreeSet;
+
 use super::theory::{self, mean_ms};
 use super::{Job, Outcome};
 use crate::model::Spread;
@@ -11,9 +13,17 @@ use crate::stats::Sample;
 /// Kinds of rumors, the one to follow first.
 const KINDS: [&str; 5] = ["metadata", "join", "restart", "leave", "removal"];
 
+/// Sizes that make a comparison.
+const SIZES_MIN: usize = 3;
+
 /// What the sizes show, if the scenarios have three or more of them, have the same settings and
 /// network, and start a kind of rumor that all have. Anything else is no comparison.
 pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Sizes> {
+    // The plans and the theory take their time, so nobody waits for those of a single scenario.
+    let different: BTreeSet<u32> = jobs.iter().map(|job| job.scenario.nodes()).collect();
+    if different.len() < SIZES_MIN || different.len() < jobs.len() {
+        return None;
+    }
     let plans = jobs.iter().map(|job| job.scenario.plan(seed).ok());
     let plans: Vec<Plan> = plans.collect::<Option<_>>()?;
     let (first, others) = plans.split_first()?;
@@ -32,8 +42,7 @@ pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Siz
         size.push_ms = push.and_then(|push| push.reached(0.99));
     }
     sizes.sort_by_key(|size| size.nodes);
-    sizes.dedup_by_key(|size| size.nodes);
-    (sizes.len() >= 3 && sizes.len() == jobs.len()).then(|| Sizes {
+    Some(Sizes {
         kind: kind.to_owned(),
         fan_out: first.engine.fan_out() as u32,
         hop_ms: mean_ms(&first.network.latency),
