@@ -14,6 +14,7 @@
 //! used its link's bandwidth; a copy is made behind it and uses none.
 
 mod burst;
+mod chance;
 mod route;
 mod stream;
 #[cfg(test)]
@@ -25,8 +26,9 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use self::burst::Bursts;
+use self::chance::Streams;
 use self::route::{Route, Routes};
-use crate::rng::{Probability, Rng};
+use crate::rng::Probability;
 use crate::time::{Instant, nanos};
 
 pub use self::burst::Burst;
@@ -253,9 +255,8 @@ pub enum Fate {
 /// The network between any number of endpoints.
 #[derive(Clone, Debug)]
 pub struct LinkModel {
-    seed: u64,
     default: Link,
-    senders: Vec<Rng>,
+    chance: Streams,
     changes: Vec<(ChangeId, NetworkChange)>,
     changes_made: u64,
     /// What the changes in force come to; unused while there are none.
@@ -271,9 +272,8 @@ impl LinkModel {
     pub fn new(seed: u64, default: Link) -> Self {
         let routes = Routes::new(&default, &[]);
         Self {
-            seed,
             default,
-            senders: Vec::new(),
+            chance: Streams::new(seed),
             changes: Vec::new(),
             changes_made: 0,
             routes,
@@ -285,7 +285,7 @@ impl LinkModel {
 
     /// Decides what becomes of a packet of `len_with_headers` bytes that is sent now.
     pub fn fate(&mut self, now: Instant, from: u32, to: u32, len_with_headers: usize) -> Fate {
-        let (chance, place) = self.draw(from);
+        let (chance, place) = self.chance.draw(from);
         let link = if self.changes.is_empty() {
             &self.default
         } else {
@@ -374,15 +374,6 @@ impl LinkModel {
     pub fn undo(&mut self, id: ChangeId) {
         self.changes.retain(|&(other, _)| other != id);
         self.routes = Routes::new(&self.default, &self.changes);
-    }
-
-    fn draw(&mut self, from: u32) -> (u64, u64) {
-        let from = from as usize;
-        while self.senders.len() <= from {
-            self.senders.push(Rng::fork(self.seed, "link", self.senders.len() as u64));
-        }
-        let stream = &mut self.senders[from];
-        (stream.bits(), stream.bits())
     }
 }
 

@@ -8,38 +8,61 @@ use rand::seq::SliceRandom;
 use rand::{Rng as _, RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A deterministic stream of random numbers.
+/// A deterministic stream of random numbers. Until the first is drawn it takes a few words of
+/// memory and no time: most streams of a large simulation are never drawn from.
 #[derive(Clone, Debug)]
-pub struct Rng(ChaCha8Rng);
+pub struct Rng(Stream);
+
+#[derive(Clone, Debug)]
+enum Stream {
+    Named { seed: u64, label: &'static str, key: u64 },
+    Flowing(Box<ChaCha8Rng>),
+}
 
 impl Rng {
     /// The stream of the component `label` with number `key` in a run seeded with `seed`.
-    pub fn fork(seed: u64, label: &str, key: u64) -> Self {
-        let mut hasher = Md5::new();
-        hasher.update(seed.to_le_bytes());
-        hasher.update(key.to_le_bytes());
-        hasher.update(label.as_bytes());
-        let mut bytes = [0; 32];
-        bytes[..16].copy_from_slice(&hasher.finalize());
-        bytes[16..24].copy_from_slice(&seed.to_le_bytes());
-        bytes[24..].copy_from_slice(&key.to_le_bytes());
-        Self(ChaCha8Rng::from_seed(bytes))
+    pub fn fork(seed: u64, label: &'static str, key: u64) -> Self {
+        Self(Stream::Named { seed, label, key })
+    }
+
+    /// A number for those who need no more than one of them, and no stream.
+    pub(crate) fn word(seed: u64, label: &str, key: u64) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = hash(seed, label, key);
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The same stream behind its first `count` words of 64 bits.
+    pub(crate) fn behind(mut self, count: u64) -> Self {
+        self.stream().set_word_pos(2 * u128::from(count));
+        self
+    }
+
+    fn stream(&mut self) -> &mut ChaCha8Rng {
+        if let Stream::Named { seed, label, key } = self.0 {
+            let mut bytes = [0; 32];
+            bytes[..16].copy_from_slice(&hash(seed, label, key));
+            bytes[16..24].copy_from_slice(&seed.to_le_bytes());
+            bytes[24..].copy_from_slice(&key.to_le_bytes());
+            self.0 = Stream::Flowing(Box::new(ChaCha8Rng::from_seed(bytes)));
+        }
+        let Stream::Flowing(stream) = &mut self.0 else { unreachable!("it was just made so") };
+        stream
     }
 
     /// Any 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        self.stream().next_u64()
     }
 
     /// A number in `0..n`, uniform. Panics when `n` is zero.
     pub fn below(&mut self, n: usize) -> usize {
         // Sampled as u64 whatever the platform's usize, so that every machine draws alike.
-        self.0.random_range(0..n as u64) as usize
+        self.stream().random_range(0..n as u64) as usize
     }
 
     /// A number in `low..=high`, uniform.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        self.0.random_range(low..=high)
+        self.stream().random_range(low..=high)
     }
 
     /// True with the given probability. Draws nothing when the answer is certain.
@@ -47,14 +70,22 @@ impl Rng {
         match probability.0 {
             0 => false,
             Probability::ALWAYS => true,
-            threshold => self.0.next_u32() < threshold,
+            threshold => self.stream().next_u32() < threshold,
         }
     }
 
     /// Puts a slice in random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        items.shuffle(&mut self.0);
+        items.shuffle(self.stream());
     }
+}
+
+fn hash(seed: u64, label: &str, key: u64) -> [u8; 16] {
+    let mut hasher = Md5::new();
+    hasher.update(seed.to_le_bytes());
+    hasher.update(key.to_le_bytes());
+    hasher.update(label.as_bytes());
+    hasher.finalize().into()
 }
 
 /// A probability as an exact threshold on 32 random bits: no floats where results must repeat.
@@ -106,6 +137,30 @@ mod tests {
 
     const GOLDEN_DRAWS: [u64; 3] = [4_497_571_203_511_349_905, 60, 705];
     const GOLDEN_ORDER: [u32; 8] = [2, 4, 5, 0, 3, 1, 7, 6];
+
+    #[test]
+    fn a_stream_goes_on_where_one_says() {
+        let mut whole = Rng::fork(7, "engine", 3);
+        let all: Vec<u64> = (0..100).map(|_| whole.bits()).collect();
+        for behind in [0, 1, 31, 32, 33, 64, 99] {
+            let mut rest = Rng::fork(7, "engine", 3).behind(behind);
+            assert_eq!(rest.bits(), all[behind as usize]);
+        }
+    }
+
+    #[test]
+    fn what_was_not_drawn_from_takes_a_few_words() {
+        assert!(size_of::<Rng>() <= 32, "{}", size_of::<Rng>());
+    }
+
+    #[test]
+    fn a_word_depends_on_seed_label_and_key() {
+        let first = Rng::word(1, "a", 0);
+        assert_eq!(first, Rng::word(1, "a", 0));
+        for other in [Rng::word(2, "a", 0), Rng::word(1, "b", 0), Rng::word(1, "a", 1)] {
+            assert_ne!(first, other);
+        }
+    }
 
     #[test]
     fn a_fork_depends_on_seed_label_and_key() {

@@ -171,7 +171,7 @@ impl Engine {
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
-            prober: Prober::new(Rng::fork(seed, "probes", me.place().0).bits()),
+            prober: Prober::new(Rng::word(seed, "probes", me.place().0)),
             suspects: Suspects::default(),
             differences: Differences::default(),
             stats: Stats::default(),

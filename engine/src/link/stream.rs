@@ -29,7 +29,7 @@ impl LinkModel {
     /// Decides what becomes of a message of `len` bytes that goes by stream now. It is delivered
     /// once, or cut.
     pub fn stream(&mut self, now: Instant, from: u32, to: u32, len: usize) -> Fate {
-        let (chance, place) = self.draw(from);
+        let (chance, place) = self.chance.draw(from);
         let words = Rare(chance.rotate_left(32) ^ place);
         let (Some(there), Some(back)) = (self.link(from, to), self.link(to, from)) else {
             return Fate::Cut;
