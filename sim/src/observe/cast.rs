@@ -8,6 +8,7 @@ use rumormill::core::Record;
 use rumormill::{Config, Generation, Instant};
 use rustc_hash::FxHashMap;
 
+use super::bits;
 use super::clocks::Clocks;
 use crate::scenario::addresses;
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
@@ -23,6 +24,13 @@ pub(crate) type AddrNo = u32;
 pub(crate) struct Cast {
     parts: Vec<Part>,
     addrs: Vec<Addr>,
+    /// What is asked with every listing and every packet stands apart from the rest, so that the
+    /// caches of a processor hold it: by address who has it now, by incarnation its node and
+    /// whether it is alone.
+    holders: Vec<Holder>,
+    nodes_of: Vec<NodeNo>,
+    /// Bits of the incarnations whose address nobody else ever has.
+    alone: Box<[u64]>,
     /// By the number of an address in its plan, where it has one.
     by_number: Vec<AddrNo>,
     /// Those of other addresses.
@@ -40,18 +48,22 @@ pub(crate) struct Part {
     pub(crate) addr: AddrNo,
     pub(crate) start: Instant,
     pub(crate) cause: StartCause,
-    /// Nobody else ever has its address.
-    is_alone: bool,
     pub(crate) record: Arc<Record>,
 }
 
 #[derive(Clone, Debug)]
 struct Addr {
     addr: SocketAddr,
-    /// The one who has it last, and its generation.
-    last: (IncarnationNo, Generation),
     /// Who has it, in order of generation. Addresses are never handed on to other nodes.
     parts: Vec<IncarnationNo>,
+}
+
+/// The last incarnation that an address has.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    generation: Generation,
+    incarnation: IncarnationNo,
+    node: NodeNo,
 }
 
 impl Cast {
@@ -72,6 +84,9 @@ impl Cast {
         let mut cast = Self {
             parts,
             addrs,
+            holders: Vec::new(),
+            nodes_of: plan.incarnations.iter().map(|incarnation| incarnation.node).collect(),
+            alone: Box::default(),
             by_number: vec![Self::NOBODY; numbers],
             by_addr: FxHashMap::default(),
             nodes: plan.nodes_ever,
@@ -96,14 +111,12 @@ impl Cast {
             others.push(number);
             let planned = || Arc::new(Record::new(incarnation.public.clone(), generation));
             let record = record(number as usize).unwrap_or_else(planned);
-            cast.addrs[addr as usize].last = (number, record.generation());
-            cast.parts.push(Part { node, addr, start, cause, is_alone: false, record });
+            let generation = record.generation();
+            cast.holders[addr as usize] = Holder { generation, incarnation: number, node };
+            cast.parts.push(Part { node, addr, start, cause, record });
         }
-        for addr in &cast.addrs {
-            if let [only] = addr.parts[..] {
-                cast.parts[only as usize].is_alone = true;
-            }
-        }
+        let alone = cast.addrs.iter().filter(|addr| addr.parts.len() == 1);
+        cast.alone = bits::mask(cast.parts.len(), alone.map(|addr| addr.parts[0]));
         cast
     }
 
@@ -158,12 +171,17 @@ impl Cast {
 
     /// The node that has an address at one time or another.
     pub(crate) fn node_at(&self, addr: AddrNo) -> NodeNo {
-        self.part(self.addrs[addr as usize].parts[0]).node
+        self.holders[addr as usize].node
+    }
+
+    /// Whose incarnation it is.
+    pub(crate) fn node_of(&self, incarnation: IncarnationNo) -> NodeNo {
+        self.nodes_of[incarnation as usize]
     }
 
     /// True when nobody else ever has the address of this incarnation.
     pub(crate) fn is_alone(&self, incarnation: IncarnationNo) -> bool {
-        self.part(incarnation).is_alone
+        bits::has(&self.alone, incarnation)
     }
 
     /// The incarnations that share an address with this one, itself included, in order of
@@ -175,12 +193,13 @@ impl Cast {
     /// The incarnation with this address and generation. An engine may have raised its generation
     /// by itself: then the last of the plan's that is not above it. `None` at a strange address.
     pub(crate) fn find(&self, addr: SocketAddr, generation: Generation) -> Option<IncarnationNo> {
-        let addr = &self.addrs[self.addr_no(addr)? as usize];
-        if addr.last.1 <= generation {
-            return Some(addr.last.0);
+        let addr = self.addr_no(addr)? as usize;
+        let last = &self.holders[addr];
+        if last.generation <= generation {
+            return Some(last.incarnation);
         }
         let is = |part: &&IncarnationNo| self.part(**part).record.generation() <= generation;
-        addr.parts.iter().rev().find(is).copied()
+        self.addrs[addr].parts.iter().rev().find(is).copied()
     }
 
     fn intern(&mut self, addr: SocketAddr) -> AddrNo {
@@ -188,8 +207,9 @@ impl Cast {
             return known;
         }
         let next = self.addrs.len() as AddrNo;
-        let nobody_yet = (IncarnationNo::MAX, Generation::MAX);
-        self.addrs.push(Addr { addr, last: nobody_yet, parts: Vec::new() });
+        self.addrs.push(Addr { addr, parts: Vec::new() });
+        let (incarnation, node) = (IncarnationNo::MAX, NodeNo::MAX);
+        self.holders.push(Holder { generation: Generation::MAX, incarnation, node });
         match self.number(addr) {
             Some(number) => self.by_number[number] = next,
             None => _ = self.by_addr.insert(addr, next),
@@ -211,6 +231,8 @@ mod tests {
             let (addr, generation) = (part.record.node().addr(), part.record.generation());
             assert_eq!(cast.find(addr, generation), Some(number));
             assert_eq!((cast.addr(part.addr), cast.node_at(part.addr)), (addr, part.node));
+            assert_eq!(cast.node_of(number), part.node);
+            assert_eq!(cast.is_alone(number), cast.same_addr(number) == [number]);
         }
         assert_eq!(cast.same_addr(4), [1, 4]);
         assert_eq!(cast.find("9.9.9.9:9".parse().unwrap(), Generation::MAX), None);

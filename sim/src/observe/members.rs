@@ -108,7 +108,7 @@ impl Views {
             return Listing::Same;
         }
         if self.live[node as usize].is_some() {
-            let about = self.cast.part(incarnation).node;
+            let about = self.cast.node_of(incarnation);
             let right = truth.holds(node, about, incarnation);
             if right { self.missing -= 1 } else { self.ghosts += 1 }
         }
@@ -126,7 +126,7 @@ impl Views {
             return Listing::Same;
         }
         if self.live[node as usize].is_some() {
-            let about = self.cast.part(incarnation).node;
+            let about = self.cast.node_of(incarnation);
             let right = truth.holds(node, about, incarnation);
             if right { self.missing += 1 } else { self.ghosts -= 1 }
         }

@@ -279,7 +279,7 @@ impl Observer {
     /// Whose record this is, if it is one of the plan.
     pub(crate) fn node_of(&self, record: &Record) -> Option<NodeNo> {
         let part = self.cast.find(record.node().addr(), record.generation())?;
-        Some(self.cast.part(part).node)
+        Some(self.cast.node_of(part))
     }
 
     /// What became of packets, for the world to count.
@@ -409,7 +409,7 @@ impl Observer {
     }
 
     fn judge_removal(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        let about = (self.cast.part(incarnation).node, incarnation);
+        let about = (self.cast.node_of(incarnation), incarnation);
         let timeout = self.cast.config(node).timeout();
         let verdict = removals::judge(&self.truth, at, timeout, node, about);
         removals::count(&mut self.removals, verdict);

@@ -168,6 +168,9 @@ impl Detections {
     }
 
     fn watched(&mut self, by: NodeNo, incarnation: IncarnationNo) -> Option<&mut Crash> {
+        if self.crashes.is_empty() {
+            return None;
+        }
         let crash = &mut self.crashes[self.crash_of[incarnation as usize]? as usize];
         crash.watches.get(by as usize).copied().unwrap_or(false).then_some(crash)
     }
