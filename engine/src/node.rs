@@ -39,7 +39,9 @@ impl Node {
     /// `0.0.0.0` stands for the address that is bound; both are replaced when the node joins.
     #[expect(clippy::new_ret_no_self, reason = "a node is only had by way of its checks")]
     pub fn new(addr: impl Into<String>) -> NodeBuilder {
-        NodeBuilder { addr: addr.into(), name: String::new(), private_data: String::new() }
+        let addr = addr.into();
+        let addr = addr.parse().map_err(|_| addr);
+        NodeBuilder { addr, name: String::new(), private_data: String::new() }
     }
 
     /// The node at an address already parsed, without name or private data.
@@ -78,7 +80,8 @@ impl Node {
 /// A node as typed, before its checks.
 #[derive(Clone, Debug)]
 pub struct NodeBuilder {
-    addr: String,
+    /// Or what was typed instead of one.
+    addr: Result<SocketAddr, String>,
     name: String,
     private_data: String,
 }
@@ -101,20 +104,14 @@ impl NodeBuilder {
     /// # Errors
     /// When the address is no `ip:port`, or a text is longer than its limit.
     pub fn build(self) -> Result<Node, NodeError> {
-        let Ok(addr) = self.addr.parse() else {
-            return Err(NodeError::Address { addr: self.addr });
-        };
+        let addr = self.addr.map_err(|addr| NodeError::Address { addr })?;
         Node::of(addr, &self.name, &self.private_data)
     }
 }
 
 impl From<Node> for NodeBuilder {
     fn from(node: Node) -> Self {
-        Self {
-            addr: node.addr.to_string(),
-            name: node.name.into(),
-            private_data: node.private_data.into(),
-        }
+        Self { addr: Ok(node.addr), name: node.name.into(), private_data: node.private_data.into() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rumormill::{Config, Instant, Node, Rng, nanos};
+use rumormill::{Config, Instant, Node, NodeBuilder, Rng, nanos};
 
 use crate::scenario::addresses::address;
 use crate::scenario::language::{Bootstrap, Typed};
@@ -12,8 +12,12 @@ use crate::scenario::plan::{Incarnation, NodeNo, StartCause, WayIn};
 pub(super) fn public(typed: &Typed, node: NodeNo) -> Node {
     let name = typed.groups.name_of(node).unwrap_or_else(|| format!("node-{node}"));
     let data = typed.groups.private_data_of(node).unwrap_or_default();
-    let node = Node::new(address(node).to_string()).name(name).private_data(data);
-    node.build().expect("the language limits names and private data")
+    let builder = NodeBuilder::from(Node::at(address(node)));
+    builder
+        .name(name)
+        .private_data(data)
+        .build()
+        .expect("the language limits names and private data")
 }
 
 /// The settings of a node's engine.
