@@ -15,7 +15,7 @@ use rumormill::core::{
 use rumormill::{Config, Generation, Node};
 use rumormill_sim::report::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
-use rumormill_sim::world::{self, Codec, Options};
+use rumormill_sim::world::{self, Options};
 
 /// Gives the reports a font of their own, since a machine need not have any. Must come before
 /// the first plot: without it they panic.
@@ -110,7 +110,7 @@ pub fn publish_plan(nodes: u32, fan_out: u32, seed: u64) -> Plan {
 
 /// Runs a plan.
 pub fn run(plan: &Plan) -> RunResult {
-    world::run(plan, &Options { codec: Codec::Skip }, &mut |_| {})
+    world::run(plan, &Options::default(), &mut |_| {})
 }
 
 /// A cluster without trouble: complete lists, beats, swaps, one publish.

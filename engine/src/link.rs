@@ -135,6 +135,11 @@ pub enum Latency {
 }
 
 impl Latency {
+    /// The shortest delay.
+    fn min(&self) -> Duration {
+        self.at(0)
+    }
+
     /// The delay at a place of the distribution, given as 64 uniform bits.
     fn at(&self, bits: u64) -> Duration {
         match self {
@@ -334,6 +339,18 @@ impl LinkModel {
     /// How many packets were held back, so that later ones could pass them; copies apart.
     pub fn held_back(&self) -> u64 {
         self.held_back
+    }
+
+    /// No packet that is sent from now on arrives sooner than this after it was sent, until another
+    /// change comes in force.
+    pub fn latency_min(&self) -> Duration {
+        let changed = self.changes.iter().filter_map(|(_, change)| match change {
+            NetworkChange::Links { change, .. } | NetworkChange::Everywhere(change) => {
+                change.latency.as_ref()
+            }
+            NetworkChange::Partition(_) | NetworkChange::Isolate(_) => None,
+        });
+        changed.map(Latency::min).fold(self.default.latency.min(), Duration::min)
     }
 
     /// True when packets in this direction can arrive at all: neither a partition nor an isolation

@@ -141,7 +141,8 @@ struct RunArgs {
     /// By what the nodes talk: virtual time, or real nodes in real time
     #[arg(long, value_enum, value_name = "NET", default_value_t)]
     net: Net,
-    /// Runs at a time [default: one per processor]; results don't depend on it
+    /// Threads: one for each run, or several where runs are few [default: one per processor];
+    /// results don't depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// The folder for results; the folder of the same run is replaced

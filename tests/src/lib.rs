@@ -50,7 +50,7 @@ pub fn assert_explained(path: &Path) {
 
 /// Runs a plan.
 pub fn run(plan: &Plan, codec: Codec) -> RunResult {
-    world::run(plan, &Options { codec }, &mut |_| {})
+    world::run(plan, &Options { codec, ..Options::default() }, &mut |_| {})
 }
 
 /// Runs a scenario with one seed and holds it against its own expectations and the laws of every

@@ -278,11 +278,15 @@ fn set() -> impl Strategy<Value = Vec<u32>> {
 }
 
 fn change() -> impl Strategy<Value = NetworkChange> {
+    let certain = prop::option::of(0_u64..2);
+    let latency = prop::option::of((0_u32..3, 0_u32..3));
     let link_change =
-        (prop::option::of(0_u64..2), prop::option::of(1_u32..100)).prop_map(|(certain, mtu)| {
+        (certain, prop::option::of(1_u32..100), latency).prop_map(|(certain, mtu, latency)| {
             LinkChange {
                 loss: certain.map(|certain| percent(certain * 100).into()),
                 mtu,
+                latency: latency
+                    .map(|(min, more)| Latency::Uniform { min: min * MS, max: (min + more) * MS }),
                 ..LinkChange::default()
             }
         });
@@ -350,6 +354,12 @@ proptest! {
                 Fate::Cut => prop_assert!(truth.is_none()),
                 Fate::Oversize => prop_assert!(oversize),
                 fate => prop_assert!(truth.is_some() && !oversize, "{:?}", fate),
+            }
+            let soonest = Instant::ZERO + model.latency_min();
+            for fate in [model.fate(Instant::ZERO, from, to, 1), model.stream(Instant::ZERO, from, to, 1)] {
+                if let Fate::Delivered { at, again } = fate {
+                    prop_assert!(at >= soonest && again.is_none_or(|again| again >= soonest));
+                }
             }
         }
         for (a, b) in (0..=ENDPOINTS).flat_map(|a| (0..a).map(move |b| (a, b))) {

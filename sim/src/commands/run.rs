@@ -20,7 +20,7 @@ use crate::report::{html, json};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 use crate::stats::Share;
-use crate::world::{Codec, Filter, Options, Tape};
+use crate::world::{Codec, Engines, Filter, Options, Tape};
 
 mod both;
 mod closing;
@@ -43,7 +43,8 @@ pub struct Request {
     pub seeds: Option<u64>,
     /// `KEY=VALUE`s that replace values of the files.
     pub sets: Vec<String>,
-    /// Runs at a time; as many as the machine has processors if not given.
+    /// Threads, one for each run, or for several where runs are few; as many as the machine has
+    /// processors if not given.
     pub threads: Option<NonZeroUsize>,
     /// By what the nodes talk.
     pub net: Net,
@@ -84,6 +85,13 @@ struct Job {
     scenario: Scenario,
     place: Place,
     folder: String,
+}
+
+/// How the work of all runs is shared out.
+#[derive(Clone, Copy, Debug)]
+struct Hands {
+    threads: usize,
+    engines: Engines,
 }
 
 /// What is kept of a run once its files are written.
@@ -195,11 +203,14 @@ fn run_all(
     // Real nodes would take the processors from each other.
     let one = NonZeroUsize::MIN;
     let threads = if request.net == Net::Virtual { request.threads } else { Some(one) };
-    let pool = trial::pool(threads, runs.len())?;
+    let pool = trial::pool(threads, if request.net == Net::Virtual { usize::MAX } else { 1 })?;
     let threads = pool.current_num_threads();
+    // Threads without a run of their own help with the engines of the others.
+    let engines = if threads > runs.len() { Engines::SideBySide } else { Engines::OneByOne };
+    let hands = Hands { threads, engines };
     let total = runs.iter().map(|(job, _)| job.scenario.duration()).sum();
     let progress = Progress::new(total, request.audience);
-    let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, threads, &progress);
+    let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, hands, &progress);
     let outcomes = pool.install(|| runs.par_iter().map(one).collect());
     progress.finish();
     outcomes
@@ -210,7 +221,7 @@ fn run_one(
     stage: &Stage,
     job: &Job,
     seed: u64,
-    threads: usize,
+    hands: Hands,
     progress: &Progress,
 ) -> Result<Outcome, Failure> {
     let plan = job.scenario.plan(seed);
@@ -218,9 +229,9 @@ fn run_one(
     let folder = stage.run_folder(&job.folder, seed)?;
     let mut tape = request.trace.as_ref().map(|filter| tape(&folder, &plan, filter)).transpose()?;
     let since = Stopwatch::start();
-    let mut run = simulate(request, job, &plan, tape.as_mut(), progress)?;
+    let mut run = simulate(request, job, &plan, tape.as_mut(), hands.engines, progress)?;
     run.theory = theory::asked(request, &plan)?;
-    let timing = Timing::new(&run.summary, since.elapsed(), threads);
+    let timing = Timing::new(&run.summary, since.elapsed(), hands.threads);
     tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
     let over_seeds = request.seeds.is_some();
@@ -261,9 +272,10 @@ fn simulate(
     job: &Job,
     plan: &Plan,
     tape: Option<&mut Tape>,
+    engines: Engines,
     progress: &Progress,
 ) -> Result<RunResult, Failure> {
-    let options = Options { codec: request.codec };
+    let options = Options { codec: request.codec, engines };
     let reproduction = || closing::reproduction(request, &job.file, plan.seed);
     match job.place {
         Place::Virtual => trial::run(plan, options, tape, progress, reproduction),
@@ -334,7 +346,7 @@ fn write_seeds(
     }
     // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
     let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
-    let run = simulate(request, job, &plan, None, &nobody)?;
+    let run = simulate(request, job, &plan, None, Engines::OneByOne, &nobody)?;
     let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };
     Ok(files::write_report(&folder, &page)?)
 }

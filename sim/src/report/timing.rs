@@ -20,7 +20,7 @@ pub struct Timing {
     pub updates_per_second: Option<f64>,
     /// The most memory that the whole process has held, where the system tells.
     pub peak_memory_bytes: Option<u64>,
-    /// Runs at a time.
+    /// Threads for all runs of the command: one for each, or several where runs are few.
     pub threads: usize,
 }
 

@@ -3,8 +3,10 @@
 //! [`run`] takes a plan to its end and hands back what the observers saw. Nothing in here reads a
 //! clock or draws entropy: a run depends on the plan alone.
 
+mod alarm;
 mod codec;
 pub(crate) mod fault;
+mod foresight;
 mod parcels;
 mod pause;
 mod queue;
@@ -35,6 +37,18 @@ use crate::scenario::plan::Plan;
 pub struct Options {
     /// Whether packets pass through bytes.
     pub codec: Codec,
+    /// How many engines work at a time.
+    pub engines: Engines,
+}
+
+/// How many engines work at a time; the results are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engines {
+    /// One.
+    #[default]
+    OneByOne,
+    /// As many as the thread pool that the run is in has threads.
+    SideBySide,
 }
 
 /// Whether packets pass through bytes on their way; the results are the same.

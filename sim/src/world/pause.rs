@@ -115,8 +115,7 @@ impl World<'_> {
 
     /// A timer that is due fires, late or not.
     pub(super) fn check_deadline(&mut self, node: NodeNo) {
-        let running = self.seats[node as usize].running.as_ref();
-        let deadline = running.and_then(|running| running.engine.deadline());
+        let deadline = self.seats[node as usize].deadline;
         if deadline.is_some_and(|deadline| deadline <= self.now) {
             self.trace.timeout(self.now, node);
             self.input(node, Input::Timeout, Way::Source);

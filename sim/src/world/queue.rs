@@ -6,7 +6,9 @@
 //! the events mean.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+use std::time::Duration;
 
 use rumormill::Instant;
 
@@ -28,6 +30,9 @@ pub(crate) struct Queue<E> {
     open: Vec<Entry<E>>,
     /// What was pushed into the open bucket or before it.
     late: BinaryHeap<Reverse<Entry<E>>>,
+    /// What was looked at already and lies before all of the above but what came since, the
+    /// earliest entry first.
+    ahead: VecDeque<Entry<E>>,
     /// The number of the open bucket. The ring holds those after it, up to `RING - 1` further.
     cursor: u64,
     pushed: u64,
@@ -50,6 +55,7 @@ impl<E: Copy> Queue<E> {
             far: BTreeMap::new(),
             open: Vec::new(),
             late: BinaryHeap::new(),
+            ahead: VecDeque::new(),
             cursor: 0,
             pushed: 0,
             len: 0,
@@ -80,26 +86,60 @@ impl<E: Copy> Queue<E> {
 
     /// Takes the next event out, unless it lies after `end`.
     pub(crate) fn pop_until(&mut self, end: Instant) -> Option<(Instant, E)> {
-        if self.open.is_empty() && self.late.is_empty() {
-            self.open_next(end)?;
-        }
-        let late_is_first = match (self.open.last(), self.late.peek()) {
-            (Some(open), Some(Reverse(late))) => late < open,
-            (open, _) => open.is_none(),
-        };
-        let next = if late_is_first {
-            self.late.peek().map(|late| late.0)
-        } else {
-            self.open.last().copied()
-        };
-        let next = next.filter(|next| next.at <= end)?;
-        if late_is_first {
-            self.late.pop();
-        } else {
-            self.open.pop();
-        }
+        let next = self.take_until(end)?;
         self.len -= 1;
         Some((next.at, next.event))
+    }
+
+    fn take_until(&mut self, end: Instant) -> Option<Entry<E>> {
+        if self.ahead.is_empty() && self.open.is_empty() && self.late.is_empty() {
+            self.open_next(end)?;
+        }
+        let sorted = self.ahead.front().or(self.open.last());
+        let late = self.late.peek().map(|late| &late.0);
+        let late_is_first = late.is_some_and(|late| sorted.is_none_or(|sorted| late < sorted));
+        let next = if late_is_first { late } else { sorted };
+        let next = next.copied().filter(|next| next.at <= end)?;
+        if late_is_first {
+            self.late.pop();
+        } else if self.ahead.pop_front().is_none() {
+            self.open.pop();
+        }
+        Some(next)
+    }
+
+    /// Looks at what comes next, which is popped as if nobody had looked: all that lies less than
+    /// `span` behind the first event and not after `end`, up to the first that is a border, and at
+    /// most `max` events. Whatever else waits now comes behind these, and not before the time that
+    /// is returned.
+    pub(crate) fn look_ahead(
+        &mut self,
+        end: Instant,
+        span: Duration,
+        max: usize,
+        is_border: impl Fn(&E) -> bool,
+    ) -> Instant {
+        const TICK: Duration = Duration::from_nanos(1);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        assert!(ahead.is_empty(), "what was looked at is popped before the next look");
+        let mut horizon = end + TICK;
+        while let Some(entry) = self.take_until(horizon.saturating_sub(TICK)) {
+            if ahead.is_empty() {
+                horizon = horizon.min(entry.at + span);
+            }
+            ahead.push_back(entry);
+            if is_border(&entry.event) || ahead.len() == max {
+                horizon = entry.at;
+                break;
+            }
+        }
+        self.ahead = ahead;
+        horizon
+    }
+
+    /// What was looked at and is not popped yet, in order.
+    pub(crate) fn ahead(&self) -> impl ExactSizeIterator<Item = (Instant, E)> + '_ {
+        self.ahead.iter().map(|entry| (entry.at, entry.event))
     }
 
     /// All that waits, in no particular order.
@@ -107,7 +147,8 @@ impl<E: Copy> Queue<E> {
         let near = std::mem::take(&mut self.ring).into_iter().flatten();
         let far = std::mem::take(&mut self.far).into_values().flatten();
         let late = std::mem::take(&mut self.late).into_iter().map(|late| late.0);
-        near.chain(far).chain(late).chain(self.open).map(|entry| entry.event)
+        let ahead = std::mem::take(&mut self.ahead);
+        near.chain(far).chain(late).chain(self.open).chain(ahead).map(|entry| entry.event)
     }
 
     /// Opens the next bucket that holds something; `None` when it begins after `end`.
@@ -196,6 +237,10 @@ mod tests {
 
     const END: Instant = Instant::from_nanos(u64::MAX);
 
+    fn nanos(nanos: u64) -> Duration {
+        Duration::from_nanos(nanos)
+    }
+
     #[test]
     fn equal_times_come_out_in_order_of_their_push() {
         let mut queue = Queue::new();
@@ -226,6 +271,7 @@ mod tests {
     enum Step {
         Push { ahead: u64 },
         Pop,
+        Look { span: u64, max: usize },
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -238,7 +284,12 @@ mod tests {
             horizon - 1_000_000..horizon + 1_000_000,
             0_u64..100 * horizon,
         ];
-        prop_oneof![3 => ahead.prop_map(|ahead| Step::Push { ahead }), 2 => Just(Step::Pop)]
+        let look = (0_u64..20_000_000, 1_usize..9);
+        prop_oneof![
+            6 => ahead.prop_map(|ahead| Step::Push { ahead }),
+            4 => Just(Step::Pop),
+            1 => look.prop_map(|(span, max)| Step::Look { span, max }),
+        ]
     }
 
     proptest! {
@@ -267,6 +318,25 @@ mod tests {
                     Step::Pop => {
                         let end = now + patience;
                         pop(&mut queue, &mut heap, end, &mut now);
+                    }
+                    Step::Look { .. } if queue.ahead().len() > 0 => {}
+                    Step::Look { span, max } => {
+                        let (end, span) = (Instant::from_nanos(now + patience), nanos(span));
+                        let horizon = queue.look_ahead(end, span, max, |event| event % 7 == 0);
+                        let mut sorted = heap.clone().into_sorted_vec();
+                        sorted.reverse();
+                        let seen: Vec<_> = queue.ahead().map(|(at, it)| (at.as_nanos(), it)).collect();
+                        let (first, behind) = sorted.split_at(seen.len());
+                        prop_assert!(first.iter().map(|it| it.0).eq(seen.iter().copied()));
+                        let last = Reverse((horizon.as_nanos(), 0));
+                        prop_assert!(behind.iter().all(|it| it <= &last));
+                        let borders = seen.iter().filter(|(_, event)| event % 7 == 0).count();
+                        let full = borders == 1 || seen.len() == max;
+                        prop_assert!(borders <= 1 && seen.len() <= max);
+                        prop_assert!(full || seen.is_empty() || behind.first().is_none_or(
+                            |it| it.0.0 >= (seen[0].0 + span.as_nanos() as u64)
+                                .min(end.as_nanos() + 1)
+                        ));
                     }
                 }
                 prop_assert_eq!(queue.len, heap.len());

@@ -100,7 +100,7 @@ fn runs_repeat_and_neither_bytes_nor_observation_change_them() {
     };
     let first = text(Options::default());
     assert_eq!(first, text(Options::default()));
-    assert_eq!(first, text(Options { codec: Codec::RoundTrip }));
+    assert_eq!(first, text(Options { codec: Codec::RoundTrip, ..Options::default() }));
     let other = Plan { seed: 2, ..plan.clone() };
     assert_ne!(summary(&plan).trace_hash, summary(&other).trace_hash);
 }
@@ -242,7 +242,7 @@ fn a_value_that_exceeds_a_datagram_is_fetched_by_stream_once_by_each() {
         // A round trip and the latency of one way, each way between 1 and 10 ms.
         assert!((3.0..=30.0).contains(&(row.first_ms - row.sent_ms.unwrap())));
     }
-    let bytes = Options { codec: Codec::RoundTrip };
+    let bytes = Options { codec: Codec::RoundTrip, ..Options::default() };
     let again = run(&plan, &bytes, &mut |_| {});
     assert_eq!(again.summary.trace_hash, result.summary.trace_hash);
 }

@@ -6,6 +6,8 @@ use rumormill::{
     Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Value,
 };
 
+use super::alarm::Alarm;
+use super::foresight::Foresight;
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
 use super::queue::Queue;
@@ -36,10 +38,10 @@ pub(super) enum Event {
 /// Where a node sits.
 #[derive(Debug, Default)]
 pub(super) struct Seat {
-    pub(super) running: Option<Running>,
-    /// When the wake-up in the queue is due.
-    wakes_at: Option<Instant>,
-    stamp: u32,
+    pub(super) running: Option<Box<Running>>,
+    /// Of the engine, after its last input.
+    pub(super) deadline: Option<Instant>,
+    pub(super) alarm: Alarm,
     /// While its process is paused: what waits to be read.
     pub(super) inbox: Option<Inbox>,
 }
@@ -53,12 +55,13 @@ pub(super) struct Running {
 /// A run in progress.
 pub(super) struct World<'a> {
     pub(super) plan: &'a Plan,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     pub(super) cast: Arc<Cast>,
     pub(super) rosters: Rosters,
     pub(super) seats: Vec<Seat>,
     pub(super) now: Instant,
     pub(super) queue: Queue<Event>,
+    pub(super) foresight: Foresight,
     pub(super) links: LinkModel,
     pub(super) faults: fault::Faults,
     pub(super) parcels: Parcels,
@@ -68,7 +71,7 @@ pub(super) struct World<'a> {
     pub(super) observer: Observer,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder<'a>,
-    inputs: u64,
+    pub(super) inputs: u64,
     updates: u64,
     peaks: Peaks,
     timeline: Vec<(f64, String)>,
@@ -84,6 +87,7 @@ impl<'a> World<'a> {
             seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
             now: Instant::ZERO,
             queue: Queue::new(),
+            foresight: Foresight::new(plan.nodes_ever),
             links: LinkModel::new(plan.seed, plan.network.clone()),
             faults: fault::Faults::default(),
             parcels: Parcels::default(),
@@ -117,7 +121,7 @@ impl<'a> World<'a> {
     fn play(&mut self, progress: &mut dyn FnMut(Instant)) {
         let end = Instant::ZERO + self.plan.duration;
         let mut next_sample = Instant::ZERO;
-        while let Some((at, event)) = self.queue.pop_until(end) {
+        while let Some((at, event)) = self.next(end) {
             if at > self.now {
                 self.observer.settle(self.now);
                 while next_sample < at {
@@ -132,6 +136,11 @@ impl<'a> World<'a> {
             next_sample = self.sample(next_sample, progress);
         }
         self.now = end;
+    }
+
+    pub(super) fn next(&mut self, end: Instant) -> Option<(Instant, Event)> {
+        self.foresee(end);
+        self.queue.pop_until(end)
     }
 
     /// Puts the plan into the queue. At one time, initial nodes come first, and what an action
@@ -201,8 +210,8 @@ impl<'a> World<'a> {
             self.forget_inbox(node);
             self.faults.recover(self.now, node, fault::Recovery::Wakes);
             let seat = &mut self.seats[node as usize];
-            seat.stamp += 1;
-            seat.wakes_at = None;
+            seat.alarm.silence();
+            seat.deadline = None;
             if let Some(running) = seat.running.take() {
                 self.retire(node, &running.engine);
             }
@@ -314,11 +323,7 @@ impl<'a> World<'a> {
 
     fn wake(&mut self, node: NodeNo, stamp: u32) {
         let seat = &mut self.seats[node as usize];
-        if seat.stamp != stamp {
-            return;
-        }
-        seat.wakes_at = None;
-        if seat.running.is_some() && seat.inbox.is_none() {
+        if seat.alarm.rings(stamp) && seat.running.is_some() && seat.inbox.is_none() {
             self.check_deadline(node);
         }
     }
@@ -326,28 +331,27 @@ impl<'a> World<'a> {
     /// Hands an input to an engine that runs, and does what it wants done.
     pub(super) fn input(&mut self, node: NodeNo, input: Input, way: Way) {
         let now = self.clocks_of(node);
-        let Some(running) = &mut self.seats[node as usize].running else { return };
+        let told = match self.foresight.recall(now.mono, node, &mut self.outbox) {
+            Some(told) => told,
+            None => {
+                let Some(running) = &mut self.seats[node as usize].running else { return };
+                running.handle(now, input, &mut self.outbox)
+            }
+        };
         self.inputs += 1;
-        let updates = running.engine.stats().updates;
-        running.engine.handle(now, input, &mut self.outbox);
-        self.updates += running.engine.stats().updates - updates;
+        self.updates += told.updates;
+        self.seats[node as usize].deadline = told.deadline;
         if !self.outbox.is_empty() {
             self.drain(node, way);
         }
         self.arm(node);
     }
 
-    /// Sees to it that a wake-up is in the queue no later than the engine's deadline. One that
-    /// comes too early finds the deadline moved and is put off then.
+    /// Sees to it that a wake-up is in the queue no later than the engine's deadline.
     pub(super) fn arm(&mut self, node: NodeNo) {
         let seat = &mut self.seats[node as usize];
-        let Some(running) = &seat.running else { return };
-        let Some(deadline) = running.engine.deadline() else { return };
-        if seat.wakes_at.is_none_or(|wakes_at| deadline < wakes_at) {
-            seat.stamp += 1;
-            seat.wakes_at = Some(deadline);
-            let wake = Event::Wake { node, stamp: seat.stamp };
-            self.queue.push(deadline.max(self.now), wake);
+        if let Some((at, stamp)) = seat.alarm.set(self.now, seat.deadline) {
+            self.queue.push(at, Event::Wake { node, stamp });
         }
     }
 
@@ -508,7 +512,7 @@ mod tests {
             for invariant in &summary.invariants {
                 prop_assert!(invariant.ok, "{}: {:?}", invariant.name, invariant.detail);
             }
-            let bytes = Options { codec: Codec::RoundTrip };
+            let bytes = Options { codec: Codec::RoundTrip, ..Options::default() };
             let again = World::new(&plan, &bytes).run(&mut |_| {}).summary;
             prop_assert_eq!(again.trace_hash, summary.trace_hash);
         }

@@ -41,7 +41,12 @@ fn eventful() -> Plan {
 fn recorded(filter: Filter, codec: Codec) -> (RunResult, Vec<u8>) {
     let shared = Shared::default();
     let mut tape = Tape::new(Box::new(shared.clone()), filter);
-    let run = world::run_traced(&eventful(), &Options { codec }, &mut tape, &mut |_| {});
+    let run = world::run_traced(
+        &eventful(),
+        &Options { codec, ..Options::default() },
+        &mut tape,
+        &mut |_| {},
+    );
     tape.finish().unwrap();
     let bytes = shared.0.lock().unwrap().clone();
     (run, bytes)

@@ -1,0 +1,281 @@
+//! Foresight: engines work on all processors, and what they did is put in order afterwards.
+//!
+//! No packet arrives sooner than the network's least latency after it was sent. So whatever comes
+//! to an engine within that time is known at its beginning: packets that fly already, and its own
+//! deadlines. The engines do all of that ahead, side by side, and their answers are kept. Then the
+//! world takes its events one by one, in their order, as it always does; where it would ask an
+//! engine, the answer is there. Nothing but time can tell the two ways of running apart.
+
+use rayon::prelude::*;
+use rumormill::{Input, Instant, Now, Outbox};
+
+use super::Engines;
+use super::alarm::Alarm;
+use super::parcels::{ParcelNo, Parcels};
+use super::world::{Event, Running, Seat, World};
+use crate::observe::cast::{AddrNo, Cast};
+use crate::scenario::plan::NodeNo;
+
+/// What engines have done ahead.
+#[derive(Debug, Default)]
+pub(super) struct Foresight {
+    /// By node: the place of its work, or [`Foresight::NONE`].
+    work_of: Vec<u32>,
+    /// The first `len` are in use; the others keep their memory.
+    work: Vec<Work>,
+    len: usize,
+    /// Answers that nobody has asked for yet.
+    untold: usize,
+}
+
+/// What one engine has to do and has done.
+#[derive(Debug, Default)]
+struct Work {
+    node: NodeNo,
+    /// While it works.
+    running: Option<Box<Running>>,
+    alarm: Alarm,
+    coming: Vec<(Instant, Coming)>,
+    /// The first `done` are in use, `told` of them no longer; the others keep their memory.
+    answers: Vec<Answer>,
+    done: usize,
+    told: usize,
+}
+
+/// What comes to an engine.
+#[derive(Clone, Copy, Debug)]
+enum Coming {
+    Packet { from: AddrNo, parcel: ParcelNo },
+    Wake { stamp: u32 },
+}
+
+/// What an engine did with one input.
+#[derive(Debug, Default)]
+struct Answer {
+    at: Instant,
+    outbox: Outbox,
+    told: Told,
+}
+
+/// What an engine says of itself after an input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// How many updates the input brought.
+    pub(super) updates: u64,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Running {
+    /// Hands an input to the engine.
+    pub(super) fn handle(&mut self, now: Now, input: Input, outbox: &mut Outbox) -> Told {
+        let before = self.engine.stats().updates;
+        self.engine.handle(now, input, outbox);
+        let updates = self.engine.stats().updates - before;
+        Told { updates, deadline: self.engine.deadline() }
+    }
+}
+
+impl Foresight {
+    const NONE: u32 = u32::MAX;
+    /// Events looked at ahead at a time: enough to keep some processors busy, few enough that the
+    /// answers are still in a cache when they are asked for.
+    const EVENTS_MAX: usize = 4_096;
+    /// With fewer nodes at work, threads would cost more than they bring.
+    #[cfg(not(test))]
+    const NODES_MIN: usize = 16;
+    #[cfg(test)]
+    const NODES_MIN: usize = 1;
+
+    pub(super) fn new(nodes: u32) -> Self {
+        Self { work_of: vec![Self::NONE; nodes as usize], ..Self::default() }
+    }
+
+    /// What a node did with its next input, if it was foreseen; its outputs come into the outbox,
+    /// which is empty.
+    pub(super) fn recall(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        outbox: &mut Outbox,
+    ) -> Option<Told> {
+        let work = self.work.get_mut(self.work_of[node as usize] as usize)?;
+        if work.told == work.done {
+            return None;
+        }
+        let answer = &mut work.answers[work.told];
+        assert!(
+            answer.at == at,
+            "node {node} foresaw an input at {}, it has one at {at}",
+            answer.at
+        );
+        work.told += 1;
+        self.untold -= 1;
+        std::mem::swap(outbox, &mut answer.outbox);
+        Some(answer.told)
+    }
+
+    /// Forgets what was done ahead.
+    fn clear(&mut self) {
+        for work in &self.work[..self.len] {
+            self.work_of[work.node as usize] = Self::NONE;
+        }
+        self.len = 0;
+    }
+
+    /// Notes what comes to a node that runs and reads.
+    fn note(&mut self, node: NodeNo, seat: &Seat, at: Instant, coming: Coming) {
+        let place = &mut self.work_of[node as usize];
+        if *place == Self::NONE {
+            *place = self.len as u32;
+            if self.len == self.work.len() {
+                self.work.push(Work::default());
+            }
+            let work = &mut self.work[self.len];
+            (work.node, work.alarm, work.done, work.told) = (node, seat.alarm, 0, 0);
+            self.len += 1;
+        }
+        self.work[*place as usize].coming.push((at, coming));
+    }
+}
+
+impl World<'_> {
+    /// Has the engines do what comes next, if there is enough of it.
+    pub(super) fn foresee(&mut self, end: Instant) {
+        let is_done = self.foresight.untold == 0 && self.queue.ahead().len() == 0;
+        let span = self.links.latency_min();
+        if self.options.engines == Engines::OneByOne || !is_done || span.is_zero() {
+            return;
+        }
+        let is_border = |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_));
+        let horizon = self.queue.look_ahead(end, span, Foresight::EVENTS_MAX, is_border);
+        self.foresight.clear();
+        for (at, event) in self.queue.ahead() {
+            let (node, coming, addr) = match event {
+                Event::Arrive { from, to, parcel } => {
+                    (self.cast.node_at(to), Coming::Packet { from, parcel }, Some(to))
+                }
+                Event::Wake { node, stamp } => (node, Coming::Wake { stamp }, None),
+                Event::Begin(_) | Event::Act(_) => break,
+            };
+            let seat = &self.seats[node as usize];
+            let is_there = |running: &Running| addr.is_none_or(|addr| addr == running.addr);
+            if seat.running.as_deref().is_some_and(is_there) && seat.inbox.is_none() {
+                self.foresight.note(node, seat, at, coming);
+            }
+        }
+        self.work_ahead(horizon);
+    }
+
+    fn work_ahead(&mut self, horizon: Instant) {
+        let Foresight { work, len, untold, .. } = &mut self.foresight;
+        let work = &mut work[..*len];
+        if work.len() < Foresight::NODES_MIN {
+            work.iter_mut().for_each(|work| work.coming.clear());
+            return;
+        }
+        for work in &mut *work {
+            work.running = self.seats[work.node as usize].running.take();
+        }
+        let (cast, parcels) = (&*self.cast, &self.parcels);
+        work.par_iter_mut().for_each(|work| work.run(cast, parcels, horizon));
+        for work in work {
+            self.seats[work.node as usize].running = work.running.take();
+            *untold += work.done;
+        }
+    }
+}
+
+impl Work {
+    /// Does all that comes, and what the engine has planned before the horizon.
+    fn run(&mut self, cast: &Cast, parcels: &Parcels, horizon: Instant) {
+        let mut running = self.running.take().expect("only who runs has work");
+        let mut deadline = running.engine.deadline();
+        let mut coming = std::mem::take(&mut self.coming);
+        let mut known = coming.drain(..).peekable();
+        let mut planned: Option<(Instant, Coming)> = None;
+        loop {
+            // At one time, what was known before is first: it was sooner in the queue.
+            let is_first = |&mut (at, _): &mut (Instant, Coming)| {
+                known.peek().is_none_or(|&(known, _)| at < known)
+            };
+            let Some((at, next)) = planned.take_if(is_first).or_else(|| known.next()) else {
+                break;
+            };
+            let input = match next {
+                Coming::Packet { from, parcel } => {
+                    let packet = parcels.get(parcel).packet().clone();
+                    Some(Input::Packet { from: cast.addr(from), packet })
+                }
+                Coming::Wake { stamp } if !self.alarm.rings(stamp) => continue,
+                Coming::Wake { .. } => {
+                    deadline.is_some_and(|deadline| deadline <= at).then_some(Input::Timeout)
+                }
+            };
+            if let Some(input) = input {
+                let now = Now { mono: at, wall: cast.clocks().wall(self.node, at) };
+                deadline = self.answer(now, &mut running, input);
+            }
+            if let Some((wakes_at, stamp)) = self.alarm.set(at, deadline) {
+                let planned_wake = (wakes_at, Coming::Wake { stamp });
+                planned = (wakes_at < horizon).then_some(planned_wake);
+            }
+        }
+        drop(known);
+        (self.coming, self.running) = (coming, Some(running));
+    }
+
+    fn answer(&mut self, now: Now, running: &mut Running, input: Input) -> Option<Instant> {
+        if self.done == self.answers.len() {
+            self.answers.push(Answer::default());
+        }
+        let answer = &mut self.answers[self.done];
+        answer.at = now.mono;
+        answer.told = running.handle(now, input, &mut answer.outbox);
+        self.done += 1;
+        answer.told.deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scenario::plan::Plan;
+    use crate::world::{Options, testkit};
+
+    /// All that a run showed, as text.
+    fn shown(plan: &Plan, engines: Engines) -> [String; 3] {
+        let options = Options { engines, ..Options::default() };
+        let run = World::new(plan, &options).run(&mut |_| {});
+        let summary = serde_json::to_string(&run.summary).unwrap();
+        [summary, format!("{:?}", run.series), format!("{:?}", run.rumor_rows)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn engines_side_by_side_do_what_they_do_one_by_one(plan in testkit::any_plan()) {
+            let one_by_one = shown(&plan, Engines::OneByOne);
+            prop_assert_eq!(one_by_one, shown(&plan, Engines::SideBySide));
+        }
+    }
+
+    #[test]
+    fn engines_side_by_side_foresee_nearly_all_their_inputs() {
+        let plan = testkit::plan(30, Duration::from_secs(5));
+        let options = Options { engines: Engines::SideBySide, ..Options::default() };
+        let mut world = World::new(&plan, &options);
+        let (mut foreseen, end) = (0, Instant::ZERO + plan.duration);
+        while let Some((at, event)) = world.next(end) {
+            world.now = at;
+            let before = world.foresight.untold;
+            world.on_event(event);
+            foreseen += (before - world.foresight.untold) as u64;
+        }
+        let inputs = world.inputs;
+        assert!(foreseen > inputs * 9 / 10, "{foreseen} of {inputs}");
+    }
+}
