@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rumormill::core::Record;
-use rumormill::{Config, Generation, Instant};
+use rumormill::{Config, Generation, Instant, NodeId};
 use rustc_hash::FxHashMap;
 
 use super::bits;
@@ -29,6 +29,8 @@ pub(crate) struct Cast {
     /// whether it is alone.
     holders: Vec<Holder>,
     nodes_of: Vec<NodeNo>,
+    /// By incarnation: its place among all of them in order of the ring.
+    ring_places: Vec<u32>,
     /// Bits of the incarnations whose address nobody else ever has.
     alone: Box<[u64]>,
     /// By the number of an address in its plan, where it has one.
@@ -86,6 +88,7 @@ impl Cast {
             addrs,
             holders: Vec::new(),
             nodes_of: plan.incarnations.iter().map(|incarnation| incarnation.node).collect(),
+            ring_places: Vec::new(),
             alone: Box::default(),
             by_number: vec![Self::NOBODY; numbers],
             by_addr: FxHashMap::default(),
@@ -117,7 +120,18 @@ impl Cast {
         }
         let alone = cast.addrs.iter().filter(|addr| addr.parts.len() == 1);
         cast.alone = bits::mask(cast.parts.len(), alone.map(|addr| addr.parts[0]));
+        cast.ring_places = vec![0; cast.parts.len()];
+        for (place, number) in (0..).zip(cast.in_ring_order()) {
+            cast.ring_places[number as usize] = place;
+        }
         cast
+    }
+
+    fn in_ring_order(&self) -> impl Iterator<Item = IncarnationNo> + use<> {
+        let places = (0..).zip(&self.parts).map(|(number, part)| (part.record.place(), number));
+        let mut order: Vec<(NodeId, IncarnationNo)> = places.collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, number)| number)
     }
 
     pub(crate) fn nodes(&self) -> u32 {
@@ -179,6 +193,12 @@ impl Cast {
         self.nodes_of[incarnation as usize]
     }
 
+    /// The place of an incarnation among all of them in order of the ring. News of many members
+    /// comes in this order: who keeps a table by it walks straight through.
+    pub(crate) fn ring_place(&self, incarnation: IncarnationNo) -> u32 {
+        self.ring_places[incarnation as usize]
+    }
+
     /// True when nobody else ever has the address of this incarnation.
     pub(crate) fn is_alone(&self, incarnation: IncarnationNo) -> bool {
         bits::has(&self.alone, incarnation)
@@ -234,6 +254,13 @@ mod tests {
             assert_eq!(cast.node_of(number), part.node);
             assert_eq!(cast.is_alone(number), cast.same_addr(number) == [number]);
         }
+        let mut places: Vec<_> = (0..6).map(|number| cast.ring_place(number)).collect();
+        let on_ring = |number: &u32| cast.part(*number).record.place();
+        assert!((0..6).all(|a| {
+            (0..6).all(|b| on_ring(&a) >= on_ring(&b) || cast.ring_place(a) < cast.ring_place(b))
+        }));
+        places.sort_unstable();
+        assert_eq!(places, [0, 1, 2, 3, 4, 5]);
         assert_eq!(cast.same_addr(4), [1, 4]);
         assert_eq!(cast.find("9.9.9.9:9".parse().unwrap(), Generation::MAX), None);
     }

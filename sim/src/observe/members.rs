@@ -12,7 +12,7 @@ use crate::scenario::plan::NodeNo;
 #[derive(Clone, Debug)]
 pub(crate) struct Views {
     cast: Arc<Cast>,
-    /// Node by incarnation. A node always lists its own one.
+    /// Node by incarnation, in order of the ring. A node always lists its own one.
     listed: Lists,
     /// By node: its newest incarnation.
     own: Vec<Option<IncarnationNo>>,
@@ -39,7 +39,8 @@ impl Views {
 
     pub(crate) fn new(cast: Arc<Cast>) -> Self {
         let (nodes, parts) = (cast.nodes() as usize, cast.parts().len());
-        let listed = Lists::new(cast.nodes(), parts, cast.initial());
+        let initial = cast.initial().map(|part| cast.ring_place(part));
+        let listed = Lists::new(cast.nodes(), parts, initial);
         Self {
             cast,
             listed,
@@ -76,7 +77,7 @@ impl Views {
     }
 
     pub(crate) fn lists(&self, node: NodeNo, incarnation: IncarnationNo) -> bool {
-        self.listed.has(node, incarnation)
+        self.listed.has(node, self.cast.ring_place(incarnation))
     }
 
     /// A node begins with an empty list. It must not live yet.
@@ -93,7 +94,7 @@ impl Views {
 
     fn be(&mut self, node: NodeNo, incarnation: IncarnationNo) {
         assert!(self.live[node as usize].is_none(), "node {node} starts while it lives");
-        self.listed.set(node, incarnation);
+        self.listed.set(node, self.cast.ring_place(incarnation));
         self.own[node as usize] = Some(incarnation);
     }
 
@@ -104,7 +105,7 @@ impl Views {
         node: NodeNo,
         incarnation: IncarnationNo,
     ) -> Listing {
-        if !self.listed.set(node, incarnation) {
+        if !self.listed.set(node, self.cast.ring_place(incarnation)) {
             return Listing::Same;
         }
         if self.live[node as usize].is_some() {
@@ -122,7 +123,8 @@ impl Views {
         node: NodeNo,
         incarnation: IncarnationNo,
     ) -> Listing {
-        if self.own[node as usize] == Some(incarnation) || !self.listed.clear(node, incarnation) {
+        let place = self.cast.ring_place(incarnation);
+        if self.own[node as usize] == Some(incarnation) || !self.listed.clear(node, place) {
             return Listing::Same;
         }
         if self.live[node as usize].is_some() {
@@ -215,7 +217,7 @@ impl Views {
     }
 
     fn mask(&self, parts: impl Iterator<Item = IncarnationNo>) -> Box<[u64]> {
-        bits::mask(self.cast.parts().len(), parts)
+        bits::mask(self.cast.parts().len(), parts.map(|part| self.cast.ring_place(part)))
     }
 }
 
