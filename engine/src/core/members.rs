@@ -15,6 +15,7 @@ use super::marks::Marks;
 use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
+use super::ring::partition_point_near;
 use super::roster::{BUCKET_BITS, Directory, NodeIx, RecordIx, Roster};
 use super::row::{Row, Standing, State};
 use super::seen::{Departure, Heard, Seen};
@@ -144,6 +145,23 @@ impl Members {
     /// change.
     pub(crate) fn ring_order(&self) -> &[NodeIx] {
         self.table.ring()
+    }
+
+    /// Those of them in one bucket of the ring, when it is cut into `2^bits`.
+    pub(crate) fn in_bucket(&self, bits: u32, bucket: usize) -> &[NodeIx] {
+        &self.ring_order()[self.ring_bound(bits, bucket)..self.ring_bound(bits, bucket + 1)]
+    }
+
+    fn ring_bound(&self, bits: u32, bucket: usize) -> usize {
+        let ring = self.ring_order();
+        match self.directory.bucket_start(bits, bucket) {
+            // The nodes that are listed are spread evenly among all.
+            Some(start) => {
+                let guess = start * ring.len() / self.directory.nodes_len();
+                partition_point_near(ring, guess, |node| node.index() < start)
+            }
+            None => ring.partition_point(|&node| self.place(node).bucket(bits) < bucket),
+        }
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {

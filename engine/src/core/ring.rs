@@ -65,19 +65,44 @@ impl Ring {
     }
 
     /// Moves the added ones to their places, the last one first, so that each of the others moves
-    /// once.
+    /// once. Where many are added, the place of each is near that of the one before.
     fn merge(&mut self, directory: &Directory) {
         let mut behind = self.sorted.len();
         self.sorted.reserve_exact(self.added.len());
         self.sorted.resize(behind + self.added.len(), NodeIx::default());
         while let Some(node) = self.added.pop() {
             let before = |&other: &NodeIx| directory.compare_places(other, node).is_lt();
-            let at = self.sorted[..behind].partition_point(before);
+            let at = partition_point_near(&self.sorted[..behind], behind, before);
             self.sorted.copy_within(at..behind, at + self.added.len() + 1);
             self.sorted[at + self.added.len()] = node;
             behind = at;
         }
     }
+}
+
+/// As [`slice::partition_point`], but fastest when the point is near a guess.
+pub(super) fn partition_point_near<T>(
+    items: &[T],
+    guess: usize,
+    is_before: impl Fn(&T) -> bool,
+) -> usize {
+    let (mut first, mut behind, mut step) = (0, items.len(), 1);
+    if guess < items.len() && is_before(&items[guess]) {
+        first = guess + 1;
+        while first + step <= items.len() && is_before(&items[first + step - 1]) {
+            first += step;
+            step *= 2;
+        }
+        behind = behind.min(first + step - 1);
+    } else {
+        behind = behind.min(guess);
+        while behind >= step && !is_before(&items[behind - step]) {
+            behind -= step;
+            step *= 2;
+        }
+        first = first.max((behind + 1).saturating_sub(step));
+    }
+    first + items[first..behind].partition_point(is_before)
 }
 
 #[cfg(test)]
@@ -95,6 +120,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_point_is_found_from_any_guess(
+            len in 0..70_usize,
+            before in 0..70_usize,
+            guess in 0..80_usize,
+        ) {
+            let items: Vec<_> = (0..len).collect();
+            let is_before = |&item: &usize| item < before;
+            let expected = items.partition_point(is_before);
+            prop_assert_eq!(partition_point_near(&items, guess, is_before), expected);
+        }
+
         #[test]
         fn changes_in_any_order_leave_the_members_in_order_of_the_ring(
             changes in prop::collection::vec((1..60_u16, 0..4_u8), 1..120),

@@ -55,6 +55,9 @@ pub struct Roster {
     by_addr: FxHashMap<SocketAddr, NodeIx>,
     by_id: Ids,
     by_name: Index<u64>,
+    /// By bucket of `2^BUCKET_BITS`, and one more: the first node in it or behind it. None in an
+    /// empty roster.
+    bucket_starts: Vec<u32>,
 }
 
 /// A record, with what of it is asked for so often that a look at the record itself would cost
@@ -157,7 +160,17 @@ impl Roster {
             roster.add(record);
         }
         roster.note_namesakes();
+        roster.note_buckets();
         roster
+    }
+
+    fn note_buckets(&mut self) {
+        if !self.places.is_empty() {
+            let starts = (0..=1 << BUCKET_BITS).map(|bucket| {
+                self.places.partition_point(|(place, _)| place.bucket(BUCKET_BITS) < bucket) as u32
+            });
+            self.bucket_starts = starts.collect();
+        }
     }
 
     fn note_namesakes(&mut self) {
@@ -271,6 +284,13 @@ impl Directory {
     /// The bucket of the place of a record, of `2^BUCKET_BITS`.
     pub(crate) fn bucket(&self, ix: RecordIx) -> usize {
         self.interned(ix).bucket.into()
+    }
+
+    /// The first node in a bucket of `2^bits` or behind it, by its number; `None` where the numbers
+    /// of nodes are not in order of the ring, or the buckets are too small.
+    pub(crate) fn bucket_start(&self, bits: u32, bucket: usize) -> Option<usize> {
+        let smaller = BUCKET_BITS.checked_sub(bits).filter(|_| self.is_in_ring_order())?;
+        self.shared.bucket_starts.get(bucket << smaller).map(|&start| start as usize)
     }
 
     /// The id of a record, without a look at the record itself.

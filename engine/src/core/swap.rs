@@ -294,16 +294,6 @@ impl Engine {
         self.members.bucket_sums(bits).into_iter().map(|sum| sum.fold(salt)).collect()
     }
 
-    /// Our members in one bucket.
-    fn in_bucket(&self, bits: u32, at: u16) -> &[NodeIx] {
-        let ring = self.members.ring_order();
-        let at = usize::from(at);
-        let bound = |below: usize| {
-            ring.partition_point(|&node| self.members.place(node).bucket(bits) < below)
-        };
-        &ring[bound(at)..bound(at + 1)]
-    }
-
     /// Our ids in some buckets, in as few datagrams as it takes.
     fn ids(&mut self, bits: u32, buckets: &[u16]) -> Vec<Ids> {
         self.members.in_ring_order();
@@ -312,7 +302,7 @@ impl Engine {
         let mut pages = Vec::new();
         let (mut page, mut left) = (empty(), room);
         for &at in buckets {
-            let mut nodes = self.in_bucket(bits, at);
+            let mut nodes = self.members.in_bucket(bits, at.into());
             // A bucket crowded on purpose is told in part; the partner then sends too much.
             nodes = &nodes[..nodes.len().min((room - len::BUCKET) / len::ID)];
             let len = len::BUCKET + nodes.len() * len::ID;
@@ -334,19 +324,35 @@ impl Engine {
         self.stats.updates += ids.ids.len() as u64;
         self.members.in_ring_order();
         let (held, unknown) = self.resolve(&ids.ids);
-        let bits = u32::from(ids.bits);
-        let buckets = ids.buckets.iter().filter(|&&at| usize::from(at) < 1 << bits);
-        let ours = buckets.flat_map(|&at| self.in_bucket(bits, at).iter().copied());
-        let lacked = |node: &NodeIx| {
-            let same = |&other: &NodeIx| self.members.compare_places(other, *node);
-            held.binary_search_by(same).is_err()
-                && unknown.binary_search(&self.members.id_of(*node)).is_err()
-        };
-        let lacked = ours.filter(lacked).filter_map(|node| self.news_of(node, now.mono));
+        let lacked = self.lacked(ids, &held);
+        let is_clear = |node: &NodeIx| unknown.binary_search(&self.members.id_of(*node)).is_err();
+        let lacked = lacked.into_iter().filter(is_clear);
+        let lacked = lacked.filter_map(|node| self.news_of(node, now.mono));
         let gone = held.iter().filter_map(|&node| self.members.gone(node)).map(News::Gone);
         let pages = self.record_pages(lacked.chain(gone));
         self.send_records(from, pages, out);
         self.send_wanted(from, &unknown, out);
+    }
+
+    /// Our members in the buckets of these ids, but those of whom we hold what the ids name, which
+    /// are given in order of the ring.
+    fn lacked(&self, ids: &Ids, held: &[NodeIx]) -> Vec<NodeIx> {
+        let order = |a: NodeIx, b: NodeIx| self.members.compare_places(a, b);
+        let bits = u32::from(ids.bits);
+        let mut lacked = Vec::new();
+        for bucket in ids.buckets.iter().map(|&at| usize::from(at)).filter(|&at| at < 1 << bits) {
+            let ours = self.members.in_bucket(bits, bucket);
+            let Some(&first) = ours.first() else { continue };
+            let behind = held.partition_point(|&node| order(node, first).is_lt());
+            let mut held = held[behind..].iter().copied().peekable();
+            for &node in ours {
+                while held.next_if(|&held| order(held, node).is_lt()).is_some() {}
+                if held.next_if_eq(&node).is_none() {
+                    lacked.push(node);
+                }
+            }
+        }
+        lacked
     }
 
     /// The nodes that we hold something of among those with these ids, in order of the ring, and

@@ -6,7 +6,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Body, Detail, Output, Packet, PacketKind, Record, SwapRequest};
+use crate::core::members::Members;
+use crate::core::row::Standing;
+use crate::core::seen::Heard;
+use crate::core::{
+    Age, AgeStep, Body, Detail, Output, Packet, PacketKind, Record, Roster, Sighting, SwapRequest,
+};
+use crate::time::Instant;
 use crate::{Config, Generation, Liveness, Node, Probability};
 
 fn record(node: u16) -> Arc<Record> {
@@ -122,4 +128,29 @@ fn a_long_list_of_differences_is_cut_at_a_limit_and_the_next_swaps_bring_the_res
         swap(&mut cluster);
     }
     assert_eq!(cluster.list(1).len(), all.len() + 2);
+}
+
+proptest! {
+    #[test]
+    fn a_bucket_holds_the_members_whose_places_lie_in_it_whatever_roster_names_them(
+        listed in prop::collection::btree_set(2..200_u16, 0..150),
+        shared in 0..200_u16,
+        bits in 0..11_u32,
+    ) {
+        let config = Config::builder().liveness(Liveness::Off).build().unwrap();
+        let roster = Arc::new(Roster::of((1..=shared).map(record)));
+        let mut members = Members::new(&record(1), &config, roster, Instant::ZERO);
+        let step = AgeStep(25_000);
+        let heard = Heard { now: Instant::ZERO, step, standing: Standing::Proven };
+        for &node in &listed {
+            members.see(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
+        }
+        let ring = members.in_ring_order().to_vec();
+        prop_assert_eq!(ring.len(), listed.len() + 1);
+        for bucket in 0..1_usize << bits {
+            let inside = |&node: &_| members.place(node).bucket(bits) == bucket;
+            let expected: Vec<_> = ring.iter().copied().filter(inside).collect();
+            prop_assert_eq!(members.in_bucket(bits, bucket), &expected[..]);
+        }
+    }
 }
