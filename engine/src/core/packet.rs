@@ -82,15 +82,29 @@ pub struct Bulk {
     pub news: Vec<News>,
 }
 
-/// A change of membership.
+/// A change of membership. Nearly all are of the first kind, so that is what its size is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum News {
     /// This incarnation is a member.
     Member(Sighting),
     /// This incarnation is gone.
-    Gone(Gone),
+    Gone(Box<Gone>),
     /// This incarnation did not answer a probe. Means nothing to a node that does not probe.
-    Suspected(Suspicion),
+    Suspected(Box<Suspicion>),
+}
+
+const _: () = assert!(size_of::<News>() <= 24);
+
+impl From<Gone> for News {
+    fn from(gone: Gone) -> Self {
+        Self::Gone(Box::new(gone))
+    }
+}
+
+impl From<Suspicion> for News {
+    fn from(suspicion: Suspicion) -> Self {
+        Self::Suspected(Box::new(suspicion))
+    }
 }
 
 /// What remains of an incarnation that was removed.

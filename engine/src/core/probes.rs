@@ -299,8 +299,8 @@ impl Engine {
     fn tell_what_we_think(&mut self, of: SocketAddr, out: &mut Outbox) {
         let Some(node) = self.members.node(of) else { return };
         let thought = match self.members.gone(node) {
-            Some(gone) => Some(News::Gone(gone)),
-            None => self.suspects.suspicion(of).map(News::Suspected),
+            Some(gone) => Some(News::from(gone)),
+            None => self.suspects.suspicion(of).map(News::from),
         };
         if let Some(thought) = thought
             && self.config.liveness() == Liveness::Probes

@@ -139,7 +139,7 @@ impl Engine {
             self.members.take_mark(node);
             news.extend(self.news_of(node, now));
         }
-        news.extend(self.suspects.take_pending().into_iter().map(News::Suspected));
+        news.extend(self.suspects.take_pending().into_iter().map(News::from));
         waiting.clear();
         self.relay.news = waiting;
         // In order of the ring: who receives them walks straight through its table, as we do.
@@ -160,7 +160,7 @@ impl Engine {
         if self.members.is_listed(node) {
             return Some(News::Member(self.members.sighting(node, now, self.step)));
         }
-        self.members.gone(node).map(News::Gone)
+        self.members.gone(node).map(News::from)
     }
 
     /// Packs beats and news into as few datagrams as it takes.

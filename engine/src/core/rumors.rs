@@ -56,7 +56,7 @@ impl Engine {
         let counter = self.members.counter(self.members.me());
         let (addr, generation) = (self.me.node().addr(), self.me.generation());
         let gone = Gone { addr, generation, counter, cause: Cause::Left };
-        self.tell_all(now, &Topic::Membership(News::Gone(gone)), out);
+        self.tell_all(now, &Topic::Membership(News::from(gone)), out);
     }
 
     pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) {

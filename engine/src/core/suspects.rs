@@ -179,7 +179,7 @@ impl Engine {
 
     fn tell_suspect(&self, suspicion: Suspicion, out: &mut Outbox) {
         let to = suspicion.addr;
-        let news = vec![News::Suspected(suspicion)];
+        let news = vec![News::from(suspicion)];
         out.send(to, &self.packet(Body::Records(Records { news })));
     }
 
@@ -189,7 +189,7 @@ impl Engine {
             && !self.suspects.is_pending();
         if alone {
             self.relay.told_news(now.mono);
-            self.tell_all(now, &Topic::Membership(News::Suspected(suspicion)), out);
+            self.tell_all(now, &Topic::Membership(News::from(suspicion)), out);
         } else {
             self.relay_suspicion(now.mono, suspicion.addr);
         }

@@ -328,7 +328,7 @@ impl Engine {
         let is_clear = |node: &NodeIx| unknown.binary_search(&self.members.id_of(*node)).is_err();
         let lacked = lacked.into_iter().filter(is_clear);
         let lacked = lacked.filter_map(|node| self.news_of(node, now.mono));
-        let gone = held.iter().filter_map(|&node| self.members.gone(node)).map(News::Gone);
+        let gone = held.iter().filter_map(|&node| self.members.gone(node)).map(News::from);
         let pages = self.record_pages(lacked.chain(gone));
         self.send_records(from, pages, out);
         self.send_wanted(from, &unknown, out);

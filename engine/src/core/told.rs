@@ -69,7 +69,7 @@ pub(super) enum TopicKey {
     /// The counter tells refutations apart; where everybody beats, it changes on the way.
     Member(Digest, u32),
     Gone(SocketAddr, Generation, Cause),
-    Suspected(Suspicion),
+    Suspected(Box<Suspicion>),
 }
 
 impl TopicKey {

@@ -79,8 +79,8 @@ fn age() -> impl Strategy<Value = Age> {
 fn news() -> impl Strategy<Value = News> {
     prop_oneof![
         sighting().prop_map(News::Member),
-        gone().prop_map(News::Gone),
-        suspicion().prop_map(News::Suspected),
+        gone().prop_map(News::from),
+        suspicion().prop_map(News::from),
     ]
 }
 

@@ -272,6 +272,23 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
+impl<T: Wire> Wire for Box<T> {
+    const LEN_MIN: usize = T::LEN_MIN;
+    const FIXED: bool = T::FIXED;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        T::put(self, out);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        T::take(input).map(Self::new)
+    }
+
+    fn len(&self) -> usize {
+        T::len(self)
+    }
+}
+
 impl<T: Wire> Wire for Option<T> {
     const LEN_MIN: usize = 1;
     const FIXED: bool = false;

@@ -115,7 +115,7 @@ fn the_bytes_of_version_1_never_change() {
         counter: 300,
         cause: Cause::Left,
     };
-    let bulk = Bulk { beats: vec![beat], news: vec![News::Gone(gone)] };
+    let bulk = Bulk { beats: vec![beat], news: vec![News::from(gone)] };
     #[rustfmt::skip]
     let golden = [
         b'r', b'm', 1, 0, 0xa8, 0x61, 0, 0,

@@ -6,11 +6,15 @@
 //! world takes its events one by one, in their order, as it always does; where it would ask an
 //! engine, the answer is there. Nothing but time can tell the two ways of running apart.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
+use rumormill::core::Packet;
 use rumormill::{Input, Instant, Now, Outbox};
 
 use super::Engines;
 use super::alarm::Alarm;
+use super::measure::Measures;
 use super::parcels::{ParcelNo, Parcels};
 use super::world::{Event, Running, Seat, World};
 use crate::observe::cast::{AddrNo, Cast};
@@ -26,6 +30,8 @@ pub(super) struct Foresight {
     len: usize,
     /// Answers that nobody has asked for yet.
     untold: usize,
+    /// Packets that nobody needs any more.
+    spent: Vec<Arc<Packet>>,
 }
 
 /// What one engine has to do and has done.
@@ -33,7 +39,7 @@ pub(super) struct Foresight {
 struct Work {
     node: NodeNo,
     /// While it works.
-    running: Option<Box<Running>>,
+    running: Option<Running>,
     alarm: Alarm,
     coming: Vec<(Instant, Coming)>,
     /// The first `done` are in use, `told` of them no longer; the others keep their memory.
@@ -54,6 +60,7 @@ enum Coming {
 struct Answer {
     at: Instant,
     outbox: Outbox,
+    measures: Measures,
     told: Told,
 }
 
@@ -79,7 +86,7 @@ impl Foresight {
     const NONE: u32 = u32::MAX;
     /// Events looked at ahead at a time: enough to keep some processors busy, few enough that the
     /// answers are still in a cache when they are asked for.
-    const EVENTS_MAX: usize = 4_096;
+    const EVENTS_MAX: usize = 1_024;
     /// With fewer nodes at work, threads would cost more than they bring.
     #[cfg(not(test))]
     const NODES_MIN: usize = 16;
@@ -91,12 +98,13 @@ impl Foresight {
     }
 
     /// What a node did with its next input, if it was foreseen; its outputs come into the outbox,
-    /// which is empty.
+    /// which is empty, with their measures.
     pub(super) fn recall(
         &mut self,
         at: Instant,
         node: NodeNo,
         outbox: &mut Outbox,
+        measures: &mut Measures,
     ) -> Option<Told> {
         let work = self.work.get_mut(self.work_of[node as usize] as usize)?;
         if work.told == work.done {
@@ -111,6 +119,7 @@ impl Foresight {
         work.told += 1;
         self.untold -= 1;
         std::mem::swap(outbox, &mut answer.outbox);
+        std::mem::swap(measures, &mut answer.measures);
         Some(answer.told)
     }
 
@@ -159,25 +168,38 @@ impl World<'_> {
             };
             let seat = &self.seats[node as usize];
             let is_there = |running: &Running| addr.is_none_or(|addr| addr == running.addr);
-            if seat.running.as_deref().is_some_and(is_there) && seat.inbox.is_none() {
+            if seat.running.as_ref().is_some_and(is_there) && seat.inbox.is_none() {
                 self.foresight.note(node, seat, at, coming);
             }
         }
         self.work_ahead(horizon);
     }
 
+    /// Drops a packet together with others, on any of the threads: one with many records takes a
+    /// while.
+    pub(super) fn drop_ahead(&mut self, packet: Arc<Packet>) {
+        if self.options.engines == Engines::SideBySide {
+            self.foresight.spent.push(packet);
+        }
+    }
+
     fn work_ahead(&mut self, horizon: Instant) {
-        let Foresight { work, len, untold, .. } = &mut self.foresight;
+        let Foresight { work, len, untold, spent, .. } = &mut self.foresight;
         let work = &mut work[..*len];
         if work.len() < Foresight::NODES_MIN {
             work.iter_mut().for_each(|work| work.coming.clear());
+            spent.clear();
             return;
         }
         for work in &mut *work {
             work.running = self.seats[work.node as usize].running.take();
         }
         let (cast, parcels) = (&*self.cast, &self.parcels);
-        work.par_iter_mut().for_each(|work| work.run(cast, parcels, horizon));
+        let run = |work: &mut Work| work.run(cast, parcels, horizon);
+        rayon::join(
+            || work.par_iter_mut().for_each(run),
+            || spent.par_drain(..).with_min_len(64).for_each(drop),
+        );
         for work in work {
             self.seats[work.node as usize].running = work.running.take();
             *untold += work.done;
@@ -213,7 +235,7 @@ impl Work {
             };
             if let Some(input) = input {
                 let now = Now { mono: at, wall: cast.clocks().wall(self.node, at) };
-                deadline = self.answer(now, &mut running, input);
+                deadline = self.answer(now, &mut running, input, cast);
             }
             if let Some((wakes_at, stamp)) = self.alarm.set(at, deadline) {
                 let planned_wake = (wakes_at, Coming::Wake { stamp });
@@ -224,13 +246,20 @@ impl Work {
         (self.coming, self.running) = (coming, Some(running));
     }
 
-    fn answer(&mut self, now: Now, running: &mut Running, input: Input) -> Option<Instant> {
+    fn answer(
+        &mut self,
+        now: Now,
+        running: &mut Running,
+        input: Input,
+        cast: &Cast,
+    ) -> Option<Instant> {
         if self.done == self.answers.len() {
             self.answers.push(Answer::default());
         }
         let answer = &mut self.answers[self.done];
         answer.at = now.mono;
         answer.told = running.handle(now, input, &mut answer.outbox);
+        answer.measures.take(&answer.outbox, cast.config(self.node));
         self.done += 1;
         answer.told.deadline
     }

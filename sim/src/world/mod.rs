@@ -7,6 +7,7 @@ mod alarm;
 mod codec;
 pub(crate) mod fault;
 mod foresight;
+mod measure;
 mod parcels;
 mod pause;
 mod queue;

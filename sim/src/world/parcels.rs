@@ -116,14 +116,16 @@ impl Parcels {
         self.parcels[place as usize].holders += 1;
     }
 
-    /// One delivery is done; after the last the packet is dropped.
-    pub(crate) fn release(&mut self, place: ParcelNo) {
+    /// One delivery is done. After the last, the packet is handed back, to be dropped.
+    pub(crate) fn release(&mut self, place: ParcelNo) -> Option<Arc<Packet>> {
         let parcel = &mut self.parcels[place as usize];
         parcel.holders -= 1;
-        if parcel.holders == 0 {
-            (parcel.original, parcel.decoded) = (None, None);
-            self.free.push(place);
+        if parcel.holders > 0 {
+            return None;
         }
+        self.free.push(place);
+        parcel.decoded = None;
+        parcel.original.take()
     }
 }
 

@@ -98,7 +98,7 @@ impl World<'_> {
         let key = u64::from(incarnation);
         let seed = Rng::fork(self.plan.seed, "node", key).bits();
         let engine = Engine::new(record, config, self.rosters.roster(), seed, now);
-        self.seats[node as usize].running = Some(Box::new(Running { engine, addr }));
+        self.seats[node as usize].running = Some(Running { engine: Box::new(engine), addr });
         self.trace.begin(self.now, node);
         self.recorder.up(self.now, node, &part.record, part.cause);
         let knows = match self.plan.incarnations[incarnation as usize].way_in {
@@ -127,9 +127,7 @@ impl World<'_> {
     /// Has a node list some initial ones, which are in order of number.
     fn list_some(&mut self, node: NodeNo, nodes: &[NodeNo]) {
         let now = self.clocks_of(node);
-        let Some(Running { engine, .. }) = self.seats[node as usize].running.as_deref_mut() else {
-            return;
-        };
+        let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
         let parts = self.cast.initial().map(|number| self.cast.part(number));
         let known = parts.filter(|part| nodes.binary_search(&part.node).is_ok());
         engine.restore(now, known.map(|part| &part.record), &mut self.outbox);
@@ -139,9 +137,7 @@ impl World<'_> {
     /// Has a node list all initial ones, of which it may be one itself.
     fn list_all(&mut self, node: NodeNo, is_one: bool) {
         let (now, full) = (self.clocks_of(node), self.rosters.full());
-        let Some(Running { engine, .. }) = self.seats[node as usize].running.as_deref_mut() else {
-            return;
-        };
+        let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
         match full.filter(|_| is_one) {
             Some(full) => engine.restore_full(now, &full, &mut self.outbox),
             None => {

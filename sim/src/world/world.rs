@@ -7,13 +7,14 @@ use rumormill::{
 };
 
 use super::alarm::Alarm;
-use super::foresight::Foresight;
+use super::foresight::{Foresight, Told};
+use super::measure::{Measure, Measures};
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
 use super::queue::Queue;
 use super::start::Rosters;
-use super::trace::{self, Trace};
-use super::{Codec, Options, codec, fault};
+use super::trace::Trace;
+use super::{Codec, Options, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
@@ -38,7 +39,7 @@ pub(super) enum Event {
 /// Where a node sits.
 #[derive(Debug, Default)]
 pub(super) struct Seat {
-    pub(super) running: Option<Box<Running>>,
+    pub(super) running: Option<Running>,
     /// Of the engine, after its last input.
     pub(super) deadline: Option<Instant>,
     pub(super) alarm: Alarm,
@@ -48,7 +49,7 @@ pub(super) struct Seat {
 
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) engine: Engine,
+    pub(super) engine: Box<Engine>,
     pub(super) addr: AddrNo,
 }
 
@@ -66,6 +67,8 @@ pub(super) struct World<'a> {
     pub(super) faults: fault::Faults,
     pub(super) parcels: Parcels,
     pub(super) outbox: Outbox,
+    /// Of what the input at hand sends, as far as it is measured.
+    measures: Measures,
     /// What the input at hand has sent so far: one packet may go to many.
     batch: Vec<ParcelNo>,
     pub(super) observer: Observer,
@@ -92,6 +95,7 @@ impl<'a> World<'a> {
             faults: fault::Faults::default(),
             parcels: Parcels::default(),
             outbox: Outbox::new(),
+            measures: Measures::default(),
             batch: Vec::new(),
             observer: Observer::new(plan, &cast),
             trace: Trace::new(),
@@ -313,12 +317,17 @@ impl<'a> World<'a> {
     /// Gives a packet to the engine of a node that runs.
     pub(super) fn read(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) {
         let sent = self.parcels.get(parcel);
-        let (packet, way) = (Arc::clone(sent.packet()), sent.way());
+        let way = sent.way();
         self.recorder.delivered(self.now, &sent.told(Some(node)));
         self.trace.packet(self.now, node, from, sent.content);
         self.observer.on_deliver(node, way);
-        self.input(node, Input::Packet { from: self.cast.addr(from), packet }, way);
-        self.parcels.release(parcel);
+        if !self.recall(node, way) {
+            let packet = Arc::clone(self.parcels.get(parcel).packet());
+            self.give(node, Input::Packet { from: self.cast.addr(from), packet }, way);
+        }
+        if let Some(packet) = self.parcels.release(parcel) {
+            self.drop_ahead(packet);
+        }
     }
 
     fn wake(&mut self, node: NodeNo, stamp: u32) {
@@ -328,16 +337,29 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Hands an input to an engine that runs, and does what it wants done.
+    /// Hands an input to an engine that runs, unless it has done it ahead, and does what it wants
+    /// done.
     pub(super) fn input(&mut self, node: NodeNo, input: Input, way: Way) {
+        if !self.recall(node, way) {
+            self.give(node, input, way);
+        }
+    }
+
+    /// Does what an engine wanted done when it had its next input ahead; false if it had none.
+    fn recall(&mut self, node: NodeNo, way: Way) -> bool {
+        let told = self.foresight.recall(self.now, node, &mut self.outbox, &mut self.measures);
+        told.map(|told| self.answer(node, told, way)).is_some()
+    }
+
+    fn give(&mut self, node: NodeNo, input: Input, way: Way) {
         let now = self.clocks_of(node);
-        let told = match self.foresight.recall(now.mono, node, &mut self.outbox) {
-            Some(told) => told,
-            None => {
-                let Some(running) = &mut self.seats[node as usize].running else { return };
-                running.handle(now, input, &mut self.outbox)
-            }
-        };
+        let Some(running) = &mut self.seats[node as usize].running else { return };
+        let told = running.handle(now, input, &mut self.outbox);
+        self.answer(node, told, way);
+    }
+
+    /// Does what an engine wants done after an input.
+    fn answer(&mut self, node: NodeNo, told: Told, way: Way) {
         self.inputs += 1;
         self.updates += told.updates;
         self.seats[node as usize].deadline = told.deadline;
@@ -370,6 +392,7 @@ impl<'a> World<'a> {
             }
         }
         self.outbox = outbox;
+        self.measures.clear();
         while let Some(parcel) = self.batch.pop() {
             self.parcels.release(parcel);
         }
@@ -388,17 +411,17 @@ impl<'a> World<'a> {
         if let Some(&parcel) = self.batch.iter().rev().take(TURNS).find(same) {
             return parcel;
         }
-        let len = codec::datagram_len(&packet, self.cast.config(node));
-        let size_max = self.cast.config(node).size();
-        let fits = class == Class::Stream || len <= size_max;
+        let config = self.cast.config(node);
+        let measure = self.measures.of(&packet).unwrap_or_else(|| Measure::take(&packet, config));
+        let Measure { len, content } = measure;
+        let fits = class == Class::Stream || len <= config.size();
         assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
         let number = self.parcels.add(packet, node, self.now);
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
             parcel.decode();
         }
-        parcel.len = len;
-        parcel.content = trace::content(parcel.packet());
+        (parcel.len, parcel.content) = (len, content);
         let mut carried = std::mem::take(&mut parcel.carried);
         self.observer.carried(parcel.packet(), &mut carried);
         self.parcels.get_mut(number).carried = carried;

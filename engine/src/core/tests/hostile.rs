@@ -46,7 +46,7 @@ fn member(number: u32, value: u64, counter: u32) -> News {
 
 fn left(number: u32, value: u64) -> News {
     let addr = invented_addr(number);
-    News::Gone(Gone { addr, generation: generation(value), counter: 1, cause: Cause::Left })
+    News::from(Gone { addr, generation: generation(value), counter: 1, cause: Cause::Left })
 }
 
 fn records(news: impl IntoIterator<Item = News>) -> Body {

@@ -98,7 +98,7 @@ fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
     let record = Arc::clone(cluster.engine(3).me());
     let (addr, generation) = (addr(3), record.generation());
     let gone = Gone { addr, generation, counter: u32::MAX, cause: Cause::Timeout };
-    cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: vec![News::Gone(gone)] }));
+    cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: vec![News::from(gone)] }));
     assert!(cluster.engine(1).lists(addr));
 }
 

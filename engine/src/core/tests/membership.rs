@@ -110,7 +110,7 @@ fn a_node_that_was_never_heard_of_is_not_listed_by_copies_that_come_after_its_go
     let (addr, generation) = (stranger.node().addr(), stranger.generation());
     let gone = crate::core::Gone { addr, generation, counter: 3, cause: Cause::Left };
     let news = |item| Body::Bulk(Bulk { beats: Vec::new(), news: vec![item] });
-    cluster.body(1, 2, news(News::Gone(gone)));
+    cluster.body(1, 2, news(News::from(gone)));
     let copy = Sighting { record: Arc::new(stranger), counter: 3, age: Age(0) };
     cluster.body(1, 2, news(News::Member(copy)));
     assert_eq!(cluster.list(1), [1, 2]);

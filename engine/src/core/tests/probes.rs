@@ -131,8 +131,8 @@ fn a_suspect_hears_of_it_and_refutes_it_before_any_timer_ends() {
     let suspicion = suspicion(&mut cluster, 3);
     let counter_before = suspicion.counter;
     // Node 1 believes it and would not hear node 3 for a while.
-    cluster.body(1, 2, records(News::Suspected(suspicion.clone())));
-    cluster.body(3, 2, records(News::Suspected(suspicion)));
+    cluster.body(1, 2, records(News::from(suspicion.clone())));
+    cluster.body(3, 2, records(News::from(suspicion)));
     cluster.run(SECOND);
     for node in 1..=10 {
         assert_eq!(counter(&mut cluster, node, 3), counter_before + 1, "at node {node}");
@@ -146,10 +146,10 @@ fn a_suspect_hears_of_it_and_refutes_it_before_any_timer_ends() {
 fn a_suspicion_that_was_refuted_is_answered_with_the_refutation() {
     let mut cluster = settled(4);
     let old = suspicion(&mut cluster, 3);
-    cluster.body(3, 2, records(News::Suspected(old.clone())));
+    cluster.body(3, 2, records(News::from(old.clone())));
     cluster.run(SECOND);
     cluster.log.clear();
-    cluster.body(1, 2, records(News::Suspected(old)));
+    cluster.body(1, 2, records(News::from(old)));
     assert_eq!(cluster.log, [(addr(2), PacketKind::Records)]);
     cluster.run(2 * TIMEOUT);
     assert_eq!(removals(&cluster), 0);
@@ -160,7 +160,7 @@ fn that_a_member_is_dead_is_never_a_command() {
     let mut cluster = settled(5);
     let Suspicion { addr, generation, counter: held, .. } = suspicion(&mut cluster, 3);
     let gone = Gone { addr, generation, counter: held, cause: Cause::Timeout };
-    cluster.body(1, 2, records(News::Gone(gone)));
+    cluster.body(1, 2, records(News::from(gone)));
     assert!(cluster.engine(1).lists(addr), "it is asked first");
     cluster.run(3 * TIMEOUT);
     assert_eq!(removals(&cluster), 0);
@@ -280,6 +280,6 @@ fn a_suspect_that_leaves_is_a_suspect_no_more() {
         cluster.body(1, 2, Body::Records(Records { news: vec![news] }));
         (cluster.engine(1).suspects.has(addr(5)), cluster.engine(1).members.doubted.len())
     };
-    assert_eq!(doubted_after(News::Suspected(of)), (true, 1));
-    assert_eq!(doubted_after(News::Gone(gone)), (false, 0));
+    assert_eq!(doubted_after(News::from(of)), (true, 1));
+    assert_eq!(doubted_after(News::from(gone)), (false, 0));
 }

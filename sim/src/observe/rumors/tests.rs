@@ -139,7 +139,7 @@ fn sighting(cast: &Cast, incarnation: IncarnationNo) -> Sighting {
 fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> News {
     let record = &cast.part(incarnation).record;
     let (addr, generation) = (record.node().addr(), record.generation());
-    News::Gone(Gone { addr, generation, counter: 1, cause })
+    News::from(Gone { addr, generation, counter: 1, cause })
 }
 
 fn metadata() -> Metadata {
