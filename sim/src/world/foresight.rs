@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rumormill::core::Packet;
-use rumormill::{Input, Instant, Now, Outbox};
+use rumormill::{FullList, Input, Instant, Now, Outbox};
 
 use super::Engines;
 use super::alarm::Alarm;
 use super::measure::Measures;
 use super::parcels::{ParcelNo, Parcels};
 use super::world::{Event, Running, Seat, World};
-use crate::observe::cast::{AddrNo, Cast};
-use crate::scenario::plan::NodeNo;
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
+use crate::scenario::plan::{NodeNo, WayIn};
 
 /// What engines have done ahead.
 #[derive(Debug, Default)]
@@ -51,8 +51,25 @@ struct Work {
 /// What comes to an engine.
 #[derive(Clone, Copy, Debug)]
 enum Coming {
-    Packet { from: AddrNo, parcel: ParcelNo },
-    Wake { stamp: u32 },
+    /// It starts with the list of all.
+    Begin,
+    Packet {
+        from: AddrNo,
+        parcel: ParcelNo,
+    },
+    Wake {
+        stamp: u32,
+    },
+}
+
+/// What the engines work with.
+#[derive(Clone, Copy, Debug)]
+struct Given<'a> {
+    cast: &'a Cast,
+    parcels: &'a Parcels,
+    full: Option<&'a Arc<FullList>>,
+    /// Up to then nothing comes but what is known.
+    horizon: Instant,
 }
 
 /// What an engine did with one input.
@@ -86,7 +103,7 @@ impl Foresight {
     const NONE: u32 = u32::MAX;
     /// Events looked at ahead at a time: enough to keep some processors busy, few enough that the
     /// answers are still in a cache when they are asked for.
-    const EVENTS_MAX: usize = 1_024;
+    pub(super) const EVENTS_MAX: usize = 1_024;
     /// With fewer nodes at work, threads would cost more than they bring.
     #[cfg(not(test))]
     const NODES_MIN: usize = 16;
@@ -121,6 +138,12 @@ impl Foresight {
         std::mem::swap(outbox, &mut answer.outbox);
         std::mem::swap(measures, &mut answer.measures);
         Some(answer.told)
+    }
+
+    /// True when a node has done its next input ahead.
+    pub(super) fn has_foreseen(&self, node: NodeNo) -> bool {
+        let work = self.work.get(self.work_of[node as usize] as usize);
+        work.is_some_and(|work| work.told < work.done)
     }
 
     /// Forgets what was done ahead.
@@ -175,6 +198,24 @@ impl World<'_> {
         self.work_ahead(horizon);
     }
 
+    /// Has engines that all begin with the list of all take it over and look at the time.
+    pub(super) fn begin_ahead(&mut self, batch: &[IncarnationNo]) {
+        let is_full = |&number: &IncarnationNo| {
+            self.plan.incarnations[number as usize].way_in == WayIn::Full && self.is_initial(number)
+        };
+        let is_worth_it = self.options.engines == Engines::SideBySide && batch.iter().all(is_full);
+        if !is_worth_it || self.rosters.full().is_none() {
+            return;
+        }
+        assert!(self.foresight.untold == 0, "nobody starts while something is foreseen");
+        self.foresight.clear();
+        for &incarnation in batch {
+            let node = self.cast.part(incarnation).node;
+            self.foresight.note(node, &self.seats[node as usize], self.now, Coming::Begin);
+        }
+        self.work_ahead(self.now);
+    }
+
     /// Drops a packet together with others, on any of the threads: one with many records takes a
     /// while.
     pub(super) fn drop_ahead(&mut self, packet: Arc<Packet>) {
@@ -194,8 +235,9 @@ impl World<'_> {
         for work in &mut *work {
             work.running = self.seats[work.node as usize].running.take();
         }
-        let (cast, parcels) = (&*self.cast, &self.parcels);
-        let run = |work: &mut Work| work.run(cast, parcels, horizon);
+        let (cast, parcels, full) = (&*self.cast, &self.parcels, self.rosters.full());
+        let given = Given { cast, parcels, full: full.as_ref(), horizon };
+        let run = |work: &mut Work| work.run(given);
         rayon::join(
             || work.par_iter_mut().for_each(run),
             || spent.par_drain(..).with_min_len(64).for_each(drop),
@@ -209,7 +251,7 @@ impl World<'_> {
 
 impl Work {
     /// Does all that comes, and what the engine has planned before the horizon.
-    fn run(&mut self, cast: &Cast, parcels: &Parcels, horizon: Instant) {
+    fn run(&mut self, given: Given<'_>) {
         let mut running = self.running.take().expect("only who runs has work");
         let mut deadline = running.engine.deadline();
         let mut coming = std::mem::take(&mut self.coming);
@@ -223,10 +265,16 @@ impl Work {
             let Some((at, next)) = planned.take_if(is_first).or_else(|| known.next()) else {
                 break;
             };
+            let now = Now { mono: at, wall: given.cast.clocks().wall(self.node, at) };
             let input = match next {
+                Coming::Begin => {
+                    let full = given.full.expect("who begins with a list has one");
+                    running.engine.restore_full(now, full, &mut self.next_answer().outbox);
+                    Some(Input::Timeout)
+                }
                 Coming::Packet { from, parcel } => {
-                    let packet = parcels.get(parcel).packet().clone();
-                    Some(Input::Packet { from: cast.addr(from), packet })
+                    let packet = given.parcels.get(parcel).packet().clone();
+                    Some(Input::Packet { from: given.cast.addr(from), packet })
                 }
                 Coming::Wake { stamp } if !self.alarm.rings(stamp) => continue,
                 Coming::Wake { .. } => {
@@ -234,12 +282,11 @@ impl Work {
                 }
             };
             if let Some(input) = input {
-                let now = Now { mono: at, wall: cast.clocks().wall(self.node, at) };
-                deadline = self.answer(now, &mut running, input, cast);
+                deadline = self.answer(now, &mut running, input, given.cast);
             }
             if let Some((wakes_at, stamp)) = self.alarm.set(at, deadline) {
                 let planned_wake = (wakes_at, Coming::Wake { stamp });
-                planned = (wakes_at < horizon).then_some(planned_wake);
+                planned = (wakes_at < given.horizon).then_some(planned_wake);
             }
         }
         drop(known);
@@ -253,15 +300,21 @@ impl Work {
         input: Input,
         cast: &Cast,
     ) -> Option<Instant> {
+        let config = cast.config(self.node);
+        let answer = self.next_answer();
+        answer.at = now.mono;
+        answer.told = running.handle(now, input, &mut answer.outbox);
+        answer.measures.take(&answer.outbox, config);
+        let deadline = answer.told.deadline;
+        self.done += 1;
+        deadline
+    }
+
+    fn next_answer(&mut self) -> &mut Answer {
         if self.done == self.answers.len() {
             self.answers.push(Answer::default());
         }
-        let answer = &mut self.answers[self.done];
-        answer.at = now.mono;
-        answer.told = running.handle(now, input, &mut answer.outbox);
-        answer.measures.take(&answer.outbox, cast.config(self.node));
-        self.done += 1;
-        answer.told.deadline
+        &mut self.answers[self.done]
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use rumormill::{Command, Engine, FullList, Input, Rng, Roster};
+use rayon::prelude::*;
+use rumormill::{Command, Engine, FullList, Input, Now, Rng, Roster};
 
-use super::fault;
+use super::foresight::Foresight;
 use super::world::{Event, Running, World};
+use super::{Engines, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Knows};
 use crate::observe::rumors::Way;
@@ -40,7 +42,7 @@ impl Rosters {
         }
     }
 
-    fn full(&self) -> Option<Arc<FullList>> {
+    pub(super) fn full(&self) -> Option<Arc<FullList>> {
         match self {
             Self::Shared { full, .. } => full.clone(),
             #[cfg(test)]
@@ -68,7 +70,7 @@ impl World<'_> {
         }
     }
 
-    fn is_initial(&self, incarnation: IncarnationNo) -> bool {
+    pub(super) fn is_initial(&self, incarnation: IncarnationNo) -> bool {
         self.cast.part(incarnation).cause == StartCause::Initial
     }
 
@@ -77,28 +79,46 @@ impl World<'_> {
         // A plan may start a node that never went down: its process is replaced.
         let nodes: Vec<_> = batch.iter().map(|&number| self.cast.part(number).node).collect();
         self.exit(&nodes, Exit::Crash, "restart");
-        batch.iter().for_each(|&incarnation| self.take_seat(incarnation));
+        for (&incarnation, engine) in batch.iter().zip(self.engines(batch)) {
+            self.take_seat(incarnation, engine);
+        }
         let cause = match self.cast.part(batch[0]).cause {
             StartCause::Initial => "start",
             StartCause::Join => "join",
             StartCause::Restart => "restart",
         };
         self.observer.commit(self.now, &self.links, cause);
-        for (&incarnation, node) in batch.iter().zip(nodes) {
-            self.faults.recover(self.now, node, fault::Recovery::Begins);
-            self.find_the_others(node, incarnation);
-            self.input(node, Input::Timeout, Way::Source);
+        for batch in batch.chunks(Foresight::EVENTS_MAX) {
+            self.begin_ahead(batch);
+            for &incarnation in batch {
+                let node = self.cast.part(incarnation).node;
+                self.faults.recover(self.now, node, fault::Recovery::Begins);
+                self.find_the_others(node, incarnation);
+                self.input(node, Input::Timeout, Way::Source);
+            }
         }
     }
 
-    fn take_seat(&mut self, incarnation: IncarnationNo) {
+    /// The engines of these incarnations, as they start now.
+    fn engines(&self, batch: &[IncarnationNo]) -> Vec<Box<Engine>> {
+        let (now, seed, cast, rosters) = (self.now, self.plan.seed, &*self.cast, &self.rosters);
+        let engine = |&incarnation: &IncarnationNo| {
+            let part = cast.part(incarnation);
+            let now = Now { mono: now, wall: cast.clocks().wall(part.node, now) };
+            let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
+            let (record, config) = (Arc::clone(&part.record), Arc::clone(cast.config(part.node)));
+            Box::new(Engine::new(record, config, rosters.roster(), seed, now))
+        };
+        match self.options.engines {
+            Engines::OneByOne => batch.iter().map(engine).collect(),
+            Engines::SideBySide => batch.par_iter().map(engine).collect(),
+        }
+    }
+
+    fn take_seat(&mut self, incarnation: IncarnationNo, engine: Box<Engine>) {
         let part = self.cast.part(incarnation);
-        let (node, addr, record) = (part.node, part.addr, Arc::clone(&part.record));
-        let (now, config) = (self.clocks_of(node), Arc::clone(self.cast.config(node)));
-        let key = u64::from(incarnation);
-        let seed = Rng::fork(self.plan.seed, "node", key).bits();
-        let engine = Engine::new(record, config, self.rosters.roster(), seed, now);
-        self.seats[node as usize].running = Some(Running { engine: Box::new(engine), addr });
+        let (node, addr) = (part.node, part.addr);
+        self.seats[node as usize].running = Some(Running { engine, addr });
         self.trace.begin(self.now, node);
         self.recorder.up(self.now, node, &part.record, part.cause);
         let knows = match self.plan.incarnations[incarnation as usize].way_in {
@@ -115,6 +135,8 @@ impl World<'_> {
                 let addrs = seeds.iter().map(addr).collect();
                 self.command(node, Command::Seeds(addrs));
             }
+            // It has listed them ahead.
+            WayIn::Full if self.foresight.has_foreseen(node) => {}
             WayIn::Full => self.list_all(node, self.is_initial(incarnation)),
             WayIn::Knows(nodes) => {
                 let mut nodes = nodes.clone();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use rumormill::{
     Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Value,
 };
@@ -14,7 +15,7 @@ use super::pause::Inbox;
 use super::queue::Queue;
 use super::start::Rosters;
 use super::trace::Trace;
-use super::{Codec, Options, fault};
+use super::{Codec, Engines, Options, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
 use crate::observe::rumors::Way;
@@ -468,10 +469,16 @@ impl<'a> World<'a> {
 
     fn finish(mut self) -> RunResult {
         let end = self.now;
+        let mut engines = Vec::with_capacity(self.seats.len());
         for node in 0..self.plan.nodes_ever {
             if let Some(running) = self.seats[node as usize].running.take() {
                 self.retire(node, &running.engine);
+                engines.push(running.engine);
             }
+        }
+        match self.options.engines {
+            Engines::OneByOne => drop(engines),
+            Engines::SideBySide => engines.into_par_iter().for_each(drop),
         }
         self.peaks.queue = Some(self.queue.len_max() as u64);
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
