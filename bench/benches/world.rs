@@ -4,8 +4,9 @@
 //! takes them long enough once.
 
 use criterion::{Criterion, Throughput};
-use rumormill_bench::{calm_plan, cold_plan, register_fonts, run, spread_plan};
+use rumormill_bench::{calm_plan, cold_plan, register_fonts, run, run_with, spread_plan};
 use rumormill_sim::scenario::plan::Plan;
+use rumormill_sim::world::Engines;
 
 /// Beats compared with state, which is what a cluster at rest costs.
 fn steady_state(criterion: &mut Criterion) {
@@ -28,8 +29,11 @@ fn cold_start(criterion: &mut Criterion) {
     for (nodes, plan, entries) in cases {
         assert!(converges(&plan), "{nodes} nodes list each other in the end");
         group.throughput(Throughput::Elements(entries));
-        let name = format!("cold start of {nodes} nodes");
-        group.sample_size(10).bench_function(name, |bencher| bencher.iter(|| run(&plan)));
+        for (engines, how) in [(Engines::OneByOne, ""), (Engines::SideBySide, ", side by side")] {
+            let name = format!("cold start of {nodes} nodes{how}");
+            let start = || run_with(&plan, engines);
+            group.sample_size(10).bench_function(name, |bencher| bencher.iter(start));
+        }
     }
     group.finish();
 }

@@ -15,7 +15,7 @@ use rumormill::core::{
 use rumormill::{Config, Generation, Node};
 use rumormill_sim::report::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
-use rumormill_sim::world::{self, Options};
+use rumormill_sim::world::{self, Engines, Options};
 
 /// Gives the reports a font of their own, since a machine need not have any. Must come before
 /// the first plot: without it they panic.
@@ -108,9 +108,14 @@ pub fn publish_plan(nodes: u32, fan_out: u32, seed: u64) -> Plan {
     scenario.plan(seed).expect("a plan for every seed")
 }
 
-/// Runs a plan.
+/// Runs a plan, one engine at a time.
 pub fn run(plan: &Plan) -> RunResult {
-    world::run(plan, &Options::default(), &mut |_| {})
+    run_with(plan, Engines::OneByOne)
+}
+
+/// Runs a plan with so many engines at a time.
+pub fn run_with(plan: &Plan, engines: Engines) -> RunResult {
+    world::run(plan, &Options { engines, ..Options::default() }, &mut |_| {})
 }
 
 /// A cluster without trouble: complete lists, beats, swaps, one publish.

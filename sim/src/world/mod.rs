@@ -6,7 +6,7 @@
 mod alarm;
 mod codec;
 pub(crate) mod fault;
-mod foresight;
+mod lookahead;
 mod measure;
 mod parcels;
 mod pause;

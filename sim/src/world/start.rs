@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rumormill::{Command, Engine, FullList, Input, Now, Rng, Roster};
 
-use super::foresight::Foresight;
+use super::lookahead::Lookahead;
 use super::world::{Event, Running, World};
 use super::{Engines, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
@@ -79,8 +79,8 @@ impl World<'_> {
         // A plan may start a node that never went down: its process is replaced.
         let nodes: Vec<_> = batch.iter().map(|&number| self.cast.part(number).node).collect();
         self.exit(&nodes, Exit::Crash, "restart");
-        for (&incarnation, engine) in batch.iter().zip(self.engines(batch)) {
-            self.take_seat(incarnation, engine);
+        for (&incarnation, running) in batch.iter().zip(self.engines(batch)) {
+            self.take_seat(incarnation, running);
         }
         let cause = match self.cast.part(batch[0]).cause {
             StartCause::Initial => "start",
@@ -88,7 +88,7 @@ impl World<'_> {
             StartCause::Restart => "restart",
         };
         self.observer.commit(self.now, &self.links, cause);
-        for batch in batch.chunks(Foresight::EVENTS_MAX) {
+        for batch in batch.chunks(Lookahead::EVENTS_MAX) {
             self.begin_ahead(batch);
             for &incarnation in batch {
                 let node = self.cast.part(incarnation).node;
@@ -100,14 +100,15 @@ impl World<'_> {
     }
 
     /// The engines of these incarnations, as they start now.
-    fn engines(&self, batch: &[IncarnationNo]) -> Vec<Box<Engine>> {
+    fn engines(&self, batch: &[IncarnationNo]) -> Vec<Running> {
         let (now, seed, cast, rosters) = (self.now, self.plan.seed, &*self.cast, &self.rosters);
         let engine = |&incarnation: &IncarnationNo| {
             let part = cast.part(incarnation);
             let now = Now { mono: now, wall: cast.clocks().wall(part.node, now) };
             let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
             let (record, config) = (Arc::clone(&part.record), Arc::clone(cast.config(part.node)));
-            Box::new(Engine::new(record, config, rosters.roster(), seed, now))
+            let engine = Engine::new(record, config, rosters.roster(), seed, now);
+            Running { engine: Box::new(engine), addr: part.addr }
         };
         match self.options.engines {
             Engines::OneByOne => batch.iter().map(engine).collect(),
@@ -115,10 +116,10 @@ impl World<'_> {
         }
     }
 
-    fn take_seat(&mut self, incarnation: IncarnationNo, engine: Box<Engine>) {
+    fn take_seat(&mut self, incarnation: IncarnationNo, running: Running) {
         let part = self.cast.part(incarnation);
-        let (node, addr) = (part.node, part.addr);
-        self.seats[node as usize].running = Some(Running { engine, addr });
+        let node = part.node;
+        self.seats[node as usize].running = Some(running);
         self.trace.begin(self.now, node);
         self.recorder.up(self.now, node, &part.record, part.cause);
         let knows = match self.plan.incarnations[incarnation as usize].way_in {
@@ -136,7 +137,7 @@ impl World<'_> {
                 self.command(node, Command::Seeds(addrs));
             }
             // It has listed them ahead.
-            WayIn::Full if self.foresight.has_foreseen(node) => {}
+            WayIn::Full if self.lookahead.has_done_ahead(node) => {}
             WayIn::Full => self.list_all(node, self.is_initial(incarnation)),
             WayIn::Knows(nodes) => {
                 let mut nodes = nodes.clone();

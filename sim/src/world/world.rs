@@ -8,7 +8,7 @@ use rumormill::{
 };
 
 use super::alarm::Alarm;
-use super::foresight::{Foresight, Told};
+use super::lookahead::{Lookahead, Told};
 use super::measure::{Measure, Measures};
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
@@ -63,7 +63,7 @@ pub(super) struct World<'a> {
     pub(super) seats: Vec<Seat>,
     pub(super) now: Instant,
     pub(super) queue: Queue<Event>,
-    pub(super) foresight: Foresight,
+    pub(super) lookahead: Lookahead,
     pub(super) links: LinkModel,
     pub(super) faults: fault::Faults,
     pub(super) parcels: Parcels,
@@ -91,7 +91,7 @@ impl<'a> World<'a> {
             seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
             now: Instant::ZERO,
             queue: Queue::new(),
-            foresight: Foresight::new(plan.nodes_ever),
+            lookahead: Lookahead::new(plan.nodes_ever),
             links: LinkModel::new(plan.seed, plan.network.clone()),
             faults: fault::Faults::default(),
             parcels: Parcels::default(),
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn next(&mut self, end: Instant) -> Option<(Instant, Event)> {
-        self.foresee(end);
+        self.look_ahead(end);
         self.queue.pop_until(end)
     }
 
@@ -348,7 +348,7 @@ impl<'a> World<'a> {
 
     /// Does what an engine wanted done when it had its next input ahead; false if it had none.
     fn recall(&mut self, node: NodeNo, way: Way) -> bool {
-        let told = self.foresight.recall(self.now, node, &mut self.outbox, &mut self.measures);
+        let told = self.lookahead.recall(self.now, node, &mut self.outbox, &mut self.measures);
         told.map(|told| self.answer(node, told, way)).is_some()
     }
 

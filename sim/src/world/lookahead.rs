@@ -1,10 +1,11 @@
-//! Foresight: engines work on all processors, and what they did is put in order afterwards.
+//! Lookahead: engines work ahead on all processors, and what they did is put in order afterwards.
 //!
-//! No packet arrives sooner than the network's least latency after it was sent. So whatever comes
-//! to an engine within that time is known at its beginning: packets that fly already, and its own
-//! deadlines. The engines do all of that ahead, side by side, and their answers are kept. Then the
-//! world takes its events one by one, in their order, as it always does; where it would ask an
-//! engine, the answer is there. Nothing but time can tell the two ways of running apart.
+//! No packet arrives sooner than the network's least latency after it was sent (the lookahead of
+//! Chandy and Misra, 1979). So whatever comes to an engine within that time is known at its
+//! beginning: packets that fly already, and its own deadlines. The engines do all of that side by
+//! side, and their answers are kept. Then the world takes its events one by one, in their order, as
+//! it always does; where it would ask an engine, the answer is there. Nothing but time can tell the
+//! two ways of running apart.
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use crate::scenario::plan::{NodeNo, WayIn};
 
 /// What engines have done ahead.
 #[derive(Debug, Default)]
-pub(super) struct Foresight {
-    /// By node: the place of its work, or [`Foresight::NONE`].
+pub(super) struct Lookahead {
+    /// By node: the place of its work, or [`Lookahead::NONE`].
     work_of: Vec<u32>,
     /// The first `len` are in use; the others keep their memory.
     work: Vec<Work>,
@@ -99,7 +100,7 @@ impl Running {
     }
 }
 
-impl Foresight {
+impl Lookahead {
     const NONE: u32 = u32::MAX;
     /// Events looked at ahead at a time: enough to keep some processors busy, few enough that the
     /// answers are still in a cache when they are asked for.
@@ -114,7 +115,7 @@ impl Foresight {
         Self { work_of: vec![Self::NONE; nodes as usize], ..Self::default() }
     }
 
-    /// What a node did with its next input, if it was foreseen; its outputs come into the outbox,
+    /// What a node did with its next input, if it has done it ahead; its outputs come into the outbox,
     /// which is empty, with their measures.
     pub(super) fn recall(
         &mut self,
@@ -130,7 +131,7 @@ impl Foresight {
         let answer = &mut work.answers[work.told];
         assert!(
             answer.at == at,
-            "node {node} foresaw an input at {}, it has one at {at}",
+            "node {node} has done an input of {} ahead, and has one of {at}",
             answer.at
         );
         work.told += 1;
@@ -141,7 +142,7 @@ impl Foresight {
     }
 
     /// True when a node has done its next input ahead.
-    pub(super) fn has_foreseen(&self, node: NodeNo) -> bool {
+    pub(super) fn has_done_ahead(&self, node: NodeNo) -> bool {
         let work = self.work.get(self.work_of[node as usize] as usize);
         work.is_some_and(|work| work.told < work.done)
     }
@@ -172,15 +173,18 @@ impl Foresight {
 
 impl World<'_> {
     /// Has the engines do what comes next, if there is enough of it.
-    pub(super) fn foresee(&mut self, end: Instant) {
-        let is_done = self.foresight.untold == 0 && self.queue.ahead().len() == 0;
+    pub(super) fn look_ahead(&mut self, end: Instant) {
+        let is_done = self.lookahead.untold == 0 && self.queue.ahead().len() == 0;
+        if self.options.engines == Engines::OneByOne || !is_done {
+            return;
+        }
         let span = self.links.latency_min();
-        if self.options.engines == Engines::OneByOne || !is_done || span.is_zero() {
+        if span.is_zero() {
             return;
         }
         let is_border = |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_));
-        let horizon = self.queue.look_ahead(end, span, Foresight::EVENTS_MAX, is_border);
-        self.foresight.clear();
+        let horizon = self.queue.look_ahead(end, span, Lookahead::EVENTS_MAX, is_border);
+        self.lookahead.clear();
         for (at, event) in self.queue.ahead() {
             let (node, coming, addr) = match event {
                 Event::Arrive { from, to, parcel } => {
@@ -192,7 +196,7 @@ impl World<'_> {
             let seat = &self.seats[node as usize];
             let is_there = |running: &Running| addr.is_none_or(|addr| addr == running.addr);
             if seat.running.as_ref().is_some_and(is_there) && seat.inbox.is_none() {
-                self.foresight.note(node, seat, at, coming);
+                self.lookahead.note(node, seat, at, coming);
             }
         }
         self.work_ahead(horizon);
@@ -207,11 +211,11 @@ impl World<'_> {
         if !is_worth_it || self.rosters.full().is_none() {
             return;
         }
-        assert!(self.foresight.untold == 0, "nobody starts while something is foreseen");
-        self.foresight.clear();
+        assert!(self.lookahead.untold == 0, "nobody starts while others are ahead");
+        self.lookahead.clear();
         for &incarnation in batch {
             let node = self.cast.part(incarnation).node;
-            self.foresight.note(node, &self.seats[node as usize], self.now, Coming::Begin);
+            self.lookahead.note(node, &self.seats[node as usize], self.now, Coming::Begin);
         }
         self.work_ahead(self.now);
     }
@@ -220,14 +224,14 @@ impl World<'_> {
     /// while.
     pub(super) fn drop_ahead(&mut self, packet: Arc<Packet>) {
         if self.options.engines == Engines::SideBySide {
-            self.foresight.spent.push(packet);
+            self.lookahead.spent.push(packet);
         }
     }
 
     fn work_ahead(&mut self, horizon: Instant) {
-        let Foresight { work, len, untold, spent, .. } = &mut self.foresight;
+        let Lookahead { work, len, untold, spent, .. } = &mut self.lookahead;
         let work = &mut work[..*len];
-        if work.len() < Foresight::NODES_MIN {
+        if work.len() < Lookahead::NODES_MIN {
             work.iter_mut().for_each(|work| work.coming.clear());
             spent.clear();
             return;
@@ -346,18 +350,18 @@ mod tests {
     }
 
     #[test]
-    fn engines_side_by_side_foresee_nearly_all_their_inputs() {
+    fn engines_side_by_side_do_nearly_all_their_inputs_ahead() {
         let plan = testkit::plan(30, Duration::from_secs(5));
         let options = Options { engines: Engines::SideBySide, ..Options::default() };
         let mut world = World::new(&plan, &options);
-        let (mut foreseen, end) = (0, Instant::ZERO + plan.duration);
+        let (mut done_ahead, end) = (0, Instant::ZERO + plan.duration);
         while let Some((at, event)) = world.next(end) {
             world.now = at;
-            let before = world.foresight.untold;
+            let before = world.lookahead.untold;
             world.on_event(event);
-            foreseen += (before - world.foresight.untold) as u64;
+            done_ahead += (before - world.lookahead.untold) as u64;
         }
         let inputs = world.inputs;
-        assert!(foreseen > inputs * 9 / 10, "{foreseen} of {inputs}");
+        assert!(done_ahead > inputs * 9 / 10, "{done_ahead} of {inputs}");
     }
 }
