@@ -15,8 +15,7 @@ use super::marks::Marks;
 use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
-use super::ring::partition_point_near;
-use super::roster::{BUCKET_BITS, Directory, NodeIx, RecordIx, Roster};
+use super::roster::{Directory, NodeIx, RecordIx, Roster};
 use super::row::{Row, Standing, State};
 use super::seen::{Departure, Heard, Seen};
 use super::table::{FullList, Table};
@@ -145,23 +144,6 @@ impl Members {
     /// change.
     pub(crate) fn ring_order(&self) -> &[NodeIx] {
         self.table.ring()
-    }
-
-    /// Those of them in one bucket of the ring, when it is cut into `2^bits`.
-    pub(crate) fn in_bucket(&self, bits: u32, bucket: usize) -> &[NodeIx] {
-        &self.ring_order()[self.ring_bound(bits, bucket)..self.ring_bound(bits, bucket + 1)]
-    }
-
-    fn ring_bound(&self, bits: u32, bucket: usize) -> usize {
-        let ring = self.ring_order();
-        match self.directory.bucket_start(bits, bucket) {
-            // The nodes that are listed are spread evenly among all.
-            Some(start) => {
-                let guess = start * ring.len() / self.directory.nodes_len();
-                partition_point_near(ring, guess, |node| node.index() < start)
-            }
-            None => ring.partition_point(|&node| self.place(node).bucket(bits) < bucket),
-        }
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
@@ -314,24 +296,6 @@ impl Members {
             silent.sort_unstable_by(|&a, &b| self.compare_places(a, b));
         }
         (silent, oldest)
-    }
-
-    /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
-    pub(crate) fn bucket_sums(&mut self, bits: u32) -> Vec<Digest> {
-        if bits <= BUCKET_BITS {
-            let sums = self.table.own(&self.directory).sums(&self.directory);
-            return sums
-                .chunks(sums.len() >> bits)
-                .map(|sums| sums.iter().copied().sum())
-                .collect();
-        }
-        // More than we ever ask for ourselves.
-        let mut sums = vec![Digest::default(); 1 << bits];
-        self.table.sort(&self.directory);
-        for &node in self.table.ring() {
-            sums[self.place(node).bucket(bits)] += self.digest_of(node);
-        }
-        sums
     }
 
     /// Takes the marks off all members; their beats, in order of the ring.

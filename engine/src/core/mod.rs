@@ -4,6 +4,7 @@ mod agreement;
 mod arcs;
 mod audience;
 mod beat;
+mod buckets;
 mod dial;
 mod engine;
 mod fetch;

@@ -356,7 +356,9 @@ proptest! {
                 fate => prop_assert!(truth.is_some() && !oversize, "{:?}", fate),
             }
             let soonest = Instant::ZERO + model.latency_min();
-            for fate in [model.fate(Instant::ZERO, from, to, 1), model.stream(Instant::ZERO, from, to, 1)] {
+            let (datagram, stream) =
+                (model.fate(Instant::ZERO, from, to, 1), model.stream(Instant::ZERO, from, to, 1));
+            for fate in [datagram, stream] {
                 if let Fate::Delivered { at, again } = fate {
                     prop_assert!(at >= soonest && again.is_none_or(|again| again >= soonest));
                 }

@@ -11,8 +11,9 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Sees to it that the alarm rings no later than the deadline: when and with what stamp, if that
-    /// takes another wake-up. One that comes too early finds the deadline moved and is put off then.
+    /// Sees to it that the alarm rings no later than the deadline: when and with what stamp, if
+    /// that takes another wake-up. One that comes too early finds the deadline moved and is put
+    /// off then.
     pub(super) fn set(
         &mut self,
         now: Instant,

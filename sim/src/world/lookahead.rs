@@ -115,8 +115,8 @@ impl Lookahead {
         Self { work_of: vec![Self::NONE; nodes as usize], ..Self::default() }
     }
 
-    /// What a node did with its next input, if it has done it ahead; its outputs come into the outbox,
-    /// which is empty, with their measures.
+    /// What a node did with its next input, if it has done it ahead; its outputs come into the
+    /// outbox, which is empty, with their measures.
     pub(super) fn recall(
         &mut self,
         at: Instant,

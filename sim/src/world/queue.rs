@@ -321,22 +321,25 @@ mod tests {
                     }
                     Step::Look { .. } if queue.ahead().len() > 0 => {}
                     Step::Look { span, max } => {
-                        let (end, span) = (Instant::from_nanos(now + patience), nanos(span));
-                        let horizon = queue.look_ahead(end, span, max, |event| event % 7 == 0);
+                        let (end, within) = (Instant::from_nanos(now + patience), nanos(span));
+                        let horizon = queue.look_ahead(end, within, max, |event| event % 7 == 0);
                         let mut sorted = heap.clone().into_sorted_vec();
                         sorted.reverse();
-                        let seen: Vec<_> = queue.ahead().map(|(at, it)| (at.as_nanos(), it)).collect();
+                        let seen = queue.ahead().map(|(at, it)| (at.as_nanos(), it));
+                        let seen: Vec<_> = seen.collect();
                         let (first, behind) = sorted.split_at(seen.len());
                         prop_assert!(first.iter().map(|it| it.0).eq(seen.iter().copied()));
                         let last = Reverse((horizon.as_nanos(), 0));
                         prop_assert!(behind.iter().all(|it| it <= &last));
                         let borders = seen.iter().filter(|(_, event)| event % 7 == 0).count();
-                        let full = borders == 1 || seen.len() == max;
                         prop_assert!(borders <= 1 && seen.len() <= max);
-                        prop_assert!(full || seen.is_empty() || behind.first().is_none_or(
-                            |it| it.0.0 >= (seen[0].0 + span.as_nanos() as u64)
-                                .min(end.as_nanos() + 1)
-                        ));
+                        let behind_end = now + patience + 1;
+                        let expected = match (seen.first(), seen.last()) {
+                            (_, Some(&(last, _))) if borders == 1 || seen.len() == max => last,
+                            (Some(&(first, _)), _) => behind_end.min(first + span),
+                            _ => behind_end,
+                        };
+                        prop_assert_eq!(horizon.as_nanos(), expected);
                     }
                 }
                 prop_assert_eq!(queue.len, heap.len());
