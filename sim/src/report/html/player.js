@@ -121,6 +121,7 @@ class Player {
       ms,
       up: states.filter((state) => state === UP).length,
       stopped: states.filter((state) => state === STOPPED).length,
+      paused: states.filter((state) => state === PAUSED).length,
       rumor: focus ? focus.id : null,
       held,
       groups: groups ? new Set(groups).size : 1,
@@ -480,12 +481,18 @@ class Player {
       context.stroke();
       return;
     }
-    context.fillStyle = state === STOPPED ? cssColor("--card") : color;
+    const silent = state === STOPPED || state === PAUSED;
+    context.fillStyle = silent ? cssColor("--card") : color;
     context.fill();
-    if (state === STOPPED) {
-      context.strokeStyle = color;
-      context.lineWidth = Math.max(1.5, dot * 0.35);
-      context.stroke();
+    if (!silent) return;
+    context.strokeStyle = color;
+    context.lineWidth = Math.max(1.5, dot * 0.35);
+    context.stroke();
+    if (state === STOPPED) return;
+    // Two bars, as on the button that pauses.
+    context.fillStyle = color;
+    for (const side of [-1, 1]) {
+      context.fillRect(x + side * dot * 0.26 - dot * 0.11, y - dot * 0.42, dot * 0.22, dot * 0.84);
     }
   }
 
@@ -533,6 +540,7 @@ class Player {
       begun.forEach((rumor) => entries.push([this.colorName(rumor), "dot", `holds ${rumor.id}`]));
     } else if (focus) entries.push([this.colorName(focus), "dot", `holds ${focus.id}`]);
     entries.push(["--node", "dot", "not yet"], [null, "○", "down"], [null, "◉", "stopped"]);
+    if (this.scene.state.includes(PAUSED)) entries.push([null, "◫", "paused"]);
     if (focus) entries.push([null, "┄", "told by a swap"]);
     if (groups) entries.push(["--cut", "dashed", "cut off"]);
     const text = JSON.stringify(entries);

@@ -3,6 +3,7 @@
 const DOWN = 0;
 const UP = 1;
 const STOPPED = 2;
+const PAUSED = 3;
 
 class Scene {
   constructor(data) {
@@ -52,7 +53,7 @@ class Scene {
     return Float64Array.from(new Set(all.map((at) => Math.round(at * 1000) / 1000))).sort();
   }
 
-  // By node: 0 down, 1 up, 2 stopped.
+  // By node: 0 down, 1 up, 2 stopped, 3 paused.
   statesAt(ms) {
     const states = new Uint8Array(this.nodes);
     for (let i = 0; i < this.stateAt.length && this.stateAt[i] <= ms; i++) states[this.stateNode[i]] = this.state[i];
@@ -192,7 +193,7 @@ class Scene {
   // All that a node went through, in order.
   storyOf(node) {
     const story = [];
-    const words = ["goes down", "runs", "is stopped"];
+    const words = ["goes down", "runs", "is stopped", "is paused"];
     for (let i = 0; i < this.stateAt.length; i++) {
       if (this.stateNode[i] === node) story.push({ at: this.stateAt[i], text: words[this.state[i]] });
     }

@@ -19,6 +19,19 @@ pub(super) enum State {
     Down = 0,
     Up = 1,
     Stopped = 2,
+    /// Its process stands still.
+    Paused = 3,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Begin,
+    End,
+    Stop,
+    Start,
+    Pause,
+    Resume,
 }
 
 /// All that happens to nodes and between them, in order of time.
@@ -45,51 +58,55 @@ impl Scene {
 }
 
 fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
-    let mut changes: Vec<(Instant, NodeNo, State)> = plan
+    let mut turns: Vec<(Instant, NodeNo, Turn)> = plan
         .incarnations
         .iter()
         .filter(|start| start.cause == StartCause::Initial)
-        .map(|start| (start.start, start.node, State::Up))
+        .map(|start| (start.start, start.node, Turn::Begin))
         .collect();
     for action in &plan.actions {
-        let mut all = |nodes: &[NodeNo], state| {
-            changes.extend(nodes.iter().map(|&node| (action.at, node, state)));
+        let mut all = |nodes: &[NodeNo], turn| {
+            turns.extend(nodes.iter().map(|&node| (action.at, node, turn)));
         };
         match &action.deed {
             Deed::Crash(nodes) | Deed::Leave(nodes) | Deed::Restart { nodes, .. } => {
-                all(nodes, State::Down);
+                all(nodes, Turn::End);
             }
-            Deed::Stop(nodes) | Deed::Pause(nodes) => all(nodes, State::Stopped),
-            Deed::Start(nodes) | Deed::Resume(nodes) => all(nodes, State::Up),
+            Deed::Stop(nodes) => all(nodes, Turn::Stop),
+            Deed::Start(nodes) => all(nodes, Turn::Start),
+            Deed::Pause(nodes) => all(nodes, Turn::Pause),
+            Deed::Resume(nodes) => all(nodes, Turn::Resume),
             _ => {}
         }
         if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
             let starts = &plan.incarnations[starts.clone()];
-            changes.extend(starts.iter().map(|start| (start.start, start.node, State::Up)));
+            turns.extend(starts.iter().map(|start| (start.start, start.node, Turn::Begin)));
         }
     }
-    changes.sort_by_key(|&(at, ..)| at);
-    without_idle(changes, plan)
+    turns.sort_by_key(|&(at, ..)| at);
+    let mut nodes = vec![(State::Down, State::Down); plan.nodes_ever as usize];
+    let state = |(at, node, turn): (Instant, NodeNo, Turn)| {
+        let (now, before_pause) = &mut nodes[node as usize];
+        let then = after(*now, turn, *before_pause);
+        if then == State::Paused && *now != State::Paused {
+            *before_pause = *now;
+        }
+        (std::mem::replace(now, then) != then).then_some((at, node, then))
+    };
+    turns.into_iter().filter_map(state).collect()
 }
 
-/// Without changes that change nothing, such as the stop of a node that is down.
-fn without_idle(
-    changes: Vec<(Instant, NodeNo, State)>,
-    plan: &Plan,
-) -> Vec<(Instant, NodeNo, State)> {
-    let mut now = vec![State::Down; plan.nodes_ever as usize];
-    let starts = |at, node| plan.incarnations.iter().any(|i| i.node == node && i.start == at);
-    let takes = |&(at, node, state): &(Instant, NodeNo, State)| {
-        let before = now[node as usize];
-        let idle = before == state
-            || (before == State::Down && state == State::Stopped)
-            || (before == State::Down && state == State::Up && !starts(at, node));
-        if !idle {
-            now[node as usize] = state;
-        }
-        !idle
-    };
-    changes.into_iter().filter(takes).collect()
+/// What a node does after a turn. One that is down stays so until it begins, and a process that
+/// stands still does nothing that it is told.
+fn after(now: State, turn: Turn, before_pause: State) -> State {
+    match (turn, now) {
+        (Turn::Begin, _) | (Turn::Start, State::Stopped) => State::Up,
+        (Turn::End, _) => State::Down,
+        (Turn::Stop, State::Up) => State::Stopped,
+        (Turn::Pause, State::Up | State::Stopped) => State::Paused,
+        (Turn::Resume, State::Paused) => before_pause,
+        (Turn::Stop | Turn::Start | Turn::Pause | Turn::Resume, now) => now,
+    }
 }
 
 fn cuts(plan: &Plan) -> Vec<(Instant, Vec<u16>)> {
@@ -199,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_up_stopped_or_down_and_a_start_revives_nobody() {
+    fn a_node_is_up_stopped_paused_or_down_and_only_a_beginning_revives_it() {
         let mut plan = plan(2, Duration::from_secs(9));
         act(&mut plan, 1_000, "", Deed::Stop(vec![0]));
         act(&mut plan, 2_000, "", Deed::Start(vec![0]));
@@ -211,6 +228,15 @@ mod tests {
         act(&mut plan, 5_500, "", Deed::Restart { nodes, manner, comes_back: back..back + 1 });
         let newcomer = join(&mut plan, at_ms(7_000));
         act(&mut plan, 7_000, "", Deed::Join(newcomer..newcomer + 1));
+        act(&mut plan, 7_100, "", Deed::Pause(vec![0]));
+        act(&mut plan, 7_200, "", Deed::Stop(vec![0]));
+        act(&mut plan, 7_300, "", Deed::Resume(vec![0]));
+        act(&mut plan, 7_400, "", Deed::Stop(vec![0]));
+        act(&mut plan, 7_500, "", Deed::Pause(vec![0]));
+        act(&mut plan, 7_600, "", Deed::Resume(vec![0]));
+        act(&mut plan, 7_700, "", Deed::Pause(vec![1]));
+        act(&mut plan, 7_800, "", Deed::Crash(vec![1]));
+        act(&mut plan, 7_900, "", Deed::Resume(vec![1]));
         let expected = [
             (0, 0, State::Up),
             (0, 1, State::Up),
@@ -219,6 +245,13 @@ mod tests {
             (3_000, 1, State::Down),
             (6_000, 1, State::Up),
             (7_000, 2, State::Up),
+            (7_100, 0, State::Paused),
+            (7_300, 0, State::Up),
+            (7_400, 0, State::Stopped),
+            (7_500, 0, State::Paused),
+            (7_600, 0, State::Stopped),
+            (7_700, 1, State::Paused),
+            (7_800, 1, State::Down),
         ];
         assert_eq!(states(&plan), expected.map(|(ms, node, state)| (at_ms(ms), node, state)));
     }
