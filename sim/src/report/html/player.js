@@ -125,6 +125,7 @@ class Player {
       rumor: focus ? focus.id : null,
       held,
       groups: groups ? new Set(groups).size : 1,
+      oddities: scene.odditiesAt(ms).length,
       flights: scene.flightsAt(ms).length,
     };
   }
@@ -371,6 +372,7 @@ class Player {
     context.clearRect(0, 0, width, height);
     const places = Array.from({ length: scene.nodes }, (_, node) => this.place(node, layout));
     if (groups) this.paintCuts(context, layout, groups);
+    this.paintOddities(context, layout, places);
     if (focus) this.paintTold(context, layout, places, focus, held);
     this.paintFlights(context, layout, places, focus);
     this.paintNodes(context, layout, places, focus, held);
@@ -533,6 +535,49 @@ class Player {
     context.globalAlpha = 1;
   }
 
+  // Between two classes of nodes: an arrow where one direction is open, a crossed line where
+  // neither is though both have friends in common, a plain one where both are.
+  paintOddities(context, layout, places) {
+    const { scene } = this;
+    const middle = new Map();
+    places.forEach(([x, y], node) => {
+      const sum = middle.get(scene.classOf[node]) || { x: 0, y: 0, count: 0 };
+      middle.set(scene.classOf[node], { x: sum.x + x, y: sum.y + y, count: sum.count + 1 });
+    });
+    const place = (of) => {
+      const { x, y, count } = middle.get(of);
+      // A little inside of the nodes.
+      return [layout.x + (x / count - layout.x) * 0.86, layout.y + (y / count - layout.y) * 0.86];
+    };
+    context.strokeStyle = context.fillStyle = cssColor("--cut");
+    context.lineWidth = 1.6;
+    for (const { one, other, open } of scene.odditiesAt(this.ms)) {
+      const ends = [place(one), place(other)];
+      const [[ax, ay], [bx, by]] = open === 2 ? [ends[1], ends[0]] : ends;
+      const length = Math.hypot(bx - ax, by - ay);
+      if (length < layout.radius * 0.1) continue;
+      const [ux, uy] = [(bx - ax) / length, (by - ay) / length];
+      context.setLineDash(open === 0 ? [3, 5] : []);
+      context.beginPath();
+      context.moveTo(ax, ay);
+      context.lineTo(bx, by);
+      context.stroke();
+      context.setLineDash([]);
+      context.beginPath();
+      if (open === 1 || open === 2) {
+        context.moveTo(bx, by);
+        context.lineTo(bx - ux * 11 - uy * 5, by - uy * 11 + ux * 5);
+        context.lineTo(bx - ux * 11 + uy * 5, by - uy * 11 - ux * 5);
+        context.fill();
+      } else if (open === 0) {
+        const [cx, cy] = [(ax + bx) / 2, (ay + by) / 2];
+        context.moveTo(cx - uy * 7, cy + ux * 7);
+        context.lineTo(cx + uy * 7, cy - ux * 7);
+        context.stroke();
+      }
+    }
+  }
+
   showLegend(focus, groups) {
     const entries = [];
     if (focus && focus.kind === "metadata") {
@@ -543,6 +588,9 @@ class Player {
     if (this.scene.state.includes(PAUSED)) entries.push([null, "◫", "paused"]);
     if (focus) entries.push([null, "┄", "told by a swap"]);
     if (groups) entries.push(["--cut", "dashed", "cut off"]);
+    const odd = this.scene.odditiesAt(this.ms);
+    if (odd.some(({ open }) => open === 1 || open === 2)) entries.push([null, "→", "one way only"]);
+    if (odd.some(({ open }) => open === 0)) entries.push([null, "┼", "no direct way"]);
     const text = JSON.stringify(entries);
     if (text === this.legendText) return;
     this.legendText = text;

@@ -22,6 +22,13 @@ class Scene {
     this.state = arrays.state;
     this.cutAt = arrays.cut_at;
     this.groups = arrays.groups;
+    this.classOf = arrays.class;
+    this.oddCount = arrays.odd_count;
+    this.odd = Array.from(arrays.odd_one, (one, index) => ({
+      one,
+      other: arrays.odd_other[index],
+      open: arrays.odd_open[index],
+    }));
     this.timeline = data.timeline;
     this.windows = data.windows;
     let row = 0;
@@ -60,10 +67,25 @@ class Scene {
     return states;
   }
 
-  // By node: its group, or null while all can talk to all.
-  groupsAt(ms) {
+  // The last change of who can talk to whom, or -1.
+  cutNow(ms) {
     let cut = -1;
     while (cut + 1 < this.cutAt.length && this.cutAt[cut + 1] <= ms) cut++;
+    return cut;
+  }
+
+  // Pairs of classes of nodes between which is open what their groups don't say: nothing (0), one
+  // direction (1: from the one to the other, 2: back), or both (3).
+  odditiesAt(ms) {
+    const cut = this.cutNow(ms);
+    if (cut < 0) return [];
+    const begin = this.oddCount.subarray(0, cut).reduce((sum, count) => sum + count, 0);
+    return this.odd.slice(begin, begin + this.oddCount[cut]);
+  }
+
+  // By node: its group, or null while all can talk to all.
+  groupsAt(ms) {
+    const cut = this.cutNow(ms);
     if (cut < 0) return null;
     const groups = this.groups.subarray(cut * this.nodes, (cut + 1) * this.nodes);
     return groups.every((group) => group === 0) ? null : groups;

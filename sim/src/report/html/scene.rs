@@ -1,7 +1,8 @@
 //! What a player shows beside rumors: when nodes ran, and which of them a fault had parted.
 //!
 //! It follows from the plan alone. Two nodes are in one group when both directions between them
-//! are open, directly or over others; whether those others run is not asked.
+//! are open, directly or over others; whether those others run is not asked. What groups don't
+//! show is shown apart: directions that are open between two groups, or closed within one.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ use crate::scenario::plan::{Action, Deed, Heal, NodeNo, Plan, StartCause};
 
 /// Changes of the network that are shown; a link that flaps for hours has too many.
 const CUTS_MAX: usize = 400;
+
+/// Pairs of classes that are shown at a moment; more would be a tangle.
+const ODDITIES_MAX: usize = 48;
 
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +42,43 @@ enum Turn {
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     pub(super) states: Vec<(Instant, NodeNo, State)>,
-    /// From each moment on, the group of every node.
-    pub(super) cuts: Vec<(Instant, Vec<u16>)>,
+    /// Nodes that no action tells apart.
+    classes: Vec<Vec<NodeNo>>,
+    pub(super) cuts: Vec<Cut>,
+}
+
+/// Who can talk to whom from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    at: Instant,
+    /// By node.
+    groups: Vec<u16>,
+    oddities: Vec<Oddity>,
+}
+
+/// Two classes between which not just that is open which their groups say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Oddity {
+    one: u16,
+    other: u16,
+    open: Open,
+}
+
+/// What is open between two classes: all between those of one group, nothing between others,
+/// unless it is odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Nothing = 0,
+    /// From the one to the other.
+    Forth = 1,
+    Back = 2,
+    Both = 3,
 }
 
 impl Scene {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { states: states(plan), cuts: cuts(plan) }
+        let classes = classes(plan);
+        Self { states: states(plan), cuts: cuts(plan, &classes), classes }
     }
 
     pub(super) fn pack(&self, pack: &mut Pack) {
@@ -52,8 +86,18 @@ impl Scene {
         pack.times("state_at", self.states.iter().map(|&(at, ..)| ms(at)));
         pack.u16("state_node", self.states.iter().map(|&(_, node, _)| node as u16));
         pack.u8("state", self.states.iter().map(|&(.., state)| state as u8));
-        pack.times("cut_at", self.cuts.iter().map(|&(at, _)| ms(at)));
-        pack.u16("groups", self.cuts.iter().flat_map(|(_, groups)| groups.iter().copied()));
+        pack.times("cut_at", self.cuts.iter().map(|cut| ms(cut.at)));
+        pack.u16("groups", self.cuts.iter().flat_map(|cut| cut.groups.iter().copied()));
+        let mut class = vec![0; self.classes.iter().map(Vec::len).sum()];
+        for (number, nodes) in (0..).zip(&self.classes) {
+            nodes.iter().for_each(|&node| class[node as usize] = number);
+        }
+        pack.u16("class", class.into_iter());
+        let odd = || self.cuts.iter().flat_map(|cut| &cut.oddities);
+        pack.u8("odd_count", self.cuts.iter().map(|cut| cut.oddities.len() as u8));
+        pack.u16("odd_one", odd().map(|odd| odd.one));
+        pack.u16("odd_other", odd().map(|odd| odd.other));
+        pack.u8("odd_open", odd().map(|odd| odd.open as u8));
     }
 }
 
@@ -109,12 +153,11 @@ fn after(now: State, turn: Turn, before_pause: State) -> State {
     }
 }
 
-fn cuts(plan: &Plan) -> Vec<(Instant, Vec<u16>)> {
-    let classes = classes(plan);
+fn cuts(plan: &Plan, classes: &[Vec<NodeNo>]) -> Vec<Cut> {
     let mut links = LinkModel::new(plan.seed, plan.network.clone());
     plan.links.iter().for_each(|link| _ = links.apply(link.clone()));
     let mut in_force: Vec<(usize, ChangeId)> = Vec::new();
-    let mut cuts: Vec<(Instant, Vec<u16>)> = Vec::new();
+    let mut cuts: Vec<Cut> = Vec::new();
     for (number, action) in plan.actions.iter().enumerate() {
         match (&action.deed, change(action)) {
             (_, Some(change)) => in_force.push((number, links.apply(change))),
@@ -128,11 +171,12 @@ fn cuts(plan: &Plan) -> Vec<(Instant, Vec<u16>)> {
             }
             _ => continue,
         }
-        let groups = groups(&classes, &links);
-        let whole = groups.iter().all(|&group| group == 0);
-        let before = cuts.last().map(|(_, groups)| groups);
-        if before.map_or(!whole, |before| *before != groups) && cuts.len() < CUTS_MAX {
-            cuts.push((action.at, groups));
+        let groups = groups(classes, &links);
+        let oddities = oddities(classes, &groups, &links);
+        let whole = oddities.is_empty() && groups.iter().all(|&group| group == 0);
+        let is_new = |before: &Cut| before.groups != groups || before.oddities != oddities;
+        if cuts.last().map_or(!whole, is_new) && cuts.len() < CUTS_MAX {
+            cuts.push(Cut { at: action.at, groups, oddities });
         }
     }
     cuts
@@ -193,10 +237,30 @@ fn groups(classes: &[Vec<NodeNo>], links: &LinkModel) -> Vec<u16> {
     numbered.collect()
 }
 
+/// What the groups don't show.
+fn oddities(classes: &[Vec<NodeNo>], groups: &[u16], links: &LinkModel) -> Vec<Oddity> {
+    let pairs = (0..classes.len()).flat_map(|one| (0..one).map(move |other| (other, one)));
+    let odd = |(one, other): (usize, usize)| {
+        let (a, b) = (classes[one][0], classes[other][0]);
+        let open = match (links.passes(a, b), links.passes(b, a)) {
+            (false, false) => Open::Nothing,
+            (true, false) => Open::Forth,
+            (false, true) => Open::Back,
+            (true, true) => Open::Both,
+        };
+        let is_one_group = groups[a as usize] == groups[b as usize];
+        let expected = if is_one_group { Open::Both } else { Open::Nothing };
+        (open != expected).then_some(Oddity { one: one as u16, other: other as u16, open })
+    };
+    pairs.filter_map(odd).take(ODDITIES_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::plan::Ways;
     use crate::world::testkit::{act, at_ms, join, plan, restart};
+    use rumormill::{LinkChange, Loss};
     use std::time::Duration;
 
     #[test]
@@ -212,7 +276,38 @@ mod tests {
             (3_000, vec![0, 1, 0, 0, 2, 0]),
             (4_000, vec![0; 6]),
         ];
-        assert_eq!(cuts(&plan), expected.map(|(ms, groups)| (at_ms(ms), groups)));
+        let cut = |(ms, groups)| Cut { at: at_ms(ms), groups, oddities: Vec::new() };
+        assert_eq!(cuts(&plan, &classes(&plan)), expected.map(cut));
+    }
+
+    #[test]
+    fn a_direction_that_the_groups_do_not_show_is_shown_apart() {
+        let mut plan = plan(4, Duration::from_secs(9));
+        let cut = |from: &[NodeNo], to: &[NodeNo], ways| {
+            let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
+            Deed::Link { from: from.to_vec(), to: to.to_vec(), ways, change }
+        };
+        act(&mut plan, 1_000, "a", cut(&[0], &[2, 3], Ways::One));
+        act(&mut plan, 2_000, "b", cut(&[0], &[2, 3], Ways::Both));
+        act(&mut plan, 3_000, "", Deed::Heal(Heal::All));
+        act(&mut plan, 4_000, "", cut(&[0], &[1, 2, 3], Ways::One));
+        let classes = classes(&plan);
+        let of = |node| classes.iter().position(|class| class.contains(&node)).unwrap() as u16;
+        let odd = |a: NodeNo, b: NodeNo, forth, back| match of(a) < of(b) {
+            true => Oddity { one: of(a), other: of(b), open: forth },
+            false => Oddity { one: of(b), other: of(a), open: back },
+        };
+        let cuts = cuts(&plan, &classes);
+        // By way of node 1 all can still talk to all.
+        assert_eq!((cuts[0].at, &cuts[0].groups[..]), (at_ms(1_000), &[0; 4][..]));
+        assert_eq!(cuts[0].oddities, [odd(0, 2, Open::Back, Open::Forth)]);
+        assert_eq!(cuts[1].oddities, [odd(0, 2, Open::Nothing, Open::Nothing)]);
+        assert_eq!((&cuts[2].groups[..], cuts[2].oddities.len()), (&[0; 4][..], 0));
+        // Node 0 hears all and is heard by nobody.
+        assert_eq!(cuts[3].groups, [0, 1, 1, 1]);
+        let to = |node| odd(0, node, Open::Back, Open::Forth);
+        assert!(cuts[3].oddities.len() == 2, "{:?}", cuts[3]);
+        assert!([to(1), to(2)].iter().all(|odd| cuts[3].oddities.contains(odd)));
     }
 
     #[test]
