@@ -117,7 +117,7 @@ impl Engine {
             self.relay.told_news(now.mono);
         }
         let targets = self.pick(now.mono, self.config.fan_out());
-        for packet in self.bulk_packets(&beats, news) {
+        for packet in self.bulk_packets(beats, news) {
             for &target in &targets {
                 out.send(self.members.addr(target), &packet);
             }
@@ -164,12 +164,14 @@ impl Engine {
     }
 
     /// Packs beats and news into as few datagrams as it takes.
-    pub(super) fn bulk_packets(&self, beats: &[Beat], news: Vec<News>) -> Vec<Arc<Packet>> {
+    pub(super) fn bulk_packets(&self, beats: Vec<Beat>, news: Vec<News>) -> Vec<Arc<Packet>> {
         let room = self.config.packet_len_max() - len::HEADER - 2 * len::COUNT;
-        let mut bulks: Vec<Bulk> = beats
-            .chunks(room / len::BEAT)
-            .map(|beats| Bulk { beats: beats.to_vec(), news: Vec::new() })
-            .collect();
+        let bulk = |beats| Bulk { beats, news: Vec::new() };
+        let mut bulks: Vec<Bulk> = match room / len::BEAT {
+            _ if beats.is_empty() => Vec::new(),
+            most if beats.len() <= most => vec![bulk(beats)],
+            most => beats.chunks(most).map(|beats| bulk(beats.to_vec())).collect(),
+        };
         let mut left = bulks.last().map_or(0, |bulk| room - bulk.beats.len() * len::BEAT);
         for item in news {
             let len = item.len_max();

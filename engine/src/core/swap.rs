@@ -279,7 +279,7 @@ impl Engine {
         let nodes = self.members.ring_order().iter();
         let beats: Vec<_> =
             nodes.map(|&node| self.members.beat(node, now.mono, self.step)).collect();
-        for packet in self.bulk_packets(&beats, Vec::new()) {
+        for packet in self.bulk_packets(beats, Vec::new()) {
             out.send(to, &packet);
         }
     }
