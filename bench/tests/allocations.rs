@@ -1,4 +1,4 @@
-//! What an engine takes in, it takes in without a single allocation; only packets to send need some.
+//! What an engine takes in it takes in without an allocation; only packets to send need some.
 
 use std::sync::Arc;
 use std::time::Duration;
