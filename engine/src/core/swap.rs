@@ -335,12 +335,17 @@ impl Engine {
     }
 
     /// Our members in the buckets of these ids, but those of whom we hold what the ids name, which
-    /// are given in order of the ring.
+    /// are given in order of the ring. Buckets come in order: whoever names one twice does not
+    /// make us look twice.
     fn lacked(&self, ids: &Ids, held: &[NodeIx]) -> Vec<NodeIx> {
         let order = |a: NodeIx, b: NodeIx| self.members.compare_places(a, b);
         let bits = u32::from(ids.bits);
-        let mut lacked = Vec::new();
+        let (mut lacked, mut next) = (Vec::new(), 0);
         for bucket in ids.buckets.iter().map(|&at| usize::from(at)).filter(|&at| at < 1 << bits) {
+            if bucket < next {
+                continue;
+            }
+            next = bucket + 1;
             let ours = self.members.in_bucket(bits, bucket);
             let Some(&first) = ours.first() else { continue };
             let behind = held.partition_point(|&node| order(node, first).is_lt());

@@ -14,7 +14,7 @@ use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
 use super::queue::Queue;
 use super::start::Rosters;
-use super::trace::Trace;
+use super::trace::{self, Trace};
 use super::{Codec, Engines, Options, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Observer};
@@ -414,13 +414,15 @@ impl<'a> World<'a> {
         }
         let config = self.cast.config(node);
         let measure = self.measures.of(&packet).unwrap_or_else(|| Measure::take(&packet, config));
-        let Measure { len, content } = measure;
+        let Measure { len, mut content } = measure;
         let fits = class == Class::Stream || len <= config.size();
         assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
         let number = self.parcels.add(packet, node, self.now);
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
             parcel.decode();
+            // What arrives, or the hash would not tell that it is another.
+            content = trace::content(parcel.packet());
         }
         (parcel.len, parcel.content) = (len, content);
         let mut carried = std::mem::take(&mut parcel.carried);

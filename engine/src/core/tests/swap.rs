@@ -10,7 +10,8 @@ use crate::core::members::Members;
 use crate::core::row::Standing;
 use crate::core::seen::Heard;
 use crate::core::{
-    Age, AgeStep, Body, Detail, Output, Packet, PacketKind, Record, Roster, Sighting, SwapRequest,
+    Age, AgeStep, Body, Detail, Ids, Output, Packet, PacketKind, Record, Roster, Sighting,
+    SwapRequest,
 };
 use crate::time::Instant;
 use crate::{Config, Generation, Liveness, Node, Probability};
@@ -102,6 +103,26 @@ fn an_answer_to_no_request_changes_nothing() {
     cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
     assert_eq!(cluster.sent, sent);
     assert_eq!(cluster.engine(1).stats().answers_stale, 1);
+}
+
+#[test]
+fn a_bucket_that_is_named_again_and_again_is_answered_once() {
+    let mut cluster = pair(&BTreeSet::new(), &(10..60).collect());
+    let Packet { step, .. } = cluster.swap_request(1, 2);
+    let mut answered = |buckets: Vec<u16>| {
+        let ids = Ids { bits: 0, buckets, ids: Vec::new() };
+        let outputs = cluster.outputs(2, 1, Packet { step, body: Body::Ids(ids) });
+        let told = outputs.iter().map(|output| match output {
+            Output::Send { packet, .. } => match &packet.body {
+                Body::Records(records) => records.news.len(),
+                _ => 0,
+            },
+            Output::Event(_) => 0,
+        });
+        told.sum::<usize>()
+    };
+    assert_eq!(answered(vec![0]), 52);
+    assert_eq!(answered(vec![0; 600]), 52);
 }
 
 #[test]
