@@ -10,9 +10,9 @@ use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput};
 use plotters::style::{FontStyle, register_font};
 use rumormill::core::{
-    Age, AgeStep, Beat, Body, Bulk, Digest, News, Packet, Record, Records, Sighting, Vector,
+    Age, AgeStep, Beat, Body, Bulk, Digest, News, Packet, Record, Records, Roster, Sighting, Vector,
 };
-use rumormill::{Config, Generation, Node};
+use rumormill::{Config, Engine, Generation, Input, Instant, Node, Now, Outbox, UnixNanos};
 use rumormill_sim::report::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
 use rumormill_sim::world::{self, Engines, Options};
@@ -106,6 +106,38 @@ pub fn publish_plan(nodes: u32, fan_out: u32, seed: u64) -> Plan {
     );
     let scenario = scenario::parse("publish.toml", &text, &[]).expect("a valid scenario");
     scenario.plan(seed).expect("a plan for every seed")
+}
+
+/// An engine with a full list, and a clock.
+#[derive(Debug)]
+pub struct Subject {
+    /// The engine.
+    pub engine: Engine,
+    /// What the clock shows.
+    pub now: Now,
+    /// What it sent since somebody looked.
+    pub outbox: Outbox,
+}
+
+impl Subject {
+    /// An engine that is the first of these members and lists all.
+    pub fn new(members: &[Arc<Record>]) -> Self {
+        let now =
+            Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(1_800_000_100_000_000_000) };
+        let (me, config) = (Arc::clone(&members[0]), Arc::new(Config::default()));
+        let mut engine = Engine::new(me, config, Arc::new(Roster::default()), 1, now);
+        let mut outbox = Outbox::new();
+        engine.restore(now, members, &mut outbox);
+        outbox.drain().for_each(drop);
+        Self { engine, now, outbox }
+    }
+
+    /// Gives it a packet, a while after the last.
+    pub fn take(&mut self, packet: &Arc<Packet>, pace: Duration) {
+        self.now.mono = self.now.mono + pace;
+        let (from, packet) = (([10, 0, 0, 1], 8000).into(), Arc::clone(packet));
+        self.engine.handle(self.now, Input::Packet { from, packet }, &mut self.outbox);
+    }
 }
 
 /// Runs a plan, one engine at a time.

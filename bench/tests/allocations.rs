@@ -4,64 +4,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use rumormill::core::{Packet, Record, Roster};
-use rumormill::{Config, Engine, Input, Instant, Now, Outbox, Output, UnixNanos};
-use rumormill_bench::{bulks, members, vectors};
+use rumormill::core::Packet;
+use rumormill::{Input, Output};
+use rumormill_bench::{Subject, bulks, members, vectors};
 
 const MEMBERS: u32 = 1_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// An engine with a full list, and a clock.
-struct Subject {
-    engine: Engine,
-    now: Now,
-    outbox: Outbox,
+/// Gives it packets, a while after each other.
+fn take(subject: &mut Subject, packets: &[Arc<Packet>]) {
+    packets.iter().for_each(|packet| subject.take(packet, Duration::from_micros(10)));
 }
 
-impl Subject {
-    fn new(members: &[Arc<Record>]) -> Self {
-        let now =
-            Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(1_800_000_100_000_000_000) };
-        let (me, config) = (Arc::clone(&members[0]), Arc::new(Config::default()));
-        let mut engine = Engine::new(me, config, Arc::new(Roster::default()), 1, now);
-        let mut outbox = Outbox::new();
-        engine.restore(now, members, &mut outbox);
-        outbox.drain().for_each(drop);
-        Self { engine, now, outbox }
-    }
+/// Has it do what it has planned next.
+fn go_on(subject: &mut Subject) {
+    let deadline = subject.engine.deadline().expect("it has plans");
+    subject.now.mono = subject.now.mono.max(deadline);
+    subject.engine.handle(subject.now, Input::Timeout, &mut subject.outbox);
+}
 
-    /// Gives it packets, a while after each other.
-    fn take(&mut self, packets: &[Arc<Packet>]) {
-        for packet in packets {
-            self.now.mono = self.now.mono + Duration::from_micros(10);
-            let (from, packet) = (([10, 0, 0, 1], 8000).into(), Arc::clone(packet));
-            self.engine.handle(self.now, Input::Packet { from, packet }, &mut self.outbox);
-        }
+/// Has it do all that is due, and what will be within a millisecond.
+fn settle(subject: &mut Subject) {
+    while subject.engine.deadline().is_some_and(|at| at < subject.now.mono + MILLISECOND) {
+        go_on(subject);
     }
+    subject.outbox.drain().for_each(drop);
+}
 
-    /// Does all that is due, and what will be within a millisecond.
-    fn settle(&mut self) {
-        while self.engine.deadline().is_some_and(|at| at < self.now.mono + MILLISECOND) {
-            self.now.mono = self.now.mono.max(self.engine.deadline().expect("there is one"));
-            self.engine.handle(self.now, Input::Timeout, &mut self.outbox);
-        }
-        self.outbox.drain().for_each(drop);
+/// Lets time pass until it sends something; how many packets.
+fn wait(subject: &mut Subject) -> usize {
+    while subject.outbox.is_empty() {
+        go_on(subject);
     }
-
-    /// Lets time pass until it sends something; how many packets.
-    fn wait(&mut self) -> usize {
-        while self.outbox.is_empty() {
-            self.now.mono = self.now.mono.max(self.engine.deadline().expect("it has plans"));
-            self.engine.handle(self.now, Input::Timeout, &mut self.outbox);
-        }
-        let (mut packets, mut last) = (0, None);
-        for output in self.outbox.drain() {
-            let Output::Send { packet, .. } = output else { continue };
-            packets += usize::from(last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &packet)));
-            last = Some(packet);
-        }
-        packets
+    let (mut packets, mut last) = (0, None);
+    for output in subject.outbox.drain() {
+        let Output::Send { packet, .. } = output else { continue };
+        packets += usize::from(last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &packet)));
+        last = Some(packet);
     }
+    packets
 }
 
 #[test]
@@ -71,11 +52,11 @@ fn beats_are_taken_in_without_an_allocation_whether_they_are_news_or_known() {
         let [first, second, third] = [1, 2, 3].map(|counter| round(&members, counter));
         let mut subject = Subject::new(&members);
         // The first round makes room for what one packet may bring.
-        subject.take(&first);
-        subject.settle();
+        take(&mut subject, &first);
+        settle(&mut subject);
         let updates = subject.engine.stats().updates;
         for (news, packets) in [("new", &second), ("known", &second), ("newer", &third)] {
-            let counted = measure(|| subject.take(packets));
+            let counted = measure(|| take(&mut subject, packets));
             assert_eq!(counted.count_total, 0, "{what}, {news}: {counted:?}");
             assert!(subject.outbox.is_empty(), "beats are passed on later");
         }
@@ -90,10 +71,10 @@ fn a_relay_needs_memory_for_its_packets_and_little_else() {
     let mut subject = Subject::new(&members);
     let mut sent_most = 0;
     for counter in 1..6 {
-        subject.settle();
-        subject.take(&bulks(&members, counter));
+        settle(&mut subject);
+        take(&mut subject, &bulks(&members, counter));
         let mut sent = 0;
-        let counted = measure(|| sent = subject.wait());
+        let counted = measure(|| sent = wait(&mut subject));
         // Each packet and its beats; and once the beats of all, the packets, and to whom.
         let most = 2 * sent as u64 + 3;
         assert!(sent > 0 && counted.count_total <= most, "{sent} packets: {counted:?}");

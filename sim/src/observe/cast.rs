@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rumormill::core::Record;
-use rumormill::{Config, Generation, Instant, NodeId};
+use rumormill::{Config, Generation, Instant, NodeId, Now};
 use rustc_hash::FxHashMap;
 
 use super::bits;
@@ -141,6 +141,11 @@ impl Cast {
     /// What every wall clock shows.
     pub(crate) fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// What both clocks of a node show at a time.
+    pub(crate) fn now(&self, node: NodeNo, at: Instant) -> Now {
+        Now { mono: at, wall: self.clocks.wall(node, at) }
     }
 
     /// The settings of a node's engine, in all its lives.

@@ -269,7 +269,7 @@ impl Work {
             let Some((at, next)) = planned.take_if(is_first).or_else(|| known.next()) else {
                 break;
             };
-            let now = Now { mono: at, wall: given.cast.clocks().wall(self.node, at) };
+            let now = given.cast.now(self.node, at);
             let input = match next {
                 Coming::Begin => {
                     let full = given.full.expect("who begins with a list has one");

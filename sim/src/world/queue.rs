@@ -7,7 +7,6 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-
 use std::time::Duration;
 
 use rumormill::Instant;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rumormill::{Command, Engine, FullList, Input, Now, Rng, Roster};
+use rumormill::{Command, Engine, FullList, Input, Rng, Roster};
 
 use super::lookahead::Lookahead;
 use super::world::{Event, Running, World};
@@ -104,9 +104,9 @@ impl World<'_> {
         let (now, seed, cast, rosters) = (self.now, self.plan.seed, &*self.cast, &self.rosters);
         let engine = |&incarnation: &IncarnationNo| {
             let part = cast.part(incarnation);
-            let now = Now { mono: now, wall: cast.clocks().wall(part.node, now) };
             let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
             let (record, config) = (Arc::clone(&part.record), Arc::clone(cast.config(part.node)));
+            let now = cast.now(part.node, now);
             let engine = Engine::new(record, config, rosters.roster(), seed, now);
             Running { engine: Box::new(engine), addr: part.addr }
         };

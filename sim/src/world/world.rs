@@ -189,7 +189,7 @@ impl<'a> World<'a> {
 
     /// Both clocks of a node.
     pub(super) fn clocks_of(&self, node: NodeNo) -> Now {
-        Now { mono: self.now, wall: self.cast.clocks().wall(node, self.now) }
+        self.cast.now(node, self.now)
     }
 
     /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first, which a paused

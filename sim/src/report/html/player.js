@@ -536,7 +536,7 @@ class Player {
   }
 
   // Between two classes of nodes: an arrow where one direction is open, a crossed line where
-  // neither is though both have friends in common, a plain one where both are.
+  // neither is though both have friends in common.
   paintOddities(context, layout, places) {
     const { scene } = this;
     const middle = new Map();
@@ -564,12 +564,12 @@ class Player {
       context.stroke();
       context.setLineDash([]);
       context.beginPath();
-      if (open === 1 || open === 2) {
+      if (open !== 0) {
         context.moveTo(bx, by);
         context.lineTo(bx - ux * 11 - uy * 5, by - uy * 11 + ux * 5);
         context.lineTo(bx - ux * 11 + uy * 5, by - uy * 11 - ux * 5);
         context.fill();
-      } else if (open === 0) {
+      } else {
         const [cx, cy] = [(ax + bx) / 2, (ay + by) / 2];
         context.moveTo(cx - uy * 7, cy + ux * 7);
         context.lineTo(cx + uy * 7, cy - ux * 7);
@@ -589,7 +589,7 @@ class Player {
     if (focus) entries.push([null, "┄", "told by a swap"]);
     if (groups) entries.push(["--cut", "dashed", "cut off"]);
     const odd = this.scene.odditiesAt(this.ms);
-    if (odd.some(({ open }) => open === 1 || open === 2)) entries.push([null, "→", "one way only"]);
+    if (odd.some(({ open }) => open !== 0)) entries.push([null, "→", "one way only"]);
     if (odd.some(({ open }) => open === 0)) entries.push([null, "┼", "no direct way"]);
     const text = JSON.stringify(entries);
     if (text === this.legendText) return;

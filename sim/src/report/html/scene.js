@@ -74,8 +74,8 @@ class Scene {
     return cut;
   }
 
-  // Pairs of classes of nodes between which is open what their groups don't say: nothing (0), one
-  // direction (1: from the one to the other, 2: back), or both (3).
+  // Pairs of classes of nodes between which is open what their groups don't say: nothing (0), or
+  // one direction (1: from the one to the other, 2: back).
   odditiesAt(ms) {
     const cut = this.cutNow(ms);
     if (cut < 0) return [];

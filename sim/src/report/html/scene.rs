@@ -64,15 +64,14 @@ struct Oddity {
     open: Open,
 }
 
-/// What is open between two classes: all between those of one group, nothing between others,
-/// unless it is odd.
+/// What is open between two classes that are odd: of those of one group not both directions, of
+/// others one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Nothing = 0,
     /// From the one to the other.
     Forth = 1,
     Back = 2,
-    Both = 3,
 }
 
 impl Scene {
@@ -243,14 +242,13 @@ fn oddities(classes: &[Vec<NodeNo>], groups: &[u16], links: &LinkModel) -> Vec<O
     let odd = |(one, other): (usize, usize)| {
         let (a, b) = (classes[one][0], classes[other][0]);
         let open = match (links.passes(a, b), links.passes(b, a)) {
+            (true, true) => return None,
+            (false, false) if groups[a as usize] != groups[b as usize] => return None,
             (false, false) => Open::Nothing,
             (true, false) => Open::Forth,
             (false, true) => Open::Back,
-            (true, true) => Open::Both,
         };
-        let is_one_group = groups[a as usize] == groups[b as usize];
-        let expected = if is_one_group { Open::Both } else { Open::Nothing };
-        (open != expected).then_some(Oddity { one: one as u16, other: other as u16, open })
+        Some(Oddity { one: one as u16, other: other as u16, open })
     };
     pairs.filter_map(odd).take(ODDITIES_MAX).collect()
 }
