@@ -114,7 +114,11 @@ async fn run(args: Args) -> Result<(), Failure> {
                 Some(line) => publish(&list, &line).await,
                 None => lines = None,
             },
-            notice = changes.recv() => say(&notice.map_or_else(String::new, |n| told(&list, n)))?,
+            notice = changes.recv() => match notice {
+                Some(Notice::Ended(why)) => return Err(Failure::run(why)),
+                Some(notice) => say(&told(&list, notice))?,
+                None => unreachable!("the list is held here"),
+            },
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.map_err(Failure::run)?;
                 break;
@@ -197,6 +201,8 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Notice::Event(event) => event,
         Notice::Missed(count) => return format!("missed {count} changes"),
         Notice::Rejected(reason) => return format!("rejecting packets: {reason}"),
+        // A later version of the engine may tell more.
+        other => return format!("{other:?}"),
     };
     match event {
         Event::Joined(record) => format!("joined {}", who(&record)),

@@ -175,6 +175,12 @@ async fn watch(
                 eprintln!("packets are refused: {reason}");
                 true
             }
+            Notice::Ended(why) => {
+                eprintln!("a node has ended: {why}");
+                true
+            }
+            // A later version of the engine may tell more.
+            _ => true,
         };
     }
 }

@@ -18,10 +18,12 @@
 //! | packets sealed | [`ConfigBuilder::secret_key`]; `NodeList::keys` changes the secret later |
 //! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
 //! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
+//! | to know that it runs | `NodeList::ended`: `None`, or why its task is no more |
 //!
 //! A new subscriber is told the present state first, so that one loop over its [`Event`]s is all
 //! that a service needs. What can't be done is an error that says what to do instead; what the
-//! network does is counted, and never an error: `NodeList::stats`.
+//! network does is counted, and never an error: `NodeList::stats`. A node's task may end unasked,
+//! by a fault or with its runtime: then the list is empty and `Notice::Ended` tells why.
 //!
 //! # Coming from pekonode
 //! | pekonode | here | what is different |
@@ -110,7 +112,8 @@ pub use link::{
 };
 #[cfg(feature = "net")]
 pub use net::{
-    Departure, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected, StreamStats,
+    Departure, Ended, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected,
+    StreamStats,
 };
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,

@@ -3,12 +3,12 @@
 //! A [`NodeList`] owns one task, which owns the engine and its socket. Reading takes a snapshot
 //! and never waits for that task; what changes something is told to it in order.
 
+mod events;
 mod keys;
 mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,14 +18,15 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Protocol, Wire};
-use crate::core::{Event, Metadata, PublishError, Record, Value, Version};
+use crate::core::{Metadata, PublishError, Record, Value, Version};
 use crate::net::{
-    Console, Driver, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Notice, Order,
-    Ports, Seed, Seeds, Shared, Streams, View, outward_ip,
+    Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Notice,
+    Order, Ports, Presence, Seed, Seeds, Shared, Streams, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
+pub use events::Events;
 pub use keys::Keys;
 
 /// Events that wait for a subscriber that doesn't take them; the oldest ones are then missed.
@@ -39,6 +40,10 @@ const ORDERS_MAX: usize = 64;
 /// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`: share it in
 /// an [`Arc`]. Dropped, the node ends without a goodbye as if it had crashed, and its port and
 /// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
+///
+/// The task lives in the runtime that [`NodeList::join`] is called in. Should it end without having
+/// been told to, the list is empty, subscribers are told [`Notice::Ended`], and
+/// [`NodeList::ended`] says why; the node may join again.
 ///
 /// ```
 /// use rumormill::{Config, Event, Node, NodeList, Notice};
@@ -65,6 +70,8 @@ const ORDERS_MAX: usize = 64;
 ///         Notice::Event(_) => {}
 ///         Notice::Missed(count) => println!("{count} changes missed, reading anew"),
 ///         Notice::Rejected(reason) => println!("packets are refused: {reason}"),
+///         Notice::Ended(why) => return Err(why.into()),
+///         _ => {}
 ///     }
 /// }
 /// let names: Vec<_> = b.get().iter().map(|node| node.name().to_owned()).collect();
@@ -79,6 +86,9 @@ const ORDERS_MAX: usize = 64;
 /// Source: pekonode's `NodeList`.
 #[derive(Debug)]
 pub struct NodeList {
+    /// What keeps the subscriptions open. The first field, so that its end is the first thing that
+    /// others see of a handle that is dropped.
+    notices: broadcast::Sender<(u64, Notice)>,
     node: watch::Sender<Node>,
     config: Arc<Config>,
     home: Home,
@@ -93,9 +103,6 @@ pub struct NodeList {
 struct State {
     /// The task, while the node has joined.
     running: Option<Running>,
-    /// The last generation that the node had, so that the next one lies above it whatever the
-    /// clock says.
-    last: Option<Generation>,
     /// The secrets, if the node has any.
     keyring: Option<Keyring>,
 }
@@ -104,7 +111,7 @@ struct State {
 struct Running {
     phase: Phase,
     orders: mpsc::Sender<Order>,
-    task: JoinHandle<Generation>,
+    task: JoinHandle<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,13 +150,15 @@ impl NodeList {
     pub(crate) fn at(home: Home, node: NodeBuilder, config: Config) -> Result<Self, NodeListError> {
         let secret = config.secret_key().filter(|_| config.wire() == Wire::Native);
         let keyring = secret.cloned().map(Keyring::new).transpose()?;
+        let notices = broadcast::Sender::new(EVENTS_MAX);
         let list = Self {
             node: watch::Sender::new(node.build()?),
             home,
-            shared: Shared::new(EVENTS_MAX),
+            shared: Shared::new(&notices),
+            notices,
             mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
-            state: Mutex::new(State { keyring, ..State::default() }),
+            state: Mutex::new(State { keyring, running: None }),
             config: Arc::new(config),
         };
         for seed in list.config.seeds() {
@@ -183,7 +192,8 @@ impl NodeList {
     }
 
     /// Joins the cluster: the socket is bound and the node listens when this returns. Without
-    /// seeds it is the first node of a cluster. Joining again changes nothing.
+    /// seeds it is the first node of a cluster. Joining again changes nothing, unless the node has
+    /// [ended](NodeList::ended).
     ///
     /// What is advertised to the others is the node's address, with port 0 replaced by the bound
     /// port. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when that is `0.0.0.0` as
@@ -198,12 +208,14 @@ impl NodeList {
     /// Outside of a tokio runtime.
     pub async fn join(&self) -> Result<(), NodeListError> {
         let mut state = self.state.lock().await;
-        if state.running.as_ref().is_some_and(Running::is_joined) {
+        let is_to_run =
+            state.running.as_ref().is_some_and(|running| running.phase == Phase::Joined);
+        // Whoever was told of the end may join at once, though the task has yet to return.
+        if is_to_run && self.shared.view.borrow().local.is_some() {
             return Ok(());
         }
-        self.end(&mut state).await;
+        state.end().await;
         let (driver, orders) = self.driver(&state)?;
-        state.last = Some(driver.engine.me().generation());
         let task = tokio::spawn(driver.run());
         state.running = Some(Running { phase: Phase::Joined, orders, task });
         Ok(())
@@ -219,7 +231,9 @@ impl NodeList {
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
         let draw = || self.home.seed().map_err(no_entropy);
         let (seed, random) = (draw()?, draw()?.to_le_bytes());
-        let generation = Generation::start(state.last, now.wall);
+        // Above the last one, whatever the clock says.
+        let last = self.shared.view.borrow().generation;
+        let generation = Generation::start(last, now.wall);
         let run = Run { addr: local.node.addr(), generation, random, now };
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
         let record = Record::new(local.node.clone(), generation);
@@ -236,7 +250,6 @@ impl NodeList {
         let socket = ports.socket;
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
-        let shared = self.shared.clone();
         let mut driver = Driver {
             engine,
             clock,
@@ -249,9 +262,9 @@ impl NodeList {
             node,
             seeds,
             tasks,
-            shared,
             console,
             tap: self.home.tap(&self.config),
+            presence: Presence::new(self.shared.clone()),
         };
         driver.show(local);
         Ok((driver, order))
@@ -295,7 +308,8 @@ impl NodeList {
     }
 
     /// The members that are listed now, this node included, in order of address: a snapshot that
-    /// costs a pointer. Empty before [`NodeList::join`] and after [`NodeList::leave`].
+    /// costs a pointer. Empty while the node has not joined: before [`NodeList::join`], after
+    /// [`NodeList::leave`], and when its task has [ended](NodeList::ended).
     pub fn get(&self) -> Arc<[Node]> {
         Arc::clone(&self.shared.view.borrow().members)
     }
@@ -308,21 +322,38 @@ impl NodeList {
     /// state. If the future is dropped, the bytes may be published all the same.
     ///
     /// # Errors
-    /// When the node has not joined, or the bytes are more than fit.
+    /// When the node has not joined or has ended, or the bytes are more than fit.
     pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
         let value = Value::new(data.as_ref(), &self.config)?;
         let (done, version) = oneshot::channel();
         self.order(Order::Publish { value, done }).await?;
-        version.await.map_err(|_| NodeListError::NotJoined)
+        match version.await {
+            Ok(version) => Ok(version),
+            Err(_) => Err(self.absence().await),
+        }
     }
 
     async fn order(&self, order: Order) -> Result<(), NodeListError> {
         let orders = {
             let state = self.state.lock().await;
-            let running = state.running.as_ref().ok_or(NodeListError::NotJoined)?;
+            let running = state.running.as_ref().ok_or_else(|| self.absent())?;
             running.orders.clone()
         };
-        orders.send(order).await.map_err(|_| NodeListError::NotJoined)
+        match orders.send(order).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.absence().await),
+        }
+    }
+
+    /// Why there is nobody to take an order.
+    fn absent(&self) -> NodeListError {
+        self.ended().map_or(NodeListError::NotJoined, NodeListError::Ended)
+    }
+
+    /// The same when the task took none any more: how it ended shows once it has.
+    async fn absence(&self) -> NodeListError {
+        self.state.lock().await.reap().await;
+        self.absent()
     }
 
     /// Lists these incarnations as if each had just been heard of, as a service may that kept a
@@ -330,7 +361,7 @@ impl NodeList {
     /// `wire = "pekonode"`.
     ///
     /// # Errors
-    /// When the node has not joined.
+    /// When the node has not joined or has ended.
     pub async fn restore(
         &self,
         members: impl IntoIterator<Item = Arc<Record>>,
@@ -346,7 +377,7 @@ impl NodeList {
     }
 
     /// The metadata that this node holds, with its version and writer; `None` before it has any,
-    /// and after [`NodeList::leave`]. A snapshot that costs a pointer.
+    /// and while the node has not joined. A snapshot that costs a pointer.
     pub fn read(&self) -> Option<Metadata> {
         self.shared.view.borrow().metadata.clone()
     }
@@ -381,44 +412,21 @@ impl NodeList {
         Ok(())
     }
 
-    /// What is the case now, as events, and then the changes, across joins and leaves of this
-    /// handle: first [`Event::Joined`] for each listed member in order of address, this node
-    /// among them, and [`Event::Published`] if there is metadata. Nothing comes twice, and
-    /// nothing is left out without a word: see [`Notice::Missed`].
-    ///
-    /// A leave of this node tells nothing more; the next join begins with its own `Joined`.
-    pub fn subscribe(&self) -> Events {
-        // In this order: what happens between the two is in both, and told once by its number.
-        let notices = self.shared.notices.subscribe();
-        let view = self.shared.view.borrow();
-        let joined = view.records.iter().cloned().map(Event::Joined);
-        let published = view.metadata.iter().cloned().map(Event::Published);
-        let ahead = joined.chain(published).map(Notice::Event).collect();
-        Events { ahead, notices, told: view.told }
-    }
-
     /// Says goodbye, so that the others remove the node at once, and returns when port and task
     /// are released. The metadata that was held is forgotten. [`NodeList::join`] may follow; on a
-    /// node that has not joined this does nothing.
+    /// node that has not joined or has ended this does nothing. Dropped, the future waits no more,
+    /// and what it has begun goes on.
     pub async fn leave(&self) {
         let mut state = self.state.lock().await;
         let Some(running) = &mut state.running else { return };
         running.phase = Phase::Leaving;
-        self.end(&mut state).await;
+        state.end().await;
     }
 
-    /// Tells a task that is to leave, and waits for its end. Dropped and called again, it goes on
-    /// where it was.
-    async fn end(&self, state: &mut State) {
-        let Some(running) = &mut state.running else { return };
-        // If the task has ended there is nobody left to tell.
-        let _ = running.orders.send(Order::Leave).await;
-        match (&mut running.task).await {
-            Ok(generation) => state.last = Some(generation),
-            Err(error) => tracing::error!(%error, "the task of the node did not end by itself"),
-        }
-        state.running = None;
-        self.shared.show(View::default(), Vec::new());
+    /// Why the node's task ended without having been told to. `None` while it runs, before the
+    /// first [`NodeList::join`] and after a [`NodeList::leave`].
+    pub fn ended(&self) -> Option<Ended> {
+        self.shared.view.borrow().ended.clone()
     }
 
     /// This node as the others know it: what was given to [`NodeList::new`] until it joins, and
@@ -439,9 +447,25 @@ impl NodeList {
     }
 }
 
-impl Running {
-    fn is_joined(&self) -> bool {
-        self.phase == Phase::Joined && !self.task.is_finished()
+impl State {
+    /// Tells the task that is to leave, if there is one, and waits for its end. Dropped and called
+    /// again, it goes on where it was.
+    async fn end(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        // If the task has ended there is nobody left to tell.
+        let _ = running.orders.send(Order::Leave).await;
+        self.reap().await;
+    }
+
+    /// Waits for the end of a task that is near it. The task itself tells of it.
+    async fn reap(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        if let Err(error) = (&mut running.task).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "the task of the node panicked while it ended");
+        }
+        self.running = None;
     }
 }
 
@@ -455,41 +479,6 @@ fn listen_addr(node: &Node, config: &Config) -> SocketAddr {
         listen.set_ip(Ipv6Addr::UNSPECIFIED.into());
     }
     listen
-}
-
-/// The changes of one node, from [`NodeList::subscribe`].
-#[derive(Debug)]
-pub struct Events {
-    /// What comes before anything that is still to be received.
-    ahead: VecDeque<Notice>,
-    notices: broadcast::Receiver<(u64, Notice)>,
-    /// The number of the last notice that was told, by itself or in the state at the beginning.
-    told: u64,
-}
-
-impl Events {
-    /// Waits for the next change; `None` once the [`NodeList`] is dropped. Nothing is lost when
-    /// the future is dropped.
-    pub async fn recv(&mut self) -> Option<Notice> {
-        loop {
-            if let Some(notice) = self.ahead.pop_front() {
-                return Some(notice);
-            }
-            match self.notices.recv().await {
-                Ok((number, notice)) if number > self.told => {
-                    let missed = number - self.told - 1;
-                    self.told = number;
-                    self.ahead.extend((missed > 0).then_some(Notice::Missed(missed)));
-                    self.ahead.push_back(notice);
-                }
-                // It is in the state that was told at the beginning.
-                Ok(_) => {}
-                // How many were missed shows in the number of the next one.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
 }
 
 /// Why a [`NodeList`] can't do what was asked.
@@ -522,6 +511,9 @@ pub enum NodeListError {
         /// Why.
         why: String,
     },
+    /// The node's task has ended without having been told to.
+    #[error("the node has ended: {0}; call `join` to start it again")]
+    Ended(Ended),
     /// The node has not joined, or has left.
     #[error("the node has not joined, or has left: call `join` first")]
     NotJoined,

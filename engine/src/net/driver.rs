@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::clock::Clock;
@@ -14,14 +14,15 @@ use super::console::{Console, Line};
 use super::intercept::Tap;
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
+use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::transport::Transport;
-use super::view::{Local, Notice, Shared, View};
+use super::view::{Local, Notice, View};
 use crate::core::{
     Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value, Version,
 };
-use crate::node::{Generation, Node};
+use crate::node::Node;
 use crate::time::Instant;
 use crate::wire::{self, Guard, Keyring};
 
@@ -85,12 +86,13 @@ pub(crate) struct Driver {
     pub(crate) mode: watch::Receiver<Mode>,
     pub(crate) node: watch::Receiver<Node>,
     pub(crate) seeds: mpsc::Receiver<Vec<SocketAddr>>,
-    /// Ended with the driver.
+    /// Ended with the driver, and the driver by a panic of theirs.
     pub(crate) tasks: JoinSet<()>,
-    pub(crate) shared: Shared,
     pub(crate) console: Console,
     /// Leads to who stands between the node and its sockets.
     pub(crate) tap: Option<Tap>,
+    /// The last field, so that whoever is told of the end finds the port free.
+    pub(crate) presence: Presence,
 }
 
 /// Why the driver woke up.
@@ -105,6 +107,8 @@ enum Wake {
     Released(SocketAddr, Arc<Packet>),
     Readable,
     ReceiveError,
+    /// A task of the driver's own is over.
+    TaskEnded(Result<(), JoinError>),
     HandleGone,
 }
 
@@ -117,13 +121,14 @@ impl Driver {
         self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
         let me = Arc::clone(self.engine.me());
         let joined = Notice::Event(Event::Joined(Arc::clone(&me)));
+        let generation = Some(me.generation());
         let (members, records) = (members.into(), [me].into());
-        let view = View { local: Some(local), members, records, ..View::default() };
-        self.shared.show(view, vec![joined]);
+        let view = View { local: Some(local), members, records, generation, ..View::default() };
+        self.presence.shared().show(view, vec![joined]);
     }
 
-    /// Runs the node to its end, and returns the last generation that it had.
-    pub(crate) async fn run(self) -> Generation {
+    /// Runs the node to its end, whatever that is.
+    pub(crate) async fn run(self) {
         let value_len_max = self.engine.streamed_len_max();
         // A port in memory carries streams as well.
         let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
@@ -142,12 +147,18 @@ impl Driver {
             outgoing: Outgoing::default(),
             streamed: Vec::new(),
         };
-        running.run().await;
-        if let Some(streams) = &mut running.driver.streams {
+        let end = caught(running.run()).await;
+        let end = end.unwrap_or_else(|message| End::Failed(Ended::Panicked(message)));
+        running.driver.presence.end(end);
+        running.driver.release().await;
+    }
+
+    /// When this returns the port of the streams is free.
+    async fn release(&mut self) {
+        if let Some(streams) = &mut self.streams {
             streams.close().await;
         }
-        running.driver.tasks.shutdown().await;
-        running.driver.engine.me().generation()
+        self.tasks.shutdown().await;
     }
 
     fn use_keys(&mut self, keyring: &Keyring) {
@@ -185,7 +196,7 @@ struct WrongKeys {
 }
 
 impl Running {
-    async fn run(&mut self) {
+    async fn run(&mut self) -> End {
         loop {
             self.on_time();
             self.flush().await;
@@ -208,7 +219,8 @@ impl Running {
                 Wake::Released(to, packet) => self.on_released(to, &packet),
                 Wake::Readable => self.on_readable().await,
                 Wake::ReceiveError => self.on_receive_error().await,
-                Wake::HandleGone => return,
+                Wake::TaskEnded(ended) => panic_with(ended),
+                Wake::HandleGone => return End::HandleGone,
             }
         }
         self.handle(Input::Command(Command::Leave));
@@ -217,6 +229,7 @@ impl Running {
         if let Some(streams) = &mut self.driver.streams {
             streams.finish().await;
         }
+        End::Left
     }
 
     async fn wake(&mut self) -> Wake {
@@ -235,6 +248,7 @@ impl Running {
             },
             order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
             Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
+            Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
             Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
             readable = readable(driver.socket.as_ref()) => match readable {
@@ -463,8 +477,9 @@ impl Running {
         let notices = events.into_iter().map(Notice::Event);
         let notices = notices.chain(refusals.into_iter().map(Notice::Rejected)).collect();
         let engine = &self.driver.engine;
-        self.driver.shared.change(notices, |view| {
+        self.driver.presence.shared().change(notices, |view| {
             view.stats = self.stats;
+            view.generation = Some(engine.me().generation());
             view.agreement = engine.agreement();
             if has_changed {
                 view.metadata = engine.metadata().cloned();

@@ -55,7 +55,9 @@ impl Letters {
     /// Sends a packet on a connection of its own. Never waits: what the limits have no room for is
     /// dropped and counted.
     pub(super) fn send(&mut self, to: SocketAddr, packet: Vec<u8>) {
-        while self.under_way.try_join_next().is_some() {}
+        while let Some(ended) = self.under_way.try_join_next() {
+            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
+        }
         self.peers.retain(|_, places| Arc::strong_count(places) > 1);
         let places = self.peers.entry(to);
         let places = places.or_insert_with(|| Arc::new(Semaphore::new(OPEN_OF_ONE_MAX)));
@@ -71,7 +73,9 @@ impl Letters {
 
     /// Returns when all are out or have failed.
     pub(super) async fn finish(&mut self) {
-        while self.under_way.join_next().await.is_some() {}
+        while let Some(ended) = self.under_way.join_next().await {
+            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
+        }
     }
 
     /// Drops what is not out.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
@@ -257,7 +257,8 @@ impl MemoryNetwork {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds this lock")
+        // A fault that shows under this lock ends the node that met it, not all others as well.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -510,6 +511,21 @@ mod tests {
         let b = port(&network, "10.0.0.2:1");
         tokio::time::sleep(2 * DELAY).await;
         assert_eq!((take(&b), network.stats().to_dead), (None, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_under_the_network_s_lock_ends_one_node_and_not_all() {
+        let network = network(|_| {});
+        let (a, b) = (port(&network, "10.0.0.1:1"), port(&network, "10.0.0.2:1"));
+        let meanwhile = network.clone();
+        let fault = tokio::spawn(async move {
+            let _state = meanwhile.state();
+            panic!("a fault");
+        });
+        assert!(fault.await.unwrap_err().is_panic());
+        a.send(b"hello", b.addr());
+        b.readable().await;
+        assert_eq!(take(&b), Some(b"hello".to_vec()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::presence::caught;
 use super::udp::Family;
 
 /// Longest wait for one lookup.
@@ -38,13 +39,16 @@ impl Seed {
         self.0.parse().ok()
     }
 
+    /// One that panics has failed like any other, and takes no other along.
     async fn look_up(self) -> (Self, std::io::Result<Vec<SocketAddr>>) {
-        let found = match timeout(LOOKUP_MAX, lookup_host(&self.0)).await {
-            Ok(Ok(addrs)) => Ok(addrs.map(canonical).take(ADDRS_MAX).collect()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
-        };
+        let found = caught(self.found()).await;
+        let found = found.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
         (self, found)
+    }
+
+    async fn found(&self) -> std::io::Result<Vec<SocketAddr>> {
+        let addrs = timeout(LOOKUP_MAX, lookup_host(&self.0)).await??;
+        Ok(addrs.map(canonical).take(ADDRS_MAX).collect())
     }
 }
 
@@ -76,7 +80,8 @@ impl Seeds {
             known.retain(|seed, _| seeds.contains(seed));
             let mut lookups: JoinSet<_> = seeds.iter().cloned().map(Seed::look_up).collect();
             while let Some(looked_up) = lookups.join_next().await {
-                let (seed, found) = looked_up.expect("a lookup doesn't panic");
+                // What was cancelled, was so by a runtime that ends: nobody waits for the rest.
+                let Ok((seed, found)) = looked_up else { return };
                 learn(&mut known, seed, found);
                 let all = seeds.iter().filter_map(|seed| known.get(seed)).flatten();
                 let addrs: Vec<_> =
@@ -112,6 +117,9 @@ fn learn(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn seed(text: &str) -> Seed {
@@ -144,6 +152,29 @@ mod tests {
         while told.recv().await.unwrap() != addrs(&["127.0.0.1:3"]) {}
         drop(names);
         task.await.unwrap();
+    }
+
+    #[test]
+    fn a_look_up_that_its_runtime_cancels_ends_quietly() {
+        let (_names, seeds) = watch::channel(vec![seed("localhost:1"), seed("localhost:2")]);
+        let (out, mut told) = mpsc::channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let inside = runtime.enter();
+        let run = Seeds { seeds, family: Family::V4, period: Duration::from_secs(9), out }.run();
+        let (mut run, mut context) = (pin!(run), Context::from_waker(Waker::noop()));
+        assert!(run.as_mut().poll(&mut context).is_pending(), "both are under way");
+        drop(inside);
+        drop(runtime);
+        assert!(run.as_mut().poll(&mut context).is_ready(), "there is nothing left to wait for");
+        assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_look_up_that_panics_has_failed() {
+        let untimed = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (_, found) = untimed.block_on(seed("localhost:7").look_up());
+        let why = found.unwrap_err().to_string();
+        assert!(why.contains("timers are disabled"), "{why}");
     }
 
     #[tokio::test]

@@ -19,11 +19,12 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::clock::random;
 use super::letters::Letters;
+use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
 use super::stream_frame::{Ending, framed, read_answer, write_whole};
 use super::stream_in::{Acceptor, Caller, Speech};
@@ -105,6 +106,21 @@ impl Counters {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.count(reason);
     }
 
+    /// Notes the end of a connection's task: one that panicked took only its own connection along,
+    /// and counts as what `change` says.
+    pub(super) fn ended(
+        &self,
+        ended: &Result<(), JoinError>,
+        change: impl FnOnce(&mut StreamStats),
+    ) {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            tracing::error!(%error, "the task of a connection panicked");
+            self.count(change);
+        }
+    }
+
     pub(super) fn opened(&self) -> Open {
         self.count(|stats| stats.open += 1);
         Open(self.clone())
@@ -161,8 +177,19 @@ impl Streams {
     }
 
     /// The next packet that came; nothing is lost when the future is dropped.
+    ///
+    /// # Panics
+    /// When the task that takes calls has: a node that takes none any more is no node.
     pub(crate) async fn receive(&mut self) -> Option<Arrival> {
-        self.arrivals.recv().await
+        let arrival = self.arrivals.recv().await;
+        if arrival.is_none()
+            && let Some(acceptor) = &mut self.acceptor
+        {
+            let ended = acceptor.await;
+            self.acceptor = None;
+            panic_with(ended);
+        }
+        arrival
     }
 
     /// What was counted, and what was refused.
@@ -180,8 +207,9 @@ impl Streams {
     /// Puts a packet in the queue of a peer, which is dialled if need be. Never waits: what the
     /// limits have no room for is dropped and counted.
     pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
-        // Tasks that have ended; one that panicked took only its own connection along.
-        while self.writers.try_join_next().is_some() {}
+        while let Some(ended) = self.writers.try_join_next() {
+            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
+        }
         let encoded = self.encoded(packet);
         self.clock += 1;
         let used = self.clock;
@@ -254,7 +282,9 @@ impl Streams {
     pub(crate) async fn finish(&mut self) {
         self.peers.clear();
         let all = async {
-            while self.writers.join_next().await.is_some() {}
+            while let Some(ended) = self.writers.join_next().await {
+                self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
+            }
             self.letters.finish().await;
         };
         if timeout(FAREWELL_MAX, all).await.is_err() {
@@ -271,8 +301,9 @@ impl Streams {
         self.letters.close().await;
         if let Some(acceptor) = self.acceptor.take()
             && let Err(error) = acceptor.await
+            && error.is_panic()
         {
-            tracing::error!(%error, "the task that takes calls did not end by itself");
+            tracing::error!(%error, "the task that takes calls panicked");
         }
     }
 }
@@ -345,5 +376,42 @@ impl Writer {
             _ = stream.read(&mut nothing) => None,
             () = sleep(IDLE_MAX) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::presence::caught;
+    use super::super::tcp::Ports;
+    use super::*;
+    use crate::config::Protocol;
+
+    fn streams() -> Streams {
+        let (config, loopback) = (Config::default(), "127.0.0.1:0".parse().unwrap());
+        let ports = Ports::bind(Protocol::Tcp, loopback, 0).unwrap();
+        let guard = StreamGuard::with_keyring(&config, None);
+        Streams::start(ports.listener.unwrap(), ports.bound, 1, &config, guard)
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_task_panicked_takes_no_other_along_and_is_counted() {
+        let mut streams = streams();
+        streams.writers.spawn(async { panic!("one of many") });
+        streams.writers.spawn(async {});
+        streams.writers.spawn(std::future::pending()).abort();
+        tokio::task::yield_now().await;
+        streams.finish().await;
+        assert_eq!(streams.stats().0.dropped_by_failure, 1);
+        streams.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_node_does_not_live_on_without_the_task_that_takes_calls() {
+        let mut streams = streams();
+        let acceptor = tokio::spawn(async { panic!("no more calls") });
+        streams.acceptor.replace(acceptor).unwrap().abort();
+        let ended = caught(streams.receive()).await;
+        assert_eq!(ended.err().as_deref(), Some("no more calls"));
+        streams.close().await;
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::sleep;
 
 use super::clock::random;
@@ -59,7 +59,8 @@ impl Acceptor {
                 biased;
                 _ = &mut closed => break,
                 Some(ended) = callers.join_next_with_id() => {
-                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    let id = ended.as_ref().map_or_else(JoinError::id, |&(id, ())| id);
+                    self.caller.counters.ended(&ended.map(drop), |stats| stats.broken += 1);
                     self.seats.retain(|seat| seat.task.id() != id);
                 }
                 accepted = self.listener.accept() => match accepted {

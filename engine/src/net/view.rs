@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 
+use super::presence::Ended;
 use super::stats::NetStats;
 use crate::core::{Agreement, Event, Metadata, Record};
-use crate::node::Node;
+use crate::node::{Generation, Node};
 use crate::wire::Reject;
 
 /// A node as it is now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    /// Who and where it is, while it has joined.
+    /// Who and where it is, from its join to the end of its task.
     pub(crate) local: Option<Local>,
     /// The listed members, itself included, by address.
     pub(crate) members: Arc<[Node]>,
@@ -25,12 +26,17 @@ pub(crate) struct View {
     pub(crate) agreement: Agreement,
     /// What was counted.
     pub(crate) stats: NetStats,
+    /// The last generation that it had, also when it has left or ended.
+    pub(crate) generation: Option<Generation>,
+    /// Why its task ended, until it joins again.
+    pub(crate) ended: Option<Ended>,
     /// How many notices this includes: whoever begins with this view was told these.
     pub(crate) told: u64,
 }
 
 /// What a subscriber is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Notice {
     /// Something changed. `NodeList::get` and `NodeList::read` show it already.
     Event(Event),
@@ -39,6 +45,12 @@ pub enum Notice {
     /// Packets that arrive are refused for this reason. Told at the first one, and then at most
     /// once a minute for each reason; `NodeList::stats` has the counts.
     Rejected(Reject),
+    /// This node has left, by `NodeList::leave`: its list and metadata are empty and its port is
+    /// free. What it is told of after its next join follows here.
+    Left,
+    /// This node has ended for this reason, without a goodbye; else as after a leave.
+    /// `NodeList::join` starts it again.
+    Ended(Ended),
 }
 
 /// Who and where a node is.
@@ -50,19 +62,25 @@ pub(crate) struct Local {
     pub(crate) bound: SocketAddr,
 }
 
-/// The driver's side of what readers see.
+/// What readers see, and what it takes to change that. It doesn't keep the subscriptions open:
+/// they end with the handle, wherever the node's task is then.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     /// The state.
     pub(crate) view: watch::Sender<View>,
     /// The changes of it, numbered from 1.
-    pub(crate) notices: broadcast::Sender<(u64, Notice)>,
+    notices: broadcast::WeakSender<(u64, Notice)>,
 }
 
 impl Shared {
-    /// With room for this many notices that a subscriber has not taken yet.
-    pub(crate) fn new(notices_max: usize) -> Self {
-        Self { view: watch::Sender::default(), notices: broadcast::Sender::new(notices_max) }
+    /// With what subscribers are told by, as long as it is held.
+    pub(crate) fn new(notices: &broadcast::Sender<(u64, Notice)>) -> Self {
+        Self { view: watch::Sender::default(), notices: notices.downgrade() }
+    }
+
+    /// True when nobody holds the node any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.notices.strong_count() == 0
     }
 
     /// Shows another view, which includes these notices, and then tells them.
@@ -79,9 +97,10 @@ impl Shared {
             view.told = told + notices.len() as u64;
             !notices.is_empty()
         });
+        let Some(out) = self.notices.upgrade() else { return };
         for (number, notice) in (told + 1..).zip(notices) {
             // It is no error that nobody has subscribed.
-            let _ = self.notices.send((number, notice));
+            let _ = out.send((number, notice));
         }
     }
 }

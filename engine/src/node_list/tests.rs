@@ -1,6 +1,9 @@
 //! The promises of the handle, one node at a time; clusters are tested on their own.
 
+mod supervision;
+
 use super::*;
+use crate::core::Event;
 
 fn list(addr: &str) -> NodeList {
     NodeList::new(Node::new(addr).name("A"), Config::default()).unwrap()
@@ -63,7 +66,7 @@ async fn a_node_that_left_may_join_again_as_a_later_generation() {
         list.leave().await;
         list.leave().await;
         assert!(list.get().is_empty() && list.read().is_none());
-        generations.push(list.state.lock().await.last);
+        generations.push(list.shared.view.borrow().generation);
     }
     assert!(generations.is_sorted_by(|a, b| a < b), "{generations:?}");
 }
@@ -72,10 +75,10 @@ async fn a_node_that_left_may_join_again_as_a_later_generation() {
 async fn a_leave_that_nobody_waits_for_ends_before_the_next_join() {
     let list = list("127.0.0.1:0");
     list.join().await.unwrap();
-    let first = list.state.lock().await.last;
+    let first = list.record().unwrap().generation();
     let _ = tokio::time::timeout(std::time::Duration::ZERO, list.leave()).await;
     list.join().await.unwrap();
-    assert!(list.state.lock().await.last > first);
+    assert!(list.record().unwrap().generation() > first);
     assert_eq!(list.get().len(), 1);
 }
 
@@ -129,6 +132,9 @@ async fn a_new_subscriber_is_told_the_present_state_first_and_nothing_twice() {
     list.leave().await;
     let mut after = list.subscribe();
     list.join().await.unwrap();
+    for changes in [&mut early, &mut late] {
+        assert_eq!(changes.recv().await, Some(Notice::Left));
+    }
     for changes in [&mut early, &mut late, &mut after] {
         assert_eq!(shown(changes.recv().await), "A");
     }
