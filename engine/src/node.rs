@@ -36,7 +36,8 @@ impl Node {
     /// Begins a node at an advertised address `ip:port`; [`NodeBuilder::build`] checks it.
     ///
     /// The address is what the other nodes will send to. Port 0 asks the system for one and
-    /// `0.0.0.0` stands for the address that is bound; both are replaced when the node joins.
+    /// `0.0.0.0` stands for the address that is bound; both are replaced when the node joins. A
+    /// node at an address of loopback listens there alone, unless the settings say otherwise.
     #[expect(clippy::new_ret_no_self, reason = "a node is only had by way of its checks")]
     pub fn new(addr: impl Into<String>) -> NodeBuilder {
         let addr = addr.into();

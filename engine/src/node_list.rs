@@ -10,7 +10,7 @@ mod settle;
 mod tests;
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use rand::rngs::SysError;
@@ -195,9 +195,12 @@ impl NodeList {
     /// seeds it is the first node of a cluster. Joining again changes nothing, unless the node has
     /// [ended](NodeList::ended).
     ///
+    /// It listens where `listen_addr` says. Without it a node whose address is one of loopback,
+    /// such as `127.0.0.1`, listens on that alone, and any other on all addresses of the machine.
+    ///
     /// What is advertised to the others is the node's address, with port 0 replaced by the bound
-    /// port. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when that is `0.0.0.0` as
-    /// well, by the address of this machine on the way to the first seed, else to the outside,
+    /// port. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when that is `0.0.0.0` or not
+    /// set, by the address of this machine on the way to the first seed, else to the outside,
     /// else by loopback. See [`NodeList::node`] for the outcome.
     ///
     /// # Errors
@@ -469,13 +472,20 @@ impl State {
     }
 }
 
-/// Where to bind: an address that means "all" follows the family of the advertised one.
+/// Where to bind. Unless the settings say otherwise a node of loopback stays there, for nobody
+/// outside could reach the address that it is known by. An address that means "all" follows the
+/// family of the advertised one.
 fn listen_addr(node: &Node, config: &Config) -> SocketAddr {
-    let mut listen = config.listen_addr();
+    let advertised = node.addr();
+    let mut listen = match config.listen_addr() {
+        Some(listen) => listen,
+        None if advertised.ip().is_loopback() => advertised,
+        None => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+    };
     if listen.port() == 0 {
-        listen.set_port(node.addr().port());
+        listen.set_port(advertised.port());
     }
-    if listen.ip().is_unspecified() && node.addr().is_ipv6() {
+    if listen.ip().is_unspecified() && advertised.is_ipv6() {
         listen.set_ip(Ipv6Addr::UNSPECIFIED.into());
     }
     listen

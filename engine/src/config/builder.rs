@@ -1,6 +1,6 @@
 //! Settings on their way to a configuration: taken one by one, then checked together.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct ConfigBuilder {
     buffer: usize,
     size: Option<usize>,
     secret_key: Option<SecretKey>,
-    listen_addr: SocketAddr,
+    listen_addr: Option<SocketAddr>,
     print: bool,
     protocol: Protocol,
     liveness: Liveness,
@@ -42,7 +42,7 @@ impl Default for ConfigBuilder {
             buffer: 1024,
             size: None,
             secret_key: None,
-            listen_addr: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            listen_addr: None,
             print: false,
             protocol: Protocol::Udp,
             liveness: Liveness::Beats,
@@ -105,8 +105,9 @@ impl ConfigBuilder {
         buffer: usize => std::convert::identity;
         /// Largest datagram in bytes, from 1,000 to 65,507; from 8,192 on the wire of pekonode.
         size: usize => Some;
-        /// Where the socket is bound; port 0 means the port of the advertised address.
-        listen_addr: SocketAddr => std::convert::identity;
+        /// Where the socket is bound, whatever the node's address asks for; port 0 means the port
+        /// of that address.
+        listen_addr: SocketAddr => Some;
         /// Whether the console lines of pekonode are printed.
         print: bool => std::convert::identity;
         /// How packets travel.
@@ -162,7 +163,7 @@ impl ConfigBuilder {
             "timeout" => self.timeout = Some(duration(value)?),
             "buffer" => self.buffer = number(value)?,
             "size" => self.size = Some(size(value)?),
-            "listen_addr" => self.listen_addr = listen_addr(value)?,
+            "listen_addr" => self.listen_addr = Some(listen_addr(value)?),
             "print" => self.print = flag(value)?,
             "liveness" => {
                 self.liveness = choice(

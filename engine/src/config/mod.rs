@@ -12,7 +12,7 @@
 //! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
 //! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
 //! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
-//! | `listen_addr` | IP or IP:PORT | `0.0.0.0` | where the socket is bound (`ListenAddr`) |
+//! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
@@ -26,6 +26,12 @@
 //! | `clock_skew_max` | duration | 60 s | how far ahead a version may lie |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
+//!
+//! # Where a node listens
+//! Without a `listen_addr` a node with an address of loopback, such as `127.0.0.1` or `[::1]`,
+//! listens there, so that nobody reaches it from outside; nor does it reach anybody there. Every
+//! other node listens on all addresses of the machine: `0.0.0.0`, or `[::]`, which takes IPv4 as
+//! well, where its own address is IPv6. (pekonode listens on all, whatever the address.)
 //!
 //! # Beats or probes
 //! Both remove a crashed node after about the timeout. In an idle cluster (cycle 1 s, timeout 5 s,
@@ -77,7 +83,7 @@ pub struct Config {
     buffer: NonZeroUsize,
     size: usize,
     secret_key: Option<SecretKey>,
-    listen_addr: SocketAddr,
+    listen_addr: Option<SocketAddr>,
     print: bool,
     protocol: Protocol,
     liveness: Liveness,
@@ -220,15 +226,16 @@ impl Config {
         self.secret_key.as_ref()
     }
 
-    /// Where the socket is bound; port 0 means the port of the advertised address.
-    pub fn listen_addr(&self) -> SocketAddr {
+    /// Where the socket is bound, if not as the node's address asks for; port 0 means the port of
+    /// that address. See [the module](crate::config).
+    pub fn listen_addr(&self) -> Option<SocketAddr> {
         self.listen_addr
     }
 
     /// The same settings with another place to listen at.
     #[must_use]
     pub fn with_listen_addr(&self, listen_addr: SocketAddr) -> Self {
-        Self { listen_addr, ..self.clone() }
+        Self { listen_addr: Some(listen_addr), ..self.clone() }
     }
 
     /// Whether the console lines of pekonode are printed.
@@ -351,6 +358,7 @@ mod tests {
         assert_eq!(config.cycle(), Duration::from_secs(1));
         assert_eq!(config.timeout(), Duration::from_secs(5));
         assert_eq!(config.redial(), Duration::from_secs(10));
+        assert_eq!(config.listen_addr(), None);
     }
 
     #[test]
@@ -391,6 +399,16 @@ mod tests {
         assert_eq!((config.fan_out(), config.size()), (5, 8192));
         let error = toml::from_str::<Config>("cycel = \"1s\"").unwrap_err().to_string();
         assert!(error.contains("did you mean `cycle`"), "{error}");
+    }
+
+    #[test]
+    fn all_addresses_are_listened_on_when_the_settings_say_so_and_not_by_default() {
+        for (typed, addr) in [("0.0.0.0", "0.0.0.0:0"), ("[::]:7001", "[::]:7001")] {
+            let config: Config = toml::from_str(&format!("listen_addr = \"{typed}\"")).unwrap();
+            assert_eq!(config.listen_addr(), Some(addr.parse().unwrap()));
+            assert_eq!(config, Config::default().with_listen_addr(addr.parse().unwrap()));
+            assert_ne!(config, Config::default());
+        }
     }
 
     #[test]

@@ -174,12 +174,52 @@ fn what_is_no_seed_is_refused_with_the_fix() {
 }
 
 #[test]
-fn the_socket_listens_where_the_node_is_advertised() {
-    let listen = |addr: &str, listen: &str| {
-        let config = Config::builder().listen_addr(listen.parse().unwrap()).build().unwrap();
+fn a_node_of_loopback_listens_there_and_any_other_everywhere_unless_told_where() {
+    let listen = |addr: &str, listen: Option<&str>| {
+        let mut config = Config::default();
+        if let Some(listen) = listen {
+            config = config.with_listen_addr(listen.parse().unwrap());
+        }
         listen_addr(&Node::new(addr).build().unwrap(), &config).to_string()
     };
-    assert_eq!(listen("10.0.0.5:8000", "0.0.0.0:0"), "0.0.0.0:8000");
-    assert_eq!(listen("10.0.0.5:8000", "127.0.0.1:9"), "127.0.0.1:9");
-    assert_eq!(listen("[fd00::5]:8000", "0.0.0.0:0"), "[::]:8000");
+    for (addr, expected) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ("127.9.8.7:8000", "127.9.8.7:8000"),
+        ("[::1]:8000", "[::1]:8000"),
+        ("[::ffff:127.0.0.1]:8000", "127.0.0.1:8000"),
+        ("0.0.0.0:8000", "0.0.0.0:8000"),
+        ("10.0.0.5:8000", "0.0.0.0:8000"),
+        ("[::]:8000", "[::]:8000"),
+        ("[fd00::5]:8000", "[::]:8000"),
+    ] {
+        assert_eq!(listen(addr, None), expected, "{addr}");
+    }
+    for (addr, told, expected) in [
+        ("127.0.0.1:8000", "0.0.0.0:0", "0.0.0.0:8000"),
+        ("[::1]:8000", "0.0.0.0:0", "[::]:8000"),
+        ("10.0.0.5:8000", "0.0.0.0:0", "0.0.0.0:8000"),
+        ("10.0.0.5:8000", "127.0.0.1:9", "127.0.0.1:9"),
+        ("[fd00::5]:8000", "0.0.0.0:0", "[::]:8000"),
+    ] {
+        assert_eq!(listen(addr, Some(told)), expected, "{addr} told {told}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_reaches_a_node_of_loopback_at_another_address_of_the_machine() {
+    use tokio::net::TcpStream;
+    let everywhere = Config::default().with_listen_addr("0.0.0.0:0".parse().unwrap());
+    for (config, is_reached) in [(Config::default(), false), (everywhere, true)] {
+        let list = NodeList::new(Node::new("127.0.0.1:0"), config).unwrap();
+        list.join().await.unwrap();
+        let bound = list.local_addr().unwrap();
+        assert_eq!(bound.ip().is_loopback(), !is_reached, "{bound}");
+        assert!(TcpStream::connect(("127.0.0.1", bound.port())).await.is_ok());
+        // Not every system has the whole network of loopback.
+        if std::net::UdpSocket::bind("127.0.0.2:0").is_ok() {
+            let reached = TcpStream::connect(("127.0.0.2", bound.port())).await;
+            assert_eq!(reached.is_ok(), is_reached, "{reached:?}");
+        }
+    }
 }
