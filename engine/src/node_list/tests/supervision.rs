@@ -1,4 +1,4 @@
-//! However a node's task ends, whoever follows the node, reads it or asks it for something, is told.
+//! However a node's task ends, who follows the node, reads it or asks something of it is told.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
