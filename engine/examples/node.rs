@@ -18,8 +18,9 @@ use clap::Parser;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
 use rumormill::core::{Cause, Record};
+use rumormill::text::Printable;
 use rumormill::units::parse_duration;
-use rumormill::{Config, Event, Metadata, Node, NodeId, NodeList, Notice};
+use rumormill::{Config, Event, Node, NodeId, NodeList, Notice};
 
 /// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
 #[derive(Parser)]
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.why);
+            eprintln!("error: {}", Printable(failure.why));
             ExitCode::from(failure.code)
         }
     }
@@ -187,7 +188,7 @@ async fn next_line(lines: &mut Option<Lines<BufReader<Stdin>>>) -> Option<String
 /// A line that can't be published is no reason to leave the cluster.
 async fn publish(list: &NodeList, line: &str) {
     if let Err(error) = list.publish(line).await {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", Printable(error));
     }
 }
 
@@ -231,20 +232,10 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::Superseded { ours, theirs } => format!("metadata {ours} superseded by {theirs}"),
         Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
         Event::Published(metadata) => {
-            let text = printable(&metadata);
+            let text = String::from_utf8_lossy(metadata.data());
             format!("metadata {text} from {}", writer(list, metadata.version().writer))
         }
     }
-}
-
-/// The metadata as text that stays on its line.
-fn printable(metadata: &Metadata) -> String {
-    let text = String::from_utf8_lossy(metadata.data());
-    let chars = text.chars().map(|c| match c {
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    });
-    chars.collect()
 }
 
 /// The writer's address while it is listed, else its id.
@@ -254,10 +245,11 @@ fn writer(list: &NodeList, id: NodeId) -> String {
     addr.map_or_else(|| id.to_string(), |addr| addr.to_string())
 }
 
-/// Prints a line at once. Whoever closed the pipe has seen enough: that is no error.
+/// Prints a line at once, whatever bytes somebody published. Whoever closed the pipe has seen
+/// enough: that is no error.
 fn say(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", Printable(line)).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::run(error)),
         _ => Ok(()),
     }

@@ -96,6 +96,7 @@ mod node;
 mod node_list;
 pub mod pekonode;
 mod rng;
+pub mod text;
 mod time;
 pub mod units;
 pub mod wire;

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use crate::text::{Printable, find_unprintable};
+
 /// Longest name of a node, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 128;
 
@@ -52,8 +54,8 @@ impl Node {
 
     /// The node of parts that came over the network.
     pub(crate) fn of(addr: SocketAddr, name: &str, private_data: &str) -> Result<Self, NodeError> {
-        limit("name", name, NAME_LEN_MAX)?;
-        limit("private data", private_data, PRIVATE_DATA_LEN_MAX)?;
+        check("name", name, NAME_LEN_MAX)?;
+        check("private data", private_data, PRIVATE_DATA_LEN_MAX)?;
         Ok(Self { addr: canonical(addr), name: name.into(), private_data: private_data.into() })
     }
 
@@ -88,13 +90,14 @@ pub struct NodeBuilder {
 }
 
 impl NodeBuilder {
-    /// Names the node, at most [`NAME_LEN_MAX`] bytes.
+    /// Names the node, at most [`NAME_LEN_MAX`] bytes that can be shown (see [`crate::text`]).
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Attaches data of the service's own, at most [`PRIVATE_DATA_LEN_MAX`] bytes.
+    /// Attaches data of the service's own, at most [`PRIVATE_DATA_LEN_MAX`] bytes of text that
+    /// can be shown: bytes of another kind need an encoding, such as hex.
     pub fn private_data(mut self, data: impl Into<String>) -> Self {
         self.private_data = data.into();
         self
@@ -103,7 +106,8 @@ impl NodeBuilder {
     /// Checks what was typed.
     ///
     /// # Errors
-    /// When the address is no `ip:port`, or a text is longer than its limit.
+    /// When the address is no `ip:port`, or a text is longer than its limit or has a character
+    /// that can't be shown.
     pub fn build(self) -> Result<Node, NodeError> {
         let addr = self.addr.map_err(|addr| NodeError::Address { addr })?;
         Node::of(addr, &self.name, &self.private_data)
@@ -123,16 +127,25 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-fn limit(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
+fn check(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
     let len = text.len();
-    if len > max { Err(NodeError::TooLong { what, len, max }) } else { Ok(()) }
+    if len > max {
+        return Err(NodeError::TooLong { what, len, max });
+    }
+    match find_unprintable(text) {
+        None => Ok(()),
+        Some((at, char)) => Err(NodeError::Unprintable { what, text: text.to_owned(), at, char }),
+    }
 }
 
 /// Why something typed is no node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
     /// The address does not parse.
-    #[error("`{addr}` is no node address: write IP:PORT, such as 10.0.0.5:8000 or [fd00::5]:8000")]
+    #[error(
+        "`{}` is no node address: write IP:PORT, such as 10.0.0.5:8000 or [fd00::5]:8000",
+        Printable(addr)
+    )]
     Address {
         /// What was given.
         addr: String,
@@ -146,6 +159,22 @@ pub enum NodeError {
         len: usize,
         /// The limit in bytes.
         max: usize,
+    },
+    /// A text has a character that would write on the terminal of whoever reads it.
+    #[error(
+        "the {what} of a node has U+{:04X} at byte {at} of `{}`, which can't be shown: leave it out",
+        u32::from(*char),
+        Printable(text)
+    )]
+    Unprintable {
+        /// Which text.
+        what: &'static str,
+        /// The text itself, as it was given.
+        text: String,
+        /// Where it has the character, in bytes.
+        at: usize,
+        /// The first such character.
+        char: char,
     },
 }
 
@@ -239,6 +268,27 @@ mod tests {
         let error = at().name("n".repeat(NAME_LEN_MAX + 1)).build().unwrap_err();
         assert_eq!(error, NodeError::TooLong { what: "name", len: 129, max: 128 });
         assert!(at().private_data("n".repeat(PRIVATE_DATA_LEN_MAX + 1)).build().is_err());
+    }
+
+    #[test]
+    fn a_text_that_would_write_on_a_terminal_is_refused_and_told_without_doing_so() {
+        let at = || Node::new("127.0.0.1:1");
+        for char in ['\u{1b}', '\n', '\r', '\u{7}', '\u{7f}', '\u{9b}', '\u{2028}', '\u{202e}'] {
+            let text = format!("zone=1{char}[2J");
+            for (what, node) in
+                [("name", at().name(&text)), ("private data", at().private_data(&text))]
+            {
+                let error = node.build().unwrap_err();
+                let told = error.to_string();
+                let place = format!("U+{:04X} at byte 6 of `zone=1\\", u32::from(char));
+                assert!(told.starts_with(&format!("the {what} of a node has {place}")), "{told}");
+                assert!(told.ends_with("leave it out"), "{told}");
+                assert_eq!(find_unprintable(&told), None);
+            }
+        }
+        assert!(at().name("中文 \u{200d}").build().is_ok());
+        let told = Node::new("a\u{1b}[2J").build().unwrap_err().to_string();
+        assert_eq!(find_unprintable(&told), None, "{told:?}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::net::{
     Order, Ports, Presence, Seed, Seeds, Shared, Streams, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
+use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
 pub use events::Events;
@@ -499,7 +500,10 @@ pub enum NodeListError {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// A seed is none.
-    #[error("`{seed}` is no seed: write HOST:PORT, such as 10.0.0.9:8000 or node-1.example:8000")]
+    #[error(
+        "`{}` is no seed: write HOST:PORT, such as 10.0.0.9:8000 or node-1.example:8000",
+        Printable(seed)
+    )]
     Seed {
         /// What was given.
         seed: String,

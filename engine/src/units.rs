@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::text::Printable;
+
 /// Reads a duration such as `250ms`, `1.5s` or `2min 30s`.
 ///
 /// # Errors
@@ -18,6 +20,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         }
     }
     humantime::parse_duration(text.trim()).map_err(|_| {
+        let text = Printable(text);
         format!("`{text}` is no duration: write a number and a unit, such as 250ms, 1.5s or 2min")
     })
 }
@@ -52,6 +55,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         _ => {
+            let text = Printable(text);
             return Err(format!(
                 "`{text}` is no size: write bytes or a unit, such as 1400, 64KiB or 1MiB"
             ));
@@ -78,6 +82,16 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::find_unprintable;
+
+    #[test]
+    fn what_is_no_number_is_told_without_writing_on_a_terminal() {
+        for text in ["1\u{1b}[2J", "1s\n", "\u{9b}", "7\u{202e}"] {
+            for told in [parse_duration(text).map(drop), parse_size(text).map(drop)] {
+                assert_eq!(told.err().and_then(|told| find_unprintable(&told)), None, "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn durations_need_a_unit_and_may_have_a_fraction() {

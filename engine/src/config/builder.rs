@@ -1,11 +1,13 @@
 //! Settings on their way to a configuration: taken one by one, then checked together.
 
+use std::iter;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
 use super::{Config, Liveness, Protocol, SecretKey, Swap, Wire};
+use crate::text::{Printable, find_unprintable};
 use crate::units::{nearest, show_duration};
 
 /// Settings on their way to a [`Config`].
@@ -130,7 +132,7 @@ impl ConfigBuilder {
         members_max: usize => std::convert::identity;
         /// How far ahead of our time a version may lie.
         clock_skew_max: Duration => std::convert::identity;
-        /// The cluster's name, at most 64 bytes.
+        /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
         cluster: String => std::convert::identity;
         /// What the packets look like.
         wire: Wire => std::convert::identity;
@@ -263,7 +265,24 @@ impl ConfigBuilder {
         check("secret_key", !is_empty, "must not be empty: take 32 random bytes as text")?;
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
-        check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")
+        check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")?;
+        self.check_texts()
+    }
+
+    /// Names end up in logs and in errors, where they must not write anything else.
+    fn check_texts(&self) -> Result<(), ConfigError> {
+        let cluster = iter::once(("cluster", &self.cluster));
+        let seeds = self.seeds.iter().map(|seed| ("seeds", seed));
+        for (key, text) in cluster.chain(seeds) {
+            if let Some((at, char)) = find_unprintable(text) {
+                let why = format!(
+                    "has U+{:04X} at byte {at} of `{text}`, which can't be shown: leave it out",
+                    u32::from(char)
+                );
+                return Err(ConfigError::Invalid { key, why });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -305,7 +324,7 @@ fn check(key: &'static str, holds: bool, why: &str) -> Result<(), ConfigError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// There is no such key.
-    #[error("unknown key `{key}`{}", did_you_mean(*nearest))]
+    #[error("unknown key `{}`{}", Printable(key), did_you_mean(*nearest))]
     UnknownKey {
         /// What was typed.
         key: String,
@@ -313,7 +332,7 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// A value makes no sense.
-    #[error("`{key}`: {why}")]
+    #[error("`{key}`: {}", Printable(why))]
     Invalid {
         /// The key.
         key: &'static str,

@@ -450,6 +450,23 @@ mod tests {
     }
 
     #[test]
+    fn no_name_and_no_error_of_a_setting_writes_on_a_terminal() {
+        let told = [
+            set("cluster", &text("east\u{1b}[2J")).unwrap_err(),
+            set("cluster", &text("east\nwest")).unwrap_err(),
+            set("seeds", &text("10.0.0.9\u{9b}:8000")).unwrap_err(),
+            set("cycle", &text("1s\u{1b}[2J")).unwrap_err(),
+            set("listen_addr", &text("\u{202e}")).unwrap_err(),
+            set("cl\u{1b}uster", &text("east")).unwrap_err(),
+        ];
+        for error in told.map(|error| error.to_string()) {
+            assert_eq!(crate::text::find_unprintable(&error), None, "{error:?}");
+        }
+        let error = set("cluster", &text("east\u{1b}[2J")).unwrap_err().to_string();
+        assert!(error.contains("U+001B at byte 4 of `east\\u{1b}[2J`"), "{error}");
+    }
+
+    #[test]
     fn a_long_cycle_keeps_the_default_timeout_possible() {
         let builder = Config::builder().cycle(Duration::from_millis(10));
         assert_eq!(builder.build().unwrap().timeout(), Duration::from_secs(1));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Liveness, Swap};
-use crate::wire::arbitrary::packet;
+use crate::wire::arbitrary::{packet, text};
 
 /// From nothing to an hour, short ones more often.
 fn pause() -> impl Strategy<Value = Duration> {
@@ -27,7 +27,7 @@ fn command() -> impl Strategy<Value = Command> {
         vec(any::<u8>(), 0..600).prop_map(|data| {
             Command::Publish(Value::new(data, &Config::default()).expect("short enough"))
         }),
-        "\\PC{0,30}"
+        text(30)
             .prop_map(|name| Command::Update(Node::of(addr(0), &name, "").expect("short enough"))),
     ]
 }

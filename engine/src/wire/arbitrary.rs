@@ -17,6 +17,7 @@ use crate::core::{
     SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
+use crate::text::is_unprintable;
 
 /// Packets of every kind, each as likely as the others.
 pub(crate) fn packet() -> impl Strategy<Value = Packet> {
@@ -123,12 +124,16 @@ fn sighting() -> impl Strategy<Value = Sighting> {
 
 fn record() -> impl Strategy<Value = Arc<Record>> {
     // Up to four bytes a character: within the limits of both texts.
-    (addr(), generation(), "\\PC{0,30}", "\\PC{0,120}").prop_map(
-        |(addr, generation, name, data)| {
-            let node = Node::of(addr, &name, &data).expect("short enough");
-            Arc::new(Record::new(node, generation))
-        },
-    )
+    (addr(), generation(), text(30), text(120)).prop_map(|(addr, generation, name, data)| {
+        let node = Node::of(addr, &name, &data).expect("short enough");
+        Arc::new(Record::new(node, generation))
+    })
+}
+
+/// A text of so many characters, as nodes may have them.
+pub(crate) fn text(chars: usize) -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..=chars)
+        .prop_map(|text| text.into_iter().filter(|&char| !is_unprintable(char)).collect())
 }
 
 fn addr() -> impl Strategy<Value = SocketAddr> {

@@ -333,7 +333,7 @@ impl Wire for Arc<Record> {
         let addr = SocketAddr::take(input)?;
         let generation = Generation::take(input)?;
         let (name, private_data) = (take_text(input)?, take_text(input)?);
-        let node = Node::of(addr, name, private_data).map_err(|_| Reject::OverLimit)?;
+        let node = Node::of(addr, name, private_data).map_err(|error| Reject::of(&error))?;
         Ok(Self::new(Record::new(node, generation)))
     }
 

@@ -7,7 +7,8 @@
 //! it stands for bad UTF-8; it reads the same either way.
 //!
 //! More is refused than Go refuses: an address at which no node can be, a name or private data
-//! beyond this crate's limits, a use (`IsSwap`) that is none.
+//! beyond this crate's limits or with characters that can't be shown (a Go node of such a name is
+//! counted as `BadText`, and not listed until it is renamed), a use (`IsSwap`) that is none.
 
 #[cfg(test)]
 mod tests;
@@ -166,7 +167,7 @@ impl ReadNode {
         if addr.port() == 0 {
             return Err(Reject::BadAddress);
         }
-        Node::of(addr, &self.name.0, &self.private_data.0).map_err(|_| Reject::OverLimit)
+        Node::of(addr, &self.name.0, &self.private_data.0).map_err(|error| Reject::of(&error))
     }
 }
 

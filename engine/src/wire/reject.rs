@@ -1,5 +1,7 @@
 //! Why bytes are refused: a closed set, so that each reason can be counted.
 
+use crate::node::NodeError;
+
 /// Why bytes are no packet of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Reject {
@@ -33,8 +35,9 @@ pub enum Reject {
     /// A number or a text above its limit.
     #[error("a value above its limit")]
     OverLimit,
-    /// A text that is not UTF-8.
-    #[error("a text that is not UTF-8")]
+    /// A text that is not UTF-8, or has a character that would write on the terminal of whoever
+    /// reads it (see [`crate::text`]).
+    #[error("a text that is not UTF-8, or can't be shown")]
     BadText,
     /// An address at which no node can be reached.
     #[error("an address at which no node can be")]
@@ -74,6 +77,15 @@ pub enum Reject {
 }
 
 impl Reject {
+    /// Why the parts of a packet are no node.
+    pub(super) fn of(error: &NodeError) -> Self {
+        match error {
+            NodeError::TooLong { .. } => Self::OverLimit,
+            NodeError::Unprintable { .. } => Self::BadText,
+            NodeError::Address { .. } => Self::BadAddress,
+        }
+    }
+
     /// Every reason, in order.
     pub const ALL: [Self; 22] = [
         Self::TooShort,

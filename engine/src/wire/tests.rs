@@ -239,6 +239,16 @@ fn values_above_their_limits_are_refused() {
 }
 
 #[test]
+fn a_name_that_would_write_on_a_terminal_is_refused() {
+    for text in ["\u{1b}[2J", "A\nB", "\r", "\u{7f}", "\u{9b}31m", "\u{2029}", "\u{202e}A"] {
+        let text = [&[text.len() as u8][..], text.as_bytes()].concat();
+        let as_name = refused(PacketKind::Alive, &[NODE, &text, &[0; 3]]);
+        let as_private_data = refused(PacketKind::Alive, &[NODE, &[0], &text, &[0; 2]]);
+        assert_eq!((as_name, as_private_data), (Reject::BadText, Reject::BadText), "{text:?}");
+    }
+}
+
+#[test]
 fn buckets_are_those_of_a_ring_cut_in_halves() {
     assert_eq!(refused(PacketKind::Ids, &[&[17, 0, 0]]), Reject::OverLimit);
     assert_eq!(refused(PacketKind::Ids, &[&[1, 1, 2, 0]]), Reject::Malformed);

@@ -4,12 +4,21 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::arbitrary::text;
 
 /// pekonode's default.
 const SIZE: usize = 16_384;
 
-/// Packets that a pekonode cluster sent, byte by byte.
+/// What three of the vectors have in their names, though no name may have it.
+const ODD: &str = r"\u2028\t\u0001";
+
+/// Packets that a pekonode cluster sent, byte by byte but for what is odd in names.
 fn vectors() -> Vec<(String, Vec<u8>)> {
+    let plain = |bytes| String::from_utf8(bytes).unwrap().replace(ODD, "").into_bytes();
+    as_sent().into_iter().map(|(file, bytes)| (file, plain(bytes))).collect()
+}
+
+fn as_sent() -> Vec<(String, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
@@ -54,7 +63,27 @@ fn what_go_wrote_means_what_go_meant() {
     assert_eq!(vector("02_swap").kind, Kind::SwapRequest);
     assert_eq!(vector("06_swap").kind, Kind::SwapAnswer);
     assert_eq!(vector("14_publish").secret_key, SecretKey::of(b"test_key"));
-    assert_eq!(vector("22_publish_nil").node.name(), "a<b>&\"c\" 中文 😀\u{2028}\t\u{1}");
+}
+
+#[test]
+fn a_go_node_whose_name_would_write_on_a_terminal_is_refused() {
+    let texts = as_sent().into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap());
+    let odd: Vec<String> = texts.filter(|text| text.contains(ODD)).collect();
+    assert_eq!(odd.len(), 3);
+    // What Go escapes is escaped here as Go does it, wherever a packet has it.
+    let mut name = Vec::new();
+    put_text(&mut name, "a<b>&\"c\" 中文 😀\u{2028}\t\u{1}");
+    let name = String::from_utf8(name).unwrap();
+    for text in odd {
+        assert_eq!(decode(text.as_bytes(), SIZE), Err(Reject::BadText));
+        assert!(text.contains(&name), "{text}");
+        // With its name and nothing else made plain, the same packet is taken.
+        let plain = text.replace(ODD, "");
+        let packet = decode(plain.as_bytes(), SIZE).unwrap();
+        assert_eq!(packet.node.name(), "a<b>&\"c\" 中文 😀");
+        let odd = plain.replace(r#""PrivateData":""#, r#""PrivateData":"\u001b[2J"#);
+        assert_eq!(decode(odd.as_bytes(), SIZE), Err(Reject::BadText));
+    }
 }
 
 #[test]
@@ -147,8 +176,9 @@ fn deep_and_wide_shapes_are_refused_or_skipped_without_harm() {
 }
 
 fn any_packet() -> impl Strategy<Value = Packet> {
-    let node =
-        (any::<[u8; 4]>(), 1_u16.., "\\PC{0,20}", "[<>&\"\\\\\u{2028}\u{2029}\u{0}-\u{20}a]{0,20}");
+    let node = (any::<[u8; 4]>(), 1_u16.., text(20), "[<>&\"\\\\ a]{0,20}");
+    // Nobody reads the marks, so that they may have what names may not.
+    let marks = "[<>&\"\\\\\u{2028}\u{2029}\u{0}-\u{20}a]{0,9}|\\PC{0,20}";
     let kind = prop_oneof![
         Just(Kind::Beat),
         Just(Kind::Publish),
@@ -156,7 +186,7 @@ fn any_packet() -> impl Strategy<Value = Packet> {
         Just(Kind::SwapAnswer)
     ];
     let carried = (proptest::option::of(vec(any::<u8>(), 0..50)), any::<i64>());
-    (node, btree_set("\\PC{0,20}", 0..9), carried, kind, "[a-f0-9]{0,32}").prop_map(
+    (node, btree_set(marks, 0..9), carried, kind, "[a-f0-9]{0,32}").prop_map(
         |((ip, port, name, data), infected, (bytes, update), kind, key)| Packet {
             node: Node::of((ip, port).into(), &name, &data).unwrap(),
             infected: infected.into_iter().map(String::into_boxed_str).collect(),
