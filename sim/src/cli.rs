@@ -7,6 +7,7 @@ mod model;
 mod sweep;
 mod tune;
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use rumormill::nanos;
+use rumormill::text::{Printable, find_unprintable};
 use rumormill::units::parse_duration;
 
 use self::model::ModelArgs;
@@ -215,7 +217,11 @@ struct CheckArgs {
 ///
 /// Wrong arguments and requests for help end the process here, as is usual for commands.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
         Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
         Command::Explain(args) => {
             conclude(explain::run(&args.run, args.rumor.as_deref(), args.node))
@@ -230,7 +236,7 @@ pub fn main() -> ExitCode {
         }
         #[cfg(feature = "testbed")]
         Command::NodeInNamespace => crate::testbed::run_guest(),
-        Command::Check(args) => ExitCode::from(check::run(&args.files, &args.sets)),
+        Command::Check(args) => conclude(check::run(&args.files, &args.sets, paint(&io::stderr()))),
         Command::Model(args) => conclude(args.run()),
         Command::Measures => {
             let out = measures::table(MEASURES_WIDTH) + "\n";
@@ -293,12 +299,32 @@ fn watched(quiet: bool) -> Audience {
 
 /// Colours on a terminal only, and not where the user asks for none (see no-color.org).
 fn paint(stream: &impl IsTerminal) -> Paint {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
     match stream.is_terminal() && !refused && !dumb {
         true => Paint::Coloured,
         false => Paint::Plain,
     }
+}
+
+/// Tells what is wrong with the arguments, or the help that they ask for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let paint = if error.use_stderr() { paint(&io::stderr()) } else { paint(&io::stdout()) };
+    let mut text = match paint {
+        Paint::Plain => error.render().to_string(),
+        Paint::Coloured => error.render().ansi().to_string(),
+    };
+    // A word of the command line may hold whole lines.
+    for word in env::args_os().skip(1) {
+        let word = word.to_string_lossy();
+        if find_unprintable(&word).is_some() {
+            text = text.replace(&*word, &Printable(&word).to_string());
+        }
+    }
+    conclude(match error.use_stderr() {
+        true => Err(Failure { text: text.trim_end().to_owned(), exit: Exit::Wrong }),
+        false => Ok(Report { out: text, err: String::new(), exit: Exit::Held }),
+    })
 }
 
 fn conclude(result: Result<Report, Failure>) -> ExitCode {
@@ -314,7 +340,7 @@ fn conclude(result: Result<Report, Failure>) -> ExitCode {
             )
         }
         Err(failure) => {
-            eprintln!("{}", failure.text);
+            eprintln!("{}", sieved(&failure.text, paint(&io::stderr())));
             failure.exit
         }
     };
@@ -324,13 +350,41 @@ fn conclude(result: Result<Report, Failure>) -> ExitCode {
 /// A reader who closed the pipe has read enough: that is no error.
 fn print(report: &Report) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(report.out.as_bytes()).and_then(|()| out.flush());
+    let text = sieved(&report.out, paint(&io::stdout()));
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let text = sieved(&report.err, paint(&io::stderr()));
     // Nobody is left to be told when this fails.
-    let _ = io::stderr().write_all(report.err.as_bytes());
+    let _ = io::stderr().write_all(text.as_bytes());
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// The text as a terminal may have it: lines, and colours where there are any. What others wrote
+/// is escaped where it is put into a text, and here once more, should one have been forgotten.
+fn sieved(text: &str, paint: Paint) -> String {
+    let mut sieved = String::with_capacity(text.len());
+    for (place, line) in text.split('\n').enumerate() {
+        sieved += if place == 0 { "" } else { "\n" };
+        // The first piece of a line follows no escape character.
+        for (place, piece) in line.split('\u{1b}').enumerate() {
+            let is_colour = paint == Paint::Coloured && begins_with_colour(piece);
+            sieved += match (place, is_colour) {
+                (0, _) => "",
+                (_, true) => "\u{1b}",
+                (_, false) => "\\u{1b}",
+            };
+            sieved += &Printable(piece).to_string();
+        }
+    }
+    sieved
+}
+
+/// Whether a text begins as an escape sequence goes on that sets a colour, such as `[1;31m`.
+fn begins_with_colour(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('[') else { return false };
+    rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
 }
 
 #[cfg(test)]
@@ -383,6 +437,17 @@ mod tests {
         assert_eq!(parsed("sim run a --trace-node 3").unwrap_err().exit_code(), 2);
         let empty = parsed("sim run a --trace --trace-from 3s --trace-to 3s").unwrap();
         assert_eq!(empty.request().unwrap_err().exit, Exit::Wrong);
+    }
+
+    #[test]
+    fn of_what_is_forgotten_a_terminal_gets_lines_and_colours_only() {
+        let text = "a\u{1b}[1;31mred\u{1b}[0m\r\n\u{1b}[2J\u{9b}2J\u{1b}]0;title\u{7}\n";
+        let plain = "a\\u{1b}[1;31mred\\u{1b}[0m\\r\n\\u{1b}[2J\\u{9b}2J\\u{1b}]0;title\\u{7}\n";
+        assert_eq!(sieved(text, Paint::Plain), plain);
+        let coloured = plain.replace("\\u{1b}[1;31m", "\u{1b}[1;31m");
+        let coloured = coloured.replace("\\u{1b}[0m", "\u{1b}[0m");
+        assert_eq!(sieved(text, Paint::Coloured), coloured);
+        assert_eq!(sieved("中文\n\n", Paint::Plain), "中文\n\n");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod measures;
 pub mod model;
 mod observe;
+mod reading;
 pub mod report;
 pub mod rivals;
 pub mod scenario;

@@ -87,6 +87,8 @@ fn ctrl_c_says_goodbye_and_the_end_of_the_input_does_not() {
     // It still publishes nothing and says nothing, but it is there: it hears of others.
     a.type_line("anyone?");
     b.wait_for_line(&format!("metadata anyone? from {}", a.addr));
+    a.type_line("red: \u{1b}[31m \u{9b}2J");
+    b.wait_for_line(&format!(r"metadata red: \u{{1b}}[31m \u{{9b}}2J from {}", a.addr));
     assert!(b.interrupt().success());
     a.wait_for_line(&format!("removed {left} B (left)"));
 }
@@ -100,12 +102,17 @@ fn a_wrong_command_is_refused_in_one_line_with_code_2() {
         (&["--cycle", "1"], "250ms"),
         (&["--timeout", "1s"], "2 cycles"),
         (&["--fan-out", "0"], "fan_out"),
+        (&["--name", "A\u{1b}[2J\nB"], r"U+001B at byte 1 of `A\u{1b}[2J\nB`"),
+        (&["--data", "zone=\u{9b}31m"], "the private data of a node has U+009B at byte 5"),
+        (&["--join", "no\u{1b}where\n:1"], r"`no\u{1b}where\n:1`"),
+        (&["--\u{1b}[2J"], r"\u{1b}[2J"),
     ] {
         let ended = run(args);
         let error = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(2), "{args:?}: {error}");
         assert_eq!((error.lines().count(), ended.stdout.len()), (1, 0), "{error}");
         assert!(error.starts_with("error: ") && error.contains(said), "{error}");
+        assert_eq!(find_unprintable(error.trim_end()), None, "{error:?}");
     }
 }
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
+use crate::reading::shown;
 use crate::report::beside::{Beside, Spreading, Way};
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::{human, json, terminal};
@@ -82,14 +83,14 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         Format::Json => json::document(&beside.document()),
         Format::Table => {
             let table = terminal::beside(&beside, request.paint);
-            format!("{table}\nfiles: {}\n", folder.display())
+            format!("{table}\nfiles: {}\n", shown(&folder))
         }
     };
     Ok(Report { out, err: String::new(), exit: Exit::Held })
 }
 
 fn setting<'a>(request: &Request, plan: &'a Plan) -> Result<Setting<'a>, Failure> {
-    Setting::of(plan).map_err(|why| Failure::wrong(format!("{}: {why}", request.file.display())))
+    Setting::of(plan).map_err(|why| Failure::wrong(format!("{}: {why}", shown(&request.file))))
 }
 
 fn rivals(request: &Request, plan: &Plan) -> Vec<Rival> {
@@ -131,7 +132,7 @@ fn run_one(
     let run = trial::run(&plan, Options::default(), None, progress, command)?;
     let engine = Spreading::of_engine(&run).ok_or_else(|| {
         let why = "the node that publishes last could not: give it less, or another node";
-        Failure::wrong(format!("{}: {why}", request.file.display()))
+        Failure::wrong(format!("{}: {why}", shown(&request.file)))
     })?;
     let of_rival = |&rival: &Rival| Spreading::of_rival(&Course::of(&setting, rival), plan.nodes);
     Ok(std::iter::once(engine).chain(rivals.iter().map(of_rival)).collect())

@@ -1,55 +1,28 @@
 //! `sim check FILE...`: reads scenarios and says what is wrong, without running them.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use rumormill::units::show_duration;
 
-use crate::scenario::{self, Blame, Paint, Scenario, ScenarioError, Set};
+use super::{Exit, Failure, Report};
+use crate::reading::shown;
+use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 
-/// Every scenario is fine.
-pub const EXIT_GOOD: u8 = 0;
-/// A scenario or the command is wrong.
-pub const EXIT_WRONG: u8 = 2;
-/// The machine failed: disk or rights.
-pub const EXIT_MACHINE: u8 = 3;
-
-/// Checks files and returns the exit code: when all are good, a line for each on standard output;
-/// else an error for each other on standard error and nothing more.
-pub fn run(files: &[PathBuf], sets: &[String]) -> u8 {
-    let paint = if io::stderr().is_terminal() { Paint::Coloured } else { Paint::Plain };
-    check(files, sets, paint, &mut io::stdout().lock(), &mut io::stderr().lock())
-}
-
-fn check(
-    files: &[PathBuf],
-    sets: &[String],
-    paint: Paint,
-    out: &mut impl Write,
-    err: &mut impl Write,
-) -> u8 {
-    let mut exit = EXIT_GOOD;
-    let (mut lines, mut errors) = (String::new(), String::new());
+/// Checks files: a line for each when all are good.
+///
+/// # Errors
+/// What is wrong with each of the others.
+pub fn run(files: &[PathBuf], sets: &[String], paint: Paint) -> Result<Report, Failure> {
+    let (mut lines, mut failures) = (String::new(), Vec::new());
     for file in files {
         match load(file, sets) {
             Ok(scenario) => lines += &line(file, &scenario),
-            Err(error) => {
-                exit = exit.max(match error.blame() {
-                    Blame::Scenario => EXIT_WRONG,
-                    Blame::Machine => EXIT_MACHINE,
-                });
-                errors += &format!("{}\n", error.render(paint));
-            }
+            Err(error) => failures.push(Failure::scenario(&error, paint)),
         }
     }
-    let written = match exit {
-        EXIT_GOOD => out.write_all(lines.as_bytes()).and_then(|()| out.flush()),
-        _ => err.write_all(errors.as_bytes()),
-    };
-    match written {
-        // A reader who closed the pipe has read enough; the exit code still tells.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => EXIT_MACHINE,
-        _ => exit,
+    match failures.is_empty() {
+        true => Ok(Report { out: lines, err: String::new(), exit: Exit::Held }),
+        false => Err(Failure::all(&failures)),
     }
 }
 
@@ -65,7 +38,7 @@ fn line(file: &Path, scenario: &Scenario) -> String {
     };
     format!(
         "{}: {}, {}, {}, {}, {}\n",
-        file.display(),
+        shown(file),
         scenario.name(),
         count(scenario.nodes() as usize, "node"),
         show_duration(scenario.duration()),
@@ -80,20 +53,18 @@ mod tests {
 
     use super::*;
 
-    fn checked(files: &[(&str, &str)], sets: &[&str]) -> (u8, String, String) {
+    fn checked(files: &[(&str, &str)], sets: &[&str]) -> (Exit, String, String) {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.path().join(name)).collect();
         for (path, (_, text)) in paths.iter().zip(files) {
             fs::write(path, text).unwrap();
         }
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = check(&paths, &sets, Paint::Plain, &mut out, &mut err);
-        let text = |bytes| {
-            let text = String::from_utf8(bytes).unwrap();
-            text.replace(&format!("{}/", folder.path().display()), "")
-        };
-        (exit, text(out), text(err))
+        let text = |text: &str| text.replace(&format!("{}/", folder.path().display()), "");
+        match run(&paths, &sets, Paint::Plain) {
+            Ok(report) => (report.exit, text(&report.out), text(&report.err)),
+            Err(failure) => (failure.exit, String::new(), text(&failure.text)),
+        }
     }
 
     const GOOD: &str = "name = 'good'\nnodes = 1\nduration = '90s'\n\
@@ -103,14 +74,14 @@ mod tests {
     fn a_line_tells_what_is_in_each_good_file() {
         let (exit, out, err) = checked(&[("a.toml", GOOD), ("b.toml", GOOD)], &["nodes=7"]);
         let line = |file| format!("{file}: good, 7 nodes, 1m 30s, 1 action, 1 expectation\n");
-        assert_eq!((exit, out, err.as_str()), (EXIT_GOOD, line("a.toml") + &line("b.toml"), ""));
+        assert_eq!((exit, out, err.as_str()), (Exit::Held, line("a.toml") + &line("b.toml"), ""));
     }
 
     #[test]
     fn every_bad_file_is_told_and_then_nothing_stands_on_standard_output() {
         let files = [("a.toml", "nodes = 1"), ("b.toml", GOOD), ("c.toml", "x = [")];
         let (exit, out, err) = checked(&files, &[]);
-        assert_eq!((exit, out.as_str()), (EXIT_WRONG, ""));
+        assert_eq!((exit, out.as_str()), (Exit::Wrong, ""));
         assert!(err.starts_with("a.toml:1:1: `name` is missing"), "{err}");
         assert!(err.contains("\nc.toml:1:"), "{err}");
     }
@@ -118,7 +89,7 @@ mod tests {
     #[test]
     fn a_set_that_is_none_is_an_error_of_the_command() {
         let (exit, out, err) = checked(&[("a.toml", GOOD)], &["nodes"]);
-        assert_eq!((exit, out.as_str()), (EXIT_WRONG, ""));
+        assert_eq!((exit, out.as_str()), (Exit::Wrong, ""));
         assert!(err.starts_with("--set nodes: this is no KEY=VALUE"), "{err}");
     }
 }

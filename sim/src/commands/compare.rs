@@ -8,6 +8,8 @@ mod side;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use rumormill::text::Printable;
+
 use self::side::{Setting, Side};
 use super::progress::{Audience, Progress};
 use super::run::Format;
@@ -67,7 +69,8 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let (seeds, unpaired) = seeds(request, &sides)?;
     interrupt::install();
     let pairs = pairs(request, &sides, &seeds)?;
-    let mut compared = Comparison::new(request.sides.clone(), &pairs, &asked, tolerance.share());
+    let names = request.sides.each_ref().map(|side| Printable(side).to_string());
+    let mut compared = Comparison::new(names, &pairs, &asked, tolerance.share());
     compared.unpaired = unpaired;
     Ok(report(request, &compared))
 }
@@ -153,7 +156,7 @@ fn report(request: &Request, compared: &Comparison) -> Report {
     let names: Vec<&str> = worse.iter().map(|row| row.measure.name.as_ref()).collect();
     match request.worse {
         Worse::Failure if !worse.is_empty() => {
-            let err = format!("{} is worse: {}\n", request.sides[1], names.join(", "));
+            let err = format!("{} is worse: {}\n", compared.names[1], names.join(", "));
             Report { out, err, exit: Exit::Failed }
         }
         _ => Report { out, err: String::new(), exit: Exit::Held },

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::traces::Trace;
 use super::{Exit, Failure, Report};
 use crate::observe::trace::line::Line;
+use crate::reading::shown;
 
 /// Events before the parting that are shown.
 const CONTEXT: usize = 3;
@@ -22,8 +23,8 @@ pub fn run(a: &Path, b: &Path) -> Result<Report, Failure> {
         return Err(Failure::wrong(format!(
             "the traces of {} and {} leave out different things: make both with the same \
              --trace-.. filters",
-            a.display(),
-            b.display()
+            shown(a),
+            shown(b)
         )));
     }
     let mut common = Common::default();
@@ -61,11 +62,11 @@ impl Common {
 
 fn name(folder: &Path, trace: &Trace) -> String {
     let folder: PathBuf = folder.components().collect();
-    format!("{} ({}, seed {})", folder.display(), trace.head.scenario, trace.head.seed)
+    format!("{} ({}, seed {})", shown(&folder), trace.head.scenario, trace.head.seed)
 }
 
 fn same(a: &Path, b: &Path, count: u64) -> Report {
-    let out = format!("{} and {} are the same, all {count} events\n", a.display(), b.display());
+    let out = format!("{} and {} are the same, all {count} events\n", shown(a), shown(b));
     Report { out, err: String::new(), exit: Exit::Held }
 }
 
@@ -76,17 +77,17 @@ fn parted(sides: &[(String, Option<Line>); 2], common: &Common) -> Report {
         0 => out += "they part at the first event\n",
         count => out += &format!("{count} events are the same, the last of them\n"),
     }
-    common.last.iter().for_each(|line| out += &format!("     {}\n", shown(line)));
+    common.last.iter().for_each(|line| out += &format!("     {}\n", told(line)));
     out += "and then\n";
     for (letter, line) in [("A", a), ("B", b)] {
-        let text = line.as_ref().map_or("(its trace ends here)".to_owned(), shown);
+        let text = line.as_ref().map_or("(its trace ends here)".to_owned(), told);
         out += &format!("  {letter}  {text}\n");
     }
     Report { out, err: String::new(), exit: Exit::Failed }
 }
 
 /// A line as a person reads it.
-fn shown(line: &Line) -> String {
+fn told(line: &Line) -> String {
     format!("{}  {}", at(line.t_ns), line.event)
 }
 

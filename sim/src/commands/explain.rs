@@ -13,6 +13,7 @@ use std::path::Path;
 use rumormill::units::nearest;
 
 use self::receipts::{Receipt, Run, Spread};
+use super::trial::quoted_path;
 use super::{Exit, Failure, Report};
 use crate::report::human;
 use crate::scenario::plan::NodeNo;
@@ -35,11 +36,11 @@ pub fn run(folder: &Path, rumor: Option<&str>, node: Option<NodeNo>) -> Result<R
 }
 
 fn spread(run: &Run, rumor: &str) -> Result<Spread, Failure> {
-    run.spread(rumor).ok_or_else(|| {
+    run.spread(rumor)?.ok_or_else(|| {
         let ids = run.rumors.iter().map(|rumor| rumor.id.as_str());
         let hint = match nearest(rumor, ids) {
             Some(near) => format!(", did you mean {near}?"),
-            None => format!("; all are listed by: sim explain {}", run.folder.display()),
+            None => format!("; all are listed by: sim explain {}", quoted_path(&run.folder)),
         };
         Failure::wrong(format!("there is no rumor {rumor} in this run{hint}"))
     })
@@ -61,7 +62,7 @@ fn list(run: &Run, folder: &Path) -> String {
     }
     out + &format!(
         "how one spread: sim explain {} --rumor {}\n",
-        folder.display(),
+        quoted_path(folder),
         run.rumors[0].id
     )
 }
@@ -74,9 +75,9 @@ fn tree(run: &Run, spread: &Spread) -> String {
         lines.push(format!("{}  node {}  {}", spread.after(root), root.node, root.via));
         branches(spread, root.node, "  ", &mut lines);
     }
-    let total = lines.len();
     lines.truncate(TREE_LINES_MAX);
     lines.iter().for_each(|line| out += &format!("{}\n", line.trim_end()));
+    let total = spread.receipts.len();
     if total > TREE_LINES_MAX {
         let more = human::counted((total - TREE_LINES_MAX) as u64, "more line");
         out += &format!("… {more}: rumors.csv has all\n");
@@ -84,7 +85,7 @@ fn tree(run: &Run, spread: &Spread) -> String {
     if let Some(slowest) = spread.receipts.last() {
         out += &format!(
             "\nwhy the last was the last: sim explain {} --rumor {} --node {}\n",
-            run.folder.display(),
+            quoted_path(&run.folder),
             spread.figures.id,
             slowest.node
         );
@@ -95,6 +96,10 @@ fn tree(run: &Run, spread: &Spread) -> String {
 fn branches(spread: &Spread, parent: NodeNo, indent: &str, lines: &mut Vec<String>) {
     let children: Vec<&Receipt> = spread.told_by(parent).collect();
     for (place, child) in children.iter().enumerate() {
+        // A line of all nodes would be as deep as it is long.
+        if lines.len() >= TREE_LINES_MAX {
+            return;
+        }
         let last = place + 1 == children.len();
         let (corner, bar) = if last { ("└─", "  ") } else { ("├─", "│ ") };
         let (after, way) = (spread.after(child), way(child));

@@ -3,12 +3,16 @@
 //! It takes nothing on trust: slices of another sweep, cells that are there twice and cells that
 //! are missing are refused, each with what to do about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::sweep::{Show, conclude, folder, measures_of};
 use super::{Failure, Report};
-use crate::sweep::{Cell, Shard, Store, SweepPlan};
+use crate::reading::{ReadError, shown};
+use crate::sweep::{Cell, Store, SweepPlan};
+
+/// Absent slices that are named; a plan may tell of many more.
+const SLICES_TOLD_MAX: usize = 16;
 
 /// Joins slices, and shows the whole of the sweep.
 ///
@@ -46,29 +50,32 @@ struct Slice {
 
 impl Slice {
     fn read(folder: &Path) -> Result<Self, Failure> {
-        let plan = Store::plan_of(folder).ok_or_else(|| {
-            let what = if folder.is_dir() { "holds no slice of a sweep" } else { "is no folder" };
-            Failure::wrong(format!(
-                "{} {what}: name folders such as out/NAME/sweep-1a2b3c4d/shard-1-of-4, which \
-                 `sim sweep --shard 1/4` makes",
-                folder.display()
-            ))
-        })?;
-        Ok(Self { folder: folder.to_owned(), plan })
+        match Store::plan_of(folder) {
+            Ok(plan) => Ok(Self { folder: folder.to_owned(), plan }),
+            Err(ReadError::Missing { .. }) => {
+                let what = if folder.is_dir() { "has no slice of a sweep" } else { "is no folder" };
+                Err(Failure::wrong(format!(
+                    "{} {what}: name folders such as out/NAME/sweep-1a2b3c4d/shard-1-of-4, which \
+                     `sim sweep --shard 1/4` makes",
+                    shown(folder)
+                )))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Its cells, all of them.
     fn cells(&self) -> Result<Vec<Cell>, Failure> {
         let own = self.plan.slice(self.plan.shard);
         let store = Store::at(&self.folder);
-        let cells: Vec<Cell> =
-            own.iter().filter_map(|&cell| store.load(&self.plan, cell)).collect();
+        let cells = own.iter().map(|&cell| store.load(&self.plan, cell));
+        let cells: Vec<Cell> = cells.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         match own.len() - cells.len() {
             0 => Ok(cells),
             missing => Err(Failure::wrong(format!(
                 "{} is not finished: {missing} of its {} cells are missing; run the command that \
                  made it again, it goes on from there",
-                self.folder.display(),
+                shown(&self.folder),
                 own.len()
             ))),
         }
@@ -76,8 +83,8 @@ impl Slice {
 
     fn name(&self) -> String {
         match self.plan.shard {
-            Some(shard) => format!("{} (slice {shard})", self.folder.display()),
-            None => format!("{} (all cells)", self.folder.display()),
+            Some(shard) => format!("{} (slice {shard})", shown(&self.folder)),
+            None => format!("{} (all cells)", shown(&self.folder)),
         }
     }
 }
@@ -89,8 +96,8 @@ fn one_sweep(slices: &[Slice]) -> Result<SweepPlan, Failure> {
         if other.plan.sweep != first.plan.sweep {
             return Err(Failure::wrong(format!(
                 "{} and {} are slices of two sweeps: they differ in {}",
-                first.folder.display(),
-                other.folder.display(),
+                shown(&first.folder),
+                shown(&other.folder),
                 difference(&first.plan, &other.plan)
             )));
         }
@@ -101,7 +108,7 @@ fn one_sweep(slices: &[Slice]) -> Result<SweepPlan, Failure> {
 /// What tells two sweeps apart, in words.
 fn difference(one: &SweepPlan, other: &SweepPlan) -> String {
     let pairs = [
-        ("the scenario", one.scenario.clone(), other.scenario.clone()),
+        ("the scenario", one.scenario.to_string(), other.scenario.to_string()),
         ("the version of sim", one.tool_version.clone(), other.tool_version.clone()),
         ("the seeds", format!("{:?}", one.seeds.all()), format!("{:?}", other.seeds.all())),
         ("what is varied", varied(one), varied(other)),
@@ -136,14 +143,17 @@ fn no_holes(
     let missing = all - found.len();
     let of = slices.iter().filter_map(|slice| slice.plan.shard).map(|shard| shard.of).max();
     let of = of.unwrap_or(1);
-    let absent = (1..=of).filter(|&number| {
-        let own = plan.slice(Some(Shard { number, of }));
-        own.iter().any(|cell| !found.contains_key(cell))
-    });
-    let absent: Vec<String> = absent.map(|number| format!("{number}/{of}")).collect();
+    let dealt = plan.dealt().into_iter().enumerate();
+    let holes = dealt.filter(|(_, cell)| !found.contains_key(cell));
+    let absent: BTreeSet<usize> = holes.map(|(place, _)| place % of + 1).collect();
+    let mut told: Vec<String> =
+        absent.iter().take(SLICES_TOLD_MAX).map(|number| format!("{number}/{of}")).collect();
+    if absent.len() > told.len() {
+        told.push(format!("… ({} in all)", absent.len()));
+    }
     Err(Failure::wrong(format!(
         "{missing} of {all} cells are in no slice, such as `{}`: add {}",
         plan.name(hole),
-        absent.join(", ")
+        told.join(", ")
     )))
 }

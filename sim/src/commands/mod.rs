@@ -17,6 +17,11 @@ mod traces;
 mod trial;
 pub mod tune;
 
+use std::fmt::Display;
+
+use rumormill::text::Printable;
+
+use crate::reading::ReadError;
 use crate::report::files::FileError;
 use crate::scenario::{Blame, Paint, ScenarioError};
 
@@ -57,14 +62,21 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The command is wrong.
-    pub fn wrong(text: impl Into<String>) -> Self {
-        Self { text: format!("error: {}", text.into()), exit: Exit::Wrong }
+    /// The command is wrong; a line, whatever it quotes.
+    pub fn wrong(text: impl Display) -> Self {
+        Self { text: format!("error: {}", Printable(text)), exit: Exit::Wrong }
     }
 
-    /// The machine failed, or we did.
-    pub fn machine(text: impl Into<String>) -> Self {
-        Self { text: format!("error: {}", text.into()), exit: Exit::Machine }
+    /// The machine failed; a line as well.
+    pub fn machine(text: impl Display) -> Self {
+        Self { text: format!("error: {}", Printable(text)), exit: Exit::Machine }
+    }
+
+    /// We failed; a second line has the command that shows it again.
+    pub fn bug(message: &str, command: &str) -> Self {
+        let mut failure = Self::machine(format!("a bug in rumormill: {message}"));
+        failure.text += &format!("\nreproduce: {}", Printable(command));
+        failure
     }
 
     /// A scenario is wrong or can't be read.
@@ -81,6 +93,15 @@ impl Failure {
         let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
         let exit = failures.iter().map(|failure| failure.exit).max().unwrap_or(Exit::Wrong);
         Self { text: texts.join("\n"), exit }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Disk { .. } => Self::machine(error.to_string()),
+            _ => Self::wrong(error.to_string()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::progress::{Audience, Progress};
 use super::{Failure, Report, interrupt, trial};
 use crate::model::Spread;
+use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow, Summary};
@@ -177,9 +178,9 @@ fn no_shared_folders(request: &Request, jobs: &[Job]) -> Result<(), Failure> {
             return Err(Failure::wrong(format!(
                 "{} and {} would both write to {}: give the scenarios different names, or run \
                  them one by one with another --out",
-                owner.display(),
-                job.file.display(),
-                folder.display()
+                shown(owner),
+                shown(&job.file),
+                shown(&folder)
             )));
         }
     }

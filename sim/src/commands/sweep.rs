@@ -13,6 +13,7 @@ use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::measures::{self, Measure};
+use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::sweep::Results;
 use crate::report::{human, json, sweep as report, terminal};
@@ -124,7 +125,7 @@ fn shard(text: &str) -> Result<Shard, Failure> {
 
 /// The folder of a sweep's results, or of a slice of them.
 pub(super) fn folder(out: &Path, plan: &SweepPlan) -> PathBuf {
-    let whole = out.join(&plan.scenario).join(plan.folder());
+    let whole = out.join(&*plan.scenario).join(plan.folder());
     match plan.shard {
         Some(Shard { number, of }) => whole.join(format!("shard-{number}-of-{of}")),
         None => whole,
@@ -138,8 +139,9 @@ fn complete(
     store: &Store,
     own: &[usize],
 ) -> Result<Vec<Cell>, Failure> {
+    // A cell that can't be read is not there: it is run again, and its file replaced.
     let mut cells: Vec<Option<Cell>> =
-        own.iter().map(|&cell| store.load(&grid.plan, cell)).collect();
+        own.iter().map(|&cell| store.load(&grid.plan, cell).ok().flatten()).collect();
     let missing: Vec<usize> = (0..own.len()).filter(|&place| cells[place].is_none()).collect();
     let numbers: Vec<usize> = missing.iter().map(|&place| own[place]).collect();
     for (place, cell) in missing.into_iter().zip(run_cells(request, grid, store, &numbers)?) {
@@ -228,8 +230,8 @@ fn sliced(
         "{}: slice {shard}, {count} of {}\nfiles: {}\njoin all slices: sim merge {}\n",
         plan.scenario,
         plan.cells_len(),
-        folder.display(),
-        all.display()
+        shown(folder),
+        shown(&all)
     );
     let out = match request.show.format {
         Format::Table => line,
@@ -265,9 +267,9 @@ pub(super) fn conclude(
 
 fn page(show: &Show, results: &Results, folder: &Path) -> String {
     let mut text = terminal::sweep(results, show.paint);
-    text += &format!("\nfiles: {}\n", folder.display());
+    text += &format!("\nfiles: {}\n", shown(folder));
     if show.pictures == Pictures::Draw {
-        text += &format!("to look at: {}\n", folder.join("report.html").display());
+        text += &format!("to look at: {}\n", shown(&folder.join("report.html")));
     }
     text
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Failure;
 use crate::measures::{self, Unit};
+use crate::reading::refused;
 use crate::scenario::plan::{Expectation, Operator};
 
 /// Measures of which the first is never above the second in one run.
@@ -41,6 +42,9 @@ pub(super) fn text(target: &Expectation) -> String {
 }
 
 fn parse(text: &str) -> Result<Expectation, String> {
+    if let Some(why) = refused(text) {
+        return Err(why);
+    }
     let Some(at) = text.find(['<', '>', '=', '!']) else {
         return Err("this is no target: write it like 'metadata.t99 <= 200ms'".to_owned());
     };

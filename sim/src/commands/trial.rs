@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use rumormill::text::{find_unprintable, is_unprintable};
 
 use super::Failure;
 use super::progress::Progress;
@@ -81,10 +82,8 @@ pub(super) fn judged(
     reproduction: impl FnOnce() -> String,
     run: impl FnOnce() -> Result<RunResult, Failure>,
 ) -> Result<RunResult, Failure> {
-    let mut run = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
-        let (message, command) = (message(&*panic), reproduction());
-        Failure::machine(format!("a bug in rumormill: {message}\nreproduce: {command}"))
-    })??;
+    let mut run = catch_unwind(AssertUnwindSafe(run))
+        .map_err(|panic| Failure::bug(message(&*panic), &reproduction()))??;
     judge(plan, &mut run.summary);
     Ok(run)
 }
@@ -96,19 +95,40 @@ pub(super) fn laws_hold(summary: &Summary) -> bool {
 
 /// The command that shows a run again.
 pub(super) fn command(file: &Path, seed: u64, sets: &[String]) -> String {
-    let mut command = format!("sim run {} --seed {seed}", quoted(&file.display().to_string()));
+    let mut command = format!("sim run {} --seed {seed}", quoted_path(file));
     for set in sets {
         command += &format!(" --set {}", quoted(set));
     }
     command
 }
 
-/// A word as a shell reads it back.
+/// A path as a shell reads it back.
+pub(super) fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A word as a shell reads it back, on one line.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+%@".contains(c);
-    match word.chars().all(plain) && !word.is_empty() {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if word.chars().all(plain) && !word.is_empty() {
+        return word.to_owned();
+    }
+    match find_unprintable(word) {
+        None => format!("'{}'", word.replace('\'', r"'\''")),
+        Some(_) => format!("$'{}'", word.chars().map(escaped).collect::<String>()),
+    }
+}
+
+/// A character between `$'` and `'`, as bash and zsh read it.
+fn escaped(char: char) -> String {
+    match char {
+        '\\' | '\'' => format!("\\{char}"),
+        char if is_unprintable(char) => {
+            let mut bytes = [0; 4];
+            let bytes = char.encode_utf8(&mut bytes).bytes();
+            bytes.map(|byte| format!("\\{byte:03o}")).collect()
+        }
+        char => char.to_string(),
     }
 }
 
@@ -135,6 +155,7 @@ mod tests {
         assert_eq!(quoted("network.loss=20%"), "network.loss=20%");
         assert_eq!(quoted("engine.name=it's"), r"'engine.name=it'\''s'");
         assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("it's\n\u{1b}[2J \\\u{9b}"), r"$'it\'s\012\033[2J \\\302\233'");
     }
 
     #[test]

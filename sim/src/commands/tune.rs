@@ -18,6 +18,7 @@ use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, sweep, targets, trial};
 use crate::measures::{self, Better, Figures, Measure, Unit};
+use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::summary::RunResult;
 use crate::report::tuning::{self, Recommended, Setting, Target, Tuning};
@@ -368,14 +369,14 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
     );
     let digest = Sha256::digest(asked.as_bytes());
     let hex: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    Path::new(&choice.plan.scenario).join(format!("tune-{hex}"))
+    Path::new(&*choice.plan.scenario).join(format!("tune-{hex}"))
 }
 
 fn page(request: &Request, tuning: &Tuning, folder: &Path) -> String {
     let mut text = terminal::tuning(tuning, request.paint);
-    text += &format!("\nfiles: {}\n", folder.display());
+    text += &format!("\nfiles: {}\n", shown(folder));
     if request.pictures == Pictures::Draw {
-        text += &format!("to look at: {}\n", folder.join("front.png").display());
+        text += &format!("to look at: {}\n", shown(&folder.join("front.png")));
     }
     text
 }

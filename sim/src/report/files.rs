@@ -347,7 +347,7 @@ pub fn write_beside(folder: &Path, beside: &Beside, pictures: Pictures) -> Resul
 /// When it can't be written; nothing is left of it then.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let name = format!(".{}.{}.tmp", name_of(path).display(), std::process::id());
+    let name = format!(".{}.{}.tmp", name_of(path).to_string_lossy(), std::process::id());
     let aside = path.with_file_name(name);
     let written = File::create(&aside).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
@@ -363,7 +363,7 @@ pub fn write_whole(path: &Path, text: &str) -> Result<(), FileError> {
 /// hidden, and nobody takes it for a result.
 pub fn clear_unfinished(folder: &Path) {
     for path in entries(folder).unwrap_or_default() {
-        let name = name_of(&path).display().to_string();
+        let name = name_of(&path).to_string_lossy().into_owned();
         if name.starts_with('.') && name.ends_with(".tmp") && path.is_file() {
             let _ = fs::remove_file(path);
         }

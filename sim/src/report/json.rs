@@ -3,6 +3,7 @@
 //! An aggregate has the keys of a summary. Numbers become a spread over the seeds, booleans the
 //! share of seeds in which they were true; texts are left out but for those that identify.
 
+use rumormill::text::is_unprintable;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -34,7 +35,23 @@ pub struct Runs<'a> {
 pub fn document(value: &impl Serialize) -> String {
     // A figure that isn't finite would be null: that is what the contract says it means.
     let text = serde_json::to_string_pretty(value);
-    text.expect("figures have string keys and no failing parts") + "\n"
+    let text = text.expect("figures have string keys and no failing parts") + "\n";
+    match text.chars().any(needs_escape) {
+        false => text,
+        true => text.chars().map(escaped).collect(),
+    }
+}
+
+fn needs_escape(char: char) -> bool {
+    char != '\n' && is_unprintable(char)
+}
+
+/// JSON itself escapes what is below a blank; the rest can only stand in its texts.
+fn escaped(char: char) -> String {
+    match char {
+        char if needs_escape(char) => format!("\\u{:04x}", u32::from(char)),
+        char => char.to_string(),
+    }
 }
 
 /// The document `summaries/1`.

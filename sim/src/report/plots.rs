@@ -28,6 +28,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::{FontStyle, register_font};
 use thiserror::Error;
 
+use crate::reading::shown;
 use crate::report::beside::Beside;
 use crate::report::both::View;
 use crate::report::curves::{self, Levels, Theory};
@@ -223,7 +224,7 @@ fn write_both(folder: &Path, name: &str, picture: &impl Picture) -> Result<(), P
 }
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> PlotError {
-    PlotError { path: path.display().to_string(), reason: error.to_string() }
+    PlotError { path: shown(path).to_string(), reason: error.to_string() }
 }
 
 /// Makes the embedded font known to plotters, once in the life of the process.

@@ -11,6 +11,9 @@ use crate::report::curves::Theory;
 /// The schema of [`Summary`].
 pub const SCHEMA: &str = "summary/1";
 
+/// Longest summary that is read back: one of a million rumors, of some 600 bytes each, fits.
+pub(crate) const SUMMARY_LEN_MAX: u64 = 1 << 30;
+
 /// One run, measured.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "CONTRACT names; the registry of measures defines each")]

@@ -50,7 +50,7 @@ impl Results {
     pub fn title(&self) -> String {
         let SweepPlan { scenario, nodes, duration, seeds, axes, .. } = &self.plan;
         let varied = |key: &str| axes.iter().any(|axis| axis.key == key);
-        let mut title = scenario.clone() + ":";
+        let mut title = scenario.to_string() + ":";
         if !varied("nodes") {
             title += &format!(" {},", crate::report::human::counted((*nodes).into(), "node"));
         }

@@ -4,10 +4,12 @@
 
 use std::ops::Range;
 
+use rumormill::text::is_unprintable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::errors::Mistake;
+use crate::reading;
 
 /// Longest scenario, in bytes.
 pub(super) const TEXT_LEN_MAX: usize = 16 << 20;
@@ -61,11 +63,31 @@ impl Source {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// A place cut to its first line, and at least one character wide where there is one.
-    pub(super) fn visible(&self, place: Place) -> Range<usize> {
+    /// The first line of a place as it may be printed, its number, and the place in it.
+    pub(super) fn visible(&self, place: Place) -> (usize, String, Range<usize>) {
         let (start, end) = (place.start as usize, place.end as usize);
-        let line = self.text[start..].find(['\n', '\r']).map_or(self.text.len(), |len| start + len);
-        start..end.min(line).max(start)
+        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end =
+            self.text[start..].find(['\n', '\r']).map_or(self.text.len(), |at| start + at);
+        let end = end.clamp(start, line_end);
+        let shown = |range: Range<usize>| -> String {
+            self.text[range].chars().map(in_its_place).collect()
+        };
+        let before = shown(line_start..start).len();
+        let marked = before..before + shown(start..end).len();
+        let (number, _) = self.line_and_column(place.start);
+        (number, shown(line_start..line_end), marked)
+    }
+}
+
+/// One character for another, so that a caret still stands below what it is about.
+fn in_its_place(char: char) -> char {
+    match char {
+        '\t' => ' ',
+        '\0'..='\u{1f}' => char::from_u32(u32::from(char) + 0x2400).expect("pictures of them"),
+        '\u{7f}' => '\u{2421}',
+        char if is_unprintable(char) => char::REPLACEMENT_CHARACTER,
+        char => char,
     }
 }
 
@@ -195,7 +217,17 @@ impl Item {
         Mistake::new(self.at, format!("expected {what}, found {}", self.value.kind()))
     }
 
+    /// A text that ends up in names, tables and pages, where it must write nothing else.
     pub(super) fn text(&self, what: &str) -> Result<&str, Mistake> {
+        let text = self.data(what)?;
+        match reading::refused(text) {
+            None => Ok(text),
+            Some(why) => Err(Mistake::new(self.at, why)),
+        }
+    }
+
+    /// A text of any characters, which nobody prints as it is.
+    pub(super) fn data(&self, what: &str) -> Result<&str, Mistake> {
         let Value::Text(text) = &self.value else { return Err(self.expected(what)) };
         Ok(text)
     }

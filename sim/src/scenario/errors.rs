@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use rumormill::text::Printable;
 use rumormill::units::nearest;
 
 use super::document::{Origin, Place, Sources};
@@ -76,12 +77,21 @@ pub enum Paint {
 impl ScenarioError {
     /// An error about a file as a whole.
     pub(super) fn file(name: &str, blame: Blame, text: &str) -> Self {
-        Self { headline: format!("{name}: {text}"), snippet: None, blame }
+        Self::new(format_args!("{name}: {text}"), None, blame)
+    }
+
+    /// What was typed stands in every headline, and must not write more than that.
+    fn new(
+        headline: impl fmt::Display,
+        snippet: Option<(Arc<Sources>, Place)>,
+        blame: Blame,
+    ) -> Self {
+        Self { headline: Printable(headline).to_string(), snippet, blame }
     }
 
     /// An error that no file has: the command is wrong.
-    pub(super) fn command(text: impl Into<String>) -> Self {
-        Self { headline: text.into(), snippet: None, blame: Blame::Scenario }
+    pub(super) fn command(text: impl fmt::Display) -> Self {
+        Self::new(text, None, Blame::Scenario)
     }
 
     pub(super) fn of(mistake: &Mistake, sources: &Arc<Sources>) -> Self {
@@ -95,7 +105,7 @@ impl ScenarioError {
             Origin::Option(option) => format!("{option} {}: {}", source.text, mistake.text),
         };
         let snippet = Some((Arc::clone(sources), place));
-        Self { headline, snippet, blame: Blame::Scenario }
+        Self::new(headline, snippet, Blame::Scenario)
     }
 
     /// What and where, on one line.
@@ -115,9 +125,9 @@ impl ScenarioError {
             Paint::Plain => Renderer::plain(),
             Paint::Coloured => Renderer::styled(),
         };
-        let source = sources.source(*place);
-        let mark = AnnotationKind::Primary.span(source.visible(*place));
-        let snippet = Snippet::source(source.text.as_str()).annotation(mark);
+        let (number, line, marked) = sources.source(*place).visible(*place);
+        let mark = AnnotationKind::Primary.span(marked);
+        let snippet = Snippet::source(line).line_start(number).annotation(mark);
         let group = Group::with_level(Level::ERROR).element(snippet);
         format!("{}\n{}", self.headline, renderer.render(&[group]))
     }

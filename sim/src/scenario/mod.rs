@@ -9,11 +9,11 @@ mod document;
 mod errors;
 mod language;
 mod layout;
+mod name;
 pub mod plan;
 mod units;
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,15 @@ use std::time::Duration;
 use rumormill::Config;
 
 pub use self::errors::{Blame, Paint, ScenarioError};
+pub(crate) use self::language::NODES_MAX;
+pub use self::name::Name;
 pub(crate) use self::units::Percent;
 
 use self::document::{Origin, Place, Sources, Table};
 use self::errors::Mistake;
 use self::language::Typed;
 use self::plan::Plan;
+use crate::reading::{self, ReadError, shown};
 
 /// A scenario, read and checked.
 #[derive(Clone, Debug)]
@@ -108,7 +111,7 @@ impl Set {
 /// # Errors
 /// The first thing that is wrong, with file, line and the fix.
 pub fn load(path: &Path, sets: &[Set]) -> Result<Scenario, ScenarioError> {
-    let name = path.display().to_string();
+    let name = shown(path).to_string();
     let bytes = read_file(path, &name)?;
     let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
     parse(&name, &text, sets)
@@ -151,13 +154,14 @@ fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, ScenarioError> {
     if path.is_dir() {
         return Err(scenario("this is a directory: name a scenario file in it"));
     }
-    let length = fs::metadata(path).map(|metadata| metadata.len());
-    if length.is_ok_and(|length| length > document::TEXT_LEN_MAX as u64) {
-        return Err(scenario("too long for a scenario: at most 16 MiB"));
-    }
-    fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => scenario(&missing(path)),
-        _ => ScenarioError::file(name, Blame::Machine, &error.to_string()),
+    // A pipe is as good as a file, but neither it nor a device need have an end.
+    reading::bytes(path, document::TEXT_LEN_MAX as u64).map_err(|error| match error {
+        ReadError::Missing { .. } => scenario(&missing(path)),
+        ReadError::TooLong { .. } => scenario("too long for a scenario: at most 16 MiB"),
+        ReadError::Disk { source, .. } => {
+            ScenarioError::file(name, Blame::Machine, &source.to_string())
+        }
+        ReadError::Wrong { why, .. } => scenario(&why),
     })
 }
 
@@ -171,7 +175,7 @@ fn missing(path: &Path) -> String {
     let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let near = rumormill::units::nearest(typed, names.iter().map(String::as_str));
     match near.map(|near| path.with_file_name(near)) {
-        Some(near) => format!("there is no such file, did you mean `{}`?", near.display()),
+        Some(near) => format!("there is no such file, did you mean `{}`?", shown(&near)),
         None => "there is no such file".to_owned(),
     }
 }
@@ -196,6 +200,11 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> ScenarioError {
 impl Scenario {
     /// Its name, which names the folder of its results.
     pub fn name(&self) -> &str {
+        &self.typed.name
+    }
+
+    /// The same, as what it is.
+    pub(crate) fn folder(&self) -> &Name {
         &self.typed.name
     }
 
@@ -242,7 +251,7 @@ impl Scenario {
         let laid = layout::lay_out(&self.typed, seed)
             .map_err(|mistake| ScenarioError::of(&mistake, &self.sources))?;
         Ok(Plan {
-            name: self.typed.name.clone(),
+            name: self.typed.name.to_string(),
             seed,
             duration: self.typed.duration,
             warmup: self.typed.warmup,

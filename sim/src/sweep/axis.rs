@@ -1,8 +1,12 @@
 //! `--vary KEY=VALUES`: a key of the scenario and the values that it takes, one after another.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 
-/// Most values of one key.
+use crate::reading::refused;
+
+/// Most values of one key; a range is laid out before anything else is known of it.
 const VALUES_MAX: usize = 1_000;
 
 /// A key that is varied. Values are kept as they were typed: what they mean is the scenario's.
@@ -39,9 +43,26 @@ impl Axis {
                 return Err(wrong(format!("too many values: at most {VALUES_MAX}")));
             }
         }
-        match twice(&values) {
-            Some(value) => Err(wrong(format!("`{value}` stands here twice: keep one"))),
-            None => Ok(Self { key: key.trim().to_owned(), values }),
+        let axis = Self { key: key.trim().to_owned(), values };
+        axis.check().map(|()| axis).map_err(wrong)
+    }
+
+    /// What holds of an axis, typed or read back.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Self { key, values } = self;
+        if key.is_empty() || values.is_empty() || values.iter().any(String::is_empty) {
+            return Err("a key or a value is empty".to_owned());
+        }
+        if values.len() > VALUES_MAX {
+            return Err(format!("{} values are too many: at most {VALUES_MAX}", values.len()));
+        }
+        // They stand in tables and on pages.
+        if let Some(why) = iter::once(key).chain(values).find_map(|text| refused(text)) {
+            return Err(why);
+        }
+        match twice(values) {
+            Some(value) => Err(format!("`{value}` stands here twice: keep one")),
+            None => Ok(()),
         }
     }
 

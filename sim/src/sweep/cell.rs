@@ -4,19 +4,24 @@
 //! one, or one of another sweep, is never taken for a result.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::SweepPlan;
 use crate::measures::{self, Figures, Measure};
+use crate::reading::{self, ReadError, printable};
 use crate::report::files::{self, FileError};
 use crate::report::json;
 use crate::report::summary::Summary;
 use crate::stats::{Sample, Share};
 
 const SCHEMA: &str = "cell/1";
+
+/// Longest file of a cell without any seed: names and settings, which are those of the plan.
+const LEN_MAX: u64 = 16 << 20;
+/// What each seed adds at the most: a figure of every measure, and a law or two that it broke.
+const SEED_LEN_MAX: u64 = 16 << 10;
 
 /// The figures of all seeds under one combination of settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,11 +31,12 @@ pub struct Cell {
     pub sweep: String,
     /// The cell's number.
     pub cell: usize,
-    /// Its settings, for a reader of the file.
+    /// Its settings, for a reader of the file; those of its plan, or it is no cell of it.
     settings: BTreeMap<String, String>,
     /// Of each seed, whether it held all expectations of the scenario.
     pub held: Vec<bool>,
     /// Laws that were broken, which is a bug: each with its seed.
+    #[serde(deserialize_with = "printable")]
     pub broken_laws: Vec<String>,
     /// Of each measure that any seed has a figure of, the figures in the order of the seeds.
     figures: BTreeMap<String, Vec<Option<f64>>>,
@@ -68,12 +74,11 @@ impl Cell {
             let known = column.iter().any(Option::is_some);
             known.then(|| (measure.name.to_string(), column))
         };
-        let keys = plan.axes.iter().map(|axis| axis.key.clone());
         Self {
             schema: SCHEMA.to_owned(),
             sweep: plan.sweep.clone(),
             cell,
-            settings: keys.zip(plan.values(cell).into_iter().map(str::to_owned)).collect(),
+            settings: settings(plan, cell),
             held: trials.iter().map(|trial| trial.held).collect(),
             broken_laws: trials.iter().flat_map(|trial| trial.broken_laws.clone()).collect(),
             figures: measures::all().iter().filter_map(column).collect(),
@@ -107,12 +112,34 @@ impl Cell {
         self.figures.contains_key(measure.name.as_ref())
     }
 
-    /// Whether it is the cell of that number in that sweep, and whole.
-    fn fits(&self, plan: &SweepPlan, cell: usize) -> bool {
+    /// Whether it is a cell of that sweep, and whole.
+    fn check(&self, plan: &SweepPlan) -> Result<(), &'static str> {
         let n = plan.seeds.n as usize;
-        let whole = self.held.len() == n && self.figures.values().all(|column| column.len() == n);
-        self.schema == SCHEMA && self.sweep == plan.sweep && self.cell == cell && whole
+        if self.schema != SCHEMA || self.sweep != plan.sweep {
+            return Err("it is no cell of this sweep");
+        }
+        if self.cell >= plan.cells_len() || self.settings != settings(plan, self.cell) {
+            return Err("the sweep has no cell of this number with these settings");
+        }
+        match self.held.len() == n && self.figures.values().all(|column| column.len() == n) {
+            true => Ok(()),
+            false => Err("it is not whole: some seeds are missing, or there are too many"),
+        }
     }
+
+    /// Reads a cell of a plan.
+    fn read(path: &Path, plan: &SweepPlan) -> Result<Self, ReadError> {
+        let cell: Self = reading::json(path, LEN_MAX + plan.seeds.n * SEED_LEN_MAX)?;
+        match cell.check(plan) {
+            Ok(()) => Ok(cell),
+            Err(why) => Err(ReadError::wrong(path, None, why)),
+        }
+    }
+}
+
+fn settings(plan: &SweepPlan, cell: usize) -> BTreeMap<String, String> {
+    let values = plan.values(cell).into_iter().map(str::to_owned);
+    plan.axes.iter().map(|axis| axis.key.clone()).zip(values).collect()
 }
 
 /// The folder in which a sweep keeps its plan and its finished cells.
@@ -136,20 +163,23 @@ impl Store {
         Ok(store)
     }
 
-    /// The plan that a folder keeps; none if there is none, or it can't be read.
-    pub fn plan_of(folder: &Path) -> Option<SweepPlan> {
-        let plan: SweepPlan =
-            serde_json::from_str(&fs::read_to_string(folder.join("plan.json")).ok()?).ok()?;
-        (plan.schema == super::plan::SCHEMA).then_some(plan)
+    /// The plan that a folder keeps.
+    ///
+    /// # Errors
+    /// When there is none, or it says what no command could have made.
+    pub(crate) fn plan_of(folder: &Path) -> Result<SweepPlan, ReadError> {
+        SweepPlan::read(&folder.join("plan.json"))
     }
 
-    /// A cell by its file and with its plan, which lies in the folder above; none if the file is
-    /// no cell, or not a whole one.
-    pub fn cell_of(file: &Path) -> Option<(SweepPlan, Cell)> {
-        let plan = Self::plan_of(file.parent()?.parent()?)?;
-        let cell: Cell = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
-        let fits = cell.fits(&plan, cell.cell);
-        fits.then_some((plan, cell))
+    /// A cell by its file and with its plan, which lies in the folder above.
+    ///
+    /// # Errors
+    /// When the file is no cell, or not a whole one, or there is no plan above it.
+    pub(crate) fn cell_of(file: &Path) -> Result<(SweepPlan, Cell), ReadError> {
+        let folder = file.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        let plan = Self::plan_of(folder)?;
+        let cell = Cell::read(file, &plan)?;
+        Ok((plan, cell))
     }
 
     /// The store of a folder whose plan was read.
@@ -157,10 +187,21 @@ impl Store {
         Self { folder: folder.to_owned() }
     }
 
-    /// A cell that was finished, if it is there, whole and of this sweep.
-    pub fn load(&self, plan: &SweepPlan, cell: usize) -> Option<Cell> {
-        let text = fs::read_to_string(self.path(cell)).ok()?;
-        serde_json::from_str(&text).ok().filter(|found: &Cell| found.fits(plan, cell))
+    /// A cell that was finished, if it is there.
+    ///
+    /// # Errors
+    /// When what is there is not that cell, or not whole.
+    pub(crate) fn load(&self, plan: &SweepPlan, cell: usize) -> Result<Option<Cell>, ReadError> {
+        let path = self.path(cell);
+        match Cell::read(&path, plan) {
+            Ok(found) if found.cell == cell => Ok(Some(found)),
+            Ok(found) => {
+                let why = format!("it is the cell {} in the place of {cell}", found.cell);
+                Err(ReadError::wrong(&path, None, why))
+            }
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps a finished cell.
@@ -183,10 +224,16 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::plan::example;
     use super::*;
     use crate::measures::find;
     use crate::report::fixture;
+
+    fn told(loaded: Result<Option<Cell>, ReadError>) -> String {
+        loaded.unwrap_err().to_string()
+    }
 
     fn trials(n: u64) -> Vec<Trial> {
         (1..=n).map(|seed| Trial::of(&fixture::partition(50, 3, seed).summary)).collect()
@@ -213,14 +260,18 @@ mod tests {
         let store = Store::open(folder.path(), &plan).unwrap();
         let cell = Cell::new(&plan, 1, &trials(4));
         store.save(&cell).unwrap();
-        assert_eq!(store.load(&plan, 1), Some(cell));
-        assert_eq!(store.load(&plan, 0), None);
+        assert_eq!(store.load(&plan, 1).unwrap(), Some(cell));
+        assert_eq!(store.load(&plan, 0).unwrap(), None);
         let mut other = plan.clone();
         other.sweep = "another".to_owned();
-        assert_eq!(store.load(&other, 1), None);
+        assert!(told(store.load(&other, 1)).contains("no cell of this sweep"));
         let longer = example(&["nodes=50,60"], 5);
-        assert_eq!(store.load(&longer, 1), None);
-        assert_eq!(Store::plan_of(folder.path()), Some(plan));
+        assert!(told(store.load(&longer, 1)).contains("not whole"));
+        let others = SweepPlan { axes: example(&["nodes=50,70"], 4).axes, ..plan.clone() };
+        assert!(told(store.load(&others, 1)).contains("no cell of this number with these"));
+        fs::copy(store.path(1), store.path(0)).unwrap();
+        assert!(told(store.load(&plan, 0)).contains("the cell 1 in the place of 0"));
+        assert_eq!(Store::plan_of(folder.path()).unwrap(), plan);
     }
 
     #[test]
@@ -231,7 +282,8 @@ mod tests {
         store.save(&Cell::new(&plan, 0, &trials(4))).unwrap();
         let whole = fs::read_to_string(store.path(0)).unwrap();
         fs::write(store.path(0), &whole[..whole.len() / 2]).unwrap();
-        assert_eq!(store.load(&plan, 0), None);
+        let damage = told(store.load(&plan, 0));
+        assert!(damage.contains("00000.json:1: EOF"), "{damage}");
         let left = store.cells().join(".00001.json.4711.tmp");
         fs::write(&left, &whole).unwrap();
         Store::open(folder.path(), &plan).unwrap();

@@ -9,11 +9,6 @@ use super::plan::{SCHEMA, digest, hex, places};
 use super::{Axis, SeedRange, SweepPlan, witness};
 use crate::scenario::{self, Scenario, ScenarioError, Set};
 
-/// Most runs of one sweep: the figures of all are held at its end.
-const RUNS_MAX: u64 = 1_000_000;
-/// Most cells: each has a file.
-const CELLS_MAX: usize = 100_000;
-
 /// All cells of a sweep.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -57,7 +52,6 @@ impl Grid {
         axes: Vec<Axis>,
         seeds: SeedRange,
     ) -> Result<Self, GridError> {
-        super::distinct(&axes).map_err(GridError::Command)?;
         if axes.iter().any(|axis| axis.key == "name") {
             let why = "--vary name: the name names the folder of results, and is no setting";
             return Err(GridError::Command(why.to_owned()));
@@ -66,7 +60,7 @@ impl Grid {
         // What is wrong without any value of an axis is told as what it is.
         let scenario = scenario::load(file, &base).map_err(GridError::from)?;
         let mut plan = plan(&scenario, axes, seeds);
-        check_limits(&plan)?;
+        plan.check().map_err(GridError::Command)?;
         let cells = (0..plan.cells_len()).map(|cell| grid_cell(file, &base, sets, &plan, cell));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         no_twins(&plan, &cells)?;
@@ -99,12 +93,11 @@ impl Choice {
         axes: Vec<Axis>,
         seeds: SeedRange,
     ) -> Result<Self, GridError> {
-        super::distinct(&axes).map_err(GridError::Command)?;
         let base = parsed("--set", sets)?;
         let scenario = scenario::load(file, &base).map_err(GridError::from)?;
         let mut plan = plan(&scenario, axes, seeds);
         (plan.nodes, plan.duration) = (scenario.nodes(), show_duration(scenario.duration()));
-        check_limits(&plan)?;
+        plan.check().map_err(GridError::Command)?;
         let (mut cells, mut refused) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for cell in 0..plan.cells_len() {
@@ -127,7 +120,7 @@ fn plan(scenario: &Scenario, axes: Vec<Axis>, seeds: SeedRange) -> SweepPlan {
     SweepPlan {
         schema: SCHEMA.to_owned(),
         sweep: String::new(),
-        scenario: scenario.name().to_owned(),
+        scenario: scenario.folder().clone(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         nodes: 0,
         duration: String::new(),
@@ -135,24 +128,6 @@ fn plan(scenario: &Scenario, axes: Vec<Axis>, seeds: SeedRange) -> SweepPlan {
         axes,
         shard: None,
     }
-}
-
-fn check_limits(plan: &SweepPlan) -> Result<(), GridError> {
-    let lengths = plan.axes.iter().map(|axis| axis.values.len());
-    let cells = lengths.fold(1_usize, usize::saturating_mul);
-    if cells > CELLS_MAX {
-        let why = format!("{cells} combinations are too many: at most {CELLS_MAX} in one sweep");
-        return Err(GridError::Command(why));
-    }
-    let runs = (cells as u64).saturating_mul(plan.seeds.n);
-    if runs > RUNS_MAX {
-        let why = format!(
-            "{cells} combinations with {} seeds are {runs} runs: at most {RUNS_MAX} in one sweep",
-            plan.seeds.n
-        );
-        return Err(GridError::Command(why));
-    }
-    Ok(())
 }
 
 fn parsed(option: &'static str, texts: &[String]) -> Result<Vec<Set>, GridError> {

@@ -2,14 +2,24 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Axis;
+use super::{Axis, distinct};
+use crate::reading::{self, ReadError, printable};
+use crate::scenario::Name;
 
 /// The schema of [`SweepPlan`].
 pub(super) const SCHEMA: &str = "sweep-plan/1";
+
+/// Most runs of one sweep: the figures of all are held at its end.
+const RUNS_MAX: u64 = 1_000_000;
+/// Most cells: each has a file.
+const CELLS_MAX: usize = 100_000;
+/// Longest file of a plan: as long as a scenario, whose values it has.
+const LEN_MAX: u64 = 16 << 20;
 
 /// A sweep, or a slice of one: everything that its results need to be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +28,14 @@ pub struct SweepPlan {
     /// The digest of all that the results depend on, in hex.
     pub sweep: String,
     /// The scenario's name.
-    pub scenario: String,
+    pub scenario: Name,
     /// The program's version.
+    #[serde(deserialize_with = "printable")]
     pub tool_version: String,
     /// Nodes at the start, of the first cell.
     pub nodes: u32,
     /// Virtual time of a run, of the first cell.
+    #[serde(deserialize_with = "printable")]
     pub duration: String,
     /// The seeds that every cell has.
     pub seeds: SeedRange,
@@ -53,6 +65,57 @@ pub struct Shard {
 }
 
 impl SweepPlan {
+    /// Reads what was written down, by the rules of what is typed.
+    pub(super) fn read(path: &Path) -> Result<Self, ReadError> {
+        let plan: Self = reading::json(path, LEN_MAX)?;
+        match plan.as_if_typed() {
+            Ok(()) => Ok(plan),
+            Err(why) => Err(ReadError::wrong(path, None, why)),
+        }
+    }
+
+    fn as_if_typed(&self) -> Result<(), String> {
+        if self.schema != SCHEMA {
+            return Err(format!("it is of schema {}, not of {SCHEMA}", self.schema));
+        }
+        let digits =
+            |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if self.sweep.len() != 64 || !digits(&self.sweep) {
+            return Err("`sweep` is no digest of 64 hex digits".to_owned());
+        }
+        self.seeds.check()?;
+        self.axes.iter().try_for_each(Axis::check)?;
+        self.shard.map_or(Ok(()), Shard::check)?;
+        self.check()
+    }
+
+    /// Refuses what is too much for one sweep, before anything is made of it.
+    ///
+    /// # Errors
+    /// A sentence with the number and the limit.
+    pub(super) fn check(&self) -> Result<(), String> {
+        distinct(&self.axes)?;
+        let mut lengths = self.axes.iter().map(|axis| axis.values.len() as u128);
+        let cells = lengths.try_fold(1_u128, u128::checked_mul);
+        let cells = match cells {
+            Some(cells) if cells <= CELLS_MAX as u128 => cells,
+            cells => {
+                let count = cells.map_or("more than 10^38".to_owned(), |cells| cells.to_string());
+                return Err(format!(
+                    "{count} combinations are too many: at most {CELLS_MAX} in one sweep"
+                ));
+            }
+        };
+        let (n, runs) = (self.seeds.n, cells * u128::from(self.seeds.n));
+        match runs <= u128::from(RUNS_MAX) {
+            true => Ok(()),
+            false => Err(format!(
+                "{cells} combinations with {n} seeds are {runs} runs: at most {RUNS_MAX} in one \
+                 sweep"
+            )),
+        }
+    }
+
     /// How many cells the whole sweep has.
     pub fn cells_len(&self) -> usize {
         self.axes.iter().map(|axis| axis.values.len()).product()
@@ -88,15 +151,20 @@ impl SweepPlan {
     /// Neighbours cost alike and a slice should not get all the dear ones, so the cells are dealt
     /// out in an order that knows nothing of the axes.
     pub fn slice(&self, shard: Option<Shard>) -> Vec<usize> {
-        let all = 0..self.cells_len();
-        let Some(shard) = shard else { return all.collect() };
-        let mut dealt: Vec<([u8; 32], usize)> =
-            all.map(|cell| (digest(&[&self.sweep, &cell.to_string()]), cell)).collect();
-        dealt.sort_unstable();
-        let own = dealt.iter().skip(shard.number - 1).step_by(shard.of);
-        let mut own: Vec<usize> = own.map(|&(_, cell)| cell).collect();
+        let Some(shard) = shard else { return (0..self.cells_len()).collect() };
+        let dealt = self.dealt();
+        let mut own: Vec<usize> =
+            dealt.into_iter().skip(shard.number - 1).step_by(shard.of).collect();
         own.sort_unstable();
         own
+    }
+
+    /// All cells in the order in which they are dealt out to slices, one to each in turn.
+    pub fn dealt(&self) -> Vec<usize> {
+        let keyed = |cell: usize| (digest(&[&self.sweep, &cell.to_string()]), cell);
+        let mut dealt: Vec<([u8; 32], usize)> = (0..self.cells_len()).map(keyed).collect();
+        dealt.sort_unstable();
+        dealt.into_iter().map(|(_, cell)| cell).collect()
     }
 
     /// The name of the folder of a sweep's results.
@@ -141,6 +209,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 impl SeedRange {
+    fn check(self) -> Result<(), String> {
+        match self.n > 0 && self.first.checked_add(self.n - 1).is_some() {
+            true => Ok(()),
+            false => Err(format!("{} seeds from {} on are none, or too many", self.n, self.first)),
+        }
+    }
+
     /// All of them.
     pub fn all(self) -> RangeInclusive<u64> {
         self.first..=self.first + (self.n - 1)
@@ -159,13 +234,21 @@ impl Shard {
         let Some((number, of)) = numbers else {
             return Err("write the slice and how many there are, such as 1/8 to 8/8".to_owned());
         };
-        match (number, of) {
+        let shard = Self { number, of };
+        shard.check().map(|()| shard)
+    }
+
+    fn check(self) -> Result<(), String> {
+        match (self.number, self.of) {
             (_, 0) => Err("there is no slice of 0: write such as 1/8".to_owned()),
+            (_, of) if of > CELLS_MAX => {
+                Err(format!("{of} slices are too many: a sweep has at most {CELLS_MAX} cells"))
+            }
             (0, of) => Err(format!("slices count from 1: the first of {of} is 1/{of}")),
             (number, of) if number > of => {
                 Err(format!("there are only {of} slices: 1/{of} to {of}/{of}"))
             }
-            (number, of) => Ok(Self { number, of }),
+            _ => Ok(()),
         }
     }
 }
@@ -194,7 +277,7 @@ pub(crate) fn example(axes: &[&str], n: u64) -> SweepPlan {
     SweepPlan {
         schema: SCHEMA.to_owned(),
         sweep: hex(&digest(axes)),
-        scenario: "example".to_owned(),
+        scenario: Name::parse("example").unwrap(),
         tool_version: "0.1.0".to_owned(),
         nodes: 50,
         duration: "30s".to_owned(),
@@ -255,6 +338,7 @@ mod tests {
             ("1/0", "no slice of 0"),
             ("1", "such as 1/8"),
             ("a/b", "such as 1/8"),
+            ("1/18446744073709551615", "at most 100000 cells"),
         ] {
             assert!(Shard::parse(text).unwrap_err().contains(told), "{text}");
         }

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::commands::Failure;
 use crate::measures::Figures;
+use crate::reading::{self, shown};
+use crate::report::summary::SUMMARY_LEN_MAX;
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::sweep::{Store, split};
 
@@ -59,21 +61,25 @@ fn results(folder: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
         }
     }
     paths.sort();
-    let runs = paths.iter().filter(|path| path.is_file()).map(|path| summary(path));
-    let runs = runs.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let mut runs = BTreeMap::new();
+    for path in paths.iter().filter(|path| path.exists()) {
+        let (seed, figures) = summary(path)?;
+        if runs.insert(seed, figures).is_some() {
+            return Err(damaged(path, &format!("seed {seed} is in this folder twice")));
+        }
+    }
     match runs.is_empty() {
         false => Ok(runs),
         true => Err(Failure::wrong(format!(
             "{} holds no results: name a folder such as out/partition, which `sim run` makes, or \
              a scenario file",
-            folder.display()
+            shown(folder)
         ))),
     }
 }
 
 fn summary(path: &Path) -> Result<(u64, Figures), Failure> {
-    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| damaged(path, &error))?;
+    let value: Value = reading::json(path, SUMMARY_LEN_MAX)?;
     let seed = value["seed"].as_str().and_then(|seed| seed.parse().ok());
     let known = value["schema"] == crate::report::summary::SCHEMA;
     match seed.filter(|_| known) {
@@ -85,18 +91,19 @@ fn summary(path: &Path) -> Result<(u64, Figures), Failure> {
 /// A finished cell of a sweep: `out/NAME/sweep-DIGEST/cells/00003.json`.
 fn cell(path: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
     if !path.is_file() {
-        return Err(Failure::wrong(format!("{}: there is no such file", path.display())));
+        return Err(Failure::wrong(format!("{}: there is no such file", shown(path))));
     }
-    let (plan, cell) = Store::cell_of(path).ok_or_else(|| {
-        damaged(path, &"it is no cell of a sweep, such as out/NAME/sweep-1a2b3c4d/cells/00003.json")
+    let (plan, cell) = Store::cell_of(path).map_err(|error| {
+        let example = "out/NAME/sweep-1a2b3c4d/cells/00003.json";
+        Failure::wrong(format!("{error}; name a cell of a sweep such as {example}"))
     })?;
     Ok(plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place))).collect())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::machine(format!("cannot read {}: {error}", path.display()))
+    Failure::machine(format!("cannot read {}: {error}", shown(path)))
 }
 
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::wrong(format!("{}: {why}", path.display()))
+    Failure::wrong(format!("{}: {why}", shown(path)))
 }

@@ -1,12 +1,16 @@
 //! What the files of a run say about its rumors: figures and first receipts.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::commands::Failure;
+use crate::reading::{self, LineLimit, ReadError, open, printable};
 use crate::report::human;
+use crate::report::summary::SUMMARY_LEN_MAX;
+use crate::scenario::NODES_MAX;
 use crate::scenario::plan::NodeNo;
 
 /// A run's folder, read.
@@ -20,9 +24,17 @@ pub(super) struct Run {
     nodes: Nodes,
 }
 
+/// The table of who heard of which rumor when.
+const RUMORS: &str = "rumors.csv";
+
+/// Longest row of `rumors.csv`: eight numbers and two words.
+const ROW_LEN_MAX: u64 = 4 << 10;
+
 #[derive(Deserialize)]
 struct Summary {
+    #[serde(deserialize_with = "printable")]
     scenario: String,
+    #[serde(deserialize_with = "printable")]
     seed: String,
     nodes: Nodes,
     rumors: Vec<Figures>,
@@ -30,14 +42,18 @@ struct Summary {
 
 #[derive(Clone, Copy, Deserialize)]
 struct Nodes {
-    start: u32,
+    #[serde(deserialize_with = "node")]
+    start: NodeNo,
 }
 
 /// What `summary.json` says of a rumor.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Figures {
+    #[serde(deserialize_with = "printable")]
     pub(super) id: String,
+    #[serde(deserialize_with = "printable")]
     pub(super) kind: String,
+    #[serde(deserialize_with = "node")]
     pub(super) node: NodeNo,
     pub(super) start_ms: f64,
     pub(super) t50_ms: Option<f64>,
@@ -58,13 +74,25 @@ pub(super) struct Receipt {
 
 #[derive(Deserialize)]
 struct Row {
+    #[serde(deserialize_with = "printable")]
     rumor: String,
+    #[serde(deserialize_with = "node")]
     node: NodeNo,
     sent_ms: Option<f64>,
     first_ms: f64,
     hop: u32,
     from: Option<NodeNo>,
+    #[serde(deserialize_with = "printable")]
     via: String,
+}
+
+/// The number of a node, or of nodes: no run has more than a scenario may have.
+fn node<'de, D: Deserializer<'de>>(from: D) -> Result<NodeNo, D::Error> {
+    let node = NodeNo::deserialize(from)?;
+    match u64::from(node) <= NODES_MAX {
+        true => Ok(node),
+        false => Err(D::Error::custom(format!("node {node}: a run has at most {NODES_MAX} nodes"))),
+    }
 }
 
 /// One rumor and who heard of it, in order of time.
@@ -77,15 +105,15 @@ impl Run {
     /// Reads `summary.json` and `rumors.csv`.
     pub(super) fn read(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("summary.json");
-        let text = fs::read_to_string(&path).map_err(|error| {
-            Failure::wrong(format!(
-                "{}: {error}: this is no folder of a run; give one such as \
-                 out/partition/seed-1, which `sim run` names at its end",
-                path.display()
-            ))
-        })?;
-        let summary: Summary = serde_json::from_str(&text).map_err(|e| damaged(&path, &e))?;
-        let (receipts, rows_left_out) = receipts(&folder.join("rumors.csv"))?;
+        let summary: Summary =
+            reading::json(&path, SUMMARY_LEN_MAX).map_err(|error| match error {
+                ReadError::Missing { .. } => Failure::wrong(format!(
+                    "{error}: this is no folder of a run; give one such as \
+                     out/partition/seed-1, which `sim run` names at its end"
+                )),
+                error => error.into(),
+            })?;
+        let (receipts, rows_left_out) = receipts(&folder.join(RUMORS))?;
         Ok(Self {
             folder: folder.to_owned(),
             scenario: summary.scenario,
@@ -98,12 +126,23 @@ impl Run {
     }
 
     /// How a rumor spread, if there is one of this name.
-    pub(super) fn spread(&self, rumor: &str) -> Option<Spread> {
-        let figures = self.rumors.iter().find(|figures| figures.id == rumor)?.clone();
+    ///
+    /// # Errors
+    /// When a node hears of it twice, of which no tree can be made.
+    pub(super) fn spread(&self, rumor: &str) -> Result<Option<Spread>, Failure> {
+        let figures = self.rumors.iter().find(|figures| figures.id == rumor);
+        let Some(figures) = figures.cloned() else { return Ok(None) };
         let own = self.receipts.iter().filter(|(id, _)| id == rumor);
         let mut receipts: Vec<Receipt> = own.map(|(_, receipt)| receipt.clone()).collect();
         receipts.sort_by(|a, b| a.first_ms.total_cmp(&b.first_ms));
-        Some(Spread { figures, receipts })
+        let mut told = BTreeSet::new();
+        match receipts.iter().find(|receipt| !told.insert(receipt.node)) {
+            None => Ok(Some(Spread { figures, receipts })),
+            Some(Receipt { node, .. }) => {
+                let why = format!("node {node} hears of {rumor} twice: the table is damaged");
+                Err(ReadError::wrong(&self.folder.join(RUMORS), None, why).into())
+            }
+        }
     }
 
     /// How many nodes there ever were, as far as these files tell.
@@ -130,30 +169,37 @@ impl Spread {
 
     /// Nodes that never held it.
     pub(super) fn absent(&self, nodes: u32) -> Vec<NodeNo> {
-        let held: std::collections::BTreeSet<NodeNo> =
-            self.receipts.iter().map(|receipt| receipt.node).collect();
+        let held: BTreeSet<NodeNo> = self.receipts.iter().map(|receipt| receipt.node).collect();
         (0..nodes).filter(|node| !held.contains(node)).collect()
     }
 }
 
 /// The rows, and whether some are missing.
 fn receipts(path: &Path) -> Result<(Vec<(String, Receipt)>, bool), Failure> {
-    let mut table = csv::Reader::from_path(path).map_err(|error| damaged(path, &error))?;
+    // In quotes a field could go on over all lines; ours have none.
+    let mut table = csv::ReaderBuilder::new();
+    let mut table = table.quoting(false).from_reader(LineLimit::new(open(path)?, ROW_LEN_MAX));
     let (mut receipts, mut left_out) = (Vec::new(), false);
-    for record in table.records() {
-        let record = record.map_err(|error| damaged(path, &error))?;
+    for (line, record) in (2..).zip(table.records()) {
+        let damaged = |error| damaged(path, line, &error);
+        let record = record.map_err(damaged)?;
         if record.get(0).is_some_and(|first| first.starts_with('#')) {
             left_out = true;
             continue;
         }
-        let row: Row = record.deserialize(None).map_err(|error| damaged(path, &error))?;
+        let row: Row = record.deserialize(None).map_err(damaged)?;
         let Row { rumor, node, sent_ms, first_ms, hop, from, via } = row;
         receipts.push((rumor, Receipt { node, sent_ms, first_ms, hop, from, via }));
     }
     Ok((receipts, left_out))
 }
 
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    let path = path.display();
-    Failure::wrong(format!("cannot read {path}: {error}: run the scenario again to replace it"))
+fn damaged(path: &Path, line: u64, error: &csv::Error) -> Failure {
+    let why = match error.kind() {
+        csv::ErrorKind::Io(error) => error.to_string(),
+        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+        _ => error.to_string(),
+    };
+    let why = format!("{why}; run the scenario again to replace it");
+    ReadError::wrong(path, Some(line), why).into()
 }

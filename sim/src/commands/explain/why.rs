@@ -12,6 +12,8 @@ use crate::scenario::plan::NodeNo;
 
 /// Events in between that are shown.
 const EVENTS_MAX: usize = 60;
+/// Tellers that are shown: a rumor takes a few hops, or a few dozen in a bad network.
+const TELLERS_MAX: usize = 200;
 /// Actions before the rumor that are shown.
 const SCENE_ACTIONS: usize = 3;
 
@@ -70,8 +72,10 @@ fn tellers(spread: &Spread, node: NodeNo) -> Vec<&Receipt> {
     let mut line: Vec<&Receipt> = Vec::new();
     let mut next = Some(node);
     while let Some(receipt) = next.and_then(|node| spread.of(node)) {
-        // Whoever told held it before, so that nobody appears twice; a damaged table might.
-        if line.iter().any(|other| other.node == receipt.node) {
+        // Whoever told held it before, so that nobody appears twice; in a damaged table two might
+        // have it from each other, or all nodes stand in one line.
+        let twice = line.iter().any(|other| other.node == receipt.node);
+        if twice || line.len() == TELLERS_MAX {
             break;
         }
         line.push(receipt);

@@ -1,6 +1,7 @@
 //! `--net both`: what a scenario shows in virtual time, beside what it shows on real sockets.
 
 use super::{Failure, Format, Job, Net, Outcome, Request};
+use crate::reading::shown;
 use crate::report::both::{Both, Runs, View};
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::terminal;
@@ -34,9 +35,9 @@ pub(super) fn write(
             Format::Table => terminal::both(&both, request.paint),
             Format::Json | Format::Nothing => String::new(),
         };
-        let shown = if picture.is_some() { "both.png" } else { "both.json" };
-        let shown = request.out.join(&real.folder).join(shown);
-        Ok(format!("{table}\nto look at: {}\n", shown.display()))
+        let page = if picture.is_some() { "both.png" } else { "both.json" };
+        let page = request.out.join(&real.folder).join(page);
+        Ok(format!("{table}\nto look at: {}\n", shown(&page)))
     });
     tables.collect()
 }

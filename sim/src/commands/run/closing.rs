@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Format, Job, Net, Outcome, Request, held, worst};
 use crate::commands::{Exit, Report, trial};
+use crate::reading::shown;
 use crate::report::files::Pictures;
 use crate::report::json::{self, Runs, Summaries};
 use crate::report::summary::{RunResult, Summary};
@@ -83,7 +84,10 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             next += &format!(" --seeds {SEEDS_HINT}");
             let mut next = format!("how other seeds fare: {next}");
             if request.trace.is_some() {
-                next += &format!("\nwho told whom, and when: sim explain {}", files.display());
+                next += &format!(
+                    "\nwho told whom, and when: sim explain {}",
+                    trial::quoted_path(&files)
+                );
             }
             (outcomes[0].table.clone(), files, next)
         }
@@ -94,10 +98,10 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         }
     };
     let picture = match request.pictures {
-        Pictures::Draw => format!("\nto look at: {}", files.join("report.html").display()),
+        Pictures::Draw => format!("\nto look at: {}", shown(&files.join("report.html"))),
         Pictures::Skip => String::new(),
     };
-    format!("{table}\nfiles: {}{picture}\n{next}\n", files.display())
+    format!("{table}\nfiles: {}{picture}\n{next}\n", shown(&files))
 }
 
 fn seeds_table(request: &Request, outcomes: &[Outcome]) -> String {
@@ -120,6 +124,6 @@ fn failure(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         format!("expected {} {}, got {got}", result.name, result.want)
     });
     let causes: Vec<String> = laws.chain(expectations).collect();
-    let (file, seed) = (job.file.display(), &summary.seed);
+    let (file, seed) = (shown(&job.file), &summary.seed);
     format!("{file}: seed {seed} failed: {}\nreproduce: {command}\n", causes.join("; "))
 }

@@ -23,6 +23,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reading::printable;
 use crate::scenario::plan::NodeNo;
 
 /// The schema of a trace.
@@ -31,7 +32,7 @@ pub(crate) const SCHEMA: &str = "trace/1";
 /// A word of the format.
 type Word = Cow<'static, str>;
 
-/// One line.
+/// One line. Texts that write on a terminal make it none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) t_ns: u64,
@@ -44,22 +45,29 @@ pub(crate) struct Line {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     Run {
+        #[serde(deserialize_with = "printable")]
         schema: Word,
+        #[serde(deserialize_with = "printable")]
         scenario: String,
+        #[serde(deserialize_with = "printable")]
         seed: String,
         nodes: u32,
         filter: Filter,
     },
     Action {
+        #[serde(deserialize_with = "printable")]
         text: String,
     },
     Up {
         node: NodeNo,
+        #[serde(deserialize_with = "printable")]
         addr: String,
+        #[serde(deserialize_with = "printable")]
         cause: Word,
     },
     Down {
         node: NodeNo,
+        #[serde(deserialize_with = "printable")]
         cause: Word,
     },
     Stop {
@@ -85,6 +93,7 @@ pub(crate) enum Event {
         #[serde(flatten)]
         packet: Packet,
         sent_ns: u64,
+        #[serde(deserialize_with = "printable")]
         cause: Word,
     },
     Deliver {
@@ -94,20 +103,25 @@ pub(crate) enum Event {
     },
     State {
         node: NodeNo,
+        #[serde(deserialize_with = "printable")]
         change: Word,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<NodeNo>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "printable")]
         cause: Option<Word>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(deserialize_with = "printable")]
         version: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<NodeNo>,
     },
     Learn {
         node: NodeNo,
+        #[serde(deserialize_with = "printable")]
         rumor: String,
         hop: u32,
+        #[serde(deserialize_with = "printable")]
         via: Word,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<NodeNo>,
@@ -122,10 +136,13 @@ pub(crate) struct Packet {
     pub(crate) from: NodeNo,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<NodeNo>,
+    #[serde(deserialize_with = "printable")]
     pub(crate) kind: Word,
     /// A hash in hex.
+    #[serde(deserialize_with = "printable")]
     pub(crate) content: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "printable")]
     pub(crate) rumors: Vec<String>,
 }
 

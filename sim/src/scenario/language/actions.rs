@@ -268,8 +268,8 @@ fn read_repeat(table: &Table, time: Duration, duration: Duration) -> Result<Repe
 
 fn read_label(item: &Item) -> Result<String, Mistake> {
     let label = item.text("a label in quotes")?;
-    if label.is_empty() || label == "all" || label.chars().any(char::is_control) {
-        let text = "a label is any text but \"\" and \"all\", without control characters";
+    if label.is_empty() || label == "all" {
+        let text = "a label is any text but \"\" and \"all\"";
         return Err(Mistake::new(item.at, text));
     }
     Ok(label.to_owned())

@@ -69,7 +69,7 @@ fn read_one(builder: &mut ConfigBuilder, entry: &Entry) -> Result<(), Mistake> {
 fn setting(item: &Item) -> Result<Setting, Mistake> {
     Ok(match &item.value {
         Value::Integer(number) => Setting::Integer(*number),
-        Value::Text(text) => Setting::Text(text.clone()),
+        Value::Text(_) => Setting::Text(item.text("a text")?.to_owned()),
         Value::Flag(flag) => Setting::Flag(*flag),
         Value::List(items) => {
             let texts = items.iter().map(|item| item.text("a text").map(str::to_owned));

@@ -3,7 +3,7 @@
 use rumormill::units::nearest;
 
 use crate::measures;
-use crate::scenario::document::{Entry, Item, Table, Value};
+use crate::scenario::document::{Entry, Table, Value};
 use crate::scenario::errors::{Mistake, did_you_mean};
 use crate::scenario::plan::{Expectation, SeedShare};
 use crate::scenario::units::Percent;
@@ -46,9 +46,8 @@ fn read_condition(name: &str, entry: &Entry) -> Result<Expectation, Mistake> {
         };
         return Err(Mistake::new(entry.key_at, format!("unknown measure `{name}`{hint}")));
     };
-    let Item { value: Value::Text(want), at } = &entry.item else {
-        return Err(entry.item.expected("a condition in quotes, such as \"<= 5s\" or \"== 0\""));
-    };
-    let (operator, value) = measure.condition(want).map_err(|why| Mistake::new(*at, why))?;
-    Ok(Expectation { name: name.to_owned(), want: want.clone(), operator, value })
+    let item = &entry.item;
+    let want = item.text("a condition in quotes, such as \"<= 5s\" or \"== 0\"")?;
+    let (operator, value) = measure.condition(want).map_err(|why| Mistake::new(item.at, why))?;
+    Ok(Expectation { name: name.to_owned(), want: want.to_owned(), operator, value })
 }

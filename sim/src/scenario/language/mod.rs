@@ -23,15 +23,15 @@ use self::links::StaticLink;
 use self::network::Properties;
 use super::document::{Item, Table, Value};
 use super::errors::{Mistake, did_you_mean};
+use super::name::Name;
 use super::plan::{Expectation, SeedShare};
 use super::units::{Percent, Span, parse_positive_time, parse_time};
 
 /// Most nodes of a scenario, newcomers included.
-const NODES_MAX: u64 = 10_000_000;
+pub(crate) const NODES_MAX: u64 = 10_000_000;
 /// Most rows of a time series, and of `rumors.csv`.
 const ROWS_MAX: u64 = 100_000_000;
 const SAMPLES_MAX: u128 = 1_000_000;
-const NAME_LEN_MAX: usize = 64;
 
 const KEYS: [&str; 14] = [
     "name",
@@ -53,7 +53,7 @@ const KEYS: [&str; 14] = [
 /// A scenario as typed, complete with its defaults.
 #[derive(Clone, Debug)]
 pub(super) struct Typed {
-    pub(super) name: String,
+    pub(super) name: Name,
     pub(super) nodes: u32,
     /// Newcomers of all `join` actions.
     pub(super) newcomers: u32,
@@ -90,7 +90,9 @@ pub(super) enum Bootstrap {
 impl Typed {
     pub(super) fn read(root: &Table) -> Result<Self, Mistake> {
         check_keys(root)?;
-        let name = read_name(root.need("name", "name = \"my-scenario\"")?)?;
+        let name = root
+            .need("name", "name = \"my-scenario\"")?
+            .parsed("a name in quotes, such as \"my-scenario\"", Name::parse)?;
         let nodes = root.need("nodes", "nodes = 50")?;
         let nodes_at = nodes.at;
         let nodes = count(nodes.number("a number of nodes", 1, NODES_MAX)?);
@@ -228,18 +230,6 @@ fn check_keys(root: &Table) -> Result<(), Mistake> {
         }
     }
     root.only(&KEYS)
-}
-
-fn read_name(item: &Item) -> Result<String, Mistake> {
-    let name = item.text("a name in quotes, such as \"my-scenario\"")?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > NAME_LEN_MAX || !name.chars().all(plain) {
-        let text = format!(
-            "`{name}` is no name: 1 to {NAME_LEN_MAX} of a-z, 0-9 and -, because it names a folder"
-        );
-        return Err(Mistake::new(item.at, text));
-    }
-    Ok(name.to_owned())
 }
 
 fn read_start(item: Option<&Item>, duration: Duration) -> Result<Span, Mistake> {

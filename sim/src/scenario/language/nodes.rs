@@ -157,7 +157,7 @@ impl Nodes {
         }
         let kind = match &item.value {
             Value::Integer(_) => Kind::One(index(item.number("a node", 0, u32::MAX.into())?)),
-            Value::Text(text) => read_text(text, names, item.at)?,
+            Value::Text(_) => read_text(item.text(WHAT)?, names, item.at)?,
             Value::List(items) => {
                 let each = items.iter().map(|item| Self::read_at_depth(item, names, depth + 1));
                 Kind::List(each.collect::<Result<_, _>>()?)
@@ -359,9 +359,8 @@ fn read_random(table: &Table, names: Names<'_>, at: Place, depth: usize) -> Resu
 }
 
 fn read_count(item: &Item) -> Result<Count, Mistake> {
-    if let Value::Text(text) = &item.value {
-        let percent = Percent::parse(text).map_err(|text| Mistake::new(item.at, text))?;
-        return Ok(Count::Share(percent));
+    if let Value::Text(_) = &item.value {
+        return item.parsed("a share, such as \"10%\"", Percent::parse).map(Count::Share);
     }
     Ok(Count::Nodes(index(item.number("a number of nodes", 1, u32::MAX.into())?)))
 }

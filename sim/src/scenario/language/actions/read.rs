@@ -60,7 +60,7 @@ fn read_publish(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
             let text = "`data` and `size` exclude each other: keep one";
             return Err(Mistake::new(size.key_at, text));
         }
-        (Some(data), None) => (Payload::Data(data.text("a text")?.to_owned()), data.at),
+        (Some(data), None) => (Payload::Data(data.data("a text")?.to_owned()), data.at),
         (None, Some(Entry { item: size, .. })) => {
             let bytes = network::size(size, 0, 1 << 30)?;
             (Payload::Size(usize::try_from(bytes).expect("checked against 2^30")), size.at)
