@@ -162,7 +162,7 @@ pub enum NodeError {
     },
     /// A text has a character that would write on the terminal of whoever reads it.
     #[error(
-        "the {what} of a node has U+{:04X} at byte {at} of `{}`, which can't be shown: leave it out",
+        "the {what} of a node has U+{:04X} at byte {at} of `{}`, not to be shown: leave it out",
         u32::from(*char),
         Printable(text)
     )]

@@ -144,6 +144,24 @@ fn every_module_opens_with_a_sentence() {
 /// What the deterministic parts must not name. The build bans clocks and hash order by
 /// `clippy.toml`, and tokio by the features; this names the line.
 #[test]
+fn the_name_of_a_file_is_only_printed_escaped() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        let name = shown(&path);
+        let prints = name.starts_with("sim/src/") && !name.ends_with("/tests.rs");
+        if !prints || name == "sim/src/reading.rs" {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (number, _) in (1..).zip(code.lines()).filter(|(_, line)| line.contains(".display()")) {
+            let why = "a file's name may hold what a terminal obeys: take `reading::shown`";
+            complaints.push(format!("{name}:{number}: {why}"));
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
 fn the_core_names_no_clock_entropy_socket_or_runtime() {
     let pure = [
         "engine/src/core",

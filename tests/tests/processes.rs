@@ -4,6 +4,7 @@ mod helpers;
 
 use std::time::Duration;
 
+use rumormill::text::find_unprintable;
 use tokio::time::Instant;
 
 use helpers::process::{Process, run};
@@ -105,7 +106,7 @@ fn a_wrong_command_is_refused_in_one_line_with_code_2() {
         (&["--name", "A\u{1b}[2J\nB"], r"U+001B at byte 1 of `A\u{1b}[2J\nB`"),
         (&["--data", "zone=\u{9b}31m"], "the private data of a node has U+009B at byte 5"),
         (&["--join", "no\u{1b}where\n:1"], r"`no\u{1b}where\n:1`"),
-        (&["--\u{1b}[2J"], r"\u{1b}[2J"),
+        (&["--\u{9b}2J"], r"'--\u{9b}2J'"),
     ] {
         let ended = run(args);
         let error = String::from_utf8(ended.stderr).unwrap();

@@ -276,7 +276,7 @@ impl ConfigBuilder {
         for (key, text) in cluster.chain(seeds) {
             if let Some((at, char)) = find_unprintable(text) {
                 let why = format!(
-                    "has U+{:04X} at byte {at} of `{text}`, which can't be shown: leave it out",
+                    "has U+{:04X} at byte {at} of `{text}`, not to be shown: leave it out",
                     u32::from(char)
                 );
                 return Err(ConfigError::Invalid { key, why });
