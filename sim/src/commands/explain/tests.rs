@@ -111,7 +111,7 @@ fn what_is_not_there_is_refused_with_what_is() {
 fn the_table_is_read_as_it_is_written() {
     let kept = Kept::new(&cut_off(), false);
     let run = super::Run::read(&kept.path()).unwrap();
-    let spread = run.spread("metadata-0").unwrap();
+    let spread = run.spread("metadata-0").unwrap().unwrap();
     assert_eq!(spread.receipts.len(), 8);
     assert!(spread.receipts.is_sorted_by(|a, b| a.first_ms <= b.first_ms));
 }
