@@ -6,7 +6,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use rumormill::core::Packet;
 use rumormill::wire::{self, Guard, Run, StreamGuard};
-use rumormill::{Config, Generation, Instant, Now, UnixNanos};
+use rumormill::{Config, Instant, Now, UnixNanos};
 use rumormill_bench::{full_bulk, full_records, full_vector, members, register_fonts};
 
 fn main() {
@@ -44,9 +44,8 @@ fn main() {
 const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 
 fn guard(node: u8, config: &Config) -> Guard {
-    let generation = Generation::start(None, NOW.wall);
     let addr = ([10, 0, 0, node], 8_000).into();
-    Guard::new(config, &Run { addr, generation, random: [node; 8], now: NOW })
+    Guard::new(config, &Run { addr, random: [node; 8], now: NOW })
 }
 
 /// The same in a sealed datagram, and on a sealed connection.
@@ -57,12 +56,12 @@ fn sealed(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, packet: &Packet)
     group.bench_function(format!("encode and seal/{name}"), |bencher| {
         bencher.iter(|| {
             buffer.clear();
-            a.encode(NOW.wall, black_box(packet), &mut buffer);
+            a.encode(NOW, black_box(packet), &mut buffer);
         });
     });
     let mut datagram = || {
         let mut datagram = Vec::new();
-        a.encode(NOW.wall, packet, &mut datagram);
+        a.encode(NOW, packet, &mut datagram);
         datagram
     };
     group.bench_function(format!("open and decode/{name}"), |bencher| {

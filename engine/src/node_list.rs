@@ -238,7 +238,7 @@ impl NodeList {
         // Above the last one, whatever the clock says.
         let last = self.shared.view.borrow().generation;
         let generation = Generation::start(last, now.wall);
-        let run = Run { addr: local.node.addr(), generation, random, now };
+        let run = Run { addr: local.node.addr(), random, now };
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
         let record = Record::new(local.node.clone(), generation);
         let engine = Machine::new(record.into(), Arc::clone(&self.config), seed, now);
@@ -256,6 +256,7 @@ impl NodeList {
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let mut driver = Driver {
             engine,
+            home: self.home.clone(),
             clock,
             socket,
             streams,

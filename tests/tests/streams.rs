@@ -11,9 +11,7 @@ use tokio::time::Instant;
 use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, Packet};
 use rumormill::core::{RingArc, Rumor, Token, Topic};
 use rumormill::wire::{self, Guard, Reject, Run, StreamGuard, StreamSealer};
-use rumormill::{
-    Config, ConfigBuilder, Generation, NodeId, NodeList, Now, Protocol, UnixNanos, Version,
-};
+use rumormill::{Config, ConfigBuilder, NodeId, NodeList, Now, Protocol, UnixNanos, Version};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster, cluster_of, eventually, removal};
 
@@ -41,9 +39,9 @@ fn frame(body: Body) -> Vec<u8> {
     let mut packet = Vec::new();
     let now = Now { mono: rumormill::Instant::ZERO, wall: UnixNanos(0) };
     let addr = "127.0.0.1:9".parse().unwrap();
-    let run = Run { addr, generation: Generation::start(None, now.wall), random: [0; 8], now };
+    let run = Run { addr, random: [0; 8], now };
     let mut guard = Guard::new(&Config::default(), &run);
-    guard.encode(now.wall, &Packet { step: AgeStep(5_000), body }, &mut packet);
+    guard.encode(now, &Packet { step: AgeStep(5_000), body }, &mut packet);
     let mut frame = (packet.len() as u32).to_le_bytes().to_vec();
     frame.extend(packet);
     frame

@@ -130,7 +130,8 @@ impl ConfigBuilder {
         metadata_len_max: usize => std::convert::identity;
         /// Most members that are listed, at least 2.
         members_max: usize => std::convert::identity;
-        /// How far ahead of our time a version may lie.
+        /// How far ahead of our time a version may lie. With a secret also how far from it a
+        /// packet may have been sent, though ten seconds at least.
         clock_skew_max: Duration => std::convert::identity;
         /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
         cluster: String => std::convert::identity;

@@ -38,6 +38,13 @@ impl Clock {
         Self { start: monotonic(), wall: Wall::Virtual(wall) }
     }
 
+    /// The same monotonic clock, with a wall clock that shows `wall` now.
+    #[cfg(test)]
+    pub(crate) fn with_wall(self, wall: UnixNanos) -> Self {
+        let elapsed = i64::try_from(nanos(monotonic() - self.start)).expect("tests are short");
+        Self { wall: Wall::Virtual(UnixNanos(wall.0 - elapsed)), ..self }
+    }
+
     /// What time it is.
     pub(crate) fn now(&self) -> Now {
         let elapsed = monotonic() - self.start;

@@ -17,7 +17,7 @@ use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
-use super::transport::Transport;
+use super::transport::{Home, Transport};
 use super::view::{Local, Notice, View};
 use crate::core::{
     Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value, Version,
@@ -75,6 +75,7 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) engine: Machine,
+    pub(crate) home: Home,
     pub(crate) clock: Clock,
     /// `None` when all packets go by stream.
     pub(crate) socket: Option<Transport>,
@@ -408,6 +409,9 @@ impl Running {
                 self.rejected.count(reason);
             }
         }
+        if let Some(answer) = self.driver.guard.take_answer() {
+            self.outgoing.answer(from, answer);
+        }
     }
 
     async fn on_receive_error(&mut self) {
@@ -426,7 +430,12 @@ impl Running {
                 Output::Send { to, packet, class: Class::Stream } => {
                     self.streamed.push((to, packet));
                 }
-                Output::Event(event) => events.push(event),
+                Output::Event(event) => {
+                    if matches!(event, Event::Woke(_)) {
+                        self.driver.guard.distrust();
+                    }
+                    events.push(event);
+                }
             }
         }
         self.show(events);
@@ -440,8 +449,8 @@ impl Running {
             let ways = (driver.streams.as_mut(), driver.socket.as_ref());
             self.outgoing.send_foreign(foreign, ways, &mut self.stats).await;
         }
-        driver.guard.follow(driver.engine.me().generation());
-        let wall = driver.clock.now().wall;
+        let now = driver.clock.now();
+        driver.home.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
             match (&mut driver.streams, &driver.socket) {
                 (Some(streams), _) => match &driver.tap {
@@ -449,14 +458,14 @@ impl Running {
                     None => streams.send(to, &packet),
                 },
                 (None, Some(socket)) => {
-                    socket.stream(|out| driver.guard.encode(wall, &packet, out), to);
+                    socket.stream(|out| driver.guard.encode(now, &packet, out), to);
                 }
                 (None, None) => unreachable!("a node has one or the other"),
             }
         }
         if let Some(socket) = &driver.socket {
             let ways = (socket, driver.tap.as_ref());
-            self.outgoing.send(wall, &mut driver.guard, ways, &mut self.stats).await;
+            self.outgoing.send(now, &mut driver.guard, ways, &mut self.stats).await;
         }
     }
 

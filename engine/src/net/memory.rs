@@ -99,6 +99,9 @@ struct State {
     seeds: Rng,
     /// Started by the first node, because only then the runtime is sure to run.
     clock: Option<Clock>,
+    /// What the wall clocks of nodes that start from now on show, if not what the others do.
+    #[cfg(test)]
+    wall: Option<UnixNanos>,
     /// The link model's number of each address that was ever named.
     endpoints: BTreeMap<SocketAddr, u32>,
     inboxes: BTreeMap<SocketAddr, Inbox>,
@@ -152,6 +155,8 @@ impl MemoryNetwork {
             links: LinkModel::new(seed, link),
             seeds: Rng::fork(seed, "memory", 0),
             clock: None,
+            #[cfg(test)]
+            wall: None,
             endpoints: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             changes: Vec::new(),
@@ -248,7 +253,17 @@ impl MemoryNetwork {
 
     /// The clocks that all nodes of the network go by.
     pub(crate) fn clock(&self) -> Clock {
-        self.state().clock()
+        let mut state = self.state();
+        let clock = state.clock();
+        #[cfg(test)]
+        let clock = state.wall.map_or(clock, |wall| clock.with_wall(wall));
+        clock
+    }
+
+    /// What the wall clocks of nodes that start from now on show.
+    #[cfg(test)]
+    pub(crate) fn set_wall(&self, wall: UnixNanos) {
+        self.state().wall = Some(wall);
     }
 
     /// What to seed the next engine with.

@@ -17,8 +17,8 @@ use super::stream::Streams;
 use super::transport::Transport;
 use crate::config::Protocol;
 use crate::core::Packet;
-use crate::time::UnixNanos;
-use crate::wire::{self, Guard};
+use crate::time::Now;
+use crate::wire::{self, Answer, Guard};
 
 /// Longest wait for room in the system's send queue, once for everything that goes out together.
 const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
@@ -27,6 +27,8 @@ const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub(super) struct Outgoing {
     packets: Vec<(SocketAddr, Arc<Packet>)>,
+    /// What the guard answers, which nobody stands between.
+    answers: Vec<(SocketAddr, Answer)>,
     bytes: Vec<u8>,
     /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
     /// that no other packet gets it.
@@ -43,16 +45,20 @@ impl Outgoing {
         self.packets.push((to, packet));
     }
 
+    pub(super) fn answer(&mut self, to: SocketAddr, answer: Answer) {
+        self.answers.push((to, answer));
+    }
+
     pub(super) async fn send(
         &mut self,
-        wall: UnixNanos,
+        now: Now,
         guard: &mut Guard,
         (socket, tap): (&Transport, Option<&Tap>),
         stats: &mut NetStats,
     ) {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
-            let range = self.encoded(wall, guard, &packet);
+            let range = self.encoded(now, guard, &packet);
             let bytes = &self.bytes[range];
             match (socket, tap) {
                 (Transport::Udp(socket), Some(tap)) => {
@@ -64,6 +70,11 @@ impl Outgoing {
         }
         self.bytes.clear();
         self.encoded.clear();
+        for (to, answer) in self.answers.drain(..) {
+            guard.encode_answer(now, &answer, &mut self.bytes);
+            send_counted(socket, &self.bytes, to, &mut patience, stats).await;
+            self.bytes.clear();
+        }
     }
 
     /// The packets of another wire: each has its own marks, so none is encoded for two. They go
@@ -95,16 +106,11 @@ impl Outgoing {
     }
 
     /// Where in `bytes` the packet stands.
-    fn encoded(
-        &mut self,
-        wall: UnixNanos,
-        guard: &mut Guard,
-        packet: &Arc<Packet>,
-    ) -> Range<usize> {
+    fn encoded(&mut self, now: Now, guard: &mut Guard, packet: &Arc<Packet>) -> Range<usize> {
         let bytes = &mut self.bytes;
         let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
             let start = bytes.len();
-            guard.encode(wall, packet, bytes);
+            guard.encode(now, packet, bytes);
             (Arc::clone(packet), start..bytes.len())
         });
         encoded.1.clone()
@@ -159,15 +165,13 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::core::{AgeStep, Body};
-    use crate::node::Generation;
-    use crate::time::{Instant, Now};
+    use crate::time::{Instant, UnixNanos};
 
     const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };
 
     fn guard() -> Guard {
-        let generation = Generation::start(None, NOW.wall);
         let addr = "10.0.0.5:8000".parse().unwrap();
-        let run = wire::Run { addr, generation, random: [0; 8], now: NOW };
+        let run = wire::Run { addr, random: [0; 8], now: NOW };
         Guard::new(&Config::default(), &run)
     }
 
@@ -199,7 +203,7 @@ mod tests {
             outgoing.push(to, Arc::clone(&second));
         }
         let mut stats = NetStats::default();
-        outgoing.send(NOW.wall, &mut guard(), (&from.0, None), &mut stats).await;
+        outgoing.send(NOW, &mut guard(), (&from.0, None), &mut stats).await;
         let len = (wire::encoded_len(&first) + Config::CHECKSUM_LEN) as u64;
         assert_eq!((stats.sent, stats.sent_bytes, stats.send_errors), (4, 4 * len, 2));
         for (to, _) in &to {
@@ -216,8 +220,8 @@ mod tests {
         let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
         let mut outgoing = Outgoing::default();
         let guard = &mut guard();
-        let first = outgoing.encoded(NOW.wall, guard, &packet);
-        assert_eq!(outgoing.encoded(NOW.wall, guard, &Arc::clone(&packet)), first);
+        let first = outgoing.encoded(NOW, guard, &packet);
+        assert_eq!(outgoing.encoded(NOW, guard, &Arc::clone(&packet)), first);
         assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet) + Config::CHECKSUM_LEN);
     }
 }

@@ -137,7 +137,7 @@ impl Refusals {
         let mut news = Vec::new();
         for (reason, count) in counted.iter() {
             let told = &mut self.0[reason as usize];
-            if count > told.count && now >= told.silent_until {
+            if reason.is_told() && count > told.count && now >= told.silent_until {
                 *told = Told { count, silent_until: now + Self::PAUSE };
                 news.push(reason);
             }
@@ -160,6 +160,14 @@ mod tests {
         let seen: Vec<_> = rejected.iter().collect();
         assert_eq!(seen, [(Reject::TooShort, 1), (Reject::BadDigest, 2)]);
         assert_eq!(rejected.plus(rejected).of(Reject::BadDigest), 4);
+    }
+
+    #[test]
+    fn what_came_twice_is_counted_and_never_told() {
+        let (mut refusals, mut rejected) = (Refusals::default(), Rejected::default());
+        rejected.count(Reject::Duplicate);
+        assert_eq!(refusals.news(Instant::ZERO, &rejected), []);
+        assert_eq!(rejected.of(Reject::Duplicate), 1);
     }
 
     #[test]

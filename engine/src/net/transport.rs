@@ -12,6 +12,8 @@ use super::memory::{MemoryNetwork, Port};
 use super::tcp::Ports;
 use super::udp::Socket;
 use crate::config::Config;
+use crate::time::Now;
+use crate::wire::Guard;
 
 /// What a node gets its socket, its time and its chance from.
 #[derive(Clone, Debug)]
@@ -52,11 +54,23 @@ impl Home {
         }
     }
 
-    /// 64 bits to seed an engine with.
+    /// 64 bits to seed an engine with, or to set the keys of a seal apart.
     pub(crate) fn seed(&self) -> Result<u64, SysError> {
         match self {
             Self::System | Self::Intercepted(_) => entropy(),
             Self::Memory(network) => Ok(network.next_seed()),
+        }
+    }
+
+    /// Gives the guard new randomness when that is due.
+    pub(crate) fn renew(&self, guard: &mut Guard, now: Now) {
+        if !guard.wants_random(now) {
+            return;
+        }
+        match self.seed() {
+            Ok(random) => guard.renew(now, random.to_le_bytes()),
+            // It is asked again before the next packets go out.
+            Err(error) => tracing::error!(%error, "no randomness to seal with"),
         }
     }
 

@@ -5,39 +5,41 @@ use std::net::SocketAddr;
 
 use super::checksum::Checksum;
 use super::reject::Reject;
-use super::seal::{self, Keyring, Seal};
+use super::seal::{self, Keyring, Notice, Seal};
 use super::{DATAGRAM_LEN_MAX, native};
 use crate::config::Config;
 use crate::core::Packet;
-use crate::node::Generation;
-use crate::time::{Now, UnixNanos};
+use crate::time::Now;
 
 /// Turns packets into datagrams and back for one run of one node.
 ///
 /// Without a secret a datagram is the packet with a checksum of [`Config::CHECKSUM_LEN`] bytes,
 /// which shows damage and packets of other clusters. With one it is sealed, which takes
 /// [`Config::SEAL_LEN`] bytes: none but those who hold the secret can read or make one, and each
-/// is taken once.
+/// is taken once, and not long after it was sent.
+///
+/// Who drives a guard asks it for two things: after [`Guard::decode`] what is to be answered
+/// ([`Guard::take_answer`]), and before it sends whether new randomness is due
+/// ([`Guard::wants_random`]).
 ///
 /// ```
 /// use rumormill::core::{AgeStep, Body, Packet};
 /// use rumormill::wire::{Guard, Reject, Run};
-/// use rumormill::{Config, Generation, Instant, Now, UnixNanos};
+/// use rumormill::{Config, Instant, Now, UnixNanos};
 ///
 /// let config = Config::builder().cluster("blue".into()).secret_key("secret").build()?;
 /// let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 /// let guard = |addr: &str, random| {
-///     let generation = Generation::start(None, now.wall);
-///     Guard::new(&config, &Run { addr: addr.parse().unwrap(), generation, random, now })
+///     Guard::new(&config, &Run { addr: addr.parse().unwrap(), random, now })
 /// };
 /// let (mut a, mut b) = (guard("10.0.0.5:8000", [1; 8]), guard("10.0.0.6:8000", [2; 8]));
 ///
 /// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
 /// let mut datagram = Vec::new();
-/// a.encode(now.wall, &packet, &mut datagram);
+/// a.encode(now, &packet, &mut datagram);
 /// assert_eq!(datagram.len(), rumormill::wire::encoded_len(&packet) + config.guard_len());
 /// assert_eq!(b.decode(now, &mut datagram.clone()), Ok(packet));
-/// assert_eq!(b.decode(now, &mut datagram), Err(Reject::Replayed));
+/// assert_eq!(b.decode(now, &mut datagram), Err(Reject::Duplicate));
 /// # Ok::<(), rumormill::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -49,15 +51,17 @@ enum Mode {
     Seal(Box<Seal>),
 }
 
+/// What a guard answers to a packet that it refused for its time or its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer(Notice);
+
 /// Who a run of a node is, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The address that the node advertises.
     pub addr: SocketAddr,
-    /// The generation that it starts with.
-    pub generation: Generation,
     /// Drawn anew for each run, from the system's entropy. It is no secret, but two runs with the
-    /// same address, generation and bytes would seal with the same key.
+    /// same address, time and bytes would seal with the same key.
     pub random: [u8; 8],
     /// When it starts.
     pub now: Now,
@@ -87,21 +91,53 @@ impl Guard {
         }
     }
 
-    /// To be told the node's generation before it sends: it may have risen since the start.
-    pub fn follow(&mut self, generation: Generation) {
+    /// To be told when the machine slept, or may have been copied as it ran: what is sealed from
+    /// now on takes new randomness.
+    pub fn distrust(&mut self) {
         if let Mode::Seal(seal) = &mut self.0 {
-            seal.follow(generation);
+            seal.distrust();
         }
+    }
+
+    /// Whether [`Guard::renew`] is due before more is sent. To be asked whenever something is: it
+    /// is by that that a gap between the clocks is seen.
+    pub fn wants_random(&mut self, now: Now) -> bool {
+        match &mut self.0 {
+            Mode::Checksum(_) => false,
+            Mode::Seal(seal) => seal.wants_random(now),
+        }
+    }
+
+    /// Seals under another key from now on, which `random` sets apart: drawn for this call, from
+    /// the system's entropy.
+    pub fn renew(&mut self, now: Now, random: [u8; 8]) {
+        if let Mode::Seal(seal) = &mut self.0 {
+            seal.renew(now, random);
+        }
+    }
+
+    /// What is to be answered to the sender of the datagram that was decoded last, if anything:
+    /// it must learn that its clock is behind, or went back before it was started.
+    pub fn take_answer(&mut self) -> Option<Answer> {
+        match &mut self.0 {
+            Mode::Checksum(_) => None,
+            Mode::Seal(seal) => seal.take_notice().map(Answer),
+        }
+    }
+
+    /// Appends an answer as one datagram, to where the packet that it answers came from.
+    pub fn encode_answer(&mut self, now: Now, answer: &Answer, out: &mut Vec<u8>) {
+        self.guard(now, out, |out| answer.0.write(out));
     }
 
     /// Appends a packet as one datagram, sent at this time. The same bytes may go to any number
     /// of nodes; the same packet must not be encoded again for each.
-    pub fn encode(&mut self, wall: UnixNanos, packet: &Packet, out: &mut Vec<u8>) {
-        self.guard(wall, out, |out| super::encode(packet, out));
+    pub fn encode(&mut self, now: Now, packet: &Packet, out: &mut Vec<u8>) {
+        self.guard(now, out, |out| super::encode(packet, out));
     }
 
     /// Appends what `write` appends, guarded: for packets that no encoder would write.
-    pub fn guard(&mut self, wall: UnixNanos, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn guard(&mut self, now: Now, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
         match &mut self.0 {
             Mode::Checksum(checksum) => {
@@ -111,7 +147,7 @@ impl Guard {
             Mode::Seal(seal) => {
                 Seal::begin(out);
                 write(out);
-                seal.finish(wall, start, out);
+                seal.finish(now, start, out);
             }
         }
     }

@@ -65,15 +65,38 @@ pub enum Reject {
     /// on a connection, also any other packet than the next one.
     #[error("does not match its seal")]
     BadSeal,
-    /// It came before.
-    #[error("came before")]
+    /// It came before, moments ago: networks and senders that are in doubt send twice. Counted,
+    /// and never told.
+    #[error("came twice")]
+    Duplicate,
+    /// It came before, longer ago than any network repeats it, or we sent it ourselves.
+    #[error("sent again long after it came: look for who plays packets back")]
     Replayed,
-    /// So old that nobody remembers whether it came before, or of an earlier run of its sender.
-    #[error("too late to tell whether it came before")]
+    /// Long overtaken by others of its sender, or so far behind them that nobody remembers
+    /// whether it came before.
+    #[error("long overtaken by others of its sender: held back on its way, or played back")]
     Outdated,
-    /// By a sender that was not heard of before, at a time of sending too far from our own.
-    #[error("sent at a time too far from ours: compare the clocks")]
+    /// Sent at a time that lies further from ours than `clock_skew_max`, or before all that is
+    /// remembered. If its sender's clock is wrong, it has been told, and is heard from now on.
+    #[error(
+        "sent at a time too far from ours: held back on its way, or the clock of its sender or \
+         of this node is wrong: compare the clocks"
+    )]
     Untimely,
+    /// Of an earlier run of its sender than the one that was heard last. If it was started again
+    /// with its clock set back, it has been told, and is heard from now on.
+    #[error(
+        "of an earlier run of its sender than was heard: its clock went back before it was \
+         started, or an old packet was played back: compare the clocks"
+    )]
+    ClockBack,
+    /// No packet, but the answer to one of ours that was refused as [`Reject::Untimely`] or
+    /// [`Reject::ClockBack`]. What we seal goes by the clock of the others from now on.
+    #[error(
+        "a member refuses what this node sent because their clocks differ, or this one's went \
+         back: it is heard from now on, but compare the clocks"
+    )]
+    ClockDiffers,
 }
 
 impl Reject {
@@ -87,7 +110,7 @@ impl Reject {
     }
 
     /// Every reason, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::TooShort,
         Self::TooLong,
         Self::ForeignMagic,
@@ -107,10 +130,18 @@ impl Reject {
         Self::Unsealed,
         Self::UnknownKey,
         Self::BadSeal,
+        Self::Duplicate,
         Self::Replayed,
         Self::Outdated,
         Self::Untimely,
+        Self::ClockBack,
+        Self::ClockDiffers,
     ];
+
+    /// Whether it says anything to who runs the node.
+    pub(crate) fn is_told(self) -> bool {
+        self != Self::Duplicate
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +153,6 @@ mod tests {
         for (place, reason) in Reject::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reject::Untimely as usize, Reject::ALL.len() - 1, "the last one");
+        assert_eq!(Reject::ClockDiffers as usize, Reject::ALL.len() - 1, "the last one");
     }
 }

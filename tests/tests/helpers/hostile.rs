@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rumormill::core::{Age, PacketKind};
 use rumormill::core::{AgeStep, Beat, Body, Bulk, Packet, RecordId};
 use rumormill::wire::{self, Guard, Run};
-use rumormill::{Config, Generation, Instant, Now, Rng, UnixNanos};
+use rumormill::{Config, Instant, Now, Rng, UnixNanos};
 
 use super::cluster::eventually;
 
@@ -72,11 +72,10 @@ fn bulk() -> Vec<u8> {
 /// A datagram of these bytes with the checksum of a cluster without a name.
 pub(crate) fn guarded(packet: &[u8]) -> Vec<u8> {
     let now = Now { mono: Instant::ZERO, wall: UnixNanos(0) };
-    let generation = Generation::start(None, now.wall);
-    let run = Run { addr: ([127, 0, 0, 1], 1).into(), generation, random: [0; 8], now };
+    let run = Run { addr: ([127, 0, 0, 1], 1).into(), random: [0; 8], now };
     let mut datagram = Vec::new();
     let mut guard = Guard::new(&Config::default(), &run);
-    guard.guard(now.wall, &mut datagram, |out| out.extend_from_slice(packet));
+    guard.guard(now, &mut datagram, |out| out.extend_from_slice(packet));
     datagram
 }
 

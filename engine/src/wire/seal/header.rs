@@ -8,22 +8,30 @@ pub(in crate::wire) const MAGIC: [u8; 2] = *b"rs";
 
 const VERSION: u8 = 1;
 
-/// One run of a sender, for which it has a key of its own. Later runs are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A part of a sender's life for which it has a key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epoch {
-    /// When the run began, in nanoseconds since the Unix epoch; not before its generation.
+    /// When it began, in nanoseconds since the Unix epoch, on the clock of the seal.
     pub(super) start: u64,
-    /// Drawn anew for every run, so that a clock that shows the same time again yields no key
-    /// that was used before.
+    /// Drawn anew for every epoch, so that a clock that shows the same time again, or a machine
+    /// that was copied as it ran, yields no key that was used before.
     pub(super) random: [u8; 8],
 }
 
 impl Epoch {
-    pub(super) fn bytes(self) -> [u8; 16] {
+    pub(super) const LEN: usize = 16;
+
+    pub(super) fn bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.start.to_le_bytes());
         bytes[8..].copy_from_slice(&self.random);
         bytes
+    }
+
+    pub(super) fn read(bytes: &[u8; Self::LEN]) -> Self {
+        let (start, random) = bytes.split_at(8);
+        let eight = |bytes: &[u8]| <[u8; 8]>::try_from(bytes).expect("eight bytes");
+        Self { start: u64::from_le_bytes(eight(start)), random: eight(random) }
     }
 }
 
@@ -37,7 +45,7 @@ pub(super) struct Header {
     /// By its advertised address.
     pub(super) sender: NodeId,
     pub(super) epoch: Epoch,
-    /// The sender's wall clock, in nanoseconds since the Unix epoch.
+    /// The clock of the sender's seal, in nanoseconds since the Unix epoch.
     pub(super) sent: i64,
     /// Number of the packet within its epoch.
     pub(super) counter: u32,
@@ -71,7 +79,7 @@ impl Header {
             hint: bytes[3],
             cluster: u32::from_le_bytes(four(4)),
             sender: NodeId(u64::from_le_bytes(eight(8))),
-            epoch: Epoch { start: u64::from_le_bytes(eight(16)), random: eight(24) },
+            epoch: Epoch::read(bytes[16..32].try_into().expect("sixteen bytes")),
             sent: i64::from_le_bytes(eight(32)),
             counter: u32::from_le_bytes(four(40)),
         })

@@ -1,9 +1,16 @@
 //! The secrets of a node, and the keys that are made of them.
+//!
+//! Each secret and each key lies in an allocation of its own, which is overwritten before it is
+//! given back, and never moves, for what moves leaves a copy behind that nobody wipes. The stack
+//! is overwritten after each derivation. Whoever reads a secret from a file or the environment has
+//! copies of his own, which are his to wipe; a `String` or `Vec` that is given to us we wipe.
+
+use std::hint::black_box;
 
 use aes_gcm::{Aes256Gcm, KeyInit as _};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::header::Epoch;
 use crate::config::SecretKey;
@@ -134,7 +141,7 @@ pub enum KeyringError {
 pub(super) struct Key {
     /// A byte that is the same for the same secret and says nothing about it.
     pub(super) hint: u8,
-    kdf: Hkdf<Sha256>,
+    kdf: Box<Hkdf<Sha256>>,
 }
 
 impl Key {
@@ -142,7 +149,16 @@ impl Key {
     const SALT: &'static [u8] = b"rumormill secret key";
 
     pub(super) fn new(secret: &SecretKey) -> Self {
-        let kdf = Hkdf::new(Some(Self::SALT), secret.expose());
+        let key = Self::extract(secret);
+        wipe_stack();
+        key
+    }
+
+    #[inline(never)]
+    fn extract(secret: &SecretKey) -> Self {
+        let (mut extracted, kdf) = Hkdf::extract(Some(Self::SALT), secret.expose());
+        extracted.zeroize();
+        let kdf = Box::new(kdf);
         let mut hint = [0];
         kdf.expand(b"hint", &mut hint).expect("a byte is not too much");
         Self { hint: hint[0], kdf }
@@ -152,33 +168,45 @@ impl Key {
     ///
     /// Each purpose of a key begins with a word of its own, none of which begins another: a key
     /// for something else never equals this one.
-    pub(super) fn datagrams(&self, cluster: &[u8], epoch: Epoch) -> Aes256Gcm {
+    pub(super) fn datagrams(&self, cluster: &[u8], epoch: Epoch) -> Box<Aes256Gcm> {
         self.cipher(b"datagrams", cluster, &epoch.bytes())
     }
 
     /// What a caller proves itself by; `said` is what was said on the connection until then.
-    pub(super) fn stream_hello(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+    pub(super) fn stream_hello(&self, cluster: &[u8], said: &[u8]) -> Box<Aes256Gcm> {
         self.cipher(b"stream hello", cluster, said)
     }
 
     /// What the one that is called proves itself by.
-    pub(super) fn stream_answer(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+    pub(super) fn stream_answer(&self, cluster: &[u8], said: &[u8]) -> Box<Aes256Gcm> {
         self.cipher(b"stream answer", cluster, said)
     }
 
     /// The cipher for the packets of one connection.
-    pub(super) fn stream_packets(&self, cluster: &[u8], said: &[u8]) -> Aes256Gcm {
+    pub(super) fn stream_packets(&self, cluster: &[u8], said: &[u8]) -> Box<Aes256Gcm> {
         self.cipher(b"stream packets", cluster, said)
     }
 
-    fn cipher(&self, purpose: &[u8], cluster: &[u8], context: &[u8]) -> Aes256Gcm {
+    fn cipher(&self, purpose: &[u8], cluster: &[u8], context: &[u8]) -> Box<Aes256Gcm> {
         let len = [u8::try_from(cluster.len()).expect("`Config` holds names to 64 bytes")];
-        let mut key = Zeroizing::new([0; 32]);
-        self.kdf
-            .expand_multi_info(&[purpose, &len, cluster, context], &mut *key)
-            .expect("32 bytes are not too much");
-        Aes256Gcm::new((&*key).into())
+        let cipher = self.expand(&[purpose, &len, cluster, context]);
+        wipe_stack();
+        cipher
     }
+
+    #[inline(never)]
+    fn expand(&self, info: &[&[u8]]) -> Box<Aes256Gcm> {
+        let mut key = Zeroizing::new([0; 32]);
+        self.kdf.expand_multi_info(info, &mut *key).expect("32 bytes are not too much");
+        Box::new(Aes256Gcm::new((&*key).into()))
+    }
+}
+
+/// Overwrites what a function that has returned left on the stack. What lies there gets into the
+/// heap as well: a task is made on the stack, and has room in it for what it does not hold yet.
+#[inline(never)]
+fn wipe_stack() {
+    black_box(&[0_u8; 8_192]);
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ pub(in crate::wire) fn accept(
 /// The packets of one connection, of which each is sealed, or opened, once and in turn.
 pub(in crate::wire) struct Sequence {
     secret: SecretKey,
-    cipher: Aes256Gcm,
+    cipher: Box<Aes256Gcm>,
     /// The number of the next packet.
     next: u64,
 }
