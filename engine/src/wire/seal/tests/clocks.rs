@@ -123,22 +123,27 @@ fn a_stranger_is_answered_nothing() {
 
 #[test]
 fn an_answer_can_not_be_played_back() {
-    let behind = || guard_with_clock(1, 0, START - 600 * SECOND);
-    let (mut b, mut a) = (guard(2, 0), behind());
+    let behind = |node, random| {
+        let now = Now { wall: UnixNanos(START - 600 * SECOND), ..at(0) };
+        let run = Run { addr: run(node, 0).addr, random: [random; 8], now };
+        Guard::new(&config("secret", "blue"), &run)
+    };
+    let (mut b, mut a) = (guard(2, 0), behind(1, 1));
     assert_eq!(open(&mut b, 0, &sealed(&mut a, 0)), Err(Reject::Untimely));
     let answer = answered(&mut b, 0).unwrap();
     let time = |guard: &mut Guard| seal_of(guard).clock.at(at(20).mono);
-    // Late, to another node, and to a later run of the same.
-    let mut other = Guard::new(&config("secret", "blue"), &Run { random: [9; 8], ..run(1, 0) });
-    for (to, seconds) in [(&mut a, 11), (&mut guard(3, 0), 0), (&mut other, 0)] {
+    // Late, to another node, and to another run of the same.
+    let (mut another, mut later) = (behind(3, 1), behind(1, 2));
+    seal_of(&mut another).epoch.start += 1;
+    for (to, seconds) in [(&mut a, 11), (&mut another, 0), (&mut later, 0)] {
         let before = time(to);
         assert_eq!(open(to, seconds, &answer), Err(Reject::Outdated));
         assert_eq!(time(to), before);
         assert!(!is_distrusted(to));
     }
-    let mut in_time = behind();
+    let mut in_time = behind(1, 1);
     assert_eq!(open(&mut in_time, 10, &answer), Err(Reject::ClockDiffers));
-    assert!(time(&mut in_time) > time(&mut behind()));
+    assert!(time(&mut in_time) > time(&mut behind(1, 1)));
     assert!(is_distrusted(&mut in_time));
 }
 
