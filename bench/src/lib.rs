@@ -12,7 +12,9 @@ use plotters::style::{FontStyle, register_font};
 use rumormill::core::{
     Age, AgeStep, Beat, Body, Bulk, Digest, News, Packet, Record, Records, Roster, Sighting, Vector,
 };
-use rumormill::{Config, Engine, Generation, Input, Instant, Node, Now, Outbox, UnixNanos};
+use rumormill::{
+    Carrier, Config, Engine, Generation, Input, Instant, Node, Now, Outbox, UnixNanos,
+};
 use rumormill_sim::report::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
 use rumormill_sim::world::{self, Engines, Options};
@@ -136,7 +138,8 @@ impl Subject {
     pub fn take(&mut self, packet: &Arc<Packet>, pace: Duration) {
         self.now.mono = self.now.mono + pace;
         let (from, packet) = (([10, 0, 0, 1], 8000).into(), Arc::clone(packet));
-        self.engine.handle(self.now, Input::Packet { from, packet }, &mut self.outbox);
+        let carrier = Carrier::Datagram(packet.len_max());
+        self.engine.handle(self.now, Input::Packet { from, carrier, packet }, &mut self.outbox);
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::{Command, Engine, Input, Outbox, Output, Packet, Record, Roster, Value};
+use crate::core::{Carrier, Command, Engine, Input, Outbox, Output, Packet, Record, Roster, Value};
 use crate::node::{Generation, Node};
 use crate::time::{Instant, Now, UnixNanos, nanos};
 use crate::{Config, wire};
@@ -156,6 +156,11 @@ impl Subject {
     }
 }
 
+/// A datagram as a node without a secret sends it.
+fn carrier(packet: &Packet) -> Carrier {
+    Carrier::Datagram(wire::encoded_len(packet) + Config::CHECKSUM_LEN)
+}
+
 /// The nodes that a script speaks of.
 fn addr(host: u8) -> SocketAddr {
     ([10, 0, 0, host], 8000).into()
@@ -175,7 +180,10 @@ impl Script<'_> {
                 0 => Input::Timeout,
                 1 => Input::Command(self.command(from)?),
                 _ => match self.packet()? {
-                    Some(packet) => Input::Packet { from: addr(from), packet },
+                    Some(packet) => {
+                        let carrier = carrier(&packet);
+                        Input::Packet { from: addr(from), carrier, packet }
+                    }
                     None => continue,
                 },
             };

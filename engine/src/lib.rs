@@ -105,8 +105,8 @@ pub use config::{
     Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
 };
 pub use core::{
-    Agreement, Class, Command, Difference, Engine, Event, FullList, Input, Metadata, Outbox,
-    Output, PublishError, Roster, Value, Version,
+    Agreement, Carrier, Class, Command, Difference, Engine, Event, FullList, Input, Metadata,
+    Outbox, Output, PublishError, Roster, Value, Version,
 };
 pub use link::{
     Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,

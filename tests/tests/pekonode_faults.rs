@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use rumormill::core::Record;
 use rumormill::{
-    Command, Config, ConfigBuilder, Engine, Event, Generation, Input, Instant, Node, NodeBuilder,
-    NodeList, NodeListError, Now, Outbox, Output, Protocol, Roster, Setting, UnixNanos, Value,
-    Wire, pekonode,
+    Carrier, Class, Command, Config, ConfigBuilder, Engine, Event, Generation, Input, Instant,
+    Node, NodeBuilder, NodeList, NodeListError, Now, Outbox, Output, Protocol, Roster, Setting,
+    UnixNanos, Value, Wire, pekonode, wire,
 };
 use rumormill_sim::scenario::{self, Scenario};
 use rumormill_tests::assert_holds;
@@ -475,8 +475,12 @@ impl Pair {
             let from = self.engines[at].me().node().addr();
             for output in out.drain() {
                 match output {
-                    Output::Send { packet, .. } => {
-                        inputs.push_back((1 - at, Input::Packet { from, packet }));
+                    Output::Send { packet, class, .. } => {
+                        let carrier = match class {
+                            Class::Datagram => Carrier::Datagram(wire::encoded_len(&packet)),
+                            Class::Stream => Carrier::Stream,
+                        };
+                        inputs.push_back((1 - at, Input::Packet { from, carrier, packet }));
                     }
                     Output::Event(Event::Removed { .. }) => self.removals += 1,
                     Output::Event(_) => {}

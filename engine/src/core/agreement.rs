@@ -38,7 +38,7 @@ struct Report {
 impl Reports {
     const RECENT_MAX: usize = 32;
 
-    pub(super) fn note(&mut self, from: SocketAddr, holds: Holds) {
+    fn note(&mut self, from: SocketAddr, holds: Holds) {
         self.recent.retain(|report| report.from != from);
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
@@ -48,6 +48,13 @@ impl Reports {
 }
 
 impl Engine {
+    /// Takes what a member says that it holds; of others anybody could send us any number.
+    pub(super) fn note_report(&mut self, from: SocketAddr, holds: Holds) {
+        if self.lists(from) {
+            self.reports.note(from, holds);
+        }
+    }
+
     /// How far those that spoke with us lately hold what we hold now.
     pub fn agreement(&self) -> Agreement {
         let ours = self.holds();

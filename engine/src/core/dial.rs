@@ -83,7 +83,7 @@ impl Engine {
     pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
         for addr in self.whom_to_dial() {
             self.asked.note(addr);
-            out.send(addr, &self.join_packet(now));
+            out.send(addr, &self.join_packet(now, addr));
         }
         let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
         let wait = self.jittered(wait);
@@ -119,9 +119,12 @@ impl Engine {
         wait.min(self.config.cycle()).min(self.config.redial())
     }
 
-    fn join_packet(&self, now: Now) -> std::sync::Arc<super::packet::Packet> {
+    /// A join is a third of a datagram, so that a full one may answer.
+    fn join_packet(&self, now: Now, to: SocketAddr) -> std::sync::Arc<super::packet::Packet> {
         let me = self.members.sighting(self.members.me(), now.mono, self.step);
-        self.packet(Body::Join(Join { me, summary: self.summary(now) }))
+        let (token, summary) = (self.token_for(now.mono, to), self.summary(now));
+        let padding = self.padding(len::JOIN_MIN, self.config.size());
+        self.packet(Body::Join(Join { token, me, summary, padding }))
     }
 
     pub(super) fn on_join(&mut self, now: Now, join: &Join, via: Via, out: &mut Outbox) {
@@ -130,17 +133,20 @@ impl Engine {
         }
         let news = News::Member(join.me.clone());
         match self.see(now, &news, via, out) {
-            Some(node) => self.announce(now, node, out),
+            Some(node) => self.announce_guest(now, node, out),
             None => self.answer_refused(now, via.from, &join.me, out),
         }
-        self.reports.note(via.from, join.summary.holds());
-        self.welcome(now, via.from, &join.me, out);
+        self.note_report(via.from, join.summary.holds());
+        self.welcome(now, via.from, join, out);
     }
 
-    fn welcome(&mut self, now: Now, to: SocketAddr, guest: &Sighting, out: &mut Outbox) {
+    fn welcome(&mut self, now: Now, to: SocketAddr, join: &Join, out: &mut Outbox) {
+        let guest = &join.me;
         let mut nodes = vec![self.members.me()];
         nodes.extend(self.pick(now.mono, Self::WELCOME_MEMBERS_MAX));
-        let mut room = self.config.packet_len_max() - len::HEADER - len::SUMMARY - len::COUNT;
+        let longest = self.config.packet_len_max();
+        let longest = out.room(to).map_or(longest, |room| room.min(longest));
+        let mut room = longest.saturating_sub(len::HEADER + len::WELCOME);
         let mut members = Vec::with_capacity(nodes.len());
         for node in nodes {
             let sighting = self.members.sighting(node, now.mono, self.step);
@@ -151,11 +157,18 @@ impl Engine {
             room -= sighting.len_max();
             members.push(sighting);
         }
-        let welcome = Welcome { summary: self.summary(now), members };
+        let ask = out.is_limited(to).then(|| self.token_for(now.mono, to));
+        let welcome = Welcome { token: join.token, ask, summary: self.summary(now), members };
         out.send(to, &self.packet(Body::Welcome(welcome)));
     }
 
     pub(super) fn on_welcome(&mut self, now: Now, welcome: &Welcome, via: Via, out: &mut Outbox) {
+        let Some(dialled) = self.dialled(now, welcome.token, via.from) else {
+            self.stats.answers_stale += 1;
+            return;
+        };
+        self.confirm(now, dialled, out);
+        self.echo(via.from, welcome.ask, None, out);
         let was_alone = self.is_alone();
         for sighting in &welcome.members {
             let news = News::Member(sighting.clone());
@@ -167,17 +180,23 @@ impl Engine {
             }
         }
         self.dialler.attempts = 0;
-        self.reports.note(via.from, welcome.summary.holds());
+        self.note_report(via.from, welcome.summary.holds());
         if self.life == Life::Running {
             if !welcome.summary.agrees(&self.summary(now)) {
                 // A seed that lets in a whole cluster would be asked for all of it by everybody.
                 let random = was_alone.then(|| self.next_partner(now.mono)).flatten();
-                let partner = random.map_or(via.from, |node| self.members.addr(node));
+                let partner = random.map_or(dialled, |node| self.members.addr(node));
                 self.swap_soon(now, partner, out);
             }
             // Who let us in may have been new here too: agreeing with it proves little.
             self.swap_again_soon(now.mono);
         }
+    }
+
+    /// Whom we dialled with this token, wherever the answer comes from.
+    fn dialled(&self, now: Now, token: u32, from: SocketAddr) -> Option<SocketAddr> {
+        let mut asked = [from].into_iter().chain(self.asked.recent());
+        asked.find(|&addr| self.is_token_of(now.mono, addr, token))
     }
 
     /// Tells a sender, once a cycle, what outranks the incarnation that it spoke of.

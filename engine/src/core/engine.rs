@@ -8,7 +8,7 @@ use super::beat::{Age, AgeStep};
 use super::dial::Dialler;
 use super::fetch::Fetcher;
 use super::identity::Jumps;
-use super::io::{Command, Input, Outbox};
+use super::io::{Carrier, Command, Input, Outbox};
 use super::members::Members;
 use super::metadata::Metadata;
 use super::names::Rivals;
@@ -18,6 +18,8 @@ use super::probes::Prober;
 use super::record::{Record, Sighting};
 use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
+use super::routes::Routes;
+use super::row::Standing;
 use super::rtt::Rtts;
 use super::settings::{Differences, Settings};
 use super::skew::Skew;
@@ -59,6 +61,7 @@ pub struct Engine {
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
     pub(super) asked: Asked,
+    pub(super) routes: Routes,
     pub(super) reports: Reports,
     pub(super) jumps: Jumps,
     pub(super) skew: Skew,
@@ -114,6 +117,11 @@ pub struct Stats {
     pub packets_from_myself: u64,
     /// Answers to no request of ours.
     pub answers_stale: u64,
+    /// Packets not sent because they were more than three times what had come from an address
+    /// that has not shown yet that it gets what is sent there.
+    pub answers_withheld: u64,
+    /// Values that were asked for by datagram, which anybody can write in another's name.
+    pub fetches_unproven: u64,
     /// Answers cut short by the limit on what one answer may bring.
     pub answers_cut: u64,
     /// Last calls not made because of the limit on them.
@@ -166,12 +174,13 @@ impl Engine {
             swapper: Swapper::default(),
             dialler: Dialler::default(),
             asked: Asked::new(now.mono + config.timeout()),
+            routes: Routes::new(seed, me.place()),
             reports: Reports::default(),
             jumps: Jumps::default(),
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
-            prober: Prober::new(Rng::word(seed, "probes", me.place().0)),
+            prober: Prober::default(),
             suspects: Suspects::default(),
             differences: Differences::default(),
             stats: Stats::default(),
@@ -193,9 +202,10 @@ impl Engine {
         out.begin(&self.config);
         for record in members {
             let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
-            // Our own word for each is as good as its own.
-            let via = Via { from: record.node().addr(), step: self.step };
-            self.see_member(now, &sighting, None, via, out);
+            let (from, carrier) = (record.node().addr(), Carrier::Stream);
+            let via = Via { from, carrier, step: self.step };
+            // The service vouches for them.
+            self.see_member_as(now, Standing::Believed, &sighting, None, via, out);
         }
     }
 
@@ -219,7 +229,9 @@ impl Engine {
         out.begin(&self.config);
         self.notice_sleep(now, out);
         match input {
-            Input::Packet { from, packet } => self.on_packet(now, from, &packet, out),
+            Input::Packet { from, carrier, packet } => {
+                self.on_packet(now, from, carrier, &packet, out);
+            }
             Input::Command(command) => self.on_command(now, command, out),
             Input::Timeout => {}
         }
@@ -273,7 +285,14 @@ impl Engine {
         &self.stats
     }
 
-    fn on_packet(&mut self, now: Now, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
+    fn on_packet(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        carrier: Carrier,
+        packet: &Packet,
+        out: &mut Outbox,
+    ) {
         if self.life == Life::Left {
             return;
         }
@@ -282,15 +301,16 @@ impl Engine {
             self.stats.packets_from_myself += 1;
             return;
         }
-        self.prove_sender(from);
+        self.limit_answers(from, carrier, out);
         self.compare_settings(from, packet, out);
-        let via = Via { from, step: packet.step };
+        let via = Via { from, carrier, step: packet.step };
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
             Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),
             Body::RumorAck(ack) => self.on_rumor_ack(now, via.from, ack, out),
             Body::Join(join) => self.on_join(now, join, via, out),
             Body::Welcome(welcome) => self.on_welcome(now, welcome, via, out),
+            Body::Echo(echo) => self.on_echo(now, echo, via, out),
             Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
             Body::SwapAnswer(answer) => self.on_swap_answer(now, answer, via, out),
             Body::Vector(vector) => self.on_vector(now, vector, via, out),
@@ -301,7 +321,7 @@ impl Engine {
             Body::Announced(announcement) => {
                 self.on_announced(now, from, *announcement, None, out);
             }
-            Body::Fetch(fetch) => self.on_fetch(now, from, *fetch, out),
+            Body::Fetch(fetch) => self.on_fetch(now, *fetch, via, out),
             Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
             Body::LastCall => self.on_last_call(now, from, out),
             Body::Alive(sighting) => self.on_alive(now, sighting, via, out),
@@ -311,6 +331,7 @@ impl Engine {
             Body::Vouch(vouch) => self.on_vouch(from, *vouch),
         }
         self.correct(now, from, out);
+        self.stats.answers_withheld += out.take_withheld();
     }
 
     fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
@@ -432,13 +453,13 @@ impl Engine {
         }
     }
 
-    /// Up to `count` different listed members, ourselves excepted, drawn at random.
+    /// Up to `count` different listed members, ourselves and newcomers excepted, drawn at random.
     pub(super) fn pick(&mut self, now: Instant, count: usize) -> Vec<NodeIx> {
-        let me = self.members.me();
-        let ring = self.members.in_ring_order();
-        let others = ring.len() - 1;
-        if count >= others {
-            return ring.iter().copied().filter(|&node| node != me).collect();
+        if count >= self.believed_len() {
+            let me = self.members.me();
+            let mut nodes = self.members.in_ring_order().to_vec();
+            nodes.retain(|&node| node != me && !self.members.is_newcomer(node));
+            return nodes;
         }
         let (mut picked, mut draws) = (Vec::with_capacity(count), 0);
         while picked.len() < count {

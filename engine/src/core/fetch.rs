@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::io::Outbox;
+use super::io::{Carrier, Outbox};
 use super::metadata::{Metadata, Version};
+use super::newcomers::Via;
 use super::packet::{Announcement, Body, Call, Fetch, RingArc, Topic, len};
 use super::timers::Timer;
 use crate::time::{Instant, Now};
@@ -144,6 +145,7 @@ impl Engine {
             self.stats.values_over_limit += 1;
             return false;
         }
+        self.make_room_for(from);
         if let Some(place) = self.fetcher.place_for(from, version) {
             let (tellers, until) = (VecDeque::new(), now.mono);
             let arcs = arc.into_iter().collect();
@@ -154,6 +156,19 @@ impl Engine {
             wanted.add(from, arc);
         }
         false
+    }
+
+    /// Drops what a stranger told us of when there is no room for what a member tells: what
+    /// strangers announce may never come.
+    fn make_room_for(&mut self, teller: SocketAddr) {
+        let is_full = self.fetcher.wanted.len() == Fetcher::WANTED_MAX;
+        if is_full && self.is_believed(teller) {
+            let wanted = &self.fetcher.wanted;
+            let stranger = wanted.iter().position(|wanted| !self.is_believed(wanted.asked));
+            if let Some(place) = stranger {
+                self.fetcher.wanted.remove(place);
+            }
+        }
     }
 
     fn ask(&mut self, now: Now, place: usize, teller: SocketAddr, out: &mut Outbox) {
@@ -188,8 +203,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_fetch(&mut self, now: Now, from: SocketAddr, fetch: Fetch, out: &mut Outbox) {
+    pub(super) fn on_fetch(&mut self, now: Now, fetch: Fetch, via: Via, out: &mut Outbox) {
+        let from = via.from;
         match fetch.call {
+            // We ask by stream only: a datagram may have a victim's address on it.
+            Call::Send if via.carrier != Carrier::Stream => self.stats.fetches_unproven += 1,
             Call::Send => self.serve(now, from, fetch.version, out),
             Call::Done => self.fetcher.end_serving(from, fetch.version),
             Call::Busy => self.on_busy(now, from, fetch.version, out),
@@ -204,7 +222,7 @@ impl Engine {
         }
         // A newer one is as good: it is what they will want next.
         let held = self.metadata.as_ref().filter(|held| held.version() >= version);
-        let full = self.fetcher.served.len() == Fetcher::SERVED_MAX;
+        let full = self.fetcher.served.len() >= self.served_max(to);
         let Some(metadata) = held.filter(|_| !full) else {
             self.stats.transfers_refused += 1;
             self.say(to, version, Call::Busy, out);
@@ -216,6 +234,12 @@ impl Engine {
         self.fetcher.served.push(Served { to, version, until });
         self.stats.transfers += 1;
         out.stream(to, &packet);
+    }
+
+    /// How many transfers may be under way when this one asks for another: strangers can't take
+    /// all of them.
+    fn served_max(&self, to: SocketAddr) -> usize {
+        if self.is_believed(to) { Fetcher::SERVED_MAX } else { Fetcher::SERVED_MAX / 4 }
     }
 
     /// Who is busy is asked again later, after the others who told us.

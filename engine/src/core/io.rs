@@ -18,6 +18,8 @@ pub enum Input {
     Packet {
         /// Where it came from, and where an answer goes.
         from: SocketAddr,
+        /// By what it came.
+        carrier: Carrier,
         /// The packet, decoded.
         packet: Arc<Packet>,
     },
@@ -25,6 +27,16 @@ pub enum Input {
     Timeout,
     /// The service wants something.
     Command(Command),
+}
+
+/// By what a packet came, which decides how much may go back: the source of a datagram is what its
+/// sender wrote on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A datagram of so many bytes, with what guarded them.
+    Datagram(usize),
+    /// A stream, whose handshake has shown that its other end is where it says.
+    Stream,
 }
 
 /// What a service can ask for.
@@ -149,11 +161,22 @@ pub enum Event {
 pub struct Outbox {
     outputs: Vec<Output>,
     datagram_len_max: usize,
+    guard_len: usize,
+    limit: Option<Limit>,
+    withheld: u64,
+}
+
+/// What may still go to an address by datagram, in answer to one input.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    to: SocketAddr,
+    bytes_left: usize,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { outputs: Vec::new(), datagram_len_max: usize::MAX }
+        let (outputs, datagram_len_max) = (Vec::new(), usize::MAX);
+        Self { outputs, datagram_len_max, guard_len: 0, limit: None, withheld: 0 }
     }
 }
 
@@ -184,16 +207,55 @@ impl Outbox {
             Protocol::Udp => config.packet_len_max(),
             Protocol::Tcp => 0,
         };
+        self.guard_len = config.guard_len();
+        self.limit = None;
     }
 
-    /// Sends a packet by datagram if it fits one.
+    /// Lets no more than this many bytes go to an address by datagram until the next input: a
+    /// stranger may have written the address of a victim on what it sent.
+    pub(crate) fn limit(&mut self, to: SocketAddr, bytes: usize) {
+        self.limit = Some(Limit { to, bytes_left: bytes });
+    }
+
+    /// Takes the limit off an address that has just shown that it gets what is sent there.
+    pub(crate) fn lift(&mut self, to: SocketAddr) {
+        self.limit = self.limit.filter(|limit| limit.to != to);
+    }
+
+    /// True when not everything may go to an address.
+    pub(crate) fn is_limited(&self, to: SocketAddr) -> bool {
+        self.limit.is_some_and(|limit| limit.to == to)
+    }
+
+    /// The longest packet that may go to an address by datagram, if that is limited.
+    pub(crate) fn room(&self, to: SocketAddr) -> Option<usize> {
+        let limit = self.limit.filter(|limit| limit.to == to)?;
+        Some(limit.bytes_left.saturating_sub(self.guard_len))
+    }
+
+    /// How many packets were kept back by limits since this was last asked.
+    pub(crate) fn take_withheld(&mut self) -> u64 {
+        std::mem::take(&mut self.withheld)
+    }
+
+    /// Sends a packet by datagram if it fits one; not at all if it is more than may go there.
     pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
-        let fits = packet.len_max() <= self.datagram_len_max;
-        let class = if fits { Class::Datagram } else { Class::Stream };
+        let len = packet.len_max();
+        if len > self.datagram_len_max {
+            return self.stream(to, packet);
+        }
+        if let Some(limit) = self.limit.as_mut().filter(|limit| limit.to == to) {
+            let Some(left) = limit.bytes_left.checked_sub(len + self.guard_len) else {
+                self.withheld += 1;
+                return;
+            };
+            limit.bytes_left = left;
+        }
+        let class = Class::Datagram;
         self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });
     }
 
-    /// Sends a packet by stream whatever its length.
+    /// Sends a packet by stream whatever its length: that takes a handshake, which is proof enough.
     pub(crate) fn stream(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
         let class = Class::Stream;
         self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
-use super::packet::{Body, Cause, News};
+use super::packet::{Body, Bulk, Cause, News};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
@@ -165,13 +165,19 @@ impl Engine {
         if self.life == Life::Running {
             // Whoever asks has nothing that is new enough for it, and only a higher counter is.
             self.renew(now, out);
-            let me = self.members.sighting(self.members.me(), now.mono, self.step);
-            out.send(from, &self.packet(Body::Alive(me)));
+            let me = self.members.me();
+            let alive = self.packet(Body::Alive(self.members.sighting(me, now.mono, self.step)));
+            if out.room(from).is_none_or(|room| alive.len_max() <= room) {
+                out.send(from, &alive);
+            } else {
+                // Who has not echoed gets what is new alone, which is as short as the call.
+                let beats = vec![self.members.beat(me, now.mono, self.step)];
+                out.send(from, &self.packet(Body::Bulk(Bulk { beats, news: Vec::new() })));
+            }
         }
     }
 
     pub(super) fn on_alive(&mut self, now: Now, sighting: &Sighting, via: Via, out: &mut Outbox) {
-        self.rivals.answered(sighting.record.place());
         let news = News::Member(sighting.clone());
         match self.see(now, &news, via, out) {
             Some(node) => self.relay_news(now.mono, node),

@@ -16,7 +16,7 @@ use super::newcomers::Newcomers;
 use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
 use super::roster::{Directory, NodeIx, RecordIx, Roster};
-use super::row::{Row, Standing, State};
+use super::row::{Introducer, Row, Standing, State};
 use super::seen::{Departure, Heard, Seen};
 use super::table::{FullList, Table};
 use super::tombstones::Tombstones;
@@ -84,7 +84,7 @@ impl Members {
             short_counter: config.cycle() * 100,
             liveness: config.liveness(),
         };
-        let row = Row::new(record, State::Listed, Standing::Proven, 0, now);
+        let row = Row::new(record, State::Listed, Standing::Believed, 0, now);
         Self {
             directory,
             table: Table::alone(node, row, me.digest()),
@@ -269,13 +269,33 @@ impl Members {
     }
 
     pub(crate) fn is_newcomer(&self, node: NodeIx) -> bool {
-        self.row(node).standing() != Standing::Proven
+        self.row(node).standing() != Standing::Believed
     }
 
-    /// A node of which something is held exists beyond doubt.
-    pub(crate) fn prove(&mut self, node: NodeIx) {
-        self.newcomers.remove(self.row(node).standing());
-        self.row_mut(node).prove();
+    /// True for a member of which nobody is to be told: no more than a stranger's word.
+    pub(crate) fn is_rumored(&self, node: NodeIx) -> bool {
+        self.row(node).standing().is_rumored()
+    }
+
+    /// True when what is sent to the address of a node is known to come there.
+    pub(crate) fn has_echoed(&self, node: NodeIx) -> bool {
+        self.row(node).has_echoed()
+    }
+
+    /// A node of which something is held has echoed what was sent to its address; true when it was
+    /// a newcomer until now.
+    pub(crate) fn confirm(&mut self, node: NodeIx) -> bool {
+        let row = self.row(node);
+        let was_newcomer = row.standing() != Standing::Believed;
+        if was_newcomer && row.state() == State::Listed {
+            self.newcomers.remove(row.standing());
+        }
+        if was_newcomer || !row.has_echoed() {
+            let row = self.row_mut(node);
+            row.believe();
+            row.note_echo();
+        }
+        was_newcomer
     }
 
     /// The members but ourselves whose counter was raised no later than this, in order of the
@@ -403,10 +423,7 @@ impl Members {
             let row = self.row_mut(node);
             row.counter = counter;
             row.set_raised_at(raised_at);
-            let standing = row.standing();
-            if standing != Standing::Proven && standing != heard.standing {
-                self.prove(node);
-            }
+            self.note_voucher(node, heard.standing);
             return Seen::Advanced(node);
         }
         if !self.limits.fresh(heard.step, age) {
@@ -418,6 +435,25 @@ impl Members {
         }
         self.list(node, record, heard.standing, counter, raised_at);
         Seen::Listed(node)
+    }
+
+    /// We vouch for one that was no more than a stranger's word.
+    pub(crate) fn vouch(&mut self, node: NodeIx) {
+        let me = Introducer::of(self.addr(self.me)).who_vouches();
+        self.note_voucher(node, Standing::Newcomer(me));
+    }
+
+    /// A member may have spoken of one that was no more than a stranger's word.
+    fn note_voucher(&mut self, node: NodeIx, by: Standing) {
+        let standing = self.row(node).standing();
+        if let Standing::Newcomer(introducer) = by
+            && introducer.vouches()
+            && standing.is_rumored()
+        {
+            self.newcomers.remove(standing);
+            self.newcomers.add(by);
+            self.row_mut(node).introduce(introducer);
+        }
     }
 
     /// A newer incarnation of an address that is held.
@@ -464,7 +500,7 @@ impl Members {
         assert!(node == self.me, "a successor has the same address");
         self.unlist(node);
         self.directory.release(old);
-        self.list(node, record, Standing::Proven, 1, now);
+        self.list(node, record, Standing::Believed, 1, now);
     }
 
     /// Removes a member that was silent for too long. Panics when it is not listed.
@@ -509,7 +545,8 @@ impl Members {
         let left = State::Gone(Cause::Left);
         let own = self.table.own(&self.directory);
         own.reserve(node, &self.directory);
-        own.rows[node.index()] = Row::new(record, left, Standing::Proven, gone.counter, now);
+        let standing = Standing::Newcomer(Introducer::of(gone.addr));
+        own.rows[node.index()] = Row::new(record, left, standing, gone.counter, now);
         self.bury(now, node, Cause::Left);
         Departure::Noted
     }
@@ -534,9 +571,16 @@ impl Members {
         counter: u32,
         raised_at: Instant,
     ) {
+        let known = self.row(node);
+        // Who was believed before it went or changed is believed when it comes back.
+        let believed = known.state() != State::Vacant && known.standing() == Standing::Believed;
+        let standing = if believed { Standing::Believed } else { standing };
         self.tombstones.remove(node);
         self.newcomers.add(standing);
-        let row = Row::new(record, State::Listed, standing, counter, raised_at);
+        let mut row = Row::new(record, State::Listed, standing, counter, raised_at);
+        if known.has_echoed() {
+            row.note_echo();
+        }
         let own = self.table.own(&self.directory);
         own.reserve(node, &self.directory);
         own.list(node, row, &self.directory);
@@ -544,7 +588,7 @@ impl Members {
 
     fn unlist(&mut self, node: NodeIx) {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
-        self.prove(node);
+        self.newcomers.remove(self.row(node).standing());
         self.marks.take(node);
         self.undoubt(node);
         self.table.own(&self.directory).unlist(node, &self.directory);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
-use super::packet::{Body, Cause};
+use super::packet::{Cause, Reply};
 use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::node::NodeId;
@@ -103,7 +103,7 @@ impl Engine {
                 }
                 _ if pair.calls == Rivals::CALLS_MAX => {}
                 _ => {
-                    self.call_silent(&pair, out);
+                    self.call_silent(now, &pair, out);
                     pair.calls += 1;
                     self.rivals.open.push(pair);
                 }
@@ -115,10 +115,10 @@ impl Engine {
         }
     }
 
-    fn call_silent(&self, pair: &Pair, out: &mut Outbox) {
+    fn call_silent(&self, now: Now, pair: &Pair, out: &mut Outbox) {
         for side in pair.sides.iter().filter(|side| !side.alive) {
             let to: SocketAddr = self.members.addr(side.node);
-            out.send(to, &self.packet(Body::LastCall));
+            self.send_probe(to, self.token_for(now.mono, to), Reply::Datagram, out);
         }
     }
 

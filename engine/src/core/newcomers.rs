@@ -1,38 +1,42 @@
-//! Newcomers: members that only one sender spoke of, which may have been invented.
+//! Newcomers: members that nobody has met yet, which may have been invented.
 //!
 //! Without a secret anybody can tell us of a million nodes that don't exist, or that all live at
-//! a victim's address. So a member that we did not hear of from two sides, or from itself, is
-//! listed like any other, but there is a limit on such members, in all and for each who
-//! introduces them; together they get no more of what we send than the proven ones, and no rumor
-//! once they are the majority. A few are asked each cycle whether they exist. A node that has just
-//! started believes everybody for one timeout; and with a secret, where only nodes of our own can
-//! speak, everybody is proven.
+//! a victim's address. So a member that has not echoed a token of ours (`routes.rs`) is listed and
+//! shown like any other, but there is a limit on such members, in all and for each who introduces
+//! them; nothing is sent to them in bulk, neither swap nor rumor reaches them once they are the
+//! majority, and nobody is told of one for whom no member has vouched. A few are asked each cycle.
+//! What others say of a member confirms nothing, however many they are, for they may all
+//! be one.
+//!
+//! A node that has just started believes everybody for one timeout, for it knows nobody yet; what
+//! may go to an address is limited all the same. With a secret, where only nodes of our own can
+//! speak, everybody is believed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::beat::AgeStep;
 use super::engine::{Engine, Life};
-use super::io::Outbox;
+use super::io::{Carrier, Outbox};
 use super::members::Members;
-use super::packet::Body;
+use super::packet::Reply;
 use super::record::Record;
 use super::roster::NodeIx;
 use super::row::{Introducer, Standing};
 use super::seen::Heard;
-use crate::config::Liveness;
 use crate::time::{Instant, Now};
 
 /// By what way a packet came: what is needed to judge what it says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Via {
     pub(super) from: SocketAddr,
+    pub(super) carrier: Carrier,
     /// The unit of all ages in the packet.
     pub(super) step: AgeStep,
 }
 
 impl Introducer {
-    /// The one who sends from an address.
+    /// The one who sends from an address, who is not believed.
     pub(super) fn of(from: SocketAddr) -> Self {
         // FNV-1a: it must be the same everywhere and cheap, no more.
         let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
@@ -41,7 +45,7 @@ impl Introducer {
             IpAddr::V4(ip) => ip.octets().iter().chain(&port).fold(0x811c_9dc5, mix),
             IpAddr::V6(ip) => ip.octets().iter().chain(&port).fold(0x811c_9dc5, mix),
         };
-        Self(((hash ^ hash >> 12 ^ hash >> 24) & 0xfff) as u16)
+        Self::new(hash ^ hash >> 11 ^ hash >> 22)
     }
 }
 
@@ -53,7 +57,7 @@ pub(super) struct Newcomers {
 }
 
 impl Newcomers {
-    /// So many more newcomers than proven members are no crowd: every cluster starts with some.
+    /// So many more newcomers than others are no crowd: every cluster starts with some.
     const HANDFUL: usize = 16;
 
     pub(super) fn len(&self) -> usize {
@@ -105,6 +109,11 @@ impl Asked {
             self.recent.push_back(addr);
         }
     }
+
+    /// Whom we asked something lately.
+    pub(super) fn recent(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.recent.iter().copied()
+    }
 }
 
 impl Members {
@@ -119,18 +128,19 @@ impl Engine {
     /// Newcomers of one introducer whom we did not ask.
     const UNASKED_MAX: usize = 256;
     /// Newcomers asked each cycle whether they exist.
-    const CALLS_PER_CYCLE_MAX: usize = 8;
+    const ASKED_PER_CYCLE_MAX: usize = 8;
     /// Draws for one that is not silent. Without them the smaller side of a partition would tell
     /// most of what it has to tell to the other side, and its own members would fall silent too.
     pub(super) const DRAWS_MAX: usize = 8;
+
     /// What a member would be that is heard of by this way and was unknown; `None` when there
     /// are too many such already.
     pub(super) fn standing(&self, now: Now, record: &Record, via: Via) -> Option<Standing> {
         let addr = record.node().addr();
-        if addr == via.from || self.trusts_all(now) {
-            return Some(Standing::Proven);
+        if self.trusts_all(now) || self.routes.has_echoed(addr) {
+            return Some(Standing::Believed);
         }
-        let introducer = Introducer::of(via.from);
+        let introducer = self.introducer(via);
         let unasked = !self.asked.recent.contains(&via.from);
         let over = self.members.newcomers().len() >= self.config.members_max() / 4
             || (unasked && self.members.newcomers().of(introducer) >= Self::UNASKED_MAX);
@@ -140,10 +150,22 @@ impl Engine {
     /// What the beats that came by this way are judged by.
     pub(super) fn heard(&self, now: Now, via: Via) -> Heard {
         let standing = match self.trusts_all(now) {
-            true => Standing::Proven,
-            false => Standing::Newcomer(Introducer::of(via.from)),
+            true => Standing::Believed,
+            false => Standing::Newcomer(self.introducer(via)),
         };
         Heard { now: now.mono, step: via.step, standing }
+    }
+
+    /// Members vouch for those they speak of, but not one that is no more than a stranger's word
+    /// itself: else that one could be the stranger.
+    fn introducer(&self, via: Via) -> Introducer {
+        let introducer = Introducer::of(via.from);
+        let node = self.members.node(via.from).filter(|&node| self.members.is_listed(node));
+        let is_member = node.is_some_and(|node| !self.members.is_rumored(node));
+        match is_member || self.routes.has_echoed(via.from) {
+            true => introducer.who_vouches(),
+            false => introducer,
+        }
     }
 
     /// Who has just come knows nobody yet to hear anything from twice, and believes what it is
@@ -152,25 +174,24 @@ impl Engine {
         now.mono < self.asked.young_until
     }
 
-    /// Where every packet is sealed nobody can invent members; and where nobody beats, none could
-    /// ever be proven by its beats.
+    /// Where every packet is sealed nobody can invent members.
     fn trusts_all(&self, now: Now) -> bool {
-        self.is_young(now)
-            || self.config.secret_key().is_some()
-            || self.config.liveness() != Liveness::Beats
+        self.is_young(now) || self.config.secret_key().is_some()
     }
 
-    /// Whoever sends us something exists.
-    pub(super) fn prove_sender(&mut self, from: SocketAddr) {
-        if self.members.newcomers().len() > 0
-            && let Some(node) = self.members.node(from)
-        {
-            self.members.prove(node);
-        }
+    /// True for a member that is no newcomer.
+    pub(super) fn is_believed(&self, addr: SocketAddr) -> bool {
+        let node = self.members.node(addr);
+        node.is_some_and(|node| self.members.is_listed(node) && !self.members.is_newcomer(node))
     }
 
-    /// A random member other than ourselves, of whom there must be one; not one that is silent, if
-    /// others are found soon. In a crowd, newcomers come up about as often as proven members do.
+    /// How many other members are no newcomers.
+    pub(super) fn believed_len(&self) -> usize {
+        self.members.len() - self.members.newcomers().len() - 1
+    }
+
+    /// A random member other than ourselves and no newcomer, of whom there must be one; not one
+    /// that is silent, if others are found soon.
     pub(super) fn draw(&mut self, now: Instant) -> NodeIx {
         for _ in 1..Self::DRAWS_MAX {
             let node = self.draw_any();
@@ -181,25 +202,21 @@ impl Engine {
         self.draw_any()
     }
 
-    /// A random member other than ourselves, silent or not.
+    /// A random member other than ourselves and no newcomer, silent or not.
     pub(super) fn draw_any(&mut self) -> NodeIx {
-        let (me, newcomers) = (self.members.me(), self.members.newcomers().len());
-        let proven = self.members.len() - newcomers - 1;
-        let wanted = self
-            .members
-            .is_crowded()
-            .then(|| self.rng.below(2 * proven + Newcomers::HANDFUL) >= proven);
+        assert!(self.believed_len() > 0, "nobody can be drawn where nobody is");
+        let me = self.members.me();
         loop {
             let ring = self.members.in_ring_order();
             let node = ring[self.rng.below(ring.len())];
-            if node != me && wanted.is_none_or(|wanted| self.members.is_newcomer(node) == wanted) {
+            if node != me && !self.members.is_newcomer(node) {
                 return node;
             }
         }
     }
 
     /// Asks a few newcomers whether they exist, beginning at a random one.
-    pub(super) fn call_newcomers(&mut self, out: &mut Outbox) {
+    pub(super) fn ask_newcomers(&mut self, now: Now, out: &mut Outbox) {
         if self.members.newcomers().len() == 0 || self.life != Life::Running {
             return;
         }
@@ -208,8 +225,10 @@ impl Engine {
         let ring = self.members.ring_order();
         let around = ring[first..].iter().chain(&ring[..first]).copied();
         let newcomers = around.filter(|&node| self.members.is_newcomer(node));
-        for node in newcomers.take(Self::CALLS_PER_CYCLE_MAX) {
-            out.send(self.members.addr(node), &self.packet(Body::LastCall));
+        let asked: Vec<_> = newcomers.take(Self::ASKED_PER_CYCLE_MAX).collect();
+        for addr in asked.into_iter().map(|node| self.members.addr(node)) {
+            self.routes.note_asked(addr);
+            self.send_probe(addr, self.token_for(now.mono, addr), Reply::Datagram, out);
         }
     }
 }

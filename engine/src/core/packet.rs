@@ -71,6 +71,9 @@ pub enum Body {
     ProbeRequest(ProbeRequest),
     /// What came of a probe for another. Never answered.
     Vouch(Vouch),
+    /// "What you sent to this address has come." Answered by what could not be sent there before
+    /// that was known.
+    Echo(Echo),
 }
 
 /// Beats and membership news in bulk.
@@ -273,15 +276,23 @@ impl Summary {
 /// A node that wants in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Join {
+    /// Comes back in the answer.
+    pub token: u32,
     /// Itself.
     pub me: Sighting,
     /// What it holds already.
     pub summary: Summary,
+    /// Makes it so long that a full datagram may answer.
+    pub padding: Padding,
 }
 
 /// The answer to a join.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Welcome {
+    /// That of the join.
+    pub token: u32,
+    /// What to echo, if the answerer does not know yet that the caller is where it says.
+    pub ask: Option<u32>,
     /// What the answerer holds.
     pub summary: Summary,
     /// The answerer and some random members.
@@ -295,6 +306,8 @@ pub struct SwapRequest {
     pub token: u32,
     /// What the sender holds.
     pub summary: Summary,
+    /// Makes it so long that the usual answer may be given.
+    pub padding: Padding,
 }
 
 /// Answers a swap.
@@ -302,11 +315,36 @@ pub struct SwapRequest {
 pub struct SwapAnswer {
     /// That of the request.
     pub token: u32,
+    /// What to echo, if the answerer does not know yet that the asker is where it says.
+    pub ask: Option<u32>,
     /// What the answerer holds.
     pub summary: Summary,
     /// How the lists compare.
     pub detail: Detail,
 }
+
+/// Shows the receiver that what it sends to this address arrives here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Echo {
+    /// What it asked for.
+    pub token: u32,
+    /// In a swap, what the sender holds: the rest of the answer may come now.
+    pub swap: Option<Held>,
+}
+
+/// What a node holds, so that another can tell what it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The sum of the digests of its members.
+    pub digest: Digest,
+    /// Its metadata version, if it holds any.
+    pub version: Option<Version>,
+}
+
+/// So many zeros, which say nothing: an address that is not known to be its owner's gets at most
+/// three times as many bytes as came from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Padding(pub u16);
 
 /// How the lists of two swap partners compare.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -332,6 +370,8 @@ pub struct Vector {
 /// The ids listed in some buckets of the ring.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ids {
+    /// What the receiver asked to have echoed, if it did.
+    pub echo: Option<u32>,
     /// The ring is cut into `2^bits` buckets by the highest bits of a place; at most 16.
     pub bits: u8,
     /// The buckets this packet speaks of.
@@ -379,6 +419,7 @@ pub enum PacketKind {
     ProbeRequest,
     Vouch,
     RumorAck,
+    Echo,
 }
 
 impl Packet {
@@ -406,6 +447,7 @@ impl Packet {
             Body::ProbeAnswer(_) => PacketKind::ProbeAnswer,
             Body::ProbeRequest(_) => PacketKind::ProbeRequest,
             Body::Vouch(_) => PacketKind::Vouch,
+            Body::Echo(_) => PacketKind::Echo,
         }
     }
 
@@ -438,21 +480,16 @@ impl Body {
             Self::RumorAck(ack) => {
                 len::RUMOR_TOKEN + len::COUNT + ack.known.len() * len::FINGERPRINT
             }
-            Self::Join(join) => join.me.len_max() + len::SUMMARY,
+            Self::Join(join) => {
+                len::TOKEN + join.me.len_max() + len::SUMMARY + join.padding.len_max()
+            }
             Self::Welcome(welcome) => {
-                len::SUMMARY + len::COUNT + len::of_all(&welcome.members, Sighting::len_max)
+                len::WELCOME + len::of_all(&welcome.members, Sighting::len_max)
             }
-            Self::SwapRequest(_) => len::TOKEN + len::SUMMARY,
-            Self::SwapAnswer(answer) => {
-                len::TOKEN + len::SUMMARY + len::TAG + answer.detail.len_max()
-            }
+            Self::SwapRequest(request) => len::TOKEN + len::SUMMARY + request.padding.len_max(),
+            Self::SwapAnswer(answer) => len::SWAP_ANSWER + answer.detail.len_max(),
             Self::Vector(vector) => vector.len_max(),
-            Self::Ids(ids) => {
-                len::TAG
-                    + 2 * len::COUNT
-                    + ids.buckets.len() * len::BUCKET
-                    + ids.ids.len() * len::ID
-            }
+            Self::Ids(ids) => len::IDS + ids.buckets.len() * len::BUCKET + ids.ids.len() * len::ID,
             Self::Wanted(wanted) => len::COUNT + wanted.ids.len() * len::ID,
             Self::Records(records) => len::COUNT + len::of_all(&records.news, News::len_max),
             Self::Value(metadata) | Self::Fetched(metadata) => metadata.len_max(),
@@ -464,6 +501,7 @@ impl Body {
             Self::ProbeAnswer(_) => len::TOKEN + Holds::LEN,
             Self::ProbeRequest(_) => len::TOKEN + len::ADDR,
             Self::Vouch(_) => len::TOKEN + len::TAG,
+            Self::Echo(_) => len::TOKEN + len::TAG + len::DIGEST + len::TAG + len::VERSION,
         }
     }
 }
@@ -515,6 +553,12 @@ impl Detail {
     }
 }
 
+impl Padding {
+    fn len_max(self) -> usize {
+        len::COUNT + usize::from(self.0)
+    }
+}
+
 impl Vector {
     fn len_max(&self) -> usize {
         len::DIGEST + 2 * len::COUNT + self.beats.len() * len::VECTOR_BEAT
@@ -554,6 +598,18 @@ pub(crate) mod len {
     /// Cycle and liveness.
     pub(crate) const SETTINGS: usize = 4 + TAG;
     pub(crate) const SUMMARY: usize = COUNT + DIGEST + TAG + VERSION + WALL + SETTINGS;
+    /// A welcome without its members.
+    pub(crate) const WELCOME: usize = TOKEN + TAG + TOKEN + SUMMARY + COUNT;
+    /// The answer in a swap without its detail.
+    pub(crate) const SWAP_ANSWER: usize = TOKEN + TAG + TOKEN + SUMMARY + TAG;
+    /// Ids without their buckets and themselves.
+    pub(crate) const IDS: usize = TAG + TOKEN + TAG + 2 * COUNT;
+    /// The least that a datagram has of a summary, which holds no version.
+    const SUMMARY_MIN: usize = 4 + DIGEST + TAG + WALL + SETTINGS;
+    /// The shortest request of a swap, and the shortest join, before they are padded.
+    pub(crate) const SWAP_REQUEST_MIN: usize = HEADER + TOKEN + SUMMARY_MIN + TAG;
+    pub(crate) const JOIN_MIN: usize =
+        HEADER + TOKEN + 7 + GENERATION + 2 + COUNTER + AGE + SUMMARY_MIN + TAG;
 
     pub(crate) fn of_all<T>(items: &[T], one: impl Fn(&T) -> usize) -> usize {
         items.iter().map(one).sum()

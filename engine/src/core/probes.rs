@@ -22,10 +22,8 @@ use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
 /// The probe under way, those that others asked us for, and how far we trust ourselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Prober {
-    /// What our tokens are made of.
-    key: u64,
     round: Round,
     rtt: Rtt,
     current: Option<Current>,
@@ -90,28 +88,8 @@ impl Health {
 impl Prober {
     const ERRANDS_MAX: usize = 64;
 
-    pub(super) fn new(key: u64) -> Self {
-        Self {
-            key,
-            round: Round::default(),
-            rtt: Rtt::default(),
-            current: None,
-            errands: Vec::new(),
-            health: Health::default(),
-            silent: Vec::new(),
-            mute: 0,
-        }
-    }
-
-    /// What an answer from this place must bring in this epoch. It is the same for some time, so
-    /// that an answer to any of several probes will do: who stood still reads the oldest first.
-    fn token(&self, place: NodeId, epoch: u64) -> u32 {
-        let mix = |hash: u64, word: u64| {
-            let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed ^ mixed >> 29
-        };
-        ([place.0, epoch, 1].into_iter().fold(self.key, mix) >> 32) as u32
-    }
+    /// Probes for one other at a time: it can't take the places of all.
+    const ERRANDS_OF_ONE_MAX: usize = 8;
 
     /// How long an answer to a datagram may take.
     pub(super) fn patience(&self, config: &Config) -> Duration {
@@ -141,6 +119,7 @@ impl Engine {
     /// Once a cycle: probes the next member of the round.
     pub(super) fn on_probe_due(&mut self, now: Now, out: &mut Outbox) {
         self.dialler.forget_refusals();
+        self.ask_newcomers(now, out);
         let next = self.jittered(self.config.cycle()) * self.prober.health.factor();
         self.timers.set(Timer::Probe, now.mono + next);
         if let Some(node) = self.next_to_probe() {
@@ -160,7 +139,8 @@ impl Engine {
     }
 
     fn probe(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
-        let (token, to) = (self.token_for(now.mono, node), self.members.addr(node));
+        let to = self.members.addr(node);
+        let token = self.token_for(now.mono, to);
         let deadline = now.mono + self.first_wait();
         let stage = Stage::Direct;
         self.prober.current = Some(Current { token, node, to, sent_at: now.mono, deadline, stage });
@@ -180,25 +160,6 @@ impl Engine {
                 return Some(node);
             }
         }
-    }
-
-    /// So many timeouts a token is good for, and once more as long.
-    const TOKEN_TIMEOUTS: u32 = 4;
-
-    fn token_epoch(&self, now: Instant) -> u64 {
-        let epoch = self.config.timeout() * Self::TOKEN_TIMEOUTS;
-        now.as_nanos() / crate::time::nanos(epoch)
-    }
-
-    /// The token for a probe of a member.
-    pub(super) fn token_for(&self, now: Instant, node: NodeIx) -> u32 {
-        self.prober.token(self.members.place(node), self.token_epoch(now))
-    }
-
-    fn is_token_of(&self, now: Instant, from: SocketAddr, token: u32) -> bool {
-        let (place, epoch) = (NodeId::of(from), self.token_epoch(now));
-        let epochs = [epoch, epoch.saturating_sub(1)];
-        epochs.into_iter().any(|epoch| self.prober.token(place, epoch) == token)
     }
 
     fn first_wait(&self) -> Duration {
@@ -285,7 +246,7 @@ impl Engine {
         if self.life != Life::Running {
             return;
         }
-        self.reports.note(from, probe.holds);
+        self.note_report(from, probe.holds);
         let answer = ProbeAnswer { token: probe.token, holds: self.holds() };
         let answer = self.packet(Body::ProbeAnswer(answer));
         match probe.reply {
@@ -317,9 +278,14 @@ impl Engine {
         answer: &ProbeAnswer,
         out: &mut Outbox,
     ) {
-        self.reports.note(from, answer.holds);
+        self.note_report(from, answer.holds);
         let token = answer.token;
         let ours = self.prober.current.take_if(|it| (it.to, it.token) == (from, token));
+        let asked = self.asked_with(now.mono, from, token);
+        if let Some(addr) = asked {
+            self.confirm(now, addr, out);
+            self.rivals.answered(NodeId::of(addr));
+        }
         if let Some(current) = ours {
             if current.stage == Stage::Direct {
                 self.prober.rtt.sample(now.mono - current.sent_at);
@@ -331,9 +297,9 @@ impl Engine {
         } else if let Some(errand) = self.take_errand(from, token) {
             self.absolve(from);
             self.vouch(errand, Word::Lives, out);
-        } else if self.is_token_of(now.mono, from, token) {
+        } else if let Some(addr) = asked {
             self.prober.mute = 0;
-            self.absolve(from);
+            self.absolve(addr);
         } else {
             self.stats.answers_stale += 1;
         }
@@ -355,9 +321,12 @@ impl Engine {
         request: ProbeRequest,
         out: &mut Outbox,
     ) {
-        let full = self.prober.errands.len() == Prober::ERRANDS_MAX;
-        // Only members: nobody can have us send packets to a third party.
-        if full || self.life != Life::Running || !self.lists(request.target) {
+        let of_one = self.prober.errands.iter().filter(|errand| errand.client == from).count();
+        let full = self.prober.errands.len() == Prober::ERRANDS_MAX
+            || of_one == Prober::ERRANDS_OF_ONE_MAX;
+        // Only of members and for members: no stranger can have us send packets to a third party.
+        let both_listed = self.lists(request.target) && self.lists(from);
+        if full || self.life != Life::Running || !both_listed {
             return;
         }
         let token = self.rng.bits() as u32;

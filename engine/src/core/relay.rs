@@ -15,6 +15,7 @@ use super::newcomers::Via;
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
+use super::row::Standing;
 use super::seen::{Departure, Heard, Seen, Sifted, SiftedNews};
 use super::suspects::Heed;
 use super::timers::Timer;
@@ -64,7 +65,7 @@ impl Engine {
             self.begin_anew(now, out);
         }
         self.raise(now.mono);
-        self.call_newcomers(out);
+        self.ask_newcomers(now, out);
         self.dialler.forget_refusals();
         self.liveness.new_cycle();
         let next = self.jittered(self.config.cycle());
@@ -155,8 +156,11 @@ impl Engine {
         waiting.truncate(Relay::NEWS_MAX);
     }
 
-    /// What there is to tell of a node.
+    /// What there is to tell of a node: nothing of one that only strangers spoke of.
     pub(super) fn news_of(&self, node: NodeIx, now: Instant) -> Option<News> {
+        if self.members.is_rumored(node) {
+            return None;
+        }
         if self.members.is_listed(node) {
             return Some(News::Member(self.members.sighting(node, now, self.step)));
         }
@@ -277,6 +281,19 @@ impl Engine {
             self.stats.newcomers_over_limit += 1;
             return None;
         };
+        self.see_member_as(now, standing, sighting, found, via, out)
+    }
+
+    /// The same, given what the member would be if it was unknown.
+    pub(super) fn see_member_as(
+        &mut self,
+        now: Now,
+        standing: Standing,
+        sighting: &Sighting,
+        found: Option<Found>,
+        via: Via,
+        out: &mut Outbox,
+    ) -> Option<NodeIx> {
         let heard = Heard { now: now.mono, step: via.step, standing };
         match self.members.see(heard, sighting, found) {
             Seen::TooOld => {

@@ -14,7 +14,7 @@ use crate::time::Instant;
 pub(super) struct Row {
     pub(super) record: RecordIx,
     pub(super) counter: u32,
-    /// From the lowest bit: [`State`] (2), standing (1), free (1), introducer (12), and in
+    /// From the lowest bit: [`State`] (2), standing (1), echoed (1), introducer (12), and in
     /// microseconds when, by our clock, the origin raised the counter (48: nine years).
     word: u64,
 }
@@ -29,21 +29,48 @@ pub(super) enum State {
     Gone(Cause),
 }
 
-/// Whether a member is known by more than one's word.
+/// Whether a member is known by more than somebody's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// We heard of it from two sides, or from itself.
-    Proven,
+    /// It answered at its address, or we had reason to believe whoever told us.
+    Believed,
     /// Only its introducer spoke of it.
     Newcomer(Introducer),
 }
 
-/// Who first spoke of a member: 12 bits of a hash, enough to tell two senders apart.
+/// Who first spoke of a member: 11 bits of a hash, enough to tell two senders apart, and one that
+/// says whether a member vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Introducer(pub(super) u16);
 
+impl Introducer {
+    const VOUCHES: u16 = 1 << 11;
+
+    /// The sender with this hash.
+    pub(super) fn new(hash: u32) -> Self {
+        Self(hash as u16 & (Self::VOUCHES - 1))
+    }
+
+    /// The same, who is a member.
+    pub(super) fn who_vouches(self) -> Self {
+        Self(self.0 | Self::VOUCHES)
+    }
+
+    pub(super) fn vouches(self) -> bool {
+        self.0 & Self::VOUCHES != 0
+    }
+}
+
+impl Standing {
+    /// True for a member that is no more than the word of somebody unknown.
+    pub(super) fn is_rumored(self) -> bool {
+        matches!(self, Self::Newcomer(introducer) if !introducer.vouches())
+    }
+}
+
 const STATE: u64 = 0b11;
 const NEWCOMER: u64 = 1 << 2;
+const ECHOED: u64 = 1 << 3;
 const INTRODUCER_AT: u32 = 4;
 const INTRODUCER: u64 = 0xfff << INTRODUCER_AT;
 const TIME_AT: u32 = 16;
@@ -104,13 +131,27 @@ impl Row {
 
     pub(super) fn standing(self) -> Standing {
         if self.word & NEWCOMER == 0 {
-            return Standing::Proven;
+            return Standing::Believed;
         }
         Standing::Newcomer(Introducer(((self.word & INTRODUCER) >> INTRODUCER_AT) as u16))
     }
 
-    pub(super) fn prove(&mut self) {
+    /// Somebody else speaks of a newcomer.
+    pub(super) fn introduce(&mut self, Introducer(tag): Introducer) {
+        self.word = self.word & !INTRODUCER | (u64::from(tag) << INTRODUCER_AT);
+    }
+
+    pub(super) fn believe(&mut self) {
         self.word &= !(NEWCOMER | INTRODUCER);
+    }
+
+    /// True when the address has echoed a token of ours.
+    pub(super) fn has_echoed(self) -> bool {
+        self.word & ECHOED != 0
+    }
+
+    pub(super) fn note_echo(&mut self) {
+        self.word |= ECHOED;
     }
 }
 
@@ -152,9 +193,13 @@ mod tests {
             row.set_state(then);
             row.set_raised_at(at(later));
             prop_assert_eq!((row.state(), row.standing()), (then, standing));
-            row.prove();
-            prop_assert_eq!((row.raised_at(), row.standing()), (at(later), Standing::Proven));
+            prop_assert!(!row.has_echoed());
+            row.note_echo();
+            prop_assert_eq!((row.state(), row.standing()), (then, standing));
+            row.believe();
+            prop_assert_eq!((row.raised_at(), row.standing()), (at(later), Standing::Believed));
             prop_assert_eq!((row.state(), row.counter), (then, 7));
+            prop_assert!(row.has_echoed());
         }
     }
 }

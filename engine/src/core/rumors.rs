@@ -93,7 +93,14 @@ impl Engine {
             }
             Topic::Membership(news) => {
                 self.see(now, news, via, out);
-                Taken::Held
+                let about = match news {
+                    News::Member(sighting) => sighting.record.node().addr(),
+                    News::Gone(gone) => gone.addr,
+                    News::Suspected(suspicion) => suspicion.addr,
+                };
+                let node = self.members.node(about);
+                let rumored = node.is_some_and(|node| self.members.is_rumored(node));
+                if rumored { Taken::NotWorthTelling } else { Taken::Held }
             }
         }
     }

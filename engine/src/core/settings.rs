@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::beat::AgeStep;
 use super::engine::Engine;
 use super::io::{Event, Outbox};
-use super::packet::{Body, Packet, Summary};
+use super::packet::{Packet, Summary};
 use crate::config::{Config, Liveness};
 use crate::units::show_duration;
 
@@ -117,11 +117,12 @@ impl Differences {
 impl Engine {
     /// Looks at what a packet says of its sender's settings.
     pub(super) fn compare_settings(&mut self, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
-        let Some(Summary { settings, .. }) = packet.body.summary() else {
-            self.differences.probers |= matches!(packet.body, Body::Probe(_));
-            return;
-        };
+        let Some(Summary { settings, .. }) = packet.body.summary() else { return };
         self.differences.probers |= settings.liveness == Liveness::Probes;
+        if !self.lists(from) {
+            // Of strangers there may be more than we tell of.
+            return;
+        }
         for difference in Difference::all(&self.config, packet.step, *settings) {
             let told = &mut self.differences.told;
             if told.len() < Differences::TOLD_MAX && told.insert((from, difference)) {

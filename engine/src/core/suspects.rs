@@ -451,14 +451,14 @@ impl Engine {
                 suspect.called_at = now.mono;
                 let by_stream = suspect.calls == Suspects::STREAM_CALL;
                 let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
-                calls.push((addr, suspect.node, reply));
+                calls.push((addr, reply));
             } else {
                 self.stats.last_calls_over_limit += 1;
             }
         }
         self.suspects.calls += calls.len();
-        for (addr, node, reply) in calls {
-            let token = self.token_for(now.mono, node);
+        for (addr, reply) in calls {
+            let token = self.token_for(now.mono, addr);
             self.send_probe(addr, token, reply, out);
         }
     }

@@ -11,9 +11,11 @@ use std::time::Duration;
 use super::beat::RecordId;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
+use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
 use super::packet::{
-    Body, Detail, Ids, News, Records, Summary, SwapAnswer, SwapRequest, Topic, Vector, Wanted, len,
+    Body, Detail, Held, Ids, News, Padding, Records, SwapAnswer, SwapRequest, Topic, Vector,
+    Wanted, len,
 };
 use super::record::Digest;
 use super::roster::{BUCKET_BITS, NodeIx};
@@ -39,8 +41,18 @@ struct Pending {
     sends: u32,
 }
 
+/// Which pages of our beats are to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    All,
+    /// All but the first, which went with the answer.
+    Rest,
+}
+
 impl Engine {
     const SENDS_MAX: u32 = 4;
+    /// Digests of buckets that fit the answer to a request from an address that has not echoed.
+    const BUCKETS_AT_FIRST: usize = 32;
     /// Datagrams of records in answer to one packet; the next swap brings more.
     const RECORD_PACKETS_MAX: usize = 64;
     /// About this many members share a bucket.
@@ -69,7 +81,7 @@ impl Engine {
             return None;
         }
         if self.members.is_crowded() {
-            return Some(self.draw(now));
+            return (self.believed_len() > 0).then(|| self.draw(now));
         }
         let mut tries = 0;
         loop {
@@ -99,13 +111,32 @@ impl Engine {
 
     fn send_request(&mut self, now: Now, out: &mut Outbox) {
         let summary = self.summary(now);
+        let padding = self.padding(len::SWAP_REQUEST_MIN, self.usual_answer_len());
         let Some(pending) = &mut self.swapper.pending else { return };
         let wait = self.rtts.patience(pending.to, &self.config);
         pending.sends += 1;
-        let request = SwapRequest { token: pending.token, summary };
+        let request = SwapRequest { token: pending.token, summary, padding };
         let to = pending.to;
         self.timers.set(Timer::SwapRetry, now.mono + wait);
         out.send(to, &self.packet(Body::SwapRequest(request)));
+    }
+
+    /// What makes a datagram of ours so long that one of `answer` bytes may come back, when it
+    /// would have at least `least` bytes without, and is not known to be ours yet.
+    pub(super) fn padding(&self, least: usize, answer: usize) -> Padding {
+        let wanted = answer.div_ceil(3).saturating_sub(least + self.config.guard_len());
+        Padding(u16::try_from(wanted).unwrap_or(u16::MAX))
+    }
+
+    /// The length of the answer that a partner gives who lists as many as we do: with beats it
+    /// brings a vector of them.
+    fn usual_answer_len(&self) -> usize {
+        let detail = match self.config.liveness() {
+            Liveness::Beats => len::VECTOR_BEAT * self.members.len(),
+            Liveness::Probes | Liveness::Off => len::FOLDED * Self::BUCKETS_AT_FIRST,
+        };
+        let around = len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT;
+        (around + detail + self.config.guard_len()).min(self.config.size())
     }
 
     pub(super) fn on_swap_retry(&mut self, now: Now, out: &mut Outbox) {
@@ -126,20 +157,50 @@ impl Engine {
         request: &SwapRequest,
         out: &mut Outbox,
     ) {
-        self.reports.note(from, request.summary.holds());
-        self.send_newer_value(from, &request.summary, out);
-        let summary = self.summary(now);
-        let agree = summary.digest == request.summary.digest;
-        let (detail, rest) = if agree {
-            let mut pages = self.vectors(now).into_iter();
-            (Detail::Same(pages.next().expect("there is a first page")), pages.collect())
+        self.note_report(from, request.summary.holds());
+        if let Some(room) = out.room(from) {
+            return self.answer_in_short(now, from, request, room, out);
+        }
+        self.send_newer_value(from, request.summary.version, out);
+        let agree = self.members.digest() == request.summary.digest;
+        let detail = if agree {
+            let first = self.vectors(now).into_iter().next().expect("there is a first page");
+            Detail::Same(first)
         } else {
             self.send_all_beats(now, from, out);
-            (Detail::Differ(self.buckets(self.bucket_bits(), request.token)), Vec::new())
+            Detail::Differ(self.buckets(self.bucket_bits(), request.token))
         };
-        let answer = SwapAnswer { token: request.token, summary, detail };
+        let (token, summary) = (request.token, self.summary(now));
+        let answer = SwapAnswer { token, ask: None, summary, detail };
         out.send(from, &self.packet(Body::SwapAnswer(answer)));
-        self.send_vectors(from, rest, out);
+        if agree {
+            self.send_vectors(now, from, Pages::Rest, out);
+        }
+    }
+
+    /// Answers whoever may be somewhere else than it says with what there is room for, and asks it
+    /// to echo; all the rest follows the echo.
+    fn answer_in_short(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        request: &SwapRequest,
+        room: usize,
+        out: &mut Outbox,
+    ) {
+        let room = room.saturating_sub(len::HEADER + len::SWAP_ANSWER);
+        let detail = if self.members.digest() == request.summary.digest {
+            let nothing = Vector { digest: self.members.digest(), first: 0, beats: Vec::new() };
+            Detail::Same(nothing)
+        } else {
+            // Fewer digests stand for more members each, and more ids come back.
+            let fit = (room.saturating_sub(len::COUNT) / len::FOLDED).max(1);
+            let bits = self.bucket_bits().min(fit.ilog2());
+            Detail::Differ(self.buckets(bits, request.token))
+        };
+        let (token, ask) = (request.token, Some(self.token_for(now.mono, from)));
+        let answer = SwapAnswer { token, ask, summary: self.summary(now), detail };
+        out.send(from, &self.packet(Body::SwapAnswer(answer)));
     }
 
     pub(super) fn on_swap_answer(
@@ -155,28 +216,41 @@ impl Engine {
         };
         let from = via.from;
         self.timers.clear(Timer::SwapRetry);
+        // It has what was sent to the partner's address, wherever it answers from.
+        self.confirm(now, pending.to, out);
         if pending.sends == 1 {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
             self.rtts.sample(pending.to, now.mono - pending.sent_at);
         }
-        self.reports.note(from, answer.summary.holds());
+        self.note_report(from, answer.summary.holds());
         self.skew.hear(now.wall, answer.summary.wall);
         self.review_held(now, out);
-        self.send_newer_value(from, &answer.summary, out);
+        self.echo(from, answer.ask, Some(self.held()), out);
+        self.send_newer_value(from, answer.summary.version, out);
         match &answer.detail {
             Detail::Same(vector) => {
                 self.on_vector(now, vector, via, out);
-                let pages = self.vectors(now);
-                self.send_vectors(from, pages, out);
+                self.send_vectors(now, from, Pages::All, out);
                 self.on_agreement(now.mono);
             }
-            Detail::Differ(buckets) => self.on_difference(now, from, buckets, answer.token, out),
+            Detail::Differ(buckets) => self.on_difference(now, from, buckets, answer, out),
         }
     }
 
-    fn send_newer_value(&self, to: SocketAddr, theirs: &Summary, out: &mut Outbox) {
+    fn held(&self) -> Held {
+        let version = self.metadata.as_ref().map(Metadata::version);
+        Held { digest: self.members.digest(), version }
+    }
+
+    /// Sends our metadata to who holds this version.
+    pub(super) fn send_newer_value(
+        &self,
+        to: SocketAddr,
+        theirs: Option<Version>,
+        out: &mut Outbox,
+    ) {
         if let Some(metadata) = &self.metadata
-            && theirs.version.is_none_or(|version| version < metadata.version())
+            && theirs.is_none_or(|version| version < metadata.version())
         {
             let body = match self.topic_of(metadata) {
                 Topic::Announced(announcement) => Body::Announced(announcement),
@@ -191,7 +265,7 @@ impl Engine {
     fn vectors(&mut self, now: Now) -> Vec<Vector> {
         let digest = self.members.digest();
         let room = self.config.packet_len_max()
-            - (len::HEADER + len::TOKEN + len::SUMMARY + len::TAG + len::DIGEST + 2 * len::COUNT);
+            - (len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
             Liveness::Off | Liveness::Probes => Vec::new(),
             Liveness::Beats if self.is_young(now) && self.swapper.listed != digest => Vec::new(),
@@ -213,8 +287,15 @@ impl Engine {
         pages
     }
 
-    fn send_vectors(&self, to: SocketAddr, pages: Vec<Vector>, out: &mut Outbox) {
-        for page in pages.into_iter().filter(|page| !page.beats.is_empty()) {
+    pub(super) fn send_vectors(
+        &mut self,
+        now: Now,
+        to: SocketAddr,
+        which: Pages,
+        out: &mut Outbox,
+    ) {
+        let pages = self.vectors(now).into_iter().skip(usize::from(which == Pages::Rest));
+        for page in pages.filter(|page| !page.beats.is_empty()) {
             out.send(to, &self.packet(Body::Vector(page)));
         }
     }
@@ -245,15 +326,15 @@ impl Engine {
         now: Now,
         from: SocketAddr,
         theirs: &[u32],
-        token: u32,
+        answer: &SwapAnswer,
         out: &mut Outbox,
     ) {
         let bits = theirs.len().trailing_zeros();
-        let ours = self.buckets(bits, token);
+        let ours = self.buckets(bits, answer.token);
         let differ = |bucket: &usize| ours[*bucket] != theirs[*bucket];
         let buckets: Vec<u16> =
             (0..theirs.len()).filter(differ).filter_map(|it| u16::try_from(it).ok()).collect();
-        for page in self.ids(bits, &buckets) {
+        for page in self.ids(answer.ask, bits, &buckets) {
             out.send(from, &self.packet(Body::Ids(page)));
         }
         self.send_all_beats(now, from, out);
@@ -271,7 +352,7 @@ impl Engine {
     /// All our beats with their ids, for a partner whose list is not ours. Not when we have just
     /// started, as all may have: the lists differ throughout then, most beats would be of members
     /// that the partner does not know, and the records that it gets bring theirs along.
-    fn send_all_beats(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+    pub(super) fn send_all_beats(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
         if self.config.liveness() != Liveness::Beats || self.is_young(now) {
             return;
         }
@@ -295,10 +376,10 @@ impl Engine {
     }
 
     /// Our ids in some buckets, in as few datagrams as it takes.
-    fn ids(&mut self, bits: u32, buckets: &[u16]) -> Vec<Ids> {
+    fn ids(&mut self, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
         self.members.in_ring_order();
-        let room = self.config.packet_len_max() - len::HEADER - len::TAG - 2 * len::COUNT;
-        let empty = || Ids { bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
+        let room = self.config.packet_len_max() - len::HEADER - len::IDS;
+        let empty = || Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
         let mut pages = Vec::new();
         let (mut page, mut left) = (empty(), room);
         for &at in buckets {
@@ -322,6 +403,9 @@ impl Engine {
 
     pub(super) fn on_ids(&mut self, now: Now, from: SocketAddr, ids: &Ids, out: &mut Outbox) {
         self.stats.updates += ids.ids.len() as u64;
+        if ids.echo.is_some_and(|token| self.is_token_of(now.mono, from, token)) {
+            self.confirm(now, from, out);
+        }
         self.members.in_ring_order();
         let (held, unknown) = self.resolve(&ids.ids);
         let lacked = self.lacked(ids, &held);

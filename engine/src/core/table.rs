@@ -68,7 +68,7 @@ impl FullList {
     fn row(&self, node: NodeIx, at: Instant) -> Row {
         match self.records.get(node.index()) {
             None | Some(&RecordIx::NONE) => Row::VACANT,
-            Some(&record) => Row::new(record, State::Listed, Standing::Proven, 0, at),
+            Some(&record) => Row::new(record, State::Listed, Standing::Believed, 0, at),
         }
     }
 }

@@ -143,8 +143,10 @@ impl Engine {
     pub(super) fn acknowledge(&mut self, to: SocketAddr, rumor: &Rumor, out: &mut Outbox) {
         let known = self.known_on(rumor);
         let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });
-        out.send(to, &self.packet(ack(known)));
+        let full = self.packet(ack(known));
         let again = self.packet(ack(Vec::new()));
+        let fits = out.room(to).is_none_or(|room| full.len_max() <= room);
+        out.send(to, if fits { &full } else { &again });
         for _ in 1..rumor.acks.min(Told::ACKS_MAX) {
             out.send(to, &again);
         }
@@ -175,6 +177,7 @@ impl Engine {
         };
         let part = self.telling.told[at].parts[place];
         self.telling.told[at].settle(ack.token);
+        self.confirm(now, part.to, out);
         if part.sends == 1 {
             // Karn's rule: what was sent twice says nothing of the round trip.
             self.rtts.sample(part.to, now.mono - part.sent_at);

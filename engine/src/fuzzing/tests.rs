@@ -35,7 +35,10 @@ fn command() -> impl Strategy<Value = Command> {
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         16 => (any::<u8>(), packet())
-            .prop_map(|(from, packet)| Input::Packet { from: addr(from), packet: packet.into() }),
+            .prop_map(|(from, packet)| {
+                let (from, carrier) = (addr(from), carrier(&packet));
+                Input::Packet { from, carrier, packet: packet.into() }
+            }),
         1 => command().prop_map(Input::Command),
         2 => Just(Input::Timeout),
     ]
@@ -111,7 +114,7 @@ proptest! {
     fn a_script_says_what_was_put_into_it(from in any::<u8>(), packet in packet()) {
         let bytes = arrival(from, Duration::from_millis(300), &packet);
         let (pause, jump, input) = Script(&bytes).step().expect("one step");
-        let Input::Packet { from: said, packet: told } = input else { panic!("{input:?}") };
+        let Input::Packet { from: said, packet: told, .. } = input else { panic!("{input:?}") };
         prop_assert_eq!((said, told.as_ref(), jump), (addr(from), &packet, Duration::ZERO));
         let off = pause.abs_diff(Duration::from_millis(300));
         prop_assert!(off < Duration::from_millis(1), "{:?}", pause);

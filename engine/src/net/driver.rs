@@ -20,7 +20,8 @@ use super::stream::{Arrival, Streams};
 use super::transport::{Home, Transport};
 use super::view::{Local, Notice, View};
 use crate::core::{
-    Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value, Version,
+    Carrier, Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value,
+    Version,
 };
 use crate::node::Node;
 use crate::time::Instant;
@@ -273,7 +274,7 @@ impl Running {
             return self.driver.engine.handle(now, input, &mut self.outbox);
         };
         let came = match &input {
-            Input::Packet { from, packet } => Some((*from, Arc::clone(packet))),
+            Input::Packet { from, packet, .. } => Some((*from, Arc::clone(packet))),
             Input::Timeout | Input::Command(_) => None,
         };
         let before = self.outbox.outputs().len();
@@ -350,7 +351,8 @@ impl Running {
         let now = self.driver.clock.now();
         match (arrival, &mut self.driver.engine) {
             (Arrival::Native(from, packet), _) => {
-                self.handle(Input::Packet { from, packet: packet.into() });
+                let carrier = Carrier::Stream;
+                self.handle(Input::Packet { from, carrier, packet: packet.into() });
             }
             (Arrival::Pekonode(packet), Machine::Pekonode(foreign)) => {
                 foreign.on_packet(now, packet, &mut self.outbox);
@@ -367,7 +369,7 @@ impl Running {
         for _ in 0..BATCH_MAX {
             let Some(socket) = &self.driver.socket else { return };
             match socket.try_receive(&mut self.buffer) {
-                Ok((len, from)) => self.on_datagram(len, from),
+                Ok((len, from, class)) => self.on_datagram(len, from, class),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // Some systems report here that an earlier datagram of ours was refused.
                 Err(error) => {
@@ -382,17 +384,21 @@ impl Running {
         yield_now().await;
     }
 
-    fn on_datagram(&mut self, len: usize, from: SocketAddr) {
+    fn on_datagram(&mut self, len: usize, from: SocketAddr, class: Class) {
         self.stats.received += 1;
         self.stats.received_bytes += len as u64;
         let mut buffer = std::mem::take(&mut self.buffer);
-        self.take(&mut buffer[..len], from);
+        let carrier = match class {
+            Class::Datagram => Carrier::Datagram(len),
+            Class::Stream => Carrier::Stream,
+        };
+        self.take(&mut buffer[..len], from, carrier);
         self.buffer = buffer;
     }
 
     /// Opens what came through the socket; in a network in memory that may be by stream, and no
     /// system carries a longer datagram than there is.
-    fn take(&mut self, bytes: &mut [u8], from: SocketAddr) {
+    fn take(&mut self, bytes: &mut [u8], from: SocketAddr, carrier: Carrier) {
         let now = self.driver.clock.now();
         if let Machine::Pekonode(foreign) = &mut self.driver.engine {
             if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
@@ -403,7 +409,9 @@ impl Running {
         }
         let value_len_max = self.driver.engine.streamed_len_max();
         match self.driver.guard.decode_from_stream(now, bytes, value_len_max) {
-            Ok(packet) => self.handle(Input::Packet { from, packet: packet.into() }),
+            Ok(packet) => {
+                self.handle(Input::Packet { from, carrier, packet: packet.into() });
+            }
             Err(reason) => {
                 tracing::debug!(%from, len = bytes.len(), %reason, "a packet was refused");
                 self.rejected.count(reason);

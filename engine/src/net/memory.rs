@@ -122,6 +122,7 @@ struct Inbox {
 struct Flight {
     from: SocketAddr,
     bytes: Arc<[u8]>,
+    class: Class,
 }
 
 /// What became of the packets in a [`MemoryNetwork`]. All are numbers of packets, from the start.
@@ -323,7 +324,8 @@ impl State {
                 let bytes = Arc::from(bytes);
                 self.stats.duplicated += u64::from(again.is_some());
                 for at in [Some(at), again].into_iter().flatten() {
-                    self.take_off(at, to, Flight { from: from.addr, bytes: Arc::clone(&bytes) });
+                    let (from, bytes) = (from.addr, Arc::clone(&bytes));
+                    self.take_off(at, to, Flight { from, bytes, class });
                 }
             }
             Fate::Lost => self.stats.lost += 1,
@@ -393,18 +395,18 @@ impl Port {
         self.network.state().inboxes.get(&self.addr).and_then(Inbox::next)
     }
 
-    /// The packet that arrived first, its length and where it came from. What is longer than the
-    /// buffer is cut off.
-    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    /// The packet that arrived first: its length, where it came from and how it travelled. What is
+    /// longer than the buffer is cut off.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Class)> {
         let now = self.clock.now().mono;
         let mut state = self.network.state();
         let inbox = state.inboxes.get_mut(&self.addr)?;
         inbox.next().filter(|&at| at <= now)?;
-        let (_, Flight { from, bytes }) = inbox.flights.pop_first()?;
+        let (_, Flight { from, bytes, class }) = inbox.flights.pop_first()?;
         state.stats.delivered += 1;
         let len = bytes.len().min(buffer.len());
         buffer[..len].copy_from_slice(&bytes[..len]);
-        Some((len, from))
+        Some((len, from, class))
     }
 
     /// Sends a packet; what becomes of it is the network's affair.
@@ -450,7 +452,7 @@ mod tests {
 
     fn take(port: &Port) -> Option<Vec<u8>> {
         let mut buffer = [0; 100];
-        port.try_receive(&mut buffer).map(|(len, _)| buffer[..len].to_vec())
+        port.try_receive(&mut buffer).map(|(len, ..)| buffer[..len].to_vec())
     }
 
     #[tokio::test(start_paused = true)]
@@ -463,7 +465,7 @@ mod tests {
         b.readable().await;
         assert_eq!(b.clock.now().mono - sent, DELAY);
         let mut buffer = [0; 100];
-        assert_eq!(b.try_receive(&mut buffer), Some((5, a.addr())));
+        assert_eq!(b.try_receive(&mut buffer), Some((5, a.addr(), Class::Datagram)));
         assert_eq!((take(&b), network.stats().delivered), (None, 1));
     }
 

@@ -179,7 +179,7 @@ mod tests {
         let mut buffer = [0; 100];
         loop {
             socket.readable().await.unwrap();
-            if let Ok((len, _)) = socket.try_receive(&mut buffer) {
+            if let Ok((len, ..)) = socket.try_receive(&mut buffer) {
                 return buffer[..len].to_vec();
             }
         }

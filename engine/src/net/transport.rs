@@ -12,6 +12,7 @@ use super::memory::{MemoryNetwork, Port};
 use super::tcp::Ports;
 use super::udp::Socket;
 use crate::config::Config;
+use crate::core::Class;
 use crate::time::Now;
 use crate::wire::Guard;
 
@@ -115,10 +116,13 @@ impl Transport {
         }
     }
 
-    /// What arrived and from where; an error of kind `WouldBlock` when nothing did.
-    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    /// What arrived, from where and how; an error of kind `WouldBlock` when nothing did.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Class)> {
         match self {
-            Self::Udp(socket) => socket.try_receive(buffer),
+            Self::Udp(socket) => {
+                let (len, from) = socket.try_receive(buffer)?;
+                Ok((len, from, Class::Datagram))
+            }
             Self::Memory(port) => port.try_receive(buffer).ok_or(io::ErrorKind::WouldBlock.into()),
         }
     }

@@ -11,10 +11,11 @@ use sha2::{Digest as _, Sha256};
 use crate::UnixNanos;
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
-    Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
-    Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion, SwapAnswer,
-    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch, Gone,
+    Held, Holds, Ids, Join, Metadata, News, Packet, Padding, Probe, ProbeAnswer, ProbeRequest,
+    Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary,
+    Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted,
+    Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::text::is_unprintable;
@@ -26,19 +27,33 @@ pub(crate) fn packet() -> impl Strategy<Value = Packet> {
 
 fn body() -> impl Strategy<Value = Body> {
     let beats = (vec(beat(), 0..300), vec(news(), 0..4));
-    let swap_answer = (any::<u32>(), summary(), detail());
+    let swap_answer = (any::<u32>(), any::<Option<u32>>(), summary(), detail());
     prop_oneof![
         beats.prop_map(|(beats, news)| Body::Bulk(Bulk { beats, news })),
         rumor().prop_map(Body::Rumor),
         (token(), vec(any::<u16>(), 0..300))
             .prop_map(|(token, known)| Body::RumorAck(RumorAck { token, known })),
-        (sighting(), summary()).prop_map(|(me, summary)| Body::Join(Join { me, summary })),
-        (summary(), vec(sighting(), 0..8))
-            .prop_map(|(summary, members)| Body::Welcome(Welcome { summary, members })),
-        (any::<u32>(), summary())
-            .prop_map(|(token, summary)| Body::SwapRequest(SwapRequest { token, summary })),
-        swap_answer.prop_map(|(token, summary, detail)| Body::SwapAnswer(SwapAnswer {
+        (any::<u32>(), sighting(), summary(), padding()).prop_map(
+            |(token, me, summary, padding)| Body::Join(Join { token, me, summary, padding })
+        ),
+        (any::<u32>(), any::<Option<u32>>(), summary(), vec(sighting(), 0..8)).prop_map(
+            |(token, ask, summary, members)| Body::Welcome(Welcome {
+                token,
+                ask,
+                summary,
+                members
+            })
+        ),
+        (any::<u32>(), summary(), padding()).prop_map(|(token, summary, padding)| {
+            Body::SwapRequest(SwapRequest { token, summary, padding })
+        }),
+        (any::<u32>(), option::of((digest(), option::of(version())))).prop_map(|(token, swap)| {
+            let swap = swap.map(|(digest, version)| Held { digest, version });
+            Body::Echo(Echo { token, swap })
+        }),
+        swap_answer.prop_map(|(token, ask, summary, detail)| Body::SwapAnswer(SwapAnswer {
             token,
+            ask,
             summary,
             detail
         })),
@@ -233,6 +248,10 @@ fn settings() -> impl Strategy<Value = Settings> {
     (any::<u32>(), liveness).prop_map(|(cycle_ms, liveness)| Settings { cycle_ms, liveness })
 }
 
+fn padding() -> impl Strategy<Value = Padding> {
+    (0..600_u16).prop_map(Padding)
+}
+
 fn detail() -> impl Strategy<Value = Detail> {
     let buckets = (0..9_u32).prop_flat_map(|bits| vec(any::<u32>(), 1_usize << bits));
     prop_oneof![vector().prop_map(Detail::Same), buckets.prop_map(Detail::Differ)]
@@ -246,7 +265,9 @@ fn vector() -> impl Strategy<Value = Vector> {
 fn ids() -> impl Strategy<Value = Ids> {
     let buckets = (0..=16_u8)
         .prop_flat_map(|bits| (Just(bits), vec(0..=((1_u32 << bits) - 1) as u16, 0..100)));
-    (buckets, vec(record_id(), 0..200)).prop_map(|((bits, buckets), ids)| Ids {
+    let ids = vec(record_id(), 0..200);
+    (any::<Option<u32>>(), buckets, ids).prop_map(|(echo, (bits, buckets), ids)| Ids {
+        echo,
         bits,
         buckets,
         ids,

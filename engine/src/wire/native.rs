@@ -7,11 +7,11 @@ use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wir
 use super::reject::Reject;
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
-    Ids, Join, Metadata, News, Packet, PacketKind, Probe, ProbeAnswer, ProbeRequest, Record,
-    RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion,
-    SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome,
-    Word,
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch, Gone,
+    Held, Holds, Ids, Join, Metadata, News, Packet, PacketKind, Padding, Probe, ProbeAnswer,
+    ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting,
+    Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch,
+    Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -28,7 +28,7 @@ const BUCKET_BITS_MAX: u8 = 16;
 const NANOS_MAX: i64 = 1 << 62;
 
 /// Every kind at the place that is its tag on the wire: new ones go to the end.
-const KINDS: [PacketKind; 21] = [
+const KINDS: [PacketKind; 22] = [
     PacketKind::Bulk,
     PacketKind::Rumor,
     PacketKind::Join,
@@ -50,6 +50,7 @@ const KINDS: [PacketKind; 21] = [
     PacketKind::ProbeRequest,
     PacketKind::Vouch,
     PacketKind::RumorAck,
+    PacketKind::Echo,
 ];
 
 impl Wire for Packet {
@@ -120,6 +121,7 @@ fn put_body(body: &Body, out: &mut Writer<'_>) {
         Body::ProbeAnswer(answer) => answer.put(out),
         Body::ProbeRequest(request) => request.put(out),
         Body::Vouch(vouch) => vouch.put(out),
+        Body::Echo(echo) => echo.put(out),
     }
 }
 
@@ -146,6 +148,7 @@ fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
         PacketKind::ProbeRequest => Body::ProbeRequest(Wire::take(input)?),
         PacketKind::Vouch => Body::Vouch(Wire::take(input)?),
         PacketKind::RumorAck => Body::RumorAck(Wire::take(input)?),
+        PacketKind::Echo => Body::Echo(Wire::take(input)?),
     })
 }
 
@@ -172,6 +175,7 @@ fn body_len(body: &Body) -> usize {
         Body::ProbeAnswer(answer) => answer.len(),
         Body::ProbeRequest(request) => request.len(),
         Body::Vouch(vouch) => vouch.len(),
+        Body::Echo(echo) => echo.len(),
     }
 }
 
@@ -261,12 +265,14 @@ wire_structs! {
         settings: Settings,
     }
     Settings { cycle_ms: u32, liveness: Liveness }
-    Join { me: Sighting, summary: Summary }
-    Welcome { summary: Summary, members: Vec<Sighting> }
-    SwapRequest { token: u32, summary: Summary }
-    SwapAnswer { token: u32, summary: Summary, detail: Detail }
+    Join { token: u32, me: Sighting, summary: Summary, padding: Padding }
+    Welcome { token: u32, ask: Option<u32>, summary: Summary, members: Vec<Sighting> }
+    SwapRequest { token: u32, summary: Summary, padding: Padding }
+    SwapAnswer { token: u32, ask: Option<u32>, summary: Summary, detail: Detail }
+    Echo { token: u32, swap: Option<Held> }
+    Held { digest: Digest, version: Option<Version> }
     Vector { digest: Digest, first: u32, beats: Vec<(u8, Age)> } => vector_ends
-    Ids { bits: u8, buckets: Vec<u16>, ids: Vec<RecordId> } => buckets_exist
+    Ids { echo: Option<u32>, bits: u8, buckets: Vec<u16>, ids: Vec<RecordId> } => buckets_exist
     Wanted { ids: Vec<RecordId> }
     Records { news: Vec<News> }
     Sighting { record: Arc<Record>, counter: u32, age: Age }
@@ -346,6 +352,26 @@ impl Wire for Arc<Record> {
 
 fn take_text<'a>(input: &mut Reader<'a>) -> Result<&'a str, Reject> {
     str::from_utf8(input.blob()?).map_err(|_| Reject::BadText)
+}
+
+/// Zeros and nothing else, or there would be several encodings of one packet.
+impl Wire for Padding {
+    const LEN_MIN: usize = 1;
+    const FIXED: bool = false;
+
+    fn put(&self, out: &mut Writer<'_>) {
+        out.blob(&vec![0; usize::from(self.0)]);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let zeros = input.blob()?;
+        let len = u16::try_from(zeros.len()).map_err(|_| Reject::OverLimit)?;
+        if zeros.iter().all(|&byte| byte == 0) { Ok(Self(len)) } else { Err(Reject::Malformed) }
+    }
+
+    fn len(&self) -> usize {
+        blob_len(usize::from(self.0))
+    }
 }
 
 /// The digest is verified here, so that whoever holds metadata need not doubt it.

@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_refused_or_a_packet(
-        kind in 0..20_u8,
+        kind in 0..23_u8,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         decode(&body).unwrap_err();
@@ -163,7 +163,7 @@ fn the_largest_datagram_of_each_long_kind_comes_back() {
     let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
     let bulk = Body::Bulk(Bulk { beats: vec![beat; 10_900], news: vec![] });
     let vector = Vector { digest: Default::default(), first: 9, beats: vec![(1, Age(2)); 32_700] };
-    let ids = Ids { bits: 16, buckets: (0..=65_535).step_by(3).collect(), ids: vec![] };
+    let ids = Ids { echo: None, bits: 16, buckets: (0..=65_535).step_by(3).collect(), ids: vec![] };
     for body in [bulk, Body::Vector(vector), Body::Ids(ids)] {
         let packet = with_body(body);
         let bytes = encoded(&packet);
@@ -250,13 +250,13 @@ fn a_name_that_would_write_on_a_terminal_is_refused() {
 
 #[test]
 fn buckets_are_those_of_a_ring_cut_in_halves() {
-    assert_eq!(refused(PacketKind::Ids, &[&[17, 0, 0]]), Reject::OverLimit);
-    assert_eq!(refused(PacketKind::Ids, &[&[1, 1, 2, 0]]), Reject::Malformed);
-    assert_eq!(refused(PacketKind::Ids, &[&[16, 1, 252, 0, 0, 1, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Ids, &[&[0, 17, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Ids, &[&[0, 1, 1, 2, 0]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Ids, &[&[0, 16, 1, 252, 0, 0, 1, 0, 0]]), Reject::OverLimit);
     let answer = |buckets: &[u8]| {
         refused(
             PacketKind::SwapAnswer,
-            &[&[0; 4], &[0; 4], &[0; 16], &[0], &[0; 13], &[1], buckets],
+            &[&[0; 4], &[0], &[0; 4], &[0; 16], &[0], &[0; 13], &[1], buckets],
         )
     };
     assert_eq!(answer(&[0]), Reject::Malformed);

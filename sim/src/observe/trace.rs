@@ -288,5 +288,6 @@ fn kind(kind: PacketKind) -> &'static str {
         PacketKind::ProbeAnswer => "probe_answer",
         PacketKind::ProbeRequest => "probe_request",
         PacketKind::Vouch => "vouch",
+        PacketKind::Echo => "echo",
     }
 }

@@ -277,8 +277,9 @@ impl Work {
                     Some(Input::Timeout)
                 }
                 Coming::Packet { from, parcel } => {
-                    let packet = given.parcels.get(parcel).packet().clone();
-                    Some(Input::Packet { from: given.cast.addr(from), packet })
+                    let sent = given.parcels.get(parcel);
+                    let (carrier, packet) = (sent.carrier(), sent.packet().clone());
+                    Some(Input::Packet { from: given.cast.addr(from), carrier, packet })
                 }
                 Coming::Wake { stamp } if !self.alarm.rings(stamp) => continue,
                 Coming::Wake { .. } => {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rumormill::Instant;
 use rumormill::core::{Packet, PacketKind};
+use rumormill::{Carrier, Class, Instant};
 
 use super::codec;
 use crate::observe::rumors::{RumorNo, Way};
@@ -25,6 +25,8 @@ pub(crate) struct Parcel {
     pub(crate) from: NodeNo,
     pub(crate) sent: Instant,
     pub(crate) kind: PacketKind,
+    /// How it travels.
+    pub(crate) class: Class,
     /// Encoded length in bytes.
     pub(crate) len: usize,
     /// The hash of its content.
@@ -39,9 +41,18 @@ impl Parcel {
         self.decoded.as_ref().or(self.original.as_ref()).expect("the parcel is in use")
     }
 
-    /// True for the very packet, not one that is equal to it.
-    pub(crate) fn is(&self, packet: &Arc<Packet>) -> bool {
-        self.original.as_ref().is_some_and(|original| Arc::ptr_eq(original, packet))
+    /// True for the very packet on the same way, not one that is equal to it.
+    pub(crate) fn is(&self, packet: &Arc<Packet>, class: Class) -> bool {
+        let same = |original| Arc::ptr_eq(original, packet);
+        self.class == class && self.original.as_ref().is_some_and(same)
+    }
+
+    /// By what its receivers get it.
+    pub(crate) fn carrier(&self) -> Carrier {
+        match self.class {
+            Class::Datagram => Carrier::Datagram(self.len),
+            Class::Stream => Carrier::Stream,
+        }
     }
 
     /// Passes the packet through bytes.
@@ -77,7 +88,13 @@ pub(crate) struct Parcels {
 
 impl Parcels {
     /// Takes a packet in, held once by the caller. What is left to fill in keeps its memory.
-    pub(crate) fn add(&mut self, packet: Arc<Packet>, from: NodeNo, sent: Instant) -> ParcelNo {
+    pub(crate) fn add(
+        &mut self,
+        packet: Arc<Packet>,
+        class: Class,
+        from: NodeNo,
+        sent: Instant,
+    ) -> ParcelNo {
         let kind = packet.kind();
         let (original, decoded) = (Some(packet), None);
         let Some(place) = self.free.pop() else {
@@ -89,6 +106,7 @@ impl Parcels {
                 from,
                 sent,
                 kind,
+                class,
                 len,
                 content,
                 carried,
@@ -99,7 +117,8 @@ impl Parcels {
         parcel.carried.clear();
         let carried = std::mem::take(&mut parcel.carried);
         let (holders, len, content) = (1, 0, 0);
-        *parcel = Parcel { original, decoded, holders, from, sent, kind, len, content, carried };
+        *parcel =
+            Parcel { original, decoded, holders, from, sent, kind, class, len, content, carried };
         place
     }
 
@@ -138,15 +157,16 @@ mod tests {
     fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {
         let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
         let mut parcels = Parcels::default();
-        let first = parcels.add(Arc::clone(&packet), 7, Instant::ZERO);
+        let datagram = Class::Datagram;
+        let first = parcels.add(Arc::clone(&packet), datagram, 7, Instant::ZERO);
         parcels.hold(first);
         parcels.release(first);
         assert_eq!(parcels.get(first).packet(), &packet);
-        let second = parcels.add(Arc::clone(&packet), 8, Instant::ZERO);
+        let second = parcels.add(Arc::clone(&packet), datagram, 8, Instant::ZERO);
         parcels.get_mut(first).carried.push(3);
         parcels.release(first);
         assert_eq!(Arc::strong_count(&packet), 2);
-        let third = parcels.add(Arc::clone(&packet), 9, Instant::ZERO);
+        let third = parcels.add(Arc::clone(&packet), datagram, 9, Instant::ZERO);
         assert_eq!((third, parcels.get(third).from), (first, 9));
         assert!(parcels.get(third).carried.is_empty());
         assert_ne!(second, third);

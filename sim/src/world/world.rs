@@ -323,8 +323,9 @@ impl<'a> World<'a> {
         self.trace.packet(self.now, node, from, sent.content);
         self.observer.on_deliver(node, way);
         if !self.recall(node, way) {
-            let packet = Arc::clone(self.parcels.get(parcel).packet());
-            self.give(node, Input::Packet { from: self.cast.addr(from), packet }, way);
+            let sent = self.parcels.get(parcel);
+            let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));
+            self.give(node, Input::Packet { from: self.cast.addr(from), carrier, packet }, way);
         }
         if let Some(packet) = self.parcels.release(parcel) {
             self.drop_ahead(packet);
@@ -408,7 +409,7 @@ impl<'a> World<'a> {
     ) -> ParcelNo {
         /// A few packets may take turns on their way to the same receivers.
         const TURNS: usize = 8;
-        let same = |&&parcel: &&ParcelNo| self.parcels.get(parcel).is(&packet);
+        let same = |&&parcel: &&ParcelNo| self.parcels.get(parcel).is(&packet, class);
         if let Some(&parcel) = self.batch.iter().rev().take(TURNS).find(same) {
             return parcel;
         }
@@ -417,7 +418,7 @@ impl<'a> World<'a> {
         let Measure { len, mut content } = measure;
         let fits = class == Class::Stream || len <= config.size();
         assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
-        let number = self.parcels.add(packet, node, self.now);
+        let number = self.parcels.add(packet, class, node, self.now);
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
             parcel.decode();

@@ -10,18 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{
-    AgeStep, Body, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox, Output, Packet,
-    PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
+    AgeStep, Body, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox, Output,
+    Packet, PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
 };
-use crate::{Config, Generation, Instant, Node, NodeId, Now, Probability, Rng, UnixNanos};
+use crate::{Config, Generation, Instant, Node, NodeId, Now, Probability, Rng, UnixNanos, wire};
 
 /// The wall clock at the zero of virtual time.
 const EPOCH: i64 = 1_800_000_000_000_000_000;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// What flies: to whom, from whom, what.
-type Flight = (SocketAddr, SocketAddr, Arc<Packet>);
+/// What flies: to whom, from whom, by what, what.
+type Flight = (SocketAddr, SocketAddr, Carrier, Arc<Packet>);
 
 pub(crate) struct Cluster {
     pub(crate) now: Instant,
@@ -54,6 +54,21 @@ pub(crate) struct Cluster {
 
 pub(crate) fn addr(node: u16) -> SocketAddr {
     ([127, 0, 0, 1], node).into()
+}
+
+/// A packet as it comes by datagram, from wherever its sender says.
+pub(crate) fn datagram(from: SocketAddr, packet: Packet) -> Input {
+    Input::Packet { from, carrier: carrier(&packet), packet: Arc::new(packet) }
+}
+
+fn carrier(packet: &Packet) -> Carrier {
+    Carrier::Datagram(wire::encoded_len(packet) + Config::CHECKSUM_LEN)
+}
+
+/// A record of a node that a test speaks of.
+pub(crate) fn record(node: u16) -> Arc<Record> {
+    let node = Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap();
+    Arc::new(Record::new(node, Generation::new(7).unwrap()))
 }
 
 /// A rumor that its receiver is to tell everybody but node 2, who sends it.
@@ -173,7 +188,21 @@ impl Cluster {
     /// What a node does about a packet, without sending it anywhere.
     pub(crate) fn outputs(&mut self, node: u16, from: u16, packet: Packet) -> Vec<Output> {
         let (now, mut out) = (self.clock(), Outbox::new());
-        let input = Input::Packet { from: addr(from), packet: Arc::new(packet) };
+        let input = datagram(addr(from), packet);
+        self.engine(node).handle(now, input, &mut out);
+        out.drain().collect()
+    }
+
+    /// The same about a packet that comes by stream.
+    pub(crate) fn outputs_of_stream(
+        &mut self,
+        node: u16,
+        from: u16,
+        packet: Packet,
+    ) -> Vec<Output> {
+        let (now, mut out) = (self.clock(), Outbox::new());
+        let (from, carrier) = (addr(from), Carrier::Stream);
+        let input = Input::Packet { from, carrier, packet: Arc::new(packet) };
         self.engine(node).handle(now, input, &mut out);
         out.drain().collect()
     }
@@ -201,7 +230,7 @@ impl Cluster {
     }
 
     pub(crate) fn packet(&mut self, node: u16, from: u16, packet: Packet) {
-        self.input(node, Input::Packet { from: addr(from), packet: Arc::new(packet) });
+        self.input(node, datagram(addr(from), packet));
     }
 
     pub(crate) fn engine(&mut self, node: u16) -> &mut Engine {
@@ -261,10 +290,10 @@ impl Cluster {
         let Some(next) = next.filter(|&next| next <= end) else { return false };
         self.now = self.now.max(next);
         if flight == Some(next) {
-            let (_, (to, from, packet)) = self.flights.pop_last().expect("a flight");
+            let (_, (to, from, carrier, packet)) = self.flights.pop_last().expect("a flight");
             let awake = !self.asleep.contains(&to.port());
             if self.engines.contains_key(&to.port()) && awake {
-                self.input(to.port(), Input::Packet { from, packet });
+                self.input(to.port(), Input::Packet { from, carrier, packet });
             }
         } else if let Some((_, node)) = timer {
             self.input(node, Input::Timeout);
@@ -304,7 +333,12 @@ impl Cluster {
         };
         if !cut && !lost {
             self.sequence += 1;
-            self.flights.insert(Reverse((at, self.sequence)), (to, addr(from), packet));
+            let carrier = match class {
+                Class::Datagram => carrier(&packet),
+                Class::Stream => Carrier::Stream,
+            };
+            let flight = (to, addr(from), carrier, packet);
+            self.flights.insert(Reverse((at, self.sequence)), flight);
         }
     }
 }

@@ -8,11 +8,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Input, News, Outbox, Packet, PacketKind,
-    Record, Records, Sighting, Summary, Welcome,
+    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Holds, News, Outbox, Packet, PacketKind,
+    ProbeAnswer, Record, Records, Sighting, Summary, Welcome,
 };
 use crate::{Config, Generation, Node, Probability};
 
@@ -209,33 +209,40 @@ fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
     cluster.publish(1, b"not for them");
     cluster.run(2 * SECOND);
     assert_eq!(to_invented(&cluster, PacketKind::Rumor), 0);
-    let calls = to_invented(&cluster, PacketKind::LastCall);
+    let calls = to_invented(&cluster, PacketKind::Probe);
     assert!((8..=3 * 8 * 2).contains(&calls), "{calls} calls of two nodes in two seconds");
 }
 
 #[test]
-fn a_member_is_proven_by_itself_or_by_a_second_side() {
+fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     let mut cluster = Cluster::of(3, Config::default());
     cluster.run(8 * SECOND);
     let newcomers = |cluster: &mut Cluster| cluster.engine(1).members.newcomers().len();
     assert_eq!(newcomers(&mut cluster), 0);
     let told = |number, counter| records([member(number, 1, counter)]);
+    let itself = |cluster: &mut Cluster, number, body| {
+        let packet = Packet { step: AgeStep::of_timeout(SECOND), body };
+        let (now, input) = (cluster.clock(), datagram(invented_addr(number), packet));
+        cluster.engine(1).handle(now, input, &mut Outbox::new());
+    };
     cluster.body(1, ATTACKER, told(1, 1));
-    cluster.body(1, ATTACKER, told(2, 1));
     cluster.body(1, ATTACKER, told(1, 2));
-    assert_eq!(newcomers(&mut cluster), 2, "the same side again proves nothing");
     cluster.body(1, 2, told(1, 3));
-    assert_eq!(newcomers(&mut cluster), 1, "a second side does");
-    let (packet, from) = (Body::LastCall, invented_addr(2));
-    let step = AgeStep::of_timeout(SECOND);
-    let input = Input::Packet { from, packet: Arc::new(Packet { step, body: packet }) };
-    let now = cluster.clock();
-    cluster.engine(1).handle(now, input, &mut Outbox::new());
-    assert_eq!(newcomers(&mut cluster), 0, "so does a packet of its own");
+    assert_eq!(newcomers(&mut cluster), 1, "what others say proves nothing, however many they are");
+    itself(&mut cluster, 1, Body::LastCall);
+    itself(&mut cluster, 1, told(1, 4));
+    assert_eq!(newcomers(&mut cluster), 1, "nor does an address on a packet");
+    let now = cluster.clock().mono;
+    let token = cluster.engine(1).token_for(now, invented_addr(1));
+    let answer = |token| Body::ProbeAnswer(ProbeAnswer { token, holds: Holds::default() });
+    itself(&mut cluster, 1, answer(token ^ 1));
+    assert_eq!(newcomers(&mut cluster), 1, "nor does a guess");
+    itself(&mut cluster, 1, answer(token));
+    assert_eq!(newcomers(&mut cluster), 0, "what was sent there and comes back does");
 }
 
 #[test]
-fn with_a_secret_everybody_is_proven() {
+fn with_a_secret_everybody_is_believed() {
     let config = Config::builder().secret_key("correct horse battery staple").build().unwrap();
     let mut cluster = Cluster::of(2, config);
     cluster.body(1, 2, records((0..1_000).map(|at| member(at, 1, 1))));
@@ -252,7 +259,11 @@ fn nobody_is_made_to_doubt_itself() {
     // What would have node 1 swap with whom it comes from, then probe it: itself.
     let digest = Digest(!request.summary.digest.0);
     let summary = Summary { digest, ..request.summary };
-    cluster.body(1, 1, Body::Welcome(Welcome { summary, members: Vec::new() }));
+    cluster.body(
+        1,
+        1,
+        Body::Welcome(Welcome { token: 0, ask: None, summary, members: Vec::new() }),
+    );
     cluster.loss = Probability::ONE;
     cluster.run(60 * SECOND);
     assert_eq!(cluster.engine(1).stats().packets_from_myself, 1);

@@ -6,6 +6,7 @@ mod liveness;
 mod membership;
 mod metadata;
 mod probes;
+mod routes;
 mod streams;
 mod swap;
 mod telling;

@@ -1,6 +1,6 @@
 //! Values that exceed a datagram, and clusters that use streams for everything.
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, record};
 use crate::core::{
     AgeStep, Announcement, Body, Call, Class, Fetch, Metadata, Output, Packet, PacketKind, Topic,
     Value, Version,
@@ -128,28 +128,72 @@ fn asking_and_the_answer_go_by_stream() {
     };
     let asked = cluster.outputs(2, 1, packet(announced(&metadata(5))));
     assert_eq!(class_of(&asked), (Class::Stream, PacketKind::Fetch));
-    let answered = cluster.outputs(1, 2, fetch(version, Call::Send));
+    let answered = cluster.outputs_of_stream(1, 2, fetch(version, Call::Send));
     assert_eq!(class_of(&answered), (Class::Stream, PacketKind::Fetched));
+}
+
+#[test]
+fn who_asks_for_a_value_by_datagram_is_not_even_told_no() {
+    let mut cluster = Cluster::of(2, without_swaps());
+    cluster.publish(1, &large());
+    let version = cluster.engine(1).metadata().unwrap().version();
+    assert!(cluster.outputs(1, 2, fetch(version, Call::Send)).is_empty());
+    let stats = *cluster.engine(1).stats();
+    assert_eq!((stats.transfers, stats.fetches_unproven), (0, 1));
+}
+
+#[test]
+fn strangers_take_a_quarter_of_the_places_for_transfers() {
+    let mut cluster = Cluster::of(2, without_swaps());
+    cluster.far_side.insert(1);
+    cluster.publish(1, &large());
+    let version = cluster.engine(1).metadata().unwrap().version();
+    let mut ask = |node| cluster.outputs_of_stream(1, node, fetch(version, Call::Send));
+    (100..104).for_each(|stranger| assert_eq!(calls(&ask(stranger)), []));
+    assert_eq!(calls(&ask(104)), [(104, Call::Busy)]);
+    assert_eq!(calls(&ask(2)), [], "a member is served");
+}
+
+#[test]
+fn what_strangers_announce_makes_room_for_what_a_member_announces() {
+    let mut cluster = Cluster::of(2, without_swaps());
+    for stranger in 10..14 {
+        let value = metadata(i64::from(stranger));
+        let asked = cluster.outputs(1, stranger, packet(announced(&value)));
+        assert_eq!(calls(&asked), [(stranger, Call::Send)]);
+    }
+    assert_eq!(calls(&cluster.outputs(1, 14, packet(announced(&metadata(14))))), [], "full");
+    let asked = cluster.outputs(1, 2, packet(announced(&metadata(5))));
+    assert_eq!(calls(&asked), [(2, Call::Send)]);
 }
 
 #[test]
 fn one_node_serves_sixteen_at_a_time_and_sends_the_rest_away() {
     let mut cluster = Cluster::of(2, without_swaps());
     cluster.far_side.insert(1);
+    let members: Vec<_> = (100..118).map(record).collect();
+    cluster.restore(1, &members);
     cluster.publish(1, &large());
     let version = cluster.engine(1).metadata().unwrap().version();
     for node in 100..116 {
-        assert_eq!(calls(&cluster.outputs(1, node, fetch(version, Call::Send))), []);
+        assert_eq!(calls(&cluster.outputs_of_stream(1, node, fetch(version, Call::Send))), []);
     }
-    assert!(cluster.outputs(1, 100, fetch(version, Call::Send)).is_empty(), "it is on its way");
-    let refused = cluster.outputs(1, 116, fetch(version, Call::Send));
+    assert!(
+        cluster.outputs_of_stream(1, 100, fetch(version, Call::Send)).is_empty(),
+        "it is on its way"
+    );
+    let refused = cluster.outputs_of_stream(1, 116, fetch(version, Call::Send));
     assert_eq!(calls(&refused), [(116, Call::Busy)]);
     let stats = *cluster.engine(1).stats();
     assert_eq!((stats.transfers, stats.transfers_refused), (16, 1));
-    cluster.outputs(1, 107, fetch(version, Call::Done));
-    assert_eq!(calls(&cluster.outputs(1, 116, fetch(version, Call::Send))), []);
+    cluster.outputs_of_stream(1, 107, fetch(version, Call::Done));
+    assert_eq!(calls(&cluster.outputs_of_stream(1, 116, fetch(version, Call::Send))), []);
     cluster.run(60 * SECOND);
-    assert_eq!(calls(&cluster.outputs(1, 117, fetch(version, Call::Send))), [], "all have ended");
+    assert_eq!(
+        calls(&cluster.outputs_of_stream(1, 117, fetch(version, Call::Send))),
+        [],
+        "all have ended"
+    );
 }
 
 #[test]

@@ -5,21 +5,15 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, record};
 use crate::core::members::Members;
 use crate::core::row::Standing;
 use crate::core::seen::Heard;
 use crate::core::{
-    Age, AgeStep, Body, Detail, Ids, Output, Packet, PacketKind, Record, Roster, Sighting,
-    SwapRequest,
+    Age, AgeStep, Body, Detail, Ids, Output, Packet, PacketKind, Roster, Sighting, SwapRequest,
 };
 use crate::time::Instant;
-use crate::{Config, Generation, Liveness, Node, Probability};
-
-fn record(node: u16) -> Arc<Record> {
-    let node = Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap();
-    Arc::new(Record::new(node, Generation::new(7).unwrap()))
-}
+use crate::{Config, Liveness, Probability};
 
 /// Node 1 and node 2, which list each other and the given nodes, none of which exists.
 fn pair(left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
@@ -58,11 +52,13 @@ fn equal_lists_cost_three_messages_of_constant_size() {
         let others = (10..10 + others).collect();
         let mut cluster = pair(&others, &others);
         let kinds = swap(&mut cluster);
-        assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer]);
+        let three = [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::Echo];
+        assert_eq!(kinds, three, "the first time the asker shows that it is there");
+        assert_eq!(swap(&mut cluster), three[..2]);
     }
     // With beats the third message is the vector.
     let mut cluster = Cluster::of(3, Config::default());
-    cluster.run(SECOND);
+    cluster.run(8 * SECOND);
     let kinds = swap(&mut cluster);
     assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::Vector]);
 }
@@ -96,9 +92,9 @@ proptest! {
 fn an_answer_to_no_request_changes_nothing() {
     let mut cluster = pair(&BTreeSet::new(), &(10..20).collect());
     let Packet { step, body } = cluster.swap_request(1, 2);
-    let Body::SwapRequest(SwapRequest { token, summary }) = body else { unreachable!() };
+    let Body::SwapRequest(SwapRequest { token, summary, .. }) = body else { unreachable!() };
     let detail = Detail::Differ(vec![1; 4]);
-    let answer = crate::core::SwapAnswer { token: token ^ 1, summary, detail };
+    let answer = crate::core::SwapAnswer { token: token ^ 1, ask: None, summary, detail };
     let sent = cluster.sent.clone();
     cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
     assert_eq!(cluster.sent, sent);
@@ -109,8 +105,10 @@ fn an_answer_to_no_request_changes_nothing() {
 fn a_bucket_that_is_named_again_and_again_is_answered_once() {
     let mut cluster = pair(&BTreeSet::new(), &(10..60).collect());
     let Packet { step, .. } = cluster.swap_request(1, 2);
+    let now = cluster.clock().mono;
+    let echo = Some(cluster.engine(2).token_for(now, addr(1)));
     let mut answered = |buckets: Vec<u16>| {
-        let ids = Ids { bits: 0, buckets, ids: Vec::new() };
+        let ids = Ids { echo, bits: 0, buckets, ids: Vec::new() };
         let outputs = cluster.outputs(2, 1, Packet { step, body: Body::Ids(ids) });
         let told = outputs.iter().map(|output| match output {
             Output::Send { packet, .. } => match &packet.body {
@@ -162,7 +160,7 @@ proptest! {
         let roster = Arc::new(Roster::of((1..=shared).map(record)));
         let mut members = Members::new(&record(1), &config, roster, Instant::ZERO);
         let step = AgeStep(25_000);
-        let heard = Heard { now: Instant::ZERO, step, standing: Standing::Proven };
+        let heard = Heard { now: Instant::ZERO, step, standing: Standing::Believed };
         for &node in &listed {
             members.see(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
         }

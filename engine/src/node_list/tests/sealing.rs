@@ -119,7 +119,7 @@ async fn a_node_changes_its_key_when_it_slept_and_every_ten_minutes_and_no_packe
     let epochs = async |seconds: u64| {
         sleep(Duration::from_secs(seconds)).await;
         let (mut buffer, mut epochs) = ([0; 2_000], BTreeSet::new());
-        while let Some((len, _)) = spy.try_receive(&mut buffer) {
+        while let Some((len, ..)) = spy.try_receive(&mut buffer) {
             assert!(len > 32 && buffer.starts_with(b"rs"));
             epochs.insert(buffer[16..32].to_vec());
         }

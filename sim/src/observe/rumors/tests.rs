@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumormill::core::{
-    Age, AgeStep, Bulk, Gone, Join, Records, RingArc, RumorAck, Settings, Sighting, Summary,
-    SwapRequest, Token, Welcome,
+    Age, AgeStep, Bulk, Gone, Join, Padding, Records, RingArc, RumorAck, Settings, Sighting,
+    Summary, SwapRequest, Token, Welcome,
 };
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
@@ -186,13 +186,14 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         gone(&cast, 3, Cause::Timeout),
     ];
     let members = vec![sighting(&cast, 0), sighting(&cast, 5)];
+    let padding = Padding(3);
     let carried_by = [
         (rumor(5, Topic::Metadata(metadata.clone())), vec![meta]),
         (rumor(6, Topic::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
         (Body::Value(metadata), vec![meta]),
-        (Body::SwapRequest(SwapRequest { token: 1, summary }), vec![]),
-        (Body::Join(Join { me: sighting(&cast, 5), summary }), vec![restart]),
-        (Body::Welcome(Welcome { summary, members }), vec![restart]),
+        (Body::SwapRequest(SwapRequest { token: 1, summary, padding }), vec![]),
+        (Body::Join(Join { token: 1, me: sighting(&cast, 5), summary, padding }), vec![restart]),
+        (Body::Welcome(Welcome { token: 1, ask: None, summary, members }), vec![restart]),
         (Body::Records(Records { news: news.clone() }), vec![restart, leave, removal]),
         (Body::Bulk(Bulk { beats: vec![], news }), vec![restart, leave, removal]),
         (Body::Alive(sighting(&cast, 5)), vec![restart]),

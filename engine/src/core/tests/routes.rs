@@ -1,0 +1,331 @@
+//! Strangers: what goes to an address that has not shown that somebody is there, and what an
+//! address that somebody wrote on a packet is worth.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::cluster::{Cluster, SECOND, addr, datagram, record};
+use crate::core::{
+    Age, AgeStep, Body, Class, Detail, Echo, Event, Ids, Input, Join, Outbox, Output, Packet,
+    PacketKind, Padding, ProbeAnswer, ProbeRequest, Reply, Sighting, SwapRequest, Wanted,
+};
+use crate::wire::{self, arbitrary};
+use crate::{Config, Generation, Liveness, Node};
+
+/// From where a stranger writes, or whom it writes in the name of.
+const STRANGER: u16 = 6_666;
+
+fn step() -> AgeStep {
+    AgeStep::of_timeout(5 * SECOND)
+}
+
+fn len(packet: &Packet) -> usize {
+    wire::encoded_len(packet) + Config::CHECKSUM_LEN
+}
+
+/// What goes back to the sender of a packet by datagram, in bytes.
+fn bytes_back(outputs: &[Output], to: SocketAddr) -> usize {
+    let back = |output: &Output| match output {
+        Output::Send { to: other, packet, class: Class::Datagram } if *other == to => len(packet),
+        _ => 0,
+    };
+    outputs.iter().map(back).sum()
+}
+
+/// A node past its youth that lists two hundred others and holds a value as long as a datagram.
+fn rich(liveness: Liveness) -> Cluster {
+    let config = Config::builder().liveness(liveness).build().unwrap();
+    let mut cluster = Cluster::new(config);
+    cluster.start(1, &[]);
+    cluster.run(8 * SECOND);
+    let members: Vec<_> = (100..300).map(record).collect();
+    cluster.restore(1, &members);
+    cluster.publish(1, &[7; 1_200]);
+    cluster
+}
+
+fn handle(cluster: &mut Cluster, from: SocketAddr, packet: Packet) -> Vec<Output> {
+    let (now, mut out) = (cluster.clock(), Outbox::new());
+    cluster.engine(1).handle(now, datagram(from, packet), &mut out);
+    out.drain().collect()
+}
+
+fn stranger_s_join(of: SocketAddr) -> Packet {
+    let me = Arc::new(crate::core::Record::new(Node::at(of), Generation::new(1).unwrap()));
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(2, &[]);
+    let Packet { body: Body::SwapRequest(request), .. } = cluster.swap_request(2, 1) else {
+        unreachable!("a request")
+    };
+    let me = Sighting { record: me, counter: 1, age: Age(0) };
+    let join = Join { token: 7, me, summary: request.summary, padding: Padding(400) };
+    Packet { step: step(), body: Body::Join(join) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn whatever_a_stranger_sends_no_more_than_three_times_its_bytes_come_back(
+        liveness in prop::sample::select(vec![Liveness::Beats, Liveness::Probes, Liveness::Off]),
+        packets in prop::collection::vec(arbitrary::packet(), 1..8),
+    ) {
+        let mut cluster = rich(liveness);
+        for packet in packets {
+            let (came, kind) = (len(&packet), packet.kind());
+            let back = bytes_back(&handle(&mut cluster, addr(STRANGER), packet), addr(STRANGER));
+            prop_assert!(back <= 3 * came, "{kind:?} of {came} bytes brings {back}");
+        }
+    }
+}
+
+#[test]
+fn what_brought_kilobytes_to_a_victim_brings_three_times_its_bytes_or_nothing() {
+    let mut cluster = rich(Liveness::Beats);
+    let ids = (100..300).map(|node| record(node).id());
+    let request = cluster.swap_request(1, 2);
+    let Body::SwapRequest(SwapRequest { summary, .. }) = request.body else { unreachable!() };
+    let request = SwapRequest { token: 1, summary, padding: Padding(0) };
+    let wanted = Wanted { ids: ids.collect() };
+    let all = Ids { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
+    for body in [
+        Body::Ids(all),
+        Body::Wanted(wanted),
+        Body::SwapRequest(request),
+        stranger_s_join(addr(STRANGER)).body,
+        Body::LastCall,
+    ] {
+        let packet = Packet { step: step(), body };
+        let (came, kind) = (len(&packet), packet.kind());
+        let outputs = handle(&mut cluster, addr(STRANGER), packet);
+        let back = bytes_back(&outputs, addr(STRANGER));
+        assert!(back <= 3 * came, "{kind:?} of {came} bytes brings {back}");
+    }
+    assert!(cluster.engine(1).stats().answers_withheld > 0, "what was kept back is counted");
+}
+
+#[test]
+fn an_address_that_echoed_gets_everything_and_one_that_guesses_does_not() {
+    let mut cluster = rich(Liveness::Beats);
+    let ids = |echo| {
+        let ids = Ids { echo, bits: 0, buckets: vec![0], ids: Vec::new() };
+        Packet { step: step(), body: Body::Ids(ids) }
+    };
+    let now = cluster.clock().mono;
+    let token = cluster.engine(1).token_for(now, addr(STRANGER));
+    let mut back =
+        |echo| bytes_back(&handle(&mut cluster, addr(STRANGER), ids(echo)), addr(STRANGER));
+    assert!(back(None) <= 3 * len(&ids(None)));
+    assert!(back(Some(token ^ 1)) <= 3 * len(&ids(Some(0))));
+    assert!(back(Some(token)) > 4_000, "all two hundred records");
+    assert!(back(None) > 4_000, "who has echoed once is remembered");
+}
+
+#[test]
+fn a_token_is_worth_nothing_to_another_address_and_ends_some_timeouts_later() {
+    let mut cluster = rich(Liveness::Beats);
+    let start = cluster.clock().mono;
+    let token = cluster.engine(1).token_for(start, addr(7));
+    assert!(cluster.engine(1).is_token_of(start, addr(7), token));
+    assert!(!cluster.engine(1).is_token_of(start, addr(8), token));
+    let later = |timeouts| start + 5 * SECOND * timeouts;
+    assert!(cluster.engine(1).is_token_of(later(4), addr(7), token));
+    assert!(!cluster.engine(1).is_token_of(later(8), addr(7), token));
+    // Another node's tokens say nothing of ours.
+    cluster.start(2, &[]);
+    assert_ne!(cluster.engine(2).token_for(start, addr(7)), token);
+}
+
+#[test]
+fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
+    let mut cluster = rich(Liveness::Beats);
+    let Packet { body: Body::SwapRequest(mut request), .. } = cluster.swap_request(1, 2) else {
+        unreachable!("a request")
+    };
+    request.summary.version = None;
+    let packet = Packet { step: step(), body: Body::SwapRequest(request) };
+    let outputs = handle(&mut cluster, addr(STRANGER), packet);
+    let [Output::Send { packet, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let Body::SwapAnswer(answer) = &packet.body else { panic!("{packet:?}") };
+    assert!(matches!(&answer.detail, Detail::Same(vector) if vector.beats.is_empty()));
+    let swap = Some(crate::core::Held { digest: request.summary.digest, version: None });
+    let echo = Echo { token: answer.ask.expect("it is asked to echo"), swap };
+    let packet = Packet { step: step(), body: Body::Echo(echo) };
+    let kinds: Vec<_> = handle(&mut cluster, addr(STRANGER), packet)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Send { packet, .. } => Some(packet.kind()),
+            Output::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(kinds, [PacketKind::Value, PacketKind::Vector, PacketKind::LastCall]);
+}
+
+/// A cluster of ten that is past its youth.
+fn grown(config: Config) -> Cluster {
+    let mut cluster = Cluster::of(10, config);
+    cluster.run(8 * SECOND);
+    cluster
+}
+
+fn forged_addr(number: u16) -> SocketAddr {
+    let [high, low] = number.to_be_bytes();
+    ([10, 9, high, low], 8_000).into()
+}
+
+#[test]
+fn few_joins_with_forged_sources_are_passed_on_and_they_stop_no_rumor() {
+    let mut cluster = grown(Config::default());
+    for number in 0..2_500 {
+        let from = forged_addr(number);
+        handle(&mut cluster, from, stranger_s_join(from));
+    }
+    assert!(cluster.engine(1).members_len() > 2_000, "there is room for them, as newcomers");
+    cluster.publish(1, b"still heard");
+    cluster.run(SECOND / 10);
+    assert!(cluster.all_hold(b"still heard"), "100 ms after it was published");
+    let told: Vec<_> = (2..=10).map(|node| cluster.engine(node).members_len()).collect();
+    assert!(told.iter().all(|&listed| listed <= 10 + 64), "sixty-four in a timeout: {told:?}");
+    cluster.run_until(15 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn one_that_really_joins_gets_in_when_all_places_for_newcomers_are_taken() {
+    let mut cluster = grown(Config::builder().members_max(64).build().unwrap());
+    for number in 0..100 {
+        let from = forged_addr(number);
+        handle(&mut cluster, from, stranger_s_join(from));
+    }
+    assert_eq!(cluster.engine(1).members_len(), 10 + 64 / 4, "a quarter and no more");
+    cluster.start(11, &[1]);
+    let lists = |cluster: &mut Cluster| (1..=10).all(|node| cluster.engine(node).lists(addr(11)));
+    let took = cluster.run_until(3 * SECOND, lists);
+    assert!(took < 2 * SECOND, "{took:?}");
+}
+
+#[test]
+fn a_join_is_announced_at_once_where_strangers_are_few() {
+    let mut cluster = grown(Config::default());
+    cluster.start(11, &[1]);
+    let lists = |cluster: &mut Cluster| (1..=10).all(|node| cluster.engine(node).lists(addr(11)));
+    let took = cluster.run_until(SECOND, lists);
+    // To the seed, and up to two hops along the arcs, each up to ten milliseconds.
+    assert!(took <= SECOND * 3 / 100, "{took:?}");
+}
+
+#[test]
+fn where_strangers_are_many_a_join_is_announced_once_it_has_echoed() {
+    let mut cluster = grown(Config::default());
+    for number in 0..100 {
+        let from = forged_addr(number);
+        handle(&mut cluster, from, stranger_s_join(from));
+    }
+    let before = cluster.now;
+    cluster.start(11, &[1]);
+    let lists = |cluster: &mut Cluster| (1..=10).all(|node| cluster.engine(node).lists(addr(11)));
+    cluster.run_until(2 * SECOND, lists);
+    assert!(cluster.now - before >= SECOND / 1_000 * 3, "to the seed, there, back and on");
+}
+
+#[test]
+fn a_node_behind_a_translation_of_addresses_is_believed_by_what_was_sent_to_its_own() {
+    let mut cluster = grown(Config::default());
+    let (advertised, outside) = (forged_addr(1), addr(STRANGER));
+    handle(&mut cluster, outside, stranger_s_join(advertised));
+    let believed = |cluster: &mut Cluster| cluster.engine(1).is_believed(advertised);
+    let now = cluster.clock().mono;
+    let answer = |token| ProbeAnswer { token, holds: Default::default() };
+    let answer = |token| Packet { step: step(), body: Body::ProbeAnswer(answer(token)) };
+    let token = cluster.engine(1).token_for(now, outside);
+    handle(&mut cluster, outside, answer(token));
+    assert!(!believed(&mut cluster), "what was sent elsewhere says nothing of that address");
+    // Within a cycle it is asked where it says that it is.
+    cluster.run(SECOND * 6 / 5);
+    let now = cluster.clock().mono;
+    let token = cluster.engine(1).token_for(now, advertised);
+    handle(&mut cluster, outside, answer(token));
+    assert!(believed(&mut cluster), "whatever address the answer comes from");
+}
+
+#[test]
+fn a_welcome_that_nobody_asked_for_is_not_listened_to() {
+    let mut cluster = grown(Config::default());
+    let join = stranger_s_join(addr(STRANGER));
+    let Body::Join(Join { me, summary, .. }) = join.body else { unreachable!() };
+    let welcome = crate::core::Welcome { token: 0, ask: Some(1), summary, members: vec![me] };
+    let packet = Packet { step: step(), body: Body::Welcome(welcome) };
+    let outputs = handle(&mut cluster, addr(STRANGER), packet);
+    assert!(outputs.is_empty(), "{outputs:?}");
+    assert!(!cluster.engine(1).lists(addr(STRANGER)));
+}
+
+#[test]
+fn strangers_neither_crowd_out_what_members_report_nor_what_is_told_of_settings() {
+    let mut cluster = grown(Config::default());
+    let before = cluster.engine(1).agreement();
+    assert!(before.peers > 0);
+    let slow = Config::builder().cycle(30 * SECOND).build().unwrap();
+    let mut other = Cluster::new(slow);
+    other.start(2, &[]);
+    let request = other.swap_request(2, 1);
+    let mut events = 0;
+    for number in 0..200 {
+        let outputs = handle(&mut cluster, forged_addr(number), request.clone());
+        events += outputs.iter().filter(|output| matches!(output, Output::Event(_))).count();
+    }
+    assert_eq!((cluster.engine(1).agreement(), events), (before, 0));
+    let outputs = handle(&mut cluster, addr(2), request);
+    let told = |output: &Output| matches!(output, Output::Event(Event::SettingsDiffer { .. }));
+    assert!(outputs.iter().any(told), "a member's are");
+}
+
+#[test]
+fn nobody_has_a_member_probed_who_is_none_and_no_member_takes_all_places() {
+    let config = Config::builder().liveness(Liveness::Probes).build().unwrap();
+    let mut cluster = grown(config);
+    let probes = |cluster: &mut Cluster, from: SocketAddr| {
+        let mut sent = 0;
+        for token in 0..20 {
+            let request = ProbeRequest { token, target: addr(5) };
+            let packet = Packet { step: step(), body: Body::ProbeRequest(request) };
+            let outputs = handle(cluster, from, packet);
+            let is_probe = |output: &Output| match output {
+                Output::Send { to, packet, .. } => {
+                    *to == addr(5)
+                        && matches!(&packet.body, Body::Probe(it) if it.reply == Reply::Datagram)
+                }
+                Output::Event(_) => false,
+            };
+            sent += outputs.iter().filter(|output| is_probe(output)).count();
+        }
+        sent
+    };
+    assert_eq!(probes(&mut cluster, addr(STRANGER)), 0);
+    assert_eq!(probes(&mut cluster, addr(2)), 8);
+    assert_eq!(probes(&mut cluster, addr(3)), 8, "others have places of their own");
+}
+
+#[test]
+fn who_was_believed_is_so_when_it_comes_back_from_a_partition() {
+    let mut cluster = grown(Config::default());
+    cluster.far_side.extend(6..=10);
+    cluster.run(10 * SECOND);
+    assert_eq!(cluster.list(1), [1, 2, 3, 4, 5]);
+    cluster.far_side.clear();
+    cluster.run_until(20 * SECOND, Cluster::all_list_all);
+    assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
+}
+
+#[test]
+fn over_a_stream_nothing_is_withheld() {
+    let mut cluster = rich(Liveness::Beats);
+    let ids = Ids { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
+    let packet = Packet { step: step(), body: Body::Ids(ids) };
+    let (now, mut out) = (cluster.clock(), Outbox::new());
+    let (from, carrier) = (addr(STRANGER), crate::core::Carrier::Stream);
+    let input = Input::Packet { from, carrier, packet: Arc::new(packet) };
+    cluster.engine(1).handle(now, input, &mut out);
+    let outputs: Vec<_> = out.drain().collect();
+    assert!(bytes_back(&outputs, addr(STRANGER)) > 4_000);
+}
