@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::text::{Printable, find_unprintable};
+use crate::time::UnixNanos;
 
 /// Longest name of a node, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 128;
@@ -209,31 +210,53 @@ impl fmt::Display for NodeId {
 ///
 /// It begins at the wall clock's nanoseconds when the node starts; a change of name or private
 /// data is an incarnation as well. Generations of different addresses are never compared.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// The largest that is ever accepted (2^62, the year 2116): one above it could not be beaten
-    /// by an honest restart.
+    /// The smallest: that of a node whose clock says nothing.
+    pub const MIN: Self = Self(1);
+
+    /// The largest that is ever accepted (2^62, the year 2116).
     pub const MAX: Self = Self(1 << 62);
 
-    /// A generation as found in a packet or a test; `None` above [`Generation::MAX`].
+    /// The largest that a clock gives, or that a node takes because of what others say. The four
+    /// billion above are for changes of its own, so that nobody else can use them up.
+    pub const CLOCK_MAX: Self = Self(Self::MAX.0 - (1 << 32));
+
+    /// A generation as found in a packet or a test; `None` outside of [`Generation::MIN`] to
+    /// [`Generation::MAX`].
     pub const fn new(value: u64) -> Option<Self> {
-        if value <= Self::MAX.0 { Some(Self(value)) } else { None }
+        if Self::MIN.0 <= value && value <= Self::MAX.0 { Some(Self(value)) } else { None }
     }
 
-    /// The generation of a node that starts at wall time `wall` and last ran as `last`.
-    pub fn start(last: Option<Self>, wall: crate::UnixNanos) -> Self {
-        let clock = u64::try_from(wall.0).unwrap_or(0);
-        let above = last.map_or(0, |last| last.0 + 1);
-        Self(clock.max(above).min(Self::MAX.0))
+    /// The generation of a node that starts at wall time `wall` and last ran as `last`. Where
+    /// there is no higher one, that of the clock once more: the others ask such a node at its
+    /// address before they believe it.
+    pub fn start(last: Option<Self>, wall: UnixNanos) -> Self {
+        last.and_then(|last| last.after(wall)).unwrap_or_else(|| Self::of_clock(wall))
+    }
+
+    /// The next generation of a node whose clock shows `wall`; `None` when there is no higher one.
+    pub fn after(self, wall: UnixNanos) -> Option<Self> {
+        Self::new(self.0 + 1).map(|next| next.max(Self::of_clock(wall)))
+    }
+
+    /// What a clock shows. One that shows a time before 1970 or after 2116 says nothing.
+    fn of_clock(wall: UnixNanos) -> Self {
+        let shown = u64::try_from(wall.0).ok().and_then(Self::new);
+        shown.filter(|&shown| shown <= Self::CLOCK_MAX).unwrap_or(Self::MIN)
     }
 
     /// The plain number.
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self::MIN
     }
 }
 
@@ -298,13 +321,41 @@ mod tests {
         assert_eq!(place.to_string(), "4d5831c3de6feb69");
     }
 
+    fn generation(value: u64) -> Generation {
+        Generation::new(value).unwrap()
+    }
+
     #[test]
     fn a_restart_with_a_clock_set_back_has_a_higher_generation() {
         let first = Generation::start(None, UnixNanos(1_000));
         assert_eq!(first.get(), 1_000);
         assert_eq!(Generation::start(Some(first), UnixNanos(10)).get(), 1_001);
         assert_eq!(Generation::start(Some(first), UnixNanos(5_000)).get(), 5_000);
-        assert_eq!(Generation::start(None, UnixNanos(-5)).get(), 0);
-        assert_eq!(Generation::new(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_clock_that_shows_no_time_of_this_age_says_nothing() {
+        let century = 100 * 365 * 24 * 3_600 * 1_000_000_000;
+        let beyond = UnixNanos(1_700_000_000_000_000_000 + century);
+        for wall in [UnixNanos(i64::MIN), UnixNanos(-5), UnixNanos(0), beyond, UnixNanos(i64::MAX)]
+        {
+            assert_eq!(Generation::start(None, wall), Generation::MIN);
+            assert_eq!(generation(7).after(wall), Some(generation(8)));
+        }
+    }
+
+    #[test]
+    fn a_generation_is_a_number_from_1_to_its_maximum() {
+        let max = Generation::MAX.get();
+        assert_eq!([0, max + 1, u64::MAX].map(Generation::new), [None; 3]);
+        assert_eq!([1, max].map(|it| generation(it).get()), [1, max]);
+    }
+
+    #[test]
+    fn above_the_largest_generation_there_is_none_and_a_start_begins_anew() {
+        let wall = UnixNanos(1_000);
+        assert_eq!(generation(Generation::MAX.get() - 1).after(wall), Some(Generation::MAX));
+        assert_eq!(Generation::MAX.after(wall), None);
+        assert_eq!(Generation::start(Some(Generation::MAX), wall).get(), 1_000);
     }
 }

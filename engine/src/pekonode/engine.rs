@@ -255,6 +255,7 @@ impl Engine {
         if node == *self.me.node() {
             return;
         }
+        // It names our incarnations to the service alone: this wire carries no generations.
         let generation = Generation::start(Some(self.me.generation()), now.wall);
         self.me = Arc::new(Record::new(node, generation));
         self.started = now.mono;

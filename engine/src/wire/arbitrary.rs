@@ -163,7 +163,8 @@ fn addr() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn generation() -> impl Strategy<Value = Generation> {
-    (0..=Generation::MAX.get()).prop_map(|value| Generation::new(value).expect("in range"))
+    let any = Generation::MIN.get()..=Generation::MAX.get();
+    any.prop_map(|value| Generation::new(value).expect("in range"))
 }
 
 /// Counters of every size class of the encoding.

@@ -197,7 +197,10 @@ wire_fixed! {
     };
     UnixNanos, 8: |wall| wall.0.to_le_bytes(), |bytes| Ok(Self(i64::from_le_bytes(bytes)));
     Generation, 8: |generation| generation.get().to_le_bytes(), |bytes| {
-        Self::new(u64::from_le_bytes(bytes)).ok_or(Reject::OverLimit)
+        match u64::from_le_bytes(bytes) {
+            0 => Err(Reject::Malformed),
+            value => Self::new(value).ok_or(Reject::OverLimit),
+        }
     };
     (u8, Age), 2: |beat| [beat.0, beat.1.0], |bytes| Ok((bytes[0], Age(bytes[1])));
     Cause, 1: |cause| [match cause {

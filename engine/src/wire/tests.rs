@@ -228,6 +228,8 @@ fn an_address_where_no_node_can_be_is_refused() {
 fn values_above_their_limits_are_refused() {
     let generation = [4, 127, 0, 0, 1, 80, 0, 1, 0, 0, 0, 0, 0, 0, 0x40];
     assert_eq!(refused(PacketKind::Alive, &[&generation, &[0; 4]]), Reject::OverLimit);
+    let no_generation = [4, 127, 0, 0, 1, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(refused(PacketKind::Alive, &[&no_generation, &[0; 4]]), Reject::Malformed);
     let name = [&[129][..], &[b'n'; 129]].concat();
     assert_eq!(refused(PacketKind::Alive, &[NODE, &name, &[0; 3]]), Reject::OverLimit);
     let private = [&[0, 251, 1, 2][..], &[b'n'; 513]].concat();
