@@ -26,10 +26,18 @@ pub(super) fn parse_positive_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Furthest that a clock can be off, some 200 years: nodes that boot in 1970 and those whose clock
+/// shows a time after 2116, the last that a generation can name.
+const CLOCK_OFF_MAX: Duration = Duration::from_secs(73_000 * 86_400);
+
 /// Reads a duration that may be negative, in nanoseconds: how far a clock is ahead.
 pub(super) fn parse_signed_time(text: &str) -> Result<i64, String> {
     let (sign, magnitude) = signed(text);
-    let nanos = i64::try_from(nanos(parse_time(magnitude)?)).expect("a year fits");
+    let duration = parse_duration(magnitude)?;
+    if duration > CLOCK_OFF_MAX {
+        return Err(format!("`{text}` is too far off: at most 73000d, which is 200 years"));
+    }
+    let nanos = i64::try_from(nanos(duration)).expect("200 years fit");
     Ok(sign * nanos)
 }
 
@@ -292,6 +300,8 @@ mod tests {
         assert_eq!(parse_signed_time("-1.5s"), Ok(-1_500_000_000));
         assert_eq!(parse_signed_time(" +2ms"), Ok(2_000_000));
         assert!(parse_signed_time("--1s").is_err());
+        assert_eq!(parse_signed_time("-73000d"), Ok(-73_000 * 86_400_000_000_000));
+        assert!(parse_signed_time("-73001d").unwrap_err().contains("200 years"));
         assert_eq!(parse_drift("200ppm"), Ok(200_000));
         assert_eq!(parse_drift("-0.5%"), Ok(-5_000_000));
         assert_eq!(parse_drift("0.25ppm"), Ok(250));
