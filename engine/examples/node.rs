@@ -223,6 +223,9 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::AddressConflict(other) => {
             format!("address conflict {}: stop it, or move one of the two", who(&other))
         }
+        Event::GenerationsExhausted(me) => {
+            format!("no generation is left for {}: its clock is wrong, or a forged one", who(&me))
+        }
         Event::ClusterTooLarge { members, size } => {
             format!("no room for more than {members} members in packets of {size} bytes")
         }

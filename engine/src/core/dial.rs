@@ -15,12 +15,14 @@ use super::packet::{Body, Join, News, Records, Welcome, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// Who is to be dialled, and who was answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dialler {
     seeds: Vec<SocketAddr>,
+    /// Those that are listed are dialled as well, once.
+    again: bool,
     /// Removed by timeout and not heard of since, in the order in which they are dialled.
     lost: VecDeque<SocketAddr>,
     /// Dials since we were last alone without an answer.
@@ -80,6 +82,16 @@ impl Engine {
         self.members.len() == 1
     }
 
+    /// Has seeds dialled once more though they are listed: they refused what we were, and what we
+    /// are now they tell everybody, who would not pass on a stranger's word for itself. With the
+    /// next input, because this one may come from somebody to whom hardly anything may go. False
+    /// when there are none.
+    pub(super) fn join_again(&mut self, now: Instant) -> bool {
+        self.dialler.again = true;
+        self.timers.set_earlier(Timer::Dial, now + Duration::from_millis(1));
+        !self.dialler.seeds.is_empty()
+    }
+
     pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
         for addr in self.whom_to_dial() {
             self.asked.note(addr);
@@ -93,8 +105,9 @@ impl Engine {
     /// Seeds that are not listed, then lost members, each of these in turn. Seeds that are dead
     /// for good leave half the dials to the lost.
     fn whom_to_dial(&mut self) -> Vec<SocketAddr> {
+        let again = std::mem::take(&mut self.dialler.again);
         let seeds = self.dialler.seeds.iter().copied();
-        let mut addrs: Vec<_> = seeds.filter(|&addr| !self.lists(addr)).collect();
+        let mut addrs: Vec<_> = seeds.filter(|&addr| again || !self.lists(addr)).collect();
         let kept = self.dialler.lost.len().min(Dialler::DIALS_PER_PERIOD / 2);
         addrs.truncate(Dialler::DIALS_PER_PERIOD - kept);
         if let Some(last) = addrs.last() {

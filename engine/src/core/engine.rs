@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::agreement::Reports;
 use super::beat::{Age, AgeStep};
+use super::claims::Claims;
 use super::dial::Dialler;
 use super::fetch::Fetcher;
 use super::identity::Jumps;
@@ -64,6 +65,7 @@ pub struct Engine {
     pub(super) routes: Routes,
     pub(super) reports: Reports,
     pub(super) jumps: Jumps,
+    pub(super) claims: Claims,
     pub(super) skew: Skew,
     pub(super) rivals: Rivals,
     pub(super) liveness: super::liveness::Watch,
@@ -101,6 +103,8 @@ pub struct Stats {
     pub records_over_limit: u64,
     /// Records of members that only one sender speaks of, beyond the limit on such.
     pub newcomers_over_limit: u64,
+    /// Incarnations from the future whose owner was not asked, because of the limit on that.
+    pub claims_over_limit: u64,
     /// Metadata versions too far in the future.
     pub versions_refused: u64,
     /// Held values whose bytes were no longer those of their version.
@@ -177,6 +181,7 @@ impl Engine {
             routes: Routes::new(seed, me.place()),
             reports: Reports::default(),
             jumps: Jumps::default(),
+            claims: Claims::default(),
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),

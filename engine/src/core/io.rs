@@ -117,8 +117,13 @@ pub enum Event {
     /// wall clock was set ahead): for some seconds its list may be out of date.
     Woke(Duration),
     /// Another node lives at our own address and will not give way; it must be stopped, or one of
-    /// the two moved. Raised once.
+    /// the two moved. Raised once, and again when it comes back after four quiet timeouts.
     AddressConflict(Arc<Record>),
+    /// No higher generation than one that others hold of this node, or than its own, may be taken:
+    /// somebody forged it, or a clock ran a century ahead. The node goes on as it is, without a
+    /// change of name or private data that was asked for; the others ask it itself which
+    /// incarnation it is, and list that. Raised once.
+    GenerationsExhausted(Arc<Record>),
     /// The held metadata turned out to lie in the future, by the clocks of the others, and is held
     /// no longer. If it was published here it is published anew.
     SetAside(Version),

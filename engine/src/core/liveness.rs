@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
-use super::packet::{Body, Bulk, Cause, News};
+use super::packet::{Body, Bulk, Cause};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
@@ -178,8 +178,7 @@ impl Engine {
     }
 
     pub(super) fn on_alive(&mut self, now: Now, sighting: &Sighting, via: Via, out: &mut Outbox) {
-        let news = News::Member(sighting.clone());
-        match self.see(now, &news, via, out) {
+        match self.see_alive(now, sighting, via, out) {
             Some(node) => self.relay_news(now.mono, node),
             None => self.answer_refused(now, via.from, sighting, out),
         }

@@ -17,7 +17,7 @@ use super::packet::{Cause, Gone};
 use super::record::{Digest, Record, Sighting};
 use super::roster::{Directory, NodeIx, RecordIx, Roster};
 use super::row::{Introducer, Row, Standing, State};
-use super::seen::{Departure, Heard, Seen};
+use super::seen::{Heard, Seen};
 use super::table::{FullList, Table};
 use super::tombstones::Tombstones;
 use crate::config::{Config, Liveness};
@@ -112,7 +112,7 @@ impl Members {
         self.table.row(node)
     }
 
-    fn row_mut(&mut self, node: NodeIx) -> &mut Row {
+    pub(super) fn row_mut(&mut self, node: NodeIx) -> &mut Row {
         &mut self.table.own(&self.directory).rows[node.index()]
     }
 
@@ -344,10 +344,10 @@ impl Members {
         row.counter = row.counter.max(counter.min(COUNTER_MAX));
     }
 
-    /// Raises our own counter, which has not come to its end.
+    /// Raises our own counter, which comes to its end after decades.
     pub(crate) fn beat_once(&mut self, now: Instant) {
         let row = self.row_mut(self.me);
-        row.counter += 1;
+        row.counter = (row.counter + 1).min(COUNTER_MAX);
         row.set_raised_at(now);
     }
 
@@ -392,12 +392,24 @@ impl Members {
             _ => record.generation().cmp(&self.record(node).generation()),
         };
         match order {
-            Ordering::Less => Seen::Refused(node),
-            // Nobody but ourselves raises our counter, unless it is a rival.
+            Ordering::Less if me => Seen::Old,
+            Ordering::Less => self.contest(heard, node, sighting),
+            // Nobody but ourselves raises our counter or says who we are, unless it is a rival.
             Ordering::Equal if me && counter > row.counter => Seen::OutrankedMe,
+            Ordering::Equal if me && *record != *self.record(node) => Seen::OutrankedMe,
             Ordering::Equal if me => Seen::Old,
-            Ordering::Equal => self.see_counter(heard, node, counter, *age),
+            Ordering::Equal => match self.see_counter(heard, node, counter, *age) {
+                Seen::Refused(node) => self.contest(heard, node, sighting),
+                seen => seen,
+            },
             Ordering::Greater if me => Seen::OutrankedMe,
+            Ordering::Greater
+                if record.generation() > heard.horizon
+                    && self.is_listed(node)
+                    && self.limits.fresh(heard.step, *age) =>
+            {
+                Seen::Contested(node)
+            }
             Ordering::Greater => self.see_successor(heard, node, sighting),
         }
     }
@@ -456,8 +468,13 @@ impl Members {
         }
     }
 
-    /// A newer incarnation of an address that is held.
-    fn see_successor(&mut self, heard: Heard, node: NodeIx, sighting: &Sighting) -> Seen {
+    /// An incarnation that replaces the one held of its address.
+    pub(super) fn see_successor(
+        &mut self,
+        heard: Heard,
+        node: NodeIx,
+        sighting: &Sighting,
+    ) -> Seen {
         let listed = self.is_listed(node);
         if !self.limits.fresh(heard.step, sighting.age) {
             return Seen::TooOld;
@@ -469,7 +486,10 @@ impl Members {
         if listed {
             self.unlist(node);
         }
-        self.directory.release(self.row(node).record);
+        let old = self.row(node).record;
+        if record != old {
+            self.directory.release(old);
+        }
         self.list_heard(heard, node, record, sighting);
         if listed { Seen::Updated(node) } else { Seen::Listed(node) }
     }
@@ -497,7 +517,7 @@ impl Members {
     pub(crate) fn succeed_myself(&mut self, record: &Arc<Record>, now: Instant) {
         let old = self.row(self.me).record;
         let (record, node) = self.directory.intern(record);
-        assert!(node == self.me, "a successor has the same address");
+        assert!(node == self.me && record != old, "a successor is a new record at our address");
         self.unlist(node);
         self.directory.release(old);
         self.list(node, record, Standing::Believed, 1, now);
@@ -512,51 +532,17 @@ impl Members {
         record
     }
 
-    /// Takes news of a departure.
-    pub(crate) fn see_gone(&mut self, now: Instant, gone: &Gone) -> Departure {
-        let Some(node) = self.node(gone.addr) else {
-            return self.see_gone_stranger(now, gone);
-        };
-        let generation = self.record(node).generation();
-        if gone.generation != generation || gone.cause == Cause::Timeout {
-            // A tombstone by timeout only blocks what is not newer; a listed member is newer
-            // than that, or will run into our own timeout.
-            return Departure::Old;
-        }
-        match self.row(node).state() {
-            State::Listed if node == self.me => Departure::OfMe,
-            State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
-            State::Gone(Cause::Timeout) => {
-                self.row_mut(node).set_state(State::Gone(Cause::Left));
-                Departure::Noted
-            }
-            State::Gone(Cause::Left) | State::Vacant => Departure::Old,
-        }
-    }
-
-    /// Blocks an incarnation of which we know no more than that it left, so that copies of it
-    /// that are still under way don't list it.
-    fn see_gone_stranger(&mut self, now: Instant, gone: &Gone) -> Departure {
-        if gone.cause == Cause::Timeout {
-            return Departure::Old;
-        }
-        let node = crate::Node::at(gone.addr);
-        let (record, node) = self.directory.intern(&Arc::new(Record::new(node, gone.generation)));
-        let left = State::Gone(Cause::Left);
-        let own = self.table.own(&self.directory);
-        own.reserve(node, &self.directory);
-        let standing = Standing::Newcomer(Introducer::of(gone.addr));
-        own.rows[node.index()] = Row::new(record, left, standing, gone.counter, now);
-        self.bury(now, node, Cause::Left);
-        Departure::Noted
-    }
-
     /// Forgets tombstones older than `keep`.
     pub(crate) fn forget(&mut self, now: Instant, keep: Duration) {
         let max = self.limits.tombstones_max;
         while let Some(node) = self.tombstones.take_old(now, keep, max) {
             self.vacate(node);
         }
+    }
+
+    /// True when a copy of this age is young enough to list a member by.
+    pub(super) fn is_fresh(&self, step: AgeStep, age: Age) -> bool {
+        self.limits.fresh(step, age)
     }
 
     fn is_full(&self) -> bool {

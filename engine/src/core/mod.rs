@@ -5,6 +5,7 @@ mod arcs;
 mod audience;
 mod beat;
 mod buckets;
+mod claims;
 mod dial;
 mod engine;
 mod fetch;

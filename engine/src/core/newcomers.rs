@@ -153,7 +153,7 @@ impl Engine {
             true => Standing::Believed,
             false => Standing::Newcomer(self.introducer(via)),
         };
-        Heard { now: now.mono, step: via.step, standing }
+        Heard { now: now.mono, step: via.step, standing, horizon: self.horizon(now) }
     }
 
     /// Members vouch for those they speak of, but not one that is no more than a stranger's word

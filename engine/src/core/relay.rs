@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::beat::{Beat, COUNTER_MAX};
 use super::engine::Engine;
+use super::identity::Outranked;
 use super::ids::Found;
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
@@ -294,16 +295,35 @@ impl Engine {
         via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
-        let heard = Heard { now: now.mono, step: via.step, standing };
-        match self.members.see(heard, sighting, found) {
+        let heard = Heard { standing, ..self.heard(now, via) };
+        let seen = self.members.see(heard, sighting, found);
+        self.note_record(now, seen, sighting, via, out)
+    }
+
+    /// Acts on what a record changed, or could not; the node if it is news of membership.
+    pub(super) fn note_record(
+        &mut self,
+        now: Now,
+        seen: Seen,
+        sighting: &Sighting,
+        via: Via,
+        out: &mut Outbox,
+    ) -> Option<NodeIx> {
+        let addr = sighting.record.node().addr();
+        match seen {
             Seen::TooOld => {
                 self.stats.records_too_old += 1;
-                self.call_stranger(sighting.record.node().addr(), out);
-                None
+                self.call_stranger(addr, out);
             }
-            Seen::OutrankedMe => self.outrank(now, sighting.record.generation(), out),
-            seen => self.note(now, seen, out),
+            Seen::OutrankedMe => {
+                self.outrank(now, Outranked::ByCopy(sighting.record.generation()), out);
+            }
+            Seen::Contested(node) => self.ask_owner(now, node, out),
+            // Else it would never learn why nobody lists it.
+            Seen::Refused(_) if addr == via.from => self.answer_refused(now, addr, sighting, out),
+            seen => return self.note(now, seen, out),
         }
+        None
     }
 
     fn see_gone(&mut self, now: Now, gone: &Gone, via: Via, out: &mut Outbox) -> Option<NodeIx> {
@@ -313,7 +333,10 @@ impl Engine {
         match self.members.see_gone(now.mono, gone) {
             Departure::Old => return None,
             Departure::Noted => {}
-            Departure::OfMe => return self.outrank(now, gone.generation, out),
+            Departure::OfMe => {
+                self.outrank(now, Outranked::ByTombstone(gone.generation), out);
+                return None;
+            }
             Departure::Removed(record) => {
                 self.absolve(gone.addr);
                 out.event(Event::Removed { record, cause: Cause::Left });
@@ -329,7 +352,9 @@ impl Engine {
             Seen::Unknown => self.stats.beats_unknown += 1,
             Seen::TooOld => self.stats.records_too_old += 1,
             Seen::Full => self.stats.records_over_limit += 1,
-            Seen::OutrankedMe => unreachable!("only a record can outrank us"),
+            Seen::OutrankedMe | Seen::Contested(_) => {
+                unreachable!("only a record outranks another")
+            }
             Seen::Advanced(node) => {
                 // That a suspect lives is news; else it is an ordinary beat.
                 if self.absolve(self.members.addr(node)) {

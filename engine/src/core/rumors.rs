@@ -19,7 +19,7 @@ enum Taken {
     Held,
     /// It is told once we hold it.
     Fetching,
-    /// We hold a newer one, or refuse it.
+    /// We hold a newer one, refuse it, or don't believe it yet.
     NotWorthTelling,
 }
 
@@ -92,7 +92,9 @@ impl Engine {
                 }
             }
             Topic::Membership(news) => {
+                let me = self.me.generation();
                 self.see(now, news, via, out);
+                let refuted = self.me.generation() > me;
                 let about = match news {
                     News::Member(sighting) => sighting.record.node().addr(),
                     News::Gone(gone) => gone.addr,
@@ -100,7 +102,11 @@ impl Engine {
                 };
                 let node = self.members.node(about);
                 let rumored = node.is_some_and(|node| self.members.is_rumored(node));
-                if rumored { Taken::NotWorthTelling } else { Taken::Held }
+                if rumored || refuted || self.is_claim(now, news) {
+                    Taken::NotWorthTelling
+                } else {
+                    Taken::Held
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use super::ids::Found;
 use super::record::Record;
 use super::roster::NodeIx;
 use super::row::Standing;
+use crate::node::Generation;
 use crate::time::Instant;
 
 /// When and how a copy came.
@@ -17,6 +18,8 @@ pub(crate) struct Heard {
     pub(crate) step: AgeStep,
     /// What a member is that is listed because of it.
     pub(crate) standing: Standing,
+    /// What lies above comes from the future.
+    pub(crate) horizon: Generation,
 }
 
 /// A beat that may be news, and whose it is, unless that is unknown or ambiguous.
@@ -48,6 +51,9 @@ pub(crate) enum Seen {
     Full,
     /// Nothing: what is held of this address outranks it.
     Refused(NodeIx),
+    /// Nothing yet: what is held of this address or what was heard lies in the future, and the node
+    /// itself must say which of them it is.
+    Contested(NodeIx),
     /// Nothing here: somebody holds an incarnation of ourselves that outranks us.
     OutrankedMe,
     /// The member is younger than was known.
@@ -63,10 +69,10 @@ pub(crate) enum Seen {
 pub(crate) enum Departure {
     /// Nothing.
     Old,
-    /// A tombstone now blocks what was never listed here.
+    /// A member that was silent turned out to have left.
     Noted,
     /// A member was removed.
     Removed(Arc<Record>),
-    /// Somebody believes that we ourselves have left.
+    /// Somebody holds a tombstone of ourselves that blocks us.
     OfMe,
 }

@@ -32,8 +32,12 @@ impl Skew {
     }
 
     /// What time it is in the cluster, when our clock says `wall`.
-    fn cluster_time(&self, wall: UnixNanos) -> UnixNanos {
-        let mut offsets: Vec<_> = self.offsets.iter().copied().collect();
+    pub(super) fn cluster_time(&self, wall: UnixNanos) -> UnixNanos {
+        let mut offsets = [0; Self::PARTNERS_MAX];
+        let offsets = &mut offsets[..self.offsets.len()];
+        for (offset, &heard) in offsets.iter_mut().zip(&self.offsets) {
+            *offset = heard;
+        }
         offsets.sort_unstable();
         let Some(&median) = offsets.get(offsets.len().saturating_sub(1) / 2) else { return wall };
         let theirs = UnixNanos(wall.0.saturating_add(median));

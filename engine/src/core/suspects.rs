@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::beat::COUNTER_MAX;
 use super::engine::{Engine, Life};
+use super::identity::Outranked;
 use super::io::Outbox;
 use super::newcomers::Via;
 use super::packet::{Body, Gone, News, Records, Reply, Suspicion, Topic};
@@ -338,9 +339,7 @@ impl Engine {
         let ours = self.members.counter(me);
         if counter > ours {
             // More than we ever said: an earlier life, or a rival.
-            if let Some(me) = self.outrank(now, generation, out) {
-                self.announce(now, me, out);
-            }
+            self.outrank(now, Outranked::ByCopy(generation), out);
         } else if counter == ours && self.renew(now, out) {
             self.stats.refutations += 1;
             self.prober.health.worsen();
@@ -363,8 +362,7 @@ impl Engine {
     pub(super) fn renew(&mut self, now: Now, out: &mut Outbox) -> bool {
         const MOMENT: Duration = Duration::from_millis(250);
         let me = self.members.me();
-        if self.members.counter(me) >= COUNTER_MAX / 2 {
-            self.begin_anew(now, out);
+        if self.members.counter(me) >= COUNTER_MAX / 2 && self.begin_anew(now, out) {
             return true;
         }
         let moment = MOMENT.min(self.config.relay_delay());

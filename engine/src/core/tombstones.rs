@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::members::Members;
+use super::packet::{Cause, Gone};
 use super::roster::{Directory, NodeIx};
+use super::row::State;
+use super::seen::Departure;
 use crate::time::Instant;
 
 /// When each tombstone was set, and the same in order of time. An entry of the queue that the map
@@ -49,6 +53,33 @@ impl Tombstones {
             let mut all: Vec<_> = self.set.iter().map(|(&node, &at)| (at, node)).collect();
             all.sort_unstable_by_key(|&(at, node)| (at, directory.place(node)));
             self.oldest = all.into();
+        }
+    }
+}
+
+impl Members {
+    /// Takes news of a departure.
+    pub(crate) fn see_gone(&mut self, now: Instant, gone: &Gone) -> Departure {
+        let Some(node) = self.node(gone.addr) else {
+            // Of whom we never held anything there is nothing to remove. A copy that comes late
+            // lists it until its age shows, or a swap with one who knows.
+            return Departure::Old;
+        };
+        if node == self.me {
+            return self.see_me_gone(gone);
+        }
+        if gone.generation != self.record(node).generation() || gone.cause == Cause::Timeout {
+            // A tombstone by timeout only blocks what is not newer; a listed member is newer
+            // than that, or will run into our own timeout.
+            return Departure::Old;
+        }
+        match self.row(node).state() {
+            State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
+            State::Gone(Cause::Timeout) => {
+                self.row_mut(node).set_state(State::Gone(Cause::Left));
+                Departure::Noted
+            }
+            State::Gone(Cause::Left) | State::Vacant => Departure::Old,
         }
     }
 }

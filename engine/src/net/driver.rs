@@ -582,6 +582,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::Superseded { .. }
         | Event::SettingsDiffer { .. }
         | Event::AddressConflict(_)
+        | Event::GenerationsExhausted(_)
         | Event::Published(_)
         | Event::ClusterTooLarge { .. } => false,
     }

@@ -75,11 +75,12 @@ async fn a_node_that_left_may_join_again_as_a_later_generation() {
 #[tokio::test]
 async fn a_node_that_has_used_up_its_generations_joins_again_by_its_clock() {
     let list = list("127.0.0.1:0");
-    list.state.lock().await.last = Some(Generation::MAX);
+    list.shared.view.send_modify(|view| view.generation = Some(Generation::MAX));
     list.join().await.unwrap();
     let now = list.home.clock().now().wall;
-    let last = list.state.lock().await.last;
-    assert!(last.is_some_and(|last| last <= Generation::start(None, now)), "{last:?}");
+    let generation = list.shared.view.borrow().generation;
+    assert!(generation <= Some(Generation::start(None, now)), "{generation:?}");
+    assert!(generation.is_some());
 }
 
 #[tokio::test]

@@ -251,6 +251,9 @@ fn state(
         EngineEvent::NameConflict { second, .. } => ("name_conflict", node_of(second), None, None),
         EngineEvent::Woke(_) => ("woke", None, None, None),
         EngineEvent::AddressConflict(record) => ("address_conflict", node_of(record), None, None),
+        EngineEvent::GenerationsExhausted(record) => {
+            ("generations_exhausted", node_of(record), None, None)
+        }
         EngineEvent::SetAside(version) => ("set_aside", None, None, Some(version.to_string())),
         EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
         EngineEvent::Superseded { theirs, .. } => {

@@ -122,7 +122,7 @@ impl Cluster {
 
     /// Engines that share a roster of everybody, instead of each interning for itself.
     pub(crate) fn with_shared_roster(mut self, nodes: u16) -> Self {
-        let record = |node| Arc::new(Record::new(self.node(node), self.generation()));
+        let record = |node| Arc::new(Record::new(self.node(node), self.generation(node)));
         self.roster = Arc::new(Roster::of((1..=nodes).map(record)));
         self
     }
@@ -131,8 +131,16 @@ impl Cluster {
         Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap()
     }
 
-    fn generation(&self) -> Generation {
-        Generation::start(None, self.clock().wall)
+    /// The generation of a node that starts now without knowing of an earlier life.
+    fn generation(&self, node: u16) -> Generation {
+        Generation::start(None, self.clock_of(node).wall)
+    }
+
+    /// What a node's own clocks show.
+    fn clock_of(&self, node: u16) -> Now {
+        let mut now = self.clock();
+        now.wall.0 += self.clocks.get(&node).copied().unwrap_or(0);
+        now
     }
 
     pub(crate) fn clock(&self) -> Now {
@@ -141,13 +149,13 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, node: u16, seeds: &[u16]) {
-        let record = Arc::new(Record::new(self.node(node), self.generation()));
+        let record = Arc::new(Record::new(self.node(node), self.generation(node)));
         self.start_as(node, record, seeds);
     }
 
     pub(crate) fn start_as(&mut self, node: u16, record: Arc<Record>, seeds: &[u16]) {
         let (config, roster) = (Arc::clone(&self.config), Arc::clone(&self.roster));
-        let engine = Engine::new(record, config, roster, 1, self.clock());
+        let engine = Engine::new(record, config, roster, 1, self.clock_of(node));
         self.engines.insert(node, engine);
         let seeds = seeds.iter().map(|&seed| addr(seed)).collect();
         self.command(node, Command::Seeds(seeds));
@@ -303,8 +311,7 @@ impl Cluster {
 
     fn input(&mut self, node: u16, input: Input) {
         let mut out = Outbox::new();
-        let mut now = self.clock();
-        now.wall.0 += self.clocks.get(&node).copied().unwrap_or(0);
+        let now = self.clock_of(node);
         self.engine(node).handle(now, input, &mut out);
         for output in out.drain() {
             match output {

@@ -92,7 +92,12 @@ fn invented_departures_fill_no_memory() {
         for lot in 0..1_000 {
             cluster.body(1, ATTACKER, records((0..100).map(|at| left(lot * 100 + at, 1))));
         }
+        assert_eq!(cluster.engine(1).stats().tombstones_max, 0, "nobody was ever held");
+        for number in 0..10_000 {
+            cluster.body(1, ATTACKER, records([member(number, 1, 1), left(number, 1)]));
+        }
         cluster.assert_bounded(1);
+        assert!(cluster.engine(1).stats().tombstones_max > TOMBSTONES_MAX / 2);
         cluster.run(SECOND);
         cluster.assert_bounded(2);
     }

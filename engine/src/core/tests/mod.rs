@@ -2,6 +2,7 @@
 
 mod cluster;
 mod hostile;
+mod identity;
 mod liveness;
 mod membership;
 mod metadata;

@@ -13,7 +13,7 @@ use crate::core::{
     Age, AgeStep, Body, Detail, Ids, Output, Packet, PacketKind, Roster, Sighting, SwapRequest,
 };
 use crate::time::Instant;
-use crate::{Config, Liveness, Probability};
+use crate::{Config, Generation, Liveness, Probability};
 
 /// Node 1 and node 2, which list each other and the given nodes, none of which exists.
 fn pair(left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
@@ -160,7 +160,8 @@ proptest! {
         let roster = Arc::new(Roster::of((1..=shared).map(record)));
         let mut members = Members::new(&record(1), &config, roster, Instant::ZERO);
         let step = AgeStep(25_000);
-        let heard = Heard { now: Instant::ZERO, step, standing: Standing::Believed };
+        let (now, horizon) = (Instant::ZERO, Generation::MAX);
+        let heard = Heard { now, step, standing: Standing::Believed, horizon };
         for &node in &listed {
             members.see(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
         }
