@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rumormill::core::{AgeStep, Body, Cause, Packet};
+use rumormill::core::{AgeStep, Body, Cause, LastCall, Packet};
 use rumormill::wire::{self, Reject};
 use rumormill::{Config, Event, NodeBuilder, NodeList, Notice, Protocol};
 
@@ -233,7 +233,7 @@ fn last_call() -> Vec<u8> {
 }
 
 fn encoded_last_call() -> Vec<u8> {
-    let packet = Packet { step: AgeStep(1_000), body: Body::LastCall };
+    let packet = Packet { step: AgeStep(1_000), body: Body::LastCall(LastCall::default()) };
     let mut bytes = Vec::new();
     wire::encode(&packet, &mut bytes);
     bytes

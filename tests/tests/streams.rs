@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, Packet};
+use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, LastCall, Packet};
 use rumormill::core::{RingArc, Rumor, Token, Topic};
 use rumormill::wire::{self, Guard, Reject, Run, StreamGuard, StreamSealer};
 use rumormill::{Config, ConfigBuilder, NodeId, NodeList, Now, Protocol, UnixNanos, Version};
@@ -157,7 +157,10 @@ impl SealedCall {
     /// The next packet as it stands on the connection.
     fn frame(&mut self) -> Vec<u8> {
         let (mut packet, mut sealed) = (Vec::new(), Vec::new());
-        wire::encode(&Packet { step: AgeStep(5_000), body: Body::LastCall }, &mut packet);
+        wire::encode(
+            &Packet { step: AgeStep(5_000), body: Body::LastCall(LastCall::default()) },
+            &mut packet,
+        );
         self.sealer.seal(&packet, &mut sealed);
         [&(sealed.len() as u32).to_le_bytes()[..], &sealed].concat()
     }
@@ -290,7 +293,7 @@ async fn a_flood_by_stream_does_not_silence_a_node() {
     let nodes = cluster_of(2, &tcp()).await;
     let mut caller = call(nodes[0].node().addr(), 9);
     let flood = std::thread::spawn(move || {
-        let calls = frame(Body::LastCall).repeat(100);
+        let calls = frame(Body::LastCall(LastCall::default())).repeat(100);
         let mut sent = 0;
         while caller.write_all(&calls).is_ok() {
             sent += 100;

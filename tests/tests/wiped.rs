@@ -9,7 +9,7 @@ use std::io::BufRead as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use rumormill::core::{AgeStep, Body, Packet};
+use rumormill::core::{AgeStep, Body, LastCall, Packet};
 use rumormill::wire::{Guard, Run};
 use rumormill::{
     Config, ConfigBuilder, Instant, Keyring, NodeList, Now, Protocol, SecretKey, UnixNanos,
@@ -133,7 +133,7 @@ fn no_key_of_a_datagram_stays() {
     let mut a = Guard::new(&config, &run());
     let other = Run { addr: ([10, 0, 0, 2], 8_000).into(), random: [6; 8], ..run() };
     let mut b = Guard::new(&config, &other);
-    let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
+    let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
     let mut datagram = Vec::new();
     a.encode(NOW, &packet, &mut datagram);
     assert_eq!(b.decode(NOW, &mut datagram), Ok(packet.clone()));

@@ -22,7 +22,7 @@ use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::members::Members;
 use super::newcomers::Via;
-use super::packet::{Body, News};
+use super::packet::{Alive, News};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::seen::{Heard, Seen};
@@ -65,12 +65,6 @@ impl Claims {
         }
         self.asked.push_back((now, addr));
         Ask::Now
-    }
-
-    /// True when an answer from this address is awaited.
-    fn awaits(&mut self, now: Instant, addr: SocketAddr, timeout: Duration) -> bool {
-        self.forget(now, timeout);
-        self.asked.iter().any(|&(_, asked)| asked == addr)
     }
 
     fn forget(&mut self, now: Instant, timeout: Duration) {
@@ -130,26 +124,28 @@ impl Engine {
         }
         let addr = self.members.addr(node);
         match self.claims.ask(now.mono, addr, &self.config) {
-            Ask::Now => out.send(addr, &self.packet(Body::LastCall)),
+            Ask::Now => self.send_last_call(now, addr, out),
             Ask::Wait => {}
             Ask::Full => self.stats.claims_over_limit += 1,
         }
     }
 
     /// Takes what a node says of itself when it was asked whether it lives; the node if it is news
-    /// of membership.
+    /// of membership. Whoever brings back what was sent to its address is its owner, from wherever
+    /// it answers.
     pub(super) fn see_alive(
         &mut self,
         now: Now,
-        sighting: &Sighting,
+        alive: &Alive,
         via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
+        let Alive { token, me: sighting } = alive;
         let addr = sighting.record.node().addr();
-        let timeout = self.config.timeout();
-        if addr != via.from || !self.claims.awaits(now.mono, addr, timeout) {
+        if !self.is_token_of(now.mono, addr, *token) {
             return self.see(now, &News::Member(sighting.clone()), via, out);
         }
+        self.confirm(now, addr, out);
         self.stats.updates += 1;
         let standing = self.standing(now, &sighting.record, via)?;
         let heard = Heard { standing, ..self.heard(now, via) };
@@ -163,17 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_asked_a_few_times_a_cycle_and_its_answer_awaited_for_a_timeout() {
+    fn an_owner_is_asked_a_few_times_a_cycle() {
         let (config, mut claims) = (Config::default(), Claims::default());
         let at = |millis| Instant::ZERO + Duration::from_millis(millis);
         let [a, b]: [SocketAddr; 2] = [([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 1).into()];
         let asks = [(0, a), (1, b), (249, a), (250, a), (251, b)];
         let asked = asks.map(|(millis, addr)| claims.ask(at(millis), addr, &config));
         assert_eq!(asked, [Ask::Now, Ask::Now, Ask::Wait, Ask::Now, Ask::Now]);
-        let timeout = config.timeout();
-        assert!(claims.awaits(at(5_249), a, timeout));
-        let awaited = [a, b].map(|addr| claims.awaits(at(5_250), addr, timeout));
-        assert_eq!(awaited, [false, true]);
     }
 
     #[test]

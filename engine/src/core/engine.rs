@@ -328,8 +328,8 @@ impl Engine {
             }
             Body::Fetch(fetch) => self.on_fetch(now, *fetch, via, out),
             Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
-            Body::LastCall => self.on_last_call(now, from, out),
-            Body::Alive(sighting) => self.on_alive(now, sighting, via, out),
+            Body::LastCall(call) => self.on_last_call(now, from, call, out),
+            Body::Alive(alive) => self.on_alive(now, alive, via, out),
             Body::Probe(probe) => self.on_probe(from, probe, out),
             Body::ProbeAnswer(answer) => self.on_probe_answer(now, from, answer, out),
             Body::ProbeRequest(request) => self.on_probe_request(now, from, *request, out),

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
-use super::packet::{Body, Bulk, Cause};
-use super::record::Sighting;
+use super::packet::{Alive, Body, Bulk, Cause, LastCall, len};
 use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::config::Liveness;
@@ -35,6 +34,9 @@ impl Watch {
 }
 
 impl Engine {
+    /// Bytes of name and private data that a node whose record we don't hold may have.
+    const USUAL_TEXTS_LEN: usize = 64;
+
     /// Notices that we slept: the machine was suspended, or the process did not run. What we held
     /// went stale meanwhile, and it was we who were silent. So everything is as old as it is by
     /// the clock that went on, and we ask before we judge.
@@ -115,7 +117,7 @@ impl Engine {
             if now.mono >= end {
                 self.remove_silent(now.mono, node, out);
             } else {
-                self.call(node, out);
+                self.call(now, node, out);
                 next = next.min(again).min(end);
             }
         }
@@ -131,20 +133,33 @@ impl Engine {
 
     /// Asks a member that others speak of but whose age they do not know, as among nodes that
     /// probe nobody does.
-    pub(super) fn call_stranger(&mut self, addr: SocketAddr, out: &mut Outbox) {
+    pub(super) fn call_stranger(&mut self, now: Now, addr: SocketAddr, out: &mut Outbox) {
         if self.differences.probers
             && self.config.liveness() == Liveness::Beats
             && self.may_call()
             && self.members.node(addr).is_none()
         {
-            out.send(addr, &self.packet(Body::LastCall));
+            self.send_last_call(now, addr, out);
         }
     }
 
-    fn call(&mut self, node: NodeIx, out: &mut Outbox) {
+    fn call(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
         if self.may_call() {
-            out.send(self.members.addr(node), &self.packet(Body::LastCall));
+            self.send_last_call(now, self.members.addr(node), out);
         }
+    }
+
+    /// Asks the node at an address whether it lives and who it is, in as many bytes as the answer
+    /// needs from one that does not know us.
+    pub(super) fn send_last_call(&self, now: Now, addr: SocketAddr, out: &mut Outbox) {
+        let texts = match self.members.node(addr).map(|node| self.members.record(node)) {
+            Some(record) => record.node().name().len() + record.node().private_data().len(),
+            None => Self::USUAL_TEXTS_LEN,
+        };
+        let answer = len::HEADER + len::TOKEN + len::SIGHTING + texts + self.config.guard_len();
+        let padding = self.padding(len::HEADER + len::TOKEN + len::TAG, answer);
+        let call = LastCall { token: self.token_for(now.mono, addr), padding };
+        out.send(addr, &self.packet(Body::LastCall(call)));
     }
 
     fn may_call(&mut self) -> bool {
@@ -161,12 +176,19 @@ impl Engine {
     }
 
     /// A stopped node does not answer: it has asked to be removed.
-    pub(super) fn on_last_call(&mut self, now: Now, from: SocketAddr, out: &mut Outbox) {
+    pub(super) fn on_last_call(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        call: &LastCall,
+        out: &mut Outbox,
+    ) {
         if self.life == Life::Running {
             // Whoever asks has nothing that is new enough for it, and only a higher counter is.
             self.renew(now, out);
             let me = self.members.me();
-            let alive = self.packet(Body::Alive(self.members.sighting(me, now.mono, self.step)));
+            let sighting = self.members.sighting(me, now.mono, self.step);
+            let alive = self.packet(Body::Alive(Alive { token: call.token, me: sighting }));
             if out.room(from).is_none_or(|room| alive.len_max() <= room) {
                 out.send(from, &alive);
             } else {
@@ -177,10 +199,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_alive(&mut self, now: Now, sighting: &Sighting, via: Via, out: &mut Outbox) {
-        match self.see_alive(now, sighting, via, out) {
+    pub(super) fn on_alive(&mut self, now: Now, alive: &Alive, via: Via, out: &mut Outbox) {
+        match self.see_alive(now, alive, via, out) {
             Some(node) => self.relay_news(now.mono, node),
-            None => self.answer_refused(now, via.from, sighting, out),
+            None => self.answer_refused(now, via.from, &alive.me, out),
         }
     }
 }

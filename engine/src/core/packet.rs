@@ -60,9 +60,9 @@ pub enum Body {
     /// The value that was asked for. Answered by [`Call::Done`].
     Fetched(Metadata),
     /// "We have not heard of you for long: do you live?" Answered by [`Body::Alive`].
-    LastCall,
+    LastCall(LastCall),
     /// The newest beat of the sender itself. Never answered.
-    Alive(Sighting),
+    Alive(Alive),
     /// "Do you live, and do we hold the same?" Answered by [`Body::ProbeAnswer`].
     Probe(Probe),
     /// "I live." Never answered.
@@ -323,6 +323,24 @@ pub struct SwapAnswer {
     pub detail: Detail,
 }
 
+/// "Do you live?"
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LastCall {
+    /// Comes back in the answer.
+    pub token: u32,
+    /// Makes it so long that the receiver may answer with all that it says of itself.
+    pub padding: Padding,
+}
+
+/// "I live."
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alive {
+    /// That of the call.
+    pub token: u32,
+    /// The sender, with its newest beat.
+    pub me: Sighting,
+}
+
 /// Shows the receiver that what it sends to this address arrives here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Echo {
@@ -441,7 +459,7 @@ impl Packet {
             Body::Announced(_) => PacketKind::Announced,
             Body::Fetch(_) => PacketKind::Fetch,
             Body::Fetched(_) => PacketKind::Fetched,
-            Body::LastCall => PacketKind::LastCall,
+            Body::LastCall(_) => PacketKind::LastCall,
             Body::Alive(_) => PacketKind::Alive,
             Body::Probe(_) => PacketKind::Probe,
             Body::ProbeAnswer(_) => PacketKind::ProbeAnswer,
@@ -495,8 +513,8 @@ impl Body {
             Self::Value(metadata) | Self::Fetched(metadata) => metadata.len_max(),
             Self::Announced(_) => len::VERSION + len::LENGTH,
             Self::Fetch(_) => len::VERSION + len::TAG,
-            Self::LastCall => 0,
-            Self::Alive(me) => me.len_max(),
+            Self::LastCall(call) => len::TOKEN + call.padding.len_max(),
+            Self::Alive(alive) => len::TOKEN + alive.me.len_max(),
             Self::Probe(_) => len::TOKEN + Holds::LEN + len::TAG,
             Self::ProbeAnswer(_) => len::TOKEN + Holds::LEN,
             Self::ProbeRequest(_) => len::TOKEN + len::ADDR,
@@ -532,8 +550,7 @@ impl Sighting {
     /// An upper bound on the encoded length in bytes.
     pub fn len_max(&self) -> usize {
         let node = self.record.node();
-        let texts = 2 * len::COUNT + node.name().len() + node.private_data().len();
-        len::ADDR + len::GENERATION + texts + len::COUNTER + len::AGE
+        len::SIGHTING + node.name().len() + node.private_data().len()
     }
 }
 
@@ -581,6 +598,8 @@ pub(crate) mod len {
     pub(crate) const AGE: usize = 1;
     pub(crate) const COUNTER: usize = 4;
     pub(crate) const GENERATION: usize = 8;
+    /// A record with its beat, without its texts.
+    pub(crate) const SIGHTING: usize = ADDR + GENERATION + 2 * COUNT + COUNTER + AGE;
     pub(crate) const DIGEST: usize = 16;
     pub(crate) const ARC: usize = 16;
     pub(crate) const RUMOR_TOKEN: usize = 8;

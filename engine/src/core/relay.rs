@@ -313,7 +313,7 @@ impl Engine {
         match seen {
             Seen::TooOld => {
                 self.stats.records_too_old += 1;
-                self.call_stranger(addr, out);
+                self.call_stranger(now, addr, out);
             }
             Seen::OutrankedMe => {
                 self.outrank(now, Outranked::ByCopy(sighting.record.generation()), out);

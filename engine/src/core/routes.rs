@@ -225,7 +225,7 @@ impl Engine {
         }
         if !self.lists(from) {
             // There was no room for it as a newcomer, which it is no longer.
-            out.send(from, &self.packet(Body::LastCall));
+            self.send_last_call(now, from, out);
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
     use super::super::transport::Home;
     use super::*;
     use crate::config::Config;
-    use crate::core::{AgeStep, Body};
+    use crate::core::{AgeStep, Body, LastCall};
     use crate::time::{Instant, UnixNanos};
 
     const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };
@@ -194,7 +194,8 @@ mod tests {
     #[tokio::test]
     async fn a_packet_is_encoded_once_for_all_and_what_cannot_be_sent_is_counted() {
         let (from, to) = (socket(), [socket(), socket()]);
-        let packets = [1, 2].map(|step| Packet { step: AgeStep(step), body: Body::LastCall });
+        let packets = [1, 2]
+            .map(|step| Packet { step: AgeStep(step), body: Body::LastCall(LastCall::default()) });
         let [first, second] = packets.clone().map(Arc::new);
         let mut outgoing = Outgoing::default();
         let unreachable = "[::1]:9".parse().unwrap();
@@ -217,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_shared_packet_takes_room_once() {
-        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let packet =
+            Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
         let mut outgoing = Outgoing::default();
         let guard = &mut guard();
         let first = outgoing.encoded(NOW, guard, &packet);

@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 use crate::UnixNanos;
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch, Gone,
-    Held, Holds, Ids, Join, Metadata, News, Packet, Padding, Probe, ProbeAnswer, ProbeRequest,
-    Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary,
-    Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted,
-    Welcome, Word,
+    Age, AgeStep, Alive, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch,
+    Gone, Held, Holds, Ids, Join, LastCall, Metadata, News, Packet, Padding, Probe, ProbeAnswer,
+    ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting,
+    Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch,
+    Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::text::is_unprintable;
@@ -62,8 +62,9 @@ fn body() -> impl Strategy<Value = Body> {
         vec(record_id(), 0..300).prop_map(|ids| Body::Wanted(Wanted { ids })),
         vec(news(), 0..8).prop_map(|news| Body::Records(Records { news })),
         metadata().prop_map(Body::Value),
-        Just(Body::LastCall),
-        sighting().prop_map(Body::Alive),
+        (any::<u32>(), padding())
+            .prop_map(|(token, padding)| Body::LastCall(LastCall { token, padding })),
+        (any::<u32>(), sighting()).prop_map(|(token, me)| Body::Alive(Alive { token, me })),
         announcement().prop_map(Body::Announced),
         (version(), call()).prop_map(|(version, call)| Body::Fetch(Fetch { version, call })),
         metadata().prop_map(Body::Fetched),

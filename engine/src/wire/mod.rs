@@ -47,10 +47,10 @@ pub const DATAGRAM_LEN_MAX: usize = 65_536;
 /// Appends the encoded packet to `out`.
 ///
 /// ```
-/// use rumormill::core::{AgeStep, Body, Packet};
+/// use rumormill::core::{AgeStep, Body, Packet, LastCall};
 /// use rumormill::wire;
 ///
-/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
+/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
 /// let mut bytes = Vec::new();
 /// wire::encode(&packet, &mut bytes);
 /// assert_eq!(bytes.len(), wire::encoded_len(&packet));

@@ -7,11 +7,11 @@ use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wir
 use super::reject::Reject;
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch, Gone,
-    Held, Holds, Ids, Join, Metadata, News, Packet, PacketKind, Padding, Probe, ProbeAnswer,
-    ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting,
-    Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch,
-    Wanted, Welcome, Word,
+    Age, AgeStep, Alive, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch,
+    Gone, Held, Holds, Ids, Join, LastCall, Metadata, News, Packet, PacketKind, Padding, Probe,
+    ProbeAnswer, ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck,
+    Settings, Sighting, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version,
+    ViewDigest, Vouch, Wanted, Welcome, Word,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -112,8 +112,8 @@ fn put_body(body: &Body, out: &mut Writer<'_>) {
         Body::Wanted(wanted) => wanted.put(out),
         Body::Records(records) => records.put(out),
         Body::Value(metadata) => metadata.put(out),
-        Body::LastCall => {}
-        Body::Alive(me) => me.put(out),
+        Body::LastCall(call) => call.put(out),
+        Body::Alive(alive) => alive.put(out),
         Body::Announced(announcement) => announcement.put(out),
         Body::Fetch(fetch) => fetch.put(out),
         Body::Fetched(metadata) => metadata.put(out),
@@ -138,7 +138,7 @@ fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
         PacketKind::Wanted => Body::Wanted(Wire::take(input)?),
         PacketKind::Records => Body::Records(Wire::take(input)?),
         PacketKind::Value => Body::Value(Wire::take(input)?),
-        PacketKind::LastCall => Body::LastCall,
+        PacketKind::LastCall => Body::LastCall(Wire::take(input)?),
         PacketKind::Alive => Body::Alive(Wire::take(input)?),
         PacketKind::Announced => Body::Announced(Wire::take(input)?),
         PacketKind::Fetch => Body::Fetch(Wire::take(input)?),
@@ -166,8 +166,8 @@ fn body_len(body: &Body) -> usize {
         Body::Wanted(wanted) => wanted.len(),
         Body::Records(records) => records.len(),
         Body::Value(metadata) => metadata.len(),
-        Body::LastCall => 0,
-        Body::Alive(me) => me.len(),
+        Body::LastCall(call) => call.len(),
+        Body::Alive(alive) => alive.len(),
         Body::Announced(announcement) => announcement.len(),
         Body::Fetch(fetch) => fetch.len(),
         Body::Fetched(metadata) => metadata.len(),
@@ -272,6 +272,8 @@ wire_structs! {
     Welcome { token: u32, ask: Option<u32>, summary: Summary, members: Vec<Sighting> }
     SwapRequest { token: u32, summary: Summary, padding: Padding }
     SwapAnswer { token: u32, ask: Option<u32>, summary: Summary, detail: Detail }
+    LastCall { token: u32, padding: Padding }
+    Alive { token: u32, me: Sighting }
     Echo { token: u32, swap: Option<Held> }
     Held { digest: Digest, version: Option<Version> }
     Vector { digest: Digest, first: u32, beats: Vec<(u8, Age)> } => vector_ends

@@ -31,7 +31,7 @@ const VERSION: u8 = 1;
 /// Source: the order of the handshake is that of TLS with a shared key, without its choices.
 ///
 /// ```
-/// use rumormill::core::{AgeStep, Body, Packet};
+/// use rumormill::core::{AgeStep, Body, Packet, LastCall};
 /// use rumormill::wire::{self, StreamGuard};
 /// use rumormill::Config;
 ///
@@ -47,7 +47,7 @@ const VERSION: u8 = 1;
 /// assert_eq!((opener.port(), answer.len()), (8000, call.answer_len()));
 /// let mut sealer = call.answered(&answer)?;
 ///
-/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall };
+/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
 /// let mut encoded = Vec::new();
 /// wire::encode(&packet, &mut encoded);
 /// let mut sealed = Vec::new();

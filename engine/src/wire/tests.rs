@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::arbitrary::packet;
 use super::*;
 use crate::core::{
-    Age, AgeStep, Beat, Body, Bulk, Cause, Gone, Ids, News, PacketKind, Record, RecordId, Sighting,
-    Vector, Wanted,
+    Age, AgeStep, Alive, Beat, Body, Bulk, Cause, Gone, Ids, LastCall, News, PacketKind, Record,
+    RecordId, Sighting, Vector, Wanted,
 };
 use crate::node::{Generation, Node};
 
@@ -126,10 +126,12 @@ fn the_bytes_of_version_1_never_change() {
 
     let node = Node::new("[2001:db8::1]:1").name("A").private_data("z").build().unwrap();
     let record = Record::new(node, Generation::new(258).unwrap());
-    let alive = Sighting { record: record.into(), counter: 3, age: Age(4) };
+    let me = Sighting { record: record.into(), counter: 3, age: Age(4) };
+    let alive = Alive { token: 0x0403_0201, me };
     #[rustfmt::skip]
     let golden = [
         b'r', b'm', 1, 12, 0xa8, 0x61, 0, 0,
+        1, 2, 3, 4,
         6, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0,
         2, 1, 0, 0, 0, 0, 0, 0, 1, b'A', 1, b'z', 3, 0, 0, 0, 4,
     ];
@@ -201,7 +203,8 @@ fn foreign_bytes_are_told_from_broken_ones() {
 #[test]
 fn a_packet_whose_ages_have_no_unit_is_malformed() {
     assert_eq!(decode(b"rm\x01\x0b\x00\x00\x00\x00"), Err(Reject::Malformed));
-    assert_eq!(decode(b"rm\x01\x0b\x01\x00\x00\x00").unwrap().body, Body::LastCall);
+    let call = Body::LastCall(LastCall::default());
+    assert_eq!(decode(b"rm\x01\x0b\x01\0\0\0\0\0\0\0\0").unwrap().body, call);
 }
 
 #[test]

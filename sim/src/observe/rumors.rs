@@ -268,7 +268,7 @@ impl Rumors {
             Body::Bulk(bulk) => &bulk.news,
             Body::Records(records) => &records.news,
             Body::Join(join) => return carried.extend(self.start_of(&join.me.record)),
-            Body::Alive(me) => return carried.extend(self.start_of(&me.record)),
+            Body::Alive(alive) => return carried.extend(self.start_of(&alive.me.record)),
             Body::Welcome(welcome) => {
                 let starts =
                     welcome.members.iter().filter_map(|member| self.start_of(&member.record));

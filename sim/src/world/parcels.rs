@@ -151,11 +151,12 @@ impl Parcels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::{AgeStep, Body};
+    use rumormill::core::{AgeStep, Body, LastCall};
 
     #[test]
     fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {
-        let packet = Arc::new(Packet { step: AgeStep(1), body: Body::LastCall });
+        let packet =
+            Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
         let mut parcels = Parcels::default();
         let datagram = Class::Datagram;
         let first = parcels.add(Arc::clone(&packet), datagram, 7, Instant::ZERO);

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use rumormill::core::{AgeStep, Beat, Bulk, Record, RecordId, Records};
+    use rumormill::core::{AgeStep, Beat, Bulk, LastCall, Record, RecordId, Records};
     use rumormill::{Generation, Node};
 
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
@@ -210,8 +210,8 @@ mod tests {
             bulk(&[(1, 3, 2)]),
             bulk(&[(2, 2, 3)]),
             bulk(&[(1, 2, 3), (1, 2, 3)]),
-            Packet { step: AgeStep(25_000), body: Body::LastCall },
-            Packet { step: AgeStep(25_001), body: Body::LastCall },
+            Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) },
+            Packet { step: AgeStep(25_001), body: Body::LastCall(LastCall::default()) },
             vector(0, &[]),
             vector(0, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),
             vector(1, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),

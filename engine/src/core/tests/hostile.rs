@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Holds, News, Outbox, Packet, PacketKind,
-    ProbeAnswer, Record, Records, Sighting, Summary, Welcome,
+    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Holds, LastCall, News, Outbox, Packet,
+    PacketKind, ProbeAnswer, Record, Records, Sighting, Summary, Welcome,
 };
 use crate::{Config, Generation, Node, Probability};
 
@@ -234,7 +234,7 @@ fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     cluster.body(1, ATTACKER, told(1, 2));
     cluster.body(1, 2, told(1, 3));
     assert_eq!(newcomers(&mut cluster), 1, "what others say proves nothing, however many they are");
-    itself(&mut cluster, 1, Body::LastCall);
+    itself(&mut cluster, 1, Body::LastCall(LastCall::default()));
     itself(&mut cluster, 1, told(1, 4));
     assert_eq!(newcomers(&mut cluster), 1, "nor does an address on a packet");
     let now = cluster.clock().mono;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::cluster::{Cluster, SECOND, addr, rumor};
 use crate::core::beat::COUNTER_MAX;
 use crate::core::{
-    Age, AgeStep, Body, Bulk, Cause, Command, Event, Gone, Join, News, Output, Packet, PacketKind,
-    Padding, Record, Records, Sighting, Suspicion, Topic,
+    Age, AgeStep, Alive, Body, Bulk, Cause, Command, Event, Gone, Join, LastCall, News, Output,
+    Packet, PacketKind, Padding, Record, Records, Sighting, Suspicion, Topic,
 };
 use crate::{Config, Generation, Liveness, Node, NodeId};
 
@@ -109,7 +109,7 @@ fn told_of(cluster: &mut Cluster, node: u16, generation: Generation) -> Vec<Body
         records(news()),
         Body::Bulk(bulk),
         rumor(Topic::Membership(news())),
-        Body::Alive(me.clone()),
+        Body::Alive(Alive { token: 0, me: me.clone() }),
         Body::Join(Join { token: 7, me, summary: request.summary, padding: Padding(400) }),
         records(gone(node, generation, Cause::Left)),
         records(gone(node, generation, Cause::Timeout)),
@@ -161,7 +161,7 @@ fn at_the_largest_generation_a_node_goes_on_as_it_is_and_says_so_once() {
         let me = cluster.engine(3).members.me();
         cluster.engine(3).members.raise_counter(me, COUNTER_MAX - 1);
         for _ in 0..3 {
-            cluster.body(3, ATTACKER, Body::LastCall);
+            cluster.body(3, ATTACKER, Body::LastCall(LastCall::default()));
             cluster.run(SECOND);
         }
         assert_eq!(cluster.engine(3).me(), &last);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Age, Body, Bulk, Cause, Command, Event, News, PacketKind, Record, Sighting};
+use crate::core::{
+    Age, Alive, Body, Bulk, Cause, Command, Event, News, PacketKind, Record, Sighting,
+};
 use crate::{Config, Generation, Node, Probability};
 
 #[test]
@@ -148,7 +150,7 @@ fn two_lives_at_one_address_jump_above_each_other_at_most_once_a_timeout() {
         let ahead = Generation::new(me.generation().get() + quarter).unwrap();
         let rival = Arc::new(Record::new(me.node().clone(), ahead));
         let copy = Sighting { record: rival, counter: 1, age: Age(0) };
-        cluster.body(3, 1, Body::Alive(copy));
+        cluster.body(3, 1, Body::Alive(Alive { token: 0, me: copy }));
         cluster.run(SECOND / 4);
         assert_eq!(jumps(&cluster), if quarter <= 20 { 1 } else { 2 });
     }
@@ -212,7 +214,7 @@ fn a_rival_at_our_address_is_reported_once_and_not_chased() {
         let ahead = Generation::new(rival).unwrap();
         let rival = Arc::new(Record::new(me.node().clone(), ahead));
         let copy = Sighting { record: rival, counter: 1, age: Age(0) };
-        cluster.body(3, 1, Body::Alive(copy));
+        cluster.body(3, 1, Body::Alive(Alive { token: 0, me: copy }));
         cluster.run(SECOND);
     }
     let conflicts = cluster.events.iter().filter(|it| matches!(it.2, Event::AddressConflict(_)));

@@ -2,8 +2,8 @@
 
 use super::cluster::{Cluster, SECOND, addr, record};
 use crate::core::{
-    AgeStep, Announcement, Body, Call, Class, Fetch, Metadata, Output, Packet, PacketKind, Topic,
-    Value, Version,
+    AgeStep, Announcement, Body, Call, Class, Fetch, LastCall, Metadata, Output, Packet,
+    PacketKind, Topic, Value, Version,
 };
 use crate::{Config, NodeId, Probability, Protocol, Swap, UnixNanos};
 
@@ -263,7 +263,7 @@ fn with_tcp_everything_goes_by_stream_and_no_loss_is_felt() {
     let config = Config::builder().protocol(Protocol::Tcp).build().unwrap();
     let mut cluster = Cluster::of(5, config);
     cluster.loss = Probability::from_ppb(900_000_000);
-    let outputs = cluster.outputs(1, 2, packet(Body::LastCall));
+    let outputs = cluster.outputs(1, 2, packet(Body::LastCall(LastCall::default())));
     let [Output::Send { to, class, .. }] = outputs[..] else { panic!("{outputs:?}") };
     assert_eq!((to, class), (addr(2), Class::Stream));
     cluster.publish(1, b"v1");

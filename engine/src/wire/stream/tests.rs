@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{AgeStep, Body};
+use crate::core::{AgeStep, Body, LastCall};
 use crate::wire::arbitrary::packet;
 use crate::wire::encode;
 
@@ -32,7 +32,7 @@ fn connected(a: &StreamGuard, b: &StreamGuard, randoms: [u8; 2]) -> (StreamSeale
 }
 
 fn numbered(number: u32) -> Packet {
-    Packet { step: AgeStep(number), body: Body::LastCall }
+    Packet { step: AgeStep(number), body: Body::LastCall(LastCall::default()) }
 }
 
 fn sealed(sealer: &mut StreamSealer, packet: &Packet) -> Vec<u8> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumormill::core::{
-    Age, AgeStep, Bulk, Gone, Join, Padding, Records, RingArc, RumorAck, Settings, Sighting,
-    Summary, SwapRequest, Token, Welcome,
+    Age, AgeStep, Alive, Bulk, Gone, Join, LastCall, Padding, Records, RingArc, RumorAck, Settings,
+    Sighting, Summary, SwapRequest, Token, Welcome,
 };
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
@@ -196,8 +196,8 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         (Body::Welcome(Welcome { token: 1, ask: None, summary, members }), vec![restart]),
         (Body::Records(Records { news: news.clone() }), vec![restart, leave, removal]),
         (Body::Bulk(Bulk { beats: vec![], news }), vec![restart, leave, removal]),
-        (Body::Alive(sighting(&cast, 5)), vec![restart]),
-        (Body::LastCall, vec![]),
+        (Body::Alive(Alive { token: 1, me: sighting(&cast, 5) }), vec![restart]),
+        (Body::LastCall(LastCall::default()), vec![]),
         (ack(5), vec![meta]),
         (ack(6), vec![leave]),
         (ack(7), vec![]),

@@ -194,7 +194,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::{AgeStep, Body, Packet};
+    use rumormill::core::{AgeStep, Body, LastCall, Packet};
     use rumormill::{Config, Value};
 
     fn record(port: u16) -> Arc<Record> {
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn packets_survive_as_text_and_what_is_none_is_none() {
-        let sent = Packet { step: AgeStep(7), body: Body::LastCall };
+        let sent = Packet { step: AgeStep(7), body: Body::LastCall(LastCall::default()) };
         assert_eq!(packet(&packet_text(&sent)), Some(sent));
         assert_eq!(packet("!"), None);
         assert_eq!(bytes(&text(b"v1")), Some(b"v1".to_vec()));

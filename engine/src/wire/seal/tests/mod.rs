@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::SecretKey;
-use crate::core::{AgeStep, Body, Packet};
+use crate::core::{AgeStep, Body, LastCall, Packet};
 use crate::time::UnixNanos;
 use crate::wire::arbitrary::packet;
 use crate::wire::{Guard, encoded_len};
@@ -45,7 +45,7 @@ fn guard_with_clock(node: u8, seconds: i64, wall: i64) -> Guard {
 }
 
 fn last_call() -> Packet {
-    Packet { step: AgeStep(25_000), body: Body::LastCall }
+    Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) }
 }
 
 fn sealed(guard: &mut Guard, seconds: i64) -> Vec<u8> {
