@@ -1,16 +1,19 @@
 //! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
 
-use std::io::ErrorKind;
+mod receive;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinSet, yield_now};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep_until, timeout};
 
+use super::admission::Admission;
 use super::clock::Clock;
 use super::console::{Console, Line};
+use super::intake::Waiting;
 use super::intercept::Tap;
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
@@ -26,12 +29,6 @@ use crate::core::{
 use crate::node::Node;
 use crate::time::Instant;
 use crate::wire::{self, Guard, Keyring};
-
-/// Most datagrams that are taken in before what they caused goes out.
-const BATCH_MAX: usize = 64;
-
-/// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
-const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Between two lines of the console about packets with another secret.
 const WRONG_KEY_PAUSE: Duration = Duration::from_secs(1);
@@ -146,6 +143,8 @@ impl Driver {
             wrong_keys: WrongKeys::default(),
             refusals: Refusals::default(),
             buffer: vec![0; buffer_len],
+            admission: Admission::new(),
+            strangers: Waiting::default(),
             outgoing: Outgoing::default(),
             streamed: Vec::new(),
         };
@@ -185,6 +184,9 @@ struct Running {
     wrong_keys: WrongKeys,
     refusals: Refusals,
     buffer: Vec<u8>,
+    admission: Admission,
+    /// What strangers sent, after what members sent.
+    strangers: Waiting,
     outgoing: Outgoing,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<Packet>)>,
@@ -253,7 +255,7 @@ impl Running {
             Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
             Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
-            readable = readable(driver.socket.as_ref()) => match readable {
+            readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
                 Ok(()) => Wake::Readable,
                 Err(_) => Wake::ReceiveError,
             },
@@ -363,68 +365,6 @@ impl Running {
         }
         self.on_time();
         self.on_readable().await;
-    }
-
-    async fn on_readable(&mut self) {
-        for _ in 0..BATCH_MAX {
-            let Some(socket) = &self.driver.socket else { return };
-            match socket.try_receive(&mut self.buffer) {
-                Ok((len, from, class)) => self.on_datagram(len, from, class),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // Some systems report here that an earlier datagram of ours was refused.
-                Err(error) => {
-                    tracing::debug!(%error, "receiving failed");
-                    self.stats.receive_errors += 1;
-                }
-            }
-            self.on_time();
-        }
-        // There is more. In a flood there always is, and the runtime serves the timers of the
-        // whole service only between the turns of its tasks.
-        yield_now().await;
-    }
-
-    fn on_datagram(&mut self, len: usize, from: SocketAddr, class: Class) {
-        self.stats.received += 1;
-        self.stats.received_bytes += len as u64;
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let carrier = match class {
-            Class::Datagram => Carrier::Datagram(len),
-            Class::Stream => Carrier::Stream,
-        };
-        self.take(&mut buffer[..len], from, carrier);
-        self.buffer = buffer;
-    }
-
-    /// Opens what came through the socket; in a network in memory that may be by stream, and no
-    /// system carries a longer datagram than there is.
-    fn take(&mut self, bytes: &mut [u8], from: SocketAddr, carrier: Carrier) {
-        let now = self.driver.clock.now();
-        if let Machine::Pekonode(foreign) = &mut self.driver.engine {
-            if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
-                tracing::debug!(%from, len = bytes.len(), %reason, "a datagram was refused");
-                self.rejected.count(reason);
-            }
-            return;
-        }
-        let value_len_max = self.driver.engine.streamed_len_max();
-        match self.driver.guard.decode_from_stream(now, bytes, value_len_max) {
-            Ok(packet) => {
-                self.handle(Input::Packet { from, carrier, packet: packet.into() });
-            }
-            Err(reason) => {
-                tracing::debug!(%from, len = bytes.len(), %reason, "a packet was refused");
-                self.rejected.count(reason);
-            }
-        }
-        if let Some(answer) = self.driver.guard.take_answer() {
-            self.outgoing.answer(from, answer);
-        }
-    }
-
-    async fn on_receive_error(&mut self) {
-        self.stats.receive_errors += 1;
-        sleep(RECEIVE_PAUSE).await;
     }
 
     /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
@@ -547,8 +487,9 @@ impl Running {
 }
 
 /// Waits for ever where there is no socket.
-async fn readable(socket: Option<&Transport>) -> std::io::Result<()> {
+async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::Result<()> {
     match socket {
+        Some(_) if !strangers.is_empty() => Ok(()),
         Some(socket) => socket.readable().await,
         None => std::future::pending().await,
     }

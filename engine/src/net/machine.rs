@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::admission::Sender;
 use crate::config::{Config, Protocol, SecretKey, Wire};
 use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
 use crate::pekonode;
@@ -84,6 +85,24 @@ impl Machine {
         match self {
             Self::Native(engine) => engine.config().metadata_len_max(),
             Self::Pekonode(_) => 0,
+        }
+    }
+
+    /// True when the node at this address is a member that has proved that it is there.
+    pub(crate) fn confirms(&self, addr: SocketAddr) -> bool {
+        match self {
+            Self::Native(engine) => engine.lists(addr),
+            Self::Pekonode(foreign) => foreign.engine.lists_at(addr.ip()),
+        }
+    }
+
+    /// Who sends from an address.
+    pub(super) fn sender(&self, from: SocketAddr) -> Sender {
+        match self {
+            _ if !self.confirms(from) => Sender::Stranger(from.ip()),
+            Self::Native(_) => Sender::Member(from),
+            // Its port is another for each packet.
+            Self::Pekonode(_) => Sender::Member(SocketAddr::new(from.ip(), 0)),
         }
     }
 

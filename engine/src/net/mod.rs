@@ -4,9 +4,11 @@
 //! what time it is, and does what the engine wants done. Sockets, clocks, entropy and tokio are
 //! named in this module and in the handle above it, and nowhere else in the crate.
 
+mod admission;
 mod clock;
 mod console;
 mod driver;
+mod intake;
 mod intercept;
 mod letters;
 mod machine;

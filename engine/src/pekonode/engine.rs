@@ -1,6 +1,6 @@
 //! The machine: what arrives, what is due, and what the service wants.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +152,11 @@ impl Engine {
         members.push(&self.me);
         members.sort_by_key(|record| record.node().addr());
         members.into_iter()
+    }
+
+    /// True when a node at this IP is listed: Go nodes send from a port of the system's choice.
+    pub fn lists_at(&self, ip: IpAddr) -> bool {
+        self.peers.lists_at(ip)
     }
 
     /// How many members are listed, itself included.

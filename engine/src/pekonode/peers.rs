@@ -1,7 +1,7 @@
 //! Who is known: the listed members, and some that were removed and may come back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +129,11 @@ impl Peers {
 
     pub(super) fn lists(&self, addr: SocketAddr) -> bool {
         self.get(addr).is_some_and(|peer| peer.standing == Standing::Listed)
+    }
+
+    pub(super) fn lists_at(&self, ip: IpAddr) -> bool {
+        let ports = SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX);
+        self.peers.range(ports).any(|(_, peer)| peer.standing == Standing::Listed)
     }
 
     pub(super) fn listed(&self) -> impl Iterator<Item = (SocketAddr, &Peer)> {

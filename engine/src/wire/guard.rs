@@ -162,6 +162,20 @@ impl Guard {
         super::decode(self.open(now, bytes, DATAGRAM_LEN_MAX)?)
     }
 
+    /// The same for a node with this `size`, which refuses what no node of its cluster would have
+    /// cut so long: see [`CUT_LEN_MAX`](super::CUT_LEN_MAX).
+    ///
+    /// # Errors
+    /// The reason why the bytes are no packet for us.
+    pub fn decode_datagram(
+        &mut self,
+        now: Now,
+        bytes: &mut [u8],
+        size: usize,
+    ) -> Result<Packet, Reject> {
+        super::decode_datagram(self.open(now, bytes, DATAGRAM_LEN_MAX)?, size)
+    }
+
     /// The same for what came whole by a way that carries more than a datagram, where a metadata
     /// value of this length may be in it: a network in memory. Connections have a
     /// [`StreamGuard`](super::StreamGuard).

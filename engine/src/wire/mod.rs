@@ -44,6 +44,14 @@ pub use stream::{StreamDial, StreamEnd, StreamGuard, StreamOpener, StreamSealer}
 /// Longest datagram that is looked at, in bytes. UDP carries at most 65,507.
 pub const DATAGRAM_LEN_MAX: usize = 65_536;
 
+/// Longest datagram, in bytes, that is taken from a node whose `size` is larger than ours: nodes
+/// on jumbo frames and others are one cluster.
+///
+/// Only a metadata value may be in a longer one, up to [`DATAGRAM_LEN_MAX`]: its publisher's
+/// `size` alone decides that it travels so, and it costs little to read. The other kinds are lists
+/// that a node cuts to its own `size`, and to read 64 KiB of records costs milliseconds.
+pub const CUT_LEN_MAX: usize = 9_216;
+
 /// Appends the encoded packet to `out`.
 ///
 /// ```
@@ -78,6 +86,19 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, Reject> {
         return Err(Reject::TooLong);
     }
     decode_whole(bytes)
+}
+
+/// Reads the packet of a datagram that came to a node with this `size`: like [`decode`], but what
+/// no node of the cluster would have cut so long is refused before it is read.
+///
+/// # Errors
+/// The reason why the bytes are no packet of ours.
+pub fn decode_datagram(bytes: &[u8], size: usize) -> Result<Packet, Reject> {
+    let is_value = matches!(native::kind(bytes), Some(PacketKind::Value | PacketKind::Rumor));
+    if !is_value && bytes.len() > size.max(CUT_LEN_MAX) {
+        return Err(Reject::OverSize);
+    }
+    decode(bytes)
 }
 
 /// Reads a packet that came by stream: like [`decode`], but a metadata value that was asked for

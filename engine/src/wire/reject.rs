@@ -97,6 +97,14 @@ pub enum Reject {
          back: it is heard from now on, but compare the clocks"
     )]
     ClockDiffers,
+    /// A datagram of a kind that nodes cut to their `size`, longer than ours and than
+    /// [`CUT_LEN_MAX`](super::CUT_LEN_MAX).
+    #[error("a datagram far longer than our `size`: compare the settings")]
+    OverSize,
+    /// More than any node sends came from there, or from strangers in all: nothing of it was
+    /// looked at.
+    #[error("more came from there than any node sends")]
+    OverRate,
 }
 
 impl Reject {
@@ -110,7 +118,7 @@ impl Reject {
     }
 
     /// Every reason, in order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::TooShort,
         Self::TooLong,
         Self::ForeignMagic,
@@ -136,6 +144,8 @@ impl Reject {
         Self::Untimely,
         Self::ClockBack,
         Self::ClockDiffers,
+        Self::OverSize,
+        Self::OverRate,
     ];
 
     /// Whether it says anything to who runs the node.
@@ -153,6 +163,6 @@ mod tests {
         for (place, reason) in Reject::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place, "{reason}");
         }
-        assert_eq!(Reject::ClockDiffers as usize, Reject::ALL.len() - 1, "the last one");
+        assert_eq!(Reject::OverRate as usize, Reject::ALL.len() - 1, "the last one");
     }
 }

@@ -1,0 +1,317 @@
+//! What comes through the socket: looked at in the order of who sent it, so that a flood of
+//! strangers' packets costs the members nothing.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::yield_now;
+use tokio::time::sleep;
+
+use super::super::admission::Sender;
+use super::super::machine::Machine;
+use super::Running;
+use crate::core::{Carrier, Class, Input};
+use crate::wire::Reject;
+
+/// Most datagrams of members that are taken in before what they caused goes out.
+const BATCH_MAX: usize = 64;
+
+/// Most datagrams that are looked at for that: to refuse one takes a hundredth of the time.
+const DRAIN_MAX: usize = 1_024;
+
+/// Of strangers as many are taken in at a time while more of members may lie in the socket.
+const STRANGERS_MAX: usize = 16;
+
+/// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
+const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
+
+/// How far the socket was emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drained {
+    /// Nothing more was in it.
+    Wholly,
+    /// There may be more.
+    Partly,
+}
+
+impl Running {
+    /// What members sent is worked off as it is met, and then what strangers sent, so that a flood
+    /// of strangers' packets keeps no member's waiting. Whatever waits, the socket is kept empty:
+    /// what finds the system's queue full is lost, whoever sent it.
+    pub(super) async fn on_readable(&mut self) {
+        let drained = self.drain();
+        let count = if drained == Drained::Wholly { usize::MAX } else { STRANGERS_MAX };
+        let mut strangers = std::mem::take(&mut self.strangers);
+        strangers.take(count, |bytes, from| {
+            self.take(bytes, from, Class::Datagram);
+            self.on_time();
+        });
+        self.strangers = strangers;
+        if drained == Drained::Partly {
+            // In a flood there always is more, and the runtime serves the timers of the whole
+            // service only between the turns of its tasks.
+            yield_now().await;
+        }
+    }
+
+    fn drain(&mut self) -> Drained {
+        let mut worked_off = 0;
+        for _ in 0..DRAIN_MAX {
+            if worked_off == BATCH_MAX || self.strangers.is_full() {
+                break;
+            }
+            let Some(socket) = &self.driver.socket else { return Drained::Wholly };
+            match socket.try_receive(&mut self.buffer) {
+                Ok((len, from, class)) => {
+                    let mut buffer = std::mem::take(&mut self.buffer);
+                    worked_off += usize::from(self.on_datagram(&mut buffer[..len], from, class));
+                    self.buffer = buffer;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Drained::Wholly,
+                // Some systems report here that an earlier datagram of ours was refused.
+                Err(error) => {
+                    tracing::debug!(%error, "receiving failed");
+                    self.stats.receive_errors += 1;
+                }
+            }
+            self.on_time();
+        }
+        Drained::Partly
+    }
+
+    /// True when it was worked off, and not refused or put aside.
+    fn on_datagram(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) -> bool {
+        self.stats.received += 1;
+        self.stats.received_bytes += bytes.len() as u64;
+        let sender = self.driver.engine.sender(from);
+        let now = self.driver.clock.now().mono;
+        match (class, sender) {
+            (Class::Datagram, _) if !self.admission.admits(now, sender, bytes.len()) => {
+                self.refuse(from, bytes.len(), Reject::OverRate);
+                false
+            }
+            (Class::Datagram, Sender::Stranger(_)) => {
+                self.strangers.push(from, bytes);
+                false
+            }
+            (Class::Datagram, Sender::Member(_)) | (Class::Stream, _) => {
+                self.take(bytes, from, class);
+                true
+            }
+        }
+    }
+
+    /// Opens what came through the socket; in a network in memory that may be by stream.
+    fn take(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) {
+        let now = self.driver.clock.now();
+        let driver = &mut self.driver;
+        let decoded = match (&mut driver.engine, class) {
+            (Machine::Pekonode(foreign), _) => {
+                let taken = foreign.on_datagram(now, bytes, &mut self.outbox);
+                return taken.unwrap_or_else(|reason| self.refuse(from, bytes.len(), reason));
+            }
+            (Machine::Native(engine), Class::Datagram) => {
+                driver.guard.decode_datagram(now, bytes, engine.config().size())
+            }
+            (Machine::Native(engine), Class::Stream) => {
+                let value_len_max = engine.config().metadata_len_max();
+                driver.guard.decode_from_stream(now, bytes, value_len_max)
+            }
+        };
+        match decoded {
+            Ok(packet) => {
+                let carrier = match class {
+                    Class::Datagram => Carrier::Datagram(bytes.len()),
+                    Class::Stream => Carrier::Stream,
+                };
+                self.handle(Input::Packet { from, carrier, packet: packet.into() });
+            }
+            Err(reason) => self.refuse(from, bytes.len(), reason),
+        }
+        if let Some(answer) = self.driver.guard.take_answer() {
+            self.outgoing.answer(from, answer);
+        }
+    }
+
+    fn refuse(&mut self, from: SocketAddr, len: usize, reason: Reject) {
+        tracing::debug!(%from, len, %reason, "a datagram was refused");
+        self.rejected.count(reason);
+    }
+
+    pub(super) async fn on_receive_error(&mut self) {
+        self.stats.receive_errors += 1;
+        sleep(RECEIVE_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::super::memory::Port;
+    use crate::core::{
+        Age, AgeStep, Body, Event, Metadata, News, Packet, Record, Records, Sighting, Version,
+    };
+    use crate::node::{Generation, Node, NodeId};
+    use crate::node_list::{Events, NodeList};
+    use crate::wire::{CUT_LEN_MAX, DATAGRAM_LEN_MAX, Guard, Run};
+    use crate::{Config, Link, MemoryNetwork, Notice};
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(1);
+
+    /// Two members that know each other, and a stranger.
+    struct Bed {
+        lists: [NodeList; 2],
+        stranger: Port,
+        network: MemoryNetwork,
+        guard: Guard,
+    }
+
+    impl Bed {
+        async fn new(config: Config) -> Self {
+            let network = MemoryNetwork::new(1, Link::uniform(DELAY, DELAY));
+            let node =
+                |host| network.node(Node::new(format!("10.0.0.{host}:8000")), config.clone());
+            let lists = [node(1).unwrap(), node(2).unwrap()];
+            lists[1].set("10.0.0.1:8000").unwrap();
+            for list in &lists {
+                list.join().await.unwrap();
+            }
+            sleep(2 * config.timeout()).await;
+            assert!(lists.iter().all(|list| list.get().len() == 2));
+            let stranger = network.bind("10.0.0.3:8000".parse().unwrap()).unwrap();
+            let now = network.clock().now();
+            let run = Run { addr: stranger.addr(), random: [0; 8], now };
+            Self { lists, stranger, network, guard: Guard::new(&Config::default(), &run) }
+        }
+
+        fn send(&mut self, body: Body) {
+            let mut bytes = Vec::new();
+            let now = self.network.clock().now();
+            self.guard.encode(now, &Packet { step: AgeStep(25_000), body }, &mut bytes);
+            self.stranger.send(&bytes, self.lists[0].node().addr());
+        }
+
+        fn invented(&self, number: u16) -> News {
+            let node = Node::new(format!("10.0.1.1:{number}")).build().unwrap();
+            let generation = Generation::start(None, self.network.clock().now().wall);
+            let record = Arc::new(Record::new(node, generation));
+            News::Member(Sighting { record, counter: 1, age: Age(0) })
+        }
+
+        fn records(&self, count: u16) -> Body {
+            Body::Records(Records {
+                news: (1..=count).map(|number| self.invented(number)).collect(),
+            })
+        }
+
+        /// A value newer than all that was published, of so many bytes.
+        fn value(&self, len: usize) -> Metadata {
+            let data: Arc<[u8]> = vec![7; len].into();
+            let wall = self.network.clock().now().wall;
+            let digest = crate::core::digest(&data);
+            let version = Version { nanos: wall.0 + 1, writer: NodeId(1), digest };
+            Metadata::verified(version, data).unwrap()
+        }
+
+        fn refused(&self, reason: Reject) -> u64 {
+            self.lists[0].stats().rejected.of(reason)
+        }
+    }
+
+    async fn next(events: &mut Events) -> Event {
+        loop {
+            match events.recv().await.expect("the node runs") {
+                Notice::Event(event) => return event,
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_member_sent_is_worked_off_before_what_strangers_sent_earlier() {
+        let mut bed = Bed::new(Config::default()).await;
+        let mut events = bed.lists[0].subscribe();
+        for _ in &bed.lists {
+            assert!(matches!(next(&mut events).await, Event::Joined(_)), "whom it lists already");
+        }
+        for number in 1..=20 {
+            let news = vec![bed.invented(number)];
+            bed.send(Body::Records(Records { news }));
+        }
+        bed.lists[1].publish("v1").await.unwrap();
+        let first = next(&mut events).await;
+        assert!(matches!(first, Event::Published(_)), "{first:?}");
+        assert!(matches!(next(&mut events).await, Event::Joined(_)), "then the stranger's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_s_flood_is_refused_unread_and_is_no_member_s_loss() {
+        let mut bed = Bed::new(Config::default()).await;
+        let received = bed.lists[0].stats().received;
+        for _ in 0..10_000 {
+            bed.send(Body::LastCall);
+        }
+        let version = bed.lists[1].publish("v1").await.unwrap();
+        sleep(2 * DELAY).await;
+        let held = bed.lists[0].read().map(|held| held.version());
+        assert_eq!(held, Some(version), "it waits for nothing");
+        sleep(10 * DELAY).await;
+        // Less than 64 bytes each: some more than of those.
+        let refused = bed.refused(Reject::OverRate);
+        assert!((4_500..=10_000 - 4_096).contains(&refused), "{refused}");
+        assert!(bed.lists[0].stats().received >= received + 10_000, "what is refused is counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_strangers_sent_waits_for_nothing_when_members_are_quiet() {
+        let mut bed = Bed::new(Config::default()).await;
+        // Exactly as many as are looked at in one go.
+        for _ in 0..2 * DRAIN_MAX {
+            bed.send(Body::LastCall);
+        }
+        sleep(2 * DELAY).await;
+        let mut answers = 0;
+        while bed.stranger.try_receive(&mut [0; 100]).is_some() {
+            answers += 1;
+        }
+        assert_eq!(answers, 2 * DRAIN_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_no_node_would_cut_so_long_is_refused_before_it_is_read() {
+        let mut bed = Bed::new(Config::default()).await;
+        bed.send(bed.records(1_500));
+        sleep(2 * DELAY).await;
+        assert_eq!((bed.refused(Reject::OverSize), bed.lists[0].get().len()), (1, 2));
+        // One of a node on jumbo frames is not.
+        bed.send(bed.records(200));
+        sleep(2 * DELAY).await;
+        assert_eq!((bed.refused(Reject::OverSize), bed.lists[0].get().len()), (1, 202));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cuts_longer_lists_takes_them_as_well() {
+        let size = DATAGRAM_LEN_MAX / 2;
+        let mut bed = Bed::new(Config::builder().size(size).build().unwrap()).await;
+        let body = bed.records(1_000);
+        assert!(crate::wire::encoded_len(&Packet { step: AgeStep(1), body }) > CUT_LEN_MAX);
+        bed.send(bed.records(1_000));
+        sleep(2 * DELAY).await;
+        assert_eq!(bed.refused(Reject::OverSize), 0);
+        assert!(bed.lists[0].get().len() > 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_is_taken_from_a_peer_with_any_size() {
+        let mut bed = Bed::new(Config::default()).await;
+        let value = bed.value(60_000);
+        bed.send(Body::Value(value.clone()));
+        sleep(2 * DELAY).await;
+        assert_eq!(bed.refused(Reject::OverSize), 0);
+        assert_eq!(bed.lists[0].read(), Some(value));
+    }
+}
