@@ -328,6 +328,32 @@ async fn callers_beyond_the_limit_take_the_place_of_the_quietest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mebibyte_arrives_while_hundreds_of_silent_callers_knock() {
+    let nodes = cluster(2).await;
+    let elsewhere = cluster(1).await;
+    let to = nodes[0].node().addr();
+    let stats = || nodes[0].stats().streams;
+    let mut silent = Vec::new();
+    // As the member, and as one that no member has heard of yet.
+    for (port, seed) in [(nodes[1].node().addr().port(), 23), (9, 29)] {
+        let data = large(seed);
+        elsewhere[0].publish(&data).await.unwrap();
+        let frame = frame(Body::Fetched(elsewhere[0].read().unwrap()));
+        let mut transfer = call(to, port);
+        for part in frame.chunks(frame.len() / 8 + 1) {
+            transfer.write_all(part).unwrap();
+            silent.extend((0..25).map(|_| TcpStream::connect(to).unwrap()));
+            silent.extend((0..25).map(|_| call(to, 9)));
+            let calls = silent.len() as u64;
+            eventually("they were taken", || stats().accepted >= calls).await;
+        }
+        until_all_hold(&nodes, &data).await;
+    }
+    assert!(stats().open <= 1 + 8 + 4, "{} are open", stats().open);
+    assert!(nodes.iter().all(|node| node.get().len() == 2), "nobody was removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_was_announced_and_never_comes_keeps_no_other_away() {
     let nodes = cluster(3).await;
     let liar = TcpListener::bind("127.0.0.1:0").unwrap();

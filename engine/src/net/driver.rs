@@ -352,7 +352,15 @@ impl Running {
     async fn on_arrival(&mut self, arrival: Arrival) {
         let now = self.driver.clock.now();
         match (arrival, &mut self.driver.engine) {
-            (Arrival::Native(from, packet), _) => {
+            (Arrival::Called(from, ticket), machine) => {
+                if machine.confirms(from) {
+                    ticket.prove(from);
+                }
+            }
+            (Arrival::Native(from, packet, ticket), machine) => {
+                if machine.confirms(from) {
+                    ticket.prove(from);
+                }
                 let carrier = Carrier::Stream;
                 self.handle(Input::Packet { from, carrier, packet: packet.into() });
             }

@@ -15,6 +15,7 @@ mod machine;
 mod memory;
 mod outgoing;
 mod presence;
+mod seats;
 mod seeds;
 mod stats;
 mod stream;

@@ -24,7 +24,7 @@ pub struct NetStats {
     pub send_errors: u64,
     /// Errors of the socket while receiving.
     pub receive_errors: u64,
-    /// What was no packet of ours, by reason: datagrams, packets on connections, and calls.
+    /// What was refused, by reason: datagrams, packets on connections, and calls.
     pub rejected: Rejected,
     /// Counters of the connections to and from other nodes.
     pub streams: StreamStats,
@@ -60,8 +60,12 @@ pub struct StreamStats {
     pub accepted: u64,
     /// Connections that could not be accepted.
     pub accept_errors: u64,
-    /// Connections to us that were closed to make room for another.
+    /// Connections to us that were closed to make room for another: of callers that have not
+    /// proved to be members first.
     pub evicted: u64,
+    /// Times that a caller that had not proved to be a member was kept waiting, because it brought
+    /// more than any node does.
+    pub held_back: u64,
     /// Connections to us that were closed because something begun did not come in time.
     pub slow: u64,
     /// Connections to us that were closed because no node of ours was at the other end; the
@@ -78,7 +82,7 @@ pub struct StreamStats {
     pub open: u64,
 }
 
-/// How many datagrams were refused, by reason.
+/// How much was refused, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rejected([u64; Reject::ALL.len()]);
 

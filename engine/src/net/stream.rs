@@ -27,7 +27,7 @@ use super::letters::Letters;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
 use super::stream_frame::{Ending, framed, read_answer, write_whole};
-use super::stream_in::{Acceptor, Caller, Speech};
+use super::stream_in::{Acceptor, Caller, Speech, Ticket};
 use super::tcp::dial;
 use crate::config::{Config, Wire};
 use crate::core::Packet;
@@ -55,8 +55,10 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// A packet that came by stream.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    /// One of ours, and where its sender is reached.
-    Native(SocketAddr, Packet),
+    /// A caller has said where it is reached. Whoever knows it as a member is to say so.
+    Called(SocketAddr, Ticket),
+    /// One of ours, where its sender is reached, and its place.
+    Native(SocketAddr, Packet, Ticket),
     /// One of pekonode, which says itself whom it is about.
     Pekonode(pekonode::Packet),
 }

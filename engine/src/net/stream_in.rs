@@ -1,21 +1,28 @@
 //! The connections that others make to us: so many and no more, and each may only wait for itself.
 //!
-//! **Limits.** At most [`IN_MAX`], each with at most one packet that is being read. Whoever calls
-//! while all are taken gets the place of the one that brought no packet for longest, so that silent
-//! callers keep nobody out. Until a caller has said who it is, and with a secret has proved that it
-//! holds it, it costs its place and a few bytes; what it begins must come in time.
+//! **Limits.** At most [`IN_MAX`], each with at most one packet that is being read, and a place in
+//! turn where packets wait for the node. Callers that have proved nothing have a part of these
+//! places, as `seats.rs` has it, and are read no faster than any node writes, so that neither
+//! silent ones nor those that bring junk keep a member out. Until a caller has said who it is, and
+//! with a secret has proved that it holds it, it costs its place and a few bytes; what it begins
+//! must come in time.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::sleep;
 
-use super::clock::random;
+use super::admission::{Bucket, CALLER, cost};
+use super::clock::{Clock, random};
+use super::seats::{Limits, Merit, SeatId, Seats};
 use super::stream::{Arrival, Counters};
 use super::stream_frame::{Ending, read_frame, read_hello, read_to_end, write_whole};
 use crate::core::Packet;
@@ -23,6 +30,12 @@ use crate::wire::{self, DATAGRAM_LEN_MAX, StreamEnd, StreamGuard, StreamOpener};
 
 /// Most connections that others make to us at a time.
 pub(super) const IN_MAX: usize = 128;
+
+/// A whole cluster behind one address passes: to prove oneself takes a round trip.
+const NATIVE: Limits = Limits { all: IN_MAX, unproven: IN_MAX / 4, of_one: 8 };
+
+/// On the wire of pekonode nobody can prove anything, and each packet has a connection.
+const PEKONODE: Limits = Limits { all: IN_MAX, unproven: IN_MAX, of_one: IN_MAX / 4 };
 
 /// A connection of another's on which nothing comes for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(15);
@@ -34,37 +47,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Acceptor {
     listener: TcpListener,
     caller: Caller,
-    /// At most [`IN_MAX`].
-    seats: Vec<Seat>,
-}
-
-/// A connection of another's.
-struct Seat {
-    task: AbortHandle,
-    /// When it last brought a packet, counted in packets.
-    brought: Arc<AtomicU64>,
+    seats: Arc<Mutex<Seats<AbortHandle>>>,
+    clock: Clock,
 }
 
 impl Acceptor {
     pub(super) fn new(listener: TcpListener, caller: Caller) -> Self {
-        Self { listener, caller, seats: Vec::new() }
+        let limits = match &caller.speech {
+            Speech::Native { .. } => NATIVE,
+            Speech::Pekonode { .. } => PEKONODE,
+        };
+        let seats = Arc::new(Mutex::new(Seats::new(limits)));
+        Self { listener, caller, seats, clock: Clock::start() }
     }
 
     /// Takes calls until told to end, and then ends them all.
-    pub(super) async fn run(mut self, mut closed: oneshot::Receiver<()>) {
+    pub(super) async fn run(self, mut closed: oneshot::Receiver<()>) {
         let mut callers = JoinSet::new();
-        let stamps = Arc::new(AtomicU64::new(1));
         loop {
             tokio::select! {
                 biased;
                 _ = &mut closed => break,
-                Some(ended) = callers.join_next_with_id() => {
-                    let id = ended.as_ref().map_or_else(JoinError::id, |&(id, ())| id);
-                    self.caller.counters.ended(&ended.map(drop), |stats| stats.broken += 1);
-                    self.seats.retain(|seat| seat.task.id() != id);
+                Some(ended) = callers.join_next() => {
+                    self.caller.counters.ended(&ended, |stats| stats.broken += 1);
                 }
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, from)) => self.seat(stream, from, &stamps, &mut callers),
+                    Ok((stream, from)) => {
+                        self.seat(stream, from, &mut callers);
+                        // So that who called has a chance to speak before the next one is seated.
+                        yield_now().await;
+                    }
                     Err(error) => {
                         tracing::debug!(%error, "a call could not be taken");
                         self.caller.counters.count(|stats| stats.accept_errors += 1);
@@ -76,36 +88,97 @@ impl Acceptor {
         callers.shutdown().await;
     }
 
-    fn seat(
-        &mut self,
-        stream: TcpStream,
-        from: SocketAddr,
-        stamps: &Arc<AtomicU64>,
-        callers: &mut JoinSet<()>,
-    ) {
-        if self.seats.len() == IN_MAX {
-            let brought = |&place: &usize| self.seats[place].brought.load(Ordering::Relaxed);
-            let quietest = (0..IN_MAX).min_by_key(brought).expect("there are some");
-            self.seats.swap_remove(quietest).task.abort();
-            self.caller.counters.count(|stats| stats.evicted += 1);
+    fn seat(&self, stream: TcpStream, from: SocketAddr, callers: &mut JoinSet<()>) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let merit = Merit::new(self.clock.now().mono);
+        // Held until it is seated, for it may end or prove itself at once.
+        let mut seats = lock(&self.seats);
+        let ticket = Ticket {
+            id: seats.next_id(),
+            seats: Arc::clone(&self.seats),
+            counters: self.caller.counters.clone(),
+        };
+        let heard = Heard { stream, brought: 0, merit: merit.clone(), clock: self.clock };
+        let id = ticket.id;
+        let task = callers.spawn(self.caller.clone().run(heard, from, Leaving(ticket)));
+        let unseated = seats.seat(id, from.ip(), merit, task);
+        drop(seats);
+        self.caller.counters.count(|stats| {
+            stats.accepted += 1;
+            stats.evicted += u64::from(unseated.is_some());
+        });
+        if let Some(unseated) = unseated {
+            unseated.abort();
         }
-        self.caller.counters.count(|stats| stats.accepted += 1);
-        let brought = Arc::new(AtomicU64::new(stamps.fetch_add(1, Ordering::Relaxed)));
-        let stamp = Stamp { brought: Arc::clone(&brought), stamps: Arc::clone(stamps) };
-        let task = callers.spawn(self.caller.clone().run(stream, from, stamp));
-        self.seats.push(Seat { task, brought });
     }
 }
 
-/// Notes that a connection brought something.
-struct Stamp {
-    brought: Arc<AtomicU64>,
-    stamps: Arc<AtomicU64>,
+fn lock<T>(seats: &Mutex<Seats<T>>) -> MutexGuard<'_, Seats<T>> {
+    seats.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Stamp {
-    fn renew(&self) {
-        self.brought.store(self.stamps.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+/// A caller's claim to its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    id: SeatId,
+    seats: Arc<Mutex<Seats<AbortHandle>>>,
+    counters: Counters,
+}
+
+impl Ticket {
+    /// The caller has proved that it is the node at this address.
+    pub(crate) fn prove(&self, caller: SocketAddr) {
+        let unseated = lock(&self.seats).prove(self.id, caller);
+        if let Some(unseated) = unseated {
+            self.counters.count(|stats| stats.evicted += 1);
+            unseated.abort();
+        }
+    }
+
+    fn is_proven(&self) -> bool {
+        lock(&self.seats).is_proven(self.id)
+    }
+}
+
+/// Gives the place up when the connection has ended, however it did.
+struct Leaving(Ticket);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        lock(&self.0.seats).leave(self.0.id);
+    }
+}
+
+/// A connection that counts for more when it brings something.
+struct Heard {
+    stream: TcpStream,
+    /// Bytes since the last whole packet.
+    brought: u64,
+    merit: Merit,
+    clock: Clock,
+}
+
+impl Heard {
+    /// What comes now belongs to the next packet.
+    fn begin_packet(&mut self) {
+        self.brought = 0;
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let len = buffer.filled().len() - before;
+        if len > 0 {
+            self.brought += len as u64;
+            self.merit.brought(self.clock.now().mono, self.brought);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -128,18 +201,20 @@ pub(super) enum Speech {
 }
 
 impl Caller {
-    async fn run(self, mut stream: TcpStream, from: SocketAddr, stamp: Stamp) {
+    async fn run(self, mut heard: Heard, from: SocketAddr, leaving: Leaving) {
         let _open = self.counters.opened();
         let ending = match &self.speech {
-            Speech::Native { guard, value_len_max } => match self.greet(guard, &mut stream).await {
+            Speech::Native { guard, value_len_max } => match self.greet(guard, &mut heard).await {
                 Ok(opener) => {
-                    let from = SocketAddr::new(from.ip().to_canonical(), opener.port());
-                    let mut read = Reading { from, opener, guard, value_len_max: *value_len_max };
-                    self.read_all(&mut stream, &mut read, &stamp).await
+                    let from = SocketAddr::new(from.ip(), opener.port());
+                    let ticket = leaving.0.clone();
+                    let value_len_max = *value_len_max;
+                    let reading = Reading { from, ticket, opener, guard, value_len_max };
+                    self.read_all(&mut heard, reading).await
                 }
                 Err(ending) => ending,
             },
-            Speech::Pekonode { size } => self.read_letter(&mut stream, *size).await,
+            Speech::Pekonode { size } => self.read_letter(&mut heard, *size).await,
         };
         tracing::debug!(%from, %ending, "a connection ended");
         if let Ending::Refused(reason) | Ending::Sequence(reason) = ending {
@@ -159,33 +234,38 @@ impl Caller {
     async fn greet(
         &self,
         guard: &watch::Receiver<StreamGuard>,
-        stream: &mut TcpStream,
+        heard: &mut Heard,
     ) -> Result<StreamOpener, Ending> {
         let guard = guard.borrow().clone();
-        let hello = read_hello(stream, &guard).await?;
-        let random = random().map_err(std::io::Error::other)?;
+        let hello = read_hello(heard, &guard).await?;
+        let random = random().map_err(io::Error::other)?;
         let (opener, answer) = guard.accept(&hello, random).map_err(Ending::Refused)?;
-        write_whole(stream, &answer).await?;
+        write_whole(&mut heard.stream, &answer).await?;
         Ok(opener)
     }
 
-    async fn read_all(
-        &self,
-        stream: &mut TcpStream,
-        reading: &mut Reading<'_>,
-        stamp: &Stamp,
-    ) -> Ending {
+    async fn read_all(&self, heard: &mut Heard, mut reading: Reading<'_>) -> Ending {
         let len_max = DATAGRAM_LEN_MAX + reading.value_len_max;
+        let mut pace = Bucket::default();
+        // Whoever is a member need not wait for that until its first packet is here: it may be
+        // one that takes long.
+        let called = Arrival::Called(reading.from, reading.ticket.clone());
+        if self.arrived.send(called).await.is_err() {
+            return Ending::Closed;
+        }
         loop {
-            let mut bytes = match read_frame(stream, IDLE_MAX, len_max).await {
+            heard.begin_packet();
+            let mut bytes = match read_frame(heard, IDLE_MAX, len_max).await {
                 Ok(bytes) => bytes,
                 Err(ending) => return ending,
             };
             self.count_received(bytes.len());
             match reading.open(&mut bytes) {
                 Ok(packet) => {
-                    stamp.renew();
-                    let arrival = Arrival::Native(reading.from, packet);
+                    if reading.opener.is_sealed() {
+                        reading.ticket.prove(reading.from);
+                    }
+                    let arrival = Arrival::Native(reading.from, packet, reading.ticket.clone());
                     if self.arrived.send(arrival).await.is_err() {
                         return Ending::Closed;
                     }
@@ -196,12 +276,19 @@ impl Caller {
                 }
                 Err(StreamEnd::End(reason)) => return Ending::Sequence(reason),
             }
+            // What is longer is a value: it is read once, and costs little more.
+            let cost = cost(bytes.len().min(DATAGRAM_LEN_MAX));
+            let wait = pace.take(heard.clock.now().mono, cost, CALLER);
+            if !wait.is_zero() && !reading.ticket.is_proven() {
+                self.counters.count(|stats| stats.held_back += 1);
+                sleep(wait).await;
+            }
         }
     }
 
     /// What came counts even if the end did not come in time: a Go node needs no end either.
-    async fn read_letter(&self, stream: &mut TcpStream, size: usize) -> Ending {
-        let (bytes, ending) = read_to_end(stream, size).await;
+    async fn read_letter(&self, heard: &mut Heard, size: usize) -> Ending {
+        let (bytes, ending) = read_to_end(heard, size).await;
         self.count_received(bytes.len());
         match wire::pekonode::decode(&bytes, size) {
             Ok(packet) => {
@@ -227,6 +314,7 @@ impl Caller {
 /// A connection that has begun well.
 struct Reading<'a> {
     from: SocketAddr,
+    ticket: Ticket,
     opener: StreamOpener,
     guard: &'a watch::Receiver<StreamGuard>,
     value_len_max: usize,

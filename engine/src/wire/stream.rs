@@ -227,6 +227,11 @@ impl StreamOpener {
         self.port
     }
 
+    /// True when what it opens was sealed, by one that holds the secret.
+    pub fn is_sealed(&self) -> bool {
+        matches!(self.mode, Mode::Seal(_))
+    }
+
     /// Reads the next packet, in which a metadata value of this length may be, for a node that
     /// now has these secrets.
     ///
