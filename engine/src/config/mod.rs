@@ -27,6 +27,9 @@
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
 //!
+//! Nodes of one cluster may have different `size`s up to 9,216, as on jumbo frames. Lists in longer
+//! datagrams are taken by nodes with a `size` as large; values by all.
+//!
 //! # Where a node listens
 //! Without a `listen_addr` a node with an address of loopback, such as `127.0.0.1` or `[::1]`,
 //! listens there, so that nobody reaches it from outside; nor does it reach anybody there. Every

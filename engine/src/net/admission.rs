@@ -11,7 +11,9 @@
 //! the bucket of all strangers, which keeps newcomers out while it goes on, and no member.
 //!
 //! **Members** have a bucket each, wider and to themselves. It is finite, because without a secret
-//! a member may be anybody, and its address forged.
+//! a member may be anybody, and its address forged. With one they have none: what is forged fails
+//! its seal, in a microsecond, and must not be charged to the member whose address it bears. Only
+//! what is so long that this takes far more counts as a stranger's.
 //!
 //! **Limits.** A full bucket is the same as none, so only those that are not full are kept. An
 //! entry is made for admitted datagrams alone; of strangers there are therefore at most as many as
@@ -119,6 +121,8 @@ impl<K: Copy + Ord> Buckets<K> {
 pub(super) enum Sender {
     /// The member that is reached there.
     Member(SocketAddr),
+    /// One that seals what it sends, or somebody who can't and forged its address.
+    SealedMember,
     /// Anybody; the port is the sender's choice.
     Stranger(IpAddr),
 }
@@ -153,6 +157,7 @@ impl Admission {
                 }
                 admitted
             }
+            Sender::SealedMember => true,
             Sender::Stranger(ip) => self.admits_stranger(now, ip, cost),
         }
     }

@@ -96,10 +96,14 @@ impl Machine {
         }
     }
 
-    /// Who sends from an address.
-    pub(super) fn sender(&self, from: SocketAddr) -> Sender {
+    /// Who sends a datagram of this length from an address.
+    pub(super) fn sender(&self, from: SocketAddr, len: usize) -> Sender {
         match self {
             _ if !self.confirms(from) => Sender::Stranger(from.ip()),
+            Self::Native(engine) if engine.config().secret_key().is_some() => {
+                let is_cheap = len <= engine.config().size().max(wire::CUT_LEN_MAX);
+                if is_cheap { Sender::SealedMember } else { Sender::Stranger(from.ip()) }
+            }
             Self::Native(_) => Sender::Member(from),
             // Its port is another for each packet.
             Self::Pekonode(_) => Sender::Member(SocketAddr::new(from.ip(), 0)),

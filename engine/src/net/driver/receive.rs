@@ -84,7 +84,7 @@ impl Running {
     fn on_datagram(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) -> bool {
         self.stats.received += 1;
         self.stats.received_bytes += bytes.len() as u64;
-        let sender = self.driver.engine.sender(from);
+        let sender = self.driver.engine.sender(from, bytes.len());
         let now = self.driver.clock.now().mono;
         match (class, sender) {
             (Class::Datagram, _) if !self.admission.admits(now, sender, bytes.len()) => {
@@ -95,7 +95,7 @@ impl Running {
                 self.strangers.push(from, bytes);
                 false
             }
-            (Class::Datagram, Sender::Member(_)) | (Class::Stream, _) => {
+            (Class::Datagram, Sender::Member(_) | Sender::SealedMember) | (Class::Stream, _) => {
                 self.take(bytes, from, class);
                 true
             }
@@ -264,6 +264,32 @@ mod tests {
         let refused = bed.refused(Reject::OverRate);
         assert!((4_500..=10_000 - 4_096).contains(&refused), "{refused}");
         assert!(bed.lists[0].stats().received >= received + 10_000, "what is refused is counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_a_secret_what_is_forged_in_a_member_s_name_is_not_charged_to_it() {
+        let mut bed = Bed::new(Config::builder().secret_key("secret").build().unwrap()).await;
+        let [first, second] = bed.lists;
+        let member = second.node().addr();
+        // It falls silent, and another has its address before anybody knows.
+        drop(second);
+        while bed.network.bind(member).map(|port| bed.stranger = port).is_err() {
+            tokio::task::yield_now().await;
+        }
+        let mut bytes = Vec::new();
+        let packet = Packet { step: AgeStep(1), body: Body::LastCall };
+        bed.guard.encode(bed.network.clock().now().wall, &packet, &mut bytes);
+        for _ in 0..20_000 {
+            bed.stranger.send(&bytes, first.node().addr());
+        }
+        for _ in 0..20 {
+            bed.stranger.send(&[0; 60_000], first.node().addr());
+        }
+        sleep(2 * DELAY).await;
+        assert_eq!(first.get().len(), 2);
+        let rejected = first.stats().rejected;
+        assert_eq!(rejected.of(Reject::Unsealed), 20_000);
+        assert_eq!((rejected.of(Reject::ForeignMagic), rejected.of(Reject::OverRate)), (17, 3));
     }
 
     #[tokio::test(start_paused = true)]
