@@ -14,14 +14,14 @@ use super::Running;
 use crate::core::{Carrier, Class, Input};
 use crate::wire::Reject;
 
-/// Most datagrams of members that are taken in before what they caused goes out.
+/// Most datagrams that are taken in before what they caused goes out.
 const BATCH_MAX: usize = 64;
 
-/// Most datagrams that are looked at for that: to refuse one takes a hundredth of the time.
+/// Most that are looked at for that: to refuse one takes a hundredth of the time.
 const DRAIN_MAX: usize = 1_024;
 
-/// Of strangers as many are taken in at a time while more of members may lie in the socket.
-const STRANGERS_MAX: usize = 16;
+/// So many of strangers are taken in even where members send more than that at a time.
+const STRANGERS_MIN: usize = 16;
 
 /// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
@@ -31,8 +31,8 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
 enum Drained {
     /// Nothing more was in it.
     Wholly,
-    /// There may be more.
-    Partly,
+    /// There may be more. So many of members' were taken in.
+    Partly(usize),
 }
 
 impl Running {
@@ -41,14 +41,17 @@ impl Running {
     /// what finds the system's queue full is lost, whoever sent it.
     pub(super) async fn on_readable(&mut self) {
         let drained = self.drain();
-        let count = if drained == Drained::Wholly { usize::MAX } else { STRANGERS_MAX };
+        let count = match drained {
+            Drained::Wholly => usize::MAX,
+            Drained::Partly(of_members) => (BATCH_MAX - of_members).max(STRANGERS_MIN),
+        };
         let mut strangers = std::mem::take(&mut self.strangers);
         strangers.take(count, |bytes, from| {
             self.take(bytes, from, Class::Datagram);
             self.on_time();
         });
         self.strangers = strangers;
-        if drained == Drained::Partly {
+        if drained != Drained::Wholly {
             // In a flood there always is more, and the runtime serves the timers of the whole
             // service only between the turns of its tasks.
             yield_now().await;
@@ -56,16 +59,16 @@ impl Running {
     }
 
     fn drain(&mut self) -> Drained {
-        let mut worked_off = 0;
+        let mut of_members = 0;
         for _ in 0..DRAIN_MAX {
-            if worked_off == BATCH_MAX || self.strangers.is_full() {
+            if of_members == BATCH_MAX || self.strangers.is_full() {
                 break;
             }
             let Some(socket) = &self.driver.socket else { return Drained::Wholly };
             match socket.try_receive(&mut self.buffer) {
                 Ok((len, from, class)) => {
                     let mut buffer = std::mem::take(&mut self.buffer);
-                    worked_off += usize::from(self.on_datagram(&mut buffer[..len], from, class));
+                    of_members += usize::from(self.on_datagram(&mut buffer[..len], from, class));
                     self.buffer = buffer;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Drained::Wholly,
@@ -77,7 +80,7 @@ impl Running {
             }
             self.on_time();
         }
-        Drained::Partly
+        Drained::Partly(of_members)
     }
 
     /// True when it was worked off, and not refused or put aside.
@@ -279,7 +282,7 @@ mod tests {
         let mut bytes = Vec::new();
         let packet = Packet { step: AgeStep(1), body: Body::LastCall };
         bed.guard.encode(bed.network.clock().now().wall, &packet, &mut bytes);
-        for _ in 0..20_000 {
+        for _ in 0..30_000 {
             bed.stranger.send(&bytes, first.node().addr());
         }
         for _ in 0..20 {
@@ -288,7 +291,7 @@ mod tests {
         sleep(2 * DELAY).await;
         assert_eq!(first.get().len(), 2);
         let rejected = first.stats().rejected;
-        assert_eq!(rejected.of(Reject::Unsealed), 20_000);
+        assert_eq!(rejected.of(Reject::Unsealed), 30_000);
         assert_eq!((rejected.of(Reject::ForeignMagic), rejected.of(Reject::OverRate)), (17, 3));
     }
 
