@@ -241,6 +241,7 @@ struct Pace {
 
 impl Pace {
     /// Waits for the next turn; false when there is none.
+    #[allow(clippy::disallowed_methods, reason = "this program floods in real time")]
     fn next(&mut self) -> bool {
         while self.sent as f64 > self.start.elapsed().as_secs_f64() * f64::from(self.rate) {
             if self.ends.load(Ordering::Relaxed) {
