@@ -304,6 +304,8 @@ async fn a_flood_by_stream_does_not_silence_a_node() {
     tokio::time::sleep(20 * CYCLE).await;
     let heard = nodes[1].stats().streams.received - before;
     assert!(heard >= 20, "{heard} packets came of 20 cycles");
+    let streams = nodes[0].stats().streams;
+    assert!(streams.received < 10_000 && streams.held_back > 0, "read as fast: {streams:?}");
     assert!(nodes.iter().all(|node| node.get().len() == 2), "nobody was removed");
     for node in nodes {
         node.leave().await;
