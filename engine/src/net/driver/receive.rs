@@ -281,7 +281,7 @@ mod tests {
         }
         let mut bytes = Vec::new();
         let packet = Packet { step: AgeStep(1), body: Body::LastCall };
-        bed.guard.encode(bed.network.clock().now().wall, &packet, &mut bytes);
+        bed.guard.encode(bed.network.clock().now(), &packet, &mut bytes);
         for _ in 0..30_000 {
             bed.stranger.send(&bytes, first.node().addr());
         }
