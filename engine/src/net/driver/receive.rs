@@ -227,9 +227,8 @@ mod tests {
 
     async fn next(events: &mut Events) -> Event {
         loop {
-            match events.recv().await.expect("the node runs") {
-                Notice::Event(event) => return event,
-                _ => {}
+            if let Notice::Event(event) = events.recv().await.expect("the node runs") {
+                return event;
             }
         }
     }
