@@ -154,7 +154,8 @@ mod tests {
 
     use super::super::super::memory::Port;
     use crate::core::{
-        Age, AgeStep, Body, Event, Metadata, News, Packet, Record, Records, Sighting, Version,
+        Age, AgeStep, Body, Event, LastCall, Metadata, News, Packet, Record, Records, Sighting,
+        Version,
     };
     use crate::node::{Generation, Node, NodeId};
     use crate::node_list::{Events, NodeList};
@@ -255,7 +256,7 @@ mod tests {
         let mut bed = Bed::new(Config::default()).await;
         let received = bed.lists[0].stats().received;
         for _ in 0..10_000 {
-            bed.send(Body::LastCall);
+            bed.send(Body::LastCall(LastCall::default()));
         }
         let version = bed.lists[1].publish("v1").await.unwrap();
         sleep(2 * DELAY).await;
@@ -279,7 +280,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let mut bytes = Vec::new();
-        let packet = Packet { step: AgeStep(1), body: Body::LastCall };
+        let packet = Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) };
         bed.guard.encode(bed.network.clock().now(), &packet, &mut bytes);
         for _ in 0..30_000 {
             bed.stranger.send(&bytes, first.node().addr());
@@ -299,7 +300,7 @@ mod tests {
         let mut bed = Bed::new(Config::default()).await;
         // Exactly as many as are looked at in one go.
         for _ in 0..2 * DRAIN_MAX {
-            bed.send(Body::LastCall);
+            bed.send(Body::LastCall(LastCall::default()));
         }
         sleep(2 * DELAY).await;
         let mut answers = 0;
