@@ -26,6 +26,10 @@ pub struct Version {
 }
 
 impl Version {
+    /// The latest time of a version, the year 2116 as for generations: no packet carries a later
+    /// one, for one at the end of the scale could not be beaten by an honest publish.
+    pub(crate) const NANOS_MAX: i64 = 1 << 62;
+
     /// A hash of it in 64 bits, by which a difference shows.
     pub(crate) fn hash(self) -> u64 {
         let bytes = self.digest.first_chunk().expect("a digest has 16 bytes");
@@ -65,7 +69,8 @@ impl Metadata {
         wall: UnixNanos,
     ) -> Self {
         let above = held.map_or(i64::MIN, |held| held.version.nanos.saturating_add(1));
-        let version = Version { nanos: wall.0.max(above), writer, digest: value.digest };
+        let nanos = wall.0.max(above).min(Version::NANOS_MAX);
+        let version = Version { nanos, writer, digest: value.digest };
         Self { version, data: value.data }
     }
 
@@ -171,6 +176,15 @@ mod tests {
         let second = Metadata::publish(value(b"b"), Some(&first), NodeId(0), UnixNanos(5));
         assert_eq!(second.version().nanos, 1_001);
         assert!(second.version() > first.version());
+    }
+
+    #[test]
+    fn a_publish_at_the_end_of_time_has_a_version_that_others_can_read() {
+        let last = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(i64::MAX));
+        let next = Metadata::publish(value(b"b"), Some(&last), NodeId(1), UnixNanos(5));
+        for published in [last, next] {
+            assert_eq!(published.version().nanos, Version::NANOS_MAX);
+        }
     }
 
     #[test]

@@ -23,10 +23,6 @@ const HEADER_LEN: usize = 8;
 /// Most buckets that the ring is cut into, as a power of two.
 const BUCKET_BITS_MAX: u8 = 16;
 
-/// The latest time of a version, the year 2116 as for generations: one at the end of the scale
-/// could not be beaten by an honest publish.
-const NANOS_MAX: i64 = 1 << 62;
-
 /// Every kind at the place that is its tag on the wire: new ones go to the end.
 const KINDS: [PacketKind; 22] = [
     PacketKind::Bulk,
@@ -192,7 +188,7 @@ wire_fixed! {
     Digest, 16: |digest| digest.0.to_le_bytes(), |bytes| Ok(Self(u128::from_le_bytes(bytes)));
     [u8; 16], 16: |bytes| *bytes, |bytes| Ok(bytes);
     i64, 8: |nanos| nanos.to_le_bytes(), |bytes| match Self::from_le_bytes(bytes) {
-        nanos if nanos <= NANOS_MAX => Ok(nanos),
+        nanos if nanos <= Version::NANOS_MAX => Ok(nanos),
         _ => Err(Reject::OverLimit),
     };
     UnixNanos, 8: |wall| wall.0.to_le_bytes(), |bytes| Ok(Self(i64::from_le_bytes(bytes)));
