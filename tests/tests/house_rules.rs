@@ -13,7 +13,7 @@ fn root() -> &'static Path {
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["engine", "sim", "bench", "tests"] {
+    for folder in ["engine", "sim", "bench", "tests", "fuzz"] {
         collect(&root().join(folder), &mut found);
     }
     assert!(found.len() > 20, "the sources were not found");
@@ -196,4 +196,42 @@ fn the_virtual_path_calls_no_standard_float_function() {
         ".ln()", ".exp()", ".powf(", ".powi(", ".sin()", ".cos()", ".log2()", ".log10()", ".sqrt()",
     ];
     assert_none_names(&pure, &banned, "use libm");
+}
+
+/// The lines of a table of a manifest, less its comments, by what follows its name.
+fn tables(manifest: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(manifest)).expect("a manifest in UTF-8");
+    let mut found = Vec::new();
+    let mut table = None;
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        if let Some(heading) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            table = heading.strip_prefix(name).map(str::to_owned);
+        } else if let Some(table) = table.as_ref().filter(|_| !line.is_empty()) {
+            found.push(format!("{table}: {line}"));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// It lies outside of the workspace, from which it could inherit them.
+#[test]
+fn the_fuzz_package_has_the_lints_of_the_workspace() {
+    let lints = tables("Cargo.toml", "workspace.lints.");
+    assert!(lints.len() > 5, "only {lints:?} were found");
+    assert_eq!(tables("fuzz/Cargo.toml", "lints."), lints);
+}
+
+#[test]
+fn every_fuzz_target_is_told_in_the_readme() {
+    let readme = fs::read_to_string(root().join("fuzz/README.md")).expect("a readme in UTF-8");
+    let mut targets = Vec::new();
+    collect(&root().join("fuzz/targets"), &mut targets);
+    assert!(targets.len() > 5, "the targets were not found");
+    let untold = |(path, _): &(PathBuf, String)| {
+        let name = path.file_stem().expect("a file").display().to_string();
+        let told = readme.contains(&format!("| `{name}` |"));
+        (!told).then(|| format!("fuzz/README.md does not tell of `{name}`"))
+    };
+    assert_none(&targets.iter().filter_map(untold).collect::<Vec<_>>());
 }
