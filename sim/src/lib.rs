@@ -2,6 +2,9 @@
 
 pub mod cli;
 pub mod commands;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod measures;
 pub mod model;
 mod observe;

@@ -1,11 +1,21 @@
 //! The fuzz targets as property tests: every packet there is, at any time, from anywhere.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::lives::Step;
+use super::packets::Overheard;
+use super::script::{Script, addr};
 use super::*;
-use crate::config::{Liveness, Swap};
-use crate::wire::arbitrary::{packet, text};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::{Command, Input, Value};
+use crate::node::Node;
+use crate::wire::arbitrary::packet;
+
+/// Ordinary settings, in a script.
+const PLAIN: [u8; 2] = [0, 0];
 
 /// From nothing to an hour, short ones more often.
 fn pause() -> impl Strategy<Value = Duration> {
@@ -27,7 +37,7 @@ fn command() -> impl Strategy<Value = Command> {
         vec(any::<u8>(), 0..600).prop_map(|data| {
             Command::Publish(Value::new(data, &Config::default()).expect("short enough"))
         }),
-        text(30)
+        "\\PC{0,30}"
             .prop_map(|name| Command::Update(Node::of(addr(0), &name, "").expect("short enough"))),
     ]
 }
@@ -35,10 +45,7 @@ fn command() -> impl Strategy<Value = Command> {
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         16 => (any::<u8>(), packet())
-            .prop_map(|(from, packet)| {
-                let (from, carrier) = (addr(from), carrier(&packet));
-                Input::Packet { from, carrier, packet: packet.into() }
-            }),
+            .prop_map(|(from, packet)| Input::Packet { from: addr(from), packet: packet.into() }),
         1 => command().prop_map(Input::Command),
         2 => Just(Input::Timeout),
     ]
@@ -67,7 +74,7 @@ proptest! {
     ) {
         let mut subject = Subject::of(config);
         for (pause, input) in steps {
-            subject.live(pause, Duration::ZERO, input);
+            subject.live(pause, 0, input);
         }
     }
 
@@ -76,7 +83,7 @@ proptest! {
         steps in vec((any::<u8>(), pause(), packet()), 1..20),
         flips in vec(any::<prop::sample::Index>(), 0..4),
     ) {
-        let mut script = Vec::new();
+        let mut script = PLAIN.to_vec();
         for (from, pause, packet) in steps {
             script.extend(arrival(from, pause, &packet));
         }
@@ -91,8 +98,18 @@ proptest! {
     #[test]
     fn any_bytes_are_a_script_and_a_datagram(bytes in vec(any::<u8>(), 0..2_000)) {
         handle(&bytes);
+        probes(&bytes);
         decode(&bytes);
         decode(&[b"rm\x01", &bytes[..]].concat());
+    }
+
+    #[test]
+    fn any_bytes_are_a_script_of_all_there_is(bytes in vec(any::<u8>(), 0..600)) {
+        talk(&bytes);
+        seal(&bytes);
+        pekonode(&bytes);
+        #[cfg(feature = "net")]
+        stream(&bytes);
     }
 
     #[test]
@@ -113,9 +130,11 @@ proptest! {
     #[test]
     fn a_script_says_what_was_put_into_it(from in any::<u8>(), packet in packet()) {
         let bytes = arrival(from, Duration::from_millis(300), &packet);
-        let (pause, jump, input) = Script(&bytes).step().expect("one step");
-        let Input::Packet { from: said, packet: told, .. } = input else { panic!("{input:?}") };
-        prop_assert_eq!((said, told.as_ref(), jump), (addr(from), &packet, Duration::ZERO));
+        let (config, mut overheard) = (Config::default(), Overheard::default());
+        let step = Script(&bytes).step(&config, &mut overheard).expect("one step");
+        let Step { pause, jump, input } = step;
+        let Input::Packet { from: said, packet: told } = input else { panic!("{input:?}") };
+        prop_assert_eq!((said, told.as_ref(), jump), (addr(from), &packet, 0));
         let off = pause.abs_diff(Duration::from_millis(300));
         prop_assert!(off < Duration::from_millis(1), "{:?}", pause);
     }

@@ -19,7 +19,7 @@ mod seats;
 mod seeds;
 mod stats;
 mod stream;
-mod stream_frame;
+pub(crate) mod stream_frame;
 mod stream_in;
 mod tcp;
 mod transport;

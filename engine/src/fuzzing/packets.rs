@@ -1,0 +1,375 @@
+//! Packets as a script has them made: every kind, with numbers at their limits, and with the
+//! tokens, ids and versions that an engine has just named, without which most are put aside.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::script::Script;
+use crate::config::Liveness;
+use crate::core::{
+    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
+    Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
+    Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion, SwapAnswer,
+    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word, digest,
+};
+use crate::time::UnixNanos;
+
+/// The last few of something that was said.
+struct Recent<T>(VecDeque<T>);
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: Clone + PartialEq> Recent<T> {
+    const MAX: usize = 8;
+
+    /// The newest comes first.
+    fn note(&mut self, item: T) {
+        self.0.retain(|held| *held != item);
+        self.0.push_front(item);
+        self.0.truncate(Self::MAX);
+    }
+
+    /// One of them, if there are any.
+    fn pick(&self, script: &mut Script<'_>) -> Option<Option<T>> {
+        let place = script.below(Self::MAX)?;
+        Some(self.0.get(place).or(self.0.front()).cloned())
+    }
+}
+
+/// What was said lately, by the engine and by the script, so that a packet can refer to it.
+#[derive(Default)]
+pub(super) struct Overheard {
+    tokens: Recent<u32>,
+    rumors: Recent<Token>,
+    records: Recent<Arc<Record>>,
+    digests: Recent<Digest>,
+    versions: Recent<Version>,
+    values: Recent<Metadata>,
+    /// What the script said itself.
+    packets: Recent<Arc<Packet>>,
+}
+
+impl Overheard {
+    /// Notes what an engine sent.
+    pub(super) fn hear(&mut self, packet: &Packet) {
+        if let Some(summary) = packet.body.summary() {
+            self.digests.note(summary.digest);
+            summary.version.into_iter().for_each(|version| self.versions.note(version));
+        }
+        match &packet.body {
+            Body::Bulk(bulk) => self.hear_news(&bulk.news),
+            Body::Rumor(rumor) => {
+                self.rumors.note(rumor.token);
+                self.hear_topic(&rumor.topic);
+            }
+            Body::Join(join) => self.records.note(Arc::clone(&join.me.record)),
+            Body::Welcome(Welcome { members, .. }) => {
+                members.iter().for_each(|member| self.records.note(Arc::clone(&member.record)));
+            }
+            Body::SwapRequest(SwapRequest { token, .. })
+            | Body::ProbeRequest(ProbeRequest { token, .. }) => self.tokens.note(*token),
+            Body::Probe(Probe { token, holds, .. }) => {
+                self.tokens.note(*token);
+                self.digests.note(holds.digest);
+            }
+            Body::Vector(vector) => self.digests.note(vector.digest),
+            Body::Records(records) => self.hear_news(&records.news),
+            Body::Value(value) | Body::Fetched(value) => self.hear_value(value),
+            Body::Alive(sighting) => self.records.note(Arc::clone(&sighting.record)),
+            Body::Announced(Announcement { version, .. }) | Body::Fetch(Fetch { version, .. }) => {
+                self.versions.note(*version);
+            }
+            Body::RumorAck(_)
+            | Body::SwapAnswer(_)
+            | Body::Ids(_)
+            | Body::Wanted(_)
+            | Body::LastCall
+            | Body::ProbeAnswer(_)
+            | Body::Vouch(_) => {}
+        }
+    }
+
+    fn hear_news(&mut self, news: &[News]) {
+        for item in news {
+            if let News::Member(sighting) = item {
+                self.records.note(Arc::clone(&sighting.record));
+            }
+        }
+    }
+
+    fn hear_topic(&mut self, topic: &Topic) {
+        match topic {
+            Topic::Metadata(value) => self.hear_value(value),
+            Topic::Announced(announcement) => self.versions.note(announcement.version),
+            Topic::Membership(news) => self.hear_news(std::slice::from_ref(news)),
+        }
+    }
+
+    fn hear_value(&mut self, value: &Metadata) {
+        self.versions.note(value.version());
+        self.values.note(value.clone());
+    }
+
+    /// Says one of the last packets again, as a network does.
+    pub(super) fn again(&self, script: &mut Script<'_>) -> Option<Option<Arc<Packet>>> {
+        self.packets.pick(script)
+    }
+
+    /// A packet of any kind.
+    pub(super) fn packet(&mut self, script: &mut Script<'_>) -> Option<Arc<Packet>> {
+        let step = script.pick(&[25_000, 25_000, 25_000, 1, 2, 199, 5_000, u32::MAX])?;
+        let body = Sayer { said: self, script }.body()?;
+        let packet = Arc::new(Packet { step: AgeStep(step), body });
+        self.hear(&packet);
+        self.packets.note(Arc::clone(&packet));
+        Some(packet)
+    }
+}
+
+/// Says what the script wants said.
+struct Sayer<'a, 'b, 'c> {
+    said: &'a Overheard,
+    script: &'b mut Script<'c>,
+}
+
+impl Sayer<'_, '_, '_> {
+    fn body(&mut self) -> Option<Body> {
+        Some(match self.script.below(24)? {
+            0 => Body::Bulk(Bulk { beats: self.many(Self::beat)?, news: self.few(Self::news)? }),
+            1..4 => Body::Rumor(self.rumor()?),
+            4 => {
+                let token = self.rumor_token()?;
+                let known = self.few(|it| Some(it.script.number()? as u16))?;
+                Body::RumorAck(RumorAck { token, known })
+            }
+            5 => Body::Join(Join { me: self.sighting()?, summary: self.summary()? }),
+            6 => {
+                let (summary, members) = (self.summary()?, self.few(Self::sighting)?);
+                Body::Welcome(Welcome { summary, members })
+            }
+            7 => Body::SwapRequest(SwapRequest { token: self.token()?, summary: self.summary()? }),
+            8 => {
+                let (token, summary) = (self.token()?, self.summary()?);
+                Body::SwapAnswer(SwapAnswer { token, summary, detail: self.detail()? })
+            }
+            9 => Body::Vector(self.vector()?),
+            10 => Body::Ids(self.ids()?),
+            11 => Body::Wanted(Wanted { ids: self.many(Self::id)? }),
+            12..14 => Body::Records(Records { news: self.few(Self::news)? }),
+            14 => Body::Value(self.value()?),
+            15 => Body::Announced(self.announcement()?),
+            16 => Body::Fetch(Fetch {
+                version: self.version()?,
+                call: self.script.pick(&[Call::Send, Call::Done, Call::Busy])?,
+            }),
+            17 => Body::Fetched(self.value()?),
+            18 => Body::LastCall,
+            19 => Body::Alive(self.sighting()?),
+            20 => Body::Probe(Probe {
+                token: self.token()?,
+                holds: self.holds()?,
+                reply: self.script.pick(&[Reply::Datagram, Reply::Stream])?,
+            }),
+            21 => Body::ProbeAnswer(ProbeAnswer { token: self.token()?, holds: self.holds()? }),
+            22 => {
+                let (token, target) = (self.token()?, self.script.addr()?);
+                Body::ProbeRequest(ProbeRequest { token, target })
+            }
+            _ => {
+                let word = self.script.pick(&[Word::Lives, Word::Silent])?;
+                Body::Vouch(Vouch { token: self.token()?, word })
+            }
+        })
+    }
+
+    fn few<T>(&mut self, one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let len = self.script.below(5)?;
+        self.so_many(len, one)
+    }
+
+    /// A few, or one over and over, as many as a datagram takes.
+    fn many<T: Clone>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        match self.script.byte()? {
+            len @ 0..240 => self.so_many(usize::from(len % 6), one),
+            _ => {
+                let copies = usize::from(self.script.byte()?);
+                Some(vec![one(self)?; copies])
+            }
+        }
+    }
+
+    fn so_many<T>(
+        &mut self,
+        len: usize,
+        mut one: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        (0..len).map(|_| one(self)).collect()
+    }
+
+    /// What was said, three times of four if anything was, or something new.
+    fn said<T: Clone + PartialEq>(
+        &mut self,
+        recent: impl Fn(&Overheard) -> &Recent<T>,
+        new: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        if self.script.below(4)? > 0
+            && let Some(said) = recent(self.said).pick(self.script)?
+        {
+            return Some(said);
+        }
+        new(self)
+    }
+
+    fn token(&mut self) -> Option<u32> {
+        self.said(|said| &said.tokens, |it| it.script.number32())
+    }
+
+    fn rumor_token(&mut self) -> Option<Token> {
+        self.said(|said| &said.rumors, |it| it.script.number().map(Token))
+    }
+
+    fn digest(&mut self) -> Option<Digest> {
+        self.said(|said| &said.digests, |it| it.script.number().map(|low| Digest(low.into())))
+    }
+
+    fn version(&mut self) -> Option<Version> {
+        self.said(|said| &said.versions, |it| it.value().map(|value| value.version()))
+    }
+
+    fn value(&mut self) -> Option<Metadata> {
+        self.said(|said| &said.values, Self::new_value)
+    }
+
+    fn new_value(&mut self) -> Option<Metadata> {
+        let (nanos, writer) = (self.script.signed()?.min(1 << 62), self.script.node_id()?);
+        let data = self.script.data()?;
+        let version = Version { nanos, writer, digest: digest(&data) };
+        Some(Metadata::verified(version, data.into()).expect("its own digest"))
+    }
+
+    fn record(&mut self) -> Option<Arc<Record>> {
+        self.said(
+            |said| &said.records,
+            |it| {
+                let node = it.script.node()?;
+                Some(Arc::new(Record::new(node, it.script.generation()?)))
+            },
+        )
+    }
+
+    /// A record that was said, or another incarnation of its node.
+    fn sighting(&mut self) -> Option<Sighting> {
+        let mut record = self.record()?;
+        if self.script.below(4)? == 0 {
+            let generation = self.script.generation()?;
+            record = Arc::new(Record::new(record.node().clone(), generation));
+        }
+        Some(Sighting { record, counter: self.script.number32()?, age: self.age()? })
+    }
+
+    fn age(&mut self) -> Option<Age> {
+        let any = self.script.byte()?;
+        self.script
+            .pick(&[Age(0), Age(1), Age(199), Age(200), Age(201), Age(254), Age(255)])
+            .map(|age| if any < 224 { age } else { Age(any) })
+    }
+
+    fn id(&mut self) -> Option<RecordId> {
+        match self.script.below(8)? {
+            0 => self.script.number32().map(RecordId),
+            _ => self.record().map(|record| record.id()),
+        }
+    }
+
+    fn beat(&mut self) -> Option<Beat> {
+        Some(Beat { id: self.id()?, counter: self.script.byte()?, age: self.age()? })
+    }
+
+    fn news(&mut self) -> Option<News> {
+        Some(match self.script.below(4)? {
+            0 => News::from(Gone {
+                addr: self.record()?.node().addr(),
+                generation: self.script.generation()?,
+                counter: self.script.number32()?,
+                cause: self.script.pick(&[Cause::Timeout, Cause::Left])?,
+            }),
+            1 => {
+                let record = self.record()?;
+                let same = self.script.below(4)? > 0;
+                News::from(Suspicion {
+                    addr: record.node().addr(),
+                    generation: if same {
+                        record.generation()
+                    } else {
+                        self.script.generation()?
+                    },
+                    counter: self.script.number32()?,
+                    witnesses: self.script.some(Suspicion::WITNESSES_MAX, Script::node_id)?,
+                })
+            }
+            _ => News::Member(self.sighting()?),
+        })
+    }
+
+    fn rumor(&mut self) -> Option<Rumor> {
+        let (token, acks) = (self.rumor_token()?, self.script.pick(&[0, 1, 2, 3, 254, 255])?);
+        let arc = RingArc { after: self.script.node_id()?, upto: self.script.node_id()? };
+        let view = match self.script.below(4)? {
+            0 => Some(ViewDigest(self.script.number32()?)),
+            _ => None,
+        };
+        let topic = match self.script.below(4)? {
+            0 => Topic::Metadata(self.value()?),
+            1 => Topic::Announced(self.announcement()?),
+            _ => Topic::Membership(self.news()?),
+        };
+        Some(Rumor { token, acks, arc, view, topic })
+    }
+
+    fn announcement(&mut self) -> Option<Announcement> {
+        Some(Announcement { version: self.version()?, len: self.script.number32()? })
+    }
+
+    fn summary(&mut self) -> Option<Summary> {
+        let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Off];
+        Some(Summary {
+            members: self.script.number32()?,
+            digest: self.digest()?,
+            version: if self.script.below(2)? == 0 { None } else { Some(self.version()?) },
+            wall: UnixNanos(self.script.signed()?),
+            settings: Settings {
+                cycle_ms: self.script.number32()?,
+                liveness: self.script.pick(&liveness)?,
+            },
+        })
+    }
+
+    fn holds(&mut self) -> Option<Holds> {
+        Some(Holds { digest: self.digest()?, version: self.script.number()? })
+    }
+
+    fn detail(&mut self) -> Option<Detail> {
+        if self.script.below(2)? == 0 {
+            return self.vector().map(Detail::Same);
+        }
+        let buckets = 1 << self.script.below(9)?;
+        Some(Detail::Differ(vec![self.script.number32()?; buckets]))
+    }
+
+    fn vector(&mut self) -> Option<Vector> {
+        let (digest, first) = (self.digest()?, self.script.number32()?);
+        let beats = self.many(|it| Some((it.script.byte()?, it.age()?)))?;
+        Some(Vector { digest, first, beats })
+    }
+
+    fn ids(&mut self) -> Option<Ids> {
+        let bits = self.script.pick(&[0, 1, 4, 15, 16])?;
+        let last = ((1_u32 << bits) - 1) as u16;
+        let buckets = self.many(|it| Some((it.script.number()? as u16).min(last)))?;
+        Some(Ids { bits, buckets, ids: self.many(Self::id)? })
+    }
+}

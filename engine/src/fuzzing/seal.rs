@@ -1,0 +1,231 @@
+//! Sealed datagrams among nodes whose secrets, clocks and runs change while somebody damages,
+//! repeats and withholds what they send. What opens was sealed, with a secret that the receiver
+//! holds, and opens once in a run.
+
+use std::time::Duration;
+
+use super::script::{STARTED, Script, addr};
+use crate::config::{Config, SecretKey};
+use crate::core::{AgeStep, Body, Holds, Packet, Probe, Reply};
+use crate::node::Generation;
+use crate::time::{Instant, Now, UnixNanos};
+use crate::wire::{Guard, Keyring, Run};
+
+/// More of them than a guard remembers, so that some are forgotten.
+const NODES: usize = 4;
+const SENDERS_MAX: usize = 2;
+
+/// The secrets that there are; all begin with the first.
+const SECRETS: [&str; 3] = ["first", "second", "third"];
+
+/// Takes any bytes for a script of sealing, damaging and opening.
+pub fn seal(bytes: &[u8]) {
+    let mut script = Script(bytes);
+    let mut cluster = Cluster::new();
+    while let Some(()) = cluster.step(&mut script) {}
+}
+
+/// One run of a node.
+struct Node {
+    guard: Guard,
+    keyring: Keyring,
+    /// The same by name; the first one seals.
+    secrets: Vec<&'static str>,
+    /// How far its wall clock is ahead.
+    ahead: i64,
+}
+
+/// A datagram that was sealed.
+struct Letter {
+    bytes: Vec<u8>,
+    secret: &'static str,
+    /// By whom it was opened, in the present runs.
+    opened: [bool; NODES],
+}
+
+struct Cluster {
+    config: Config,
+    now: Now,
+    nodes: Vec<Node>,
+    /// Those that were sealed; the number of each is in it.
+    letters: Vec<Letter>,
+    /// How many runs there have been.
+    runs: u64,
+    /// Whether clocks only ever ran, and generations are those of the clocks: then whatever is
+    /// delivered at once opens.
+    is_orderly: bool,
+}
+
+impl Cluster {
+    /// More show nothing new, and take time.
+    const LETTERS_MAX: usize = 256;
+
+    fn new() -> Self {
+        let config = Config::builder().secret_key(SECRETS[0]).members_max(SENDERS_MAX);
+        let now = Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(STARTED) };
+        let mut cluster = Self {
+            config: config.build().expect("a valid configuration"),
+            now,
+            nodes: Vec::new(),
+            letters: Vec::new(),
+            runs: 0,
+            is_orderly: true,
+        };
+        for place in 0..NODES {
+            let keyring = Keyring::new(SECRETS[0].into()).expect("it is not empty");
+            let guard = cluster.run(place, &keyring, 0);
+            cluster.nodes.push(Node { guard, keyring, secrets: vec![SECRETS[0]], ahead: 0 });
+        }
+        cluster
+    }
+
+    /// A new run of a node.
+    fn run(&mut self, place: usize, keyring: &Keyring, ahead: i64) -> Guard {
+        self.runs += 1;
+        let now = self.clock(ahead);
+        let generation = Generation::start(None, now.wall);
+        let random = self.runs.to_be_bytes();
+        let run = Run { addr: addr(place as u8), generation, random, now };
+        Guard::with_keyring(&self.config, Some(keyring), &run)
+    }
+
+    fn clock(&self, ahead: i64) -> Now {
+        Now { wall: UnixNanos(self.now.wall.0.saturating_add(ahead)), ..self.now }
+    }
+
+    fn pass(&mut self, pause: Duration) {
+        self.now.mono = self.now.mono + pause;
+        self.now.wall = self.now.wall.saturating_add(pause);
+    }
+
+    /// One line of the script.
+    fn step(&mut self, script: &mut Script<'_>) -> Option<()> {
+        self.pass(Duration::from_millis(1));
+        let (op, place) = (script.below(16)?, script.below(NODES)?);
+        match op {
+            0..3 => self.seal(place)?,
+            3..5 => {
+                let letter = self.letter(script)?;
+                self.deliver(place, letter);
+            }
+            5..8 => {
+                let letter = self.letter(script)?;
+                let bytes = self.damaged(letter, script)?;
+                self.open(place, bytes);
+            }
+            8..10 => {
+                let to = script.below(NODES)?;
+                self.seal(place)?;
+                self.deliver_at_once(place, to);
+            }
+            10..12 => self.turn_key(place, script)?,
+            12 => {
+                self.is_orderly = false;
+                let generation = script.generation()?;
+                self.nodes[place].guard.follow(generation);
+            }
+            13 => self.pass(script.pause()?),
+            14 => {
+                self.is_orderly = false;
+                let ahead = &mut self.nodes[place].ahead;
+                *ahead = ahead.saturating_add(script.jump()?);
+            }
+            _ => {
+                let (keyring, ahead) = (self.nodes[place].keyring.clone(), self.nodes[place].ahead);
+                self.nodes[place].guard = self.run(place, &keyring, ahead);
+                self.letters.iter_mut().for_each(|letter| letter.opened[place] = false);
+            }
+        }
+        Some(())
+    }
+
+    /// Seals a packet that nobody else ever sends.
+    fn seal(&mut self, from: usize) -> Option<()> {
+        let number = Some(self.letters.len()).filter(|&len| len < Self::LETTERS_MAX)?;
+        let token = u32::try_from(number).expect("they are few");
+        let probe = Probe { token, holds: Holds::default(), reply: Reply::Datagram };
+        let packet = Packet { step: AgeStep(25_000), body: Body::Probe(probe) };
+        let wall = self.clock(self.nodes[from].ahead).wall;
+        let (mut bytes, node) = (Vec::new(), &mut self.nodes[from]);
+        node.guard.encode(wall, &packet, &mut bytes);
+        let secret = node.secrets[0];
+        self.letters.push(Letter { bytes, secret, opened: [false; NODES] });
+        Some(())
+    }
+
+    /// One of the last letters.
+    fn letter(&self, script: &mut Script<'_>) -> Option<usize> {
+        let back = script.below(self.letters.len().clamp(1, 256))?;
+        self.letters.len().checked_sub(1 + back)
+    }
+
+    fn deliver(&mut self, to: usize, letter: usize) -> bool {
+        self.open(to, self.letters[letter].bytes.clone())
+    }
+
+    fn deliver_at_once(&mut self, from: usize, to: usize) {
+        let letter = self.letters.len() - 1;
+        let held = self.nodes[to].secrets.contains(&self.letters[letter].secret);
+        let opened = self.deliver(to, letter);
+        assert!(opened || from == to || !held || !self.is_orderly, "an honest packet is refused");
+    }
+
+    /// Has a node open a datagram; whether it did.
+    fn open(&mut self, to: usize, mut bytes: Vec<u8>) -> bool {
+        let (arrived, now) = (bytes.clone(), self.clock(self.nodes[to].ahead));
+        let node = &mut self.nodes[to];
+        let Ok(packet) = node.guard.decode(now, &mut bytes) else { return false };
+        let Body::Probe(Probe { token, .. }) = packet.body else {
+            panic!("not sealed: {packet:?}")
+        };
+        let letter = &mut self.letters[token as usize];
+        assert_eq!(letter.bytes, arrived, "what was changed opens");
+        assert!(node.secrets.contains(&letter.secret), "its secret is not held");
+        assert!(!letter.opened[to], "it opens twice");
+        letter.opened[to] = true;
+        true
+    }
+
+    fn turn_key(&mut self, place: usize, script: &mut Script<'_>) -> Option<()> {
+        let (how, name) = (script.below(3)?, script.pick(&SECRETS)?);
+        let (node, secret) = (&mut self.nodes[place], SecretKey::from(name));
+        let held = node.secrets.iter().position(|&other| other == name);
+        let turned = match (how, held) {
+            (0, _) => node.keyring.add(secret),
+            (1, _) => node.keyring.promote(&secret),
+            _ => node.keyring.remove(&secret),
+        };
+        match (how, held) {
+            (0, None) => node.secrets.push(name),
+            (1, Some(held)) => node.secrets[..=held].rotate_right(1),
+            (2, Some(1..)) => node.secrets.retain(|&other| other != name),
+            (0, Some(_)) => {}
+            _ => assert!(turned.is_err(), "what can't be done is told"),
+        }
+        node.guard.use_keys(&node.keyring);
+        Some(())
+    }
+
+    /// A letter with one thing changed, or all of it.
+    fn damaged(&self, letter: usize, script: &mut Script<'_>) -> Option<Vec<u8>> {
+        let mut bytes = self.letters[letter].bytes.clone();
+        let at = usize::from(script.byte()?) % bytes.len();
+        match script.below(6)? {
+            0 => bytes[at] ^= 1 << script.below(8)?,
+            1 => bytes[at] = script.byte()?,
+            2 => bytes.truncate(at),
+            3 => bytes.push(script.byte()?),
+            4 => {
+                // The header of one on the rest of another.
+                let other = &self.letters[self.letter(script)?].bytes;
+                bytes[..at].copy_from_slice(&other[..at]);
+            }
+            _ => {
+                let number = script.number()?.to_le_bytes();
+                let end = (at + 8).min(bytes.len());
+                bytes[at..end].copy_from_slice(&number[..end - at]);
+            }
+        }
+        Some(bytes)
+    }
+}
