@@ -248,8 +248,9 @@ impl Engine {
         let place = self.fetcher.wanted.iter().position(|it| asked(it) == (from, version));
         let Some(place) = place else { return };
         let wanted = &mut self.fetcher.wanted[place];
-        if wanted.tellers.is_empty() {
-            wanted.tellers.push_back(from);
+        if wanted.tellers.iter().all(|&teller| teller == from) {
+            // Not at once, however often it says so: each no would be answered by the next question.
+            wanted.tellers = [from].into();
             wanted.until = now.mono;
             let later = self.jittered(self.config.cycle() / 4);
             self.timers.set_earlier(Timer::Fetch, now.mono + later);

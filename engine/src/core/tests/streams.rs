@@ -212,6 +212,17 @@ fn who_is_sent_away_asks_another_teller_or_the_same_later() {
 }
 
 #[test]
+fn who_says_no_twice_is_not_asked_again_at_once() {
+    let mut cluster = Cluster::of(2, without_swaps());
+    let value = metadata(5);
+    let busy = fetch(value.version(), Call::Busy);
+    cluster.outputs(1, 2, packet(announced(&value)));
+    for _ in 0..3 {
+        assert_eq!(calls(&cluster.outputs(1, 2, busy.clone())), []);
+    }
+}
+
+#[test]
 fn a_teller_that_crashes_is_replaced_by_another() {
     let mut cluster = Cluster::of(4, without_swaps());
     let value = metadata(5);
