@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::packets::Overheard;
 use super::script::{Script, addr};
-use super::subject::Subject;
+use super::subject::{Subject, datagram};
 use crate::config::{Config, Liveness};
-use crate::core::{Command, Input, Packet, Value};
+use crate::core::{Carrier, Command, Input, Packet, Value};
 use crate::time::nanos;
 use crate::wire;
 
@@ -63,7 +63,12 @@ impl Script<'_> {
             // What nobody could send is not worth a step.
             if let Some(packet) = packet.filter(|packet| can_be_sent(packet, config)) {
                 let from = addr(if op & 0x40 == 0 { from % 8 } else { from });
-                return Some(Step { pause, jump, input: Input::Packet { from, packet } });
+                let carrier = match op & 0x20 {
+                    0 => datagram(&packet, config),
+                    _ => Carrier::Stream,
+                };
+                let input = Input::Packet { from, carrier, packet };
+                return Some(Step { pause, jump, input });
             }
         }
     }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::script::Script;
 use crate::config::Liveness;
 use crate::core::{
-    Age, AgeStep, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Fetch, Gone, Holds,
-    Ids, Join, Metadata, News, Packet, Probe, ProbeAnswer, ProbeRequest, Record, RecordId, Records,
-    Reply, RingArc, Rumor, RumorAck, Settings, Sighting, Summary, Suspicion, SwapAnswer,
-    SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch, Wanted, Welcome, Word, digest,
+    Age, AgeStep, Alive, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch,
+    Gone, Held, Holds, Ids, Join, LastCall, Metadata, News, Packet, Padding, Probe, ProbeAnswer,
+    ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting,
+    Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch,
+    Wanted, Welcome, Word, digest,
 };
 use crate::time::UnixNanos;
 
@@ -66,12 +67,18 @@ impl Overheard {
                 self.rumors.note(rumor.token);
                 self.hear_topic(&rumor.topic);
             }
-            Body::Join(join) => self.records.note(Arc::clone(&join.me.record)),
-            Body::Welcome(Welcome { members, .. }) => {
+            Body::Join(join) => {
+                self.tokens.note(join.token);
+                self.records.note(Arc::clone(&join.me.record));
+            }
+            Body::Welcome(Welcome { ask, members, .. }) => {
+                ask.iter().for_each(|&token| self.tokens.note(token));
                 members.iter().for_each(|member| self.records.note(Arc::clone(&member.record)));
             }
             Body::SwapRequest(SwapRequest { token, .. })
+            | Body::LastCall(LastCall { token, .. })
             | Body::ProbeRequest(ProbeRequest { token, .. }) => self.tokens.note(*token),
+            Body::SwapAnswer(SwapAnswer { ask: Some(token), .. }) => self.tokens.note(*token),
             Body::Probe(Probe { token, holds, .. }) => {
                 self.tokens.note(*token);
                 self.digests.note(holds.digest);
@@ -79,7 +86,7 @@ impl Overheard {
             Body::Vector(vector) => self.digests.note(vector.digest),
             Body::Records(records) => self.hear_news(&records.news),
             Body::Value(value) | Body::Fetched(value) => self.hear_value(value),
-            Body::Alive(sighting) => self.records.note(Arc::clone(&sighting.record)),
+            Body::Alive(alive) => self.records.note(Arc::clone(&alive.me.record)),
             Body::Announced(Announcement { version, .. }) | Body::Fetch(Fetch { version, .. }) => {
                 self.versions.note(*version);
             }
@@ -87,9 +94,9 @@ impl Overheard {
             | Body::SwapAnswer(_)
             | Body::Ids(_)
             | Body::Wanted(_)
-            | Body::LastCall
             | Body::ProbeAnswer(_)
-            | Body::Vouch(_) => {}
+            | Body::Vouch(_)
+            | Body::Echo(_) => {}
         }
     }
 
@@ -138,7 +145,7 @@ struct Sayer<'a, 'b, 'c> {
 
 impl Sayer<'_, '_, '_> {
     fn body(&mut self) -> Option<Body> {
-        Some(match self.script.below(24)? {
+        Some(match self.script.below(25)? {
             0 => Body::Bulk(Bulk { beats: self.many(Self::beat)?, news: self.few(Self::news)? }),
             1..4 => Body::Rumor(self.rumor()?),
             4 => {
@@ -146,15 +153,22 @@ impl Sayer<'_, '_, '_> {
                 let known = self.few(|it| Some(it.script.number()? as u16))?;
                 Body::RumorAck(RumorAck { token, known })
             }
-            5 => Body::Join(Join { me: self.sighting()?, summary: self.summary()? }),
+            5 => {
+                let (token, me, summary) = (self.token()?, self.sighting()?, self.summary()?);
+                Body::Join(Join { token, me, summary, padding: self.padding()? })
+            }
             6 => {
                 let (summary, members) = (self.summary()?, self.few(Self::sighting)?);
-                Body::Welcome(Welcome { summary, members })
+                Body::Welcome(Welcome { token: self.token()?, ask: self.ask()?, summary, members })
             }
-            7 => Body::SwapRequest(SwapRequest { token: self.token()?, summary: self.summary()? }),
+            7 => {
+                let (token, summary) = (self.token()?, self.summary()?);
+                Body::SwapRequest(SwapRequest { token, summary, padding: self.padding()? })
+            }
             8 => {
                 let (token, summary) = (self.token()?, self.summary()?);
-                Body::SwapAnswer(SwapAnswer { token, summary, detail: self.detail()? })
+                let (ask, detail) = (self.ask()?, self.detail()?);
+                Body::SwapAnswer(SwapAnswer { token, ask, summary, detail })
             }
             9 => Body::Vector(self.vector()?),
             10 => Body::Ids(self.ids()?),
@@ -167,8 +181,8 @@ impl Sayer<'_, '_, '_> {
                 call: self.script.pick(&[Call::Send, Call::Done, Call::Busy])?,
             }),
             17 => Body::Fetched(self.value()?),
-            18 => Body::LastCall,
-            19 => Body::Alive(self.sighting()?),
+            18 => Body::LastCall(LastCall { token: self.token()?, padding: self.padding()? }),
+            19 => Body::Alive(Alive { token: self.token()?, me: self.sighting()? }),
             20 => Body::Probe(Probe {
                 token: self.token()?,
                 holds: self.holds()?,
@@ -178,6 +192,14 @@ impl Sayer<'_, '_, '_> {
             22 => {
                 let (token, target) = (self.token()?, self.script.addr()?);
                 Body::ProbeRequest(ProbeRequest { token, target })
+            }
+            23 => {
+                let token = self.token()?;
+                let swap = match self.script.below(2)? {
+                    0 => None,
+                    _ => Some(Held { digest: self.digest()?, version: self.held_version()? }),
+                };
+                Body::Echo(Echo { token, swap })
             }
             _ => {
                 let word = self.script.pick(&[Word::Lives, Word::Silent])?;
@@ -339,13 +361,26 @@ impl Sayer<'_, '_, '_> {
         Some(Summary {
             members: self.script.number32()?,
             digest: self.digest()?,
-            version: if self.script.below(2)? == 0 { None } else { Some(self.version()?) },
+            version: self.held_version()?,
             wall: UnixNanos(self.script.signed()?),
             settings: Settings {
                 cycle_ms: self.script.number32()?,
                 liveness: self.script.pick(&liveness)?,
             },
         })
+    }
+
+    /// What somebody may be asked to echo.
+    fn ask(&mut self) -> Option<Option<u32>> {
+        Some(if self.script.below(2)? == 0 { None } else { Some(self.token()?) })
+    }
+
+    fn padding(&mut self) -> Option<Padding> {
+        self.script.pick(&[0, 0, 1, 78, 400, 467]).map(Padding)
+    }
+
+    fn held_version(&mut self) -> Option<Option<Version>> {
+        Some(if self.script.below(2)? == 0 { None } else { Some(self.version()?) })
     }
 
     fn holds(&mut self) -> Option<Holds> {
@@ -370,6 +405,6 @@ impl Sayer<'_, '_, '_> {
         let bits = self.script.pick(&[0, 1, 4, 15, 16])?;
         let last = ((1_u32 << bits) - 1) as u16;
         let buckets = self.many(|it| Some((it.script.number()? as u16).min(last)))?;
-        Some(Ids { bits, buckets, ids: self.many(Self::id)? })
+        Some(Ids { echo: self.ask()?, bits, buckets, ids: self.many(Self::id)? })
     }
 }

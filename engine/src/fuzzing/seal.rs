@@ -1,13 +1,13 @@
 //! Sealed datagrams among nodes whose secrets, clocks and runs change while somebody damages,
 //! repeats and withholds what they send. What opens was sealed, with a secret that the receiver
-//! holds, and opens once in a run.
+//! holds, and opens once in a run; and two that talk to each other soon understand each other,
+//! whatever their clocks show.
 
 use std::time::Duration;
 
 use super::script::{STARTED, Script, addr};
 use crate::config::{Config, SecretKey};
 use crate::core::{AgeStep, Body, Holds, Packet, Probe, Reply};
-use crate::node::Generation;
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire::{Guard, Keyring, Run};
 
@@ -49,11 +49,8 @@ struct Cluster {
     nodes: Vec<Node>,
     /// Those that were sealed; the number of each is in it.
     letters: Vec<Letter>,
-    /// How many runs there have been.
-    runs: u64,
-    /// Whether clocks only ever ran, and generations are those of the clocks: then whatever is
-    /// delivered at once opens.
-    is_orderly: bool,
+    /// How often randomness was drawn.
+    drawn: u64,
 }
 
 impl Cluster {
@@ -68,8 +65,7 @@ impl Cluster {
             now,
             nodes: Vec::new(),
             letters: Vec::new(),
-            runs: 0,
-            is_orderly: true,
+            drawn: 0,
         };
         for place in 0..NODES {
             let keyring = Keyring::new(SECRETS[0].into()).expect("it is not empty");
@@ -81,12 +77,14 @@ impl Cluster {
 
     /// A new run of a node.
     fn run(&mut self, place: usize, keyring: &Keyring, ahead: i64) -> Guard {
-        self.runs += 1;
-        let now = self.clock(ahead);
-        let generation = Generation::start(None, now.wall);
-        let random = self.runs.to_be_bytes();
-        let run = Run { addr: addr(place as u8), generation, random, now };
+        let (random, now) = (self.random(), self.clock(ahead));
+        let run = Run { addr: addr(place as u8), random, now };
         Guard::with_keyring(&self.config, Some(keyring), &run)
+    }
+
+    fn random(&mut self) -> [u8; 8] {
+        self.drawn += 1;
+        self.drawn.to_be_bytes()
     }
 
     fn clock(&self, ahead: i64) -> Now {
@@ -115,18 +113,12 @@ impl Cluster {
             }
             8..10 => {
                 let to = script.below(NODES)?;
-                self.seal(place)?;
-                self.deliver_at_once(place, to);
+                self.converse(place, to)?;
             }
             10..12 => self.turn_key(place, script)?,
-            12 => {
-                self.is_orderly = false;
-                let generation = script.generation()?;
-                self.nodes[place].guard.follow(generation);
-            }
+            12 => self.nodes[place].guard.distrust(),
             13 => self.pass(script.pause()?),
             14 => {
-                self.is_orderly = false;
                 let ahead = &mut self.nodes[place].ahead;
                 *ahead = ahead.saturating_add(script.jump()?);
             }
@@ -145,9 +137,13 @@ impl Cluster {
         let token = u32::try_from(number).expect("they are few");
         let probe = Probe { token, holds: Holds::default(), reply: Reply::Datagram };
         let packet = Packet { step: AgeStep(25_000), body: Body::Probe(probe) };
-        let wall = self.clock(self.nodes[from].ahead).wall;
+        let now = self.clock(self.nodes[from].ahead);
+        if self.nodes[from].guard.wants_random(now) {
+            let random = self.random();
+            self.nodes[from].guard.renew(now, random);
+        }
         let (mut bytes, node) = (Vec::new(), &mut self.nodes[from]);
-        node.guard.encode(wall, &packet, &mut bytes);
+        node.guard.encode(now, &packet, &mut bytes);
         let secret = node.secrets[0];
         self.letters.push(Letter { bytes, secret, opened: [false; NODES] });
         Some(())
@@ -163,11 +159,41 @@ impl Cluster {
         self.open(to, self.letters[letter].bytes.clone())
     }
 
-    fn deliver_at_once(&mut self, from: usize, to: usize) {
-        let letter = self.letters.len() - 1;
-        let held = self.nodes[to].secrets.contains(&self.letters[letter].secret);
-        let opened = self.deliver(to, letter);
-        assert!(opened || from == to || !held || !self.is_orderly, "an honest packet is refused");
+    /// Two nodes talk, each taking turns, until both have heard the other, which takes as many
+    /// turns as clocks have to be set.
+    fn converse(&mut self, one: usize, other: usize) -> Option<()> {
+        const TURNS_MAX: usize = 4;
+        let holds =
+            |to: usize, from: usize| self.nodes[to].secrets.contains(&self.nodes[from].secrets[0]);
+        if one == other || !holds(one, other) || !holds(other, one) {
+            return Some(());
+        }
+        // So that notices are not over their limit.
+        self.pass(Duration::from_secs(1));
+        for _ in 0..TURNS_MAX {
+            let heard = [self.say(one, other)?, self.say(other, one)?];
+            if heard == [true; 2] {
+                return Some(());
+            }
+        }
+        panic!("nodes {one} and {other} do not understand each other");
+    }
+
+    /// One says something to another; whether that is heard. If not, what it answers is.
+    fn say(&mut self, from: usize, to: usize) -> Option<bool> {
+        self.pass(Duration::from_millis(1));
+        self.seal(from)?;
+        if self.deliver(to, self.letters.len() - 1) {
+            return Some(true);
+        }
+        let now = self.clock(self.nodes[to].ahead);
+        let guard = &mut self.nodes[to].guard;
+        if let Some(answer) = guard.take_answer() {
+            let mut bytes = Vec::new();
+            guard.encode_answer(now, &answer, &mut bytes);
+            self.open(from, bytes);
+        }
+        Some(false)
     }
 
     /// Has a node open a datagram; whether it did.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::script::{STARTED, addr};
-use crate::core::{Class, Command, Engine, Input, Outbox, Output, Packet, Record, Roster};
+use crate::core::{Carrier, Class, Command, Engine, Input, Outbox, Output, Packet, Record, Roster};
 use crate::node::{Generation, Node};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::{Config, wire};
@@ -31,6 +31,13 @@ pub struct Sent {
     pub to: SocketAddr,
     /// What.
     pub packet: Arc<Packet>,
+    /// By what.
+    pub carrier: Carrier,
+}
+
+/// What carries a packet as one datagram.
+pub(super) fn datagram(packet: &Packet, config: &Config) -> Carrier {
+    Carrier::Datagram(wire::encoded_len(packet) + config.guard_len())
 }
 
 impl Default for Subject {
@@ -140,7 +147,11 @@ impl Subject {
                 Class::Stream => wire::decode_from_stream(&bytes, config.metadata_len_max()),
             };
             assert_eq!(read.as_ref(), Ok(packet.as_ref()), "others can read it");
-            self.sent.push(Sent { to, packet });
+            let carrier = match class {
+                Class::Datagram => datagram(&packet, &config),
+                Class::Stream => Carrier::Stream,
+            };
+            self.sent.push(Sent { to, packet, carrier });
         }
         assert!(sends <= SENDS_MAX, "{sends} packets in answer to one input");
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::lives::can_be_sent;
 use super::packets::Overheard;
 use super::script::{STARTED, Script, addr};
-use super::subject::{Sent, Subject};
+use super::subject::{Sent, Subject, datagram};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::{Command, Input, Packet};
+use crate::core::{Carrier, Command, Input, Packet};
 use crate::time::{Instant, Now, UnixNanos};
 
 /// When all of it begins.
@@ -46,6 +46,7 @@ struct Flight {
     from: SocketAddr,
     to: SocketAddr,
     packet: Arc<Packet>,
+    carrier: Carrier,
     /// How many answers to answers it is.
     depth: u32,
 }
@@ -129,14 +130,14 @@ impl Talk {
         count
     }
 
-    fn send(&mut self, place: usize, Sent { to, packet }: Sent, depth: u32) {
+    fn send(&mut self, place: usize, Sent { to, packet, carrier }: Sent, depth: u32) {
         self.overheard.hear(&packet);
         if addr(1 - place as u8) != to {
             return;
         }
         let from = addr(place as u8);
         for delay in self.weather.next() {
-            let flight = Flight { from, to, packet: Arc::clone(&packet), depth };
+            let flight = Flight { from, to, packet: Arc::clone(&packet), carrier, depth };
             self.flights.insert((self.now + delay, self.sent), flight);
             self.sent += 1;
         }
@@ -157,8 +158,8 @@ impl Talk {
             if arrival == Some(next) {
                 let (_, flight) = self.flights.pop_first().expect("it was just seen");
                 let place = usize::from(flight.to == addr(1));
-                let Flight { from, packet, depth, .. } = flight;
-                counts[place] += self.take(place, Input::Packet { from, packet }, depth);
+                let Flight { from, packet, carrier, depth, .. } = flight;
+                counts[place] += self.take(place, Input::Packet { from, carrier, packet }, depth);
             } else {
                 let place = usize::from(wakes[0] != Some(next));
                 counts[place] += self.take(place, Input::Timeout, 0);
@@ -220,7 +221,8 @@ impl Talk {
         let Some(from) = script.addr() else { return };
         if self.config.secret_key().is_none() && can_be_sent(&packet, &self.config) {
             self.meddled = true;
-            self.take(place, Input::Packet { from, packet }, 0);
+            let carrier = datagram(&packet, &self.config);
+            self.take(place, Input::Packet { from, carrier, packet }, 0);
         }
     }
 

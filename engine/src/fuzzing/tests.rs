@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::lives::Step;
 use super::packets::Overheard;
 use super::script::{Script, addr};
+use super::subject::datagram;
 use super::*;
 use crate::config::{Config, Liveness, Swap};
 use crate::core::{Command, Input, Value};
@@ -45,7 +46,10 @@ fn command() -> impl Strategy<Value = Command> {
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         16 => (any::<u8>(), packet())
-            .prop_map(|(from, packet)| Input::Packet { from: addr(from), packet: packet.into() }),
+            .prop_map(|(from, packet)| {
+                let carrier = datagram(&packet, &Config::default());
+                Input::Packet { from: addr(from), carrier, packet: packet.into() }
+            }),
         1 => command().prop_map(Input::Command),
         2 => Just(Input::Timeout),
     ]
@@ -133,7 +137,7 @@ proptest! {
         let (config, mut overheard) = (Config::default(), Overheard::default());
         let step = Script(&bytes).step(&config, &mut overheard).expect("one step");
         let Step { pause, jump, input } = step;
-        let Input::Packet { from: said, packet: told } = input else { panic!("{input:?}") };
+        let Input::Packet { from: said, packet: told, .. } = input else { panic!("{input:?}") };
         prop_assert_eq!((said, told.as_ref(), jump), (addr(from), &packet, 0));
         let off = pause.abs_diff(Duration::from_millis(300));
         prop_assert!(off < Duration::from_millis(1), "{:?}", pause);
