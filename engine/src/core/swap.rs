@@ -201,6 +201,8 @@ impl Engine {
         let (token, ask) = (request.token, Some(self.token_for(now.mono, from)));
         let answer = SwapAnswer { token, ask, summary: self.summary(now), detail };
         out.send(from, &self.packet(Body::SwapAnswer(answer)));
+        // If there is room for it.
+        self.send_newer_value(from, request.summary.version, out);
     }
 
     pub(super) fn on_swap_answer(

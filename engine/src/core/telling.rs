@@ -231,7 +231,7 @@ impl Engine {
     /// A member was listed that we did not know: what was told on its arc of late, it may have
     /// missed.
     pub(super) fn tell_newly_listed(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
-        if self.members.is_newcomer(node) {
+        if self.members.is_rumored(node) {
             return;
         }
         let (place, addr) = (self.members.place(node), self.members.addr(node));

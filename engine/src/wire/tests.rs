@@ -184,7 +184,10 @@ fn a_count_that_lies_is_refused_before_anything_is_set_aside() {
         assert_eq!(refused(PacketKind::Bulk, &[many]), Reject::FalseLength);
         assert_eq!(refused(PacketKind::Bulk, &[&[0], many, &[0; 12]]), Reject::FalseLength);
         assert_eq!(refused(PacketKind::Wanted, &[many, &[0; 12]]), Reject::FalseLength);
-        assert_eq!(refused(PacketKind::Alive, &[NODE, many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(
+            refused(PacketKind::Alive, &[&[0; 4], NODE, many, &[0; 12]]),
+            Reject::FalseLength
+        );
     }
     // Nine bytes are too few for two beats, twelve are not.
     assert_eq!(refused(PacketKind::Bulk, &[&[2], &[0; 9]]), Reject::FalseLength);
@@ -212,32 +215,32 @@ fn numbers_have_one_form_and_tags_a_meaning() {
     assert_eq!(refused(PacketKind::Bulk, &[&[251, 0, 0, 0]]), Reject::Malformed);
     assert_eq!(refused(PacketKind::Bulk, &[&[254], &[0; 16], &[0]]), Reject::Malformed);
     assert_eq!(refused(PacketKind::Records, &[&[1, 2], &[0; 30]]), Reject::Malformed);
-    assert_eq!(refused(PacketKind::Alive, &[&[5], &[1; 30]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &[5], &[1; 30]]), Reject::Malformed);
 }
 
 #[test]
 fn an_address_where_no_node_can_be_is_refused() {
     for ip in [[0, 0, 0, 0], [224, 0, 0, 1], [255, 255, 255, 255]] {
         let rest = [80, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(refused(PacketKind::Alive, &[&[4], &ip, &rest]), Reject::BadAddress);
+        assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &[4], &ip, &rest]), Reject::BadAddress);
     }
     let port_0 = [4, 127, 0, 0, 1, 0, 0];
-    assert_eq!(refused(PacketKind::Alive, &[&port_0, &[0; 12]]), Reject::BadAddress);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &port_0, &[0; 12]]), Reject::BadAddress);
     let mapped = [6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1, 80, 0];
-    assert_eq!(refused(PacketKind::Alive, &[&mapped, &[0; 12]]), Reject::BadAddress);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &mapped, &[0; 12]]), Reject::BadAddress);
 }
 
 #[test]
 fn values_above_their_limits_are_refused() {
     let generation = [4, 127, 0, 0, 1, 80, 0, 1, 0, 0, 0, 0, 0, 0, 0x40];
-    assert_eq!(refused(PacketKind::Alive, &[&generation, &[0; 4]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &generation, &[0; 4]]), Reject::OverLimit);
     let no_generation = [4, 127, 0, 0, 1, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(refused(PacketKind::Alive, &[&no_generation, &[0; 4]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &no_generation, &[0; 4]]), Reject::Malformed);
     let name = [&[129][..], &[b'n'; 129]].concat();
-    assert_eq!(refused(PacketKind::Alive, &[NODE, &name, &[0; 3]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], NODE, &name, &[0; 3]]), Reject::OverLimit);
     let private = [&[0, 251, 1, 2][..], &[b'n'; 513]].concat();
-    assert_eq!(refused(PacketKind::Alive, &[NODE, &private, &[0; 2]]), Reject::OverLimit);
-    assert_eq!(refused(PacketKind::Alive, &[NODE, &[1, 0xff, 0, 0, 0]]), Reject::BadText);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], NODE, &private, &[0; 2]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::Alive, &[&[0; 4], NODE, &[1, 0xff, 0, 0, 0]]), Reject::BadText);
     let nanos = [1, 0, 0, 0, 0, 0, 0, 0x40];
     assert_eq!(refused(PacketKind::Value, &[&nanos, &[0; 25]]), Reject::OverLimit);
     assert_eq!(refused(PacketKind::Vector, &[&[0xff; 20], &[1, 0, 0]]), Reject::OverLimit);
@@ -247,8 +250,8 @@ fn values_above_their_limits_are_refused() {
 fn a_name_that_would_write_on_a_terminal_is_refused() {
     for text in ["\u{1b}[2J", "A\nB", "\r", "\u{7f}", "\u{9b}31m", "\u{2029}", "\u{202e}A"] {
         let text = [&[text.len() as u8][..], text.as_bytes()].concat();
-        let as_name = refused(PacketKind::Alive, &[NODE, &text, &[0; 3]]);
-        let as_private_data = refused(PacketKind::Alive, &[NODE, &[0], &text, &[0; 2]]);
+        let as_name = refused(PacketKind::Alive, &[&[0; 4], NODE, &text, &[0; 3]]);
+        let as_private_data = refused(PacketKind::Alive, &[&[0; 4], NODE, &[0], &text, &[0; 2]]);
         assert_eq!((as_name, as_private_data), (Reject::BadText, Reject::BadText), "{text:?}");
     }
 }

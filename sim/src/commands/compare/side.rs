@@ -95,7 +95,8 @@ fn cell(path: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
     }
     let (plan, cell) = Store::cell_of(path).map_err(|error| {
         let example = "out/NAME/sweep-1a2b3c4d/cells/00003.json";
-        Failure::wrong(format!("{error}; name a cell of a sweep such as {example}"))
+        let why = format!("it is no cell of a sweep: {error}; name one such as {example}");
+        damaged(path, &why)
     })?;
     Ok(plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place))).collect())
 }
