@@ -235,3 +235,15 @@ fn every_fuzz_target_is_told_in_the_readme() {
     };
     assert_none(&targets.iter().filter_map(untold).collect::<Vec<_>>());
 }
+
+/// Who reads what is promised can look how it is held to.
+#[test]
+fn every_test_that_the_security_document_names_is_there() {
+    let text = fs::read_to_string(root().join("docs/security.md")).expect("the document");
+    let all: String = sources().into_iter().map(|(_, text)| text).collect();
+    let is_name = |word: &&str| word.matches('_').count() >= 4 && !word.contains([' ', '.']);
+    let named: Vec<_> = text.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 30, "only {} tests are named", named.len());
+    let missing = named.iter().filter(|name| !all.contains(&format!("fn {name}(")));
+    assert_none(&missing.map(|name| format!("there is no test {name}")).collect::<Vec<_>>());
+}

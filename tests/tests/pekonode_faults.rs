@@ -52,6 +52,8 @@ fn exponential_copies() {
         name = "copies"
         nodes = 30
         bootstrap = "full"
+        [engine]
+        swap = "off" # it would bring the value once more to whom it was on its way
         [[at]]
         time = "30s"
         publish = { node = 0, data = "v" }

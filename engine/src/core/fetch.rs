@@ -249,7 +249,7 @@ impl Engine {
         let Some(place) = place else { return };
         let wanted = &mut self.fetcher.wanted[place];
         if wanted.tellers.iter().all(|&teller| teller == from) {
-            // Not at once, however often it says so: each no would be answered by the next question.
+            // Not at once, however often it says so: each no would bring the next question.
             wanted.tellers = [from].into();
             wanted.until = now.mono;
             let later = self.jittered(self.config.cycle() / 4);
