@@ -170,7 +170,7 @@ impl Engine {
             room -= sighting.len_max();
             members.push(sighting);
         }
-        let ask = out.is_limited(to).then(|| self.token_for(now.mono, to));
+        let ask = (!self.is_routable(to)).then(|| self.token_for(now.mono, to));
         let welcome = Welcome { token: join.token, ask, summary: self.summary(now), members };
         out.send(to, &self.packet(Body::Welcome(welcome)));
     }

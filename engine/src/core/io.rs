@@ -227,11 +227,6 @@ impl Outbox {
         self.limit = self.limit.filter(|limit| limit.to != to);
     }
 
-    /// True when not everything may go to an address.
-    pub(crate) fn is_limited(&self, to: SocketAddr) -> bool {
-        self.limit.is_some_and(|limit| limit.to == to)
-    }
-
     /// The longest packet that may go to an address by datagram, if that is limited.
     pub(crate) fn room(&self, to: SocketAddr) -> Option<usize> {
         let limit = self.limit.filter(|limit| limit.to == to)?;

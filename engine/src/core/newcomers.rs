@@ -90,6 +90,8 @@ impl Newcomers {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     recent: VecDeque<SocketAddr>,
+    /// How many for whom there was no room were asked in this cycle.
+    turned_away: usize,
     /// Until then we believe everybody.
     young_until: Instant,
 }
@@ -98,7 +100,7 @@ impl Asked {
     const RECENT_MAX: usize = 8;
 
     pub(super) fn new(young_until: Instant) -> Self {
-        Self { recent: VecDeque::new(), young_until }
+        Self { recent: VecDeque::new(), turned_away: 0, young_until }
     }
 
     pub(super) fn note(&mut self, addr: SocketAddr) {
@@ -215,8 +217,27 @@ impl Engine {
         }
     }
 
+    /// Asks one that a member speaks of and for whom there is no room: once it has answered it is
+    /// no newcomer. Else those who were invented would keep out whoever comes after them.
+    pub(super) fn ask_turned_away(
+        &mut self,
+        now: Now,
+        addr: SocketAddr,
+        via: Via,
+        out: &mut Outbox,
+    ) {
+        if self.asked.turned_away < Self::ASKED_PER_CYCLE_MAX
+            && self.introducer(via).vouches()
+            && self.life == Life::Running
+        {
+            self.asked.turned_away += 1;
+            self.send_last_call(now, addr, out);
+        }
+    }
+
     /// Asks a few newcomers whether they exist, beginning at a random one.
     pub(super) fn ask_newcomers(&mut self, now: Now, out: &mut Outbox) {
+        self.asked.turned_away = 0;
         if self.members.newcomers().len() == 0 || self.life != Life::Running {
             return;
         }

@@ -280,6 +280,7 @@ impl Engine {
     ) -> Option<NodeIx> {
         let Some(standing) = self.standing(now, &sighting.record, via) else {
             self.stats.newcomers_over_limit += 1;
+            self.ask_turned_away(now, sighting.record.node().addr(), via, out);
             return None;
         };
         self.see_member_as(now, standing, sighting, found, via, out)

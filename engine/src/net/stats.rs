@@ -141,7 +141,9 @@ impl Refusals {
         let mut news = Vec::new();
         for (reason, count) in counted.iter() {
             let told = &mut self.0[reason as usize];
-            if reason.is_told() && count > told.count && now >= told.silent_until {
+            // A network does that, and nobody can do anything about it.
+            let is_told = reason != Reject::Duplicate;
+            if is_told && count > told.count && now >= told.silent_until {
                 *told = Told { count, silent_until: now + Self::PAUSE };
                 news.push(reason);
             }

@@ -147,11 +147,6 @@ impl Reject {
         Self::OverSize,
         Self::OverRate,
     ];
-
-    /// Whether it says anything to who runs the node.
-    pub(crate) fn is_told(self) -> bool {
-        self != Self::Duplicate
-    }
 }
 
 #[cfg(test)]
