@@ -90,8 +90,8 @@ impl Newcomers {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     recent: VecDeque<SocketAddr>,
-    /// How many for whom there was no room were asked in this cycle.
-    turned_away: usize,
+    /// How many for whom there was no room were asked, in the cycle that ends then.
+    turned_away: (usize, Instant),
     /// Until then we believe everybody.
     young_until: Instant,
 }
@@ -100,7 +100,7 @@ impl Asked {
     const RECENT_MAX: usize = 8;
 
     pub(super) fn new(young_until: Instant) -> Self {
-        Self { recent: VecDeque::new(), turned_away: 0, young_until }
+        Self { recent: VecDeque::new(), turned_away: (0, Instant::ZERO), young_until }
     }
 
     pub(super) fn note(&mut self, addr: SocketAddr) {
@@ -226,18 +226,21 @@ impl Engine {
         via: Via,
         out: &mut Outbox,
     ) {
-        if self.asked.turned_away < Self::ASKED_PER_CYCLE_MAX
-            && self.introducer(via).vouches()
-            && self.life == Life::Running
-        {
-            self.asked.turned_away += 1;
+        if !self.introducer(via).vouches() || self.life != Life::Running {
+            return;
+        }
+        if now.mono >= self.asked.turned_away.1 {
+            self.asked.turned_away = (0, now.mono + self.config.cycle());
+        }
+        let (asked, _) = &mut self.asked.turned_away;
+        if *asked < Self::ASKED_PER_CYCLE_MAX {
+            *asked += 1;
             self.send_last_call(now, addr, out);
         }
     }
 
     /// Asks a few newcomers whether they exist, beginning at a random one.
     pub(super) fn ask_newcomers(&mut self, now: Now, out: &mut Outbox) {
-        self.asked.turned_away = 0;
         if self.members.newcomers().len() == 0 || self.life != Life::Running {
             return;
         }

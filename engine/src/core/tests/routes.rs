@@ -226,6 +226,27 @@ fn one_that_really_joins_gets_in_when_all_places_for_newcomers_are_taken() {
 }
 
 #[test]
+fn few_who_are_turned_away_are_asked_each_cycle_and_none_on_a_stranger_s_word() {
+    let mut cluster = grown(Config::builder().members_max(64).build().unwrap());
+    for number in 0..100 {
+        let from = forged_addr(number);
+        handle(&mut cluster, from, stranger_s_join(from));
+    }
+    let invented = |number| Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
+    let asked_on_the_word_of = |cluster: &mut Cluster, from| {
+        let news = |number| Sighting { record: invented(number), counter: 1, age: Age(0) };
+        let news = (200..220).map(|number| News::Member(news(number))).collect();
+        let outputs = handle(cluster, from, packet(Body::Records(Records { news })));
+        kinds(&outputs).iter().filter(|&&kind| kind == PacketKind::LastCall).count()
+    };
+    assert_eq!(asked_on_the_word_of(&mut cluster, addr(STRANGER)), 0);
+    assert_eq!(asked_on_the_word_of(&mut cluster, addr(2)), 8);
+    assert_eq!(asked_on_the_word_of(&mut cluster, addr(2)), 0, "in the same cycle");
+    cluster.run(SECOND);
+    assert_eq!(asked_on_the_word_of(&mut cluster, addr(2)), 8);
+}
+
+#[test]
 fn a_join_is_announced_at_once_where_strangers_are_few() {
     let mut cluster = grown(Config::default());
     cluster.start(11, &[1]);
