@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr, datagram, record};
 use crate::core::{
-    Age, AgeStep, Announcement, Body, Class, Command, Detail, Echo, Event, Ids, Input, Join,
+    Age, AgeStep, Alive, Announcement, Body, Class, Command, Detail, Echo, Event, Ids, Input, Join,
     LastCall, News, Outbox, Output, Packet, PacketKind, Padding, ProbeAnswer, ProbeRequest, Record,
     Records, Reply, RingArc, Rumor, Sighting, SwapRequest, Token, Topic, ViewDigest, Wanted,
 };
@@ -316,6 +316,58 @@ fn an_address_that_echoed_is_known_after_a_restart_and_a_partition() {
     cluster.far_side.clear();
     cluster.run_until(20 * SECOND, Cluster::all_list_all);
     assert_eq!(known(&mut cluster), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
+#[test]
+fn an_address_that_echoed_is_known_when_its_next_incarnation_is_listed() {
+    let mut cluster = grown(Config::default());
+    cluster.run(60 * SECOND);
+    let echoed = |cluster: &mut Cluster| {
+        let members = &cluster.engine(1).members;
+        members.has_echoed(members.node(addr(3)).unwrap())
+    };
+    assert!(echoed(&mut cluster));
+    let wall = cluster.clock().wall;
+    let members = &cluster.engine(1).members;
+    let held = members.record(members.node(addr(3)).unwrap());
+    let next = Record::new(held.node().clone(), held.generation().after(wall).unwrap());
+    let next = Sighting { record: Arc::new(next), counter: 1, age: Age(0) };
+    cluster.crash(3);
+    cluster.run_until(60 * SECOND, |cluster| !cluster.engine(1).lists(addr(3)));
+    let news = Records { news: vec![News::Member(next)] };
+    handle(&mut cluster, addr(2), packet(Body::Records(news)));
+    assert!(cluster.engine(1).lists(addr(3)) && echoed(&mut cluster));
+}
+
+#[test]
+fn one_that_only_strangers_speak_of_vouches_for_nobody() {
+    let mut cluster = grown(Config::default());
+    let mut is_rumored_on_the_word_of = |from: SocketAddr, number: u16| {
+        let record = Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
+        let news = News::Member(Sighting { record, counter: 1, age: Age(0) });
+        handle(&mut cluster, from, packet(Body::Records(Records { news: vec![news] })));
+        let members = &cluster.engine(1).members;
+        members.is_rumored(members.node(forged_addr(number)).expect("there is room"))
+    };
+    assert!(is_rumored_on_the_word_of(addr(STRANGER), 1));
+    assert!(is_rumored_on_the_word_of(forged_addr(1), 2));
+    assert!(!is_rumored_on_the_word_of(addr(2), 3));
+}
+
+#[test]
+fn a_last_call_is_so_long_that_the_answer_may_bring_the_whole_record() {
+    let mut cluster = rich(Liveness::Beats);
+    let long = NodeBuilder::from(Node::at(addr(7))).private_data("z".repeat(512)).build().unwrap();
+    let me =
+        Sighting { record: Arc::new(Record::new(long, generation(1))), counter: 1, age: Age(0) };
+    let news = Records { news: vec![News::Member(me.clone())] };
+    handle(&mut cluster, addr(100), packet(Body::Records(news)));
+    let (now, mut out) = (cluster.clock(), Outbox::new());
+    cluster.engine(1).send_last_call(now, addr(7), &mut out);
+    let outputs: Vec<_> = out.drain().collect();
+    let [Output::Send { packet: call, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let answer = len(&packet(Body::Alive(Alive { token: 5, me })));
+    assert!(3 * len(call) >= answer, "{} bytes for {answer}", len(call));
 }
 
 #[test]
