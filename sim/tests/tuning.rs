@@ -224,5 +224,5 @@ fn what_is_wrong_with_a_comparison_is_one_clear_line() {
         assert!(error.contains(told), "{arguments}: {error}");
     }
     fs::write(bench.path("a/small/seed-1/summary.json"), "{\"schema\":\"summ").unwrap();
-    assert!(bench.refused("compare a/small a/small").contains("summary.json: EOF"));
+    assert!(bench.refused("compare a/small a/small").contains("summary.json:1: EOF"));
 }
