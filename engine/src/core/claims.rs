@@ -148,7 +148,7 @@ impl Engine {
         self.confirm(now, addr, out);
         self.stats.updates += 1;
         let standing = self.standing(now, &sighting.record, via)?;
-        let heard = Heard { standing, ..self.heard(now, via) };
+        let heard = self.heard_as(now, standing, via);
         let seen = self.members.see_answer(heard, sighting);
         self.note_record(now, seen, sighting, via, out)
     }

@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::newcomers::Via;
-use super::packet::{Body, Join, News, Records, Welcome, len};
+use super::packet::{Body, Join, News, Packet, Records, Welcome, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
@@ -133,7 +134,7 @@ impl Engine {
     }
 
     /// A join is a third of a datagram, so that a full one may answer.
-    fn join_packet(&self, now: Now, to: SocketAddr) -> std::sync::Arc<super::packet::Packet> {
+    fn join_packet(&self, now: Now, to: SocketAddr) -> Arc<Packet> {
         let me = self.members.sighting(self.members.me(), now.mono, self.step);
         let (token, summary) = (self.token_for(now.mono, to), self.summary(now));
         let padding = self.padding(len::JOIN_MIN, self.config.size());
@@ -176,7 +177,8 @@ impl Engine {
     }
 
     pub(super) fn on_welcome(&mut self, now: Now, welcome: &Welcome, via: Via, out: &mut Outbox) {
-        let Some(dialled) = self.dialled(now, welcome.token, via.from) else {
+        let Some(dialled) = self.sent_to(now.mono, welcome.token, via.from, self.asked.recent())
+        else {
             self.stats.answers_stale += 1;
             return;
         };
@@ -204,12 +206,6 @@ impl Engine {
             // Who let us in may have been new here too: agreeing with it proves little.
             self.swap_again_soon(now.mono);
         }
-    }
-
-    /// Whom we dialled with this token, wherever the answer comes from.
-    fn dialled(&self, now: Now, token: u32, from: SocketAddr) -> Option<SocketAddr> {
-        let mut asked = [from].into_iter().chain(self.asked.recent());
-        asked.find(|&addr| self.is_token_of(now.mono, addr, token))
     }
 
     /// Tells a sender, once a cycle, what outranks the incarnation that it spoke of.

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use super::allowance::Allowance;
 use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::{Carrier, Outbox};
@@ -22,6 +23,7 @@ use super::members::Members;
 use super::packet::Reply;
 use super::record::Record;
 use super::roster::NodeIx;
+use super::routes::keep_once;
 use super::row::{Introducer, Standing};
 use super::seen::Heard;
 use crate::time::{Instant, Now};
@@ -90,8 +92,8 @@ impl Newcomers {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     recent: VecDeque<SocketAddr>,
-    /// How many for whom there was no room were asked, in the cycle that ends then.
-    turned_away: (usize, Instant),
+    /// Those for whom there was no room, in each cycle.
+    turned_away: Allowance,
     /// Until then we believe everybody.
     young_until: Instant,
 }
@@ -100,21 +102,16 @@ impl Asked {
     const RECENT_MAX: usize = 8;
 
     pub(super) fn new(young_until: Instant) -> Self {
-        Self { recent: VecDeque::new(), turned_away: (0, Instant::ZERO), young_until }
+        Self { recent: VecDeque::new(), turned_away: Allowance::default(), young_until }
     }
 
     pub(super) fn note(&mut self, addr: SocketAddr) {
-        if !self.recent.contains(&addr) {
-            if self.recent.len() == Self::RECENT_MAX {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(addr);
-        }
+        keep_once(&mut self.recent, addr, Self::RECENT_MAX);
     }
 
     /// Whom we asked something lately.
-    pub(super) fn recent(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.recent.iter().copied()
+    pub(super) fn recent(&self) -> &VecDeque<SocketAddr> {
+        &self.recent
     }
 }
 
@@ -155,6 +152,11 @@ impl Engine {
             true => Standing::Believed,
             false => Standing::Newcomer(self.introducer(via)),
         };
+        self.heard_as(now, standing, via)
+    }
+
+    /// The same, given what a member is that is listed because of it.
+    pub(super) fn heard_as(&self, now: Now, standing: Standing, via: Via) -> Heard {
         Heard { now: now.mono, step: via.step, standing, horizon: self.horizon(now) }
     }
 
@@ -229,12 +231,7 @@ impl Engine {
         if !self.introducer(via).vouches() || self.life != Life::Running {
             return;
         }
-        if now.mono >= self.asked.turned_away.1 {
-            self.asked.turned_away = (0, now.mono + self.config.cycle());
-        }
-        let (asked, _) = &mut self.asked.turned_away;
-        if *asked < Self::ASKED_PER_CYCLE_MAX {
-            *asked += 1;
+        if self.asked.turned_away.take(now.mono, self.config.cycle(), Self::ASKED_PER_CYCLE_MAX) {
             self.send_last_call(now, addr, out);
         }
     }

@@ -17,7 +17,7 @@ use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::row::Standing;
-use super::seen::{Departure, Heard, Seen, Sifted, SiftedNews};
+use super::seen::{Departure, Seen, Sifted, SiftedNews};
 use super::suspects::Heed;
 use super::timers::Timer;
 use crate::config::{Liveness, Swap};
@@ -296,7 +296,7 @@ impl Engine {
         via: Via,
         out: &mut Outbox,
     ) -> Option<NodeIx> {
-        let heard = Heard { standing, ..self.heard(now, via) };
+        let heard = self.heard_as(now, standing, via);
         let seen = self.members.see(heard, sighting, found);
         self.note_record(now, seen, sighting, via, out)
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::io::{Carrier, Outbox};
 use super::newcomers::Via;
@@ -43,8 +44,8 @@ pub(super) struct Routes {
     unannounced: VecDeque<SocketAddr>,
     /// Newcomers that were asked lately.
     asked: VecDeque<SocketAddr>,
-    /// How many were announced unmet until then.
-    credit: (u32, Instant),
+    /// Those that are announced unmet, in each timeout.
+    credit: Allowance,
 }
 
 impl Routes {
@@ -56,7 +57,7 @@ impl Routes {
     const UNANNOUNCED_MAX: usize = 256;
     /// Joins of strangers that are announced in each timeout before they have echoed, so that few
     /// who come pay no round trip, and a flood is not passed on.
-    const CREDIT: u32 = 64;
+    const CREDIT: usize = 64;
     /// Newcomers that are asked in two cycles.
     const ASKED_MAX: usize = 16;
     /// So many timeouts a token is good for, and once more as long.
@@ -65,7 +66,7 @@ impl Routes {
     pub(super) fn new(seed: u64, me: NodeId) -> Self {
         let key = ["tokens, low", "tokens, high"].map(|part| Rng::word(seed, part, me.0));
         let [echoed, unannounced, asked] = Default::default();
-        Self { key, echoed, unannounced, asked, credit: (0, Instant::ZERO) }
+        Self { key, echoed, unannounced, asked, credit: Allowance::default() }
     }
 
     /// What a node at this place gets to echo in this epoch. It is the same for some time, so that
@@ -81,9 +82,7 @@ impl Routes {
     }
 
     fn note_echo(&mut self, addr: SocketAddr) {
-        if !self.has_echoed(addr) {
-            keep_last(&mut self.echoed, addr, Self::ECHOED_MAX);
-        }
+        keep_once(&mut self.echoed, addr, Self::ECHOED_MAX);
     }
 
     /// True for an address of no member that has echoed lately.
@@ -93,19 +92,12 @@ impl Routes {
 
     /// Has a node announced once it has echoed.
     fn hold_back(&mut self, addr: SocketAddr) {
-        if !self.unannounced.contains(&addr) {
-            keep_last(&mut self.unannounced, addr, Self::UNANNOUNCED_MAX);
-        }
+        keep_once(&mut self.unannounced, addr, Self::UNANNOUNCED_MAX);
     }
 
     /// True when one more stranger may be announced before it has echoed.
     fn takes_credit(&mut self, now: Instant, timeout: Duration) -> bool {
-        if now >= self.credit.1 {
-            self.credit = (0, now + timeout);
-        }
-        let (given, _) = &mut self.credit;
-        *given += 1;
-        *given <= Self::CREDIT
+        self.credit.take(now, timeout, Self::CREDIT)
     }
 
     pub(super) fn note_asked(&mut self, addr: SocketAddr) {
@@ -115,6 +107,13 @@ impl Routes {
     fn take_unannounced(&mut self, addr: SocketAddr) -> bool {
         let at = self.unannounced.iter().position(|&other| other == addr);
         at.and_then(|at| self.unannounced.remove(at)).is_some()
+    }
+}
+
+/// Adds an address that is not there yet.
+pub(super) fn keep_once(addrs: &mut VecDeque<SocketAddr>, addr: SocketAddr, max: usize) {
+    if !addrs.contains(&addr) {
+        keep_last(addrs, addr, max);
     }
 }
 
@@ -143,16 +142,28 @@ impl Engine {
         epochs.into_iter().any(|epoch| self.routes.token(place, epoch) == token)
     }
 
-    /// The address that a token was sent to, when somebody who answers from this one brings it
-    /// back: behind a translation of addresses the two may differ.
+    /// The one of the newcomers we asked that a token was sent to, when somebody who answers from
+    /// this address brings it back.
     pub(super) fn asked_with(
         &self,
         now: Instant,
         from: SocketAddr,
         token: u32,
     ) -> Option<SocketAddr> {
-        let mut asked = [from].into_iter().chain(self.routes.asked.iter().copied());
-        asked.find(|&addr| self.is_token_of(now, addr, token))
+        self.sent_to(now, token, from, &self.routes.asked)
+    }
+
+    /// The address that a token was sent to, that of the sender or one of others: behind a
+    /// translation of addresses who was asked answers from elsewhere.
+    pub(super) fn sent_to(
+        &self,
+        now: Instant,
+        token: u32,
+        from: SocketAddr,
+        others: &VecDeque<SocketAddr>,
+    ) -> Option<SocketAddr> {
+        let mut addrs = [from].into_iter().chain(others.iter().copied());
+        addrs.find(|&addr| self.is_token_of(now, addr, token))
     }
 
     /// Limits what goes back to the sender of a packet, unless it is known to be there.
