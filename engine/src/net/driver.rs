@@ -352,15 +352,9 @@ impl Running {
     async fn on_arrival(&mut self, arrival: Arrival) {
         let now = self.driver.clock.now();
         match (arrival, &mut self.driver.engine) {
-            (Arrival::Called(from, ticket), machine) => {
-                if machine.confirms(from) {
-                    ticket.prove(from);
-                }
-            }
+            (Arrival::Called(from, ticket), machine) => machine.seat(from, &ticket),
             (Arrival::Native(from, packet, ticket), machine) => {
-                if machine.confirms(from) {
-                    ticket.prove(from);
-                }
+                machine.seat(from, &ticket);
                 let carrier = Carrier::Stream;
                 self.handle(Input::Packet { from, carrier, packet: packet.into() });
             }

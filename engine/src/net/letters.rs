@@ -55,9 +55,7 @@ impl Letters {
     /// Sends a packet on a connection of its own. Never waits: what the limits have no room for is
     /// dropped and counted.
     pub(super) fn send(&mut self, to: SocketAddr, packet: Vec<u8>) {
-        while let Some(ended) = self.under_way.try_join_next() {
-            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
-        }
+        self.counters.reap_senders(&mut self.under_way);
         self.peers.retain(|_, places| Arc::strong_count(places) > 1);
         let places = self.peers.entry(to);
         let places = places.or_insert_with(|| Arc::new(Semaphore::new(OPEN_OF_ONE_MAX)));
@@ -73,9 +71,7 @@ impl Letters {
 
     /// Returns when all are out or have failed.
     pub(super) async fn finish(&mut self) {
-        while let Some(ended) = self.under_way.join_next().await {
-            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
-        }
+        self.counters.all_senders(&mut self.under_way).await;
     }
 
     /// Drops what is not out.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::admission::Sender;
+use super::stream_in::Ticket;
 use crate::config::{Config, Protocol, SecretKey, Wire};
 use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
 use crate::pekonode;
@@ -93,6 +94,13 @@ impl Machine {
         match self {
             Self::Native(engine) => engine.lists(addr),
             Self::Pekonode(foreign) => foreign.engine.lists_at(addr.ip()),
+        }
+    }
+
+    /// Notes that a caller is the node at this address, if that is a member.
+    pub(super) fn seat(&self, caller: SocketAddr, ticket: &Ticket) {
+        if self.confirms(caller) {
+            ticket.prove(caller);
         }
     }
 

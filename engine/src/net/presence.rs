@@ -13,6 +13,7 @@ use std::task::Poll;
 use tokio::task::JoinError;
 
 use super::view::{Notice, Shared, View};
+use crate::text::Printable;
 
 /// Most characters of a panic's message that are kept: an assertion quotes what it compared.
 const PANIC_CHARS_MAX: usize = 1_000;
@@ -104,12 +105,8 @@ pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Stri
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("it gave no message").chars().take(PANIC_CHARS_MAX);
-    let one_line = text.map(|char| match char {
-        char if char.is_control() => char.escape_default().to_string(),
-        char => char.to_string(),
-    });
-    one_line.collect()
+    let text: String = text.unwrap_or("it gave no message").chars().take(PANIC_CHARS_MAX).collect();
+    Printable(text).to_string()
 }
 
 /// Panics as a task did that the node can't do without; one that was cancelled, was so with all

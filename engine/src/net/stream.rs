@@ -123,6 +123,24 @@ impl Counters {
         }
     }
 
+    /// Notes the ends of those who send, as far as they have ended.
+    pub(super) fn reap_senders(&self, senders: &mut JoinSet<()>) {
+        while let Some(ended) = senders.try_join_next() {
+            self.sender_ended(&ended);
+        }
+    }
+
+    /// Waits for the ends of all who send, and notes them.
+    pub(super) async fn all_senders(&self, senders: &mut JoinSet<()>) {
+        while let Some(ended) = senders.join_next().await {
+            self.sender_ended(&ended);
+        }
+    }
+
+    fn sender_ended(&self, ended: &Result<(), JoinError>) {
+        self.ended(ended, |stats| stats.dropped_by_failure += 1);
+    }
+
     pub(super) fn opened(&self) -> Open {
         self.count(|stats| stats.open += 1);
         Open(self.clone())
@@ -209,9 +227,7 @@ impl Streams {
     /// Puts a packet in the queue of a peer, which is dialled if need be. Never waits: what the
     /// limits have no room for is dropped and counted.
     pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
-        while let Some(ended) = self.writers.try_join_next() {
-            self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
-        }
+        self.counters.reap_senders(&mut self.writers);
         let encoded = self.encoded(packet);
         self.clock += 1;
         let used = self.clock;
@@ -284,9 +300,7 @@ impl Streams {
     pub(crate) async fn finish(&mut self) {
         self.peers.clear();
         let all = async {
-            while let Some(ended) = self.writers.join_next().await {
-                self.counters.ended(&ended, |stats| stats.dropped_by_failure += 1);
-            }
+            self.counters.all_senders(&mut self.writers).await;
             self.letters.finish().await;
         };
         if timeout(FAREWELL_MAX, all).await.is_err() {
