@@ -54,9 +54,13 @@ pub(crate) fn shown(path: &Path) -> Printable<std::path::Display<'_>> {
 
 /// Reads a file or a pipe to its end, of which `max` bytes at the most are ever held.
 pub(crate) fn bytes(path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
+    let file = File::open(path).map_err(|source| ReadError::disk(path, source))?;
+    bytes_of(file, path, max)
+}
+
+fn bytes_of(file: File, path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes));
-    match read {
+    match file.take(max + 1).read_to_end(&mut bytes) {
         Ok(len) if len as u64 > max => Err(ReadError::TooLong { path: path.to_owned(), max }),
         Ok(_) => Ok(bytes),
         Err(source) => Err(ReadError::disk(path, source)),
@@ -74,8 +78,7 @@ pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
 
 /// Reads a JSON document that `sim` wrote, of at most `max` bytes.
 pub(crate) fn json<T: DeserializeOwned>(path: &Path, max: u64) -> Result<T, ReadError> {
-    drop(open(path)?);
-    serde_json::from_slice(&bytes(path, max)?).map_err(|error| {
+    serde_json::from_slice(&bytes_of(open(path)?, path, max)?).map_err(|error| {
         let line = (error.line() > 0).then_some(error.line() as u64);
         ReadError::wrong(path, line, json_fault(&error))
     })

@@ -8,6 +8,8 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
+use rumormill::text::is_unprintable;
+
 use self::edits::Edits;
 use self::folder::Folder;
 use crate::commands::compare::{self, Worse};
@@ -120,7 +122,7 @@ fn told(result: Result<Report, Failure>) {
         }
     };
     for text in texts {
-        let raw = text.chars().find(|char| char.is_control() && *char != '\n');
+        let raw = text.chars().find(|&char| char != '\n' && is_unprintable(char));
         assert_eq!(raw, None, "{text:?} writes on the terminal");
     }
 }
