@@ -12,6 +12,8 @@
 //! `calls` of 1 MiB, which travel by connection. All of it happens in this process and
 //! shares its processors, ends after `--seconds`, and goes to loopback only.
 
+mod measures;
+
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use rumormill::{
 use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+
+use measures::{cpu_seconds, now};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -319,25 +323,9 @@ fn invented(number: u32) -> Sighting {
     Sighting { record: record.into(), counter: 1, age: Age(0) }
 }
 
-/// The clock of the measurement.
-#[allow(clippy::disallowed_methods, reason = "this program measures real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// The clock that generations begin with.
 #[allow(clippy::disallowed_methods, reason = "this program plays a node")]
 fn wall() -> UnixNanos {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     UnixNanos(since.map_or(0, |since| since.as_nanos() as i64))
-}
-
-/// Processor time of this process; zero where the system doesn't say.
-fn cpu_seconds() -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name stands in brackets and may hold spaces; user and system time follow at 12 and 13.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS_PER_SECOND
 }

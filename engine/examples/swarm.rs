@@ -9,12 +9,16 @@
 //! is taken. All of it happens in this process and shares its processors: what the machine can't
 //! carry shows as time, not as loss of the protocol's making.
 
+mod measures;
+
 use std::time::Duration;
 
 use clap::Parser;
 use rumormill::{Config, Event, Events, Node, NodeList, Notice, Version};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+
+use measures::{cpu_seconds, now};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -245,27 +249,11 @@ async fn idle(lists: &[NodeList], duration: Duration) -> Idle {
     }
 }
 
-/// The clock of the measurement.
-#[allow(clippy::disallowed_methods, reason = "this program measures real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// Memory of this process; zero where the system doesn't say.
 fn resident_bytes() -> f64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
     resident.unwrap_or(0.0) * 4096.0
-}
-
-/// Processor time of this process; zero where the system doesn't say.
-fn cpu_seconds() -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name stands in brackets and may hold spaces; user and system time follow at 12 and 13.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// Datagrams that found a full queue, on the whole machine; zero where the system doesn't say.

@@ -82,6 +82,7 @@
 //! From the driver, as an argument of every call. Nothing in [`core`] or [`wire`] reads a clock,
 //! draws entropy or iterates over a hash table; the build forbids it.
 
+mod allowance;
 pub mod config;
 pub mod core;
 #[cfg(any(test, feature = "fuzzing"))]

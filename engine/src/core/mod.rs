@@ -1,7 +1,6 @@
 //! The protocol as a state machine that names no bytes, sockets, clocks or entropy.
 
 mod agreement;
-mod allowance;
 mod arcs;
 mod audience;
 mod beat;

@@ -15,7 +15,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
-use super::allowance::Allowance;
 use super::beat::AgeStep;
 use super::engine::{Engine, Life};
 use super::io::{Carrier, Outbox};
@@ -26,6 +25,7 @@ use super::roster::NodeIx;
 use super::routes::keep_once;
 use super::row::{Introducer, Standing};
 use super::seen::Heard;
+use crate::allowance::Allowance;
 use crate::time::{Instant, Now};
 
 /// By what way a packet came: what is needed to judge what it says.

@@ -21,13 +21,13 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::allowance::Allowance;
 use super::engine::Engine;
 use super::io::{Carrier, Outbox};
 use super::newcomers::Via;
 use super::packet::{Body, Echo, Held};
 use super::roster::NodeIx;
 use super::swap::Pages;
+use crate::allowance::Allowance;
 use crate::node::NodeId;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};

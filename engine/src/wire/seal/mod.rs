@@ -73,6 +73,7 @@ use aes_gcm::{AeadInOut as _, Aes256Gcm};
 use super::checksum::cluster_tag;
 use super::guard::Run;
 use super::reject::Reject;
+use crate::allowance::Allowance;
 use crate::config::Config;
 use crate::node::NodeId;
 use crate::time::{Instant, Now, nanos};
@@ -99,7 +100,7 @@ const EPOCH_MAX: Duration = Duration::from_secs(600);
 const GAP_MAX: Duration = Duration::from_secs(1);
 
 /// Most notices within a second, so that old packets played back cause no flood.
-const NOTICES_MAX: u32 = 32;
+const NOTICES_MAX: usize = 32;
 
 /// Seals and opens for one run of one node.
 pub(super) struct Seal {
@@ -136,9 +137,7 @@ enum Trust {
 struct Notices {
     /// To whoever sent the last packet that was opened.
     pending: Option<Notice>,
-    /// The second that counts, and how many were made in it.
-    second: u64,
-    made: u32,
+    made: Allowance,
 }
 
 impl Seal {
@@ -284,13 +283,8 @@ impl Seal {
     fn answer(&mut self, header: &Header, mono: Instant) {
         let used = self.senders.used_until(header.sender);
         let time = self.clock.at(mono).max(used.saturating_add(1));
-        let second = mono.as_nanos() / nanos(Duration::from_secs(1));
         let notices = &mut self.notices;
-        if notices.second != second {
-            (notices.second, notices.made) = (second, 0);
-        }
-        if notices.made < NOTICES_MAX {
-            notices.made += 1;
+        if notices.made.take(mono, Duration::from_secs(1), NOTICES_MAX) {
             notices.pending = Some(Notice { epoch: header.epoch, sent: header.sent, time });
         }
     }

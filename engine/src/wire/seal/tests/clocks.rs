@@ -159,8 +159,8 @@ fn old_packets_played_back_draw_only_so_many_answers() {
         });
         taken.count()
     };
-    assert_eq!(answers_in(1_000), NOTICES_MAX as usize);
-    assert_eq!(answers_in(1_001), NOTICES_MAX as usize);
+    assert_eq!(answers_in(1_000), NOTICES_MAX);
+    assert_eq!(answers_in(1_001), NOTICES_MAX);
 }
 
 #[test]

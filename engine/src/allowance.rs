@@ -6,14 +6,14 @@ use crate::time::Instant;
 
 /// What was taken in the period under way, which begins with the first.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     taken: usize,
     until: Instant,
 }
 
 impl Allowance {
     /// Takes one of `max` in a period; false when all are taken.
-    pub(super) fn take(&mut self, now: Instant, period: Duration, max: usize) -> bool {
+    pub(crate) fn take(&mut self, now: Instant, period: Duration, max: usize) -> bool {
         if now >= self.until {
             *self = Self { taken: 0, until: now + period };
         }
