@@ -1,13 +1,15 @@
 //! The command line as a user meets it: exit codes, what is printed where, and the files.
 
+mod bench;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use assert_cmd::Command;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use bench::Bench;
 
 const SIM: &str = env!("CARGO_BIN_EXE_sim");
 
@@ -25,34 +27,20 @@ publish = { node = 0, data = "v1" }
 "metadata.converged_after" = "<= 4s"
 "#;
 
-/// A folder of its own, in which `sim` is called.
-struct Bench(TempDir);
-
 impl Bench {
     /// With the scenario `small.toml`.
     fn new() -> Self {
-        let bench = Self(tempfile::tempdir().unwrap());
-        bench.write("small.toml", SMALL);
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        Self::with(&[("small.toml", SMALL)])
     }
 
     fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn sim(&self, arguments: &str) -> Command {
-        let mut command = Command::new(SIM);
-        command.current_dir(self.0.path()).args(arguments.split_whitespace());
-        command
-    }
-
     /// Calls `sim`, expects an exit code, and returns what it printed.
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let output = self.sim(arguments).assert().code(code).get_output().clone();
+        let output =
+            self.sim().args(arguments.split_whitespace()).assert().code(code).get_output().clone();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr))
     }
@@ -341,7 +329,7 @@ fn a_reader_who_closes_the_pipe_is_no_error() {
     let bench = Bench::new();
     let mut child = Process::new(SIM)
         .args(["run", "small.toml", "--json"])
-        .current_dir(bench.0.path())
+        .current_dir(bench.path(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -360,7 +348,7 @@ fn an_interrupt_is_exit_code_130_and_leaves_no_results() {
     bench.write("long.toml", long);
     let mut child = Process::new(SIM)
         .args(["run", "long.toml", "--seeds", "2"])
-        .current_dir(bench.0.path())
+        .current_dir(bench.path(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -1,14 +1,16 @@
 //! What others wrote: no file, and no name of a file, writes on the terminal of whoever reads it,
 //! leads out of the folder of results, or takes more memory than its limit.
 
+mod bench;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-use assert_cmd::Command;
 use rumormill::text::is_unprintable;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use bench::Bench;
 
 /// What a terminal obeys: colours, a bell, the start of the line, one back, a cleared screen, a
 /// line of its own, and text turned around.
@@ -58,26 +60,15 @@ const TEXTS: [&str; 26] = [
     "expect = { 'removals.false' = '==@ 0' }",
 ];
 
-/// A folder of its own, in which `sim` is called.
-struct Bench(TempDir);
-
 impl Bench {
     fn new() -> Self {
-        let bench = Self(tempfile::tempdir().unwrap());
-        fs::write(bench.path("small.toml"), SMALL).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        Self::with(&[("small.toml", SMALL)])
     }
 
     /// Calls `sim`, which must print nothing but lines, and nothing on standard output with 2.
     #[track_caller]
     fn call(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-        command.current_dir(self.0.path()).args(arguments);
-        let output = command.output().unwrap();
+        let output = self.sim().args(arguments).output().unwrap();
         let [out, err] =
             [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         for text in [&out, &err] {

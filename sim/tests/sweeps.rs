@@ -1,12 +1,14 @@
 //! Sweeps as a user meets them: cells, slices, what is kept, what is refused.
 
+mod bench;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use bench::Bench;
 
 const SCENARIO: &str = r#"
 name = "small"
@@ -26,25 +28,16 @@ publish = { node = 0, data = "v1" }
 
 const VARY: &str = "--vary engine.fan_out=1..=3 --vary engine.cycle=500ms,1s --seeds 4";
 
-/// A folder of its own, in which `sim` is called.
-struct Bench(TempDir);
-
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("small.toml"), SCENARIO).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        Self::with(&[("small.toml", SCENARIO)])
     }
 
     /// Calls `sim`, expects an exit code, and returns what it printed.
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-        command.current_dir(self.0.path()).args(arguments.split_whitespace());
-        let output = command.assert().code(code).get_output().clone();
+        let mut command = self.sim();
+        let output =
+            command.args(arguments.split_whitespace()).assert().code(code).get_output().clone();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr))
     }

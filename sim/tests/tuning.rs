@@ -1,11 +1,13 @@
 //! Tuning and comparing as a user, or a user's CI, meets them.
 
+mod bench;
+
 use std::fs;
 use std::path::PathBuf;
 
-use assert_cmd::Command;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use bench::Bench;
 
 const SMALL: &str = r#"
 name = "small"
@@ -36,27 +38,15 @@ time = "5s"
 publish = { node = 0, data = "v1" }
 "#;
 
-/// A folder of its own, in which `sim` is called.
-struct Bench(TempDir);
-
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("small.toml"), SMALL).unwrap();
-        fs::write(folder.path().join("parted.toml"), PARTED).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        Self::with(&[("small.toml", SMALL), ("parted.toml", PARTED)])
     }
 
     /// Calls `sim`, expects an exit code, and returns what it printed; `~` in a word is a blank.
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
         let words = arguments.split_whitespace().map(|word| word.replace('~', " "));
-        command.current_dir(self.0.path()).args(words);
-        let output = command.assert().code(code).get_output().clone();
+        let output = self.sim().args(words).assert().code(code).get_output().clone();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (text(output.stdout), text(output.stderr))
     }
