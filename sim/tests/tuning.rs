@@ -3,7 +3,6 @@
 mod bench;
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::Value;
 

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr, datagram, record};
 use crate::core::{
-    Age, AgeStep, Alive, Announcement, Body, Class, Command, Detail, Echo, Event, Ids, Input, Join,
-    LastCall, News, Outbox, Output, Packet, PacketKind, Padding, ProbeAnswer, ProbeRequest, Record,
-    Records, Reply, RingArc, Rumor, Sighting, SwapRequest, Token, Topic, ViewDigest, Wanted,
+    Age, AgeStep, Alive, Announcement, Body, Carrier, Class, Command, Detail, Echo, Event, Ids,
+    Input, Join, LastCall, News, Outbox, Output, Packet, PacketKind, Padding, ProbeAnswer,
+    ProbeRequest, Record, Records, Reply, RingArc, Rumor, Sighting, SwapRequest, Token, Topic,
+    ViewDigest, Wanted,
 };
 use crate::wire::{self, arbitrary};
 use crate::{Config, Generation, Liveness, Node, NodeBuilder, NodeId};
@@ -523,6 +524,26 @@ fn who_was_believed_is_so_when_it_comes_back_from_a_partition() {
     cluster.far_side.clear();
     cluster.run_until(20 * SECOND, Cluster::all_list_all);
     assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
+}
+
+#[test]
+fn who_joins_by_stream_is_asked_to_echo_like_any_other() {
+    let mut cluster = rich(Liveness::Beats);
+    let (now, mut out) = (cluster.clock(), Outbox::new());
+    let (from, joins) = (addr(STRANGER), Arc::new(stranger_s_join(addr(STRANGER))));
+    let join = Input::Packet { from, carrier: Carrier::Stream, packet: joins };
+    cluster.engine(1).handle(now, join, &mut out);
+    let ask = out.drain().find_map(|output| match output {
+        Output::Send { packet, .. } => match &packet.body {
+            Body::Welcome(welcome) => Some(welcome.ask),
+            _ => None,
+        },
+        Output::Event(_) => None,
+    });
+    let token = ask.expect("it is welcomed").expect("and asked to echo");
+    assert!(!cluster.engine(1).is_believed(from));
+    handle(&mut cluster, from, packet(Body::Echo(Echo { token, swap: None })));
+    assert!(cluster.engine(1).is_believed(from));
 }
 
 #[test]
