@@ -207,8 +207,12 @@ fn told(list: &NodeList, notice: Notice) -> String {
     };
     match event {
         Event::Joined(record) => format!("joined {}", who(&record)),
-        Event::Updated(record) => {
-            format!("updated {} {}", who(&record), record.node().private_data())
+        // It says what it said before: it was started again, or had been taken for dead.
+        Event::Updated { old, new } if old.node() == new.node() => {
+            format!("new incarnation {}", who(&new))
+        }
+        Event::Updated { new, .. } => {
+            format!("updated {} {}", who(&new), new.node().private_data())
         }
         Event::Removed { record, cause: Cause::Timeout } => {
             format!("removed {} (timeout)", who(&record))

@@ -40,6 +40,11 @@ fn a_rolling_restart_at_new_addresses_leaves_no_old_one_behind() {
 }
 
 #[test]
+fn a_container_that_goes_back_and_forth_between_two_addresses_is_listed_once_each_time() {
+    holds_on_ten_seeds("alternating-address");
+}
+
+#[test]
 fn a_zone_that_is_lost_bit_by_bit_comes_back() {
     holds_on_ten_seeds("zone-partition");
 }
@@ -75,6 +80,7 @@ fn the_scenario_of_the_testbed_holds_in_virtual_time() {
 fn every_shipped_scenario_is_tested_here() {
     let names: Vec<_> = scenarios("scenarios").iter().map(|path| stem(path)).collect();
     let tested = [
+        "alternating-address",
         "churn",
         "config-rollout",
         "flapping-node",

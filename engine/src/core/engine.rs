@@ -224,7 +224,7 @@ impl Engine {
         self.members.fill(list, now.mono);
         self.watch(self.members.me());
         for &node in list.namesakes() {
-            self.examine_name(now, node, out);
+            self.examine_name(now, node, None, out);
         }
     }
 

@@ -160,10 +160,13 @@ impl Engine {
         generation: Generation,
         out: &mut Outbox,
     ) -> NodeIx {
-        self.me = Arc::new(Record::new(node, generation));
-        self.members.succeed_myself(&self.me, now.mono);
-        out.event(Event::Updated(Arc::clone(&self.me)));
-        self.members.me()
+        let new = Arc::new(Record::new(node, generation));
+        let old = std::mem::replace(&mut self.me, Arc::clone(&new));
+        self.members.succeed_myself(&new, now.mono);
+        let me = self.members.me();
+        out.event(Event::Updated { old: Arc::clone(&old), new });
+        self.examine_name(now, me, Some(&old), out);
+        me
     }
 }
 

@@ -89,8 +89,20 @@ pub enum Class {
 pub enum Event {
     /// A member was listed that was not, the node itself included.
     Joined(Arc<Record>),
-    /// A listed member has a new incarnation: it restarted, or changed its name or private data.
-    Updated(Arc<Record>),
+    /// A listed member has a new incarnation: it restarted at its address, or changed its name or
+    /// private data. The node itself included.
+    ///
+    /// A new incarnation has a new generation, whatever it is for. If it says of itself what the
+    /// old one said, it was started again, or came back from having been taken for dead; if not,
+    /// its service changed it, or started it again with other words. Where these must be told
+    /// apart, have each start put something of its own into the private data. A restart that comes
+    /// back at another address is [`Event::Joined`] and, if it has a name, [`Event::Replaced`].
+    Updated {
+        /// The incarnation that was listed.
+        old: Arc<Record>,
+        /// The one that is listed now.
+        new: Arc<Record>,
+    },
     /// A member is no longer listed.
     Removed {
         /// The incarnation that was listed.
@@ -106,7 +118,8 @@ pub enum Event {
         /// The one that took its place.
         by: Arc<Record>,
     },
-    /// Two live members have the same name; both stay listed. Raised once for each pair.
+    /// Two live members have the same name; both stay listed. Raised once for each pair, and again
+    /// when one of them was gone and is back.
     NameConflict {
         /// The one that was listed before.
         first: Arc<Record>,

@@ -243,14 +243,14 @@ impl Members {
         holders.next().is_none().then_some(node)
     }
 
-    /// Another listed member with the same name.
-    pub(crate) fn namesake(&self, node: NodeIx) -> Option<NodeIx> {
+    /// The other listed members with the same name.
+    pub(crate) fn namesakes(&self, node: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
         let held = |&(record, other): &(RecordIx, NodeIx)| {
             let row = self.row(other);
             row.record == record && row.state() == State::Listed
         };
         let record = self.row(node).record;
-        self.directory.namesakes(record).find(held).map(|(_, other)| other)
+        self.directory.namesakes(record).filter(held).map(|(_, other)| other)
     }
 
     /// Marks a member for the next relay; true when it was not marked before.
@@ -486,12 +486,13 @@ impl Members {
         if listed {
             self.unlist(node);
         }
-        let old = self.row(node).record;
-        if record != old {
-            self.directory.release(old);
+        let before = self.row(node).record;
+        let old = Arc::clone(self.directory.record(before));
+        if record != before {
+            self.directory.release(before);
         }
         self.list_heard(heard, node, record, sighting);
-        if listed { Seen::Updated(node) } else { Seen::Listed(node) }
+        if listed { Seen::Updated(node, old) } else { Seen::Listed(node) }
     }
 
     /// An address of which nothing is held.

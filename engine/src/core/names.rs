@@ -3,23 +3,32 @@
 //! Both are called. If only one answers, it has replaced the other, which need not wait for its
 //! timeout; a container that was started anew is listed once. If both answer, both stay, and the
 //! service is told once. Replacing at once would make two live namesakes flap every cycle.
+//!
+//! What was found holds until one of the two comes anew: was removed and is listed again, or takes
+//! the name. Then the pair is examined again, by all who see both, so that a container that goes
+//! back and forth between two addresses is listed once each time. One that was replaced and comes
+//! back while the other stayed lives without answering us; that one is not replaced again, or it
+//! would flap wherever a link carries nothing.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::packet::{Cause, Reply};
+use super::record::Record;
 use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
-/// The pairs under examination, and those that were judged.
+/// The pairs under examination, and what was found of others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rivals {
     open: Vec<Pair>,
-    judged: Vec<[NodeId; 2]>,
+    /// The oldest first; at most one of each pair.
+    findings: VecDeque<Finding>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +45,21 @@ struct Side {
     alive: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Finding {
+    pair: [NodeId; 2],
+    verdict: Verdict,
+}
+
+/// What an examination found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Both answered, and the service was told.
+    BothLive,
+    /// This one did not, and the other took its place.
+    Replaced(NodeId),
+}
+
 impl Pair {
     fn key(&self) -> [NodeId; 2] {
         key(self.sides[0].place, self.sides[1].place)
@@ -48,15 +72,39 @@ fn key(a: NodeId, b: NodeId) -> [NodeId; 2] {
 
 impl Rivals {
     const OPEN_MAX: usize = 64;
-    const JUDGED_MAX: usize = 1024;
+    const FINDINGS_MAX: usize = 1024;
     const CALLS_MAX: u32 = 3;
+    /// With how many of its namesakes a member is compared. A name that more share tells nobody
+    /// apart, and each pair costs calls.
+    const NAMESAKES_MAX: usize = 4;
 
-    /// A pair is examined once; what comes back after that is there to stay.
-    fn judge(&mut self, pair: &Pair) {
-        if self.judged.len() == Self::JUDGED_MAX {
-            self.judged.remove(0);
+    fn found(&self, pair: [NodeId; 2]) -> Option<Verdict> {
+        let of_pair = |finding: &&Finding| finding.pair == pair;
+        self.findings.iter().find(of_pair).map(|finding| finding.verdict)
+    }
+
+    fn note(&mut self, pair: [NodeId; 2], verdict: Verdict) {
+        self.findings.retain(|finding| finding.pair != pair);
+        if self.findings.len() == Self::FINDINGS_MAX {
+            self.findings.pop_front();
         }
-        self.judged.push(pair.key());
+        self.findings.push_back(Finding { pair, verdict });
+    }
+
+    /// The node at this place was not listed until now, or has another name than before: what was
+    /// found of it and others is out of date, but for what it was itself replaced by.
+    fn comes_anew(&mut self, place: NodeId) {
+        self.open.retain(|pair| !pair.key().contains(&place));
+        self.findings.retain(|finding| {
+            !finding.pair.contains(&place) || finding.verdict == Verdict::Replaced(place)
+        });
+    }
+
+    /// True when a pair may be examined: it is not already, nor known to live, and there is room.
+    fn may_open(&self, pair: [NodeId; 2]) -> bool {
+        self.open.len() < Self::OPEN_MAX
+            && self.open.iter().all(|open| open.key() != pair)
+            && self.found(pair) != Some(Verdict::BothLive)
     }
 
     /// Notes that the node at this place answered.
@@ -67,22 +115,43 @@ impl Rivals {
 }
 
 impl Engine {
-    /// Examines a member that was just listed, if another has its name.
-    pub(super) fn examine_name(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
-        let Some(other) = self.members.namesake(node) else { return };
-        let side = |node| {
-            let (place, alive) = (self.members.place(node), node == self.members.me());
-            Side { node, place, alive }
-        };
-        let pair = Pair { sides: [side(other), side(node)], since: now.mono, calls: 0 };
-        let known = self.rivals.open.iter().any(|open| open.key() == pair.key());
-        let judged = self.rivals.judged.contains(&pair.key());
-        let full = self.rivals.open.len() == Rivals::OPEN_MAX;
-        if known || judged || full || self.life != Life::Running {
+    /// Examines a member that was just listed, or has taken the place of its `old` incarnation, if
+    /// others have its name.
+    pub(super) fn examine_name(
+        &mut self,
+        now: Now,
+        node: NodeIx,
+        old: Option<&Record>,
+        out: &mut Outbox,
+    ) {
+        let name = self.members.record(node).node().name();
+        if old.is_none_or(|old| old.node().name() != name) {
+            self.rivals.comes_anew(self.members.place(node));
+        }
+        if self.life != Life::Running {
             return;
         }
-        self.rivals.open.push(pair);
-        self.on_names(now, out);
+        let others = self.members.namesakes(node).take(Rivals::NAMESAKES_MAX);
+        let pairs = others.map(|other| Pair {
+            sides: [other, node].map(|node| self.side(node)),
+            since: now.mono,
+            calls: 0,
+        });
+        let mut is_new = false;
+        for pair in pairs.collect::<Vec<_>>() {
+            if self.rivals.may_open(pair.key()) {
+                self.rivals.open.push(pair);
+                is_new = true;
+            }
+        }
+        if is_new {
+            self.on_names(now, out);
+        }
+    }
+
+    fn side(&self, node: NodeIx) -> Side {
+        let (place, alive) = (self.members.place(node), node == self.members.me());
+        Side { node, place, alive }
     }
 
     /// Calls those that have not answered, and judges the pairs that were called often enough.
@@ -124,20 +193,60 @@ impl Engine {
 
     fn report_namesakes(&mut self, pair: &Pair, out: &mut Outbox) {
         let [first, second] = pair.sides.map(|side| Arc::clone(self.members.record(side.node)));
-        self.rivals.judge(pair);
+        self.rivals.note(pair.key(), Verdict::BothLive);
         out.event(Event::NameConflict { first, second });
     }
 
     fn replace(&mut self, now: Now, pair: &Pair, silent: usize, out: &mut Outbox) {
+        let Side { node, place, .. } = pair.sides[silent];
+        let verdict = Verdict::Replaced(place);
+        if self.rivals.found(pair.key()) == Some(verdict) {
+            // It came back, so others hear of it: only its timeout removes it.
+            return;
+        }
+        self.rivals.note(pair.key(), verdict);
         let by = Arc::clone(self.members.record(pair.sides[1 - silent].node));
-        self.rivals.judge(pair);
         // For the others it is a removal by timeout: a judgement of our own, which only blocks.
         // It is not dialled for ever: it has moved.
-        let node = pair.sides[silent].node;
         let old = self.members.remove(now.mono, node, Cause::Timeout);
         self.absolve(old.node().addr());
         // Its last beat may still be under way to us: what lives beats once more.
         self.members.raise_counter(node, self.members.counter(node) + 1);
         out.event(Event::Replaced { old, by });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(a: u64, b: u64) -> [NodeId; 2] {
+        key(NodeId(a), NodeId(b))
+    }
+
+    #[test]
+    fn what_was_found_of_a_pair_holds_until_one_of_the_two_comes_anew() {
+        let mut rivals = Rivals::default();
+        rivals.note(pair(1, 2), Verdict::BothLive);
+        rivals.note(pair(1, 3), Verdict::Replaced(NodeId(3)));
+        rivals.comes_anew(NodeId(4));
+        assert!(!rivals.may_open(pair(2, 1)), "it is known");
+        rivals.comes_anew(NodeId(3));
+        let replaced = Some(Verdict::Replaced(NodeId(3)));
+        assert_eq!(rivals.found(pair(1, 3)), replaced, "it came back by itself");
+        rivals.comes_anew(NodeId(1));
+        assert_eq!((rivals.found(pair(1, 2)), rivals.found(pair(1, 3))), (None, None));
+    }
+
+    #[test]
+    fn a_pair_has_one_finding_and_there_is_a_limit_on_all_of_them() {
+        let mut rivals = Rivals::default();
+        for other in (2..3_000).chain(2_500..3_000) {
+            rivals.note(pair(1, other), Verdict::BothLive);
+        }
+        assert_eq!(rivals.findings.len(), Rivals::FINDINGS_MAX);
+        let pairs: std::collections::BTreeSet<_> =
+            rivals.findings.iter().map(|finding| finding.pair).collect();
+        assert_eq!(pairs.len(), Rivals::FINDINGS_MAX);
     }
 }

@@ -14,7 +14,7 @@ use super::ids::Found;
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
 use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
-use super::record::Sighting;
+use super::record::{Record, Sighting};
 use super::roster::NodeIx;
 use super::row::Standing;
 use super::seen::{Departure, Seen, Sifted, SiftedNews};
@@ -363,20 +363,35 @@ impl Engine {
                 }
                 self.relay_beat(now.mono, node);
             }
-            Seen::Listed(node) | Seen::Updated(node) => {
-                self.watch(node);
-                let record = Arc::clone(self.members.record(node));
-                self.absolve(record.node().addr());
-                self.dialler.found(record.node().addr());
-                out.event(match seen {
-                    Seen::Listed(_) => Event::Joined(record),
-                    _ => Event::Updated(record),
-                });
-                self.examine_name(now, node, out);
-                self.tell_newly_listed(now, node, out);
+            Seen::Listed(node) => {
+                self.note_incarnation(now, node, None, out);
+                return Some(node);
+            }
+            Seen::Updated(node, old) => {
+                self.note_incarnation(now, node, Some(old), out);
                 return Some(node);
             }
         }
         None
+    }
+
+    /// An incarnation is listed that was not, perhaps in place of another.
+    fn note_incarnation(
+        &mut self,
+        now: Now,
+        node: NodeIx,
+        old: Option<Arc<Record>>,
+        out: &mut Outbox,
+    ) {
+        self.watch(node);
+        let record = Arc::clone(self.members.record(node));
+        self.absolve(record.node().addr());
+        self.dialler.found(record.node().addr());
+        out.event(match old.clone() {
+            None => Event::Joined(record),
+            Some(old) => Event::Updated { old, new: record },
+        });
+        self.examine_name(now, node, old.as_deref(), out);
+        self.tell_newly_listed(now, node, out);
     }
 }

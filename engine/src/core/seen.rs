@@ -39,7 +39,7 @@ pub(crate) struct SiftedNews {
 }
 
 /// What a copy of a beat or a record changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// Nothing: it was no news.
     Old,
@@ -60,8 +60,8 @@ pub(crate) enum Seen {
     Advanced(NodeIx),
     /// The member is listed now, and was not.
     Listed(NodeIx),
-    /// The member has a new incarnation.
-    Updated(NodeIx),
+    /// The member has a new incarnation in place of this one.
+    Updated(NodeIx, Arc<Record>),
 }
 
 /// What news of a departure changed.

@@ -515,9 +515,10 @@ async fn arrival(streams: Option<&mut Streams>) -> Option<Arrival> {
 
 fn changes_list(event: &Event) -> bool {
     match event {
-        Event::Joined(_) | Event::Updated(_) | Event::Removed { .. } | Event::Replaced { .. } => {
-            true
-        }
+        Event::Joined(_)
+        | Event::Updated { .. }
+        | Event::Removed { .. }
+        | Event::Replaced { .. } => true,
         Event::NameConflict { .. }
         | Event::Woke(_)
         | Event::SetAside(_)

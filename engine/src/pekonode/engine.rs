@@ -225,7 +225,7 @@ impl Engine {
         };
         match sight {
             Sight::Known => {}
-            Sight::Updated(record) => out.event(Event::Updated(record)),
+            Sight::Updated { old, new } => out.event(Event::Updated { old, new }),
             Sight::Joined(record) => {
                 if matches!(self.phase, Phase::Joining { .. }) {
                     self.phase = Phase::Joining { since: now.mono };
@@ -262,12 +262,13 @@ impl Engine {
         }
         // It names our incarnations to the service alone: this wire carries no generations.
         let generation = Generation::start(Some(self.me.generation()), now.wall);
-        self.me = Arc::new(Record::new(node, generation));
+        let new = Arc::new(Record::new(node, generation));
+        let old = std::mem::replace(&mut self.me, Arc::clone(&new));
         self.started = now.mono;
         if self.life == Life::Running {
             self.set(Timer::Beat, now.mono);
         }
-        out.event(Event::Updated(Arc::clone(&self.me)));
+        out.event(Event::Updated { old, new });
     }
 
     fn on_stop(&mut self) {

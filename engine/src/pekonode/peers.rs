@@ -88,7 +88,10 @@ pub(super) enum Sight {
     /// Nothing in the list.
     Known,
     Joined(Arc<Record>),
-    Updated(Arc<Record>),
+    Updated {
+        old: Arc<Record>,
+        new: Arc<Record>,
+    },
 }
 
 /// All of them, by address.
@@ -208,15 +211,16 @@ impl Peers {
         peer.heard = now;
         peer.answered = false;
         // Copies of what it said before may come late: no change back within half a cycle.
-        let changes = *peer.record.node() != *node && now - peer.changed >= cycle / 2;
+        let old = Arc::clone(&peer.record);
+        let changes = *old.node() != *node && now - peer.changed >= cycle / 2;
         if changes {
             peer.record = Arc::new(Record::new(node.clone(), Generation::default()));
             peer.changed = now;
         }
-        let record = Arc::clone(&peer.record);
+        let new = Arc::clone(&peer.record);
         Some(match (is_listed, changes) {
-            (false, _) => Sight::Joined(record),
-            (true, true) => Sight::Updated(record),
+            (false, _) => Sight::Joined(new),
+            (true, true) => Sight::Updated { old, new },
             (true, false) => Sight::Known,
         })
     }

@@ -195,7 +195,9 @@ impl Observer {
     pub(crate) fn on_event(&mut self, at: Instant, node: NodeNo, event: &Event, way: Way) {
         self.unsettled = true;
         match event {
-            Event::Joined(record) | Event::Updated(record) => self.on_listed(at, node, record, way),
+            Event::Joined(record) | Event::Updated { new: record, .. } => {
+                self.on_listed(at, node, record, way);
+            }
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => {
                 let version = metadata.version();

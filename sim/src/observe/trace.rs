@@ -240,7 +240,7 @@ fn state(
     };
     let (change, about, cause, version) = match event {
         EngineEvent::Joined(record) => ("joined", node_of(record), None, None),
-        EngineEvent::Updated(record) => ("updated", node_of(record), None, None),
+        EngineEvent::Updated { new, .. } => ("updated", node_of(new), None, None),
         EngineEvent::Removed { record, cause: Cause::Timeout } => {
             ("removed", node_of(record), Some("timeout"), None)
         }

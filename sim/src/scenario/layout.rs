@@ -8,6 +8,7 @@ mod fit;
 mod texts;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -441,17 +442,27 @@ impl<'s> Walk<'s> {
     fn next_public(&mut self, node: NodeNo, at: Address, private_data: Option<&str>) -> Node {
         let last = &self.incarnations[self.nodes[node as usize].last].public;
         let addr = match at {
-            Address::Same => last.addr(),
-            Address::New => {
-                self.addresses += 1;
-                address(self.addresses - 1)
-            }
+            Address::Same => Some(last.addr()),
+            Address::New => None,
+            Address::Former => self.former_addr(node),
         };
+        let addr = addr.unwrap_or_else(|| {
+            self.addresses += 1;
+            address(self.addresses - 1)
+        });
         Node::new(addr.to_string())
             .name(last.name())
             .private_data(private_data.unwrap_or(last.private_data()))
             .build()
             .expect("the language limits private data")
+    }
+
+    /// Where a node was before it came to its present address.
+    fn former_addr(&self, node: NodeNo) -> Option<SocketAddr> {
+        let State { first, last, .. } = self.nodes[node as usize];
+        let present = self.incarnations[last].public.addr();
+        let lives = self.incarnations[first..last].iter().rev().filter(|life| life.node == node);
+        lives.map(|life| life.public.addr()).find(|&addr| addr != present)
     }
 
     /// Gives nodes that come back now their first seeds if one of them runs, else a few random

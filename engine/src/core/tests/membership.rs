@@ -140,7 +140,8 @@ fn two_lives_at_one_address_jump_above_each_other_at_most_once_a_timeout() {
     let mut cluster = Cluster::of(3, Config::default());
     let jumps = |cluster: &Cluster| {
         let updated = |event: &&(_, u16, Event)| {
-            event.1 == 3 && matches!(&event.2, Event::Updated(it) if it.node().addr() == addr(3))
+            event.1 == 3
+                && matches!(&event.2, Event::Updated { new, .. } if new.node().addr() == addr(3))
         };
         cluster.events.iter().filter(updated).count()
     };
@@ -251,4 +252,38 @@ fn two_live_nodes_with_one_name_both_stay_listed_and_are_reported_once() {
     };
     assert_eq!((1..=10).map(at).collect::<Vec<_>>(), [1; 10]);
     assert_eq!(cluster.removals_of(4), []);
+}
+
+#[test]
+fn an_update_shows_the_incarnation_before_it_so_that_a_restart_is_told_from_a_change() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.run(SECOND);
+    let updates = |cluster: &mut Cluster| {
+        let seen = cluster.events.drain(..).filter_map(|(_, at, event)| match event {
+            Event::Updated { old, new } => Some((at, old, new)),
+            _ => None,
+        });
+        seen.collect::<Vec<_>>()
+    };
+    updates(&mut cluster);
+    let born = Arc::clone(cluster.engine(3).me());
+    let changed = Node::new(addr(3).to_string()).name("n3").private_data("v=2").build().unwrap();
+    cluster.command(3, Command::Update(changed.clone()));
+    cluster.run(SECOND);
+    let now = Arc::clone(cluster.engine(3).me());
+    let mut told = updates(&mut cluster);
+    told.sort_by_key(|&(at, ..)| at);
+    let expected = [1, 2, 3].map(|at| (at, Arc::clone(&born), Arc::clone(&now)));
+    assert_eq!(told, expected, "the node itself and all others");
+    // Its new life says what the last one said, under another number.
+    cluster.crash(3);
+    let generation = Generation::start(Some(now.generation()), cluster.clock().wall);
+    cluster.start_as(3, Arc::new(Record::new(changed, generation)), &[1]);
+    cluster.run(SECOND);
+    let restarted = Arc::clone(cluster.engine(3).me());
+    let mut told = updates(&mut cluster);
+    told.sort_by_key(|&(at, ..)| at);
+    let expected = [1, 2].map(|at| (at, Arc::clone(&now), Arc::clone(&restarted)));
+    assert_eq!(told, expected);
+    assert_eq!(restarted.node(), now.node());
 }

@@ -6,6 +6,7 @@ mod identity;
 mod liveness;
 mod membership;
 mod metadata;
+mod names;
 mod probes;
 mod routes;
 mod streams;

@@ -107,6 +107,19 @@ pub(in crate::scenario) struct Restart {
 pub(in crate::scenario) enum Address {
     Same,
     New,
+    /// The one that it had before its present one; a new one if it has had one only.
+    Former,
+}
+
+impl Address {
+    const NAMED: [(&'static str, Self); 3] =
+        [("same", Self::Same), ("new", Self::New), ("former", Self::Former)];
+
+    /// As a scenario names it.
+    pub(in crate::scenario) fn name(self) -> &'static str {
+        let named = Self::NAMED.iter().find(|(_, address)| *address == self);
+        named.expect("every address has a name").0
+    }
 }
 
 /// Reads all of `[[at]]`.

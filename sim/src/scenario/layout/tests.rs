@@ -216,6 +216,16 @@ fn new_addresses_follow_those_of_all_nodes_and_lead_back() {
 }
 
 #[test]
+fn who_comes_back_at_its_former_address_goes_back_and_forth() {
+    let plan =
+        plan(&at(&["5s restart = { nodes = 3, address = 'former' }; every = '5s'; count = 5"]));
+    let comings: Vec<String> = comings(&plan).into_iter().map(|(.., addr, _)| addr).collect();
+    assert_eq!(comings, [10, 3, 10, 3, 10].map(|ip| format!("10.0.1.{ip}:8000")));
+    assert_eq!(plan.actions[1].text, "restart 3 (crash, down 1s, former address)");
+    assert_eq!(AddressBook::of(&plan).len(), 11);
+}
+
+#[test]
 fn who_returns_while_its_seed_is_down_is_given_live_nodes() {
     let plan = plan(&at(&["10s crash = 0", "20s restart = 7", "30s restart = 0"]));
     let comings = comings(&plan);

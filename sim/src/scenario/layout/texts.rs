@@ -18,7 +18,11 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
         (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
             let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
             let down = show_duration(restart.down);
-            let moved = if restart.address == Address::New { ", new address" } else { "" };
+            let moved = match restart.address {
+                Address::Same => "",
+                Address::New => ", new address",
+                Address::Former => ", former address",
+            };
             format!("restart {} ({manner}, down {down}{moved})", set(nodes))
         }
         (Act::Join { over, .. }, Deed::Join(range)) => {

@@ -71,7 +71,7 @@ pub(super) struct RecordForm {
 #[serde(rename_all = "snake_case")]
 pub(super) enum EventForm {
     Joined(RecordForm),
-    Updated(RecordForm),
+    Updated { old: RecordForm, new: RecordForm },
     TimedOut(RecordForm),
     Left(RecordForm),
     Replaced { old: RecordForm, by: RecordForm },
@@ -116,7 +116,7 @@ impl EventForm {
         let form = |record: &Arc<Record>| RecordForm::of(record);
         Some(match event {
             Event::Joined(record) => Self::Joined(form(record)),
-            Event::Updated(record) => Self::Updated(form(record)),
+            Event::Updated { old, new } => Self::Updated { old: form(old), new: form(new) },
             Event::Removed { record, cause: Cause::Timeout } => Self::TimedOut(form(record)),
             Event::Removed { record, cause: Cause::Left } => Self::Left(form(record)),
             Event::Replaced { old, by } => Self::Replaced { old: form(old), by: form(by) },
@@ -133,7 +133,7 @@ impl EventForm {
     pub(super) fn event(self) -> Option<Event> {
         Some(match self {
             Self::Joined(record) => Event::Joined(record.record()?),
-            Self::Updated(record) => Event::Updated(record.record()?),
+            Self::Updated { old, new } => Event::Updated { old: old.record()?, new: new.record()? },
             Self::TimedOut(record) => {
                 Event::Removed { record: record.record()?, cause: Cause::Timeout }
             }
@@ -219,7 +219,7 @@ mod tests {
     fn events_survive_the_way_through_a_line() {
         let events = [
             Event::Joined(record(1)),
-            Event::Updated(record(2)),
+            Event::Updated { old: record(7), new: record(2) },
             Event::Removed { record: record(3), cause: Cause::Timeout },
             Event::Removed { record: record(4), cause: Cause::Left },
             Event::Replaced { old: record(5), by: record(6) },

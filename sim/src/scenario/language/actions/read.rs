@@ -132,7 +132,7 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
         restart.down = item.parsed(TIME, parse_time)?;
     }
     if let Some(item) = table.item("address") {
-        restart.address = choice(item, [("same", Address::Same), ("new", Address::New)])?;
+        restart.address = choice(item, Address::NAMED)?;
     }
     if let Some(item) = table.item("private_data") {
         let data = item.text("a text")?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rumormill::units::show_duration;
 
-use super::{Act, Address, At, Payload, Repeat, Restart};
+use super::{Act, At, Payload, Repeat, Restart};
 use crate::scenario::language::links::Scope;
 use crate::scenario::language::network::Properties;
 use crate::scenario::language::nodes::show_list;
@@ -75,7 +75,7 @@ impl Restart {
     fn toml(&self) -> String {
         let Self { nodes, manner, down, address, private_data } = self;
         let manner = if *manner == Manner::Crash { "crash" } else { "leave" };
-        let address = if *address == Address::Same { "same" } else { "new" };
+        let address = address.name();
         let down = show_duration(*down);
         let data =
             private_data.as_ref().map(|data| format!(", private_data = {}", text_literal(data)));

@@ -1,0 +1,159 @@
+//! Members with one name: who moved is listed once, and who shares a name with a live one stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::{Cluster, SECOND, addr};
+use crate::core::{Command, Event, Record};
+use crate::{Config, Generation, Liveness, Node};
+
+const NODES: u16 = 10;
+const JUDGING: [Liveness; 2] = [Liveness::Beats, Liveness::Probes];
+
+/// Long before the timeout of five seconds, and longer than the three calls take.
+const SOON: Duration = Duration::from_millis(600);
+
+fn node(node: u16, name: &str) -> Node {
+    Node::new(addr(node).to_string()).name(name).build().unwrap()
+}
+
+/// Ten nodes that have known each other for a while, each with a name of its own.
+fn settled(liveness: Liveness) -> Cluster {
+    let config = Config::builder().liveness(liveness).build().unwrap();
+    let mut cluster = Cluster::of(NODES, config);
+    cluster.run(3 * SECOND);
+    cluster.events.clear();
+    cluster
+}
+
+impl Cluster {
+    /// Starts a node under this name, as a later incarnation than all that started before.
+    fn start_named(&mut self, at: u16, name: &str) {
+        let generation = Generation::start(None, self.clock().wall);
+        self.start_as(at, Arc::new(Record::new(node(at, name), generation)), &[1]);
+    }
+
+    /// How often each of the nodes was told that two have one name.
+    fn conflicts_told(&self, nodes: impl IntoIterator<Item = u16>) -> Vec<usize> {
+        let told = |node| {
+            let is =
+                |it: &&(_, u16, Event)| it.1 == node && matches!(it.2, Event::NameConflict { .. });
+            self.events.iter().filter(is).count()
+        };
+        nodes.into_iter().map(told).collect()
+    }
+
+    /// How often a node replaced the one at this address.
+    fn replacements(&self, at: u16, of: u16) -> usize {
+        let is = |it: &&(_, u16, Event)| match &it.2 {
+            Event::Replaced { old, .. } => it.1 == at && old.node().addr() == addr(of),
+            _ => false,
+        };
+        self.events.iter().filter(is).count()
+    }
+}
+
+#[test]
+fn a_container_that_goes_back_and_forth_between_two_addresses_is_listed_once_each_time() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        let (mut here, mut there) = (4, 40);
+        for move_no in 1..=6 {
+            cluster.crash(here);
+            cluster.start_named(there, "n4");
+            cluster.run_until(SOON, Cluster::all_list_all);
+            cluster.run(2 * SECOND);
+            assert_eq!(cluster.replacements(1, here), 1, "in move {move_no}");
+            cluster.events.clear();
+            (here, there) = (there, here);
+        }
+    }
+}
+
+#[test]
+fn a_namesake_that_was_paused_while_another_came_is_told_of_by_all_when_it_is_back() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        cluster.asleep.insert(4);
+        cluster.start_named(40, "n4");
+        cluster.run(2 * SECOND);
+        assert_eq!(cluster.replacements(1, 4), 1);
+        assert_eq!(cluster.conflicts_told(1..=NODES), [0; 10]);
+        cluster.asleep.remove(&4);
+        cluster.run(20 * SECOND);
+        assert!(cluster.all_list_all(), "both stay");
+        let told = cluster.conflicts_told((1..=NODES).chain([40]));
+        assert_eq!(told, [1; 11], "{liveness:?}");
+    }
+}
+
+#[test]
+fn a_pair_of_which_one_was_gone_and_is_back_is_told_of_again() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        cluster.start_named(40, "n4");
+        cluster.run(10 * SECOND);
+        assert_eq!(cluster.conflicts_told(1..=NODES), [1; 10]);
+        cluster.command(40, Command::Leave);
+        cluster.run(SECOND);
+        cluster.start_named(40, "n4");
+        cluster.run(30 * SECOND);
+        assert!(cluster.all_list_all());
+        let mut others = cluster.conflicts_told(1..=NODES);
+        // What restarted knows nothing of before.
+        assert_eq!(others.remove(3), 2, "the namesake itself");
+        assert_eq!(others, [2; 9], "{liveness:?}");
+    }
+}
+
+#[test]
+fn a_pair_whose_members_both_live_is_told_of_once_whatever_they_change() {
+    let mut cluster = settled(Liveness::Beats);
+    cluster.start_named(40, "n4");
+    for round in 0..10 {
+        let changed = Node::new(addr(4).to_string()).name("n4").private_data(format!("v={round}"));
+        cluster.command(4, Command::Update(changed.build().unwrap()));
+        cluster.run(3 * SECOND);
+    }
+    assert!(cluster.all_list_all());
+    assert_eq!(cluster.conflicts_told((1..=NODES).chain([40])), [1; 11]);
+}
+
+#[test]
+fn one_that_takes_the_name_of_another_is_told_of_each_time_by_all_and_itself() {
+    let mut cluster = settled(Liveness::Beats);
+    for name in ["n4", "n5", "n4"] {
+        cluster.command(5, Command::Update(node(5, name)));
+        cluster.run(3 * SECOND);
+    }
+    assert!(cluster.all_list_all());
+    assert_eq!(cluster.conflicts_told(1..=NODES), [2; 10]);
+}
+
+#[test]
+fn a_namesake_that_one_node_cannot_reach_is_replaced_there_once_and_not_each_time_it_is_heard_of() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        cluster.cuts.insert((1, 4));
+        cluster.start_named(40, "n4");
+        cluster.run(60 * SECOND);
+        assert_eq!(cluster.replacements(1, 4), 1, "{liveness:?}");
+        assert!(cluster.list(1).contains(&4), "it lives, as the others say");
+    }
+}
+
+#[test]
+fn one_of_three_namesakes_that_is_silent_is_replaced_whoever_else_lives() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        cluster.start_named(40, "n4");
+        cluster.run(3 * SECOND);
+        for (gone, back) in [(4, 41), (41, 42), (42, 4)] {
+            cluster.crash(gone);
+            cluster.start_named(back, "n4");
+            cluster.run_until(SOON, Cluster::all_list_all);
+            cluster.run(SECOND);
+        }
+        assert_eq!(cluster.replacements(1, 40), 0);
+    }
+}
