@@ -21,7 +21,7 @@ use crate::config::{Config, Protocol, Wire};
 use crate::core::{Metadata, PublishError, Record, Value, Version};
 use crate::net::{
     Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Notice,
-    Order, Ports, Presence, Seed, Seeds, Shared, Streams, outward_ip,
+    Order, Ports, Presence, Queued, Seed, Seeds, Shared, Streams, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::text::Printable;
@@ -30,7 +30,8 @@ use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 pub use events::Events;
 pub use keys::Keys;
 
-/// Events that wait for a subscriber that doesn't take them; the oldest ones are then missed.
+/// Notices that wait for a subscriber that doesn't take them; the oldest ones are then missed. Of
+/// values only the newest waits, however few notices there are.
 const EVENTS_MAX: usize = 1024;
 
 /// Orders that wait for the task; a publish beyond them waits for its turn.
@@ -89,7 +90,7 @@ const ORDERS_MAX: usize = 64;
 pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
     /// others see of a handle that is dropped.
-    notices: broadcast::Sender<(u64, Notice)>,
+    notices: broadcast::Sender<(u64, Queued)>,
     node: watch::Sender<Node>,
     config: Arc<Config>,
     home: Home,

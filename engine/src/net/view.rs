@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 use super::presence::Ended;
+use super::queued::{Newest, Queued};
 use super::stats::NetStats;
 use crate::core::{Agreement, Event, Metadata, Record};
 use crate::node::{Generation, Node};
@@ -40,7 +41,9 @@ pub(crate) struct View {
 pub enum Notice {
     /// Something changed. `NodeList::get` and `NodeList::read` show it already.
     Event(Event),
-    /// This many notices were missed because they were not taken in time: read anew.
+    /// This many notices were missed because they were not taken in time: read anew. At most
+    /// 1,024 wait for a subscriber, and of values only the newest: a [`Event::Published`] that
+    /// still waits when the next one comes is missed.
     Missed(u64),
     /// Packets that arrive are refused for this reason. Told at the first one, and then at most
     /// once a minute for each reason; `NodeList::stats` has the counts.
@@ -69,13 +72,21 @@ pub(crate) struct Shared {
     /// The state.
     pub(crate) view: watch::Sender<View>,
     /// The changes of it, numbered from 1.
-    notices: broadcast::WeakSender<(u64, Notice)>,
+    notices: broadcast::WeakSender<(u64, Queued)>,
+    /// The value that waits for subscribers.
+    newest: Newest,
 }
 
 impl Shared {
     /// With what subscribers are told by, as long as it is held.
-    pub(crate) fn new(notices: &broadcast::Sender<(u64, Notice)>) -> Self {
-        Self { view: watch::Sender::default(), notices: notices.downgrade() }
+    pub(crate) fn new(notices: &broadcast::Sender<(u64, Queued)>) -> Self {
+        let (view, newest) = (watch::Sender::default(), Newest::default());
+        Self { view, notices: notices.downgrade(), newest }
+    }
+
+    /// What a subscriber that begins with this view is told of its value.
+    pub(crate) fn held(&self, view: &View) -> Option<Queued> {
+        view.metadata.as_ref().map(|metadata| self.newest.held(metadata))
     }
 
     /// True when nobody holds the node any more.
@@ -90,17 +101,19 @@ impl Shared {
 
     /// The same with a changed view; readers that wait are woken if there is something to tell.
     pub(crate) fn change(&self, notices: Vec<Notice>, change: impl FnOnce(&mut View)) {
-        let mut told = 0;
+        let (mut told, mut queued) = (0, Vec::with_capacity(notices.len()));
         self.view.send_if_modified(|view| {
             told = view.told;
             change(view);
             view.told = told + notices.len() as u64;
-            !notices.is_empty()
+            // With the view, so that whoever begins with it finds the value of it in its place.
+            queued.extend(notices.into_iter().map(|notice| self.newest.queue(notice)));
+            !queued.is_empty()
         });
         let Some(out) = self.notices.upgrade() else { return };
-        for (number, notice) in (told + 1..).zip(notices) {
+        for (number, queued) in (told + 1..).zip(queued) {
             // It is no error that nobody has subscribed.
-            let _ = out.send((number, notice));
+            let _ = out.send((number, queued));
         }
     }
 }

@@ -6,14 +6,14 @@ use tokio::sync::broadcast;
 
 use super::NodeList;
 use crate::core::Event;
-use crate::net::Notice;
+use crate::net::{Notice, Queued};
 
 impl NodeList {
     /// What is the case now, as events, and then the changes, across joins and leaves of this
     /// handle: first [`Event::Joined`] for each listed member in order of address, this node
     /// among them, and [`Event::Published`] if there is metadata; of a node that has ended
     /// [`Notice::Ended`]. Nothing comes twice, and nothing is left out without a word: see
-    /// [`Notice::Missed`].
+    /// [`Notice::Missed`]. A subscription that is forgotten holds one value at most.
     ///
     /// A leave tells [`Notice::Left`], and the members that were listed are gone with it; the next
     /// join begins with its own `Joined`.
@@ -21,11 +21,10 @@ impl NodeList {
         // In this order: what happens between the two is in both, and told once by its number.
         let notices = self.notices.subscribe();
         let view = self.shared.view.borrow();
-        let joined = view.records.iter().cloned().map(Event::Joined);
-        let published = view.metadata.iter().cloned().map(Event::Published);
-        let present = joined.chain(published).map(Notice::Event);
-        let ahead = present.chain(view.ended.clone().map(Notice::Ended)).collect();
-        Events { ahead, notices, told: view.told }
+        let joined = view.records.iter().cloned().map(Event::Joined).map(Notice::Event);
+        let ended = view.ended.clone().map(Notice::Ended).map(Queued::Small);
+        let present = joined.map(Queued::Small).chain(self.shared.held(&view));
+        Events { ahead: present.chain(ended).collect(), notices, told: view.told, missed: 0 }
     }
 }
 
@@ -33,10 +32,12 @@ impl NodeList {
 #[derive(Debug)]
 pub struct Events {
     /// What comes before anything that is still to be received.
-    ahead: VecDeque<Notice>,
-    notices: broadcast::Receiver<(u64, Notice)>,
-    /// The number of the last notice that was told, by itself or in the state at the beginning.
+    ahead: VecDeque<Queued>,
+    notices: broadcast::Receiver<(u64, Queued)>,
+    /// The number of the last notice that was taken, by itself or in the state at the beginning.
     told: u64,
+    /// How many were missed right before the first one ahead.
+    missed: u64,
 }
 
 impl Events {
@@ -44,17 +45,35 @@ impl Events {
     /// its task and runtime. Nothing is lost when the future is dropped.
     pub async fn recv(&mut self) -> Option<Notice> {
         loop {
-            if let Some(notice) = self.ahead.pop_front() {
-                return Some(notice);
-            }
-            match self.notices.recv().await {
-                Ok((number, notice)) if number > self.told => {
-                    let missed = number - self.told - 1;
-                    self.told = number;
-                    self.ahead.extend((missed > 0).then_some(Notice::Missed(missed)));
-                    self.ahead.push_back(notice);
+            match self.ahead.front().map(Queued::told) {
+                None => {
+                    let next = self.next().await?;
+                    self.ahead.push_back(next);
                 }
-                // It is in the state that was told at the beginning.
+                Some(None) => {
+                    self.missed += 1;
+                    self.ahead.pop_front();
+                }
+                Some(_) if self.missed > 0 => {
+                    return Some(Notice::Missed(std::mem::take(&mut self.missed)));
+                }
+                Some(notice) => {
+                    self.ahead.pop_front();
+                    return notice;
+                }
+            }
+        }
+    }
+
+    /// The next that is not in the state that was told at the beginning.
+    async fn next(&mut self) -> Option<Queued> {
+        loop {
+            match self.notices.recv().await {
+                Ok((number, queued)) if number > self.told => {
+                    self.missed += number - self.told - 1;
+                    self.told = number;
+                    return Some(queued);
+                }
                 Ok(_) => {}
                 // How many were missed shows in the number of the next one.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}

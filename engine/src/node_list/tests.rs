@@ -113,12 +113,84 @@ async fn events_that_were_not_taken_in_time_are_counted() {
     let list = list("127.0.0.1:0");
     let mut changes = list.subscribe();
     list.join().await.unwrap();
-    for _ in 0..EVENTS_MAX + 10 {
-        list.publish("v").await.unwrap();
+    for round in 0..EVENTS_MAX + 10 {
+        rename(&list, &format!("A{round}")).await;
     }
     // The node's own joining is one of them.
     assert_eq!(changes.recv().await, Some(Notice::Missed(11)));
-    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
+    assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Updated { .. }))));
+}
+
+/// Returns once readers see it.
+async fn rename(list: &NodeList, name: &str) {
+    list.update(NodeBuilder::from(list.node()).name(name)).unwrap();
+    while list.get()[0].name() != name {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The next notice as a short text.
+async fn told(changes: &mut Events) -> String {
+    match changes.recv().await.unwrap() {
+        Notice::Event(Event::Joined(record)) => format!("joined {}", record.node().name()),
+        Notice::Event(Event::Updated { new, .. }) => format!("updated {}", new.node().name()),
+        Notice::Event(Event::Published(held)) if held.data().len() > 9 => "a large value".into(),
+        Notice::Event(Event::Published(held)) => String::from_utf8_lossy(held.data()).into_owned(),
+        Notice::Missed(count) => format!("missed {count}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_is_forgotten_keeps_no_value_but_the_newest() {
+    let list = list("127.0.0.1:0");
+    list.join().await.unwrap();
+    let mut values = Vec::new();
+    let mut forgotten = vec![list.subscribe()];
+    for round in 0..20 {
+        list.publish(vec![round; 100_000]).await.unwrap();
+        values.push(Arc::downgrade(list.read().unwrap().data()));
+        // Its state at the beginning is a value as well.
+        forgotten.push(list.subscribe());
+    }
+    // One stopped between the two notices of one wait.
+    assert_eq!(told(&mut forgotten[0]).await, "joined A");
+    assert_eq!(told(&mut forgotten[0]).await, "missed 19");
+    let alive = |values: &[std::sync::Weak<[u8]>]| {
+        values.iter().filter(|value| value.strong_count() > 0).count()
+    };
+    assert_eq!(alive(&values), 1, "the one that is read");
+    list.publish("small").await.unwrap();
+    assert_eq!(alive(&values), 0);
+    list.leave().await;
+    drop(forgotten);
+    assert!(list.shared.held(&list.shared.view.borrow()).is_none());
+}
+
+#[tokio::test]
+async fn values_that_were_overtaken_are_missed_and_other_notices_keep_their_order() {
+    let list = list("127.0.0.1:0");
+    let mut early = list.subscribe();
+    list.join().await.unwrap();
+    list.publish("v1").await.unwrap();
+    let mut late = list.subscribe();
+    rename(&list, "B").await;
+    list.publish("v2").await.unwrap();
+    list.publish("v3").await.unwrap();
+    rename(&list, "C").await;
+    for changes in [&mut early, &mut late] {
+        let expected = ["joined A", "missed 1", "updated B", "missed 1", "v3", "updated C"];
+        for expected in expected {
+            assert_eq!(told(changes).await, expected);
+        }
+    }
+    list.publish("v4").await.unwrap();
+    assert_eq!(told(&mut early).await, "v4");
+    list.publish("v5").await.unwrap();
+    assert_eq!(told(&mut early).await, "v5", "who is quick misses nothing");
+    for expected in ["missed 1", "v5"] {
+        assert_eq!(told(&mut late).await, expected);
+    }
 }
 
 #[tokio::test]
@@ -128,7 +200,6 @@ async fn a_new_subscriber_is_told_the_present_state_first_and_nothing_twice() {
     list.join().await.unwrap();
     list.publish("v1").await.unwrap();
     let mut late = list.subscribe();
-    list.publish("v2").await.unwrap();
     let shown = |notice: Option<Notice>| match notice {
         Some(Notice::Event(Event::Joined(record))) => record.node().name().to_owned(),
         Some(Notice::Event(Event::Published(held))) => {
@@ -137,9 +208,13 @@ async fn a_new_subscriber_is_told_the_present_state_first_and_nothing_twice() {
         other => panic!("{other:?}"),
     };
     for changes in [&mut early, &mut late] {
-        for expected in ["A", "v1", "v2"] {
+        for expected in ["A", "v1"] {
             assert_eq!(shown(changes.recv().await), expected);
         }
+    }
+    list.publish("v2").await.unwrap();
+    for changes in [&mut early, &mut late] {
+        assert_eq!(shown(changes.recv().await), "v2");
     }
     list.leave().await;
     let mut after = list.subscribe();
