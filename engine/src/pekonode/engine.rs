@@ -78,6 +78,10 @@ impl Engine {
     /// Last calls at one time.
     const CALLS_MAX: usize = 16;
 
+    /// Answers to last calls without a beat after which no more are sent: it is a Go node, and
+    /// each answer may carry a value. Of one of ours the beat may have got lost.
+    const ANSWERS_MAX: u8 = 3;
+
     /// Dials at one time.
     const DIALS_MAX: usize = 4;
 
@@ -370,17 +374,16 @@ impl Engine {
         self.config.timeout() * 3 / 5
     }
 
-    /// Removes who is silent for too long. A last call that was answered gains half a timeout: no
-    /// more, for a stopped Go node answers as well.
+    /// Removes who is silent for too long. Only a beat counts: a stopped Go node answers last
+    /// calls, so that an answer gains it nothing. One of ours that runs answers with a beat.
     fn on_check(&mut self, now: Now, out: &mut Outbox) {
         let timeout = self.config.timeout();
         let (mut silent, mut gone) = (Vec::new(), Vec::new());
         for (addr, peer) in self.peers.listed() {
             let silence = now.mono - peer.heard;
-            let most = if peer.answered { timeout * 3 / 2 } else { timeout };
-            if silence > most {
+            if silence > timeout {
                 gone.push(addr);
-            } else if silence >= self.called_after() && !peer.answered {
+            } else if silence >= self.called_after() && peer.answers < Self::ANSWERS_MAX {
                 silent.push(addr);
             }
         }

@@ -21,8 +21,8 @@ pub(super) struct Peer {
     pub(super) heard: Instant,
     /// When it last said something else of itself.
     changed: Instant,
-    /// True once it has answered a last call since it was last heard.
-    pub(super) answered: bool,
+    /// How often it has answered a last call since it was last heard.
+    pub(super) answers: u8,
     pub(super) beats: Window,
     pub(super) publishes: Window,
 }
@@ -75,7 +75,7 @@ impl Peer {
             standing: Standing::Listed,
             heard: now,
             changed: now,
-            answered: false,
+            answers: 0,
             beats: Window::new(now),
             publishes: Window::new(now),
         }
@@ -209,7 +209,7 @@ impl Peers {
             Standing::Listed => {}
         }
         peer.heard = now;
-        peer.answered = false;
+        peer.answers = 0;
         // Copies of what it said before may come late: no change back within half a cycle.
         let old = Arc::clone(&peer.record);
         let changes = *old.node() != *node && now - peer.changed >= cycle / 2;

@@ -86,8 +86,9 @@ impl Engine {
         self.round.pop()
     }
 
-    /// Answered if we hold newer. A stopped node does not answer last calls, for it is to be
-    /// removed.
+    /// Answered if we hold newer. A last call, which no Go node sends, is answered with a beat as
+    /// well, for that is what its sender did not hear; a stopped node, which is to be removed, does
+    /// not answer it.
     pub(super) fn on_swap_request(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
         self.see(now, &packet.node, out);
         self.on_metadata(now, &packet.metadata, out);
@@ -96,6 +97,9 @@ impl Engine {
         if held.update > packet.metadata.update && !(is_last_call && self.life == Life::Stopped) {
             let answer = self.packet(Kind::SwapAnswer, held);
             self.send(packet.node.addr(), answer.into(), out);
+            if is_last_call {
+                self.introduce(now, packet.node.addr(), out);
+            }
         }
     }
 
@@ -103,7 +107,9 @@ impl Engine {
         self.on_metadata(now, &packet.metadata, out);
         let called = self.called_after();
         match self.peers.get_mut(packet.node.addr()) {
-            Some(peer) if now.mono - peer.heard >= called => peer.answered = true,
+            Some(peer) if now.mono - peer.heard >= called => {
+                peer.answers = peer.answers.saturating_add(1);
+            }
             _ => {}
         }
     }

@@ -148,9 +148,12 @@ fn a_stopped_node_is_removed_by_all_and_listed_again_when_it_starts() {
     let mut cluster = Cluster::of(3, 3);
     cluster.command(2, Command::Stop);
     cluster.go(6).is_stopped = true;
-    // A stopped Go node answers last calls, which gains it half a timeout.
-    assert!(cluster.run_until(9 * SECOND, |cluster| cluster.list(1) == [1, 3, 4, 5]));
-    assert_eq!(cluster.list(5), [1, 3, 4, 5]);
+    // A stopped Go node answers last calls, which gains it nothing.
+    cluster.run(4 * SECOND);
+    assert!((1..=3).all(|at| cluster.list(at) == [1, 2, 3, 4, 5, 6]));
+    let gone = |cluster: &Cluster| [1, 3, 4].iter().all(|&at| cluster.list(at) == [1, 3, 4, 5]);
+    assert!(cluster.run_until(3 * SECOND / 2, gone), "a timeout, and a quarter of a cycle");
+    assert!(cluster.run_until(SECOND, |cluster| cluster.list(5) == [1, 3, 4, 5]));
     // It still takes metadata and passes it on.
     cluster.publish(1, b"v");
     cluster.command(2, Command::Start);
@@ -166,6 +169,28 @@ fn a_silent_go_node_gets_a_request_that_it_answers_whatever_it_holds() {
     cluster.run(4 * SECOND);
     assert!(cluster.sent.contains_key(&(1, Kind::SwapRequest, -1)));
     assert!(cluster.sent.contains_key(&(2, Kind::SwapAnswer, 0)));
+}
+
+#[test]
+fn a_last_call_draws_a_beat_from_one_of_ours_that_runs_and_nothing_from_one_that_stopped() {
+    let mut cluster = Cluster::of(2, 0);
+    for (command, beats) in [(Command::Stop, 0), (Command::Start, 1)] {
+        cluster.command(2, command);
+        cluster.sent.clear();
+        let engine = cluster.ours(1);
+        let call = engine.packet(Kind::SwapRequest, Carried::NEVER);
+        cluster.packet(2, call);
+        let sent = |kind| cluster.sent.get(&(2, kind, 0)).copied().unwrap_or(0);
+        assert_eq!((sent(Kind::SwapAnswer), sent(Kind::Beat)), (beats, beats));
+    }
+}
+
+#[test]
+fn at_three_tenths_of_loss_none_of_twenty_of_ours_is_removed() {
+    let mut cluster = Cluster::of(20, 0);
+    cluster.loss = Probability::from_ppb(300_000_000);
+    cluster.run(30 * SECOND);
+    assert_eq!(cluster.removals(), 0);
 }
 
 #[test]
