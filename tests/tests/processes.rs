@@ -66,7 +66,7 @@ fn the_console_lines_are_those_of_pekonode_to_the_byte() {
         format!("[[Listen]: {at_a} / [Node list]: [{list}]]"),
         format!("[[Publish]: {node_a} / [Metadata]: [104 105]]"),
         format!("[[Swap Request]: {at_a} -> {at_b}]"),
-        format!("[[Swap Response]: {at_a} <- {at_b}]"),
+        format!("[[Swap Response]: {at_b} <- {at_a}]"),
     ] {
         let said = a.wait_for(&line, |said| said.ends_with(&format!(" {line}")));
         let date: String =

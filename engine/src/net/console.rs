@@ -35,6 +35,7 @@ pub(crate) enum Line<'a> {
         me: SocketAddr,
         to: SocketAddr,
     },
+    /// The arrow goes the way of the value.
     SwapResponse {
         me: SocketAddr,
         to: SocketAddr,
@@ -43,15 +44,45 @@ pub(crate) enum Line<'a> {
     Start(&'a Node),
     /// A packet showed another secret than ours, or none.
     WrongKey,
+    /// A packet was no JSON, for this reason.
+    NoJson(&'a str),
+    /// So many bytes were read of a packet that is not to have as many.
+    TooLong {
+        len: usize,
+        limit: usize,
+    },
 }
 
 impl Console {
     /// Prints the line with the time in front.
     pub(crate) fn print(self, wall: UnixNanos, line: Line<'_>) {
         if self == Self::Stderr {
+            #[cfg(test)]
+            kept::keep(&line);
             // Whoever closed stderr doesn't want the lines; the node must not end by it.
             let _ = writeln!(std::io::stderr(), "{} {line}", date(wall));
         }
+    }
+}
+
+/// What the nodes of a test have printed in its thread.
+#[cfg(test)]
+pub(crate) mod kept {
+    use std::cell::RefCell;
+
+    use super::Line;
+
+    thread_local! {
+        static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn keep(line: &Line<'_>) {
+        LINES.with_borrow_mut(|lines| lines.push(line.to_string()));
+    }
+
+    /// The lines since this was last called.
+    pub(crate) fn take() -> Vec<String> {
+        LINES.with_borrow_mut(std::mem::take)
     }
 }
 
@@ -78,10 +109,14 @@ impl fmt::Display for Line<'_> {
                 write!(f, "[[Publish]: {} / [Metadata]: {}]", Braced(me), spaced(data))
             }
             Self::SwapRequest { me, to } => write!(f, "[[Swap Request]: {me} -> {to}]"),
-            Self::SwapResponse { me, to } => write!(f, "[[Swap Response]: {me} <- {to}]"),
+            Self::SwapResponse { me, to } => write!(f, "[[Swap Response]: {to} <- {me}]"),
             Self::Stop(node) => write!(f, "[[Stop]: {}]", Braced(node)),
             Self::Start(node) => write!(f, "[[Start]: {}]", Braced(node)),
             Self::WrongKey => f.write_str("[[Error]: The secretKey do not match]"),
+            Self::NoJson(why) => write!(f, "[[Error]: {why}]"),
+            Self::TooLong { len, limit } => {
+                write!(f, "[[Error]: received data size ({len}) exceeds the limit ({limit})]")
+            }
         }
     }
 }
@@ -122,6 +157,8 @@ mod tests {
             Line::Stop(&a),
             Line::Start(&a),
             Line::WrongKey,
+            Line::NoJson("unexpected end of JSON input"),
+            Line::TooLong { len: 16_384, limit: 16_384 },
         ];
         let expected = [
             "[[Join]: {127.0.0.1 17012 A-server test-data}]",
@@ -129,10 +166,12 @@ mod tests {
              {127.0.0.1 17013 B-server test-data}]]",
             "[[Publish]: {127.0.0.1 17012 A-server test-data} / [Metadata]: [116 101 115 116]]",
             "[[Swap Request]: 127.0.0.1:17012 -> 127.0.0.1:17013]",
-            "[[Swap Response]: 127.0.0.1:17013 <- 127.0.0.1:17012]",
+            "[[Swap Response]: 127.0.0.1:17012 <- 127.0.0.1:17013]",
             "[[Stop]: {127.0.0.1 17012 A-server test-data}]",
             "[[Start]: {127.0.0.1 17012 A-server test-data}]",
             "[[Error]: The secretKey do not match]",
+            "[[Error]: unexpected end of JSON input]",
+            "[[Error]: received data size (16384) exceeds the limit (16384)]",
         ];
         assert_eq!(lines.map(|line| line.to_string()), expected);
     }

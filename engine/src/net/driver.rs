@@ -12,9 +12,11 @@ use tokio::time::{sleep_until, timeout};
 
 use super::admission::Admission;
 use super::clock::Clock;
+use super::complaints::{Complaint, Complaints};
 use super::console::{Console, Line};
 use super::intake::Waiting;
 use super::intercept::Tap;
+use super::listing::Listing;
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
@@ -27,11 +29,7 @@ use crate::core::{
     Version,
 };
 use crate::node::Node;
-use crate::time::Instant;
 use crate::wire::{self, Guard, Keyring};
-
-/// Between two lines of the console about packets with another secret.
-const WRONG_KEY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a node that leaves waits for what an interceptor keeps.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
@@ -132,6 +130,8 @@ impl Driver {
         // A port in memory carries streams as well.
         let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
+        let now = self.clock.now().mono;
+        let listing = Listing::new(self.console, self.engine.config(), now);
         let mut running = Running {
             bound: self.bound,
             mode: Mode::Beating,
@@ -140,7 +140,8 @@ impl Driver {
             published: Vec::new(),
             stats: NetStats::default(),
             rejected: Rejected::default(),
-            wrong_keys: WrongKeys::default(),
+            complaints: Complaints::default(),
+            listing,
             refusals: Refusals::default(),
             buffer: vec![0; buffer_len],
             admission: Admission::new(),
@@ -181,7 +182,8 @@ struct Running {
     stats: NetStats,
     /// Datagrams that were refused.
     rejected: Rejected,
-    wrong_keys: WrongKeys,
+    complaints: Complaints,
+    listing: Listing,
     refusals: Refusals,
     buffer: Vec<u8>,
     admission: Admission,
@@ -190,13 +192,6 @@ struct Running {
     outgoing: Outgoing,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<Packet>)>,
-}
-
-/// What was said of packets with another secret.
-#[derive(Debug, Default)]
-struct WrongKeys {
-    counted: u64,
-    silent_until: Instant,
 }
 
 impl Running {
@@ -238,7 +233,8 @@ impl Running {
 
     async fn wake(&mut self) -> Wake {
         let driver = &mut self.driver;
-        let due = driver.engine.deadline().map(|deadline| driver.clock.at(deadline));
+        let due = driver.engine.deadline().into_iter().chain(self.listing.deadline()).min();
+        let due = due.map(|deadline| driver.clock.at(deadline));
         tokio::select! {
             biased;
             () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
@@ -267,6 +263,10 @@ impl Running {
         let now = self.driver.clock.now();
         if self.driver.engine.deadline().is_some_and(|deadline| deadline <= now.mono) {
             self.handle(Input::Timeout);
+        }
+        if self.listing.take_due(now.mono) {
+            let (members, _) = snapshot(&mut self.driver.engine);
+            self.print(Line::Listen { bound: self.bound, members: &members });
         }
     }
 
@@ -321,10 +321,12 @@ impl Running {
         match mode {
             Mode::Beating => {
                 self.print(Line::Start(me.node()));
+                self.listing.start(self.driver.clock.now().mono);
                 self.handle(Input::Command(Command::Start));
             }
             Mode::Silent => {
                 self.print(Line::Stop(me.node()));
+                self.listing.stop();
                 self.handle(Input::Command(Command::Stop));
             }
         }
@@ -361,6 +363,7 @@ impl Running {
             (Arrival::Pekonode(packet), Machine::Pekonode(foreign)) => {
                 foreign.on_packet(now, packet, &mut self.outbox);
             }
+            (Arrival::NoPekonode(complaint), _) => self.complain(Some(&complaint)),
             (Arrival::Pekonode(_), Machine::Native(_)) => {
                 unreachable!("its streams speak its own wire");
             }
@@ -421,7 +424,7 @@ impl Running {
 
     fn show(&mut self, events: Vec<Event>) {
         let list = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
-        if let Some((members, _)) = &list {
+        if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
             self.print(Line::Listen { bound: self.bound, members });
         }
         self.stats.engine = *self.driver.engine.stats();
@@ -451,14 +454,17 @@ impl Running {
         });
     }
 
-    /// pekonode says so for every packet; here a stranger fills no disk with it.
     fn print_wrong_key(&mut self) {
-        let now = self.driver.clock.now().mono;
         let counted = self.stats.rejected.by_key() + self.stats.engine.keys_wrong;
-        if counted > self.wrong_keys.counted && now >= self.wrong_keys.silent_until {
-            let silent_until = now + WRONG_KEY_PAUSE;
-            self.wrong_keys = WrongKeys { counted, silent_until };
-            self.print(Line::WrongKey);
+        if let Some(line) = self.complaints.of_keys(self.driver.clock.now().mono, counted) {
+            self.print(line);
+        }
+    }
+
+    fn complain(&mut self, complaint: Option<&Complaint>) {
+        let now = self.driver.clock.now().mono;
+        if let Some(line) = complaint.and_then(|it| self.complaints.make(now, it)) {
+            self.print(line);
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::admission::Sender;
+use super::complaints::Complaint;
 use super::stream_in::Ticket;
 use crate::config::{Config, Protocol, SecretKey, Wire};
 use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
@@ -132,6 +133,14 @@ impl Machine {
         }
     }
 
+    /// The settings.
+    pub(super) fn config(&self) -> &Config {
+        match self {
+            Self::Native(engine) => engine.config(),
+            Self::Pekonode(foreign) => foreign.engine.config(),
+        }
+    }
+
     /// Nodes of pekonode say nothing of what they hold before they are asked for all of it.
     pub(crate) fn agreement(&self) -> Agreement {
         match self {
@@ -167,6 +176,11 @@ impl Foreign {
         let packet = wire::pekonode::decode(bytes, self.engine.config().size())?;
         self.on_packet(now, packet, out);
         Ok(())
+    }
+
+    /// What a Go node would say of a datagram that is none.
+    pub(super) fn complaint(&self, bytes: &[u8]) -> Option<Complaint> {
+        Complaint::of(bytes, self.engine.config().size())
     }
 
     pub(crate) fn on_packet(&mut self, now: Now, packet: pekonode::Packet, out: &mut Outbox) {

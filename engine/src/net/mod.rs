@@ -6,11 +6,13 @@
 
 mod admission;
 mod clock;
+mod complaints;
 mod console;
 mod driver;
 mod intake;
 mod intercept;
 mod letters;
+mod listing;
 mod machine;
 mod memory;
 mod outgoing;

@@ -23,6 +23,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::clock::random;
+use super::complaints::Complaint;
 use super::letters::Letters;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
@@ -61,6 +62,8 @@ pub(crate) enum Arrival {
     Native(SocketAddr, Packet, Ticket),
     /// One of pekonode, which says itself whom it is about.
     Pekonode(pekonode::Packet),
+    /// Nothing of pekonode, for this reason.
+    NoPekonode(Complaint),
 }
 
 /// The connections of one node. Dropped they are closed in a moment; see [`Streams::close`].

@@ -22,6 +22,7 @@ use tokio::time::sleep;
 
 use super::admission::{Bucket, CALLER, cost};
 use super::clock::{Clock, random};
+use super::complaints::Complaint;
 use super::seats::{Limits, Merit, SeatId, Seats};
 use super::stream::{Arrival, Counters};
 use super::stream_frame::{Ending, read_frame, read_hello, read_to_end, write_whole};
@@ -298,6 +299,11 @@ impl Caller {
             }
             Err(reason) => {
                 self.counters.reject(reason);
+                // Of one that brought nothing there is nothing to say.
+                let complaint = Complaint::of(&bytes, size).filter(|_| !bytes.is_empty());
+                if let Some(complaint) = complaint {
+                    let _ = self.arrived.send(Arrival::NoPekonode(complaint)).await;
+                }
                 ending
             }
         }

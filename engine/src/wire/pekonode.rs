@@ -10,6 +10,7 @@
 //! beyond this crate's limits or with characters that can't be shown (a Go node of such a name is
 //! counted as `BadText`, and not listed until it is renamed), a use (`IsSwap`) that is none.
 
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,8 @@ use serde_json::error::Category;
 use super::{DATAGRAM_LEN_MAX, Reject};
 use crate::node::Node;
 use crate::pekonode::{Carried, Kind, Packet, SecretKey};
+
+pub(crate) use syntax::complaint;
 
 /// Go minds the padding, but not the bits that it leaves over.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -9,6 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::super::admission::Sender;
+use super::super::console::Console;
 use super::super::machine::Machine;
 use super::Running;
 use crate::core::{Carrier, Class, Input};
@@ -111,8 +112,11 @@ impl Running {
         let driver = &mut self.driver;
         let decoded = match (&mut driver.engine, class) {
             (Machine::Pekonode(foreign), _) => {
-                let taken = foreign.on_datagram(now, bytes, &mut self.outbox);
-                return taken.unwrap_or_else(|reason| self.refuse(from, bytes.len(), reason));
+                if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
+                    self.refuse(from, bytes.len(), reason);
+                    self.complain_of(bytes);
+                }
+                return;
             }
             (Machine::Native(engine), Class::Datagram) => {
                 driver.guard.decode_datagram(now, bytes, engine.config().size())
@@ -140,6 +144,16 @@ impl Running {
     fn refuse(&mut self, from: SocketAddr, len: usize, reason: Reject) {
         tracing::debug!(%from, len, %reason, "a datagram was refused");
         self.rejected.count(reason);
+    }
+
+    /// Says in the words of Go what is wrong with a datagram.
+    fn complain_of(&mut self, bytes: &[u8]) {
+        if let (Console::Stderr, Machine::Pekonode(foreign)) =
+            (self.driver.console, &self.driver.engine)
+        {
+            let complaint = foreign.complaint(bytes);
+            self.complain(complaint.as_ref());
+        }
     }
 
     pub(super) async fn on_receive_error(&mut self) {

@@ -1,0 +1,321 @@
+//! What Go says of bytes that are no JSON, to the byte.
+//!
+//! Source: the scanner of Go's `encoding/json`, which looks at one byte after another and names the
+//! first one that can't stand where it does. Bytes are shown as characters of their number, and
+//! those that would write on a terminal escaped, as Go's `strconv.Quote` does.
+
+/// Deeper than this Go reads nothing.
+const DEPTH_MAX: usize = 10_000;
+
+/// What Go's parser says of bytes that are no JSON value; `None` for one.
+pub(crate) fn complaint(bytes: &[u8]) -> Option<String> {
+    let mut scanner = Scanner { step: Step::Value, open: Vec::new() };
+    for &byte in bytes {
+        if let Err(context) = scanner.step(byte) {
+            return Some(invalid(byte, context));
+        }
+    }
+    if scanner.is_complete() {
+        return None;
+    }
+    // Go takes the end for a space first, which a literal that is cut off can't have.
+    match scanner.step(b' ') {
+        Err(context) => Some(invalid(b' ', context)),
+        Ok(()) if scanner.is_complete() => None,
+        Ok(()) => Some("unexpected end of JSON input".into()),
+    }
+}
+
+fn invalid(byte: u8, context: Context) -> String {
+    let context = match context {
+        Context::Literal { word, expected } => {
+            return format!(
+                "invalid character {} in literal {word} (expecting '{}')",
+                quoted(byte),
+                char::from(expected)
+            );
+        }
+        Context::Text(text) => text,
+    };
+    format!("invalid character {} {context}", quoted(byte))
+}
+
+/// A byte as Go quotes the character of its number.
+fn quoted(byte: u8) -> String {
+    match byte {
+        b'\'' => r"'\''".into(),
+        b'\\' => r"'\\'".into(),
+        0x07 => r"'\a'".into(),
+        0x08 => r"'\b'".into(),
+        b'\t' => r"'\t'".into(),
+        b'\n' => r"'\n'".into(),
+        0x0b => r"'\v'".into(),
+        0x0c => r"'\f'".into(),
+        b'\r' => r"'\r'".into(),
+        0..=0x1f | 0x7f => format!(r"'\x{byte:02x}'"),
+        0x80..=0xa0 | 0xad => format!(r"'\u{byte:04x}'"),
+        shown => format!("'{}'", char::from(shown)),
+    }
+}
+
+/// Where a byte can't stand.
+#[derive(Clone, Copy, Debug)]
+enum Context {
+    Text(&'static str),
+    Literal { word: &'static str, expected: u8 },
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Value,
+    /// A value, or the end of an array.
+    ValueOrEnd,
+    Key,
+    /// A key, or the end of an object.
+    KeyOrEnd,
+    /// What follows a value.
+    AfterValue,
+    /// Nothing but space.
+    AfterAll,
+    Text,
+    Escape,
+    /// So many hexadecimal digits.
+    Hex(u8),
+    Sign,
+    /// No more digits before the point.
+    Zero,
+    Digits,
+    Point,
+    Fraction,
+    Exponent,
+    ExponentSign,
+    ExponentDigits,
+    /// The rest of a word, from this place on.
+    Word(&'static str, usize),
+}
+
+/// What is open around the present value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    ObjectKey,
+    ObjectValue,
+    Array,
+}
+
+struct Scanner {
+    step: Step,
+    open: Vec<Open>,
+}
+
+impl Scanner {
+    fn is_complete(&self) -> bool {
+        self.step == Step::AfterAll
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Context> {
+        let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        match self.step {
+            Step::Value | Step::ValueOrEnd | Step::Key | Step::KeyOrEnd if is_space => Ok(()),
+            Step::ValueOrEnd if byte == b']' => self.after_value(byte),
+            Step::Value | Step::ValueOrEnd => self.begin_value(byte),
+            Step::KeyOrEnd if byte == b'}' => {
+                self.close();
+                Ok(())
+            }
+            Step::Key | Step::KeyOrEnd => match byte {
+                b'"' => self.go(Step::Text),
+                _ => Err(Context::Text("looking for beginning of object key string")),
+            },
+            Step::AfterValue | Step::AfterAll => self.after_value(byte),
+            Step::Text | Step::Escape | Step::Hex(_) => self.in_text(byte),
+            Step::Word(word, at) => self.in_word(word, at, byte),
+            _ => self.in_number(byte),
+        }
+    }
+
+    fn go(&mut self, step: Step) -> Result<(), Context> {
+        self.step = step;
+        Ok(())
+    }
+
+    fn begin_value(&mut self, byte: u8) -> Result<(), Context> {
+        match byte {
+            b'{' => self.open(Open::ObjectKey, Step::KeyOrEnd),
+            b'[' => self.open(Open::Array, Step::ValueOrEnd),
+            b'"' => self.go(Step::Text),
+            b'-' => self.go(Step::Sign),
+            b'0' => self.go(Step::Zero),
+            b'1'..=b'9' => self.go(Step::Digits),
+            b't' => self.go(Step::Word("true", 1)),
+            b'f' => self.go(Step::Word("false", 1)),
+            b'n' => self.go(Step::Word("null", 1)),
+            _ => Err(Context::Text("looking for beginning of value")),
+        }
+    }
+
+    fn open(&mut self, open: Open, step: Step) -> Result<(), Context> {
+        if self.open.len() == DEPTH_MAX {
+            return Err(Context::Text("exceeded max depth"));
+        }
+        self.open.push(open);
+        self.go(step)
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+        self.step = if self.open.is_empty() { Step::AfterAll } else { Step::AfterValue };
+    }
+
+    fn after_value(&mut self, byte: u8) -> Result<(), Context> {
+        let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let Some(&open) = self.open.last() else {
+            self.step = Step::AfterAll;
+            return if is_space { Ok(()) } else { Err(Context::Text("after top-level value")) };
+        };
+        let last = self.open.len() - 1;
+        match (open, byte) {
+            _ if is_space => self.step = Step::AfterValue,
+            (Open::ObjectKey, b':') => {
+                self.open[last] = Open::ObjectValue;
+                self.step = Step::Value;
+            }
+            (Open::ObjectKey, _) => return Err(Context::Text("after object key")),
+            (Open::ObjectValue, b',') => {
+                self.open[last] = Open::ObjectKey;
+                self.step = Step::Key;
+            }
+            (Open::Array, b',') => self.step = Step::Value,
+            (Open::ObjectValue, b'}') | (Open::Array, b']') => self.close(),
+            (Open::ObjectValue, _) => return Err(Context::Text("after object key:value pair")),
+            (Open::Array, _) => return Err(Context::Text("after array element")),
+        }
+        Ok(())
+    }
+
+    fn in_text(&mut self, byte: u8) -> Result<(), Context> {
+        self.step = match (self.step, byte) {
+            (Step::Text, b'"') => Step::AfterValue,
+            (Step::Text, b'\\') => Step::Escape,
+            (Step::Text, 0..=0x1f) => return Err(Context::Text("in string literal")),
+            (Step::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => Step::Text,
+            (Step::Escape, b'u') => Step::Hex(4),
+            (Step::Escape, _) => return Err(Context::Text("in string escape code")),
+            (Step::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => match left {
+                1 => Step::Text,
+                left => Step::Hex(left - 1),
+            },
+            (Step::Hex(_), _) => {
+                return Err(Context::Text(r"in \u hexadecimal character escape"));
+            }
+            (step, _) => step,
+        };
+        Ok(())
+    }
+
+    fn in_word(&mut self, word: &'static str, at: usize, byte: u8) -> Result<(), Context> {
+        let expected = word.as_bytes()[at];
+        if byte != expected {
+            return Err(Context::Literal { word, expected });
+        }
+        let is_last = at + 1 == word.len();
+        self.go(if is_last { Step::AfterValue } else { Step::Word(word, at + 1) })
+    }
+
+    fn in_number(&mut self, byte: u8) -> Result<(), Context> {
+        self.step = match (self.step, byte) {
+            (Step::Sign, b'0') => Step::Zero,
+            (Step::Sign, b'1'..=b'9') | (Step::Digits, b'0'..=b'9') => Step::Digits,
+            (Step::Sign, _) => return Err(Context::Text("in numeric literal")),
+            (Step::Zero | Step::Digits, b'.') => Step::Point,
+            (Step::Point | Step::Fraction, b'0'..=b'9') => Step::Fraction,
+            (Step::Point, _) => {
+                return Err(Context::Text("after decimal point in numeric literal"));
+            }
+            (Step::Zero | Step::Digits | Step::Fraction, b'e' | b'E') => Step::Exponent,
+            (Step::Exponent, b'+' | b'-') => Step::ExponentSign,
+            (Step::Exponent | Step::ExponentSign | Step::ExponentDigits, b'0'..=b'9') => {
+                Step::ExponentDigits
+            }
+            (Step::Exponent | Step::ExponentSign, _) => {
+                return Err(Context::Text("in exponent of numeric literal"));
+            }
+            _ => return self.after_value(byte),
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_told_in_the_words_of_go() {
+        let told = [
+            ("", "unexpected end of JSON input"),
+            (" ", "unexpected end of JSON input"),
+            ("{", "unexpected end of JSON input"),
+            ("{\"Node\":", "unexpected end of JSON input"),
+            ("\"abc", "unexpected end of JSON input"),
+            ("rm\u{1}", "invalid character 'r' looking for beginning of value"),
+            ("hello", "invalid character 'h' looking for beginning of value"),
+            ("'a'", r"invalid character '\'' looking for beginning of value"),
+            ("\"a\"\"", "invalid character '\"' after top-level value"),
+            ("{} x", "invalid character 'x' after top-level value"),
+            ("1 2", "invalid character '2' after top-level value"),
+            ("{a:1}", "invalid character 'a' looking for beginning of object key string"),
+            ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string"),
+            ("{\"a\" 1}", "invalid character '1' after object key"),
+            ("{\"a\":1 \"b\"}", "invalid character '\"' after object key:value pair"),
+            ("[1 2]", "invalid character '2' after array element"),
+            ("[1,]", "invalid character ']' looking for beginning of value"),
+            ("\"a\nb\"", r"invalid character '\n' in string literal"),
+            ("\"a\u{1b}[2J\"", r"invalid character '\x1b' in string literal"),
+            (r#""\x""#, "invalid character 'x' in string escape code"),
+            (r#""\u12g4""#, r"invalid character 'g' in \u hexadecimal character escape"),
+            ("-a", "invalid character 'a' in numeric literal"),
+            ("01", "invalid character '1' after top-level value"),
+            ("1.a", "invalid character 'a' after decimal point in numeric literal"),
+            ("1e+", "invalid character ' ' in exponent of numeric literal"),
+            ("trux", "invalid character 'x' in literal true (expecting 'e')"),
+            ("nul", "invalid character ' ' in literal null (expecting 'l')"),
+            ("falsy", "invalid character 'y' in literal false (expecting 'e')"),
+        ];
+        for (text, expected) in told {
+            assert_eq!(complaint(text.as_bytes()).as_deref(), Some(expected), "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_is_shown_as_the_character_of_its_number() {
+        let shown = |byte| complaint(&[byte]).unwrap().split(' ').nth(2).unwrap().to_owned();
+        let all = [(0, r"'\x00'"), (7, r"'\a'"), (0x7f, r"'\x7f'"), (0x80, r"'\u0080'")];
+        let others = [(0x9b, r"'\u009b'"), (0xa0, r"'\u00a0'"), (0xad, r"'\u00ad'"), (0xff, "'ÿ'")];
+        for (byte, expected) in all.into_iter().chain(others) {
+            assert_eq!(shown(byte), expected);
+        }
+        for byte in 0..=u8::MAX {
+            let found = complaint(&[byte]).and_then(|told| crate::text::find_unprintable(&told));
+            assert_eq!(found, None, "of {byte}");
+        }
+    }
+
+    #[test]
+    fn brackets_without_end_are_no_json_from_a_depth_on() {
+        assert_eq!(complaint(&[b'['; 10_000]).unwrap(), "unexpected end of JSON input");
+        assert_eq!(complaint(&[b'['; 10_001]).unwrap(), "invalid character '[' exceeded max depth");
+    }
+
+    proptest! {
+        #[test]
+        fn it_complains_of_what_is_no_json_and_of_nothing_else(text in r#"[\[\]{}",:0-9eE.+\-\\ntrufalse ]{0,12}"#) {
+            let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            // Only a number that is too large is JSON and no value.
+            let is_number = text.contains(['e', 'E']);
+            prop_assert!(complaint(text.as_bytes()).is_none() == is_json || is_number, "{}", text);
+        }
+    }
+}
