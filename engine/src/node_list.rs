@@ -20,8 +20,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{Config, Protocol, Wire};
 use crate::core::{Metadata, PublishError, Record, Value, Version};
 use crate::net::{
-    Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Notice,
-    Order, Ports, Presence, Queued, Seed, Seeds, Shared, Streams, outward_ip,
+    Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Order,
+    Ports, Presence, Queued, Seed, Seeds, Shared, Streams, outward_ip,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::text::Printable;
@@ -44,7 +44,7 @@ const ORDERS_MAX: usize = 64;
 /// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
 ///
 /// The task lives in the runtime that [`NodeList::join`] is called in. Should it end without having
-/// been told to, the list is empty, subscribers are told [`Notice::Ended`], and
+/// been told to, the list is empty, subscribers are told [`Notice::Ended`](crate::Notice::Ended), and
 /// [`NodeList::ended`] says why; the node may join again.
 ///
 /// ```

@@ -5,6 +5,7 @@ mod supervision;
 
 use super::*;
 use crate::core::Event;
+use crate::net::Notice;
 
 fn list(addr: &str) -> NodeList {
     NodeList::new(Node::new(addr).name("A"), Config::default()).unwrap()
