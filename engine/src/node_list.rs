@@ -44,7 +44,7 @@ const ORDERS_MAX: usize = 64;
 /// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
 ///
 /// The task lives in the runtime that [`NodeList::join`] is called in. Should it end without having
-/// been told to, the list is empty, subscribers are told [`Notice::Ended`](crate::Notice::Ended), and
+/// been told to, the list is empty, subscribers are told [`Notice::Ended`], and
 /// [`NodeList::ended`] says why; the node may join again.
 ///
 /// ```
@@ -86,6 +86,8 @@ const ORDERS_MAX: usize = 64;
 /// ```
 ///
 /// Source: pekonode's `NodeList`.
+///
+/// [`Notice::Ended`]: crate::Notice::Ended
 #[derive(Debug)]
 pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
