@@ -27,6 +27,8 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rivals {
     open: Vec<Pair>,
+    /// Who was called a moment ago, and when: one call is for all pairs that it stands in.
+    called: Vec<(NodeIx, Instant)>,
     /// The oldest first; at most one of each pair.
     findings: VecDeque<Finding>,
 }
@@ -36,6 +38,8 @@ struct Pair {
     sides: [Side; 2],
     since: Instant,
     calls: u32,
+    /// When it is looked at next. Each pair has its own time, for others are opened meanwhile.
+    due: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +140,7 @@ impl Engine {
             sides: [other, node].map(|node| self.side(node)),
             since: now.mono,
             calls: 0,
+            due: now.mono,
         });
         let mut is_new = false;
         for pair in pairs.collect::<Vec<_>>() {
@@ -156,7 +161,13 @@ impl Engine {
 
     /// Calls those that have not answered, and judges the pairs that were called often enough.
     pub(super) fn on_names(&mut self, now: Now, out: &mut Outbox) {
+        let wait = self.rtts.patience_of_all(&self.config);
+        self.rivals.called.retain(|&(_, at)| now.mono - at < wait);
         for mut pair in std::mem::take(&mut self.rivals.open) {
+            if pair.due > now.mono {
+                self.rivals.open.push(pair);
+                continue;
+            }
             for side in &mut pair.sides {
                 side.alive |= self.members.raised_at(side.node) > pair.since;
             }
@@ -174,20 +185,23 @@ impl Engine {
                 _ => {
                     self.call_silent(now, &pair, out);
                     pair.calls += 1;
+                    pair.due = now.mono + wait;
                     self.rivals.open.push(pair);
                 }
             }
         }
-        if !self.rivals.open.is_empty() {
-            let wait = self.rtts.patience_of_all(&self.config);
-            self.timers.set_earlier(Timer::Names, now.mono + wait);
+        if let Some(due) = self.rivals.open.iter().map(|pair| pair.due).min() {
+            self.timers.set_earlier(Timer::Names, due);
         }
     }
 
-    fn call_silent(&self, now: Now, pair: &Pair, out: &mut Outbox) {
+    fn call_silent(&mut self, now: Now, pair: &Pair, out: &mut Outbox) {
         for side in pair.sides.iter().filter(|side| !side.alive) {
-            let to: SocketAddr = self.members.addr(side.node);
-            self.send_probe(to, self.token_for(now.mono, to), Reply::Datagram, out);
+            if self.rivals.called.iter().all(|&(node, _)| node != side.node) {
+                self.rivals.called.push((side.node, now.mono));
+                let to: SocketAddr = self.members.addr(side.node);
+                self.send_probe(to, self.token_for(now.mono, to), Reply::Datagram, out);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Command, Event, Record};
+use crate::core::{Command, Event, PacketKind, Record};
 use crate::{Config, Generation, Liveness, Node};
 
 const NODES: u16 = 10;
@@ -156,4 +156,31 @@ fn one_of_three_namesakes_that_is_silent_is_replaced_whoever_else_lives() {
         }
         assert_eq!(cluster.replacements(1, 40), 0);
     }
+}
+
+#[test]
+fn namesakes_that_come_at_one_time_are_each_waited_for_and_none_that_lives_is_replaced() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        for moved in 1..=NODES {
+            cluster.start_named(40 + moved, &format!("n{moved}"));
+        }
+        cluster.run(10 * SECOND);
+        let replaced = |it: &&(_, u16, Event)| matches!(it.2, Event::Replaced { .. });
+        assert_eq!(cluster.events.iter().filter(replaced).count(), 0, "{liveness:?}");
+        assert!(cluster.all_list_all());
+    }
+}
+
+#[test]
+fn a_name_that_all_have_costs_each_fewer_than_two_calls_for_each_of_the_others() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=30 {
+        cluster.start_named(node, "web");
+    }
+    cluster.run(5 * SECOND);
+    assert!(cluster.all_list_all());
+    let of_kind = |kind| cluster.sent.get(&kind).copied().unwrap_or(0);
+    let calls = of_kind(PacketKind::LastCall) + of_kind(PacketKind::Probe);
+    assert!(calls < 30 * 29 * 2, "{calls} calls");
 }
