@@ -291,7 +291,7 @@ impl ConfigBuilder {
     /// pekonode's own default holds only on its wire.
     fn size_or_default(&self) -> usize {
         self.size.unwrap_or(match self.wire {
-            Wire::Native => 1_400,
+            Wire::Native => 1_200,
             Wire::Pekonode => 16_384,
         })
     }

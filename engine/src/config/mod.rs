@@ -10,7 +10,7 @@
 //! | `cycle` | duration | 1 s | period of beats and swaps (pekonode: `Cycle`, 6 s) |
 //! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed (`Timeout`) |
 //! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
-//! | `size` | size | 1400 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
+//! | `size` | size | 1200 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
 //! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_table() {
         let config = Config::default();
-        assert_eq!((config.fan_out(), config.size(), config.buffer()), (3, 1400, 1024));
+        assert_eq!((config.fan_out(), config.size(), config.buffer()), (3, 1200, 1024));
         assert_eq!(config.cycle(), Duration::from_secs(1));
         assert_eq!(config.timeout(), Duration::from_secs(5));
         assert_eq!(config.redial(), Duration::from_secs(10));
@@ -418,9 +418,9 @@ mod tests {
     #[test]
     fn what_guards_a_datagram_leaves_less_room_for_the_packet() {
         let plain = Config::default();
-        assert_eq!((plain.guard_len(), plain.packet_len_max()), (4, 1_396));
+        assert_eq!((plain.guard_len(), plain.packet_len_max()), (4, 1_196));
         let sealed = set("secret_key", &text("hush")).unwrap();
-        assert_eq!((sealed.guard_len(), sealed.packet_len_max()), (60, 1_340));
+        assert_eq!((sealed.guard_len(), sealed.packet_len_max()), (60, 1_140));
         assert_eq!(sealed.secret_key(), Some(&"hush".into()));
         assert_eq!(sealed.size(), plain.size());
     }

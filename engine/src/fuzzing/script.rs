@@ -170,7 +170,7 @@ impl<'a> Script<'a> {
         Some(match self.byte()? {
             0..64 => vec![],
             64..160 => self.byte()?.to_le_bytes().to_vec(),
-            160..192 => vec![self.byte()?; self.pick(&[1_200, 1_300, 1_400])?],
+            160..192 => vec![self.byte()?; self.pick(&[1_000, 1_100, 1_200])?],
             192..208 => vec![self.byte()?; self.pick(&[4_000, 4_096, 4_097, 70_000])?],
             _ => self.text()?.into_bytes(),
         })

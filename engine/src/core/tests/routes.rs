@@ -36,7 +36,7 @@ fn bytes_back(outputs: &[Output], to: SocketAddr) -> usize {
     outputs.iter().map(back).sum()
 }
 
-/// A node past its youth that lists two hundred others and holds a value as long as a datagram.
+/// A node past its youth that lists two hundred others and holds a value that fills a datagram.
 fn rich(liveness: Liveness) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::new(config);
@@ -44,7 +44,7 @@ fn rich(liveness: Liveness) -> Cluster {
     cluster.run(8 * SECOND);
     let members: Vec<_> = (100..300).map(record).collect();
     cluster.restore(1, &members);
-    cluster.publish(1, &[7; 1_200]);
+    cluster.publish(1, &[7; 1_000]);
     cluster
 }
 

@@ -88,8 +88,8 @@ fn a_newcomer_fetches_the_large_value() {
 #[test]
 fn a_value_is_announced_only_when_its_rumor_exceeds_a_datagram() {
     let mut cluster = Cluster::of(5, without_swaps());
-    // Header, token, acks, arc, view, tag, version and length take the rest of the 1,400 bytes.
-    let fits = 1_400 - 12 - 8 - 1 - 16 - 5 - 1 - 32 - 5;
+    // Header, token, acks, arc, view, tag, version and length take the rest of the 1,200 bytes.
+    let fits = 1_200 - 12 - 8 - 1 - 16 - 5 - 1 - 32 - 5;
     cluster.publish(1, &vec![1; fits]);
     cluster.run_until(SECOND, |cluster| cluster.all_hold(&vec![1; fits]));
     assert_eq!(sent(&cluster, PacketKind::Fetch), 0);
