@@ -48,7 +48,8 @@ pub struct Link {
     pub reorder: Probability,
     /// Share of packets in which a bit flips; a receiver's checks drop them.
     pub corrupt: Probability,
-    /// Largest packet in bytes, headers included; larger ones are dropped as oversize.
+    /// Largest packet in bytes, headers included; larger ones are dropped as oversize. Streams send
+    /// segments of at most 1,200, headers included: on a narrower link they carry short messages.
     pub mtu: Option<u32>,
     /// Bits per second; `None` is no limit.
     pub bandwidth: Option<u64>,
@@ -249,7 +250,7 @@ pub enum Fate {
     Lost,
     /// A partition, an isolation or a loss of 100 % lies in between.
     Cut,
-    /// It is larger than the link carries.
+    /// It is larger than the link carries; of a stream, a segment is.
     Oversize,
     /// Too much is waiting for the link's bandwidth.
     Overflow,

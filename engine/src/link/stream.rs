@@ -2,9 +2,11 @@
 //!
 //! A round trip makes the connection, then the message takes its latency. A segment that gets
 //! lost or corrupted is sent again after a while, until it arrives: a stream loses nothing, it is
-//! late. It needs both directions: with either of them cut nothing arrives. The real sender would
-//! give up after 3 s, but as it has nobody to tell, nothing happens then. The sender's stream of
-//! chance gives two words, as for a datagram.
+//! late. It needs both directions: with either of them cut nothing arrives. Its segments are no
+//! longer than [`SEGMENT_LEN`], as those of nodes are, so that it passes where datagrams of 1,200
+//! bytes do; on a link that is narrower than a segment nothing arrives, however often it is sent.
+//! The real sender gives up after 3 s and tells its engine; here nobody is told, and the engine waits
+//! until its own patience ends. The sender's stream of chance gives two words, as for a datagram.
 
 use std::time::Duration;
 
@@ -13,8 +15,11 @@ use super::route::Route;
 use super::{Fate, Link, LinkModel, Loss, Rare, transmit};
 use crate::time::Instant;
 
-/// Bytes of a message that one segment carries.
-const SEGMENT_LEN: usize = 1_400;
+/// Bytes of a message that one segment carries: what nodes set as the most (`TCP_MAXSEG`).
+const SEGMENT_LEN: usize = 1_160;
+
+/// The headers of IPv4 and TCP, without options.
+const HEADERS_LEN: usize = 40;
 
 /// Least time until a lost segment is sent again.
 const RESEND_MIN: Duration = Duration::from_millis(200);
@@ -27,13 +32,18 @@ const SEGMENTS: u64 = 12;
 
 impl LinkModel {
     /// Decides what becomes of a message of `len` bytes that goes by stream now. It is delivered
-    /// once, or cut.
+    /// once, or cut, or its segments are more than the link carries.
     pub fn stream(&mut self, now: Instant, from: u32, to: u32, len: usize) -> Fate {
         let (chance, place) = self.chance.draw(from);
         let words = Rare(chance.rotate_left(32) ^ place);
         let (Some(there), Some(back)) = (self.link(from, to), self.link(to, from)) else {
             return Fate::Cut;
         };
+        // What comes back are the short segments that acknowledge.
+        let segment = len.min(SEGMENT_LEN) + HEADERS_LEN;
+        if there.mtu.is_some_and(|mtu| segment > mtu as usize) {
+            return Fate::Oversize;
+        }
         let flight = |link: &Link, slot| link.delay(words.word(slot), words, slot + 1);
         let round_trip = flight(&there, CALL) + flight(&back, ACCEPT);
         let mut sent = now + round_trip;
@@ -140,7 +150,7 @@ mod tests {
             let mut links = lossy(latency);
             let mut resent = 0;
             for _ in 0..100 {
-                let late = took(links.stream(Instant::ZERO, 0, 1, 14_000)) - 3 * latency;
+                let late = took(links.stream(Instant::ZERO, 0, 1, 11_600)) - 3 * latency;
                 assert_eq!(late.as_nanos() % resend.as_nanos(), 0);
                 resent += late.as_nanos() / resend.as_nanos();
             }
@@ -163,6 +173,24 @@ mod tests {
         let mut links = LinkModel::new(1, Link::uniform(MS, MS));
         links.apply(NetworkChange::Partition(vec![vec![0], vec![1]]));
         assert_eq!(links.stream(Instant::ZERO, 0, 1, 10), Fate::Cut);
+    }
+
+    #[test]
+    fn it_passes_where_its_segments_do_and_nowhere_else() {
+        let over = |mtu, len| {
+            let narrow = Link { mtu: Some(mtu), ..Link::uniform(MS, MS) };
+            LinkModel::new(1, narrow).stream(Instant::ZERO, 0, 1, len)
+        };
+        assert_eq!(took(over(1_200, 1 << 20)), 3 * MS);
+        assert_eq!(over(1_199, 1 << 20), Fate::Oversize);
+        assert_eq!(took(over(1_199, 1_159)), 3 * MS);
+        assert_eq!(over(600, 561), Fate::Oversize);
+        let mut links = LinkModel::new(1, Link::uniform(MS, MS));
+        let change = LinkChange { mtu: Some(600), ..LinkChange::default() };
+        let (from, to) = (vec![0], vec![1]);
+        links.apply(NetworkChange::Links { from, to, ways: Ways::One, change });
+        assert_eq!(links.stream(Instant::ZERO, 0, 1, 1 << 20), Fate::Oversize);
+        assert_eq!(took(links.stream(Instant::ZERO, 1, 0, 1 << 20)), 3 * MS, "acks are short");
     }
 
     #[test]
