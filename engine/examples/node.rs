@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
 use rumormill::core::{Cause, Record};
 use rumormill::text::Printable;
-use rumormill::units::parse_duration;
+use rumormill::units::{parse_duration, parse_size};
 use rumormill::{Config, Event, Node, NodeId, NodeList, Notice};
 
 /// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
@@ -50,6 +50,9 @@ struct Args {
     /// Silence after which a node is removed [default: 3 cycles + 2s].
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
+    /// Longest datagram, such as 8KiB [default: 1200].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    size: Option<usize>,
     /// Publishes this as soon as the node has joined.
     #[arg(long, value_name = "TEXT")]
     publish: Option<String>,
@@ -141,6 +144,9 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     if let Some(timeout) = args.timeout {
         config = config.timeout(timeout);
     }
+    if let Some(size) = args.size {
+        config = config.size(size);
+    }
     let config = config.seeds(args.join.clone()).build()?;
     let addr = args.advertise.unwrap_or(args.listen);
     let node = Node::new(addr.to_string()).name(&args.name).private_data(&args.data);
@@ -150,6 +156,10 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let ip = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0));
     text.parse().or_else(|_| ip()).map_err(|_| "write IP or IP:PORT, such as 0.0.0.0:5000".into())
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    usize::try_from(parse_size(text)?).map_err(|_| format!("{text} is more than any datagram"))
 }
 
 fn advertised(text: &str) -> Result<SocketAddr, String> {
@@ -232,6 +242,14 @@ fn told(list: &NodeList, notice: Notice) -> String {
         }
         Event::ClusterTooLarge { members, size } => {
             format!("no room for more than {members} members in packets of {size} bytes")
+        }
+        Event::PathNarrow { peer, len } => {
+            format!("datagrams of {len} bytes do not get to {peer}: values as long go by stream")
+        }
+        Event::ValueUnreachable { version, peer } => {
+            format!(
+                "metadata {version} does not get through between {peer} and here: is TCP filtered?"
+            )
         }
         Event::SettingsDiffer { peer, difference } => format!("settings of {peer}: {difference}"),
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),

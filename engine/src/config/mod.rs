@@ -27,8 +27,10 @@
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
 //!
-//! Nodes of one cluster may have different `size`s up to 9,216, as on jumbo frames. Lists in longer
-//! datagrams are taken by nodes with a `size` as large; values by all.
+//! Nodes of one cluster may have different `size`s, as where some are on jumbo frames. A larger one
+//! is for values, up to which a rumor brings them at once: a value whose datagram does not get to a
+//! peer goes there by stream ([`crate::Event::PathNarrow`]). All else is cut at 1,200 bytes, which
+//! every path carries, for nobody would miss it.
 //!
 //! # Where a node listens
 //! Without a `listen_addr` a node with an address of loopback, such as `127.0.0.1` or `[::1]`,
@@ -159,6 +161,10 @@ impl Config {
     /// Length of the checksum of a datagram, in bytes.
     pub const CHECKSUM_LEN: usize = 4;
 
+    /// Bytes of UDP payload that every path carries: IPv6 promises packets of 1,280, and tunnels
+    /// take their part of them.
+    pub const PATH_SIZE: usize = 1_200;
+
     /// Length of what seals a datagram, in bytes: a header of 44 and a tag of 16.
     pub const SEAL_LEN: usize = 60;
 
@@ -222,6 +228,22 @@ impl Config {
     /// Largest encoded packet that a datagram holds, in bytes: `size` less what guards it.
     pub fn packet_len_max(&self) -> usize {
         self.size - self.guard_len()
+    }
+
+    /// `size` as far as every path carries it.
+    pub fn path_size(&self) -> usize {
+        self.size.min(Self::PATH_SIZE)
+    }
+
+    /// Largest encoded packet in a datagram that arrives whatever the path, in bytes.
+    pub fn path_len_max(&self) -> usize {
+        self.path_size() - self.guard_len()
+    }
+
+    /// Most bytes in a segment of a stream, which crosses the same paths: a TCP and an IP header
+    /// take 40 bytes.
+    pub fn segment_len_max(&self) -> usize {
+        self.path_size() - 40
     }
 
     /// The secret that packets are sealed with, if any.

@@ -45,6 +45,12 @@ impl Reports {
         }
         self.recent.push_back(Report { from, holds });
     }
+
+    /// Who said last that it holds the version of this hash, the latest first.
+    pub(super) fn holders_of(&self, version: u64) -> impl Iterator<Item = SocketAddr> {
+        let holds = move |report: &&Report| report.holds.version == version;
+        self.recent.iter().rev().filter(holds).map(|report| report.from)
+    }
 }
 
 impl Engine {

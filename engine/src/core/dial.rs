@@ -137,7 +137,7 @@ impl Engine {
     fn join_packet(&self, now: Now, to: SocketAddr) -> Arc<Packet> {
         let me = self.members.sighting(self.members.me(), now.mono, self.step);
         let (token, summary) = (self.token_for(now.mono, to), self.summary(now));
-        let padding = self.padding(len::JOIN_MIN, self.config.size());
+        let padding = self.padding(len::JOIN_MIN, self.config.path_size());
         self.packet(Body::Join(Join { token, me, summary, padding }))
     }
 
@@ -158,7 +158,7 @@ impl Engine {
         let guest = &join.me;
         let mut nodes = vec![self.members.me()];
         nodes.extend(self.pick(now.mono, Self::WELCOME_MEMBERS_MAX));
-        let longest = self.config.packet_len_max();
+        let longest = self.config.path_len_max();
         let longest = out.room(to).map_or(longest, |room| room.min(longest));
         let mut room = longest.saturating_sub(len::HEADER + len::WELCOME);
         let mut members = Vec::with_capacity(nodes.len());

@@ -8,6 +8,7 @@ use super::beat::{Age, AgeStep};
 use super::claims::Claims;
 use super::dial::Dialler;
 use super::fetch::Fetcher;
+use super::holders::Unreached;
 use super::identity::Jumps;
 use super::io::{Carrier, Command, Input, Outbox};
 use super::members::Members;
@@ -15,6 +16,7 @@ use super::metadata::Metadata;
 use super::names::Rivals;
 use super::newcomers::{Asked, Via};
 use super::packet::{Body, Packet, Summary};
+use super::paths::Paths;
 use super::probes::Prober;
 use super::record::{Record, Sighting};
 use super::relay::Relay;
@@ -40,6 +42,8 @@ use crate::time::{Instant, Now};
 ///   [`Engine::deadline`] has come; with every packet and command as it arrives.
 /// - `now.mono` never goes back from one call to the next, and stays below nine years (2^58 ns):
 ///   count it from the start of the process, not from 1970.
+/// - Say [`Input::StreamFailed`] where a stream failed: without, the engine waits in vain for some
+///   seconds.
 /// - After each call drain the outbox, in order: send what is to be sent, once each, losses
 ///   allowed; then ask for the deadline again, for any input may have moved it.
 ///
@@ -58,6 +62,8 @@ pub struct Engine {
     pub(super) telling: Telling,
     pub(super) rtts: Rtts,
     pub(super) fetcher: Fetcher,
+    pub(super) paths: Paths,
+    pub(super) unreached: Unreached,
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
@@ -117,6 +123,10 @@ pub struct Stats {
     pub transfers: u64,
     /// Values not sent because too many were being sent already, or we did not hold them.
     pub transfers_refused: u64,
+    /// Values asked for by stream, or to be sent by stream, that did not get through.
+    pub values_unreached: u64,
+    /// Times that datagrams above 1,200 bytes turned out not to reach a peer.
+    pub paths_narrow: u64,
     /// Packets that claim to come from our own address, dropped.
     pub packets_from_myself: u64,
     /// Answers to no request of ours.
@@ -174,6 +184,8 @@ impl Engine {
             telling: Telling::default(),
             rtts: Rtts::default(),
             fetcher: Fetcher::default(),
+            paths: Paths::default(),
+            unreached: Unreached::default(),
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
@@ -237,8 +249,11 @@ impl Engine {
             Input::Packet { from, carrier, packet } => {
                 self.on_packet(now, from, carrier, &packet, out);
             }
+            Input::StreamFailed { to } if self.life != Life::Left => {
+                self.on_stream_failed(now, to, out);
+            }
             Input::Command(command) => self.on_command(now, command, out),
-            Input::Timeout => {}
+            Input::StreamFailed { .. } | Input::Timeout => {}
         }
         // After every input, so that a flood of packets can't keep us from beating.
         while let Some(timer) = self.timers.take_due(now.mono) {

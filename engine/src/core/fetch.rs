@@ -7,13 +7,14 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::io::{Carrier, Outbox};
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
-use super::packet::{Announcement, Body, Call, Fetch, RingArc, Topic, len};
+use super::packet::{Announcement, Body, Call, Fetch, Packet, RingArc, Topic, len};
 use super::timers::Timer;
 use crate::time::{Instant, Now};
 
@@ -21,22 +22,32 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fetcher {
     /// At most [`Fetcher::WANTED_MAX`].
-    wanted: Vec<Wanted>,
+    pub(super) wanted: Vec<Wanted>,
     /// At most [`Fetcher::SERVED_MAX`].
     served: Vec<Served>,
 }
 
 /// A value that was announced and is not here yet.
 #[derive(Clone, Debug)]
-struct Wanted {
-    announcement: Announcement,
+pub(super) struct Wanted {
+    pub(super) announcement: Announcement,
     /// What we answer for once we hold it.
     arcs: Vec<RingArc>,
     /// Who holds it too, and was not asked in vain.
-    tellers: VecDeque<SocketAddr>,
-    asked: SocketAddr,
+    pub(super) tellers: VecDeque<SocketAddr>,
+    pub(super) asked: SocketAddr,
     /// When to ask another.
     until: Instant,
+    waits: Waits,
+}
+
+/// For what a value that is wanted waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// For whoever was asked.
+    ToCome,
+    /// Until those that were busy are asked again.
+    ToAsk,
 }
 
 /// A transfer of our value that was begun.
@@ -65,14 +76,14 @@ impl Fetcher {
         Self::PATIENCE + Duration::from_millis(len * 1_000 / Self::BYTES_PER_SECOND)
     }
 
-    fn wanted(&mut self, version: Version) -> Option<&mut Wanted> {
-        self.wanted.iter_mut().find(|wanted| wanted.announcement.version == version)
+    fn place_of(&self, version: Version) -> Option<usize> {
+        self.wanted.iter().position(|wanted| wanted.announcement.version == version)
     }
 
     /// Where to note that this version is wanted of this teller; `None` when it is wanted
     /// already, the teller has promised a newer one, or too much is wanted.
     fn place_for(&mut self, teller: SocketAddr, version: Version) -> Option<usize> {
-        if self.wanted(version).is_some() {
+        if self.place_of(version).is_some() {
             return None;
         }
         // One place for each teller, so that none can take them all.
@@ -90,13 +101,19 @@ impl Fetcher {
         self.wanted.extract_if(.., |wanted| wanted.announcement.version <= held).collect()
     }
 
+    /// Ends all transfers to this address; what was sent there.
+    pub(super) fn end_serving_to(&mut self, to: SocketAddr) -> Vec<Version> {
+        let ended = self.served.extract_if(.., |served| served.to == to);
+        ended.map(|served| served.version).collect()
+    }
+
     fn end_serving(&mut self, to: SocketAddr, version: Version) {
         self.served.retain(|served| (served.to, served.version) != (to, version));
     }
 }
 
 impl Wanted {
-    fn add(&mut self, teller: SocketAddr, arc: Option<RingArc>) {
+    pub(super) fn add(&mut self, teller: SocketAddr, arc: Option<RingArc>) {
         let known = self.asked == teller || self.tellers.contains(&teller);
         if !known && self.tellers.len() < Fetcher::TELLERS_MAX {
             self.tellers.push_back(teller);
@@ -147,13 +164,17 @@ impl Engine {
         }
         self.make_room_for(from);
         if let Some(place) = self.fetcher.place_for(from, version) {
-            let (tellers, until) = (VecDeque::new(), now.mono);
+            let (mut tellers, until) = (VecDeque::new(), now.mono);
             let arcs = arc.into_iter().collect();
-            let wanted = Wanted { announcement, arcs, tellers, asked: from, until };
+            let asked = self.first_to_ask(from, version);
+            tellers.extend((asked != from).then_some(from));
+            let waits = Waits::ToCome;
+            let wanted = Wanted { announcement, arcs, tellers, asked, until, waits };
             self.fetcher.wanted.insert(place, wanted);
-            self.ask(now, place, from, out);
-        } else if let Some(wanted) = self.fetcher.wanted(version) {
-            wanted.add(from, arc);
+            self.ask(now, place, asked, out);
+        } else if let Some(place) = self.fetcher.place_of(version) {
+            self.fetcher.wanted[place].add(from, arc);
+            self.prefer(now, place, from, out);
         }
         false
     }
@@ -171,18 +192,18 @@ impl Engine {
         }
     }
 
-    fn ask(&mut self, now: Now, place: usize, teller: SocketAddr, out: &mut Outbox) {
+    pub(super) fn ask(&mut self, now: Now, place: usize, teller: SocketAddr, out: &mut Outbox) {
         let wanted = &mut self.fetcher.wanted[place];
         let Announcement { version, len } = wanted.announcement;
-        wanted.asked = teller;
+        (wanted.asked, wanted.waits) = (teller, Waits::ToCome);
         wanted.until = now.mono + Fetcher::patience(u64::from(len));
         self.timers.set_earlier(Timer::Fetch, now.mono + self.config.cycle());
         self.say(teller, version, Call::Send, out);
     }
 
     /// Asks the next who told us; with none left the next swap finds one.
-    fn ask_another(&mut self, now: Now, place: usize, out: &mut Outbox) {
-        match self.fetcher.wanted[place].tellers.pop_front() {
+    pub(super) fn ask_another(&mut self, now: Now, place: usize, out: &mut Outbox) {
+        match self.unreached.take_next(&mut self.fetcher.wanted[place].tellers) {
             Some(teller) => self.ask(now, place, teller, out),
             None => drop(self.fetcher.wanted.remove(place)),
         }
@@ -194,8 +215,11 @@ impl Engine {
             let wanted = &self.fetcher.wanted[place];
             let asked = self.members.node(wanted.asked);
             let gone = asked.is_some_and(|node| self.members.gone(node).is_some());
-            if now.mono >= wanted.until || gone {
-                self.ask_another(now, place, out);
+            let is_due = now.mono >= wanted.until;
+            match wanted.waits {
+                Waits::ToCome if is_due && !gone => self.on_asked_in_vain(now, place, out),
+                _ if is_due || gone => self.ask_another(now, place, out),
+                Waits::ToCome | Waits::ToAsk => {}
             }
         }
         if !self.fetcher.wanted.is_empty() {
@@ -208,9 +232,15 @@ impl Engine {
         match fetch.call {
             // We ask by stream only: a datagram may have a victim's address on it.
             Call::Send if via.carrier != Carrier::Stream => self.stats.fetches_unproven += 1,
-            Call::Send => self.serve(now, from, fetch.version, out),
-            Call::Done => self.fetcher.end_serving(from, fetch.version),
-            Call::Busy => self.on_busy(now, from, fetch.version, out),
+            Call::Send => {
+                self.judge_path(now, from, fetch.version, out);
+                self.serve(now, from, fetch.version, out);
+            }
+            Call::Done => {
+                self.fetcher.end_serving(from, fetch.version);
+                self.unreached.forget(from);
+            }
+            Call::Busy => self.on_busy(now, from, fetch.version, via.carrier, out),
         }
     }
 
@@ -242,16 +272,27 @@ impl Engine {
         if self.is_believed(to) { Fetcher::SERVED_MAX } else { Fetcher::SERVED_MAX / 4 }
     }
 
-    /// Who is busy is asked again later, after the others who told us.
-    fn on_busy(&mut self, now: Now, from: SocketAddr, version: Version, out: &mut Outbox) {
+    /// Who is busy is asked again later, after the others who told us. Who says so by datagram has
+    /// no way to us for the value.
+    fn on_busy(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        version: Version,
+        carrier: Carrier,
+        out: &mut Outbox,
+    ) {
         let asked = |wanted: &Wanted| (wanted.asked, wanted.announcement.version);
         let place = self.fetcher.wanted.iter().position(|it| asked(it) == (from, version));
         let Some(place) = place else { return };
+        if carrier != Carrier::Stream {
+            return self.on_asked_in_vain(now, place, out);
+        }
         let wanted = &mut self.fetcher.wanted[place];
         if wanted.tellers.iter().all(|&teller| teller == from) {
             // Not at once, however often it says so: each no would bring the next question.
             wanted.tellers = [from].into();
-            wanted.until = now.mono;
+            (wanted.until, wanted.waits) = (now.mono, Waits::ToAsk);
             let later = self.jittered(self.config.cycle() / 4);
             self.timers.set_earlier(Timer::Fetch, now.mono + later);
         } else {
@@ -267,6 +308,7 @@ impl Engine {
         metadata: &Metadata,
         out: &mut Outbox,
     ) {
+        self.unreached.forget(from);
         self.on_value(now, metadata, out);
         self.say(from, metadata.version(), Call::Done, out);
     }
@@ -291,10 +333,14 @@ impl Engine {
     /// Asking and refusing must not get lost, and an address that only claims to ask must not be
     /// sent a value: they go by stream.
     fn say(&self, to: SocketAddr, version: Version, call: Call, out: &mut Outbox) {
-        let packet = self.packet(Body::Fetch(Fetch { version, call }));
+        let packet = self.fetch_packet(version, call);
         match call {
             Call::Send | Call::Busy => out.stream(to, &packet),
             Call::Done => out.send(to, &packet),
         }
+    }
+
+    pub(super) fn fetch_packet(&self, version: Version, call: Call) -> Arc<Packet> {
+        self.packet(Body::Fetch(Fetch { version, call }))
     }
 }

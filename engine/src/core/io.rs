@@ -23,6 +23,11 @@ pub enum Input {
         /// The packet, decoded.
         packet: Arc<Packet>,
     },
+    /// A stream to this address could not be made, or broke: what was to go there is lost.
+    StreamFailed {
+        /// To whom it was.
+        to: SocketAddr,
+    },
     /// The engine's deadline has come. A call before it does no harm.
     Timeout,
     /// The service wants something.
@@ -79,8 +84,8 @@ pub enum Output {
 pub enum Class {
     /// In one datagram, which may get lost.
     Datagram,
-    /// Over a connection, in full or not at all: whatever exceeds a datagram, and with
-    /// `protocol = "tcp"` everything.
+    /// Over a connection, in full or not at all: what exceeds a datagram, what is longer than every
+    /// path carries and would not be missed, and with `protocol = "tcp"` everything.
     Stream,
 }
 
@@ -162,6 +167,26 @@ pub enum Event {
         /// What differs, with both values.
         difference: Difference,
     },
+    /// Datagrams of so many bytes do not get to this peer, though shorter ones do: somewhere on the
+    /// way the MTU is smaller than here, and the message that would say so is filtered. Values as
+    /// long go to it by stream from now on, which takes some round trips more; a smaller `size`
+    /// spares the first one the wait. Raised once for each peer, for 256 of them.
+    PathNarrow {
+        /// The peer.
+        peer: SocketAddr,
+        /// Length of the datagrams, in bytes of UDP payload.
+        len: usize,
+    },
+    /// A value that exceeds a datagram did not get from this peer here, or from here to it: no
+    /// stream between the two can be made (a filter that lets UDP pass and no TCP, most likely), or
+    /// it takes too long. The value is asked of others that hold it; if none can be reached, one of
+    /// the two does without. Raised once for each peer, and again after a value has got through.
+    ValueUnreachable {
+        /// The version that did not get through.
+        version: Version,
+        /// The peer.
+        peer: SocketAddr,
+    },
     /// With `wire = "pekonode"`: packets name every member, and those of one more would not be
     /// shorter than `size`. It is not listed; raise `size` on every node, or run fewer. Raised
     /// once.
@@ -178,6 +203,8 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Outbox {
     outputs: Vec<Output>,
+    /// The longest packet in a datagram that every path carries, and in one of `size`.
+    path_len_max: usize,
     datagram_len_max: usize,
     guard_len: usize,
     limit: Option<Limit>,
@@ -193,8 +220,9 @@ struct Limit {
 
 impl Default for Outbox {
     fn default() -> Self {
-        let (outputs, datagram_len_max) = (Vec::new(), usize::MAX);
-        Self { outputs, datagram_len_max, guard_len: 0, limit: None, withheld: 0 }
+        let (outputs, longest) = (Vec::new(), usize::MAX);
+        let (path_len_max, datagram_len_max) = (longest, longest);
+        Self { outputs, path_len_max, datagram_len_max, guard_len: 0, limit: None, withheld: 0 }
     }
 }
 
@@ -221,9 +249,9 @@ impl Outbox {
 
     /// Says what the engine that fills it takes for a datagram.
     pub(crate) fn begin(&mut self, config: &Config) {
-        self.datagram_len_max = match config.protocol() {
-            Protocol::Udp => config.packet_len_max(),
-            Protocol::Tcp => 0,
+        (self.path_len_max, self.datagram_len_max) = match config.protocol() {
+            Protocol::Udp => (config.path_len_max(), config.packet_len_max()),
+            Protocol::Tcp => (0, 0),
         };
         self.guard_len = config.guard_len();
         self.limit = None;
@@ -251,10 +279,20 @@ impl Outbox {
         std::mem::take(&mut self.withheld)
     }
 
-    /// Sends a packet by datagram if it fits one; not at all if it is more than may go there.
+    /// Sends a packet by datagram if every path carries one as long, else by stream; not at all if
+    /// it is more than may go there.
     pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        self.send_within(self.path_len_max, to, packet);
+    }
+
+    /// The same for a packet that is missed if it doesn't arrive: it may have all of `size`.
+    pub(crate) fn attempt(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        self.send_within(self.datagram_len_max, to, packet);
+    }
+
+    fn send_within(&mut self, datagram_len_max: usize, to: SocketAddr, packet: &Arc<Packet>) {
         let len = packet.len_max();
-        if len > self.datagram_len_max {
+        if len > datagram_len_max {
             return self.stream(to, packet);
         }
         if let Some(limit) = self.limit.as_mut().filter(|limit| limit.to == to) {

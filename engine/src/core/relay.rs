@@ -170,7 +170,7 @@ impl Engine {
 
     /// Packs beats and news into as few datagrams as it takes.
     pub(super) fn bulk_packets(&self, beats: Vec<Beat>, news: Vec<News>) -> Vec<Arc<Packet>> {
-        let room = self.config.packet_len_max() - len::HEADER - 2 * len::COUNT;
+        let room = self.config.path_len_max() - len::HEADER - 2 * len::COUNT;
         let bulk = |beats| Bulk { beats, news: Vec::new() };
         let mut bulks: Vec<Bulk> = match room / len::BEAT {
             _ if beats.is_empty() => Vec::new(),

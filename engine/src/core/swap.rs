@@ -14,7 +14,7 @@ use super::io::Outbox;
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
 use super::packet::{
-    Body, Detail, Held, Ids, News, Padding, Records, SwapAnswer, SwapRequest, Topic, Vector,
+    Announcement, Body, Detail, Held, Ids, News, Padding, Records, SwapAnswer, SwapRequest, Vector,
     Wanted, len,
 };
 use super::record::Digest;
@@ -136,7 +136,7 @@ impl Engine {
             Liveness::Probes | Liveness::Off => len::FOLDED * Self::BUCKETS_AT_FIRST,
         };
         let around = len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT;
-        (around + detail + self.config.guard_len()).min(self.config.size())
+        (around + detail + self.config.guard_len()).min(self.config.path_size())
     }
 
     pub(super) fn on_swap_retry(&mut self, now: Now, out: &mut Outbox) {
@@ -254,11 +254,14 @@ impl Engine {
         if let Some(metadata) = &self.metadata
             && theirs.is_none_or(|version| version < metadata.version())
         {
-            let body = match self.topic_of(metadata) {
-                Topic::Announced(announcement) => Body::Announced(announcement),
-                _ => Body::Value(metadata.clone()),
-            };
-            out.send(to, &self.packet(body));
+            let value = self.packet(Body::Value(metadata.clone()));
+            if value.len_max() <= self.config.packet_len_max() {
+                out.attempt(to, &value);
+            }
+            if value.len_max() > self.config.path_len_max() {
+                // Nobody acknowledges the value, and what is long may never arrive.
+                out.send(to, &self.packet(Body::Announced(Announcement::of(metadata))));
+            }
         }
     }
 
@@ -266,7 +269,7 @@ impl Engine {
     /// we are young and the list has just changed: the records that changed it brought theirs.
     fn vectors(&mut self, now: Now) -> Vec<Vector> {
         let digest = self.members.digest();
-        let room = self.config.packet_len_max()
+        let room = self.config.path_len_max()
             - (len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
             Liveness::Off | Liveness::Probes => Vec::new(),
@@ -380,7 +383,7 @@ impl Engine {
     /// Our ids in some buckets, in as few datagrams as it takes.
     fn ids(&mut self, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
         self.members.in_ring_order();
-        let room = self.config.packet_len_max() - len::HEADER - len::IDS;
+        let room = self.config.path_len_max() - len::HEADER - len::IDS;
         let empty = || Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
         let mut pages = Vec::new();
         let (mut page, mut left) = (empty(), room);
@@ -459,7 +462,7 @@ impl Engine {
     }
 
     fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
-        let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
+        let room = self.config.path_len_max() - len::HEADER - len::COUNT;
         for ids in ids.chunks(room / len::ID) {
             out.send(to, &self.packet(Body::Wanted(Wanted { ids: ids.to_vec() })));
         }
@@ -483,7 +486,7 @@ impl Engine {
     /// Packs news into as few datagrams as it takes, and one more than may be sent when there is
     /// more.
     pub(super) fn record_pages(&self, news: impl Iterator<Item = News>) -> Vec<Records> {
-        let room = self.config.packet_len_max() - len::HEADER - len::COUNT;
+        let room = self.config.path_len_max() - len::HEADER - len::COUNT;
         let mut pages: Vec<Records> = Vec::new();
         let mut left = 0;
         for item in news {

@@ -121,6 +121,7 @@ impl Engine {
 
     fn send_part(&mut self, now: Now, at: usize, part: usize, out: &mut Outbox) {
         let topic = self.aged(now, &self.telling.told[at].topic);
+        let topic = self.passable(now, self.telling.told[at].parts[part].to, topic);
         let told = &mut self.telling.told[at];
         let due = now.mono + self.rtts.patience(told.parts[part].to, &self.config);
         let copies = told.copies(part);
@@ -129,7 +130,7 @@ impl Engine {
         self.timers.set_earlier(Timer::Tell, due);
         let packet = self.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
         for _ in 0..copies {
-            out.send(to, &packet);
+            out.attempt(to, &packet);
         }
     }
 
@@ -217,7 +218,7 @@ impl Engine {
 
     /// Tells a node of members that it does not know, as many as fit a datagram.
     fn introduce(&self, now: Now, to: SocketAddr, unknown: &[NodeIx], out: &mut Outbox) {
-        let mut room = self.config.packet_len_max() - len::HEADER - len::COUNT;
+        let mut room = self.config.path_len_max() - len::HEADER - len::COUNT;
         let mut news = Vec::new();
         for item in unknown.iter().filter_map(|&node| self.news_of(node, now.mono)) {
             if item.len_max() > room {

@@ -51,6 +51,10 @@ impl Script<'_> {
             let pause = self.pause()?;
             let jump = if op & 0x80 == 0 { 0 } else { self.jump()? };
             let packet = match op & 0x0f {
+                0 if op & 0x20 != 0 => {
+                    let input = Input::StreamFailed { to: addr(from % 8) };
+                    return Some(Step { pause, jump, input });
+                }
                 0 => return Some(Step { pause, jump, input: Input::Timeout }),
                 1 => {
                     let input = Input::Command(self.command(from, config)?);

@@ -52,6 +52,7 @@ fn input() -> impl Strategy<Value = Input> {
             }),
         1 => command().prop_map(Input::Command),
         2 => Just(Input::Timeout),
+        1 => any::<u8>().prop_map(|to| Input::StreamFailed { to: addr(to) }),
     ]
 }
 

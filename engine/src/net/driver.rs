@@ -277,7 +277,7 @@ impl Running {
         };
         let came = match &input {
             Input::Packet { from, packet, .. } => Some((*from, Arc::clone(packet))),
-            Input::Timeout | Input::Command(_) => None,
+            Input::StreamFailed { .. } | Input::Timeout | Input::Command(_) => None,
         };
         let before = self.outbox.outputs().len();
         self.driver.engine.handle(now, input, &mut self.outbox);
@@ -360,6 +360,7 @@ impl Running {
                 let carrier = Carrier::Stream;
                 self.handle(Input::Packet { from, carrier, packet: packet.into() });
             }
+            (Arrival::Failed(to), _) => self.handle(Input::StreamFailed { to }),
             (Arrival::Pekonode(packet), Machine::Pekonode(foreign)) => {
                 foreign.on_packet(now, packet, &mut self.outbox);
             }
@@ -533,6 +534,8 @@ fn changes_list(event: &Event) -> bool {
         | Event::SettingsDiffer { .. }
         | Event::AddressConflict(_)
         | Event::GenerationsExhausted(_)
+        | Event::PathNarrow { .. }
+        | Event::ValueUnreachable { .. }
         | Event::Published(_)
         | Event::ClusterTooLarge { .. } => false,
     }

@@ -43,13 +43,15 @@ pub(super) struct Letters {
     open: Arc<Semaphore>,
     /// The places of each peer: every packet under way holds one of these.
     peers: BTreeMap<SocketAddr, Arc<Semaphore>>,
+    segment_len_max: usize,
     counters: Counters,
 }
 
 impl Letters {
-    pub(super) fn new(counters: Counters) -> Self {
+    pub(super) fn new(segment_len_max: usize, counters: Counters) -> Self {
         let open = Arc::new(Semaphore::new(OPEN_MAX));
-        Self { under_way: JoinSet::new(), open, peers: BTreeMap::new(), counters }
+        let peers = BTreeMap::new();
+        Self { under_way: JoinSet::new(), open, peers, segment_len_max, counters }
     }
 
     /// Sends a packet on a connection of its own. Never waits: what the limits have no room for is
@@ -65,7 +67,8 @@ impl Letters {
             return;
         }
         let (places, open) = (Arc::clone(places), Arc::clone(&self.open));
-        let letter = Letter { to, packet, counters: self.counters.clone() };
+        let (segment_len_max, counters) = (self.segment_len_max, self.counters.clone());
+        let letter = Letter { to, packet, segment_len_max, counters };
         self.under_way.spawn(letter.run(places, open));
     }
 
@@ -84,6 +87,7 @@ impl Letters {
 struct Letter {
     to: SocketAddr,
     packet: Vec<u8>,
+    segment_len_max: usize,
     counters: Counters,
 }
 
@@ -111,7 +115,7 @@ impl Letter {
     async fn deliver(&self) -> std::io::Result<()> {
         // Which address it comes from means nothing to a Go node, so the system picks one.
         let anywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-        let dialled = dial(anywhere, self.to, LETTER_MAX).await;
+        let dialled = dial(anywhere, self.to, self.segment_len_max, LETTER_MAX).await;
         let mut stream = dialled.inspect_err(|_| {
             self.counters.count(|stats| stats.dial_errors += 1);
         })?;

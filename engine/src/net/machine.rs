@@ -62,6 +62,7 @@ impl Machine {
                     foreign.handle(now, pekonode::Input::Command(command), out);
                 }
                 Input::Packet { .. } => unreachable!("its datagrams are never decoded as ours"),
+                Input::StreamFailed { .. } => unreachable!("its packets go by letter"),
             },
         }
     }

@@ -64,6 +64,8 @@ pub(crate) enum Arrival {
     Pekonode(pekonode::Packet),
     /// Nothing of pekonode, for this reason.
     NoPekonode(Complaint),
+    /// None: a connection that we made or were to make to this address failed.
+    Failed(SocketAddr),
 }
 
 /// The connections of one node. Dropped they are closed in a moment; see [`Streams::close`].
@@ -73,6 +75,7 @@ pub(crate) struct Streams {
     /// At which others reach us.
     port: u16,
     packet_len_max: usize,
+    segment_len_max: usize,
     guard: watch::Sender<StreamGuard>,
     peers: BTreeMap<SocketAddr, Peer>,
     /// How many packets were sent: what a peer was last used by.
@@ -83,6 +86,8 @@ pub(crate) struct Streams {
     /// What goes out on connections of its own.
     letters: Letters,
     arrivals: mpsc::Receiver<Arrival>,
+    /// For those who send: who takes calls keeps the way open.
+    failed: mpsc::WeakSender<Arrival>,
     /// Dropped or used it ends the acceptor.
     closing: Option<oneshot::Sender<()>>,
     acceptor: Option<JoinHandle<()>>,
@@ -180,19 +185,22 @@ impl Streams {
             Wire::Native => Speech::Native { guard: guards, value_len_max },
             Wire::Pekonode => Speech::Pekonode { size: config.size() },
         };
+        let failed = arrived.downgrade();
         let caller = Caller { arrived, speech, counters: counters.clone() };
         let acceptor = Acceptor::new(listener, caller);
         Self {
             bound,
             port,
             packet_len_max: DATAGRAM_LEN_MAX + value_len_max,
+            segment_len_max: config.segment_len_max(),
             guard,
             peers: BTreeMap::new(),
             clock: 0,
             encoded: None,
             writers: JoinSet::new(),
-            letters: Letters::new(counters.clone()),
+            letters: Letters::new(config.segment_len_max(), counters.clone()),
             arrivals,
+            failed,
             closing: Some(closing),
             acceptor: Some(tokio::spawn(acceptor.run(closed))),
             counters,
@@ -290,9 +298,11 @@ impl Streams {
             to,
             bound: self.bound,
             port: self.port,
+            segment_len_max: self.segment_len_max,
             guard: self.guard.borrow().clone(),
             packets,
             waiting: Arc::clone(&waiting),
+            failed: self.failed.clone(),
             counters: self.counters.clone(),
         };
         self.writers.spawn(writer.run());
@@ -332,9 +342,11 @@ struct Writer {
     to: SocketAddr,
     bound: SocketAddr,
     port: u16,
+    segment_len_max: usize,
     guard: StreamGuard,
     packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
+    failed: mpsc::WeakSender<Arrival>,
     counters: Counters,
 }
 
@@ -342,6 +354,10 @@ impl Writer {
     async fn run(mut self) {
         if let Err(ending) = self.write_all().await {
             tracing::debug!(to = %self.to, %ending, "a connection failed");
+            // Where there is no room for it, the node waits as long as it does for any answer.
+            if let Some(failed) = self.failed.upgrade() {
+                let _ = failed.try_send(Arrival::Failed(self.to));
+            }
         }
         self.packets.close();
         let mut dropped = 0;
@@ -379,7 +395,7 @@ impl Writer {
     /// Dials, and agrees with the other end on what guards the packets.
     async fn connect(&self) -> Result<(TcpStream, StreamSealer), Ending> {
         let call = self.guard.dial(self.port, random().map_err(std::io::Error::other)?);
-        let mut stream = dial(self.bound, self.to, DIAL_MAX).await?;
+        let mut stream = dial(self.bound, self.to, self.segment_len_max, DIAL_MAX).await?;
         write_whole(&mut stream, &call.hello()).await?;
         let answer = read_answer(&mut stream, call.answer_len()).await?;
         let sealer = call.answered(&answer).map_err(Ending::Refused)?;
@@ -404,10 +420,11 @@ mod tests {
     use super::super::tcp::Ports;
     use super::*;
     use crate::config::Protocol;
+    use crate::core::{AgeStep, Body, LastCall};
 
     fn streams() -> Streams {
-        let (config, loopback) = (Config::default(), "127.0.0.1:0".parse().unwrap());
-        let ports = Ports::bind(Protocol::Tcp, loopback, 0).unwrap();
+        let config = Config::builder().protocol(Protocol::Tcp).build().unwrap();
+        let ports = Ports::bind(&config, "127.0.0.1:0".parse().unwrap(), 0).unwrap();
         let guard = StreamGuard::with_keyring(&config, None);
         Streams::start(ports.listener.unwrap(), ports.bound, 1, &config, guard)
     }
@@ -421,6 +438,19 @@ mod tests {
         tokio::task::yield_now().await;
         streams.finish().await;
         assert_eq!(streams.stats().0.dropped_by_failure, 1);
+        streams.close().await;
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_reached_is_told_of() {
+        let mut streams = streams();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = taken.local_addr().unwrap();
+        drop(taken);
+        let body = Body::LastCall(LastCall::default());
+        streams.send(nobody, &Arc::new(Packet { step: AgeStep(1), body }));
+        let told = streams.receive().await;
+        assert!(matches!(told, Some(Arrival::Failed(to)) if to == nobody), "{told:?}");
         streams.close().await;
     }
 

@@ -36,9 +36,7 @@ impl Home {
         queue_bytes: usize,
     ) -> io::Result<Ports> {
         match self {
-            Self::System | Self::Intercepted(_) => {
-                Ports::bind(config.protocol(), addr, queue_bytes)
-            }
+            Self::System | Self::Intercepted(_) => Ports::bind(config, addr, queue_bytes),
             Self::Memory(network) => {
                 let port = network.bind(addr)?;
                 let bound = port.addr();

@@ -223,6 +223,8 @@ impl Observer {
             Event::AddressConflict(_)
             | Event::GenerationsExhausted(_)
             | Event::ClusterTooLarge { .. }
+            | Event::PathNarrow { .. }
+            | Event::ValueUnreachable { .. }
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
             | Event::Corrupted(_)

@@ -262,6 +262,10 @@ fn state(
         EngineEvent::Published(metadata) => {
             ("published", None, None, Some(metadata.version().to_string()))
         }
+        EngineEvent::PathNarrow { .. } => ("path_narrow", None, None, None),
+        EngineEvent::ValueUnreachable { version, .. } => {
+            ("value_unreachable", None, None, Some(version.to_string()))
+        }
         EngineEvent::SettingsDiffer { .. } => ("settings_differ", None, None, None),
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
     };

@@ -36,6 +36,11 @@ pub(crate) struct Cluster {
     pub(crate) cuts: BTreeSet<(u16, u16)>,
     /// Nodes on one side of a cut.
     pub(crate) far_side: BTreeSet<u16>,
+    /// Datagrams of more bytes vanish.
+    pub(crate) path_size: usize,
+    pub(crate) vanished: usize,
+    /// Pairs of nodes of which the first gets no stream through to the second.
+    pub(crate) filters: BTreeSet<(u16, u16)>,
     /// Drops every bulk packet.
     pub(crate) mute_beats: bool,
     /// Nodes that neither read nor wake.
@@ -97,6 +102,9 @@ impl Cluster {
             streams: BTreeMap::new(),
             cuts: BTreeSet::new(),
             far_side: BTreeSet::new(),
+            path_size: usize::MAX,
+            vanished: 0,
+            filters: BTreeSet::new(),
             mute_beats: false,
             asleep: BTreeSet::new(),
             wall_ahead: Duration::ZERO,
@@ -191,6 +199,13 @@ impl Cluster {
     pub(crate) fn body(&mut self, node: u16, from: u16, body: Body) {
         let step = AgeStep::of_timeout(self.config.timeout());
         self.packet(node, from, Packet { step, body });
+    }
+
+    /// What a node does about something else than a packet.
+    pub(crate) fn outputs_of(&mut self, node: u16, input: Input) -> Vec<Output> {
+        let (now, mut out) = (self.clock(), Outbox::new());
+        self.engine(node).handle(now, input, &mut out);
+        out.drain().collect()
     }
 
     /// What a node does about a packet, without sending it anywhere.
@@ -327,14 +342,26 @@ impl Cluster {
         if class == Class::Stream {
             *self.streams.entry(packet.kind()).or_default() += 1;
         }
-        let fits = packet.len_max() <= self.config.packet_len_max();
-        assert!(fits || class == Class::Stream, "{:?} exceeds a datagram", packet.kind());
+        let longest = match packet.body {
+            Body::Value(_) | Body::Rumor(Rumor { topic: Topic::Metadata(_), .. }) => {
+                self.config.packet_len_max()
+            }
+            _ => self.config.path_len_max(),
+        };
+        let fits = packet.len_max() <= longest || class == Class::Stream;
+        assert!(fits, "{:?} is longer than every path carries", packet.kind());
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
             || self.cuts.contains(&(from.min(to.port()), from.max(to.port())))
-            || (self.mute_beats && packet.kind() == PacketKind::Bulk);
+            || (self.mute_beats && packet.kind() == PacketKind::Bulk)
+            || (class == Class::Stream && self.filters.contains(&(from, to.port())));
         let delay = Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
         let (at, lost) = match class {
-            Class::Datagram => (self.now + delay, self.rng.chance(self.loss)),
+            Class::Datagram => {
+                let len = wire::encoded_len(&packet) + self.config.guard_len();
+                let vanishes = len > self.path_size;
+                self.vanished += usize::from(vanishes);
+                (self.now + delay, self.rng.chance(self.loss) || vanishes)
+            }
             // A handshake first; what gets lost is sent again until the sender gives up.
             Class::Stream => (self.now + 3 * delay, self.loss == Probability::ONE),
         };

@@ -1,12 +1,14 @@
 //! The protocol, sentence by sentence, on a small cluster in virtual time.
 
 mod cluster;
+mod holders;
 mod hostile;
 mod identity;
 mod liveness;
 mod membership;
 mod metadata;
 mod names;
+mod paths;
 mod probes;
 mod routes;
 mod streams;

@@ -203,9 +203,9 @@ fn who_is_sent_away_asks_another_teller_or_the_same_later() {
     let busy = fetch(value.version(), Call::Busy);
     cluster.outputs(1, 2, packet(announced(&value)));
     assert_eq!(calls(&cluster.outputs(1, 3, packet(announced(&value)))), []);
-    assert_eq!(calls(&cluster.outputs(1, 3, busy.clone())), [], "it was not asked");
-    assert_eq!(calls(&cluster.outputs(1, 2, busy.clone())), [(3, Call::Send)]);
-    assert_eq!(calls(&cluster.outputs(1, 3, busy)), []);
+    assert_eq!(calls(&cluster.outputs_of_stream(1, 3, busy.clone())), [], "it was not asked");
+    assert_eq!(calls(&cluster.outputs_of_stream(1, 2, busy.clone())), [(3, Call::Send)]);
+    assert_eq!(calls(&cluster.outputs_of_stream(1, 3, busy)), []);
     let before = sent(&cluster, PacketKind::Fetch);
     cluster.run(SECOND / 2);
     assert_eq!(sent(&cluster, PacketKind::Fetch) - before, 2, "asked, and it has none");
@@ -218,7 +218,7 @@ fn who_says_no_twice_is_not_asked_again_at_once() {
     let busy = fetch(value.version(), Call::Busy);
     cluster.outputs(1, 2, packet(announced(&value)));
     for _ in 0..3 {
-        assert_eq!(calls(&cluster.outputs(1, 2, busy.clone())), []);
+        assert_eq!(calls(&cluster.outputs_of_stream(1, 2, busy.clone())), []);
     }
 }
 
