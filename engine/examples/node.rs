@@ -211,6 +211,11 @@ fn told(list: &NodeList, notice: Notice) -> String {
     let event = match notice {
         Notice::Event(event) => event,
         Notice::Missed(count) => return format!("missed {count} changes"),
+        Notice::BufferClamped { wanted, granted } => {
+            return format!(
+                "the system's buffer holds {granted} bytes of {wanted}: raise net.core.rmem_max"
+            );
+        }
         Notice::Rejected(reason) => return format!("rejecting packets: {reason}"),
         // A later version of the engine may tell more.
         other => return format!("{other:?}"),

@@ -23,6 +23,7 @@ use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::transport::{Home, Transport};
+use super::udp::Queue;
 use super::view::{Local, Notice, View};
 use crate::core::{
     Carrier, Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value,
@@ -118,10 +119,17 @@ impl Driver {
         self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
         let me = Arc::clone(self.engine.me());
         let joined = Notice::Event(Event::Joined(Arc::clone(&me)));
+        let clamped = self.queue().filter(|queue| queue.is_clamped());
+        let clamped =
+            clamped.map(|Queue { wanted, granted }| Notice::BufferClamped { wanted, granted });
         let generation = Some(me.generation());
         let (members, records) = (members.into(), [me].into());
         let view = View { local: Some(local), members, records, generation, ..View::default() };
-        self.presence.shared().show(view, vec![joined]);
+        self.presence.shared().show(view, [Some(joined), clamped].into_iter().flatten().collect());
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        self.socket.as_ref().and_then(Transport::queue)
     }
 
     /// Runs the node to its end, whatever that is.
@@ -132,13 +140,14 @@ impl Driver {
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
         let now = self.clock.now().mono;
         let listing = Listing::new(self.console, self.engine.config(), now);
+        let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
         let mut running = Running {
             bound: self.bound,
             mode: Mode::Beating,
             driver: self,
             outbox: Outbox::new(),
             published: Vec::new(),
-            stats: NetStats::default(),
+            stats: NetStats { queue_bytes, ..NetStats::default() },
             rejected: Rejected::default(),
             complaints: Complaints::default(),
             listing,

@@ -22,6 +22,8 @@ pub struct NetStats {
     /// Datagrams that the system would not send: no route, refused, or its queue was full. The
     /// protocol treats them as lost.
     pub send_errors: u64,
+    /// Bytes of unread datagrams that the system keeps at most; zero without a socket for them.
+    pub queue_bytes: usize,
     /// Errors of the socket while receiving.
     pub receive_errors: u64,
     /// What was refused, by reason: datagrams, packets on connections, and calls.

@@ -449,7 +449,7 @@ mod tests {
         drop(taken);
         let body = Body::LastCall(LastCall::default());
         streams.send(nobody, &Arc::new(Packet { step: AgeStep(1), body }));
-        let told = streams.receive().await;
+        let told = timeout(2 * DIAL_MAX, streams.receive()).await.expect("it is told");
         assert!(matches!(told, Some(Arrival::Failed(to)) if to == nobody), "{told:?}");
         streams.close().await;
     }

@@ -10,7 +10,7 @@ use super::clock::{Clock, entropy};
 use super::intercept::{Interceptor, Tap};
 use super::memory::{MemoryNetwork, Port};
 use super::tcp::Ports;
-use super::udp::Socket;
+use super::udp::{Queue, Socket};
 use crate::config::Config;
 use crate::core::Class;
 use crate::time::Now;
@@ -100,6 +100,14 @@ impl Transport {
             let mut bytes = Vec::new();
             encode(&mut bytes);
             port.stream(&bytes, to);
+        }
+    }
+
+    /// What the system keeps for the socket, if it is one.
+    pub(crate) fn queue(&self) -> Option<Queue> {
+        match self {
+            Self::Udp(socket) => Some(socket.queue()),
+            Self::Memory(_) => None,
         }
     }
 

@@ -12,6 +12,48 @@ use tokio::net::UdpSocket;
 pub(crate) struct Socket {
     inner: UdpSocket,
     family: Family,
+    queue: Queue,
+}
+
+/// How many bytes of unread datagrams the system keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// What was asked of it.
+    pub(crate) wanted: usize,
+    /// What it does. Less is no error to it: Linux takes `net.core.rmem_max` instead.
+    pub(crate) granted: usize,
+}
+
+impl Queue {
+    /// More than any system gives, and less than overflows the number in which it is asked.
+    const BYTES_MAX: usize = 1 << 30;
+
+    /// Has a socket's queue hold so many bytes, as far as the system allows.
+    fn of(socket: &socket2::Socket, wanted: usize) -> io::Result<Self> {
+        // A smaller queue than wished for is no reason not to start: what it drops is repaired.
+        if let Err(error) = socket.set_recv_buffer_size(wanted.min(Self::BYTES_MAX)) {
+            tracing::warn!(%error, wanted, "the socket's receive buffer was not resized");
+        }
+        // Linux doubles what it is asked for, to have room for its own books, and says so.
+        let doubled = cfg!(any(target_os = "linux", target_os = "android"));
+        let granted = socket.recv_buffer_size()? / if doubled { 2 } else { 1 };
+        let queue = Self { wanted, granted };
+        if queue.is_clamped() {
+            tracing::warn!(
+                wanted,
+                granted,
+                "the system gives the socket a smaller receive buffer than `buffer` times `size`: \
+                 bursts may get lost; raise its limit (on Linux `sysctl -w \
+                 net.core.rmem_max={wanted}`), or lower `buffer`"
+            );
+        }
+        Ok(queue)
+    }
+
+    /// True when the system keeps less than it was asked for.
+    pub(crate) fn is_clamped(self) -> bool {
+        self.granted < self.wanted
+    }
 }
 
 /// What a socket can send to.
@@ -45,13 +87,15 @@ impl Socket {
         if family == Family::V6 && addr.ip().is_unspecified() {
             socket.set_only_v6(false)?;
         }
-        // A smaller queue than wished for is no reason not to start: what it drops is repaired.
-        if let Err(error) = socket.set_recv_buffer_size(queue_bytes) {
-            tracing::warn!(%error, queue_bytes, "the socket's receive buffer was not resized");
-        }
+        let queue = Queue::of(&socket, queue_bytes)?;
         socket.set_nonblocking(true)?;
         socket.bind(&addr.into())?;
-        Ok(Self { inner: UdpSocket::from_std(socket.into())?, family })
+        Ok(Self { inner: UdpSocket::from_std(socket.into())?, family, queue })
+    }
+
+    /// What the system keeps for it.
+    pub(crate) fn queue(&self) -> Queue {
+        self.queue
     }
 
     /// Where it is bound.
@@ -135,6 +179,24 @@ mod tests {
         a.send(b"hello", b.local_addr().unwrap()).await.unwrap();
         assert_eq!(receive(&b).await, (b"hello".to_vec(), a.local_addr().unwrap()));
         assert!(!a.family.reaches("[::1]:1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_the_system_clamps_is_known_by_both_numbers_and_one_it_grants_is_not() {
+        let bind = |bytes| Socket::bind("127.0.0.1:0".parse().unwrap(), bytes).unwrap().queue();
+        let small = bind(1 << 15);
+        assert_eq!((small.wanted, small.is_clamped()), (1 << 15, false), "{small:?}");
+        // No system keeps a gibibyte for a socket, and none is asked for a negative number.
+        for wanted in [usize::MAX, (1 << 32) + 5] {
+            let clamped = bind(wanted);
+            assert_eq!((clamped.wanted, clamped.is_clamped()), (wanted, true));
+            assert!(clamped.granted >= small.granted, "{clamped:?}");
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let rmem_max = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
+            assert_eq!(bind(usize::MAX).granted, rmem_max.trim().parse::<usize>().unwrap());
+        }
     }
 
     #[tokio::test]

@@ -247,6 +247,33 @@ async fn refused_packets_are_told_by_their_reason_once() {
     assert!(matches!(changes.recv().await, Some(Notice::Event(Event::Published(_)))));
 }
 
+#[tokio::test]
+async fn a_buffer_that_the_system_clamps_is_told_once_with_both_numbers() {
+    let told = |mut changes: Events| async move {
+        let mut clamped = Vec::new();
+        loop {
+            match changes.recv().await.expect("it has not ended") {
+                Notice::BufferClamped { wanted, granted } => clamped.push((wanted, granted)),
+                Notice::Event(Event::Published(_)) => return clamped,
+                _ => {}
+            }
+        }
+    };
+    for (buffer, times) in [(1, 0), (1 << 30, 1)] {
+        let config = Config::builder().buffer(buffer).build().unwrap();
+        let list = NodeList::new(Node::new("127.0.0.1:0"), config).unwrap();
+        let changes = list.subscribe();
+        list.join().await.unwrap();
+        list.publish("v").await.unwrap();
+        let told = told(changes).await;
+        assert_eq!(told.len(), times, "{told:?}");
+        for (wanted, granted) in told {
+            assert_eq!((wanted, granted), (1_200 << 30, list.stats().queue_bytes));
+        }
+        assert!(list.stats().queue_bytes >= 1_200);
+    }
+}
+
 #[test]
 fn what_is_no_seed_is_refused_with_the_fix() {
     let list = list("127.0.0.1:0");
