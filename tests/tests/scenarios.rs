@@ -30,6 +30,11 @@ fn a_fifth_of_loss_removes_nobody_and_hides_no_crash() {
 }
 
 #[test]
+fn any_value_crosses_a_path_that_is_narrower_than_size() {
+    holds_on_ten_seeds("narrow-path");
+}
+
+#[test]
 fn churn_leaves_nothing_behind() {
     holds_on_ten_seeds("churn");
 }
@@ -87,6 +92,7 @@ fn every_shipped_scenario_is_tested_here() {
         "flash-crowd",
         "joins",
         "loss",
+        "narrow-path",
         "partition",
         "rolling-restart",
         "stop",

@@ -3,4 +3,5 @@
 
 pub(crate) mod cluster;
 pub(crate) mod hostile;
+pub(crate) mod netns;
 pub(crate) mod process;

@@ -24,9 +24,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a node and waits for its first line.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::run(command(args), args)
+    }
+
+    /// The same in a network namespace.
+    pub(crate) fn start_in(namespace: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(example()).args(args);
+        Self::run(command, args)
+    }
+
+    fn run(mut command: Command, args: &[&str]) -> Self {
         let prints = args.contains(&"--print");
         let stderr = if prints { Stdio::piped() } else { Stdio::inherit() };
-        let mut command = command(args);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let (send, lines) = channel();
