@@ -1,6 +1,6 @@
 //! Paths that carry less than `size`.
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, record};
 use crate::core::{Event, PacketKind};
 use crate::{Config, ConfigBuilder, Swap};
 
@@ -130,4 +130,20 @@ fn with_a_size_of_8_000_lists_converge_over_a_path_that_carries_1_200_bytes() {
     assert!(took < 2 * SECOND, "{took:?}");
     cluster.run(10 * SECOND);
     assert!(cluster.all_list_all());
+}
+
+#[test]
+fn whatever_is_cut_is_cut_at_1_200_bytes_whatever_the_size() {
+    let mut cluster = Cluster::of(3, Config::builder().size(8_000).build().unwrap());
+    // The cluster looks at the length of each datagram.
+    cluster.path_size = NARROW;
+    let members: Vec<_> = (100..900).map(record).collect();
+    cluster.restore(1, &members);
+    cluster.run(4 * SECOND);
+    assert_eq!((cluster.list(2).len(), cluster.list(3).len()), (803, 803));
+    cluster.run(10 * SECOND);
+    for kind in [PacketKind::Bulk, PacketKind::Records, PacketKind::Ids, PacketKind::Vector] {
+        assert!(cluster.sent.contains_key(&kind), "{kind:?}: {:?}", cluster.sent);
+    }
+    assert_eq!((cluster.vanished, cluster.streams.len()), (0, 0));
 }
