@@ -23,6 +23,7 @@ use super::relay::Relay;
 use super::roster::{NodeIx, Roster};
 use super::routes::Routes;
 use super::row::Standing;
+use super::roll_call::RollCall;
 use super::rtt::Rtts;
 use super::settings::{Differences, Settings};
 use super::skew::Skew;
@@ -81,6 +82,7 @@ pub struct Engine {
     pub(super) stats: Stats,
 }
 
+    pub(super) roll_call: RollCall,
 /// What a node does of its own accord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
@@ -208,6 +210,7 @@ impl Engine {
         engine
     }
 
+            roll_call: RollCall::default(),
     /// Lists these incarnations as if each had just been heard of: a node that comes back with a
     /// list it kept, or a simulation that begins with complete lists.
     pub fn restore<'a>(
@@ -481,7 +484,8 @@ impl Engine {
             nodes.retain(|&node| node != me && !self.members.is_newcomer(node));
             return nodes;
         }
-        let (mut picked, mut draws) = (Vec::with_capacity(count), 0);
+        let (mut picked, mut draws) = (self.pick_awake(now, count), 0);
+        picked.reserve(count - picked.len());
         while picked.len() < count {
             draws += 1;
             // Who is not silent may be too few: then the others are as good, or it never ends.

@@ -104,28 +104,27 @@ impl Engine {
     /// there is no need to look.
     pub(super) fn on_check(&mut self, now: Now, out: &mut Outbox) {
         let (timeout, called_after) = (self.config.timeout(), self.called_after());
-        let again = now.mono + self.config.cycle() / 4;
-        let (mut silent, oldest) = self.members.silent_since(now.mono.saturating_sub(called_after));
+        let (silent, oldest) = self.members.silent_since(now.mono.saturating_sub(called_after));
         let mut next = (oldest + called_after).min(now.mono + timeout);
-        if silent.len() > 1 {
-            // When there are more to call than we may, each has its chance.
-            let first = self.rng.below(silent.len());
-            silent.rotate_left(first);
+        self.note_silent(&silent);
+        let is_over = |node: &NodeIx| self.is_over(now.mono, *node);
+        let (over, silent): (Vec<_>, Vec<_>) = silent.into_iter().partition(is_over);
+        for node in over {
+            self.remove_silent(now.mono, node, out);
         }
-        for node in silent {
-            let end = (self.members.raised_at(node) + timeout).max(self.liveness.judge_from);
-            if now.mono >= end {
-                self.remove_silent(now.mono, node, out);
-            } else {
-                self.call(now, node, out);
-                next = next.min(again).min(end);
-            }
+        if !silent.is_empty() {
+            next = next.min(self.make_last_calls(now, &silent, out));
         }
         self.members.forget(now.mono, self.tombstone_time());
         self.timers.set(Timer::Check, next);
     }
 
     pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
+    /// When a silent member's time is over.
+    pub(super) fn silence_end(&self, node: NodeIx) -> Instant {
+        (self.members.raised_at(node) + self.config.timeout()).max(self.liveness.judge_from)
+    }
+
         let record = self.members.remove(now, node, Cause::Timeout);
         self.dialler.lost(record.node().addr());
         out.event(Event::Removed { record, cause: Cause::Timeout });
@@ -143,12 +142,6 @@ impl Engine {
         }
     }
 
-    fn call(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
-        if self.may_call() {
-            self.send_last_call(now, self.members.addr(node), out);
-        }
-    }
-
     /// Asks the node at an address whether it lives and who it is, in as many bytes as the answer
     /// needs from one that does not know us.
     pub(super) fn send_last_call(&self, now: Now, addr: SocketAddr, out: &mut Outbox) {
@@ -162,7 +155,8 @@ impl Engine {
         out.send(addr, &self.packet(Body::LastCall(call)));
     }
 
-    fn may_call(&mut self) -> bool {
+    /// True when one more call is within the limit.
+    pub(super) fn may_call(&mut self) -> bool {
         if self.life != Life::Running {
             return false;
         }

@@ -28,6 +28,7 @@ mod ring;
 mod roster;
 mod round;
 mod routes;
+mod roll_call;
 mod row;
 mod rtt;
 mod rumors;

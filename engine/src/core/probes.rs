@@ -32,7 +32,8 @@ pub(super) struct Prober {
     pub(super) health: Health,
     /// Who said of the member probed that it does not answer them either.
     silent: Vec<NodeId>,
-    /// Probes in a row that nobody at all said a word about.
+    /// Probes in a row that failed, and those of them that nobody at all said a word about.
+    failed: u32,
     mute: u32,
 }
 
@@ -96,6 +97,11 @@ impl Prober {
         self.rtt.timeout(config)
     }
 
+    fn heard_somebody(&mut self) {
+        self.failed = 0;
+        self.mute = 0;
+    }
+
     /// How long the others and the stream may take: a stream repeats what it lost no sooner than
     /// after a fifth of a second.
     fn second_patience(&self, config: &Config) -> Duration {
@@ -107,8 +113,9 @@ impl Prober {
 impl Engine {
     /// Who else is asked to probe one that did not answer us.
     const PROXIES: usize = 3;
-    /// After so many probes in a row that nobody said a word about, everybody is asked.
-    const MUTE_MAX: u32 = 2;
+    /// After so many failed probes in a row, about one of which nobody said a word, everybody is
+    /// asked. One alone fails now and then where packets get lost.
+    const FAILED_MAX: u32 = 2;
 
     /// What we hold, in short.
     pub(super) fn holds(&self) -> Holds {
@@ -226,19 +233,27 @@ impl Engine {
 
     fn on_probe_failed(&mut self, now: Now, node: NodeIx, asked: usize, out: &mut Outbox) {
         self.stats.probes_failed += 1;
+        self.prober.failed += 1;
         let mut witnesses = std::mem::take(&mut self.prober.silent);
         if asked == 0 || !witnesses.is_empty() {
-            self.prober.mute = 0;
             witnesses.insert(0, self.me.place());
             self.suspect(now, node, witnesses, out);
+        } else {
+            // Nobody was heard: it is we who are cut off, or too slow; or they all are dead.
+            self.prober.health.worsen();
+            self.prober.mute += 1;
+        }
+        if asked == 0 {
             return;
         }
-        // Nobody was heard: it is we who are cut off, or too slow.
-        self.prober.health.worsen();
-        self.prober.mute += 1;
-        if self.prober.mute >= Self::MUTE_MAX {
-            self.prober.mute = 0;
+        if self.prober.failed >= Self::FAILED_MAX && self.prober.mute > 0 {
+            self.prober.heard_somebody();
             self.call_the_roll(now);
+        } else if self.prober.failed == 1
+            && let Some(next) = self.next_to_probe()
+        {
+            // Another shows which it is, and need not wait for its turn.
+            self.probe(now, next, out);
         }
     }
 
@@ -298,7 +313,7 @@ impl Engine {
             self.absolve(from);
             self.vouch(errand, Word::Lives, out);
         } else if let Some(addr) = asked {
-            self.prober.mute = 0;
+            self.prober.heard_somebody();
             self.absolve(addr);
         } else {
             self.stats.answers_stale += 1;
@@ -309,7 +324,7 @@ impl Engine {
     fn end_probe(&mut self, addr: SocketAddr) {
         self.timers.clear(Timer::ProbeWait);
         self.prober.health.improve();
-        self.prober.mute = 0;
+        self.prober.heard_somebody();
         self.absolve(addr);
     }
 

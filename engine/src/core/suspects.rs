@@ -15,6 +15,7 @@ use super::identity::Outranked;
 use super::io::Outbox;
 use super::newcomers::Via;
 use super::packet::{Body, Gone, News, Records, Reply, Suspicion, Topic};
+use super::roll_call::RollCall;
 use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::config::{Config, Liveness};
@@ -33,6 +34,8 @@ pub(super) struct Suspects {
     /// Calls in the cycle that ends then.
     calls: usize,
     calls_until: Instant,
+    /// No roll is called before, however many are in doubt.
+    roll_from: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +92,10 @@ impl Suspects {
         !self.by_addr.is_empty() && self.by_addr.contains_key(&addr)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_addr.len()
+    }
+
     /// What is told of a suspect, if it is one because it was silent.
     pub(super) fn suspicion(&self, addr: SocketAddr) -> Option<Suspicion> {
         let suspect = self.by_addr.get(&addr).filter(|it| !it.witnesses.is_empty())?;
@@ -142,10 +149,10 @@ impl Suspect {
         }
     }
 
-    /// When it is removed, if it does not answer a call that was made: not before.
-    fn end(&self, config: &Config, patience: Duration) -> Option<Instant> {
+    /// When it is removed, if it does not answer so many calls: not before they were made.
+    fn end(&self, config: &Config, calls: u32, patience: Duration) -> Option<Instant> {
         let end = self.since + self.wait(config);
-        (self.calls > 0).then(|| end.max(self.called_at + patience))
+        (self.calls >= calls).then(|| end.max(self.called_at + patience))
     }
 }
 
@@ -237,6 +244,15 @@ impl Engine {
         heed
     }
 
+    /// Where so many are in doubt there are more whose turn to be probed is still to come, and in
+    /// random order the last of them comes late: after ten cycles, where half of a cluster died.
+    fn call_the_roll_of_many(&mut self, now: Now) {
+        let many = RollCall::is_due(self.suspects.len(), self.members.len());
+        if many && now.mono >= self.suspects.roll_from {
+            self.call_the_roll(now);
+        }
+    }
+
     /// Takes a member out of doubt; true when it was in doubt.
     pub(super) fn absolve(&mut self, addr: SocketAddr) -> bool {
         let suspects = &mut self.suspects.by_addr;
@@ -254,9 +270,11 @@ impl Engine {
         }
     }
 
-    /// Nobody says a word: everybody is asked, and who doesn't answer is removed after as long as
-    /// any other suspect. It is not told to others, for it is we who are in doubt.
+    /// Nobody says a word, or many are in doubt: everybody is asked, and who doesn't answer is
+    /// removed after as long as any other suspect. It is not told to others, who find out
+    /// themselves, and for it may be we who are cut off.
     pub(super) fn call_the_roll(&mut self, now: Now) {
+        self.suspects.roll_from = now.mono + self.config.timeout();
         let me = self.members.me();
         for node in self.members.in_ring_order().to_vec() {
             let addr = self.members.addr(node);
@@ -296,7 +314,9 @@ impl Engine {
             return Heed::Known;
         }
         self.members.raise_counter(node, suspicion.counter);
-        self.doubt(now, node, suspicion, Grounds::Silence)
+        let heed = self.doubt(now, node, suspicion, Grounds::Silence);
+        self.call_the_roll_of_many(now);
+        heed
     }
 
     /// Somebody has removed a member that we list: reason enough to ask it.
@@ -395,15 +415,22 @@ impl Engine {
             self.remove_silent(now.mono, suspect.node, out);
         }
         self.call_suspects(now, out);
-        let patience = self.call_patience();
+        let (calls, patience) = (self.calls_before_removal(), self.call_patience());
         let next = self.suspects.by_addr.values().map(|suspect| {
-            suspect.next_call.min(suspect.end(&self.config, patience).unwrap_or(suspect.next_call))
+            let end = suspect.end(&self.config, calls, patience);
+            suspect.next_call.min(end.unwrap_or(suspect.next_call))
         });
         let mut next = next.min().unwrap_or(now.mono + self.config.timeout());
         if self.suspects.by_addr.len() > Suspects::MANY {
             next = next.max(now.mono + self.config.cycle() / 20);
         }
         self.timers.set(Timer::Check, next);
+    }
+
+    /// Calls that a suspect must have left unanswered: two of which one may have got lost, when
+    /// there are so many suspects that hardly anybody else speaks for those that live.
+    fn calls_before_removal(&self) -> u32 {
+        if self.many_are_silent() { RollCall::CALLS } else { 1 }
     }
 
     fn call_patience(&self) -> Duration {
@@ -422,39 +449,49 @@ impl Engine {
             }
             doubted
         });
-        let patience = self.call_patience();
+        let (calls, patience) = (self.calls_before_removal(), self.call_patience());
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
-            suspect.end(&self.config, patience).is_some_and(|end| now.mono >= end)
+            suspect.end(&self.config, calls, patience).is_some_and(|end| now.mono >= end)
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }
 
-    /// Asks the suspects themselves, those first who were asked least.
+    /// Asks the suspects themselves, those first who were asked least. When there are many, two
+    /// calls of each are made whatever the limit says, but not all of them at once.
     fn call_suspects(&mut self, now: Now, out: &mut Outbox) {
         if now.mono >= self.suspects.calls_until {
             self.suspects.calls = 0;
             self.suspects.calls_until = now.mono + self.config.cycle();
         }
         let share = self.members.len() / Suspects::MEMBERS_PER_CALL;
-        let may = share.max(Suspects::CALLS_PER_CYCLE_MAX) - self.suspects.calls;
+        let most = share.max(Suspects::CALLS_PER_CYCLE_MAX);
+        // The list may have become shorter since they were made.
+        let mut may = most.saturating_sub(self.suspects.calls);
         let again = now.mono + self.config.cycle() / 4;
+        let (many, patience) = (self.many_are_silent(), self.call_patience());
+        let mut share = if many { RollCall::share(self.suspects.len()) } else { 0 };
         let due = self.suspects.by_addr.iter_mut().filter(|it| it.1.next_call <= now.mono);
         let mut due: Vec<_> = due.collect();
         due.sort_by_key(|(addr, suspect)| (suspect.calls, **addr));
         let mut calls = Vec::new();
         for (&addr, suspect) in due {
-            suspect.next_call = again;
-            if calls.len() < may {
-                suspect.calls += 1;
-                suspect.called_at = now.mono;
-                let by_stream = suspect.calls == Suspects::STREAM_CALL;
-                let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
-                calls.push((addr, reply));
-            } else {
-                self.stats.last_calls_over_limit += 1;
+            let is_of_roll = many && suspect.calls < RollCall::CALLS;
+            let left = if is_of_roll { &mut share } else { &mut may };
+            if *left == 0 {
+                self.stats.last_calls_over_limit += u64::from(!is_of_roll);
+                suspect.next_call = if is_of_roll { now.mono } else { again };
+                continue;
             }
+            *left -= 1;
+            self.suspects.calls += usize::from(!is_of_roll);
+            suspect.calls += 1;
+            suspect.called_at = now.mono;
+            let again_soon = is_of_roll && suspect.calls < RollCall::CALLS;
+            suspect.next_call = if again_soon { now.mono + patience } else { again };
+            let by_stream = suspect.calls == Suspects::STREAM_CALL;
+            let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
+            calls.push((addr, reply));
         }
-        self.suspects.calls += calls.len();
         for (addr, reply) in calls {
             let token = self.token_for(now.mono, addr);
             self.send_probe(addr, token, reply, out);

@@ -85,6 +85,9 @@ impl Engine {
         }
         let mut tries = 0;
         loop {
+        if let [awake] = self.pick_awake(now, 1)[..] {
+            return Some(awake);
+        }
             let ring = self.members.in_ring_order();
             let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
             tries += 1;

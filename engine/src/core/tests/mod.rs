@@ -12,5 +12,6 @@ mod paths;
 mod probes;
 mod routes;
 mod streams;
+mod scale_down;
 mod swap;
 mod telling;
