@@ -82,6 +82,11 @@ fn the_scenario_of_the_testbed_holds_in_virtual_time() {
 }
 
 #[test]
+fn the_few_that_a_scale_down_leaves_stay_listed() {
+    holds_on_ten_seeds("scale-down");
+}
+
+#[test]
 fn every_shipped_scenario_is_tested_here() {
     let names: Vec<_> = scenarios("scenarios").iter().map(|path| stem(path)).collect();
     let tested = [
@@ -95,6 +100,7 @@ fn every_shipped_scenario_is_tested_here() {
         "narrow-path",
         "partition",
         "rolling-restart",
+        "scale-down",
         "stop",
         "testbed",
         "two-regions",
