@@ -242,6 +242,9 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::AddressConflict(other) => {
             format!("address conflict {}: stop it, or move one of the two", who(&other))
         }
+        Event::ListFull { members_max } => {
+            format!("no room for more than {members_max} members: raise members_max everywhere")
+        }
         Event::GenerationsExhausted(me) => {
             format!("no generation is left for {}: its clock is wrong, or a forged one", who(&me))
         }

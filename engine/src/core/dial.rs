@@ -201,7 +201,7 @@ impl Engine {
                 // A seed that lets in a whole cluster would be asked for all of it by everybody.
                 let random = was_alone.then(|| self.next_partner(now.mono)).flatten();
                 let partner = random.map_or(dialled, |node| self.members.addr(node));
-                self.swap_soon(now, partner, out);
+                self.swap_soon(now, partner, None, out);
             }
             // Who let us in may have been new here too: agreeing with it proves little.
             self.swap_again_soon(now.mono);

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::agreement::Reports;
 use super::beat::{Age, AgeStep};
 use super::claims::Claims;
+use super::conflicts::Conflicts;
 use super::dial::Dialler;
+use super::discord::Discord;
 use super::fetch::Fetcher;
 use super::holders::Unreached;
 use super::identity::Jumps;
 use super::io::{Carrier, Command, Input, Outbox};
+use super::limits::ListLimit;
 use super::members::Members;
 use super::metadata::Metadata;
 use super::names::Rivals;
@@ -20,10 +23,10 @@ use super::paths::Paths;
 use super::probes::Prober;
 use super::record::{Record, Sighting};
 use super::relay::Relay;
+use super::roll_call::RollCall;
 use super::roster::{NodeIx, Roster};
 use super::routes::Routes;
 use super::row::Standing;
-use super::roll_call::RollCall;
 use super::rtt::Rtts;
 use super::settings::{Differences, Settings};
 use super::skew::Skew;
@@ -73,16 +76,19 @@ pub struct Engine {
     pub(super) reports: Reports,
     pub(super) jumps: Jumps,
     pub(super) claims: Claims,
+    pub(super) conflicts: Conflicts,
+    pub(super) discord: Discord,
+    pub(super) list_limit: ListLimit,
     pub(super) skew: Skew,
     pub(super) rivals: Rivals,
     pub(super) liveness: super::liveness::Watch,
+    pub(super) roll_call: RollCall,
     pub(super) prober: Prober,
     pub(super) suspects: Suspects,
     pub(super) differences: Differences,
     pub(super) stats: Stats,
 }
 
-    pub(super) roll_call: RollCall,
 /// What a node does of its own accord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
@@ -111,6 +117,8 @@ pub struct Stats {
     pub records_over_limit: u64,
     /// Records of members that only one sender speaks of, beyond the limit on such.
     pub newcomers_over_limit: u64,
+    /// Times two live nodes were found to claim one address that is not ours.
+    pub address_conflicts: u64,
     /// Incarnations from the future whose owner was not asked, because of the limit on that.
     pub claims_over_limit: u64,
     /// Metadata versions too far in the future.
@@ -196,9 +204,13 @@ impl Engine {
             reports: Reports::default(),
             jumps: Jumps::default(),
             claims: Claims::default(),
+            conflicts: Conflicts::default(),
+            discord: Discord::default(),
+            list_limit: ListLimit::default(),
             skew: Skew::default(),
             rivals: Rivals::default(),
             liveness: super::liveness::Watch::default(),
+            roll_call: RollCall::default(),
             prober: Prober::default(),
             suspects: Suspects::default(),
             differences: Differences::default(),
@@ -210,7 +222,6 @@ impl Engine {
         engine
     }
 
-            roll_call: RollCall::default(),
     /// Lists these incarnations as if each had just been heard of: a node that comes back with a
     /// list it kept, or a simulation that begins with complete lists.
     pub fn restore<'a>(

@@ -11,6 +11,7 @@ use super::packet::{Cause, Gone};
 use super::record::Record;
 use super::roster::NodeIx;
 use super::seen::Departure;
+use crate::config::Liveness;
 use crate::node::{Generation, Node};
 use crate::time::{Instant, Now};
 
@@ -51,7 +52,7 @@ impl Jumps {
     const RIVAL_JUMPS: usize = 3;
     /// After so many timeouts in which its number has not risen the rival is forgotten: either it
     /// has won, or it was forged, and where nobody beats nothing else would end that.
-    const RIVAL_TIMEOUTS: u32 = 4;
+    pub(super) const RIVAL_TIMEOUTS: u32 = 4;
 
     fn judge(&mut self, now: Instant, timeout: Duration, by: Outranked) -> Jump {
         if let Outranked::ByCopy(theirs) = by {
@@ -109,6 +110,8 @@ impl Engine {
         let next = theirs.after(now.wall).filter(|&next| next <= Generation::CLOCK_MAX);
         let Some(next) = next else { return self.tell_exhausted(out) };
         match self.jumps.judge(now.mono, self.config.timeout(), by) {
+            // Others tell two live nodes from a restart by the counter that goes on.
+            Jump::Wait if self.config.liveness() != Liveness::Beats => _ = self.renew(now, out),
             Jump::Wait => {}
             Jump::Go => {
                 let me = self.reincarnate(now, self.me.node().clone(), next, out);

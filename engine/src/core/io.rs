@@ -134,9 +134,17 @@ pub enum Event {
     /// The node slept for this long (its machine was suspended, its process did not run, or the
     /// wall clock was set ahead): for some seconds its list may be out of date.
     Woke(Duration),
-    /// Another node lives at our own address and will not give way; it must be stopped, or one of
-    /// the two moved. Raised once, and again when it comes back after four quiet timeouts.
+    /// Two live nodes claim one address; one must be stopped, or moved. With our own incarnation:
+    /// another node lives at our address and will not give way. With that of another, which is the
+    /// one that is listed: its rival lives on, whose records keep coming. Raised once, and again
+    /// when it comes back after four quiet timeouts.
     AddressConflict(Arc<Record>),
+    /// There is no room for one more member, who is not listed: raise `members_max` on every node,
+    /// or run fewer. Raised once, and again when it is full anew after there was room.
+    ListFull {
+        /// The setting.
+        members_max: usize,
+    },
     /// No higher generation than one that others hold of this node, or than its own, may be taken:
     /// somebody forged it, or a clock ran a century ahead. The node goes on as it is, without a
     /// change of name or private data that was asked for; the others ask it itself which

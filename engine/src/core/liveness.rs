@@ -55,6 +55,7 @@ impl Engine {
             return;
         }
         self.stats.sleeps += 1;
+        self.conflicts.slept(now.mono);
         if self.config.liveness() == Liveness::Beats {
             if unseen >= long {
                 self.members.age_all(unseen);
@@ -119,12 +120,12 @@ impl Engine {
         self.timers.set(Timer::Check, next);
     }
 
-    pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
     /// When a silent member's time is over.
     pub(super) fn silence_end(&self, node: NodeIx) -> Instant {
         (self.members.raised_at(node) + self.config.timeout()).max(self.liveness.judge_from)
     }
 
+    pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
         let record = self.members.remove(now, node, Cause::Timeout);
         self.dialler.lost(record.node().addr());
         out.event(Event::Removed { record, cause: Cause::Timeout });

@@ -307,7 +307,7 @@ impl Engine {
             }
             self.end_probe(from);
             if answer.holds != self.holds() {
-                self.swap_soon(now, from, out);
+                self.swap_soon(now, from, Some(answer.holds), out);
             }
         } else if let Some(errand) = self.take_errand(from, token) {
             self.absolve(from);

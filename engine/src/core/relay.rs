@@ -320,8 +320,13 @@ impl Engine {
                 self.outrank(now, Outranked::ByCopy(sighting.record.generation()), out);
             }
             Seen::Contested(node) => self.ask_owner(now, node, out),
-            // Else it would never learn why nobody lists it.
-            Seen::Refused(_) if addr == via.from => self.answer_refused(now, addr, sighting, out),
+            Seen::Refused(node) => {
+                self.note_outranked(now, node, sighting, via, out);
+                if addr == via.from {
+                    // Else it would never learn why nobody lists it.
+                    self.answer_refused(now, addr, sighting, out);
+                }
+            }
             seen => return self.note(now, seen, out),
         }
         None
@@ -352,7 +357,7 @@ impl Engine {
             Seen::Old | Seen::Refused(_) => return None,
             Seen::Unknown => self.stats.beats_unknown += 1,
             Seen::TooOld => self.stats.records_too_old += 1,
-            Seen::Full => self.stats.records_over_limit += 1,
+            Seen::Full => self.on_list_full(out),
             Seen::OutrankedMe | Seen::Contested(_) => {
                 unreachable!("only a record outranks another")
             }
@@ -364,10 +369,12 @@ impl Engine {
                 self.relay_beat(now.mono, node);
             }
             Seen::Listed(node) => {
+                self.note_room();
                 self.note_incarnation(now, node, None, out);
                 return Some(node);
             }
             Seen::Updated(node, old) => {
+                self.conflicts.succeeded(now.mono, self.members.addr(node));
                 self.note_incarnation(now, node, Some(old), out);
                 return Some(node);
             }

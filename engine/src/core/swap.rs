@@ -14,8 +14,8 @@ use super::io::Outbox;
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
 use super::packet::{
-    Announcement, Body, Detail, Held, Ids, News, Padding, Records, SwapAnswer, SwapRequest, Vector,
-    Wanted, len,
+    Announcement, Body, Detail, Held, Holds, Ids, News, Padding, Records, SwapAnswer, SwapRequest,
+    Vector, Wanted, len,
 };
 use super::record::Digest;
 use super::roster::{BUCKET_BITS, NodeIx};
@@ -61,20 +61,22 @@ impl Engine {
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
         let next = self.jittered(self.swap_period());
         self.timers.set(Timer::Swap, now.mono + next);
-        if let Some(partner) = self.next_partner(now.mono) {
-            self.begin_swap(now, self.members.addr(partner), out);
+        let partner = self.next_partner(now.mono).map(|partner| self.members.addr(partner));
+        if let Some(partner) = partner.filter(|&addr| !self.is_in_vain(now.mono, addr, None)) {
+            self.begin_swap(now, partner, out);
         }
     }
 
     /// Probes find differences, and a swap follows at once: what remains are clocks to compare.
-    fn swap_period(&self) -> Duration {
+    pub(super) fn swap_period(&self) -> Duration {
         match self.config.liveness() {
             Liveness::Beats | Liveness::Off => self.config.cycle(),
             Liveness::Probes => self.config.cycle() * 10,
         }
     }
 
-    /// Each other member in turn, in random order; silent ones are passed over.
+    /// Each other member in turn, in random order; those that are silent, and those with whom it
+    /// was in vain of late, are passed over.
     pub(super) fn next_partner(&mut self, now: Instant) -> Option<NodeIx> {
         let me = self.members.me();
         if self.members.len() == 1 {
@@ -83,24 +85,35 @@ impl Engine {
         if self.members.is_crowded() {
             return (self.believed_len() > 0).then(|| self.draw(now));
         }
-        let mut tries = 0;
-        loop {
         if let [awake] = self.pick_awake(now, 1)[..] {
             return Some(awake);
         }
+        let mut tries = 0;
+        loop {
             let ring = self.members.in_ring_order();
             let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
             tries += 1;
-            let settles = tries >= Self::DRAWS_MAX || !self.is_silent(now, partner);
+            let addr = self.members.addr(partner);
+            let promises = !self.is_silent(now, partner) && !self.is_in_vain(now, addr, None);
+            let settles = tries >= Self::DRAWS_MAX || promises;
             if partner != me && settles {
                 return Some(partner);
             }
         }
     }
 
-    /// Swaps with a node at once, because it is known to hold something else.
-    pub(super) fn swap_soon(&mut self, now: Now, with: SocketAddr, out: &mut Outbox) {
-        if self.config.swap() == Swap::On && self.swapper.pending.is_none() {
+    /// Swaps with a node at once, because it is known to hold something else; what, may not be.
+    pub(super) fn swap_soon(
+        &mut self,
+        now: Now,
+        with: SocketAddr,
+        theirs: Option<Holds>,
+        out: &mut Outbox,
+    ) {
+        if self.config.swap() == Swap::On
+            && self.swapper.pending.is_none()
+            && !self.is_in_vain(now.mono, with, theirs)
+        {
             self.begin_swap(now, with, out);
         }
     }
@@ -228,6 +241,7 @@ impl Engine {
             self.rtts.sample(pending.to, now.mono - pending.sent_at);
         }
         self.note_report(from, answer.summary.holds());
+        self.note_swap(now.mono, pending.to, answer.summary.holds());
         self.skew.hear(now.wall, answer.summary.wall);
         self.review_held(now, out);
         self.echo(from, answer.ask, Some(self.held()), out);
@@ -346,14 +360,18 @@ impl Engine {
             out.send(from, &self.packet(Body::Ids(page)));
         }
         self.send_all_beats(now, from, out);
-        self.swap_again_soon(now.mono);
+        self.swap_again_after_difference(now);
     }
 
     /// Brings the next swap forward, because more differences are likely.
     pub(super) fn swap_again_soon(&mut self, now: Instant) {
+        self.swap_again_in(now, self.config.relay_delay() / 4);
+    }
+
+    pub(super) fn swap_again_in(&mut self, now: Instant, wait: Duration) {
         if self.life == Life::Running && self.config.swap() == Swap::On {
-            let soon = self.jittered(self.config.relay_delay() / 4);
-            self.timers.set_earlier(Timer::Swap, now + soon);
+            let wait = self.jittered(wait);
+            self.timers.set_earlier(Timer::Swap, now + wait);
         }
     }
 

@@ -190,7 +190,7 @@ impl Engine {
             && !ack.known.is_empty()
         {
             self.tell_unknown(now, at, &part, &ack.known, out);
-            self.swap_soon(now, from, out);
+            self.swap_soon(now, from, None, out);
         }
         if self.telling.next().is_none() {
             self.timers.clear(Timer::Tell);

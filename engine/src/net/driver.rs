@@ -542,6 +542,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::Superseded { .. }
         | Event::SettingsDiffer { .. }
         | Event::AddressConflict(_)
+        | Event::ListFull { .. }
         | Event::GenerationsExhausted(_)
         | Event::PathNarrow { .. }
         | Event::ValueUnreachable { .. }

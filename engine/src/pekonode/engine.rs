@@ -33,6 +33,7 @@ pub struct Engine {
     pub(super) round: Vec<SocketAddr>,
     pub(super) stats: Stats,
     pub(super) told_too_large: bool,
+    pub(super) told_full: bool,
     timers: [Option<Instant>; Timer::ALL.len()],
     seeds: Vec<SocketAddr>,
     /// Dials so far: where in the list of those to dial the next one begins.
@@ -102,6 +103,7 @@ impl Engine {
             round: Vec::new(),
             stats: Stats::default(),
             told_too_large: false,
+            told_full: false,
             timers: [None; Timer::ALL.len()],
             seeds: Vec::new(),
             dials: 0,

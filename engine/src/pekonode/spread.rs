@@ -115,16 +115,21 @@ impl Engine {
         }
     }
 
-    /// True when the list has room for this node; if not for the marks of one more in a packet,
-    /// the service is told, once.
+    /// True when the list has room for this node; if not, the service is told: once for the marks
+    /// of one more in a packet, and of `members_max` once until there was room.
     pub(super) fn has_room(&mut self, addr: SocketAddr, out: &mut Outbox) -> bool {
         let members = self.peers.listed_len() + 1;
         let beat = self.packet(Kind::Beat, Carried::NONE).encoded_len();
         let fits = beat + self.peers.marks_len_with(addr) < self.config.size();
-        let has_room = fits && members < self.config.members_max();
+        let is_full = members >= self.config.members_max();
+        let has_room = fits && !is_full;
         if !has_room {
             self.stats.records_over_limit += 1;
         }
+        if is_full && !self.told_full {
+            out.event(Event::ListFull { members_max: self.config.members_max() });
+        }
+        self.told_full = is_full;
         if !fits && !self.told_too_large {
             self.told_too_large = true;
             out.event(Event::ClusterTooLarge { members, size: self.config.size() });

@@ -221,6 +221,7 @@ impl Observer {
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
             Event::AddressConflict(_)
+            | Event::ListFull { .. }
             | Event::GenerationsExhausted(_)
             | Event::ClusterTooLarge { .. }
             | Event::PathNarrow { .. }

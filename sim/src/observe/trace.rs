@@ -267,6 +267,7 @@ fn state(
             ("value_unreachable", None, None, Some(version.to_string()))
         }
         EngineEvent::SettingsDiffer { .. } => ("settings_differ", None, None, None),
+        EngineEvent::ListFull { .. } => ("list_full", None, None, None),
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
     };
     Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }

@@ -1,6 +1,7 @@
 //! The protocol, sentence by sentence, on a small cluster in virtual time.
 
 mod cluster;
+mod discord;
 mod holders;
 mod hostile;
 mod identity;
@@ -11,7 +12,7 @@ mod names;
 mod paths;
 mod probes;
 mod routes;
-mod streams;
 mod scale_down;
+mod streams;
 mod swap;
 mod telling;
