@@ -129,7 +129,7 @@ async fn run(args: Args) -> Result<(), Failure> {
             }
         }
     }
-    list.leave().await;
+    list.leave().await.map_err(Failure::run)?;
     say("left")
 }
 

@@ -72,6 +72,7 @@
 //!     match output {
 //!         Output::Send { to, packet, class } => println!("{to} <- {:?} {class:?}", packet.kind()),
 //!         Output::Event(event) => println!("{event:?}"),
+//!         Output::Answer(answer) => println!("{answer:?}"),
 //!     }
 //! }
 //! assert!(engine.deadline().is_some(), "it wants to beat again");
@@ -106,8 +107,8 @@ pub use config::{
     Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
 };
 pub use core::{
-    Agreement, Carrier, Class, Command, Difference, Engine, Event, FullList, Input, Metadata,
-    Outbox, Output, PublishError, Roster, Value, Version,
+    Agreement, Answer, Carrier, Class, Command, Difference, Engine, Event, FullList, Input,
+    Metadata, NotConfirmed, Outbox, Output, PublishError, Roster, Value, Version,
 };
 pub use link::{
     Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,

@@ -5,6 +5,7 @@
 
 mod events;
 mod keys;
+mod publish;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use rand::rngs::SysError;
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, Protocol, Wire};
-use crate::core::{Metadata, PublishError, Record, Value, Version};
+use crate::core::{Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
     Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Order,
     Ports, Presence, Queued, Seed, Seeds, Shared, Streams, outward_ip,
@@ -79,8 +80,8 @@ const ORDERS_MAX: usize = 64;
 /// let names: Vec<_> = b.get().iter().map(|node| node.name().to_owned()).collect();
 /// assert!(names.contains(&"A".to_owned()) && names.contains(&"B".to_owned()));
 ///
-/// b.leave().await;
-/// a.leave().await;
+/// b.leave().await?;
+/// a.leave().await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -115,7 +116,7 @@ struct State {
 struct Running {
     phase: Phase,
     orders: mpsc::Sender<Order>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), NotConfirmed>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +222,8 @@ impl NodeList {
         if is_to_run && self.shared.view.borrow().local.is_some() {
             return Ok(());
         }
-        state.end().await;
+        // What came of the leave was for its own caller, who did not wait for it.
+        let _ = state.end().await;
         let (driver, orders) = self.driver(&state)?;
         let task = tokio::spawn(driver.run());
         state.running = Some(Running { phase: Phase::Joined, orders, task });
@@ -322,25 +324,6 @@ impl NodeList {
         Arc::clone(&self.shared.view.borrow().members)
     }
 
-    /// Makes these bytes the metadata of the whole cluster and returns their version. When this
-    /// returns, [`NodeList::read`] gives them here, unless a newer version has arrived since; the
-    /// other nodes follow within a few network delays.
-    ///
-    /// It is `async` because the version is made by the node's own task, with no lock around its
-    /// state. If the future is dropped, the bytes may be published all the same.
-    ///
-    /// # Errors
-    /// When the node has not joined or has ended, or the bytes are more than fit.
-    pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
-        let value = Value::new(data.as_ref(), &self.config)?;
-        let (done, version) = oneshot::channel();
-        self.order(Order::Publish { value, done }).await?;
-        match version.await {
-            Ok(version) => Ok(version),
-            Err(_) => Err(self.absence().await),
-        }
-    }
-
     async fn order(&self, order: Order) -> Result<(), NodeListError> {
         let orders = {
             let state = self.state.lock().await;
@@ -360,7 +343,8 @@ impl NodeList {
 
     /// The same when the task took none any more: how it ended shows once it has.
     async fn absence(&self) -> NodeListError {
-        self.state.lock().await.reap().await;
+        // What came of a leave is its caller's.
+        let _ = self.state.lock().await.reap().await;
         self.absent()
     }
 
@@ -424,11 +408,20 @@ impl NodeList {
     /// are released. The metadata that was held is forgotten. [`NodeList::join`] may follow; on a
     /// node that has not joined or has ended this does nothing. Dropped, the future waits no more,
     /// and what it has begun goes on.
-    pub async fn leave(&self) {
+    ///
+    /// A goodbye takes a few round trips: the node goes on until the others have acknowledged what
+    /// it told them, or for half a second. What it published last it hands to others first; that
+    /// may take up to three seconds.
+    ///
+    /// # Errors
+    /// [`NodeListError::NotConfirmed`] when no other node has said that it holds what this node
+    /// published last, though there are others. It has left all the same, and the bytes are lost
+    /// unless somebody got them without saying so.
+    pub async fn leave(&self) -> Result<(), NodeListError> {
         let mut state = self.state.lock().await;
-        let Some(running) = &mut state.running else { return };
+        let Some(running) = &mut state.running else { return Ok(()) };
         running.phase = Phase::Leaving;
-        state.end().await;
+        Ok(state.end().await?)
     }
 
     /// Why the node's task ended without having been told to. `None` while it runs, before the
@@ -458,22 +451,24 @@ impl NodeList {
 impl State {
     /// Tells the task that is to leave, if there is one, and waits for its end. Dropped and called
     /// again, it goes on where it was.
-    async fn end(&mut self) {
-        let Some(running) = &mut self.running else { return };
+    async fn end(&mut self) -> Result<(), NotConfirmed> {
+        let Some(running) = &mut self.running else { return Ok(()) };
         // If the task has ended there is nobody left to tell.
         let _ = running.orders.send(Order::Leave).await;
-        self.reap().await;
+        self.reap().await
     }
 
     /// Waits for the end of a task that is near it. The task itself tells of it.
-    async fn reap(&mut self) {
-        let Some(running) = &mut self.running else { return };
-        if let Err(error) = (&mut running.task).await
-            && error.is_panic()
-        {
-            tracing::error!(%error, "the task of the node panicked while it ended");
-        }
+    async fn reap(&mut self) -> Result<(), NotConfirmed> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let ended = (&mut running.task).await;
         self.running = None;
+        ended.unwrap_or_else(|error| {
+            if error.is_panic() {
+                tracing::error!(%error, "the task of the node panicked while it ended");
+            }
+            Ok(())
+        })
     }
 }
 
@@ -538,6 +533,9 @@ pub enum NodeListError {
     /// The bytes can't be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// Too few others are known to hold what was published.
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
     /// The secrets can't be changed so.
     #[error(transparent)]
     Keyring(#[from] KeyringError),

@@ -163,7 +163,7 @@ async fn log_of_a_minute(seed: u64) -> String {
     lists[2].publish("v1").await.unwrap();
     network.partition([addrs(&lists[6..])]);
     sleep(secs(15)).await;
-    lists[9].leave().await;
+    lists[9].leave().await.unwrap();
     network.heal();
     lists[4].update(NodeBuilder::from(lists[4].node()).private_data("draining")).unwrap();
     sleep(secs(20)).await;
@@ -207,7 +207,7 @@ async fn who_leaves_is_removed_at_once_and_its_address_is_free() {
     assert!(error.to_string().contains("10.0.0.3:8000: the port is in use"), "{error}");
     let mut changes = lists[0].subscribe();
     assert_eq!(waiting(&mut changes).await.len(), 3, "the members that are listed");
-    lists[2].leave().await;
+    lists[2].leave().await.unwrap();
     assert_eq!(lists[2].local_addr(), None);
     until(secs(1), || all_list(&lists[..2], 2)).await;
     let events = waiting(&mut changes).await;

@@ -43,7 +43,7 @@ async fn live_together(config: &Config) {
     let gone = nodes.pop().unwrap();
     let addr = gone.node().addr();
     let changes: Vec<_> = nodes.iter().map(NodeList::subscribe).collect();
-    gone.leave().await;
+    gone.leave().await.unwrap();
     for events in changes {
         assert_eq!(removal(events, addr).await, Cause::Timeout);
     }

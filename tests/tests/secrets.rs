@@ -129,7 +129,7 @@ async fn a_node_with_a_secret_may_restart() {
     let nodes = cluster_of(3, &sealed("secret")).await;
     let addr = nodes[2].node().addr();
     // Once with the handle and a goodbye, once as another process after a crash.
-    nodes[2].leave().await;
+    nodes[2].leave().await.unwrap();
     nodes[2].join().await.unwrap();
     eventually("all list all", || nodes.iter().all(|node| node.get().len() == 3)).await;
     let mut nodes = nodes;

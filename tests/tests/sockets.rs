@@ -85,7 +85,7 @@ async fn a_leave_is_seen_by_the_others_at_once_and_the_port_is_free() {
     let addr = leaver.node().addr();
     let changes: Vec<_> = nodes.iter().map(NodeList::subscribe).collect();
     let start = Instant::now();
-    leaver.leave().await;
+    leaver.leave().await.unwrap();
     std::net::UdpSocket::bind(addr).expect("the port is free when leave returns");
     for events in changes {
         assert_eq!(removal(events, addr).await, Cause::Left);
@@ -98,7 +98,7 @@ async fn a_node_that_left_is_listed_again_when_it_joins_again() {
     let nodes = cluster(3).await;
     let addr = nodes[2].node().addr();
     let again = node(&addr.to_string(), &[&nodes[0]]);
-    nodes[2].leave().await;
+    nodes[2].leave().await.unwrap();
     let others = &nodes[..2];
     eventually("it is gone", || others.iter().all(|node| !lists(node, addr))).await;
     again.join().await.unwrap();

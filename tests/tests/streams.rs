@@ -110,7 +110,7 @@ async fn with_tcp_nodes_join_publish_crash_and_leave_as_with_udp() {
     let leaver = nodes.pop().unwrap();
     let addr = leaver.node().addr();
     let changes: Vec<_> = nodes.iter().map(NodeList::subscribe).collect();
-    leaver.leave().await;
+    leaver.leave().await.unwrap();
     for events in changes {
         assert_eq!(removal(events, addr).await, Cause::Left);
     }
@@ -225,7 +225,7 @@ async fn ports_are_free_after_leave_and_after_drop() {
         until_all_hold(&nodes, &data).await;
         let leaver = nodes.pop().unwrap();
         let addr = leaver.node().addr();
-        leaver.leave().await;
+        leaver.leave().await.unwrap();
         TcpListener::bind(addr).expect("the port is free when leave returns");
         UdpSocket::bind(addr).expect("the port is free when leave returns");
         let addr = nodes.pop().unwrap().node().addr();
@@ -308,7 +308,7 @@ async fn a_flood_by_stream_does_not_silence_a_node() {
     assert!(streams.received < 10_000 && streams.held_back > 0, "read as fast: {streams:?}");
     assert!(nodes.iter().all(|node| node.get().len() == 2), "nobody was removed");
     for node in nodes {
-        node.leave().await;
+        node.leave().await.unwrap();
     }
     assert!(flood.join().unwrap() > 10_000, "that is no flood");
 }

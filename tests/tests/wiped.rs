@@ -176,8 +176,8 @@ fn no_key_of_a_node_stays_when_it_has_left() {
                 tokio::time::sleep(cycle).await;
             }
             assert!(keys_found()[0] > 0, "the search finds what is there");
-            b.leave().await;
-            a.leave().await;
+            b.leave().await.unwrap();
+            a.leave().await.unwrap();
         });
         drop(runtime);
         assert_eq!(keys_found(), [0; 3], "{protocol:?}");

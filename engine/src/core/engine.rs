@@ -10,9 +10,10 @@ use super::conflicts::Conflicts;
 use super::dial::Dialler;
 use super::discord::Discord;
 use super::fetch::Fetcher;
-use super::holders::Unreached;
+use super::holders::Holders;
 use super::identity::Jumps;
 use super::io::{Carrier, Command, Input, Outbox};
+use super::leaving::Farewell;
 use super::limits::ListLimit;
 use super::members::Members;
 use super::metadata::Metadata;
@@ -35,6 +36,7 @@ use super::swap::Swapper;
 use super::table::FullList;
 use super::timers::{Timer, Timers};
 use super::told::Telling;
+use super::unreached::Unreached;
 use crate::config::{Config, Liveness};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
@@ -68,6 +70,7 @@ pub struct Engine {
     pub(super) fetcher: Fetcher,
     pub(super) paths: Paths,
     pub(super) unreached: Unreached,
+    pub(super) holders: Holders,
     pub(super) relay: Relay,
     pub(super) swapper: Swapper,
     pub(super) dialler: Dialler,
@@ -96,6 +99,8 @@ pub(super) enum Life {
     Running,
     /// It answers and forwards, but neither beats nor swaps nor dials.
     Stopped,
+    /// It has said goodbye, and does only what others need for theirs and for what it told.
+    Leaving(Farewell),
     /// Nothing at all.
     Left,
 }
@@ -196,6 +201,7 @@ impl Engine {
             fetcher: Fetcher::default(),
             paths: Paths::default(),
             unreached: Unreached::default(),
+            holders: Holders::default(),
             relay: Relay::default(),
             swapper: Swapper::default(),
             dialler: Dialler::default(),
@@ -273,6 +279,7 @@ impl Engine {
         while let Some(timer) = self.timers.take_due(now.mono) {
             self.on_timer(now, timer, out);
         }
+        self.see_to_farewell(now, out);
         self.stats.members_max = self.stats.members_max.max(self.members.len());
         self.stats.tombstones_max = self.stats.tombstones_max.max(self.members.tombstones_len());
     }
@@ -336,8 +343,11 @@ impl Engine {
             return;
         }
         self.limit_answers(from, carrier, out);
-        self.compare_settings(from, packet, out);
         let via = Via { from, carrier, step: packet.step };
+        if self.life.is_leaving() {
+            return self.on_packet_while_leaving(now, via, packet, out);
+        }
+        self.compare_settings(from, packet, out);
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
             Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),
@@ -370,9 +380,10 @@ impl Engine {
 
     fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
         match command {
-            _ if self.life == Life::Left => {}
+            _ if self.life == Life::Left || self.life.is_leaving() => {}
             Command::Seeds(addrs) => self.on_seeds(now, addrs),
             Command::Publish(value) => self.on_publish(now, value, out),
+            Command::PublishTo(value, holders) => self.on_publish_to(now, value, holders, out),
             Command::Update(node) => self.on_update(now, &node, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),
@@ -382,13 +393,18 @@ impl Engine {
 
     fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
         match timer {
+            // What a leaver does sets some that would show it alive.
+            Timer::Tell => self.on_tell(now, out),
+            Timer::Fetch => self.on_fetch_timer(now, out),
+            _ if self.life.is_leaving() => {}
+            Timer::Leave => {}
+            Timer::Confirm => self.on_confirm(now, out),
             Timer::Cycle => self.on_cycle(now, out),
             Timer::Relay => self.on_relay(now, out),
             Timer::Check if self.config.liveness() == Liveness::Probes => {
                 self.on_check_suspects(now, out);
             }
             Timer::Check => self.on_check(now, out),
-            Timer::Tell => self.on_tell(now, out),
             Timer::Probe => self.on_probe_due(now, out),
             Timer::ProbeWait => self.on_probe_wait(now, out),
             Timer::Errands => self.on_errands(now, out),
@@ -396,7 +412,6 @@ impl Engine {
             Timer::SwapRetry => self.on_swap_retry(now, out),
             Timer::Dial => self.on_dial(now, out),
             Timer::Names => self.on_names(now, out),
-            Timer::Fetch => self.on_fetch_timer(now, out),
             Timer::Scrub => self.on_scrub(now, out),
         }
     }
@@ -427,12 +442,6 @@ impl Engine {
                 self.relay_news(now.mono, self.members.me());
             }
         }
-    }
-
-    fn on_leave(&mut self, now: Now, out: &mut Outbox) {
-        self.say_goodbye(now, out);
-        self.life = Life::Left;
-        self.timers.clear_all();
     }
 
     /// Sets what a running node does by itself, each at a random phase.

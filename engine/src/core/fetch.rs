@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::io::{Carrier, Outbox};
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
-use super::packet::{Announcement, Body, Call, Fetch, Packet, RingArc, Topic, len};
+use super::packet::{Announcement, Body, Call, Cause, Fetch, Packet, RingArc, Topic, len};
 use super::timers::Timer;
 use crate::time::{Instant, Now};
 
@@ -107,8 +107,16 @@ impl Fetcher {
         ended.map(|served| served.version).collect()
     }
 
-    fn end_serving(&mut self, to: SocketAddr, version: Version) {
+    /// True while a value is on its way to us or from us.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        !self.wanted.is_empty() || self.served.iter().any(|served| served.until > now)
+    }
+
+    /// False if nothing of it was being sent there.
+    fn end_serving(&mut self, to: SocketAddr, version: Version) -> bool {
+        let before = self.served.len();
         self.served.retain(|served| (served.to, served.version) != (to, version));
+        self.served.len() < before
     }
 }
 
@@ -214,11 +222,15 @@ impl Engine {
         for place in (0..self.fetcher.wanted.len()).rev() {
             let wanted = &self.fetcher.wanted[place];
             let asked = self.members.node(wanted.asked);
-            let gone = asked.is_some_and(|node| self.members.gone(node).is_some());
+            let gone = asked.and_then(|node| self.members.gone(node));
+            // Who has said goodbye goes on serving: it is the last to give up if nobody else holds
+            // the value.
+            let hopeless =
+                gone.is_some_and(|gone| gone.cause == Cause::Timeout || !wanted.tellers.is_empty());
             let is_due = now.mono >= wanted.until;
             match wanted.waits {
-                Waits::ToCome if is_due && !gone => self.on_asked_in_vain(now, place, out),
-                _ if is_due || gone => self.ask_another(now, place, out),
+                Waits::ToCome if is_due && !hopeless => self.on_asked_in_vain(now, place, out),
+                _ if is_due || hopeless => self.ask_another(now, place, out),
                 Waits::ToCome | Waits::ToAsk => {}
             }
         }
@@ -236,11 +248,15 @@ impl Engine {
                 self.judge_path(now, from, fetch.version, out);
                 self.serve(now, from, fetch.version, out);
             }
-            Call::Done => {
-                self.fetcher.end_serving(from, fetch.version);
-                self.unreached.forget(from);
-            }
+            Call::Done => self.on_done(now, from, fetch.version, out),
             Call::Busy => self.on_busy(now, from, fetch.version, via.carrier, out),
+        }
+    }
+
+    fn on_done(&mut self, now: Now, from: SocketAddr, version: Version, out: &mut Outbox) {
+        self.unreached.forget(from);
+        if self.fetcher.end_serving(from, version) {
+            self.note_holder(now, from, version, out);
         }
     }
 

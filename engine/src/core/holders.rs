@@ -1,136 +1,152 @@
-//! Holders: from whom a value can be had when the one that told of it is not reached by stream.
+//! Holders: which others are known to hold what was published here.
 //!
-//! A filter may let datagrams pass and no TCP, and then two members list each other, agree on what
-//! there is and never get it from each other. Whoever learns of that tells its service, once for
-//! each peer, and asks another that is known to hold the value; such peers are asked last. The side
-//! that can't send what it was asked for says so by datagram, for the other would wait in vain.
+//! Only answers to what we sent count, for they come from where it was sent to: the
+//! acknowledgement of a rumor that carried the value, the end of a transfer, the answer to a swap.
+//! Who holds a newer version counts as well: it has what ours was replaced by.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::engine::Engine;
-use super::fetch::Wanted;
-use super::io::{Event, Outbox};
-use super::metadata::Version;
-use super::packet::Call;
-use crate::time::Now;
+use super::io::{Answer, Outbox};
+use super::metadata::{Metadata, Value, Version};
+use super::packet::Topic;
+use super::timers::Timer;
+use crate::time::{Instant, Now};
 
-/// Peers that a value could not be had from or brought to, the last one found out last.
+/// Too few others are known to hold what was published. They may hold it all the same, or soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "version {version} was published, but only {held_by} other nodes confirmed that they hold it: \
+     the others will get it from those, if there are any and they live; publish again, or ask for \
+     fewer"
+)]
+pub struct NotConfirmed {
+    /// The version that was published.
+    pub version: Version,
+    /// How many others are known to hold it, or a newer one.
+    pub held_by: usize,
+}
+
+/// What is known of others that hold our values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unreached(VecDeque<SocketAddr>);
+pub(super) struct Holders {
+    /// The last version published here, until some other node holds it.
+    unheld: Option<Version>,
+    /// What the publisher of the next version waits for.
+    expected: Option<Expected>,
+    /// Publishers that wait, the oldest first; at most [`Holders::WAITS_MAX`].
+    waits: VecDeque<Wait>,
+}
 
-impl Unreached {
-    const PEERS_MAX: usize = 256;
+/// So many others are to hold a version by then.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    wanted: usize,
+    until: Instant,
+}
 
-    /// True when that is new.
-    fn note(&mut self, peer: SocketAddr) -> bool {
-        if self.contains(peer) {
-            return false;
+/// A publisher that waits.
+#[derive(Clone, Debug)]
+struct Wait {
+    version: Version,
+    expected: Expected,
+    held_by: BTreeSet<SocketAddr>,
+}
+
+impl Holders {
+    /// Beyond them the oldest gets its answer before its time.
+    const WAITS_MAX: usize = 64;
+
+    /// Notes that a version was published here.
+    pub(super) fn published(&mut self, version: Version) {
+        self.unheld = Some(version);
+        if let Some(expected) = self.expected.take() {
+            self.waits.push_back(Wait { version, expected, held_by: BTreeSet::new() });
         }
-        if self.0.len() == Self::PEERS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(peer);
-        true
     }
 
-    pub(super) fn contains(&self, peer: SocketAddr) -> bool {
-        self.0.contains(&peer)
+    /// How many others are to hold a version: none unless its publisher waits for them.
+    pub(super) fn wanted(&self, version: Version) -> usize {
+        let wait = self.waits.iter().find(|wait| wait.version == version);
+        wait.map_or(0, |wait| wait.expected.wanted)
     }
 
-    /// A value has gone between us.
-    pub(super) fn forget(&mut self, peer: SocketAddr) {
-        if !self.0.is_empty() {
-            self.0.retain(|&other| other != peer);
+    /// Notes that a node holds a version.
+    fn note(&mut self, holder: SocketAddr, held: Version) {
+        self.unheld.take_if(|version| *version <= held);
+        for wait in self.waits.iter_mut().filter(|wait| wait.version <= held) {
+            wait.held_by.insert(holder);
         }
     }
 
-    /// Takes out whom to ask next: those that are not reached come last.
-    pub(super) fn take_next(&self, tellers: &mut VecDeque<SocketAddr>) -> Option<SocketAddr> {
-        let at = tellers.iter().position(|&teller| !self.contains(teller));
-        tellers.remove(at.unwrap_or(0))
+    /// Takes out an answer that can be given: enough hold it, its time is over, or too many wait.
+    fn take_answer(&mut self, now: Instant) -> Option<Result<Version, NotConfirmed>> {
+        let enough = |wait: &Wait| wait.held_by.len() >= wait.expected.wanted;
+        let is_over = |wait: &Wait| enough(wait) || wait.expected.until <= now;
+        let at = match self.waits.iter().position(is_over) {
+            None if self.waits.len() > Self::WAITS_MAX => 0,
+            over => over?,
+        };
+        let wait = self.waits.remove(at).expect("it was just found");
+        let Wait { version, ref held_by, .. } = wait;
+        let held_by = held_by.len();
+        Some(if enough(&wait) { Ok(version) } else { Err(NotConfirmed { version, held_by }) })
     }
 }
 
 impl Engine {
-    /// What should have gone there by stream is lost.
-    pub(super) fn on_stream_failed(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
-        if let Some(place) = self.fetcher.wanted.iter().position(|wanted| wanted.asked == to) {
-            self.on_asked_in_vain(now, place, out);
-        }
-        for version in self.fetcher.end_serving_to(to) {
-            self.note_unreached(now, to, version, out);
-            // By datagram, which says that it is not for want of time.
-            out.send(to, &self.fetch_packet(version, Call::Busy));
-        }
+    /// Publishes a value and tells as many others of it as are to hold it, instead of having some
+    /// of them told by others: only who was told by us answers to us.
+    pub(super) fn on_publish_to(
+        &mut self,
+        now: Now,
+        value: Value,
+        wanted: usize,
+        out: &mut Outbox,
+    ) {
+        let until = now.mono + self.config.timeout();
+        self.holders.expected = Some(Expected { wanted, until });
+        self.on_publish(now, value, out);
+        self.on_confirm(now, out);
     }
 
-    /// Who was asked for a value is not reached, or can't reach us: asks another.
-    pub(super) fn on_asked_in_vain(&mut self, now: Now, place: usize, out: &mut Outbox) {
-        let wanted = &self.fetcher.wanted[place];
-        let (peer, version) = (wanted.asked, wanted.announcement.version);
-        self.note_unreached(now, peer, version, out);
-        if self.fetcher.wanted[place].tellers.is_empty()
-            && let Some(holder) = self.other_holder(version, peer)
-        {
-            self.fetcher.wanted[place].tellers.push_back(holder);
-        }
-        self.ask_another(now, place, out);
+    /// Into how many parts a rumor is shared out: more than usual if as many are to answer to us.
+    pub(super) fn parts_of(&self, topic: &Topic) -> usize {
+        let wanted = match topic {
+            Topic::Metadata(metadata) => self.holders.wanted(metadata.version()),
+            Topic::Announced(announcement) => self.holders.wanted(announcement.version),
+            Topic::Membership(_) => 0,
+        };
+        self.config.fan_out().max(wanted.min(self.members.len()))
     }
 
-    fn note_unreached(&mut self, now: Now, peer: SocketAddr, version: Version, out: &mut Outbox) {
-        self.stats.values_unreached += 1;
-        // Strangers could announce what never comes without end.
-        if self.is_believed(peer) && self.unreached.note(peer) {
-            out.event(Event::ValueUnreachable { version, peer });
-            // Another may hold it. Only now: what can't be had must not bring swap upon swap.
-            self.swap_again_soon(now.mono);
-        }
+    /// The version that nobody else is known to hold and that is lost if we go.
+    pub(super) fn held_by_us_alone(&self) -> Option<Version> {
+        let held = self.metadata.as_ref().map(Metadata::version);
+        held.filter(|_| self.holders.unheld == held)
     }
 
-    /// Whom to ask first for a value that this teller announces.
-    pub(super) fn first_to_ask(&self, teller: SocketAddr, version: Version) -> SocketAddr {
-        if !self.unreached.contains(teller) {
-            return teller;
-        }
-        self.other_holder(version, teller).unwrap_or(teller)
+    /// A node has said that it holds a version.
+    pub(super) fn note_holder(
+        &mut self,
+        now: Now,
+        holder: SocketAddr,
+        version: Version,
+        out: &mut Outbox,
+    ) {
+        self.holders.note(holder, version);
+        self.on_confirm(now, out);
     }
 
-    /// A member that last said that it holds this version, and can be reached for all we know.
-    fn other_holder(&self, version: Version, but: SocketAddr) -> Option<SocketAddr> {
-        let mut holders = self.reports.holders_of(version.hash());
-        holders.find(|&peer| peer != but && !self.unreached.contains(peer) && self.lists(peer))
-    }
-
-    /// Has a value that is asked for in vain asked of one that has just told of it as well.
-    pub(super) fn prefer(&mut self, now: Now, place: usize, teller: SocketAddr, out: &mut Outbox) {
-        let Wanted { asked, .. } = self.fetcher.wanted[place];
-        if self.unreached.contains(asked) && !self.unreached.contains(teller) {
-            let tellers = &mut self.fetcher.wanted[place].tellers;
-            tellers.retain(|&other| other != teller);
-            self.ask(now, place, teller, out);
-            self.fetcher.wanted[place].add(asked, None);
+    /// Answers the publishers that need not wait any longer.
+    pub(super) fn on_confirm(&mut self, now: Now, out: &mut Outbox) {
+        while let Some(answer) = self.holders.take_answer(now.mono) {
+            out.answer(Answer::Published(answer));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peers_are_noted_once_up_to_a_limit_and_asked_last() {
-        let peer = |port: usize| SocketAddr::from(([10, 0, 0, 1], port as u16));
-        let mut unreached = Unreached::default();
-        assert!(unreached.note(peer(1)) && !unreached.note(peer(1)));
-        let mut tellers = VecDeque::from([peer(1), peer(2), peer(3)]);
-        let order: Vec<_> = std::iter::from_fn(|| unreached.take_next(&mut tellers)).collect();
-        assert_eq!(order, [peer(2), peer(3), peer(1)]);
-        unreached.forget(peer(1));
-        assert!(unreached.note(peer(1)), "it was reached meanwhile");
-        for other in 2..=Unreached::PEERS_MAX + 1 {
-            unreached.note(peer(other));
+        match self.holders.waits.iter().map(|wait| wait.expected.until).min() {
+            Some(next) => self.timers.set(Timer::Confirm, next),
+            None => self.timers.clear(Timer::Confirm),
         }
-        assert_eq!((unreached.0.len(), unreached.contains(peer(1))), (Unreached::PEERS_MAX, false));
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::holders::NotConfirmed;
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
@@ -52,6 +53,9 @@ pub enum Command {
     Seeds(Vec<SocketAddr>),
     /// Makes this value the cluster's metadata.
     Publish(Value),
+    /// The same, to be answered by [`Answer::Published`] once so many others hold it, or after a
+    /// timeout.
+    PublishTo(Value, usize),
     /// Changes our name and private data to those of this node; its address is not looked at.
     /// The others see it as a new incarnation, never as a second node.
     Update(Node),
@@ -59,7 +63,9 @@ pub enum Command {
     Stop,
     /// Resumes after [`Command::Stop`]. Idempotent.
     Start,
-    /// Says goodbye. From then on the engine is deaf and mute.
+    /// Says goodbye. From then on the engine only sees to it that the goodbye, what it was to pass
+    /// on, and a value that nobody else holds yet come through; commands are ignored. It is deaf
+    /// and mute from [`Answer::Left`] on, until which its inputs must go on.
     Leave,
 }
 
@@ -77,6 +83,18 @@ pub enum Output {
     },
     /// Tell the service.
     Event(Event),
+    /// Tell who gave the command.
+    Answer(Answer),
+}
+
+/// What came of a command that takes its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Of [`Command::PublishTo`]: enough others hold the value, or too few.
+    Published(Result<Version, NotConfirmed>),
+    /// Of [`Command::Leave`]: the node is off, and [`Engine::handle`](super::Engine::handle) does
+    /// nothing any more. An error if no other node is known to hold what was published here last.
+    Left(Result<(), NotConfirmed>),
 }
 
 /// How a packet travels.
@@ -318,6 +336,10 @@ impl Outbox {
     pub(crate) fn stream(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
         let class = Class::Stream;
         self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });
+    }
+
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        self.outputs.push(Output::Answer(answer));
     }
 
     pub(crate) fn event(&mut self, event: Event) {

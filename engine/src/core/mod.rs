@@ -15,6 +15,7 @@ mod holders;
 mod identity;
 mod ids;
 mod io;
+mod leaving;
 mod limits;
 mod liveness;
 mod marks;
@@ -47,6 +48,7 @@ mod timers;
 mod told;
 mod tombstones;
 mod trees;
+mod unreached;
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +56,8 @@ mod tests;
 pub use agreement::Agreement;
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};
-pub use io::{Carrier, Class, Command, Event, Input, Outbox, Output};
+pub use holders::NotConfirmed;
+pub use io::{Answer, Carrier, Class, Command, Event, Input, Outbox, Output};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::*;

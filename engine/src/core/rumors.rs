@@ -35,6 +35,7 @@ impl Engine {
         let held = self.metadata.as_ref();
         let metadata = Metadata::publish(value, held, self.me.place(), time);
         let topic = self.topic_of(&metadata);
+        self.holders.published(metadata.version());
         self.hold(now, metadata, out);
         self.tell_all(now, &topic, out);
     }

@@ -111,6 +111,7 @@ impl Engine {
         out: &mut Outbox,
     ) {
         if self.config.swap() == Swap::On
+            && !self.life.is_leaving()
             && self.swapper.pending.is_none()
             && !self.is_in_vain(now.mono, with, theirs)
         {
@@ -242,6 +243,9 @@ impl Engine {
         }
         self.note_report(from, answer.summary.holds());
         self.note_swap(now.mono, pending.to, answer.summary.holds());
+        if let Some(version) = answer.summary.version {
+            self.note_holder(now, pending.to, version, out);
+        }
         self.skew.hear(now.wall, answer.summary.wall);
         self.review_held(now, out);
         self.echo(from, answer.ask, Some(self.held()), out);

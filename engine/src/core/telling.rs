@@ -66,12 +66,13 @@ impl Engine {
         if others.is_empty() {
             return true;
         }
-        let budget = Self::BUDGET_PER_FAN_OUT * self.config.fan_out();
+        let parts_max = self.parts_of(topic);
+        let budget = Self::BUDGET_PER_FAN_OUT * parts_max;
         let key = TopicKey::of(topic, self.config.liveness());
         let at = self.telling.place_of(key, topic, budget);
         let mut fresh = self.telling.told[at].take_on(arc, from, acks_asked, now.mono);
         subtract(&mut fresh, RingArc::of(self.me.place()));
-        self.share_out(now, at, &fresh, self.config.fan_out(), None, out)
+        self.share_out(now, at, &fresh, parts_max, None, out)
     }
 
     /// Hands arcs over to members on them. Whoever is silent gets no more than its own place, and
@@ -182,6 +183,9 @@ impl Engine {
         let part = self.telling.told[at].parts[place];
         self.telling.told[at].settle(ack.token);
         self.confirm(now, part.to, out);
+        if let Topic::Metadata(metadata) = &self.telling.told[at].topic {
+            self.note_holder(now, part.to, metadata.version(), out);
+        }
         if part.sends == 1 {
             // Karn's rule: what was sent twice says nothing of the round trip.
             self.rtts.sample(part.to, now.mono - part.sent_at);

@@ -31,11 +31,15 @@ pub(crate) enum Timer {
     ProbeWait,
     /// See whether those answered whom we probed for others.
     Errands,
+    /// Answer publishers who have waited long enough.
+    Confirm,
+    /// See whether everybody has our goodbye.
+    Leave,
 }
 
 impl Timer {
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Cycle,
         Self::ProbeWait,
         Self::Probe,
@@ -49,6 +53,8 @@ impl Timer {
         Self::Swap,
         Self::SwapRetry,
         Self::Relay,
+        Self::Confirm,
+        Self::Leave,
     ];
 }
 
@@ -84,6 +90,13 @@ impl Timers {
 
     pub(crate) fn clear_all(&mut self) {
         *self = Self::default();
+    }
+
+    /// Clears all others.
+    pub(crate) fn keep_only(&mut self, kept: &[Timer]) {
+        for timer in Timer::ALL.into_iter().filter(|timer| !kept.contains(timer)) {
+            self.clear(timer);
+        }
     }
 
     /// The earliest of all.

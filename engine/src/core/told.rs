@@ -88,6 +88,10 @@ impl TopicKey {
         }
     }
 
+    fn is_goodbye(&self) -> bool {
+        matches!(self, Self::Gone(_, _, Cause::Left))
+    }
+
     /// 32 bits of it, the same everywhere.
     pub(super) fn tag(&self) -> u32 {
         let folded = match self {
@@ -105,15 +109,16 @@ impl TopicKey {
 impl Telling {
     /// Rumors that are remembered; a duplicate of an older one is shared out once more.
     const RUMORS_MAX: usize = 16;
+    /// Goodbyes that are told at once, apart from those: so many may leave together, and whatever
+    /// is forgotten before somebody answers for it is left to the swaps, which take cycles.
+    const GOODBYES_MAX: usize = 512;
 
     /// The place of a rumor, which is new here if it has none yet.
     pub(super) fn place_of(&mut self, key: TopicKey, topic: &Topic, budget: usize) -> usize {
         if let Some(at) = self.told.iter().position(|told| told.key == key) {
             return at;
         }
-        if self.told.len() == Self::RUMORS_MAX {
-            self.make_room();
-        }
+        self.make_room(&key);
         self.told.reserve_exact(1);
         self.told.push_back(Told {
             key,
@@ -131,10 +136,23 @@ impl Telling {
         self.told.len() - 1
     }
 
-    /// Forgets the oldest that needs no more telling, or else the oldest.
-    fn make_room(&mut self) {
-        let oldest = self.told.iter().position(|told| told.waiting() == 0).unwrap_or(0);
-        self.told.remove(oldest);
+    /// Forgets the oldest that needs no more telling if many are remembered, or else the oldest if
+    /// many are told.
+    fn make_room(&mut self, key: &TopicKey) {
+        let max = if key.is_goodbye() { Self::GOODBYES_MAX } else { Self::RUMORS_MAX };
+        let alike = self.told.iter().enumerate();
+        let alike = alike.filter(|(_, told)| told.key.is_goodbye() == key.is_goodbye());
+        let (mut told, mut over, mut oldest) = (0, 0, [None; 2]);
+        for (at, it) in alike {
+            let is_over = it.waiting() == 0;
+            told += 1;
+            over += usize::from(is_over);
+            oldest[usize::from(is_over)].get_or_insert(at);
+        }
+        let [oldest_told, oldest_over] = oldest;
+        if told == max || over == Self::RUMORS_MAX {
+            self.told.remove(oldest_over.or(oldest_told).expect("there are many"));
+        }
     }
 
     pub(super) fn find(&self, token: Token) -> Option<(usize, usize)> {

@@ -90,7 +90,11 @@ impl Script<'_> {
             1..4 => Command::Stop,
             4..7 => Command::Start,
             7..10 => Command::Seeds(self.some(8, Self::addr)?),
-            10..13 => Command::Publish(Value::new(self.data()?, config).ok()?),
+            10..12 => Command::Publish(Value::new(self.data()?, config).ok()?),
+            12 => {
+                let holders = self.byte()?.into();
+                Command::PublishTo(Value::new(self.data()?, config).ok()?, holders)
+            }
             _ => Command::Update(self.node()?),
         })
     }

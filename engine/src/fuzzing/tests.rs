@@ -30,14 +30,15 @@ fn pause() -> impl Strategy<Value = Duration> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
+    let value = |data: Vec<u8>| Value::new(data, &Config::default()).expect("short enough");
     prop_oneof![
         Just(Command::Stop),
         Just(Command::Start),
         vec(any::<u8>(), 0..5)
             .prop_map(|hosts| Command::Seeds(hosts.into_iter().map(addr).collect())),
-        vec(any::<u8>(), 0..600).prop_map(|data| {
-            Command::Publish(Value::new(data, &Config::default()).expect("short enough"))
-        }),
+        vec(any::<u8>(), 0..600).prop_map(move |data| Command::Publish(value(data))),
+        (vec(any::<u8>(), 0..600), 0..5_usize)
+            .prop_map(move |(data, holders)| Command::PublishTo(value(data), holders)),
         "\\PC{0,30}"
             .prop_map(|name| Command::Update(Node::of(addr(0), &name, "").expect("short enough"))),
     ]

@@ -1,5 +1,6 @@
 //! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
 
+mod publishes;
 mod receive;
 
 use std::net::SocketAddr;
@@ -26,11 +27,12 @@ use super::transport::{Home, Transport};
 use super::udp::Queue;
 use super::view::{Local, Notice, View};
 use crate::core::{
-    Carrier, Class, Command, Event, Input, Outbox, Output, Packet, PacketKind, Record, Value,
-    Version,
+    Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output, Packet,
+    PacketKind, Record, Value, Version,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
+use publishes::{Done, Publishes};
 
 /// How long a node that leaves waits for what an interceptor keeps.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
@@ -42,8 +44,10 @@ pub(crate) enum Order {
     Publish {
         /// The bytes.
         value: Value,
+        /// How many others are to hold them first.
+        holders: usize,
         /// Where the version goes.
-        done: oneshot::Sender<Version>,
+        done: oneshot::Sender<Result<Version, NotConfirmed>>,
     },
     /// Seal and open with these secrets, and say so once it is so.
     Keys {
@@ -110,6 +114,15 @@ enum Wake {
     HandleGone,
 }
 
+/// Whom a node listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heeds {
+    /// Its handle, and the other nodes.
+    Handle,
+    /// The other nodes alone: it has been told to leave, and goes by itself.
+    Peers,
+}
+
 impl Driver {
     /// Shows the node to readers before its task first runs.
     pub(crate) fn show(&mut self, local: Local) {
@@ -132,8 +145,9 @@ impl Driver {
         self.socket.as_ref().and_then(Transport::queue)
     }
 
-    /// Runs the node to its end, whatever that is.
-    pub(crate) async fn run(self) {
+    /// Runs the node to its end, whatever that is; an error if it left with the only copy of what
+    /// was published here, as far as is known.
+    pub(crate) async fn run(self) -> Result<(), NotConfirmed> {
         let value_len_max = self.engine.streamed_len_max();
         // A port in memory carries streams as well.
         let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
@@ -146,7 +160,8 @@ impl Driver {
             mode: Mode::Beating,
             driver: self,
             outbox: Outbox::new(),
-            published: Vec::new(),
+            left: None,
+            publishes: Publishes::default(),
             stats: NetStats { queue_bytes, ..NetStats::default() },
             rejected: Rejected::default(),
             complaints: Complaints::default(),
@@ -162,6 +177,7 @@ impl Driver {
         let end = end.unwrap_or_else(|message| End::Failed(Ended::Panicked(message)));
         running.driver.presence.end(end);
         running.driver.release().await;
+        running.left.unwrap_or(Ok(()))
     }
 
     /// When this returns the port of the streams is free.
@@ -186,8 +202,9 @@ struct Running {
     bound: SocketAddr,
     mode: Mode,
     outbox: Outbox,
-    /// Publishes whose callers wait until readers see them.
-    published: Vec<(oneshot::Sender<Version>, Version)>,
+    /// What came of the goodbye, once it is over.
+    left: Option<Result<(), NotConfirmed>>,
+    publishes: Publishes,
     stats: NetStats,
     /// Datagrams that were refused.
     rejected: Rejected,
@@ -205,23 +222,32 @@ struct Running {
 
 impl Running {
     async fn run(&mut self) -> End {
+        let mut heeds = Heeds::Handle;
         loop {
             self.on_time();
             self.flush().await;
-            let wake = self.wake().await;
+            if self.left.is_some() {
+                break;
+            }
+            let wake = self.wake(heeds).await;
             self.hold().await;
             match wake {
                 Wake::Due => {}
                 Wake::Mode(mode) => self.on_mode(mode),
                 Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
-                Wake::Order(Order::Publish { value, done }) => self.on_publish(value, done),
+                Wake::Order(Order::Publish { value, holders, done }) => {
+                    self.on_publish(value, holders, done);
+                }
                 Wake::Order(Order::Keys { keyring, done }) => {
                     self.driver.use_keys(&keyring);
                     // The secrets are in use whether or not the caller still waits.
                     let _ = done.send(());
                 }
                 Wake::Order(Order::Restore(records)) => self.on_restore(&records),
-                Wake::Order(Order::Leave) => break,
+                Wake::Order(Order::Leave) => {
+                    heeds = Heeds::Peers;
+                    self.handle(Input::Command(Command::Leave));
+                }
                 Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
                 Wake::Arrival(arrival) => self.on_arrival(arrival).await,
                 Wake::Released(to, packet) => self.on_released(to, &packet),
@@ -231,8 +257,6 @@ impl Running {
                 Wake::HandleGone => return End::HandleGone,
             }
         }
-        self.handle(Input::Command(Command::Leave));
-        self.flush().await;
         self.release_all().await;
         if let Some(streams) = &mut self.driver.streams {
             streams.finish().await;
@@ -240,22 +264,25 @@ impl Running {
         End::Left
     }
 
-    async fn wake(&mut self) -> Wake {
+    async fn wake(&mut self, heeds: Heeds) -> Wake {
         let driver = &mut self.driver;
         let due = driver.engine.deadline().into_iter().chain(self.listing.deadline()).min();
         let due = due.map(|deadline| driver.clock.at(deadline));
+        let heeds_handle = heeds == Heeds::Handle;
         tokio::select! {
             biased;
             () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
-            changed = driver.mode.changed() => match changed {
+            changed = driver.mode.changed(), if heeds_handle => match changed {
                 Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
                 Err(_) => Wake::HandleGone,
             },
-            changed = driver.node.changed() => match changed {
+            changed = driver.node.changed(), if heeds_handle => match changed {
                 Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
                 Err(_) => Wake::HandleGone,
             },
-            order = driver.orders.recv() => order.map_or(Wake::HandleGone, Wake::Order),
+            order = driver.orders.recv(), if heeds_handle => {
+                order.map_or(Wake::HandleGone, Wake::Order)
+            }
             Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
             Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
@@ -341,13 +368,16 @@ impl Running {
         }
     }
 
-    fn on_publish(&mut self, value: Value, done: oneshot::Sender<Version>) {
-        self.handle(Input::Command(Command::Publish(value)));
+    fn on_publish(&mut self, value: Value, holders: usize, done: Done) {
+        self.handle(Input::Command(match holders {
+            0 => Command::Publish(value),
+            _ => Command::PublishTo(value, holders),
+        }));
         let metadata = self.driver.engine.metadata();
         let metadata = metadata.expect("a node holds what it has published");
         let me = self.driver.engine.me().node();
         self.print(Line::Publish { me, data: metadata.data() });
-        self.published.push((done, metadata.version()));
+        self.publishes.add(metadata.version(), holders, done);
     }
 
     fn on_restore(&mut self, records: &[Arc<Record>]) {
@@ -384,7 +414,7 @@ impl Running {
 
     /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
     async fn flush(&mut self) {
-        let mut events = Vec::new();
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
         for output in self.outbox.drain() {
             match output {
                 Output::Send { to, packet, class: Class::Datagram } => {
@@ -399,13 +429,17 @@ impl Running {
                     }
                     events.push(event);
                 }
+                Output::Answer(answer) => answers.push(answer),
             }
         }
         self.show(events);
-        for (done, version) in self.published.drain(..) {
-            // A caller that no longer waits has published all the same.
-            let _ = done.send(version);
+        for answer in answers {
+            match answer {
+                Answer::Left(left) => self.left = Some(left),
+                Answer::Published(published) => self.publishes.settle(published),
+            }
         }
+        self.publishes.tell();
         self.print_swaps();
         let driver = &mut self.driver;
         if let Machine::Pekonode(foreign) = &mut driver.engine {

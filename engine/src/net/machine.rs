@@ -199,6 +199,7 @@ impl Foreign {
             match output {
                 pekonode::Output::Send { to, packet } => self.packets.push((to, packet)),
                 pekonode::Output::Event(event) => out.event(event),
+                pekonode::Output::Answer(answer) => out.answer(answer),
             }
         }
     }

@@ -40,7 +40,7 @@ async fn a_port_in_use_is_an_error_of_join() {
     let error = second.join().await.unwrap_err();
     assert!(matches!(error, NodeListError::Listen { .. }));
     assert!(error.to_string().contains("the port is in use"), "{error}");
-    first.leave().await;
+    first.leave().await.unwrap();
     second.join().await.unwrap();
 }
 
@@ -65,8 +65,8 @@ async fn a_node_that_left_may_join_again_as_a_later_generation() {
     let mut generations = Vec::new();
     for _ in 0..3 {
         list.join().await.unwrap();
-        list.leave().await;
-        list.leave().await;
+        list.leave().await.unwrap();
+        list.leave().await.unwrap();
         assert!(list.get().is_empty() && list.read().is_none());
         generations.push(list.shared.view.borrow().generation);
     }
@@ -163,7 +163,7 @@ async fn a_subscriber_that_is_forgotten_keeps_no_value_but_the_newest() {
     assert_eq!(alive(&values), 1, "the one that is read");
     list.publish("small").await.unwrap();
     assert_eq!(alive(&values), 0);
-    list.leave().await;
+    list.leave().await.unwrap();
     drop(forgotten);
     assert!(list.shared.held(&list.shared.view.borrow()).is_none());
 }
@@ -217,7 +217,7 @@ async fn a_new_subscriber_is_told_the_present_state_first_and_nothing_twice() {
     for changes in [&mut early, &mut late] {
         assert_eq!(shown(changes.recv().await), "v2");
     }
-    list.leave().await;
+    list.leave().await.unwrap();
     let mut after = list.subscribe();
     list.join().await.unwrap();
     for changes in [&mut early, &mut late] {

@@ -8,7 +8,7 @@ use super::io::{Input, Outbox};
 use super::packet::{Carried, Kind, Packet, SecretKey};
 use super::peers::{Peers, Sight};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::{Cause, Command, Event, Metadata, Record, Stats};
+use crate::core::{Answer, Cause, Command, Event, Metadata, Record, Stats};
 use crate::node::{Generation, Node};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, nanos};
@@ -251,12 +251,15 @@ impl Engine {
                 }
             }
             Command::Publish(value) => self.on_publish(now, value, out),
+            Command::PublishTo(value, holders) => self.on_publish_to(now, value, holders, out),
             Command::Update(node) => self.on_update(now, &node, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),
+            // There is no goodbye on this wire, and nothing that could be waited for.
             Command::Leave => {
                 self.life = Life::Left;
                 self.timers = [None; Timer::ALL.len()];
+                out.answer(Answer::Left(Ok(())));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::packet::Packet;
-use crate::core::{Command, Event};
+use crate::core::{Answer, Command, Event};
 
 /// Something that happens to the node.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum Output {
     },
     /// Tell the service.
     Event(Event),
+    /// Tell who gave the command.
+    Answer(Answer),
 }
 
 /// Where outputs go: an argument of every call, so that nothing can be left undrained.
@@ -55,6 +57,10 @@ impl Outbox {
 
     pub(super) fn send(&mut self, to: SocketAddr, packet: Arc<Packet>) {
         self.outputs.push(Output::Send { to, packet });
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.outputs.push(Output::Answer(answer));
     }
 
     pub(super) fn event(&mut self, event: Event) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::packet::{Carried, Kind, Packet};
-use crate::core::{Event, Metadata, Value, Version, digest};
+use crate::core::{Answer, Event, Metadata, NotConfirmed, Value, Version, digest};
 use crate::node::NodeId;
 use crate::time::Now;
 
@@ -18,6 +18,21 @@ impl Engine {
         let held = self.metadata.as_ref();
         let metadata = Metadata::publish(value, held, NodeId::default(), now.wall);
         self.publish(now, metadata, out);
+    }
+
+    /// Answers at once: nobody acknowledges on this wire.
+    pub(super) fn on_publish_to(
+        &mut self,
+        now: Now,
+        value: Value,
+        wanted: usize,
+        out: &mut Outbox,
+    ) {
+        self.on_publish(now, value, out);
+        let held = self.metadata.as_ref().expect("a node holds what it has published");
+        let version = held.version();
+        let unconfirmed = NotConfirmed { version, held_by: 0 };
+        out.answer(Answer::Published(if wanted == 0 { Ok(version) } else { Err(unconfirmed) }));
     }
 
     fn publish(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {

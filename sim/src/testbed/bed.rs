@@ -187,6 +187,6 @@ impl Interceptor for Tap {
 fn event(output: &Output) -> Option<&Event> {
     match output {
         Output::Event(event) => Some(event),
-        Output::Send { .. } => None,
+        Output::Send { .. } | Output::Answer(_) => None,
     }
 }

@@ -111,6 +111,7 @@ impl Hosts for Loopback<'_> {
         let Some(host) = self.hosts[node as usize].take() else { return };
         match exit {
             Exit::Crash => host.tap.kill(),
+            // A value that goes with it shows by not being held.
             Exit::Leave => drop(tokio::spawn(async move { host.list.leave().await })),
         }
     }

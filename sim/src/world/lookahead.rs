@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rumormill::core::Packet;
-use rumormill::{FullList, Input, Instant, Now, Outbox};
+use rumormill::{FullList, Input, Instant, Now, Outbox, Output};
 
 use super::Engines;
 use super::alarm::Alarm;
@@ -88,6 +88,8 @@ pub(super) struct Told {
     /// How many updates the input brought.
     pub(super) updates: u64,
     pub(super) deadline: Option<Instant>,
+    /// It is off: nothing comes to it any more.
+    pub(super) has_left: bool,
 }
 
 impl Running {
@@ -96,7 +98,9 @@ impl Running {
         let before = self.engine.stats().updates;
         self.engine.handle(now, input, outbox);
         let updates = self.engine.stats().updates - before;
-        Told { updates, deadline: self.engine.deadline() }
+        let has_left =
+            matches!(outbox.outputs().last(), Some(Output::Answer(rumormill::Answer::Left(_))));
+        Told { updates, deadline: self.engine.deadline(), has_left }
     }
 }
 
@@ -287,7 +291,11 @@ impl Work {
                 }
             };
             if let Some(input) = input {
-                deadline = self.answer(now, &mut running, input, given.cast);
+                let told = self.answer(now, &mut running, input, given.cast);
+                if told.has_left {
+                    break;
+                }
+                deadline = told.deadline;
             }
             if let Some((wakes_at, stamp)) = self.alarm.set(at, deadline) {
                 let planned_wake = (wakes_at, Coming::Wake { stamp });
@@ -298,21 +306,15 @@ impl Work {
         (self.coming, self.running) = (coming, Some(running));
     }
 
-    fn answer(
-        &mut self,
-        now: Now,
-        running: &mut Running,
-        input: Input,
-        cast: &Cast,
-    ) -> Option<Instant> {
+    fn answer(&mut self, now: Now, running: &mut Running, input: Input, cast: &Cast) -> Told {
         let config = cast.config(self.node);
         let answer = self.next_answer();
         answer.at = now.mono;
         answer.told = running.handle(now, input, &mut answer.outbox);
         answer.measures.take(&answer.outbox, config);
-        let deadline = answer.told.deadline;
+        let told = answer.told;
         self.done += 1;
-        deadline
+        told
     }
 
     fn next_answer(&mut self) -> &mut Answer {

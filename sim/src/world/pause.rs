@@ -57,7 +57,7 @@ impl World<'_> {
     pub(super) fn pause(&mut self, nodes: &[NodeNo]) {
         for &node in nodes {
             let seat = &mut self.seats[node as usize];
-            if seat.running.is_some() && seat.inbox.is_none() {
+            if seat.is_up() && seat.inbox.is_none() {
                 seat.inbox = Some(Inbox::new());
                 self.recorder.pause(self.now, node);
                 self.observer.on_pause(node);

@@ -79,6 +79,12 @@ impl World<'_> {
         // A plan may start a node that never went down: its process is replaced.
         let nodes: Vec<_> = batch.iter().map(|&number| self.cast.part(number).node).collect();
         self.exit(&nodes, Exit::Crash, "restart");
+        // Nor does it wait for the end of a goodbye.
+        for node in nodes {
+            if self.seats[node as usize].is_leaving {
+                self.vacate(node);
+            }
+        }
         for (&incarnation, running) in batch.iter().zip(self.engines(batch)) {
             self.take_seat(incarnation, running);
         }

@@ -46,6 +46,15 @@ pub(super) struct Seat {
     pub(super) alarm: Alarm,
     /// While its process is paused: what waits to be read.
     pub(super) inbox: Option<Inbox>,
+    /// It has said goodbye, and runs until it is off. Nobody is interested in what it holds.
+    pub(super) is_leaving: bool,
+}
+
+impl Seat {
+    /// True for a node that runs and has not been told to go.
+    pub(super) fn is_up(&self) -> bool {
+        self.running.is_some() && !self.is_leaving
+    }
 }
 
 #[derive(Debug)]
@@ -193,11 +202,11 @@ impl<'a> World<'a> {
     }
 
     /// Nodes go down without more ado; with [`Exit::Leave`] they say goodbye first, which a paused
-    /// process can't.
+    /// process can't, and run until they are off.
     pub(super) fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
         let runs = |&&node: &&NodeNo| {
             let seat = &self.seats[node as usize];
-            seat.running.is_some() && (exit == Exit::Crash || seat.inbox.is_none())
+            seat.is_up() && (exit == Exit::Crash || seat.inbox.is_none())
         };
         let nodes: Vec<_> = nodes.iter().filter(runs).copied().collect();
         if nodes.is_empty() {
@@ -209,17 +218,24 @@ impl<'a> World<'a> {
         }
         self.observer.commit(self.now, &self.links, cause);
         for &node in &nodes {
-            if exit == Exit::Leave {
-                self.command(node, Command::Leave);
-            }
             self.forget_inbox(node);
             self.faults.recover(self.now, node, fault::Recovery::Wakes);
-            let seat = &mut self.seats[node as usize];
-            seat.alarm.silence();
-            seat.deadline = None;
-            if let Some(running) = seat.running.take() {
-                self.retire(node, &running.engine);
+            if exit == Exit::Leave {
+                self.seats[node as usize].is_leaving = true;
+                self.command(node, Command::Leave);
+            } else {
+                self.vacate(node);
             }
+        }
+    }
+
+    /// The engine of a node is no more.
+    pub(super) fn vacate(&mut self, node: NodeNo) {
+        let seat = &mut self.seats[node as usize];
+        seat.alarm.silence();
+        (seat.deadline, seat.is_leaving) = (None, false);
+        if let Some(running) = seat.running.take() {
+            self.retire(node, &running.engine);
         }
     }
 
@@ -368,6 +384,9 @@ impl<'a> World<'a> {
         if !self.outbox.is_empty() {
             self.drain(node, way);
         }
+        if told.has_left {
+            return self.vacate(node);
+        }
         self.arm(node);
     }
 
@@ -381,8 +400,12 @@ impl<'a> World<'a> {
 
     pub(super) fn drain(&mut self, node: NodeNo, way: Way) {
         let mut outbox = std::mem::take(&mut self.outbox);
+        let is_leaving = self.seats[node as usize].is_leaving;
         for output in outbox.drain() {
             match output {
+                Output::Event(_) if is_leaving => {}
+                // Nobody waits for it; that a node is off is seen as soon as it happens.
+                Output::Answer(_) => {}
                 Output::Event(event) => {
                     self.observer.on_event(self.now, node, &event, way);
                     self.recorder.state(self.now, node, &event, way, &self.observer);
@@ -516,7 +539,10 @@ mod tests {
     /// Holds what the observers believe against what the engines say of themselves.
     fn assert_observers_know_the_engines(world: &mut World<'_>) {
         for node in 0..world.plan.nodes_ever {
-            let Some(running) = &mut world.seats[node as usize].running else { continue };
+            let seat = &mut world.seats[node as usize];
+            let Some(running) = seat.running.as_mut().filter(|_| !seat.is_leaving) else {
+                continue;
+            };
             let mut listed: Vec<_> = running
                 .engine
                 .members()

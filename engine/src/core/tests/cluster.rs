@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::{
-    AgeStep, Body, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox, Output,
-    Packet, PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
+    AgeStep, Answer, Body, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
+    Output, Packet, PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
 };
 use crate::{Config, Generation, Instant, Node, NodeId, Now, Probability, Rng, UnixNanos, wire};
 
@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     pub(crate) now: Instant,
     pub(crate) loss: Probability,
     pub(crate) events: Vec<(Instant, u16, Event)>,
+    /// What came of commands.
+    pub(crate) answers: Vec<(Instant, u16, Answer)>,
     pub(crate) sent: BTreeMap<PacketKind, usize>,
     /// To whom what kind of packet was sent.
     pub(crate) log: Vec<(SocketAddr, PacketKind)>,
@@ -50,6 +52,8 @@ pub(crate) struct Cluster {
     /// How far single nodes' wall clocks are off, in nanoseconds.
     pub(crate) clocks: BTreeMap<u16, i64>,
     engines: BTreeMap<u16, Engine>,
+    /// Those that have left.
+    pub(crate) off: BTreeMap<u16, Engine>,
     flights: BTreeMap<Reverse<(Instant, u64)>, Flight>,
     config: Arc<Config>,
     roster: Arc<Roster>,
@@ -97,6 +101,7 @@ impl Cluster {
             now: Instant::ZERO,
             loss: Probability::ZERO,
             events: Vec::new(),
+            answers: Vec::new(),
             sent: BTreeMap::new(),
             log: Vec::new(),
             streams: BTreeMap::new(),
@@ -110,6 +115,7 @@ impl Cluster {
             wall_ahead: Duration::ZERO,
             clocks: BTreeMap::new(),
             engines: BTreeMap::new(),
+            off: BTreeMap::new(),
             flights: BTreeMap::new(),
             config: Arc::new(config),
             roster: Arc::default(),
@@ -236,7 +242,7 @@ impl Cluster {
         self.engine(node).begin_swap(now, addr(with), &mut out);
         let sent = out.drain().find_map(|output| match output {
             Output::Send { packet, .. } => Some(packet.as_ref().clone()),
-            Output::Event(_) => None,
+            Output::Event(_) | Output::Answer(_) => None,
         });
         sent.expect("a request")
     }
@@ -332,6 +338,12 @@ impl Cluster {
             match output {
                 Output::Event(event) => self.events.push((self.now, node, event)),
                 Output::Send { to, packet, class } => self.send(node, to, packet, class),
+                Output::Answer(answer) => {
+                    self.answers.push((self.now, node, answer));
+                    if let Answer::Left(_) = answer {
+                        self.off.extend(self.engines.remove_entry(&node));
+                    }
+                }
             }
         }
     }

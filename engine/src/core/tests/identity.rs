@@ -214,7 +214,7 @@ fn a_node_does_not_tell_on_what_it_refutes() {
                     Output::Send { packet, .. } => {
                         matches!(&packet.body, Body::Rumor(rumor) if rumor.topic == *it)
                     }
-                    Output::Event(_) => false,
+                    Output::Event(_) | Output::Answer(_) => false,
                 };
                 sent.iter().filter(is).count()
             };

@@ -1,7 +1,7 @@
 //! Metadata: one value, told once to each, the larger version wins.
 
 use super::cluster::{Cluster, SECOND};
-use crate::core::{Agreement, Body, Command, Event, Metadata, PacketKind, Topic, Value};
+use crate::core::{Agreement, Body, Event, Metadata, PacketKind, Topic, Value};
 use crate::{Config, NodeId, Probability, Swap, UnixNanos};
 
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
@@ -117,17 +117,6 @@ fn a_value_that_a_swap_brought_first_is_still_passed_on_along_its_arc() {
     cluster.body(2, 1, Body::Value(news.clone()));
     cluster.body(1, 2, rumor(news));
     cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));
-}
-
-#[test]
-fn a_node_that_has_left_is_deaf_and_mute() {
-    let mut cluster = Cluster::of(3, Config::default());
-    cluster.command(2, Command::Leave);
-    let sent = cluster.sent.clone();
-    cluster.body(2, 1, rumor(metadata(b"v1", 5)));
-    cluster.publish(2, b"v2");
-    assert_eq!(cluster.sent, sent);
-    assert_eq!(cluster.engine(2).deadline(), None);
 }
 
 const HOUR: i64 = 3_600_000_000_000;

@@ -5,6 +5,7 @@ mod discord;
 mod holders;
 mod hostile;
 mod identity;
+mod leaving;
 mod liveness;
 mod membership;
 mod metadata;

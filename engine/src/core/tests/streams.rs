@@ -44,7 +44,7 @@ fn calls(outputs: &[Output]) -> Vec<(u16, Call)> {
             Body::Fetch(fetch) => Some((to.port(), fetch.call)),
             _ => None,
         },
-        Output::Event(_) => None,
+        Output::Event(_) | Output::Answer(_) => None,
     };
     outputs.iter().filter_map(call).collect()
 }
@@ -105,7 +105,7 @@ fn the_arc_is_passed_on_only_once_the_value_is_held() {
     let rumors = |outputs: &[Output]| {
         let is_rumor = |output: &Output| match output {
             Output::Send { packet, .. } => packet.kind() == PacketKind::Rumor,
-            Output::Event(_) => false,
+            Output::Event(_) | Output::Answer(_) => false,
         };
         outputs.iter().filter(|output| is_rumor(output)).count()
     };

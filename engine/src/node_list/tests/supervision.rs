@@ -103,7 +103,8 @@ async fn a_node_ends_with_a_task_that_it_cannot_do_without() {
     let (mut driver, _orders) = list.driver(&State::default()).unwrap();
     driver.tasks.spawn(async { panic!("no more seeds") });
     let run = tokio::time::timeout(Duration::from_secs(10), driver.run());
-    run.await.expect("it lives on without");
+    let left = run.await.expect("it lives on without");
+    assert_eq!(left, Ok(()), "it was not told to leave");
     let ended = Ended::Panicked("no more seeds".into());
     assert_eq!(list.ended(), Some(ended.clone()));
     assert_eq!(after_joined(&mut changes).await, Some(Notice::Ended(ended)));
@@ -114,7 +115,7 @@ async fn a_node_that_ended_joins_again_at_its_port_as_a_later_generation() {
     let (list, _) = fused("127.0.0.1:0");
     list.join().await.unwrap();
     let addr = list.local_addr().unwrap();
-    list.leave().await;
+    list.leave().await.unwrap();
     let (list, fuse) = fused(&addr.to_string());
     list.join().await.unwrap();
     let first = list.record().unwrap().generation();
@@ -149,7 +150,7 @@ async fn whoever_waits_for_a_node_that_ends_is_told_why_and_finds_the_port_free(
     let (list, _) = fused("127.0.0.1:0");
     list.join().await.unwrap();
     let addr = list.local_addr().unwrap();
-    list.leave().await;
+    list.leave().await.unwrap();
     let (list, fuse) = fused(&addr.to_string());
     for _ in 0..100 {
         list.join().await.unwrap();
@@ -174,11 +175,11 @@ fn a_node_whose_runtime_is_gone_says_so_in_every_other() {
         }
         let error = list.publish("v").await.unwrap_err().to_string();
         assert!(error.contains("runtime") && error.contains("shut down"), "{error}");
-        list.leave().await;
+        list.leave().await.unwrap();
         assert_eq!(list.ended(), Some(Ended::RuntimeGone), "it never said goodbye");
         list.join().await.unwrap();
         assert_eq!((list.ended(), list.get().len()), (None, 1));
-        list.leave().await;
+        list.leave().await.unwrap();
         for changes in &mut subscribers {
             assert_eq!(after_joined(changes).await, Some(Notice::Left));
         }
@@ -206,9 +207,9 @@ async fn a_leave_is_told_once_also_when_nobody_waits_for_it() {
     }
     assert_shows_nothing(&list);
     assert!(matches!(list.publish("v").await, Err(NodeListError::NotJoined)));
-    list.leave().await;
+    list.leave().await.unwrap();
     list.join().await.unwrap();
-    list.leave().await;
+    list.leave().await.unwrap();
     for changes in &mut subscribers {
         assert_eq!(after_joined(changes).await, Some(Notice::Left));
     }
@@ -222,7 +223,7 @@ async fn whoever_is_told_of_a_leave_finds_the_port_free() {
     for _ in 0..20 {
         list.join().await.unwrap();
         let bound = list.local_addr().unwrap();
-        let (told, ()) = tokio::join!(
+        let (told, left) = tokio::join!(
             async {
                 let told = after_joined(&mut changes).await;
                 std::net::UdpSocket::bind(bound).expect("the port of datagrams is free");
@@ -231,6 +232,7 @@ async fn whoever_is_told_of_a_leave_finds_the_port_free() {
             },
             list.leave()
         );
+        left.unwrap();
         assert_eq!(told, Some(Notice::Left));
     }
 }
@@ -242,17 +244,17 @@ async fn a_node_that_panicked_has_nothing_left_to_leave() {
     list.join().await.unwrap();
     fuse.light();
     list.publish("v").await.unwrap_err();
-    list.leave().await;
+    list.leave().await.unwrap();
     assert_eq!(list.ended(), Some(blown()));
     assert_eq!(after_joined(&mut changes).await, Some(Notice::Ended(blown())));
     // It is the goodbye itself at which it panics.
     list.join().await.unwrap();
     fuse.light();
-    list.leave().await;
+    list.leave().await.unwrap();
     assert_eq!(list.ended(), Some(blown()));
     assert_eq!(after_joined(&mut changes).await, Some(Notice::Ended(blown())));
     list.join().await.unwrap();
-    list.leave().await;
+    list.leave().await.unwrap();
     assert_eq!(list.ended(), None);
     assert_eq!(after_joined(&mut changes).await, Some(Notice::Left));
 }
@@ -316,7 +318,7 @@ fn an_end_is_logged_as_an_error_and_a_leave_or_a_dropped_handle_is_not() {
     let (list, fuse) = fused("127.0.0.1:0");
     runtime.block_on(async {
         list.join().await.unwrap();
-        list.leave().await;
+        list.leave().await.unwrap();
         assert_eq!(logged(), 0, "a leave is no error");
         list.join().await.unwrap();
         fuse.light();

@@ -250,6 +250,7 @@ impl Cluster {
                     sent.push((to, packet));
                 }
                 Output::Event(event) => self.events.push((at, event)),
+                Output::Answer(_) => {}
             }
         }
         sent

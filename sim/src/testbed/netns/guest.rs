@@ -107,7 +107,9 @@ async fn obey(list: &NodeList, reporter: &Reporter, mut orders: UnboundedReceive
             }
             Some(Order::Leave) => {
                 reporter.tell(What::Stats(StatsForm::of(&list.stats().engine)));
-                return list.leave().await;
+                // A value that went with it shows by not being held.
+                let _ = list.leave().await;
+                return;
             }
         }
     }
@@ -160,7 +162,7 @@ impl Interceptor for Reporter {
     fn on_input(&self, packet: Option<(SocketAddr, &Packet)>, outputs: &[Output]) {
         let event = |output: &Output| match output {
             Output::Event(event) => EventForm::of(event),
-            Output::Send { .. } => None,
+            Output::Send { .. } | Output::Answer(_) => None,
         };
         let events: Vec<EventForm> = outputs.iter().filter_map(event).collect();
         let packet = packet.map(|(from, packet)| (from, content(packet)));

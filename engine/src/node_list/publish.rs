@@ -1,0 +1,60 @@
+//! Publishing: what a caller is told of the value that it gave to the cluster.
+
+use tokio::sync::oneshot;
+
+use super::{NodeList, NodeListError};
+use crate::core::{Value, Version};
+use crate::net::Order;
+
+impl NodeList {
+    /// Makes these bytes the metadata of the whole cluster and returns their version. When this
+    /// returns, [`NodeList::read`] gives them here, unless a newer version has arrived since; the
+    /// other nodes follow within a few network delays. `Ok` promises nothing of the others: a node
+    /// that crashes now may take the bytes with it. One that [leaves](NodeList::leave) hands them
+    /// on first, and [`NodeList::publish_to`] waits until others hold them.
+    ///
+    /// It is `async` because the version is made by the node's own task, with no lock around its
+    /// state. If the future is dropped, the bytes may be published all the same.
+    ///
+    /// # Errors
+    /// When the node has not joined or has ended, or the bytes are more than fit.
+    pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
+        self.publish_to(data, 0).await
+    }
+
+    /// The same as [`NodeList::publish`], but returns when at least `holders` other nodes have
+    /// said that they hold these bytes, or a newer version that replaced them. As many are told
+    /// by this node itself, which takes about a round trip; a node that joins while it waits
+    /// counts too. They hold them in memory.
+    ///
+    /// ```
+    /// # use rumormill::{NodeList, NodeListError, NotConfirmed};
+    /// # async fn raise(list: &NodeList) -> Result<(), NodeListError> {
+    /// match list.publish_to("limit=10", 2).await {
+    ///     Err(NodeListError::NotConfirmed(NotConfirmed { version, held_by })) => {
+    ///         println!("{version} is published, but only {held_by} others are known to hold it");
+    ///     }
+    ///     published => println!("{} is held by two others", published?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`NodeList::publish`]; and [`NodeListError::NotConfirmed`] when fewer have said so after
+    /// one `timeout`, or with `wire = "pekonode"`, where nobody says so, at once. The bytes are
+    /// published all the same. Of more than 64 that wait at a time the first is answered early.
+    pub async fn publish_to(
+        &self,
+        data: impl AsRef<[u8]>,
+        holders: usize,
+    ) -> Result<Version, NodeListError> {
+        let value = Value::new(data.as_ref(), &self.config)?;
+        let (done, published) = oneshot::channel();
+        self.order(Order::Publish { value, holders, done }).await?;
+        match published.await {
+            Ok(published) => Ok(published?),
+            Err(_) => Err(self.absence().await),
+        }
+    }
+}
