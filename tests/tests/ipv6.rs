@@ -55,7 +55,7 @@ async fn live_together(mut nodes: Vec<NodeList>) {
         let addr = gone.node().addr();
         let changes: Vec<_> = nodes.iter().map(NodeList::subscribe).collect();
         if cause == Cause::Left {
-            gone.leave().await;
+            gone.leave().await.unwrap();
         }
         drop(gone);
         for events in changes {

@@ -1,4 +1,4 @@
-//! Holders: from whom a value can be had when the one that told of it is not reached by stream.
+//! Unreached: from whom a value can be had when the one that told of it is not reached by stream.
 //!
 //! A filter may let datagrams pass and no TCP, and then two members list each other, agree on what
 //! there is and never get it from each other. Whoever learns of that tells its service, once for

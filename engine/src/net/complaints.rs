@@ -132,7 +132,7 @@ mod tests {
         while list.stats().rejected.total() < 3 {
             sleep(Duration::from_millis(1)).await;
         }
-        list.leave().await;
+        list.leave().await.unwrap();
         let mut told = lines_with("Error");
         told.sort();
         let expected = [

@@ -2,7 +2,6 @@
 
 mod cluster;
 mod discord;
-mod holders;
 mod hostile;
 mod identity;
 mod leaving;
@@ -17,3 +16,4 @@ mod scale_down;
 mod streams;
 mod swap;
 mod telling;
+mod unreached;
