@@ -50,6 +50,11 @@ fn a_container_that_goes_back_and_forth_between_two_addresses_is_listed_once_eac
 }
 
 #[test]
+fn when_most_leave_at_once_nobody_is_taken_for_silent_and_no_value_goes_with_them() {
+    holds_on_ten_seeds("scale-in");
+}
+
+#[test]
 fn a_zone_that_is_lost_bit_by_bit_comes_back() {
     holds_on_ten_seeds("zone-partition");
 }
@@ -101,6 +106,7 @@ fn every_shipped_scenario_is_tested_here() {
         "partition",
         "rolling-restart",
         "scale-down",
+        "scale-in",
         "stop",
         "testbed",
         "two-regions",
