@@ -375,7 +375,7 @@ impl Engine {
             }
             Seen::Updated(node, old) => {
                 self.conflicts.succeeded(now.mono, self.members.addr(node));
-                self.note_incarnation(now, node, Some(old), out);
+                self.note_incarnation(now, node, Some(&old), out);
                 return Some(node);
             }
         }
@@ -387,18 +387,18 @@ impl Engine {
         &mut self,
         now: Now,
         node: NodeIx,
-        old: Option<Arc<Record>>,
+        old: Option<&Arc<Record>>,
         out: &mut Outbox,
     ) {
         self.watch(node);
         let record = Arc::clone(self.members.record(node));
         self.absolve(record.node().addr());
         self.dialler.found(record.node().addr());
-        out.event(match old.clone() {
+        out.event(match old {
             None => Event::Joined(record),
-            Some(old) => Event::Updated { old, new: record },
+            Some(old) => Event::Updated { old: Arc::clone(old), new: record },
         });
-        self.examine_name(now, node, old.as_deref(), out);
+        self.examine_name(now, node, old.map(AsRef::as_ref), out);
         self.tell_newly_listed(now, node, out);
     }
 }
