@@ -311,7 +311,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_complains_of_what_is_no_json_and_of_nothing_else(text in r#"[\[\]{}",:0-9eE.+\-\\ntrufalse ]{0,12}"#) {
+        fn it_complains_of_what_is_no_json_and_of_nothing_else(
+            text in r#"[\[\]{}",:0-9eE.+\-\\ntrufalse ]{0,12}"#,
+        ) {
             let is_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
             // Only a number that is too large is JSON and no value.
             let is_number = text.contains(['e', 'E']);
