@@ -1,7 +1,7 @@
 //! Paths: long datagrams may vanish on the way, and what vanished goes by stream.
 //!
-//! Every path carries [`Config::PATH_SIZE`] bytes. Longer datagrams pass where each link is as wide
-//! as the sender's own; elsewhere they get lost without a word, for the message of the router that
+//! Every path carries [`crate::Config::PATH_SIZE`] bytes. Longer datagrams pass where each link is as
+//! wide as the sender's own; elsewhere they get lost without a word, for the message of the router that
 //! drops them is filtered in many networks. So nothing that nobody acknowledges is longer, whatever
 //! `size` says: lists are cut, values are announced. A rumor with a value up to `size` is tried a
 //! few times. Whoever does not answer is told in short what there is, and fetches it by stream;

@@ -5,8 +5,9 @@
 //! late. It needs both directions: with either of them cut nothing arrives. Its segments are no
 //! longer than [`SEGMENT_LEN`], as those of nodes are, so that it passes where datagrams of 1,200
 //! bytes do; on a link that is narrower than a segment nothing arrives, however often it is sent.
-//! The real sender gives up after 3 s and tells its engine; here nobody is told, and the engine waits
-//! until its own patience ends. The sender's stream of chance gives two words, as for a datagram.
+//! The real sender gives up after 3 s and tells its engine; here nobody is told, and the engine
+//! waits until its own patience ends. The sender's stream of chance gives two words, as for a
+//! datagram.
 
 use std::time::Duration;
 

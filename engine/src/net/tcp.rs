@@ -79,7 +79,7 @@ fn listen(addr: SocketAddr, segment_len_max: usize) -> io::Result<TcpListener> {
 }
 
 /// Has a socket neither send nor be sent longer segments, from before it connects or listens.
-/// Elsewhere than on Unix that is left to the system, which notices by itself where segments vanish.
+/// Elsewhere than on Unix that is left to the system, which notices where segments vanish.
 #[cfg(all(unix, not(target_os = "redox")))]
 fn shorten_segments(socket: &SockRef<'_>, len_max: usize) {
     let set = socket.set_tcp_mss(u32::try_from(len_max).expect("a datagram is shorter"));

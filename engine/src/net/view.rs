@@ -48,8 +48,8 @@ pub enum Notice {
     /// Packets that arrive are refused for this reason. Told at the first one, and then at most
     /// once a minute for each reason; `NodeList::stats` has the counts.
     Rejected(Reject),
-    /// The system keeps fewer bytes of unread datagrams for this node than `buffer` times `size`, so
-    /// that a burst of them may get lost. Raise its limit (on Linux `net.core.rmem_max`, which is
+    /// The system keeps fewer bytes of unread datagrams for this node than `buffer` times `size`,
+    /// so that a burst may get lost. Raise its limit (on Linux `net.core.rmem_max`, which is
     /// often 208 KiB) to what was wanted, or lower `buffer`. Told once in a life, behind the node's
     /// own `Joined`; [`crate::NetStats::queue_bytes`] shows it later on.
     BufferClamped {
