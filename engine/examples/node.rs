@@ -262,8 +262,14 @@ fn told(list: &NodeList, notice: Notice) -> String {
         Event::SettingsDiffer { peer, difference } => format!("settings of {peer}: {difference}"),
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
         Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),
-        Event::Superseded { ours, theirs } => format!("metadata {ours} superseded by {theirs}"),
-        Event::SetAside(version) => format!("metadata {version} set aside: it lies in the future"),
+        Event::Superseded { ours, theirs, .. } => format!("metadata {ours} superseded by {theirs}"),
+        Event::VersionAhead { version, by } => {
+            let writer = writer(list, version.writer);
+            format!("metadata {version} is {}s ahead: compare the clock of {writer}", by.as_secs())
+        }
+        Event::VersionsExhausted(version) => {
+            format!("not published: nothing ranks above the metadata {version}, which is forged")
+        }
         Event::Published(metadata) => {
             let text = String::from_utf8_lossy(metadata.data());
             format!("metadata {text} from {}", writer(list, metadata.version().writer))

@@ -82,6 +82,11 @@ fn a_rollout_during_churn_reaches_all() {
 }
 
 #[test]
+fn no_value_is_lost_or_kept_by_wrong_clocks() {
+    holds_on_ten_seeds("wrong-clocks");
+}
+
+#[test]
 fn the_scenario_of_the_testbed_holds_in_virtual_time() {
     holds_on_ten_seeds("testbed");
 }
@@ -110,6 +115,7 @@ fn every_shipped_scenario_is_tested_here() {
         "stop",
         "testbed",
         "two-regions",
+        "wrong-clocks",
         "zone-partition",
     ];
     assert_eq!(names, tested);

@@ -50,7 +50,8 @@ async fn a_publisher_is_told_that_its_value_was_superseded() {
     let mut changes = nodes[0].subscribe();
     eventually("the other holds it", || nodes[1].read().is_some()).await;
     let theirs = nodes[1].publish("theirs").await.unwrap();
-    let superseded = Notice::Event(Event::Superseded { ours, theirs });
+    let superseded = Event::Superseded { ours, theirs, theirs_ahead_by: None };
+    let superseded = Notice::Event(superseded);
     while changes.recv().await.expect("the node runs") != superseded {}
     let Some(Notice::Event(Event::Published(held))) = changes.recv().await else {
         panic!("what took its place is told next");

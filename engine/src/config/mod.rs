@@ -23,7 +23,7 @@
 //! | `seeds` | texts | none | addresses or host names of nodes already in the cluster |
 //! | `metadata_len_max` | size | 1 MiB | largest metadata value |
 //! | `members_max` | number | 65536 | most members that are listed |
-//! | `clock_skew_max` | duration | 60 s | how far ahead a version, how late a packet may be |
+//! | `clock_skew_max` | duration | 60 s | how far clocks may differ, how late a packet may be |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
 //!
@@ -313,8 +313,13 @@ impl Config {
         self.members_max
     }
 
-    /// How far ahead of our time a version may lie. With a secret also how far from it a packet
-    /// may have been sent, though ten seconds at least; who differs more is told what time it is.
+    /// How far clocks may differ. A node whose clock is further from those of the others publishes
+    /// at their time; a version further ahead of it is told ([`Event::VersionAhead`]) and held like
+    /// any other, unless it comes from a stranger. With a secret also how far from our time a
+    /// packet may have been sent, though ten seconds at least; who differs more is told what time
+    /// it is.
+    ///
+    /// [`Event::VersionAhead`]: crate::Event::VersionAhead
     pub fn clock_skew_max(&self) -> Duration {
         self.clock_skew_max
     }

@@ -99,7 +99,7 @@ impl Members {
 impl Engine {
     /// The largest generation that is not from the future.
     pub(super) fn horizon(&self, now: Now) -> Generation {
-        let time = self.skew.cluster_time(now.wall);
+        let time = self.skew.cluster_time(now);
         let latest = time.saturating_add(self.config.clock_skew_max()).0;
         let most = Generation::MAX.get();
         let shown = u64::try_from(latest).map_or(Generation::MIN.get(), |latest| latest.min(most));

@@ -126,12 +126,13 @@ pub struct Stats {
     pub address_conflicts: u64,
     /// Incarnations from the future whose owner was not asked, because of the limit on that.
     pub claims_over_limit: u64,
-    /// Metadata versions too far in the future.
+    /// Metadata versions further ahead than clocks may differ, from senders that are not
+    /// confirmed.
     pub versions_refused: u64,
     /// Held values whose bytes were no longer those of their version.
     pub values_corrupted: u64,
-    /// Held versions that turned out to lie in the future.
-    pub versions_set_aside: u64,
+    /// Versions that were held and lay further ahead than clocks may differ.
+    pub versions_ahead: u64,
     /// Values not fetched because they are longer than our `metadata_len_max`.
     pub values_over_limit: u64,
     /// Values sent by stream because they were asked for.
@@ -361,7 +362,7 @@ impl Engine {
             Body::Ids(ids) => self.on_ids(now, from, ids, out),
             Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
             Body::Records(records) => self.take_news(now, &records.news, via, out),
-            Body::Value(metadata) => self.on_value(now, metadata, out),
+            Body::Value(metadata) => self.on_value(now, metadata, from, out),
             Body::Announced(announcement) => {
                 self.on_announced(now, from, *announcement, None, out);
             }

@@ -163,7 +163,7 @@ impl Engine {
         {
             return held == version;
         }
-        if self.refuses(now, version) {
+        if self.refuses(now, version, from) {
             return false;
         }
         if announcement.len as usize > self.config.metadata_len_max() {
@@ -325,7 +325,11 @@ impl Engine {
         out: &mut Outbox,
     ) {
         self.unreached.forget(from);
-        self.on_value(now, metadata, out);
+        // What a confirmed member told us of may come from anywhere: it is known by its digest.
+        match self.fetcher.place_of(metadata.version()) {
+            Some(_) => self.take_value(now, metadata, out),
+            None => self.on_value(now, metadata, from, out),
+        }
         self.say(from, metadata.version(), Call::Done, out);
     }
 

@@ -66,6 +66,11 @@ impl Holders {
         }
     }
 
+    /// Notes that none was: nobody waits for it.
+    pub(super) fn refused(&mut self) {
+        self.expected = None;
+    }
+
     /// How many others are to hold a version: none unless its publisher waits for them.
     pub(super) fn wanted(&self, version: Version) -> usize {
         let wait = self.waits.iter().find(|wait| wait.version == version);

@@ -168,9 +168,19 @@ pub enum Event {
     /// change of name or private data that was asked for; the others ask it itself which
     /// incarnation it is, and list that. Raised once.
     GenerationsExhausted(Arc<Record>),
-    /// The held metadata turned out to lie in the future, by the clocks of the others, and is held
-    /// no longer. If it was published here it is published anew.
-    SetAside(Version),
+    /// The held metadata lies further ahead of the cluster's clocks than `clock_skew_max`: the
+    /// clock of its writer is wrong, or was that of somebody before it, for versions only go up.
+    /// It is the metadata all the same, and whoever holds it and publishes replaces it. Raised once
+    /// for each version.
+    VersionAhead {
+        /// The version.
+        version: Version,
+        /// How far ahead it lies of what this node takes for the time.
+        by: Duration,
+    },
+    /// What was to be published here was not: the held version, given here, has the last time
+    /// there is. Somebody made it up, for no clock gives it. Raised each time.
+    VersionsExhausted(Version),
     /// The bytes of the held metadata were no longer those of this version: faulty memory, most
     /// likely. They are held no longer; the next swap brings the value back from a peer.
     Corrupted(Version),
@@ -179,11 +189,17 @@ pub enum Event {
     /// What this node had published is the metadata no longer: another node's value ranks above
     /// it, whether its publisher had seen ours or not. Raised before [`Event::Published`] of
     /// theirs; not with `wire = "pekonode"`, where versions name no writer.
+    ///
+    /// When theirs is from the future and ours is younger than the `timeout`, their publisher had
+    /// not seen it: the same bytes are published here once more, above theirs, which
+    /// [`Event::Published`] tells next.
     Superseded {
         /// The version that was published here.
         ours: Version,
         /// The one that took its place.
         theirs: Version,
+        /// How far ahead of the time theirs lies, when that is more than `clock_skew_max`.
+        theirs_ahead_by: Option<Duration>,
     },
     /// A peer has settings that do not go with ours: nobody is removed for it, but it costs
     /// packets and time. Raised once for each peer and setting, for the first 64 of them.

@@ -16,8 +16,8 @@ use crate::time::UnixNanos;
 /// The rank of a metadata value: first by time, then by writer, then by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
-    /// Wall clock of the publisher, in nanoseconds since the Unix epoch; raised above the version
-    /// that it replaced.
+    /// Wall clock of the publisher, in nanoseconds since the Unix epoch, or what the others take
+    /// for the time when that clock is wrong; raised above the version that it replaced.
     pub nanos: i64,
     /// The publisher.
     pub writer: NodeId,
@@ -26,9 +26,13 @@ pub struct Version {
 }
 
 impl Version {
-    /// The latest time of a version, the year 2116 as for generations: no packet carries a later
-    /// one, for one at the end of the scale could not be beaten by an honest publish.
+    /// The latest time of a version, the year 2116 as for generations; the earliest is zero. No
+    /// packet carries one outside of these.
     pub(crate) const NANOS_MAX: i64 = 1 << 62;
+    /// The latest time that a clock may give to a version. The trillion of versions above it are
+    /// for those who publish above one that they hold: so no clock, however wrong, makes one that
+    /// can't be beaten.
+    pub(crate) const CLOCK_MAX: i64 = Self::NANOS_MAX - (1 << 40);
 
     /// A hash of it in 64 bits, by which a difference shows.
     pub(crate) fn hash(self) -> u64 {
@@ -61,17 +65,34 @@ impl Metadata {
         (digest(&data) == version.digest).then_some(Self { version, data })
     }
 
-    /// The value that replaces `held` when `writer` publishes at wall time `wall`.
+    /// The value that replaces `held` when `writer` publishes at this time, whichever lies ahead.
+    ///
+    /// # Errors
+    /// When the held version has the last time there is.
     pub(crate) fn publish(
         value: Value,
         held: Option<&Self>,
         writer: NodeId,
-        wall: UnixNanos,
-    ) -> Self {
-        let above = held.map_or(i64::MIN, |held| held.version.nanos.saturating_add(1));
-        let nanos = wall.0.max(above).min(Version::NANOS_MAX);
+        time: UnixNanos,
+    ) -> Result<Self, PublishError> {
+        Self::check_successor(held)?;
+        let above = held.map_or(0, |held| held.version.nanos + 1);
+        let nanos = time.0.min(Version::CLOCK_MAX).max(above);
         let version = Version { nanos, writer, digest: value.digest };
-        Self { version, data: value.data }
+        Ok(Self { version, data: value.data })
+    }
+
+    /// Whether a value can rank above the one that is held.
+    ///
+    /// # Errors
+    /// When the held version has the last time there is.
+    pub(crate) fn check_successor(held: Option<&Self>) -> Result<(), PublishError> {
+        match held.map(Self::version) {
+            Some(held) if held.nanos >= Version::NANOS_MAX => {
+                Err(PublishError::VersionsExhausted { held })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The value alone, to be published anew.
@@ -149,6 +170,16 @@ pub enum PublishError {
         /// The limit in bytes.
         max: usize,
     },
+    /// The held version has the last time there is, which no clock gives and no honest node
+    /// comes to: somebody made it up. No value ranks above it by its time.
+    #[error(
+        "the version {held} has the last time there is, and no value ranks above it: remove the \
+         node that made it up, then let all nodes leave before the first joins again"
+    )]
+    VersionsExhausted {
+        /// The version that is held.
+        held: Version,
+    },
 }
 
 /// The digest of a value: the first 16 bytes of its SHA-256.
@@ -171,25 +202,38 @@ mod tests {
     #[test]
     fn a_publish_lies_above_the_held_version_even_when_the_clock_does_not() {
         let wall = UnixNanos(1_000);
-        let first = Metadata::publish(value(b"a"), None, NodeId(1), wall);
+        let first = Metadata::publish(value(b"a"), None, NodeId(1), wall).unwrap();
         assert_eq!(first.version().nanos, 1_000);
         let second = Metadata::publish(value(b"b"), Some(&first), NodeId(0), UnixNanos(5));
+        let second = second.unwrap();
         assert_eq!(second.version().nanos, 1_001);
         assert!(second.version() > first.version());
     }
 
     #[test]
-    fn a_publish_at_the_end_of_time_has_a_version_that_others_can_read() {
-        let last = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(i64::MAX));
-        let next = Metadata::publish(value(b"b"), Some(&last), NodeId(1), UnixNanos(5));
-        for published in [last, next] {
-            assert_eq!(published.version().nanos, Version::NANOS_MAX);
+    fn whatever_a_clock_shows_others_can_read_the_version_and_beat_it() {
+        for wall in [i64::MIN, -1, 0, Version::NANOS_MAX, i64::MAX] {
+            let first = Metadata::publish(value(b"a"), None, NodeId(9), UnixNanos(wall)).unwrap();
+            assert!((0..=Version::CLOCK_MAX).contains(&first.version().nanos));
+            let next = Metadata::publish(value(b"b"), Some(&first), NodeId(1), UnixNanos(wall));
+            assert_eq!(next.unwrap().version().nanos, first.version().nanos + 1);
         }
     }
 
     #[test]
+    fn a_publish_above_the_last_version_there_is_is_an_error_that_names_it() {
+        let mut last = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(7)).unwrap();
+        last.version.nanos = Version::NANOS_MAX - 1;
+        last = Metadata::publish(value(b"b"), Some(&last), NodeId(1), UnixNanos(7)).unwrap();
+        assert_eq!(last.version().nanos, Version::NANOS_MAX);
+        let error = Metadata::publish(value(b"c"), Some(&last), NodeId(2), UnixNanos(7));
+        let held = last.version();
+        assert_eq!(error.unwrap_err(), PublishError::VersionsExhausted { held });
+    }
+
+    #[test]
     fn data_under_a_foreign_digest_is_no_metadata() {
-        let metadata = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(1));
+        let metadata = Metadata::publish(value(b"a"), None, NodeId(1), UnixNanos(1)).unwrap();
         assert!(Metadata::verified(metadata.version(), b"a"[..].into()).is_some());
         assert!(Metadata::verified(metadata.version(), b"b"[..].into()).is_none());
     }

@@ -189,6 +189,12 @@ impl Engine {
         node.is_some_and(|node| self.members.is_listed(node) && !self.members.is_newcomer(node))
     }
 
+    /// True when a sender is no stranger: it holds the secret, has echoed, or is a member that is
+    /// no newcomer.
+    pub(super) fn is_confirmed(&self, addr: SocketAddr) -> bool {
+        self.is_routable(addr) || self.is_believed(addr)
+    }
+
     /// How many other members are no newcomers.
     pub(super) fn believed_len(&self) -> usize {
         self.members.len() - self.members.newcomers().len() - 1

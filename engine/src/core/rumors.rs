@@ -1,5 +1,6 @@
 //! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::engine::Engine;
@@ -10,7 +11,7 @@ use super::packet::{Cause, Gone, News, Rumor, Topic};
 use super::roster::NodeIx;
 use super::suspects::Heed;
 use super::timers::Timer;
-use crate::time::{Now, UnixNanos};
+use crate::time::Now;
 
 /// What became of the news in a rumor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +28,24 @@ impl Engine {
     const SCRUB_PERIOD: Duration = Duration::from_secs(60);
 
     pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
-        self.publish_at(now, value, self.publish_time(now), out);
+        if let Some(version) = self.publish(now, value, out) {
+            self.note_publish(now, version);
+        }
     }
 
-    /// Makes a value the cluster's metadata as of a time.
-    pub(super) fn publish_at(&mut self, now: Now, value: Value, time: UnixNanos, out: &mut Outbox) {
-        let held = self.metadata.as_ref();
-        let metadata = Metadata::publish(value, held, self.me.place(), time);
-        let topic = self.topic_of(&metadata);
-        self.holders.published(metadata.version());
+    /// Makes a value the cluster's metadata, if a version ranks above the held one.
+    pub(super) fn publish(&mut self, now: Now, value: Value, out: &mut Outbox) -> Option<Version> {
+        let (held, time) = (self.metadata.as_ref(), self.publish_time(now));
+        let Ok(metadata) = Metadata::publish(value, held, self.me.place(), time) else {
+            out.event(Event::VersionsExhausted(held?.version()));
+            self.holders.refused();
+            return None;
+        };
+        let (topic, version) = (self.topic_of(&metadata), metadata.version());
+        self.holders.published(version);
         self.hold(now, metadata, out);
         self.tell_all(now, &topic, out);
+        Some(version)
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
@@ -73,10 +81,10 @@ impl Engine {
     fn take_topic(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) -> Taken {
         match &rumor.topic {
             Topic::Metadata(metadata) => {
-                self.on_value(now, metadata, out);
+                self.on_value(now, metadata, via.from, out);
                 let held = self.metadata.as_ref().map(Metadata::version);
-                // An older version than ours is not worth telling, and one from the far future
-                // is not held.
+                // An older version than ours is not worth telling, and a stranger's from the
+                // future is not held.
                 if held == Some(metadata.version()) { Taken::Held } else { Taken::NotWorthTelling }
             }
             Topic::Announced(announcement) => {
@@ -112,23 +120,32 @@ impl Engine {
         }
     }
 
-    /// Takes a metadata value, by whatever way it came.
-    pub(super) fn on_value(&mut self, now: Now, metadata: &Metadata, out: &mut Outbox) {
-        self.stats.updates += 1;
+    /// Takes a metadata value by its rank alone, by whatever way it came and whatever time it is:
+    /// only strangers may not send us one from the future.
+    pub(super) fn on_value(
+        &mut self,
+        now: Now,
+        metadata: &Metadata,
+        from: SocketAddr,
+        out: &mut Outbox,
+    ) {
         let version = metadata.version();
-        if self.metadata.as_ref().is_some_and(|held| held.version() >= version) {
-            return;
-        }
-        if !self.refuses(now, version) {
-            self.hold(now, metadata.clone(), out);
+        let is_newer = self.metadata.as_ref().is_none_or(|held| held.version() < version);
+        if is_newer && self.refuses(now, version, from) {
+            self.stats.updates += 1;
+        } else {
+            self.take_value(now, metadata, out);
         }
     }
 
-    /// True for a version too far in the future, which is counted.
-    pub(super) fn refuses(&mut self, now: Now, version: Version) -> bool {
-        let refused = self.is_from_the_future(now, version);
-        self.stats.versions_refused += u64::from(refused);
-        refused
+    /// Holds a value if it is newer than what we hold.
+    pub(super) fn take_value(&mut self, now: Now, metadata: &Metadata, out: &mut Outbox) {
+        self.stats.updates += 1;
+        let ours = self.metadata.clone();
+        if ours.as_ref().is_none_or(|held| held.version() < metadata.version()) {
+            self.hold(now, metadata.clone(), out);
+            self.publish_again(now, ours, out);
+        }
     }
 
     /// Verifies the held value once in a while: not with every use, for a large one takes longer
@@ -149,11 +166,13 @@ impl Engine {
         if let Some(ours) = self.metadata.as_ref().map(Metadata::version)
             && (ours.writer == me && theirs.writer != me)
         {
-            out.event(Event::Superseded { ours, theirs });
+            let theirs_ahead_by = self.ahead_by(now, theirs);
+            out.event(Event::Superseded { ours, theirs, theirs_ahead_by });
         }
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
         self.telling.supersede(theirs);
         self.settle_fetch(now, out);
+        self.tell_if_ahead(now, out);
     }
 }

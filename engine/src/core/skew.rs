@@ -1,75 +1,147 @@
 //! Clocks that disagree: what time the cluster takes it to be, and versions from its future.
 //!
-//! A version from the far future would win for as long as it takes to come. So every node judges
-//! by the median clock of those it swapped with lately, its own clock being only the first guess:
-//! a node whose clock is a year ahead neither publishes into the next year, nor keeps what
-//! somebody else published there.
+//! No clock has a say in which of two versions wins: if a sane one were to beat one from the
+//! future, nodes whose clocks differ would hold different values, or none. So a version of a
+//! confirmed member is held by its rank alone, however far ahead it lies. Clocks act in one place,
+//! where a version is made:
+//!
+//! - Its time is that of our own clock, as long as that is near the time of the cluster, and else
+//!   that of the cluster: the median of the clocks of those we swapped with lately and of ours.
+//! - It lies above the version that we hold, though that one be from the future. So whoever has
+//!   seen a value replaces it, and a clock that is a year ahead freezes nobody.
+//! - Who publishes while one from the future is on its way has seen nothing of it and would lose
+//!   against it: the same bytes are published once more, above it.
+//!
+//! What remains is that of two who publish without having seen each other the later one wins.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::metadata::{Metadata, Version};
-use crate::time::{Now, UnixNanos};
+use crate::time::{Instant, Now, UnixNanos, nanos};
 
-/// How far the clocks of the last swap partners are from ours.
+/// What the clocks of others show, and what follows for versions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Skew {
-    offsets: VecDeque<i64>,
+    /// What the clock of each of our last swap partners showed at the zero of our monotonic clock,
+    /// which stays true when our own wall clock is set.
+    heard: VecDeque<(SocketAddr, i64)>,
+    /// The last version from the future that the service was told of.
+    told: Option<Version>,
+    /// What was published here and may be published once more.
+    fresh: Option<Fresh>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    version: Version,
+    until: Instant,
 }
 
 impl Skew {
     const PARTNERS_MAX: usize = 8;
-    /// From so many partners on, their median counts for more than our own clock.
-    const PARTNERS_TRUSTED: usize = 3;
 
-    /// Takes the clock of a partner that we chose; of others anybody could send us any number.
-    pub(super) fn hear(&mut self, ours: UnixNanos, theirs: UnixNanos) {
-        if self.offsets.len() == Self::PARTNERS_MAX {
-            self.offsets.pop_front();
+    /// Takes the clock of a partner. One counts once, however often we swap with it.
+    fn hear(&mut self, now: Now, partner: SocketAddr, theirs: UnixNanos) {
+        self.heard.retain(|&(heard, _)| heard != partner);
+        if self.heard.len() == Self::PARTNERS_MAX {
+            self.heard.pop_front();
         }
-        self.offsets.push_back(theirs.0.saturating_sub(ours.0));
+        self.heard.push_back((partner, at_zero(now.mono, theirs)));
     }
 
-    /// What time it is in the cluster, when our clock says `wall`.
-    pub(super) fn cluster_time(&self, wall: UnixNanos) -> UnixNanos {
-        let mut offsets = [0; Self::PARTNERS_MAX];
-        let offsets = &mut offsets[..self.offsets.len()];
-        for (offset, &heard) in offsets.iter_mut().zip(&self.offsets) {
-            *offset = heard;
+    /// What time it is in the cluster. Of two in the middle the earlier counts: a version that is
+    /// made too early does no harm, for it lies above the held one all the same.
+    pub(super) fn cluster_time(&self, now: Now) -> UnixNanos {
+        let mut clocks = [at_zero(now.mono, now.wall); Self::PARTNERS_MAX + 1];
+        let clocks = &mut clocks[..=self.heard.len()];
+        for (clock, &(_, heard)) in clocks.iter_mut().zip(&self.heard) {
+            *clock = heard;
         }
-        offsets.sort_unstable();
-        let Some(&median) = offsets.get(offsets.len().saturating_sub(1) / 2) else { return wall };
-        let theirs = UnixNanos(wall.0.saturating_add(median));
-        if offsets.len() < Self::PARTNERS_TRUSTED { wall.max(theirs) } else { theirs }
+        clocks.sort_unstable();
+        UnixNanos(clocks[(clocks.len() - 1) / 2]).saturating_add(now.mono - Instant::ZERO)
     }
 }
 
+/// What a clock showed at the zero of the monotonic one.
+fn at_zero(mono: Instant, wall: UnixNanos) -> i64 {
+    wall.0.saturating_sub_unsigned(mono.as_nanos())
+}
+
 impl Engine {
-    /// True when a version lies further ahead than clocks may differ.
-    pub(super) fn is_from_the_future(&self, now: Now, version: Version) -> bool {
-        let time = self.skew.cluster_time(now.wall);
-        version.nanos > time.saturating_add(self.config.clock_skew_max()).0
+    /// Takes the clock of a partner that we chose; of others anybody could send us any number.
+    /// Those who are members no longer count no longer.
+    pub(super) fn hear_clock(
+        &mut self,
+        now: Now,
+        partner: SocketAddr,
+        theirs: UnixNanos,
+        out: &mut Outbox,
+    ) {
+        let members = &self.members;
+        let is_listed = |addr| members.node(addr).is_some_and(|node| members.is_listed(node));
+        self.skew.heard.retain(|&(addr, _)| is_listed(addr));
+        self.skew.hear(now, partner, theirs);
+        self.tell_if_ahead(now, out);
     }
 
-    /// The time to publish at: that of our clock, unless it is too far ahead of the cluster's.
+    /// How far ahead of the cluster a version lies, when that is more than clocks may differ.
+    pub(super) fn ahead_by(&self, now: Now, version: Version) -> Option<Duration> {
+        let time = self.skew.cluster_time(now);
+        let by = u64::try_from(version.nanos.saturating_sub(time.0)).ok()?;
+        (by > nanos(self.config.clock_skew_max())).then(|| Duration::from_nanos(by))
+    }
+
+    /// The time to publish at: that of our clock, unless it is too far from the cluster's.
     pub(super) fn publish_time(&self, now: Now) -> UnixNanos {
-        let time = self.skew.cluster_time(now.wall);
-        if now.wall > time.saturating_add(self.config.clock_skew_max()) { time } else { now.wall }
+        let time = self.skew.cluster_time(now);
+        let is_near = now.wall.0.abs_diff(time.0) <= nanos(self.config.clock_skew_max());
+        if is_near { now.wall } else { time }
     }
 
-    /// Sets the held version aside when it turns out to lie in the future. If it is our own, it
-    /// is published anew; else the next swap brings what the cluster holds.
-    pub(super) fn review_held(&mut self, now: Now, out: &mut Outbox) {
-        let future = |held: &mut Metadata| self.is_from_the_future(now, held.version());
-        let mut held = self.metadata.clone();
-        let Some(aside) = held.take_if(future) else { return };
-        self.stats.versions_set_aside += 1;
-        self.metadata = None;
-        out.event(Event::SetAside(aside.version()));
-        if aside.version().writer == self.me.place() {
-            let time = self.publish_time(now);
-            self.publish_at(now, aside.into_value(), time, out);
+    /// True for a version from the future whose sender may be a stranger, who could send us the
+    /// end of all times. It is counted.
+    pub(super) fn refuses(&mut self, now: Now, version: Version, from: SocketAddr) -> bool {
+        let refused = self.ahead_by(now, version).is_some() && !self.is_confirmed(from);
+        self.stats.versions_refused += u64::from(refused);
+        refused
+    }
+
+    /// Tells of the held version once if it is from the future, be it that it was just taken or
+    /// that we have just learned what time it is.
+    pub(super) fn tell_if_ahead(&mut self, now: Now, out: &mut Outbox) {
+        let held = self.metadata.as_ref().map(Metadata::version);
+        let Some(version) = held.filter(|_| self.skew.told != held) else { return };
+        if let Some(by) = self.ahead_by(now, version) {
+            self.skew.told = held;
+            self.stats.versions_ahead += 1;
+            out.event(Event::VersionAhead { version, by });
+        }
+    }
+
+    /// Our service has published this.
+    pub(super) fn note_publish(&mut self, now: Now, version: Version) {
+        let until = now.mono + self.config.timeout();
+        self.skew.fresh = Some(Fresh { version, until });
+    }
+
+    /// Publishes once more what was published here a moment ago and was overtaken by a version
+    /// from the future. Once: what overtakes the second one has seen it, or the first, or is
+    /// itself a second one; and who published the version from the future sees one that is hardly
+    /// above its own. So nobody outbids another for ever.
+    pub(super) fn publish_again(&mut self, now: Now, ours: Option<Metadata>, out: &mut Outbox) {
+        let fresh = self.skew.fresh.take();
+        let theirs = self.metadata.as_ref().map(Metadata::version);
+        let (Some(ours), Some(fresh), Some(theirs)) = (ours, fresh, theirs) else { return };
+        let gap = u64::try_from(theirs.nanos.saturating_sub(ours.version().nanos)).unwrap_or(0);
+        let is_overtaken = ours.version() == fresh.version && now.mono < fresh.until;
+        let by_the_future =
+            self.ahead_by(now, theirs).is_some() && gap > nanos(self.config.clock_skew_max());
+        if is_overtaken && by_the_future {
+            self.publish(now, ours.into_value(), out);
         }
     }
 }
@@ -78,33 +150,72 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn cluster_time(offsets: &[i64]) -> i64 {
+    const OURS: i64 = 500;
+
+    fn now(mono: u64, wall: i64) -> Now {
+        Now { mono: Instant::from_nanos(mono), wall: UnixNanos(wall) }
+    }
+
+    fn partner(number: u16) -> SocketAddr {
+        ([10, 0, 0, 1], number).into()
+    }
+
+    /// By how much the cluster's time differs from ours, given how others' clocks do.
+    fn cluster_offset(offsets: &[i64]) -> i64 {
         let mut skew = Skew::default();
-        for &offset in offsets {
-            skew.hear(UnixNanos(1_000), UnixNanos(1_000 + offset));
+        for (number, &offset) in (0..).zip(offsets) {
+            skew.hear(now(100, OURS), partner(number), UnixNanos(OURS + offset));
         }
-        skew.cluster_time(UnixNanos(500)).0 - 500
+        skew.cluster_time(now(140, OURS + 40)).0 - (OURS + 40)
     }
 
     #[test]
     fn alone_our_own_clock_counts() {
-        assert_eq!(cluster_time(&[]), 0);
+        assert_eq!(cluster_offset(&[]), 0);
     }
 
     #[test]
-    fn few_partners_can_only_put_the_time_forward() {
-        assert_eq!(cluster_time(&[-100, -90]), 0);
-        assert_eq!(cluster_time(&[100]), 100);
+    fn our_own_clock_is_one_of_those_whose_median_counts() {
+        assert_eq!(cluster_offset(&[-100, -90]), -90);
+        assert_eq!(cluster_offset(&[-100, 90]), 0);
+        assert_eq!(cluster_offset(&[-100, 7, 8, i64::MAX / 2]), 7);
     }
 
     #[test]
-    fn the_median_of_three_partners_counts_for_more_than_our_clock() {
-        assert_eq!(cluster_time(&[-100, 7, i64::MAX / 2]), 7);
-        assert_eq!(cluster_time(&[-100, -90, -80]), -90);
+    fn of_two_clocks_in_the_middle_the_earlier_counts() {
+        assert_eq!(cluster_offset(&[100]), 0);
+        assert_eq!(cluster_offset(&[-100]), -100);
+        assert_eq!(cluster_offset(&[10, 20, 30]), 10);
     }
 
     #[test]
-    fn only_the_last_eight_partners_count() {
-        assert_eq!(cluster_time(&[50, 50, 50, 50, 50, 1, 1, 1, 1, 1, 1, 1, 1]), 1);
+    fn only_the_last_eight_partners_count_and_each_of_them_once() {
+        assert_eq!(cluster_offset(&[50, 50, 50, 50, 50, 1, 1, 1, 1, 1, 1, 1, 1]), 1);
+        let mut skew = Skew::default();
+        for offset in [9, 9, 9, 9, 7] {
+            skew.hear(now(0, OURS), partner(1), UnixNanos(OURS + offset));
+        }
+        skew.hear(now(0, OURS), partner(2), UnixNanos(OURS + 8));
+        assert_eq!(skew.cluster_time(now(0, OURS)).0, OURS + 7);
+    }
+
+    #[test]
+    fn what_others_showed_stays_true_when_our_own_clock_is_set() {
+        let mut skew = Skew::default();
+        for number in 1..=3 {
+            skew.hear(now(100, OURS), partner(number), UnixNanos(OURS));
+        }
+        for wall in [i64::MIN, 0, OURS + 1_000_000, i64::MAX] {
+            assert_eq!(skew.cluster_time(now(150, wall)).0, OURS + 50);
+        }
+    }
+
+    #[test]
+    fn no_clock_that_a_partner_claims_overflows() {
+        let mut skew = Skew::default();
+        for (number, wall) in [(1, i64::MIN), (2, i64::MIN), (3, i64::MAX), (4, i64::MAX)] {
+            skew.hear(now(u64::MAX / 64, OURS), partner(number), UnixNanos(wall));
+            skew.cluster_time(now(u64::MAX / 64, i64::MAX));
+        }
     }
 }

@@ -246,8 +246,7 @@ impl Engine {
         if let Some(version) = answer.summary.version {
             self.note_holder(now, pending.to, version, out);
         }
-        self.skew.hear(now.wall, answer.summary.wall);
-        self.review_held(now, out);
+        self.hear_clock(now, pending.to, answer.summary.wall, out);
         self.echo(from, answer.ask, Some(self.held()), out);
         self.send_newer_value(from, answer.summary.version, out);
         match &answer.detail {

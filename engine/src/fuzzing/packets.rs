@@ -267,7 +267,7 @@ impl Sayer<'_, '_, '_> {
     }
 
     fn new_value(&mut self) -> Option<Metadata> {
-        let (nanos, writer) = (self.script.signed()?.min(1 << 62), self.script.node_id()?);
+        let (nanos, writer) = (self.script.signed()?.clamp(0, 1 << 62), self.script.node_id()?);
         let data = self.script.data()?;
         let version = Version { nanos, writer, digest: digest(&data) };
         Some(Metadata::verified(version, data.into()).expect("its own digest"))

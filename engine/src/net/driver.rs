@@ -27,12 +27,13 @@ use super::transport::{Home, Transport};
 use super::udp::Queue;
 use super::view::{Local, Notice, View};
 use crate::core::{
-    Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output, Packet,
-    PacketKind, Record, Value, Version,
+    Answer, Carrier, Class, Command, Event, Input, Metadata, NotConfirmed, Outbox, Output, Packet,
+    PacketKind, Record, Value,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
-use publishes::{Done, Publishes};
+use publishes::Publishes;
+pub(crate) use publishes::{Done, Unmet};
 
 /// How long a node that leaves waits for what an interceptor keeps.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
@@ -47,7 +48,7 @@ pub(crate) enum Order {
         /// How many others are to hold them first.
         holders: usize,
         /// Where the version goes.
-        done: oneshot::Sender<Result<Version, NotConfirmed>>,
+        done: Done,
     },
     /// Seal and open with these secrets, and say so once it is so.
     Keys {
@@ -369,10 +370,14 @@ impl Running {
     }
 
     fn on_publish(&mut self, value: Value, holders: usize, done: Done) {
+        let allowed = Metadata::check_successor(self.driver.engine.metadata());
         self.handle(Input::Command(match holders {
             0 => Command::Publish(value),
             _ => Command::PublishTo(value, holders),
         }));
+        if let Err(refused) = allowed {
+            return self.publishes.refuse(done, refused);
+        }
         let metadata = self.driver.engine.metadata();
         let metadata = metadata.expect("a node holds what it has published");
         let me = self.driver.engine.me().node();
@@ -571,7 +576,8 @@ fn changes_list(event: &Event) -> bool {
         | Event::Replaced { .. } => true,
         Event::NameConflict { .. }
         | Event::Woke(_)
-        | Event::SetAside(_)
+        | Event::VersionAhead { .. }
+        | Event::VersionsExhausted(_)
         | Event::Corrupted(_)
         | Event::Superseded { .. }
         | Event::SettingsDiffer { .. }

@@ -30,7 +30,7 @@ mod udp;
 mod view;
 
 pub(crate) use console::Console;
-pub(crate) use driver::{Driver, Mode, Order};
+pub(crate) use driver::{Driver, Mode, Order, Unmet};
 pub use intercept::{Departure, Interceptor};
 pub(crate) use machine::Machine;
 pub use memory::{MemoryNetwork, MemoryStats};

@@ -3,8 +3,10 @@
 use tokio::sync::oneshot;
 
 use super::{NodeList, NodeListError};
+#[cfg(doc)]
+use crate::core::Event;
 use crate::core::{Value, Version};
-use crate::net::Order;
+use crate::net::{Order, Unmet};
 
 impl NodeList {
     /// Makes these bytes the metadata of the whole cluster and returns their version. When this
@@ -13,11 +15,18 @@ impl NodeList {
     /// that crashes now may take the bytes with it. One that [leaves](NodeList::leave) hands them
     /// on first, and [`NodeList::publish_to`] waits until others hold them.
     ///
+    /// The last writer wins: a publish replaces whatever this node has seen, wherever its clock
+    /// stands. Of values published by nodes that have not seen each other's, all come to hold the
+    /// one with the later time. A clock that is further from the others' than `clock_skew_max`
+    /// doesn't count, and what a version from the future overtakes unseen within the `timeout` is
+    /// published once more above it; [`Event::Superseded`] tells of both.
+    ///
     /// It is `async` because the version is made by the node's own task, with no lock around its
     /// state. If the future is dropped, the bytes may be published all the same.
     ///
     /// # Errors
-    /// When the node has not joined or has ended, or the bytes are more than fit.
+    /// When the node has not joined or has ended, the bytes are more than fit, or somebody has made
+    /// up a version that nothing ranks above.
     pub async fn publish(&self, data: impl AsRef<[u8]>) -> Result<Version, NodeListError> {
         self.publish_to(data, 0).await
     }
@@ -55,6 +64,15 @@ impl NodeList {
         match published.await {
             Ok(published) => Ok(published?),
             Err(_) => Err(self.absence().await),
+        }
+    }
+}
+
+impl From<Unmet> for NodeListError {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::Refused(why) => Self::Publish(why),
+            Unmet::NotConfirmed(why) => Self::NotConfirmed(why),
         }
     }
 }

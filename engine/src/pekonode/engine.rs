@@ -200,7 +200,7 @@ impl Engine {
         self.relay(now, packet, out);
     }
 
-    /// A publish that is older than what we hold, or lies in the future, ends here.
+    /// A publish that is older than what we hold, or lies ahead of any clock, ends here.
     fn on_publish_of(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
         self.see(now, &packet.node, out);
         self.on_metadata(now, &packet.metadata, out);

@@ -2,22 +2,30 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::packet::{Carried, Kind, Packet};
 use crate::core::{Answer, Event, Metadata, NotConfirmed, Value, Version, digest};
 use crate::node::NodeId;
-use crate::time::Now;
+use crate::time::{Now, nanos};
 
 impl Engine {
+    /// How far ahead of our time metadata may lie: further than any two clocks differ, of which one
+    /// shows 1970. Anybody can send us anything on this wire, and the end of all times could not be
+    /// beaten; this bound can, for it moves on with the time.
+    const AHEAD_MAX: Duration = Duration::from_nanos(1 << 61);
+
     /// What a swap carries before there is metadata, as a Go node has it.
     const INITIAL: fn() -> Carried = || Carried { data: Some([].into()), update: 0 };
 
     pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox) {
         let held = self.metadata.as_ref();
-        let metadata = Metadata::publish(value, held, NodeId::default(), now.wall);
-        self.publish(now, metadata, out);
+        match (Metadata::publish(value, held, NodeId::default(), now.wall), held) {
+            (Err(_), Some(held)) => out.event(Event::VersionsExhausted(held.version())),
+            (published, _) => self.publish(now, published.expect("nothing is above none"), out),
+        }
     }
 
     /// Answers at once: nobody acknowledges on this wire.
@@ -37,21 +45,29 @@ impl Engine {
 
     fn publish(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {
         let carried = Carried::from(&metadata);
-        self.hold(metadata, out);
+        self.hold(now, metadata, out);
         self.tell(now, Kind::Publish, carried, out);
     }
 
-    fn hold(&mut self, metadata: Metadata, out: &mut Outbox) {
+    fn hold(&mut self, now: Now, metadata: Metadata, out: &mut Outbox) {
+        let version = metadata.version();
         self.metadata = Some(metadata.clone());
         out.event(Event::Published(metadata));
+        let by = u64::try_from(version.nanos.saturating_sub(now.wall.0)).unwrap_or(0);
+        if by > nanos(self.config.clock_skew_max()) {
+            self.stats.versions_ahead += 1;
+            out.event(Event::VersionAhead { version, by: Duration::from_nanos(by) });
+        }
     }
 
     fn held(&self) -> Carried {
         self.metadata.as_ref().map_or_else(Self::INITIAL, Carried::from)
     }
 
-    /// Takes metadata in if it is newer than ours. Of two values with one time, which Go nodes
-    /// keep apart for ever, the one with the larger digest becomes the next version of all.
+    /// Takes metadata in if it is newer than ours, be it from the future: Go nodes hold that in any
+    /// case and never get rid of it, but what we publish above it replaces it.
+    /// Of two values with one time, which Go nodes keep apart for ever, the one with the larger
+    /// digest becomes the next version of all.
     pub(super) fn on_metadata(&mut self, now: Now, carried: &Carried, out: &mut Outbox) {
         let held = self.held();
         if carried.update <= 0 || carried.update < held.update {
@@ -59,8 +75,8 @@ impl Engine {
         }
         self.stats.updates += 1;
         let data = carried.data.clone().unwrap_or_default();
-        let latest = now.wall.saturating_add(self.config.clock_skew_max());
-        if carried.update > latest.0 || data.len() > self.config.metadata_len_max() {
+        let latest = now.wall.saturating_add(Self::AHEAD_MAX).0.min(Version::NANOS_MAX);
+        if carried.update > latest || data.len() > self.config.metadata_len_max() {
             self.stats.versions_refused += 1;
             return;
         }
@@ -78,7 +94,7 @@ impl Engine {
                     self.publish(now, of(version(theirs.nanos + 1, &data), data), out);
                 }
             }
-            _ => self.hold(of(theirs, data), out),
+            _ => self.hold(now, of(theirs, data), out),
         }
     }
 

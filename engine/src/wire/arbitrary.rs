@@ -221,7 +221,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 }
 
 fn version() -> impl Strategy<Value = Version> {
-    (i64::MIN..=1 << 62, node_id(), any::<[u8; 16]>()).prop_map(|(nanos, writer, digest)| Version {
+    (0_i64..=1 << 62, node_id(), any::<[u8; 16]>()).prop_map(|(nanos, writer, digest)| Version {
         nanos,
         writer,
         digest,

@@ -188,7 +188,7 @@ wire_fixed! {
     Digest, 16: |digest| digest.0.to_le_bytes(), |bytes| Ok(Self(u128::from_le_bytes(bytes)));
     [u8; 16], 16: |bytes| *bytes, |bytes| Ok(bytes);
     i64, 8: |nanos| nanos.to_le_bytes(), |bytes| match Self::from_le_bytes(bytes) {
-        nanos if nanos <= Version::NANOS_MAX => Ok(nanos),
+        nanos if (0..=Version::NANOS_MAX).contains(&nanos) => Ok(nanos),
         _ => Err(Reject::OverLimit),
     };
     UnixNanos, 8: |wall| wall.0.to_le_bytes(), |bytes| Ok(Self(i64::from_le_bytes(bytes)));

@@ -32,8 +32,8 @@ pub enum Reject {
     /// A tag without meaning, a number not in its shortest form, or parts that contradict.
     #[error("malformed")]
     Malformed,
-    /// A number or a text above its limit.
-    #[error("a value above its limit")]
+    /// A number or a text outside of its limits.
+    #[error("a value outside of its limits")]
     OverLimit,
     /// A text that is not UTF-8, or has a character that would write on the terminal of whoever
     /// reads it (see [`crate::text`]).

@@ -241,8 +241,9 @@ fn values_above_their_limits_are_refused() {
     let private = [&[0, 251, 1, 2][..], &[b'n'; 513]].concat();
     assert_eq!(refused(PacketKind::Alive, &[&[0; 4], NODE, &private, &[0; 2]]), Reject::OverLimit);
     assert_eq!(refused(PacketKind::Alive, &[&[0; 4], NODE, &[1, 0xff, 0, 0, 0]]), Reject::BadText);
-    let nanos = [1, 0, 0, 0, 0, 0, 0, 0x40];
-    assert_eq!(refused(PacketKind::Value, &[&nanos, &[0; 25]]), Reject::OverLimit);
+    for nanos in [(1_i64 << 62) + 1, i64::MAX, -1, i64::MIN].map(i64::to_le_bytes) {
+        assert_eq!(refused(PacketKind::Value, &[&nanos, &[0; 25]]), Reject::OverLimit);
+    }
     assert_eq!(refused(PacketKind::Vector, &[&[0xff; 20], &[1, 0, 0]]), Reject::OverLimit);
 }
 

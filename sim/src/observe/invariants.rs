@@ -18,7 +18,7 @@ use crate::scenario::plan::NodeNo;
 pub(crate) enum Law {
     /// Every packet sent or doubled has exactly one fate.
     PacketsConserved,
-    /// The metadata of a node never becomes older.
+    /// The metadata of a node never becomes older, nor is it lost without a word.
     VersionsNeverGoBack,
     /// An incarnation that left or was replaced is not listed again by a node that knew.
     GoneStayGone,
@@ -139,6 +139,12 @@ impl Laws {
     /// A node's metadata went from one version to one that is not newer.
     pub(crate) fn went_back(&mut self, at: Instant, node: NodeNo, from: Version, to: Version) {
         let detail = format!("node {node} goes from version {from} to {to}");
+        self.breaks(Law::VersionsNeverGoBack, at, &detail);
+    }
+
+    /// A node does not hold the version any more that it last told of.
+    pub(crate) fn lost(&mut self, at: Instant, node: NodeNo, version: Version) {
+        let detail = format!("node {node} has lost version {version} without a word");
         self.breaks(Law::VersionsNeverGoBack, at, &detail);
     }
 
@@ -280,6 +286,7 @@ mod tests {
         laws.list_stranger(at_ms(1), 0, "9.9.9.9:9");
         let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
         laws.went_back(at_ms(1), 0, version, version);
+        laws.lost(at_ms(1), 0, version);
         let names: Vec<_> = broken(laws).into_iter().map(|(name, _)| name).collect();
         let four =
             ["packets_conserved", "versions_never_go_back", "state_is_bounded", "only_real_nodes"];

@@ -77,14 +77,6 @@ impl Agreement {
         }
     }
 
-    /// A node holds its version no longer, because it lies in the future.
-    pub(crate) fn set_aside(&mut self, truth: &Truth, node: NodeNo) {
-        self.held[node as usize] = None;
-        let since = self.agreed_since;
-        self.shift(truth);
-        self.agreed_since = since;
-    }
-
     /// The truth changed.
     pub(crate) fn shift(&mut self, truth: &Truth) {
         self.agreed_since = None;
@@ -116,8 +108,7 @@ impl Agreement {
         Some(self.agreed_since? - self.last_publish?.max(last_change))
     }
 
-    /// The version that a node holds.
-    #[cfg(test)]
+    /// The version that a node holds, as far as it has told.
     pub(crate) fn version(&self, node: NodeNo) -> Option<Version> {
         self.held[node as usize]
     }
@@ -173,7 +164,6 @@ mod tests {
                         let split = NetworkChange::Partition(vec![vec![node, nanos as u32]]);
                         splits.push(links.apply(split));
                     }
-                    4 => agreement.set_aside(&truth, node),
                     3 => splits.drain(..).for_each(|id| links.undo(id)),
                     _ => {
                         if agreement.held[node as usize] < Some(version(nanos)) {

@@ -53,7 +53,6 @@ pub(crate) struct Observer {
     crossing: Crossing,
     laws: Laws,
     /// Who set a version aside last: if it is its own, it publishes it anew.
-    set_aside: Option<NodeNo>,
     /// By node: since when it has run and not been stopped, or until when it ran.
     presence: Vec<Presence>,
     /// Something happened that may have changed what is true or held.
@@ -107,7 +106,6 @@ impl Observer {
             traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
             crossing: Crossing::new(plan),
             laws: Laws::new(Arc::clone(cast)),
-            set_aside: None,
             presence: vec![Presence::Never; nodes as usize],
             unsettled: true,
             series: Vec::new(),
@@ -201,10 +199,9 @@ impl Observer {
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => {
                 let version = metadata.version();
-                // What it set aside because its clock had been wrong, it publishes by itself.
-                let anew = self.set_aside.take_if(|aside| *aside == node).is_some()
-                    && self.wrote(node, version);
-                let way = if anew { Way::Source } else { way };
+                // What one from the future has overtaken, its publisher publishes once more.
+                let again = !self.rumors.knows(version) && self.wrote(node, version);
+                let way = if again { Way::Source } else { way };
                 if way == Way::Source {
                     self.agreement.publish(at);
                     self.rumors.publish(at, node, version);
@@ -213,10 +210,6 @@ impl Observer {
                     self.laws.went_back(at, node, before, version);
                 }
                 self.rumors.hold(at, node, version, way);
-            }
-            Event::SetAside(_) => {
-                self.set_aside = Some(node);
-                self.agreement.set_aside(&self.truth, node);
             }
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
@@ -230,6 +223,8 @@ impl Observer {
             | Event::SettingsDiffer { .. }
             | Event::Corrupted(_)
             | Event::Superseded { .. }
+            | Event::VersionAhead { .. }
+            | Event::VersionsExhausted(_)
             | Event::Woke(_) => {}
         }
     }
@@ -296,6 +291,14 @@ impl Observer {
     /// The counters of an engine whose time is over.
     pub(crate) fn count_state(&mut self, at: Instant, node: NodeNo, stats: &Stats) {
         self.laws.count_state(at, node, stats);
+    }
+
+    /// What an engine whose time is over holds as metadata.
+    pub(crate) fn on_last_read(&mut self, at: Instant, node: NodeNo, read: Option<Version>) {
+        match self.agreement.version(node) {
+            Some(held) if read < Some(held) => self.laws.lost(at, node, held),
+            _ => {}
+        }
     }
 
     /// To be called at the end of every instant in which something happened.

@@ -323,6 +323,11 @@ impl Rumors {
         &self.rows
     }
 
+    /// True when somebody is known to have published this version.
+    pub(crate) fn knows(&self, version: Version) -> bool {
+        self.of_version(version).is_some()
+    }
+
     fn of_version(&self, version: Version) -> Option<RumorNo> {
         let place = self.versions.binary_search_by_key(&version, |known| known.0).ok()?;
         Some(self.versions[place].1)

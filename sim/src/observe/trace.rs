@@ -254,7 +254,12 @@ fn state(
         EngineEvent::GenerationsExhausted(record) => {
             ("generations_exhausted", node_of(record), None, None)
         }
-        EngineEvent::SetAside(version) => ("set_aside", None, None, Some(version.to_string())),
+        EngineEvent::VersionAhead { version, .. } => {
+            ("version_ahead", None, None, Some(version.to_string()))
+        }
+        EngineEvent::VersionsExhausted(version) => {
+            ("versions_exhausted", None, None, Some(version.to_string()))
+        }
         EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
         EngineEvent::Superseded { theirs, .. } => {
             ("superseded", None, None, Some(theirs.to_string()))

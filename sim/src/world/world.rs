@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rumormill::{
-    Class, Command, Engine, Fate, Input, Instant, LinkModel, Now, Outbox, Output, Value,
+    Class, Command, Engine, Fate, Input, Instant, LinkModel, Metadata, Now, Outbox, Output, Value,
 };
 
 use super::alarm::Alarm;
@@ -245,6 +245,7 @@ impl<'a> World<'a> {
         self.peaks.members = self.peaks.members.max(stats.members_max as u64);
         self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
         self.observer.count_state(self.now, node, stats);
+        self.observer.on_last_read(self.now, node, engine.metadata().map(Metadata::version));
     }
 
     fn act(&mut self, number: usize, action: &Action) {

@@ -21,7 +21,7 @@ fn without_swaps() -> Config {
 
 fn metadata(nanos: i64) -> Metadata {
     let value = Value::new(large(), &config()).unwrap();
-    Metadata::publish(value, None, NodeId(1), UnixNanos(nanos))
+    Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap()
 }
 
 fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
@@ -249,14 +249,25 @@ fn a_newer_value_that_never_comes_keeps_no_other_away_and_a_liar_takes_one_place
 }
 
 #[test]
-fn a_value_beyond_the_limit_or_from_the_future_is_not_fetched() {
+fn a_value_beyond_the_limit_is_not_fetched() {
     let small = Config::builder().metadata_len_max((1 << 20) - 1).build().unwrap();
     let mut cluster = Cluster::of(2, small);
     assert_eq!(calls(&cluster.outputs(1, 2, packet(announced(&metadata(5))))), []);
     assert_eq!(cluster.engine(1).stats().values_over_limit, 1);
+}
+
+#[test]
+fn a_value_from_the_future_is_fetched_on_a_member_s_word_from_wherever_it_comes() {
+    let mut cluster = Cluster::of(2, config());
     let future = metadata(cluster.clock().wall.saturating_add(61 * SECOND).0);
-    assert_eq!(calls(&cluster.outputs(1, 2, packet(announced(&future)))), []);
+    let stranger = 9;
+    assert_eq!(calls(&cluster.outputs(1, stranger, packet(announced(&future)))), []);
     assert_eq!(cluster.engine(1).stats().versions_refused, 1);
+    cluster.outputs_of_stream(1, stranger, packet(Body::Fetched(future.clone())));
+    assert_eq!(cluster.data(1), None, "nobody had told of it");
+    assert_eq!(calls(&cluster.outputs(1, 2, packet(announced(&future)))), [(2, Call::Send)]);
+    cluster.outputs_of_stream(1, stranger, packet(Body::Fetched(future)));
+    assert_eq!(cluster.data(1), Some(large()));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
 
 fn metadata(data: &[u8], nanos: i64) -> Topic {
     let value = Value::new(data, &Config::default()).unwrap();
-    Topic::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)))
+    Topic::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap())
 }
 
 fn packet(body: Body) -> Packet {

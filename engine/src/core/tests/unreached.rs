@@ -15,7 +15,7 @@ fn without_swaps() -> Config {
 
 fn metadata() -> Metadata {
     let value = Value::new(vec![3; LARGE], &Config::default()).unwrap();
-    Metadata::publish(value, None, NodeId(1), UnixNanos(5))
+    Metadata::publish(value, None, NodeId(1), UnixNanos(5)).unwrap()
 }
 
 fn packet(body: Body) -> Packet {
@@ -174,7 +174,7 @@ fn a_value_that_comes_has_the_next_failure_told_again() {
     assert_eq!(told(&cluster.outputs_of(1, failed(2))), []);
     cluster.outputs_of_stream(1, 2, packet(Body::Fetched(value)));
     let data = Value::new(vec![4; LARGE], &Config::default()).unwrap();
-    let next = Metadata::publish(data, None, NodeId(1), UnixNanos(6));
+    let next = Metadata::publish(data, None, NodeId(1), UnixNanos(6)).unwrap();
     cluster.outputs(1, 2, announced(&next));
     assert_eq!(told(&cluster.outputs_of(1, failed(2))), [(next.version(), 2)]);
 }

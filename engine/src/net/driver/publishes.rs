@@ -2,16 +2,28 @@
 
 use tokio::sync::oneshot;
 
-use crate::core::{NotConfirmed, Version};
+use crate::core::{NotConfirmed, PublishError, Version};
 
-/// Where the outcome of a publish goes.
-pub(super) type Done = oneshot::Sender<Result<Version, NotConfirmed>>;
+/// What a publish came to.
+pub(crate) type Published = Result<Version, Unmet>;
+
+/// Where it is told.
+pub(crate) type Done = oneshot::Sender<Published>;
+
+/// Why a publish is not what its caller asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Unmet {
+    /// It was not made.
+    Refused(PublishError),
+    /// It was, but too few others are known to hold it.
+    NotConfirmed(NotConfirmed),
+}
 
 /// Those of one node.
 #[derive(Debug, Default)]
 pub(super) struct Publishes {
     /// What is to be told as soon as readers see it.
-    settled: Vec<(Done, Result<Version, NotConfirmed>)>,
+    settled: Vec<(Done, Published)>,
     unconfirmed: Vec<(Done, Version)>,
 }
 
@@ -28,7 +40,13 @@ impl Publishes {
     pub(super) fn settle(&mut self, published: Result<Version, NotConfirmed>) {
         let (Ok(version) | Err(NotConfirmed { version, .. })) = published;
         let waiting = self.unconfirmed.extract_if(.., |(_, asked)| *asked == version);
-        self.settled.extend(waiting.map(|(done, _)| (done, published)));
+        let outcome = published.map_err(Unmet::NotConfirmed);
+        self.settled.extend(waiting.map(|(done, _)| (done, outcome.clone())));
+    }
+
+    /// Notes that one was not made.
+    pub(super) fn refuse(&mut self, done: Done, why: PublishError) {
+        self.settled.push((done, Err(Unmet::Refused(why))));
     }
 
     /// Tells the callers, once readers see what they are told.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::cluster::{Cluster, SECOND, addr, config, node};
 use super::*;
 use crate::UnixNanos;
+use crate::core::Version;
 
 /// Two lists of ours and of a Go node next to each other, after both heard the same.
 fn pair() -> Cluster {
@@ -85,22 +86,38 @@ fn changed_private_data_lists_a_node_twice() {
 
 #[test]
 fn a_future_update_wins_for_ever() {
+    // Go nodes alone never get rid of one; what one of ours publishes replaces it on all.
+    let mut cluster = Cluster::of(2, 2);
+    let future = cluster.clock().wall.saturating_add(3_600 * SECOND).0;
+    cluster.go(3).metadata = Carried { data: Some((*b"future").into()), update: future };
+    assert!(cluster.run_until(20 * SECOND, |cluster| cluster.all_hold(b"future")));
+    cluster.publish(4, b"of Go");
+    cluster.run(20 * SECOND);
+    assert!(cluster.all_hold(b"future"));
+    assert_eq!(cluster.publish(2, b"present"), future + 1);
+    assert!(cluster.run_until(20 * SECOND, |cluster| cluster.all_hold(b"present")));
+    assert_eq!(cluster.ours(1).stats().versions_ahead, 2, "each is told of");
+}
+
+#[test]
+fn a_future_update_wins_for_ever_and_no_update_is_too_far_ahead_to_be_replaced() {
     let mut cluster = Cluster::of(2, 0);
-    let skew = cluster.config.clock_skew_max();
-    let latest = cluster.clock().wall.saturating_add(skew).0;
     let mut packet = beat(9);
-    packet.kind = Kind::Publish;
-    for update in [latest + 1, i64::MAX] {
-        packet.metadata = Carried { data: Some((*b"future").into()), update };
-        cluster.packet(1, packet.clone());
-        cluster.packet(1, Packet { kind: Kind::SwapAnswer, ..packet.clone() });
-        cluster.packet(1, Packet { kind: Kind::SwapRequest, ..packet.clone() });
+    let latest = cluster.clock().wall.0 + (1 << 61);
+    for update in [latest + 1, Version::NANOS_MAX, i64::MAX] {
+        packet.metadata = Carried { data: Some((*b"last").into()), update };
+        for kind in [Kind::Publish, Kind::SwapAnswer, Kind::SwapRequest] {
+            cluster.packet(1, Packet { kind, ..packet.clone() });
+        }
     }
     cluster.run(2 * SECOND);
-    assert_eq!(cluster.ours(1).stats().versions_refused, 6);
+    assert_eq!(cluster.ours(1).stats().versions_refused, 9);
     assert!(cluster.ours(1).metadata().is_none() && cluster.ours(2).metadata().is_none());
-    cluster.publish(2, b"present");
-    assert!(cluster.run_until(SECOND, |cluster| cluster.all_hold(b"present")));
+    packet.metadata.update = latest;
+    cluster.packet(1, Packet { kind: Kind::Publish, ..packet });
+    assert!(cluster.run_until(5 * SECOND, |cluster| cluster.all_hold(b"last")));
+    assert_eq!(cluster.publish(2, b"present"), latest + 1);
+    assert!(cluster.run_until(5 * SECOND, |cluster| cluster.all_hold(b"present")));
 }
 
 #[test]

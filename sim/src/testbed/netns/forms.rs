@@ -76,7 +76,6 @@ pub(super) enum EventForm {
     Left(RecordForm),
     Replaced { old: RecordForm, by: RecordForm },
     Published { version: VersionForm, data: String },
-    SetAside(VersionForm),
 }
 
 /// A version: its time, its writer, and the digest as a number.
@@ -124,7 +123,6 @@ impl EventForm {
                 let (version, data) = (version_form(metadata.version()), metadata.data());
                 Self::Published { version, data: STANDARD.encode(data) }
             }
-            Event::SetAside(version) => Self::SetAside(version_form(*version)),
             _ => return None,
         })
     }
@@ -143,7 +141,6 @@ impl EventForm {
                 let data = STANDARD.decode(data).ok()?;
                 Event::Published(Metadata::verified(of_form(version), data.into())?)
             }
-            Self::SetAside(version) => Event::SetAside(of_form(version)),
         })
     }
 }
@@ -224,7 +221,6 @@ mod tests {
             Event::Removed { record: record(4), cause: Cause::Left },
             Event::Replaced { old: record(5), by: record(6) },
             Event::Published(metadata()),
-            Event::SetAside(metadata().version()),
         ];
         for event in events {
             let line = serde_json::to_string(&EventForm::of(&event).unwrap()).unwrap();
