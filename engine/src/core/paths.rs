@@ -1,11 +1,12 @@
 //! Paths: long datagrams may vanish on the way, and what vanished goes by stream.
 //!
-//! Every path carries [`crate::Config::PATH_SIZE`] bytes. Longer datagrams pass where each link is as
-//! wide as the sender's own; elsewhere they get lost without a word, for the message of the router that
-//! drops them is filtered in many networks. So nothing that nobody acknowledges is longer, whatever
-//! `size` says: lists are cut, values are announced. A rumor with a value up to `size` is tried a
-//! few times. Whoever does not answer is told in short what there is, and fetches it by stream;
-//! and when it does, those datagrams did not arrive: later ones as long are not tried for a while.
+//! Every path carries [`crate::Config::PATH_SIZE`] bytes. Longer datagrams pass where each link is
+//! as wide as the sender's own; elsewhere they get lost without a word, for the message of the
+//! router that drops them is filtered in many networks. So nothing that nobody acknowledges is
+//! longer, whatever `size` says: lists are cut, values are announced. A rumor with a value up to
+//! `size` is tried a few times. Whoever does not answer is told in short what there is, and fetches
+//! it by stream; and when it does, those datagrams did not arrive: later ones as long are not tried
+//! for a while.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
