@@ -20,7 +20,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use rumormill::core::{Cause, Record};
 use rumormill::text::Printable;
 use rumormill::units::{parse_duration, parse_size};
-use rumormill::{Config, Event, Node, NodeId, NodeList, Notice};
+use rumormill::{Advertise, Config, Event, Node, NodeId, NodeList, Notice, Reach, SeedStatus};
 
 /// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
 #[derive(Parser)]
@@ -29,9 +29,10 @@ struct Args {
     /// Where to listen; without a port, or with port 0, the system picks one.
     #[arg(long, value_name = "IP[:PORT]", default_value = "127.0.0.1:0", value_parser = listen)]
     listen: SocketAddr,
-    /// The address that the others use, if it is not the one bound.
-    #[arg(long, value_name = "IP:PORT", value_parser = advertised)]
-    advertise: Option<SocketAddr>,
+    /// The address that the others use, if it is not the one bound; or the interface or the
+    /// network that it is on, such as eth1 or 10.0.0.0/8.
+    #[arg(long, value_name = "ADDRESS")]
+    advertise: Option<Advertise>,
     /// A node that is in the cluster already, by address or host name; may be repeated.
     #[arg(long, value_name = "ADDR")]
     join: Vec<String>,
@@ -53,6 +54,12 @@ struct Args {
     /// Longest datagram, such as 8KiB [default: 1200].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<usize>,
+    /// Period in which seeds and removed members are tried again, such as 2s [default: 10s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    redial: Option<Duration>,
+    /// The cluster's name; nodes of other clusters are not listened to.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    cluster: String,
     /// Publishes this as soon as the node has joined.
     #[arg(long, value_name = "TEXT")]
     publish: Option<String>,
@@ -147,9 +154,14 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     if let Some(size) = args.size {
         config = config.size(size);
     }
-    let config = config.seeds(args.join.clone()).build()?;
-    let addr = args.advertise.unwrap_or(args.listen);
-    let node = Node::new(addr.to_string()).name(&args.name).private_data(&args.data);
+    if let Some(redial) = args.redial {
+        config = config.redial(redial);
+    }
+    if let Some(advertise) = &args.advertise {
+        config = config.advertise(advertise.clone());
+    }
+    let config = config.cluster(args.cluster.clone()).seeds(args.join.clone()).build()?;
+    let node = Node::new(args.listen.to_string()).name(&args.name).private_data(&args.data);
     Ok(NodeList::new(node, config)?)
 }
 
@@ -160,10 +172,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 
 fn size(text: &str) -> Result<usize, String> {
     usize::try_from(parse_size(text)?).map_err(|_| format!("{text} is more than any datagram"))
-}
-
-fn advertised(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write IP:PORT, such as 10.0.0.5:5000".into())
 }
 
 /// What clap says, without the usage below it.
@@ -217,6 +225,16 @@ fn told(list: &NodeList, notice: Notice) -> String {
             );
         }
         Notice::Rejected(reason) => return format!("rejecting packets: {reason}"),
+        Notice::Seed(SeedStatus { seed, state, .. }) => return format!("seed {seed} is {state}"),
+        Notice::Alone(Reach::First) => return "alone: the first node of a cluster".to_owned(),
+        Notice::Alone(_) => return "alone: nobody answers".to_owned(),
+        Notice::OtherFamily(peer) => {
+            return format!("cannot send to {peer}: not of the family that is listened on");
+        }
+        Notice::AddressChanged { advertised, found } => {
+            let now = found.map_or("gone".to_owned(), |found| format!("now {found}"));
+            return format!("address changed: {advertised} is advertised, it is {now}");
+        }
         // A later version of the engine may tell more.
         other => return format!("{other:?}"),
     };
@@ -259,6 +277,7 @@ fn told(list: &NodeList, notice: Notice) -> String {
                 "metadata {version} does not get through between {peer} and here: is TCP filtered?"
             )
         }
+        Event::NotReached(addr) => format!("nobody reaches this node at {addr}"),
         Event::SettingsDiffer { peer, difference } => format!("settings of {peer}: {difference}"),
         Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
         Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),

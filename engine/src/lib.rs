@@ -104,11 +104,12 @@ pub mod units;
 pub mod wire;
 
 pub use config::{
-    Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap, Wire,
+    Advertise, Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap,
+    Wire,
 };
 pub use core::{
     Agreement, Answer, Carrier, Class, Command, Difference, Engine, Event, FullList, Input,
-    Metadata, NotConfirmed, Outbox, Output, PublishError, Roster, Value, Version,
+    Metadata, NotConfirmed, Outbox, Output, PublishError, Reach, Roster, Value, Version,
 };
 pub use link::{
     Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,
@@ -116,7 +117,7 @@ pub use link::{
 #[cfg(feature = "net")]
 pub use net::{
     Departure, Ended, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected,
-    StreamStats,
+    SeedState, SeedStatus, StreamStats,
 };
 pub use node::{
     Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,

@@ -6,6 +6,7 @@
 mod events;
 mod keys;
 mod publish;
+mod seeds;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -18,11 +19,12 @@ use rand::rngs::SysError;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Config, Protocol, Wire};
+use crate::config::{Advertise, Config, Protocol, Wire};
 use crate::core::{Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
-    Console, Driver, Ended, Family, Home, Interceptor, Local, Machine, Mode, NetStats, Order,
-    Ports, Presence, Queued, Seed, Seeds, Shared, Streams, outward_ip,
+    AddressWatch, Console, Contacts, Driver, Ended, Home, Interceptor, Local, Machine, Mode,
+    NetStats, Order, Origin, Place, Ports, Presence, Queued, Seed, Seeds, Shared, Streams,
+    system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::text::Printable;
@@ -34,6 +36,9 @@ pub use keys::Keys;
 /// Notices that wait for a subscriber that doesn't take them; the oldest ones are then missed. Of
 /// values only the newest waits, however few notices there are.
 const EVENTS_MAX: usize = 1024;
+
+/// Reports that wait for the task; whoever has a further one waits with it.
+const REPORTS_MAX: usize = 16;
 
 /// Orders that wait for the task; a publish beyond them waits for its turn.
 const ORDERS_MAX: usize = 64;
@@ -176,14 +181,13 @@ impl NodeList {
     /// [`NodeList::join`]. Named twice it counts once.
     ///
     /// Host names are looked up when the node joins and again in every `redial` period, so that a
-    /// name may move; one that can't be looked up is tried again.
+    /// name may move; one that can't be looked up is tried again sooner, like a seed that does not
+    /// answer. [`NodeList::seeds`] shows what has become of each.
     ///
     /// # Errors
     /// When the text is no seed, or [`NodeList::SEEDS_MAX`] are named already.
     pub fn set(&self, seed: impl AsRef<str>) -> Result<(), NodeListError> {
-        let text = seed.as_ref();
-        let seed =
-            Seed::parse(text).ok_or_else(|| NodeListError::Seed { seed: text.to_owned() })?;
+        let seed = Self::seed(seed.as_ref())?;
         let mut is_full = false;
         self.seeds.send_if_modified(|seeds| {
             let is_new = !seeds.contains(&seed);
@@ -204,13 +208,15 @@ impl NodeList {
     /// such as `127.0.0.1`, listens on that alone, and any other on all addresses of the machine.
     ///
     /// What is advertised to the others is the node's address, with port 0 replaced by the bound
-    /// port. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when that is `0.0.0.0` or not
-    /// set, by the address of this machine on the way to the first seed, else to the outside,
-    /// else by loopback. See [`NodeList::node`] for the outcome.
+    /// port, or what `advertise` says. An IP of `0.0.0.0` is replaced by the `listen_addr`, or when
+    /// that is `0.0.0.0` or not set, by the address of this machine on the way to the seeds, whose
+    /// names are waited for up to a second, else to the outside; [the settings](crate::config) say
+    /// it all. See [`NodeList::node`] for the outcome.
     ///
     /// # Errors
-    /// When the address can't be listened on, such as when its port is in use, or the system
-    /// gives no randomness. The node then has not joined.
+    /// When the address can't be listened on, such as when its port is in use, this machine has
+    /// none that `advertise` names, or the system gives no randomness. The node then has not
+    /// joined.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -224,17 +230,18 @@ impl NodeList {
         }
         // What came of the leave was for its own caller, who did not wait for it.
         let _ = state.end().await;
-        let (driver, orders) = self.driver(&state)?;
+        let (driver, orders) = self.driver(&state).await?;
         let task = tokio::spawn(driver.run());
         state.running = Some(Running { phase: Phase::Joined, orders, task });
         Ok(())
     }
 
-    fn driver(&self, state: &State) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
+    async fn driver(&self, state: &State) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
         // Subscribed to first, so that nothing said while the node starts is missed.
         let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
         self.mode.send_replace(Mode::Beating);
-        let (ports, local) = self.bind()?;
+        let (places, mut tasks) = self.look_up_seeds();
+        let (ports, local, origin) = self.bind(&places).await?;
         let clock = self.home.clock();
         let now = clock.now();
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
@@ -247,7 +254,12 @@ impl NodeList {
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
         let record = Record::new(local.node.clone(), generation);
         let engine = Machine::new(record.into(), Arc::clone(&self.config), seed, now);
-        let (seeds, tasks) = self.look_up_seeds(local.bound);
+        let (reporter, reports) = mpsc::channel(REPORTS_MAX);
+        let (advertised, period) = (local.node.addr().ip(), self.config.redial());
+        if let Some(origin) = origin {
+            let (seeds, reports) = (places.clone(), reporter.clone());
+            tasks.spawn(AddressWatch { origin, advertised, seeds, period, reports }.run());
+        }
         let port = local.node.addr().port();
         let streams = StreamGuard::with_keyring(&self.config, state.keyring.as_ref());
         let start = |listener| Streams::start(listener, local.bound, port, &self.config, streams);
@@ -257,6 +269,8 @@ impl NodeList {
         let listener = ports.listener.filter(|_| has_streams);
         let streams = listener.map(start);
         let socket = ports.socket;
+        let has_streams = streams.is_some();
+        let contacts = Contacts::new(local.node.addr(), local.bound, &self.config, has_streams);
         let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let mut driver = Driver {
@@ -270,7 +284,10 @@ impl NodeList {
             orders,
             mode,
             node,
-            seeds,
+            places,
+            contacts,
+            reports,
+            reporter,
             tasks,
             console,
             tap: self.home.tap(&self.config),
@@ -280,7 +297,11 @@ impl NodeList {
         Ok((driver, order))
     }
 
-    fn bind(&self) -> Result<(Ports, Local), NodeListError> {
+    /// The ports, who the node is, and on the machine what decides that.
+    async fn bind(
+        &self,
+        places: &watch::Receiver<Vec<Place>>,
+    ) -> Result<(Ports, Local, Option<Origin>), NodeListError> {
         let node = self.node.borrow().clone();
         let addr = match self.home {
             Home::System | Home::Intercepted(_) => listen_addr(&node, &self.config),
@@ -290,30 +311,33 @@ impl NodeList {
         let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
         let ports = self.home.bind(&self.config, addr, queue_bytes).map_err(failed)?;
         let bound = ports.bound;
-        let node = node.with_addr(self.advertised(node.addr(), bound));
-        Ok((ports, Local { node, bound }))
+        let mut advertised = node.addr();
+        if let Some(Advertise::Addr(given)) = self.config.advertise()
+            && given.port() != 0
+        {
+            advertised.set_port(given.port());
+        } else if advertised.port() == 0 {
+            advertised.set_port(bound.port());
+        }
+        let origin = match self.home {
+            Home::System | Home::Intercepted(_) => {
+                let origin = Origin::of(node.addr(), self.config.advertise(), bound);
+                let found = origin.first(places.clone()).await;
+                advertised.set_ip(found.map_err(|why| NodeListError::Advertise { why })?);
+                Some(origin)
+            }
+            Home::Memory(_) => None,
+        };
+        Ok((ports, Local { node: node.with_addr(advertised), bound }, origin))
     }
 
-    /// The node's address with what it leaves open filled in.
-    fn advertised(&self, mut addr: SocketAddr, bound: SocketAddr) -> SocketAddr {
-        if addr.port() == 0 {
-            addr.set_port(bound.port());
-        }
-        if addr.ip().is_unspecified() && !bound.ip().is_unspecified() {
-            addr.set_ip(bound.ip());
-        } else if addr.ip().is_unspecified() {
-            let seeds: Vec<_> = self.seeds.borrow().iter().filter_map(Seed::addr).collect();
-            addr.set_ip(outward_ip(addr, &seeds));
-        }
-        addr
-    }
-
-    fn look_up_seeds(&self, bound: SocketAddr) -> (mpsc::Receiver<Vec<SocketAddr>>, JoinSet<()>) {
-        let (out, found) = mpsc::channel(1);
+    fn look_up_seeds(&self) -> (watch::Receiver<Vec<Place>>, JoinSet<()>) {
         let seeds = self.seeds.subscribe();
-        let family = Family::of(bound);
+        let known = seeds.borrow().iter().cloned().map(Place::of).collect();
+        let (places, found) = watch::channel(known);
+        let (period, resolver) = (self.config.redial(), system_resolver);
         let mut tasks = JoinSet::new();
-        tasks.spawn(Seeds { seeds, period: self.config.redial(), family, out }.run());
+        tasks.spawn(Seeds { seeds, period, resolver, places }.run());
         (found, tasks)
     }
 
@@ -519,6 +543,12 @@ pub enum NodeListError {
         addr: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// The machine has no address that `advertise` names.
+    #[error("`advertise` names no address that the others could reach: {why}")]
+    Advertise {
+        /// Which ones it has.
+        why: String,
     },
     /// The system gives no randomness.
     #[error("the system gives no randomness to start with: {why}")]

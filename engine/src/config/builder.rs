@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
+use super::advertise::Advertise;
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
 use super::{Config, Liveness, Protocol, SecretKey, Swap, Wire};
 use crate::text::{Printable, find_unprintable};
@@ -20,12 +21,14 @@ pub struct ConfigBuilder {
     size: Option<usize>,
     secret_key: Option<SecretKey>,
     listen_addr: Option<SocketAddr>,
+    advertise: Option<Advertise>,
     print: bool,
     protocol: Protocol,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Option<Duration>,
     redial: Duration,
+    redial_for: Duration,
     ack_timeout: Option<Duration>,
     seeds: Vec<String>,
     metadata_len_max: usize,
@@ -45,12 +48,14 @@ impl Default for ConfigBuilder {
             size: None,
             secret_key: None,
             listen_addr: None,
+            advertise: None,
             print: false,
             protocol: Protocol::Udp,
             liveness: Liveness::Beats,
             swap: Swap::On,
             relay_delay: None,
             redial: Duration::from_secs(10),
+            redial_for: Duration::from_secs(86_400),
             ack_timeout: None,
             seeds: Vec::new(),
             metadata_len_max: 1 << 20,
@@ -73,7 +78,7 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 20] = [
+    pub const KEYS: [&'static str; 22] = [
         "fan_out",
         "cycle",
         "timeout",
@@ -81,12 +86,14 @@ impl ConfigBuilder {
         "size",
         "secret_key",
         "listen_addr",
+        "advertise",
         "print",
         "protocol",
         "liveness",
         "swap",
         "relay_delay",
         "redial",
+        "redial_for",
         "ack_timeout",
         "seeds",
         "metadata_len_max",
@@ -110,6 +117,8 @@ impl ConfigBuilder {
         /// Where the socket is bound, whatever the node's address asks for; port 0 means the port
         /// of that address.
         listen_addr: SocketAddr => Some;
+        /// By which address the others are to reach the node, if not by the one that it names.
+        advertise: Advertise => Some;
         /// Whether the console lines of pekonode are printed.
         print: bool => std::convert::identity;
         /// How packets travel.
@@ -122,6 +131,8 @@ impl ConfigBuilder {
         relay_delay: Duration => Some;
         /// Period of the attempts to reach seeds and removed members again.
         redial: Duration => std::convert::identity;
+        /// How long a removed member is tried again, at most 365 days; 0 s is not at all.
+        redial_for: Duration => std::convert::identity;
         /// A fixed wait for an answer, instead of one from measured round trips.
         ack_timeout: Duration => Some;
         /// Addresses or host names of nodes already in the cluster.
@@ -167,6 +178,7 @@ impl ConfigBuilder {
             "buffer" => self.buffer = number(value)?,
             "size" => self.size = Some(size(value)?),
             "listen_addr" => self.listen_addr = Some(listen_addr(value)?),
+            "advertise" => self.advertise = Some(text(value)?.parse()?),
             "print" => self.print = flag(value)?,
             "liveness" => {
                 self.liveness = choice(
@@ -181,6 +193,7 @@ impl ConfigBuilder {
             "swap" => self.swap = choice(value, [("on", Swap::On), ("off", Swap::Off)])?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
             "redial" => self.redial = duration(value)?,
+            "redial_for" => self.redial_for = duration(value)?,
             "ack_timeout" => self.ack_timeout = Some(duration(value)?),
             "seeds" => self.seeds = texts(value)?,
             "metadata_len_max" => self.metadata_len_max = size(value)?,
@@ -228,12 +241,14 @@ impl ConfigBuilder {
             size: self.size_or_default(),
             secret_key: self.secret_key,
             listen_addr: self.listen_addr,
+            advertise: self.advertise,
             print: self.print,
             protocol: self.protocol,
             liveness: self.liveness,
             swap: self.swap,
             relay_delay,
             redial: self.redial,
+            redial_for: self.redial_for,
             ack_timeout: self.ack_timeout,
             seeds: self.seeds,
             metadata_len_max: self.metadata_len_max,
@@ -250,6 +265,7 @@ impl ConfigBuilder {
         let sane = |duration: Duration| (millisecond..=day).contains(&duration);
         check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
         check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
+        check("redial_for", self.redial_for <= day * 365, "must be at most 365d")?;
         check("ack_timeout", self.ack_timeout.is_none_or(sane), "must lie between 1ms and 1d")?;
         check(
             "size",

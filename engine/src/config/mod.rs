@@ -13,12 +13,14 @@
 //! | `size` | size | 1200 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
 //! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
+//! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
 //! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |
+//! | `redial_for` | duration | 1 d | how long a removed member is tried; seeds are for ever |
 //! | `ack_timeout` | duration | measured | fixed wait for an answer, instead of round trips |
 //! | `seeds` | texts | none | addresses or host names of nodes already in the cluster |
 //! | `metadata_len_max` | size | 1 MiB | largest metadata value |
@@ -38,6 +40,25 @@
 //! other node listens on all addresses of the machine: `0.0.0.0`, or `[::]`, which takes IPv4 as
 //! well, where its own address is IPv6. (pekonode listens on all, whatever the address.)
 //!
+//! # What a node advertises
+//! The others reach a node by its address. Where that has an IP it is advertised as it stands;
+//! `advertise` replaces it: by an IP, with or without a port, or by the address that this machine
+//! has on an interface (`"eth1"`) or in a network (`"10.0.0.0/8"`). Without either it is the
+//! address on the way to what the seeds resolve to, else to the outside, else that of the first
+//! interface that has one, and only where there is none loopback. All of this is decided when the
+//! node joins. Later in each `redial` period it is looked whether it still holds, and a change is
+//! told as `Notice::AddressChanged`: leave and join to advertise the new one.
+//!
+//! A node that advertises loopback asks no seed elsewhere, where its address would be another's.
+//!
+//! # How long a removed member is tried again
+//! Seeds are tried for ever, every `redial`, by what their names stand for then: a partition of any
+//! length heals where a seed of one side lies on the other. Members that were removed by timeout
+//! are tried for `redial_for` only, for addresses are given to others, and a dial of a node of
+//! another cluster with the same `cluster` and secret makes one cluster of two. A day outlasts
+//! nearly every partition. Set it below the time after which your addresses are given out again,
+//! or give each cluster a `cluster` of its own, which is what keeps them apart for good.
+//!
 //! # Beats or probes
 //! Both remove a crashed node after about the timeout. In an idle cluster (cycle 1 s, timeout 5 s,
 //! headers included, measured with `scenarios/limits/probes-idle.toml`) a node sends each second:
@@ -54,6 +75,7 @@
 //! an hour, and at 40 % they are of no use, for streams can't carry what datagrams lose. So:
 //! beats up to some 200 nodes and on bad networks, probes above.
 
+mod advertise;
 mod builder;
 mod secret;
 mod setting;
@@ -66,6 +88,7 @@ use std::time::Duration;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
 pub use secret::SecretKey;
 pub use setting::Setting;
@@ -89,12 +112,14 @@ pub struct Config {
     size: usize,
     secret_key: Option<SecretKey>,
     listen_addr: Option<SocketAddr>,
+    advertise: Option<Advertise>,
     print: bool,
     protocol: Protocol,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Duration,
     redial: Duration,
+    redial_for: Duration,
     ack_timeout: Option<Duration>,
     seeds: Vec<String>,
     metadata_len_max: usize,
@@ -105,7 +130,7 @@ pub struct Config {
 }
 
 /// How packets travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// In datagrams, and over TCP what exceeds one; nothing does with `wire = "pekonode"`.
     #[default]
@@ -257,6 +282,12 @@ impl Config {
         self.listen_addr
     }
 
+    /// By which address the others are to reach the node, if not by the one that it names. See
+    /// [the module](crate::config).
+    pub fn advertise(&self) -> Option<&Advertise> {
+        self.advertise.as_ref()
+    }
+
     /// The same settings with another place to listen at.
     #[must_use]
     pub fn with_listen_addr(&self, listen_addr: SocketAddr) -> Self {
@@ -291,6 +322,11 @@ impl Config {
     /// Period of the attempts to reach seeds and removed members again.
     pub fn redial(&self) -> Duration {
         self.redial
+    }
+
+    /// How long a member that was removed by timeout is tried again.
+    pub fn redial_for(&self) -> Duration {
+        self.redial_for
     }
 
     /// The fixed wait for an answer, if round trips are not to decide.
@@ -389,6 +425,8 @@ mod tests {
         assert_eq!(config.cycle(), Duration::from_secs(1));
         assert_eq!(config.timeout(), Duration::from_secs(5));
         assert_eq!(config.redial(), Duration::from_secs(10));
+        assert_eq!(config.redial_for(), Duration::from_secs(86_400));
+        assert_eq!(config.advertise(), None);
         assert_eq!(config.listen_addr(), None);
     }
 
@@ -416,6 +454,8 @@ mod tests {
             ("liveness", text("beat")),
             ("members_max", Setting::Integer(1)),
             ("listen_addr", text("localhost")),
+            ("advertise", text("10.0.0.0/33")),
+            ("redial_for", text("366d")),
             ("secret_key", text("")),
             ("secret_key", Setting::Integer(12_345)),
         ] {

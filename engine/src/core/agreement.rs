@@ -14,6 +14,22 @@ pub struct Agreement {
     pub peers: usize,
     /// Those of them that reported the same node list and the same metadata.
     pub same: usize,
+    /// Whom the node reaches, if anybody.
+    pub reach: Reach,
+}
+
+/// Whom a node reaches: what tells one that founds a cluster from one that can't find its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// Nobody yet, but seeds are being looked up or asked.
+    #[default]
+    Seeking,
+    /// Nobody, and there is nobody to ask: it has no seed but itself, and is the first node.
+    First,
+    /// Nobody: none of its seeds answers, or all that it had are gone.
+    Nobody,
+    /// Others are listed.
+    Others,
 }
 
 impl Agreement {
@@ -65,9 +81,13 @@ impl Engine {
     pub fn agreement(&self) -> Agreement {
         let ours = self.holds();
         let listed = self.reports.recent.iter().filter(|report| self.lists(report.from));
-        listed.fold(Agreement::default(), |sum, report| Agreement {
+        // Of names that stand for no address yet an engine knows nothing: its driver does.
+        let reach = if self.is_alone() { Reach::Seeking } else { Reach::Others };
+        let nobody = Agreement { reach, ..Agreement::default() };
+        listed.fold(nobody, |sum, report| Agreement {
             peers: sum.peers + 1,
             same: sum.same + usize::from(report.holds == ours),
+            ..sum
         })
     }
 }

@@ -1,10 +1,12 @@
 //! Ways into the cluster: joining through seeds, and looking for those that were lost.
 //!
 //! A dial is a join, whether for the first time or after a partition: who is asked lists the
-//! caller, answers with some members, and a swap brings the rest. Nodes that were removed by
-//! timeout are dialled for ever, so that a partition of any length heals.
+//! caller, answers with some members, and a swap brings the rest. Seeds that are not listed are
+//! dialled for ever, so that a partition of any length heals where one lies on the other side.
+//! Nodes that were removed by timeout are dialled for `redial_for` only: by then their address may
+//! be that of a node of another cluster, and one dial makes one of two.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +24,28 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dialler {
     seeds: Vec<SocketAddr>,
+    /// Seeds that were named since the last dial: these alone are dialled next.
+    fresh: BTreeSet<SocketAddr>,
+    /// Seeds that answered the last time they were dialled.
+    answered: BTreeSet<SocketAddr>,
+    /// Seeds from which our own dial came back: a machine's own name often stands for loopback.
+    myself: BTreeSet<SocketAddr>,
     /// Those that are listed are dialled as well, once.
     again: bool,
     /// Removed by timeout and not heard of since, in the order in which they are dialled.
-    lost: VecDeque<SocketAddr>,
+    lost: VecDeque<Lost>,
     /// Dials since we were last alone without an answer.
     attempts: u32,
     /// Whom we told this cycle that what it says is outranked.
     refused: Vec<SocketAddr>,
+}
+
+/// One that was removed by timeout.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    addr: SocketAddr,
+    /// Nobody knows any more who has the address then.
+    until: Instant,
 }
 
 impl Dialler {
@@ -37,18 +53,19 @@ impl Dialler {
     const DIALS_PER_PERIOD: usize = 4;
     const REFUSALS_PER_CYCLE_MAX: usize = 64;
 
-    pub(super) fn lost(&mut self, addr: SocketAddr) {
-        if !self.lost.contains(&addr) {
+    /// Has one that was removed by timeout dialled until then.
+    pub(super) fn lost(&mut self, addr: SocketAddr, until: Instant) {
+        if !self.lost.iter().any(|lost| lost.addr == addr) {
             if self.lost.len() == Self::LOST_MAX {
                 self.lost.pop_front();
             }
-            self.lost.push_back(addr);
+            self.lost.push_back(Lost { addr, until });
         }
     }
 
     pub(super) fn found(&mut self, addr: SocketAddr) {
         if !self.lost.is_empty() {
-            self.lost.retain(|&lost| lost != addr);
+            self.lost.retain(|lost| lost.addr != addr);
         }
     }
 
@@ -71,15 +88,38 @@ impl Engine {
     const WELCOME_MEMBERS_MAX: usize = 64;
 
     pub(super) fn on_seeds(&mut self, now: Now, mut addrs: Vec<SocketAddr>) {
-        addrs.retain(|&addr| addr != self.me.node().addr());
+        // Several names may stand for one node.
+        let mut named = BTreeSet::from([self.me.node().addr()]);
+        addrs.retain(|&addr| named.insert(addr));
+        let is_fresh = |addr: &SocketAddr| !self.dialler.seeds.contains(addr);
+        let fresh: Vec<_> = addrs.iter().copied().filter(is_fresh).collect();
+        self.dialler.answered.retain(|addr| named.contains(addr));
+        self.dialler.myself.retain(|addr| named.contains(addr));
+        self.dialler.fresh.retain(|addr| named.contains(addr));
+        self.dialler.fresh.extend(fresh);
         self.dialler.seeds = addrs;
-        if self.is_alone() && self.life == Life::Running {
+        if self.life != Life::Running {
+            return;
+        }
+        if self.is_alone() {
             self.dialler.attempts = 0;
             self.timers.set(Timer::Dial, now.mono);
+        } else if self.dialler.fresh.iter().any(|&addr| !self.lists(addr)) {
+            self.timers.set_earlier(Timer::Dial, now.mono);
         }
     }
 
-    fn is_alone(&self) -> bool {
+    /// True for a seed at which this node itself was met.
+    pub fn is_itself(&self, seed: SocketAddr) -> bool {
+        self.dialler.myself.contains(&seed)
+    }
+
+    /// True when the node at this address is listed, or answered as a seed when it was last asked.
+    pub fn is_in_touch_with(&self, addr: SocketAddr) -> bool {
+        self.dialler.answered.contains(&addr) || self.lists(addr)
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
         self.members.len() == 1
     }
 
@@ -94,8 +134,9 @@ impl Engine {
     }
 
     pub(super) fn on_dial(&mut self, now: Now, out: &mut Outbox) {
-        for addr in self.whom_to_dial() {
+        for addr in self.whom_to_dial(now.mono) {
             self.asked.note(addr);
+            self.dialler.answered.remove(&addr);
             out.send(addr, &self.join_packet(now, addr));
         }
         let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
@@ -104,11 +145,18 @@ impl Engine {
     }
 
     /// Seeds that are not listed, then lost members, each of these in turn. Seeds that are dead
-    /// for good leave half the dials to the lost.
-    fn whom_to_dial(&mut self) -> Vec<SocketAddr> {
+    /// for good leave half the dials to the lost. When seeds were just named these alone: names
+    /// are looked up one by one, and those that are known were dialled.
+    fn whom_to_dial(&mut self, now: Instant) -> Vec<SocketAddr> {
         let again = std::mem::take(&mut self.dialler.again);
-        let seeds = self.dialler.seeds.iter().copied();
+        let fresh = std::mem::take(&mut self.dialler.fresh);
+        let myself = &self.dialler.myself;
+        let is_due = |addr: &SocketAddr| {
+            (fresh.is_empty() || fresh.contains(addr)) && !myself.contains(addr)
+        };
+        let seeds = self.dialler.seeds.iter().copied().filter(is_due);
         let mut addrs: Vec<_> = seeds.filter(|&addr| again || !self.lists(addr)).collect();
+        self.dialler.lost.retain(|lost| now < lost.until);
         let kept = self.dialler.lost.len().min(Dialler::DIALS_PER_PERIOD / 2);
         addrs.truncate(Dialler::DIALS_PER_PERIOD - kept);
         if let Some(last) = addrs.last() {
@@ -117,7 +165,7 @@ impl Engine {
             seeds.rotate_left(dialled);
         }
         let lost = (Dialler::DIALS_PER_PERIOD - addrs.len()).min(self.dialler.lost.len());
-        for addr in self.dialler.lost.iter().take(lost) {
+        for Lost { addr, .. } in self.dialler.lost.iter().take(lost) {
             if !addrs.contains(addr) {
                 addrs.push(*addr);
             }
@@ -145,6 +193,9 @@ impl Engine {
         if self.life != Life::Running {
             return;
         }
+        if join.me.record == self.me {
+            return self.on_own_join(now.mono, join, via.from);
+        }
         let news = News::Member(join.me.clone());
         match self.see(now, &news, via, out) {
             Some(node) => self.announce_guest(now, node, out),
@@ -152,6 +203,13 @@ impl Engine {
         }
         self.note_report(via.from, join.summary.holds());
         self.welcome(now, via.from, join, out);
+    }
+
+    /// Our own dial has come back, with the token that we sent to the seed.
+    fn on_own_join(&mut self, now: Instant, join: &Join, from: SocketAddr) {
+        self.stats.packets_from_myself += 1;
+        let seed = self.sent_to(now, join.token, from, self.asked.recent());
+        self.dialler.myself.extend(seed.filter(|seed| self.dialler.seeds.contains(seed)));
     }
 
     fn welcome(&mut self, now: Now, to: SocketAddr, join: &Join, out: &mut Outbox) {
@@ -183,6 +241,9 @@ impl Engine {
             return;
         };
         self.confirm(now, dialled, out);
+        if self.dialler.seeds.contains(&dialled) {
+            self.dialler.answered.insert(dialled);
+        }
         self.echo(via.from, welcome.ask, None, out);
         let was_alone = self.is_alone();
         for sighting in &welcome.members {

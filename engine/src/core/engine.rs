@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::agreement::Reports;
 use super::beat::{Age, AgeStep};
+use super::called::Called;
 use super::claims::Claims;
 use super::conflicts::Conflicts;
 use super::dial::Dialler;
@@ -77,6 +78,7 @@ pub struct Engine {
     pub(super) asked: Asked,
     pub(super) routes: Routes,
     pub(super) reports: Reports,
+    pub(super) called: Called,
     pub(super) jumps: Jumps,
     pub(super) claims: Claims,
     pub(super) conflicts: Conflicts,
@@ -209,6 +211,7 @@ impl Engine {
             asked: Asked::new(now.mono + config.timeout()),
             routes: Routes::new(seed, me.place()),
             reports: Reports::default(),
+            called: Called::default(),
             jumps: Jumps::default(),
             claims: Claims::default(),
             conflicts: Conflicts::default(),
@@ -349,6 +352,7 @@ impl Engine {
             return self.on_packet_while_leaving(now, via, packet, out);
         }
         self.compare_settings(from, packet, out);
+        self.note_call(now.mono, from, &packet.body, out);
         match &packet.body {
             Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
             Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),

@@ -229,6 +229,11 @@ pub enum Event {
         /// The peer.
         peer: SocketAddr,
     },
+    /// Others answer this node, and for four timeouts nobody has called it at this address, which
+    /// it advertises: it leads nowhere, or to somebody else. The others list the node and leave it
+    /// out of what they do; advertise an address that they reach. Raised once, and again if
+    /// somebody called in between.
+    NotReached(SocketAddr),
     /// With `wire = "pekonode"`: packets name every member, and those of one more would not be
     /// shorter than `size`. It is not listed; raise `size` on every node, or run fewer. Raised
     /// once.

@@ -127,7 +127,7 @@ impl Engine {
 
     pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
         let record = self.members.remove(now, node, Cause::Timeout);
-        self.dialler.lost(record.node().addr());
+        self.dialler.lost(record.node().addr(), now + self.config.redial_for());
         out.event(Event::Removed { record, cause: Cause::Timeout });
     }
 

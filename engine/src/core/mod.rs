@@ -5,6 +5,7 @@ mod arcs;
 mod audience;
 mod beat;
 mod buckets;
+mod called;
 mod claims;
 mod conflicts;
 mod dial;
@@ -53,7 +54,7 @@ mod unreached;
 #[cfg(test)]
 mod tests;
 
-pub use agreement::Agreement;
+pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::{Engine, Stats};
 pub use holders::NotConfirmed;

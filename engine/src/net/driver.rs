@@ -1,5 +1,6 @@
 //! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
 
+mod contact;
 mod publishes;
 mod receive;
 
@@ -15,20 +16,23 @@ use super::admission::Admission;
 use super::clock::Clock;
 use super::complaints::{Complaint, Complaints};
 use super::console::{Console, Line};
+use super::contacts::{Contacts, Report};
 use super::intake::Waiting;
 use super::intercept::Tap;
 use super::listing::Listing;
 use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
+use super::seeds::Place;
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::transport::{Home, Transport};
 use super::udp::Queue;
 use super::view::{Local, Notice, View};
+use crate::allowance::Allowance;
 use crate::core::{
-    Answer, Carrier, Class, Command, Event, Input, Metadata, NotConfirmed, Outbox, Output, Packet,
-    PacketKind, Record, Value,
+    Agreement, Answer, Carrier, Class, Command, Event, Input, Metadata, NotConfirmed, Outbox,
+    Output, Packet, PacketKind, Record, Value,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
@@ -88,7 +92,11 @@ pub(crate) struct Driver {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) mode: watch::Receiver<Mode>,
     pub(crate) node: watch::Receiver<Node>,
-    pub(crate) seeds: mpsc::Receiver<Vec<SocketAddr>>,
+    pub(crate) places: watch::Receiver<Vec<Place>>,
+    pub(crate) contacts: Contacts,
+    /// What comes of what is done beside the node, and where that is told.
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) reporter: mpsc::Sender<Report>,
     /// Ended with the driver, and the driver by a panic of theirs.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) console: Console,
@@ -104,7 +112,8 @@ enum Wake {
     Mode(Mode),
     Node(Node),
     Order(Order),
-    Seeds(Vec<SocketAddr>),
+    Places(Vec<Place>),
+    Report(Report),
     Arrival(Arrival),
     /// The interceptor lets it go by stream.
     Released(SocketAddr, Arc<Packet>),
@@ -138,8 +147,13 @@ impl Driver {
             clamped.map(|Queue { wanted, granted }| Notice::BufferClamped { wanted, granted });
         let generation = Some(me.generation());
         let (members, records) = (members.into(), [me].into());
-        let view = View { local: Some(local), members, records, generation, ..View::default() };
-        self.presence.shared().show(view, [Some(joined), clamped].into_iter().flatten().collect());
+        let (seeds, mut notices) = self.first_look(joined);
+        notices.extend(clamped);
+        let agreement = Agreement { reach: self.contacts.reach(), ..Agreement::default() };
+        let local = Some(local);
+        let view =
+            View { local, members, records, generation, seeds, agreement, ..View::default() };
+        self.presence.shared().show(view, notices);
     }
 
     fn queue(&self) -> Option<Queue> {
@@ -173,6 +187,8 @@ impl Driver {
             strangers: Waiting::default(),
             outgoing: Outgoing::default(),
             streamed: Vec::new(),
+            heard: Vec::new(),
+            refusals_sent: Allowance::default(),
         };
         let end = caught(running.run()).await;
         let end = end.unwrap_or_else(|message| End::Failed(Ended::Panicked(message)));
@@ -219,10 +235,16 @@ struct Running {
     outgoing: Outgoing,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<Packet>)>,
+    /// What the next look at the seeds adds to what is told.
+    heard: Vec<Notice>,
+    /// Answers to packets of other clusters.
+    refusals_sent: Allowance,
 }
 
 impl Running {
     async fn run(&mut self) -> End {
+        let places = self.driver.places.borrow_and_update().clone();
+        self.on_places(places);
         let mut heeds = Heeds::Handle;
         loop {
             self.on_time();
@@ -249,7 +271,8 @@ impl Running {
                     heeds = Heeds::Peers;
                     self.handle(Input::Command(Command::Leave));
                 }
-                Wake::Seeds(addrs) => self.handle(Input::Command(Command::Seeds(addrs))),
+                Wake::Places(places) => self.on_places(places),
+                Wake::Report(report) => self.on_report(report),
                 Wake::Arrival(arrival) => self.on_arrival(arrival).await,
                 Wake::Released(to, packet) => self.on_released(to, &packet),
                 Wake::Readable => self.on_readable().await,
@@ -267,8 +290,8 @@ impl Running {
 
     async fn wake(&mut self, heeds: Heeds) -> Wake {
         let driver = &mut self.driver;
-        let due = driver.engine.deadline().into_iter().chain(self.listing.deadline()).min();
-        let due = due.map(|deadline| driver.clock.at(deadline));
+        let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
+        let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
         let heeds_handle = heeds == Heeds::Handle;
         tokio::select! {
             biased;
@@ -284,7 +307,10 @@ impl Running {
             order = driver.orders.recv(), if heeds_handle => {
                 order.map_or(Wake::HandleGone, Wake::Order)
             }
-            Some(addrs) = driver.seeds.recv() => Wake::Seeds(addrs),
+            Ok(()) = driver.places.changed() => {
+                Wake::Places(driver.places.borrow_and_update().clone())
+            }
+            Some(report) = driver.reports.recv() => Wake::Report(report),
             Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
             Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
@@ -485,13 +511,19 @@ impl Running {
         let now = self.driver.clock.now().mono;
         let refusals = self.refusals.news(now, &self.stats.rejected);
         let has_changed = !events.is_empty();
+        let seeds = self.look_at_seeds(&events);
         let notices = events.into_iter().map(Notice::Event);
-        let notices = notices.chain(refusals.into_iter().map(Notice::Rejected)).collect();
+        let notices = notices.chain(refusals.into_iter().map(Notice::Rejected));
+        let notices = notices.chain(self.heard.drain(..)).collect();
         let engine = &self.driver.engine;
+        let reach = self.driver.contacts.reach();
         self.driver.presence.shared().change(notices, |view| {
             view.stats = self.stats;
             view.generation = Some(engine.me().generation());
-            view.agreement = engine.agreement();
+            view.agreement = Agreement { reach, ..engine.agreement() };
+            if let Some(seeds) = seeds {
+                view.seeds = seeds;
+            }
             if has_changed {
                 view.metadata = engine.metadata().cloned();
             }
@@ -581,6 +613,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::Corrupted(_)
         | Event::Superseded { .. }
         | Event::SettingsDiffer { .. }
+        | Event::NotReached(_)
         | Event::AddressConflict(_)
         | Event::ListFull { .. }
         | Event::GenerationsExhausted(_)

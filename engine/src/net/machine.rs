@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::admission::Sender;
 use super::complaints::Complaint;
+use super::contacts::Touch;
 use super::stream_in::Ticket;
 use crate::config::{Config, Protocol, SecretKey, Wire};
 use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
@@ -96,6 +97,24 @@ impl Machine {
         match self {
             Self::Native(engine) => engine.lists(addr),
             Self::Pekonode(foreign) => foreign.engine.lists_at(addr.ip()),
+        }
+    }
+
+    /// What is known of a seed.
+    pub(super) fn touch(&self, seed: SocketAddr) -> Touch {
+        match self {
+            Self::Native(engine) if engine.is_in_touch_with(seed) => Touch::Answers,
+            Self::Native(engine) if engine.is_itself(seed) => Touch::Myself,
+            Self::Pekonode(foreign) if foreign.engine.lists(seed) => Touch::Answers,
+            Self::Native(_) | Self::Pekonode(_) => Touch::Nothing,
+        }
+    }
+
+    /// True when others are listed.
+    pub(super) fn has_company(&self) -> bool {
+        match self {
+            Self::Native(engine) => engine.members_len() > 1,
+            Self::Pekonode(foreign) => foreign.engine.members_len() > 1,
         }
     }
 

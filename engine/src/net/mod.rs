@@ -4,15 +4,18 @@
 //! what time it is, and does what the engine wants done. Sockets, clocks, entropy and tokio are
 //! named in this module and in the handle above it, and nowhere else in the crate.
 
+mod address;
 mod admission;
 mod clock;
 mod complaints;
 mod console;
+mod contacts;
 mod driver;
 mod intake;
 mod intercept;
 mod letters;
 mod listing;
+mod lookup;
 mod machine;
 mod memory;
 mod outgoing;
@@ -29,19 +32,22 @@ mod transport;
 mod udp;
 mod view;
 
+pub(crate) use address::{AddressWatch, Origin};
 pub(crate) use console::Console;
+pub(crate) use contacts::Contacts;
+pub use contacts::{SeedState, SeedStatus};
 pub(crate) use driver::{Driver, Mode, Order, Unmet};
 pub use intercept::{Departure, Interceptor};
+pub(crate) use lookup::system as system_resolver;
 pub(crate) use machine::Machine;
 pub use memory::{MemoryNetwork, MemoryStats};
 pub use presence::Ended;
 pub(crate) use presence::Presence;
 pub(crate) use queued::Queued;
-pub(crate) use seeds::{Seed, Seeds};
+pub(crate) use seeds::{Place, Seed, Seeds};
 pub use stats::{NetStats, Rejected, StreamStats};
 pub(crate) use stream::Streams;
 pub(crate) use tcp::Ports;
 pub(crate) use transport::Home;
-pub(crate) use udp::{Family, outward_ip};
 pub use view::Notice;
 pub(crate) use view::{Local, Shared};

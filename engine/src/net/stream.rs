@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use super::clock::random;
 use super::complaints::Complaint;
+use super::contacts::Trial;
 use super::letters::Letters;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
@@ -49,6 +50,9 @@ const DIAL_MAX: Duration = Duration::from_secs(3);
 /// A connection of ours that is not used for so long is closed; those of others are kept a while
 /// longer, so that the end that dialled is the one that closes.
 const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a call that is to show no more than that it is taken waits for the other to hang up.
+const TRIAL_MAX: Duration = Duration::from_millis(500);
 
 /// How long a node that leaves waits for its goodbyes to go out.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
@@ -291,15 +295,26 @@ impl Streams {
         self.peers.get_mut(&to)
     }
 
-    fn call(&mut self, to: SocketAddr) -> Peer {
-        let (queue, packets) = mpsc::channel(QUEUE_MAX);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let writer = Writer {
+    /// Calls a node to see what comes of that, and sends it nothing.
+    pub(crate) fn try_out(&self, to: SocketAddr) -> impl Future<Output = Trial> + use<> {
+        self.line(to).try_out()
+    }
+
+    fn line(&self, to: SocketAddr) -> Line {
+        Line {
             to,
             bound: self.bound,
             port: self.port,
             segment_len_max: self.segment_len_max,
             guard: self.guard.borrow().clone(),
+        }
+    }
+
+    fn call(&mut self, to: SocketAddr) -> Peer {
+        let (queue, packets) = mpsc::channel(QUEUE_MAX);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer {
+            line: self.line(to),
             packets,
             waiting: Arc::clone(&waiting),
             failed: self.failed.clone(),
@@ -337,13 +352,52 @@ impl Streams {
     }
 }
 
-/// The task of one connection that we make.
-struct Writer {
+/// What it takes to make a connection.
+struct Line {
     to: SocketAddr,
     bound: SocketAddr,
     port: u16,
     segment_len_max: usize,
     guard: StreamGuard,
+}
+
+impl Line {
+    /// Dials, and agrees with the other end on what guards the packets.
+    async fn connect(&self) -> Result<(TcpStream, StreamSealer), Ending> {
+        let mut stream = dial(self.bound, self.to, self.segment_len_max, DIAL_MAX).await?;
+        let (sealer, _) = self.greet(&mut stream).await?;
+        Ok((stream, sealer))
+    }
+
+    /// Says who calls, and gives what the other end answered in how many bytes.
+    async fn greet(&self, stream: &mut TcpStream) -> Result<(StreamSealer, usize), Ending> {
+        let call = self.guard.dial(self.port, random().map_err(std::io::Error::other)?);
+        write_whole(stream, &call.hello()).await?;
+        let answer = read_answer(stream, call.answer_len()).await?;
+        let sealer = call.answered(&answer).map_err(Ending::Refused)?;
+        Ok((sealer, answer.len()))
+    }
+
+    async fn try_out(self) -> Trial {
+        let Ok(mut stream) = dial(self.bound, self.to, self.segment_len_max, DIAL_MAX).await else {
+            return Trial::NotTaken;
+        };
+        match self.greet(&mut stream).await {
+            // Where nothing is answered whoever does not want the call hangs up.
+            Ok((_, 0)) => match timeout(TRIAL_MAX, stream.read(&mut [0])).await {
+                Ok(_) => Trial::HungUp,
+                Err(_) => Trial::Taken,
+            },
+            Ok(_) => Trial::Taken,
+            Err(Ending::Slow) => Trial::NotTaken,
+            Err(_) => Trial::HungUp,
+        }
+    }
+}
+
+/// The task of one connection that we make.
+struct Writer {
+    line: Line,
     packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
     failed: mpsc::WeakSender<Arrival>,
@@ -353,10 +407,10 @@ struct Writer {
 impl Writer {
     async fn run(mut self) {
         if let Err(ending) = self.write_all().await {
-            tracing::debug!(to = %self.to, %ending, "a connection failed");
+            tracing::debug!(to = %self.line.to, %ending, "a connection failed");
             // Where there is no room for it, the node waits as long as it does for any answer.
             if let Some(failed) = self.failed.upgrade() {
-                let _ = failed.try_send(Arrival::Failed(self.to));
+                let _ = failed.try_send(Arrival::Failed(self.line.to));
             }
         }
         self.packets.close();
@@ -368,7 +422,7 @@ impl Writer {
     }
 
     async fn write_all(&mut self) -> Result<(), Ending> {
-        let (mut stream, mut sealer) = self.connect().await.inspect_err(|ending| {
+        let (mut stream, mut sealer) = self.line.connect().await.inspect_err(|ending| {
             if let Ending::Refused(reason) = ending {
                 self.counters.reject(*reason);
             }
@@ -390,16 +444,6 @@ impl Writer {
             written?;
         }
         Ok(())
-    }
-
-    /// Dials, and agrees with the other end on what guards the packets.
-    async fn connect(&self) -> Result<(TcpStream, StreamSealer), Ending> {
-        let call = self.guard.dial(self.port, random().map_err(std::io::Error::other)?);
-        let mut stream = dial(self.bound, self.to, self.segment_len_max, DIAL_MAX).await?;
-        write_whole(&mut stream, &call.hello()).await?;
-        let answer = read_answer(&mut stream, call.answer_len()).await?;
-        let sealer = call.answered(&answer).map_err(Ending::Refused)?;
-        Ok((stream, sealer))
     }
 
     /// What to write next; `None` when the connection is to end.

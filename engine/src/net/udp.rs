@@ -1,7 +1,7 @@
 //! One UDP socket, of either family, whose addresses always look the same.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Type};
 use tokio::net::UdpSocket;
@@ -61,19 +61,34 @@ impl Queue {
 pub(crate) enum Family {
     /// IPv4 only.
     V4,
-    /// IPv6, and IPv4 if it is bound to all addresses.
+    /// IPv6 only: it is bound to one address.
     V6,
+    /// Either: it is bound to all addresses of IPv6.
+    Both,
 }
 
 impl Family {
     /// What a socket at this address can send to.
     pub(crate) fn of(bound: SocketAddr) -> Self {
-        if bound.is_ipv4() { Self::V4 } else { Self::V6 }
+        match bound {
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(bound) if bound.ip().is_unspecified() => Self::Both,
+            SocketAddr::V6(_) => Self::V6,
+        }
     }
 
     /// True when addresses like this one can be sent to.
     pub(crate) fn reaches(self, to: SocketAddr) -> bool {
-        to.is_ipv4() || self == Self::V6
+        self.reaches_ip(to.ip())
+    }
+
+    /// The same of an IP.
+    pub(crate) fn reaches_ip(self, to: IpAddr) -> bool {
+        match self {
+            Self::V4 => to.is_ipv4(),
+            Self::V6 => to.is_ipv6(),
+            Self::Both => true,
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Socket {
         let family = Family::of(addr);
         let socket =
             socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-        if family == Family::V6 && addr.ip().is_unspecified() {
+        if family == Family::Both {
             socket.set_only_v6(false)?;
         }
         let queue = Queue::of(&socket, queue_bytes)?;
@@ -127,7 +142,9 @@ impl Socket {
     /// The address in the form that the socket's family takes.
     fn dialled(&self, to: SocketAddr) -> SocketAddr {
         match (self.family, to.ip()) {
-            (Family::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), to.port()),
+            (Family::V6 | Family::Both, IpAddr::V4(ip)) => {
+                SocketAddr::new(ip.to_ipv6_mapped().into(), to.port())
+            }
             _ => to,
         }
     }
@@ -137,28 +154,10 @@ fn whole(bytes: &[u8], sent: usize) -> io::Result<()> {
     if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
-/// The address by which others most likely reach this machine: the one it would use towards the
-/// first of `towards` that has a route, else towards the outside, else loopback. Sends nothing.
-pub(crate) fn outward_ip(listen: SocketAddr, towards: &[SocketAddr]) -> IpAddr {
-    // Addresses that are reserved for documentation: routed like any outside one.
-    let (any, outside, loopback): (IpAddr, IpAddr, IpAddr) = if listen.is_ipv4() {
-        let outside = Ipv4Addr::new(192, 0, 2, 1);
-        (Ipv4Addr::UNSPECIFIED.into(), outside.into(), Ipv4Addr::LOCALHOST.into())
-    } else {
-        let outside = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-        (Ipv6Addr::UNSPECIFIED.into(), outside.into(), Ipv6Addr::LOCALHOST.into())
-    };
-    let route = |to: &SocketAddr| {
-        let probe = std::net::UdpSocket::bind((any, 0)).ok()?;
-        probe.connect(to).ok()?;
-        probe.local_addr().ok().map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified())
-    };
-    let outside = SocketAddr::new(outside, 9);
-    towards.iter().chain([&outside]).find_map(route).unwrap_or(loopback)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     async fn receive(socket: &Socket) -> (Vec<u8>, SocketAddr) {
@@ -178,7 +177,21 @@ mod tests {
         let b = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
         a.send(b"hello", b.local_addr().unwrap()).await.unwrap();
         assert_eq!(receive(&b).await, (b"hello".to_vec(), a.local_addr().unwrap()));
-        assert!(!a.family.reaches("[::1]:1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_socket_reaches_the_families_that_it_is_bound_to() {
+        let v4 = "10.0.0.1:1".parse().unwrap();
+        let v6 = "[fd00::1]:1".parse().unwrap();
+        for (bound, reaches) in [
+            ("0.0.0.0:1", [true, false]),
+            ("10.0.0.2:1", [true, false]),
+            ("[::]:1", [true, true]),
+            ("[fd00::2]:1", [false, true]),
+        ] {
+            let family = Family::of(bound.parse().unwrap());
+            assert_eq!([v4, v6].map(|to| family.reaches(to)), reaches, "{bound}");
+        }
     }
 
     #[tokio::test]
@@ -217,13 +230,5 @@ mod tests {
         let first = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
         let second = Socket::bind(first.local_addr().unwrap(), 1 << 16);
         assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn the_address_towards_loopback_is_loopback() {
-        let listen = "0.0.0.0:0".parse().unwrap();
-        let ip = outward_ip(listen, &["127.0.0.1:80".parse().unwrap()]);
-        assert_eq!(ip, Ipv4Addr::LOCALHOST);
-        assert!(!outward_ip(listen, &[]).is_unspecified());
     }
 }

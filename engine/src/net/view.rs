@@ -1,14 +1,15 @@
 //! What readers see of a node: replaced as a whole by its driver, never locked by it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 
+use super::contacts::SeedStatus;
 use super::presence::Ended;
 use super::queued::{Newest, Queued};
 use super::stats::NetStats;
-use crate::core::{Agreement, Event, Metadata, Record};
+use crate::core::{Agreement, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
 use crate::wire::Reject;
 
@@ -25,6 +26,8 @@ pub(crate) struct View {
     pub(crate) metadata: Option<Metadata>,
     /// How far the others hold the same.
     pub(crate) agreement: Agreement,
+    /// What has become of its seeds.
+    pub(crate) seeds: Arc<[SeedStatus]>,
     /// What was counted.
     pub(crate) stats: NetStats,
     /// The last generation that it had, also when it has left or ended.
@@ -57,6 +60,25 @@ pub enum Notice {
         wanted: usize,
         /// What the system keeps.
         granted: usize,
+    },
+    /// What has become of a seed, when that has changed: see `NodeList::seeds`.
+    Seed(SeedStatus),
+    /// The node lists nobody but itself, and why: [`Reach::First`] or [`Reach::Nobody`]. That it
+    /// does list somebody shows in [`Event::Joined`].
+    Alone(Reach),
+    /// A member's address is of a family that this node's socket can't send to: it hears of that
+    /// member through others only, and a value or a last call never passes between the two. Let
+    /// every node listen on `[::]`, or all on IPv4. Told once for each of the first 64.
+    OtherFamily(SocketAddr),
+    /// By this IP the others should reach the node now, other than by the one that it advertises,
+    /// or there is none any more: an address given anew, an interface gone, or a seed that was
+    /// found on another network. Leave and join to advertise it. Looked for once in each `redial`
+    /// period, and told at each change.
+    AddressChanged {
+        /// What the node advertises.
+        advertised: SocketAddr,
+        /// What it would advertise if it joined now.
+        found: Option<IpAddr>,
     },
     /// This node has left, by `NodeList::leave`: its list and metadata are empty and its port is
     /// free. What it is told of after its next join follows here.

@@ -5,15 +5,16 @@ use std::collections::VecDeque;
 use tokio::sync::broadcast;
 
 use super::NodeList;
-use crate::core::Event;
-use crate::net::{Notice, Queued};
+use crate::core::{Event, Reach};
+use crate::net::{Notice, Queued, SeedState};
 
 impl NodeList {
     /// What is the case now, as events, and then the changes, across joins and leaves of this
     /// handle: first [`Event::Joined`] for each listed member in order of address, this node
-    /// among them, and [`Event::Published`] if there is metadata; of a node that has ended
-    /// [`Notice::Ended`]. Nothing comes twice, and nothing is left out without a word: see
-    /// [`Notice::Missed`]. A subscription that is forgotten holds one value at most.
+    /// among them, and [`Event::Published`] if there is metadata; then [`Notice::Seed`] for each
+    /// seed of which something is known, and [`Notice::Alone`] where nobody else is listed; of a
+    /// node that has ended [`Notice::Ended`]. Nothing comes twice, and nothing is left out without
+    /// a word: see [`Notice::Missed`]. A subscription that is forgotten holds one value at most.
     ///
     /// A leave tells [`Notice::Left`], and the members that were listed are gone with it; the next
     /// join begins with its own `Joined`.
@@ -22,9 +23,14 @@ impl NodeList {
         let notices = self.notices.subscribe();
         let view = self.shared.view.borrow();
         let joined = view.records.iter().cloned().map(Event::Joined).map(Notice::Event);
-        let ended = view.ended.clone().map(Notice::Ended).map(Queued::Small);
+        let seeds = view.seeds.iter().filter(|seed| seed.state != SeedState::Seeking);
+        let seeds = seeds.cloned().map(Notice::Seed);
+        let reach = view.agreement.reach;
+        let alone = matches!(reach, Reach::First | Reach::Nobody).then_some(Notice::Alone(reach));
+        let ended = view.ended.clone().map(Notice::Ended);
         let present = joined.map(Queued::Small).chain(self.shared.held(&view));
-        Events { ahead: present.chain(ended).collect(), notices, told: view.told, missed: 0 }
+        let ahead = present.chain(seeds.chain(alone).chain(ended).map(Queued::Small)).collect();
+        Events { ahead, notices, told: view.told, missed: 0 }
     }
 }
 

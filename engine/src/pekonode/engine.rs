@@ -165,6 +165,11 @@ impl Engine {
         self.peers.lists_at(ip)
     }
 
+    /// True when the node at this address is listed.
+    pub fn lists(&self, addr: SocketAddr) -> bool {
+        self.peers.lists(addr)
+    }
+
     /// How many members are listed, itself included.
     pub fn members_len(&self) -> usize {
         self.peers.listed_len() + 1

@@ -221,6 +221,7 @@ impl Observer {
             | Event::ValueUnreachable { .. }
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
+            | Event::NotReached(_)
             | Event::Corrupted(_)
             | Event::Superseded { .. }
             | Event::VersionAhead { .. }

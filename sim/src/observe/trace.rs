@@ -273,6 +273,7 @@ fn state(
         }
         EngineEvent::SettingsDiffer { .. } => ("settings_differ", None, None, None),
         EngineEvent::ListFull { .. } => ("list_full", None, None, None),
+        EngineEvent::NotReached(_) => ("not_reached", None, None, None),
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
     };
     Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }

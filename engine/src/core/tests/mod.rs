@@ -2,6 +2,7 @@
 
 mod clocks;
 mod cluster;
+mod dial;
 mod discord;
 mod hostile;
 mod identity;

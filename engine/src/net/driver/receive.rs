@@ -144,6 +144,7 @@ impl Running {
     fn refuse(&mut self, from: SocketAddr, len: usize, reason: Reject) {
         tracing::debug!(%from, len, %reason, "a datagram was refused");
         self.rejected.count(reason);
+        self.note_refusal(from, len, reason);
     }
 
     /// Says in the words of Go what is wrong with a datagram.

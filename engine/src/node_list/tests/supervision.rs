@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use tracing::span;
 
 use super::*;
-use crate::core::{Output, Packet};
+use crate::core::{Output, Packet, Reach};
 use crate::net::Departure;
 
 /// Lets all pass, until it panics at the next thing that the node takes in.
@@ -59,10 +59,11 @@ async fn next(changes: &mut Events) -> Option<Notice> {
     soon.expect("a subscriber waits in vain")
 }
 
-/// Skips the node's own joining.
+/// Skips the node's own joining, and that it is the first.
 async fn after_joined(changes: &mut Events) -> Option<Notice> {
     let joined = next(changes).await;
     assert!(matches!(joined, Some(Notice::Event(Event::Joined(_)))), "{joined:?}");
+    assert_eq!(next(changes).await, Some(Notice::Alone(Reach::First)));
     next(changes).await
 }
 
@@ -100,7 +101,7 @@ async fn a_node_whose_task_panicked_is_empty_and_says_why() {
 async fn a_node_ends_with_a_task_that_it_cannot_do_without() {
     let list = list("127.0.0.1:0");
     let mut changes = list.subscribe();
-    let (mut driver, _orders) = list.driver(&State::default()).unwrap();
+    let (mut driver, _orders) = list.driver(&State::default()).await.unwrap();
     driver.tasks.spawn(async { panic!("no more seeds") });
     let run = tokio::time::timeout(Duration::from_secs(10), driver.run());
     let left = run.await.expect("it lives on without");

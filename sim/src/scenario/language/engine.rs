@@ -10,9 +10,10 @@ use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
 
 /// Keys that a scenario decides by other means, and which.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("seeds", "`bootstrap` says how the nodes find each other"),
     ("listen_addr", "the simulator gives every node its address"),
+    ("advertise", "the simulator gives every node its address"),
     ("secret_key", "a scenario is copied to the folder of every run, where no secret belongs"),
     ("print", "the run's table tells what happened"),
 ];
@@ -111,6 +112,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("swap", text_literal(swap)),
         ("relay_delay", time(config.relay_delay())),
         ("redial", time(config.redial())),
+        ("redial_for", time(config.redial_for())),
         ("metadata_len_max", config.metadata_len_max().to_string()),
         ("members_max", config.members_max().to_string()),
         ("clock_skew_max", time(config.clock_skew_max())),
