@@ -5,3 +5,4 @@ pub(crate) mod cluster;
 pub(crate) mod hostile;
 pub(crate) mod netns;
 pub(crate) mod process;
+pub(crate) mod spaces;

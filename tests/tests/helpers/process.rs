@@ -24,17 +24,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a node and waits for its first line.
     pub(crate) fn start(args: &[&str]) -> Self {
-        Self::run(command(args), args)
+        Self::of(command(args), args)
     }
 
     /// The same in a network namespace.
     pub(crate) fn start_in(namespace: &str, args: &[&str]) -> Self {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace]).arg(example()).args(args);
-        Self::run(command, args)
+        Self::of(command, args)
     }
 
-    fn run(mut command: Command, args: &[&str]) -> Self {
+    /// The same by a command that runs the node with these arguments.
+    pub(crate) fn of(mut command: Command, args: &[&str]) -> Self {
         let prints = args.contains(&"--print");
         let stderr = if prints { Stdio::piped() } else { Stdio::inherit() };
         let mut child =
@@ -71,6 +72,12 @@ impl Process {
 
     pub(crate) fn wait_for_line(&mut self, line: &str) {
         self.wait_for(line, |said| said == line);
+    }
+
+    /// What was said and not waited for.
+    pub(crate) fn said(&mut self) -> &[String] {
+        self.seen.extend(self.lines.try_iter());
+        &self.seen
     }
 
     pub(crate) fn type_line(&mut self, line: &str) {
@@ -128,7 +135,7 @@ fn command(args: &[&str]) -> Command {
 
 /// The example's program, brought up to date once: Cargo names a test none of another package's
 /// examples, and builds them for a run of the whole workspace only.
-fn example() -> &'static PathBuf {
+pub(crate) fn example() -> &'static PathBuf {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
