@@ -364,7 +364,7 @@ impl Engine {
 
     /// Seeds that we don't list first, then those that were removed, some at a time.
     fn on_dial(&mut self, now: Now, out: &mut Outbox) {
-        let lost = self.peers.lost();
+        let lost = self.peers.lost_within(now.mono, self.config.redial_for());
         let seeds = self.seeds.iter().copied().filter(|&seed| !self.peers.lists(seed));
         let mut wanted: Vec<_> = seeds.filter(|seed| !lost.contains(seed)).collect();
         wanted.extend(&lost);

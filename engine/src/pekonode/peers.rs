@@ -145,7 +145,7 @@ impl Peers {
     }
 
     /// Those that were removed, the longest ago first.
-    pub(super) fn lost(&self) -> Vec<SocketAddr> {
+    fn lost(&self) -> Vec<(Instant, SocketAddr)> {
         let mut lost: Vec<_> = self
             .peers
             .iter()
@@ -155,7 +155,13 @@ impl Peers {
             })
             .collect();
         lost.sort_unstable();
-        lost.into_iter().map(|(_, addr)| addr).collect()
+        lost
+    }
+
+    /// The same, of those that were removed no longer ago than that.
+    pub(super) fn lost_within(&self, now: Instant, limit: Duration) -> Vec<SocketAddr> {
+        let lost = self.lost().into_iter().filter(|&(since, _)| now - since < limit);
+        lost.map(|(_, addr)| addr).collect()
     }
 
     /// Those that were removed and then heard of, but not often enough to be listed.
@@ -232,7 +238,7 @@ impl Peers {
         let record = Arc::clone(&peer.record);
         self.listed -= 1;
         if self.lost_len() > Self::LOST_MAX {
-            let first = self.lost()[0];
+            let (_, first) = self.lost()[0];
             let peer = self.peers.remove(&first).expect("it was just found");
             self.marks_len -= mark_len(&peer.mark);
         }

@@ -149,6 +149,22 @@ fn partitions_longer_than_timeout_never_heal() {
 }
 
 #[test]
+fn a_partition_longer_than_redial_for_does_not_heal_without_a_seed_on_the_other_side() {
+    for (redial_for, heals) in [(20 * SECOND, false), (600 * SECOND, true)] {
+        let config = Config::builder().wire(Wire::Pekonode).redial_for(redial_for);
+        let mut cluster = Cluster::new(config.build().unwrap());
+        cluster.join(4, 0);
+        for node in 1..=4 {
+            cluster.command(node, Command::Seeds(Vec::new()));
+        }
+        cluster.far_side = [3, 4].into();
+        cluster.run(60 * SECOND);
+        cluster.far_side.clear();
+        assert_eq!(cluster.run_until(60 * SECOND, Cluster::all_list_all), heals);
+    }
+}
+
+#[test]
 fn stop_then_start_doubles_beats() {
     let mut cluster = Cluster::of(4, 0);
     for _ in 0..5 {
