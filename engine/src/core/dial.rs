@@ -36,6 +36,8 @@ pub(super) struct Dialler {
     lost: VecDeque<Lost>,
     /// Dials since we were last alone without an answer.
     attempts: u32,
+    /// Where in the period we dial was drawn, since we were last alone.
+    has_phase: bool,
     /// Whom we told this cycle that what it says is outranked.
     refused: Vec<SocketAddr>,
 }
@@ -105,6 +107,7 @@ impl Engine {
             self.dialler.attempts = 0;
             self.timers.set(Timer::Dial, now.mono);
         } else if self.dialler.fresh.iter().any(|&addr| !self.lists(addr)) {
+            self.dialler.has_phase = false;
             self.timers.set_earlier(Timer::Dial, now.mono);
         }
     }
@@ -139,8 +142,17 @@ impl Engine {
             self.dialler.answered.remove(&addr);
             out.send(addr, &self.join_packet(now, addr));
         }
-        let wait = if self.is_alone() { self.wait_when_alone() } else { self.config.redial() };
-        let wait = self.jittered(wait);
+        let is_alone = self.is_alone();
+        let wait = match std::mem::replace(&mut self.dialler.has_phase, !is_alone) {
+            _ if is_alone => {
+                let wait = self.wait_when_alone();
+                self.jittered(wait)
+            }
+            true => self.jittered(self.config.redial()),
+            // Nodes that start together would dial together for long, and what is cut off just
+            // after that would wait for a whole period.
+            false => self.part_of(self.config.redial()),
+        };
         self.timers.set(Timer::Dial, now.mono + wait);
     }
 

@@ -476,7 +476,7 @@ impl Engine {
     }
 
     /// Up to this long, drawn at random.
-    fn part_of(&mut self, duration: std::time::Duration) -> std::time::Duration {
+    pub(super) fn part_of(&mut self, duration: std::time::Duration) -> std::time::Duration {
         let nanos = self.rng.between(0, crate::time::nanos(duration));
         std::time::Duration::from_nanos(nanos)
     }

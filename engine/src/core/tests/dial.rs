@@ -62,6 +62,26 @@ fn seeds_are_dialled_for_ever_so_that_a_partition_of_any_length_heals() {
 }
 
 #[test]
+fn nodes_that_start_together_dial_at_all_times_of_the_period() {
+    let mut cluster = Cluster::new(Config::default());
+    // One seed at which nobody is, so that everybody dials in each period.
+    for node in 1..=20 {
+        cluster.start(node, &[1, 100 + node]);
+    }
+    cluster.run_until(20 * SECOND, Cluster::all_list_all);
+    cluster.run(SECOND);
+    let dials: Vec<_> = (0..10)
+        .map(|_| {
+            cluster.log.clear();
+            cluster.run(SECOND);
+            (101..=120).map(|node| joins_to(&cluster, node)).sum::<usize>()
+        })
+        .collect();
+    let busy = dials.iter().filter(|&&count| count > 0).count();
+    assert!(busy >= 6, "{dials:?} dials in the seconds of a period");
+}
+
+#[test]
 fn seeds_that_are_found_one_by_one_are_dialled_once_each() {
     let mut cluster = Cluster::new(Config::default());
     for node in 1..=4 {
