@@ -67,8 +67,8 @@ async fn what_exceeds_a_datagram_outlives_a_publisher_that_leaves_at_once() {
             secret => builder.secret_key(secret).build().unwrap(),
         };
         let mut nodes = cluster_of(14, &config).await;
-        for round in 0..6 {
-            let data = vec![round; 20_000 << round];
+        for round in 0..6_u8 {
+            let data = vec![round; 20_000 * usize::from(round + 1)];
             let publisher = nodes.pop().unwrap();
             publisher.publish(&data).await.unwrap();
             publisher.leave().await.unwrap();
