@@ -212,31 +212,34 @@ async fn publish(list: &NodeList, line: &str) {
 
 /// What happened, in one line.
 fn told(list: &NodeList, notice: Notice) -> String {
-    let who = |record: &Record| {
-        let node = record.node();
-        format!("{} {}", node.addr(), node.name()).trim_end().to_owned()
-    };
-    let event = match notice {
-        Notice::Event(event) => event,
-        Notice::Missed(count) => return format!("missed {count} changes"),
+    match notice {
+        Notice::Event(event) => told_of(list, event),
+        Notice::Missed(count) => format!("missed {count} changes"),
         Notice::BufferClamped { wanted, granted } => {
-            return format!(
+            format!(
                 "the system's buffer holds {granted} bytes of {wanted}: raise net.core.rmem_max"
-            );
+            )
         }
-        Notice::Rejected(reason) => return format!("rejecting packets: {reason}"),
-        Notice::Seed(SeedStatus { seed, state, .. }) => return format!("seed {seed} is {state}"),
-        Notice::Alone(Reach::First) => return "alone: the first node of a cluster".to_owned(),
-        Notice::Alone(_) => return "alone: nobody answers".to_owned(),
+        Notice::Rejected(reason) => format!("rejecting packets: {reason}"),
+        Notice::Seed(SeedStatus { seed, state, .. }) => format!("seed {seed} is {state}"),
+        Notice::Alone(Reach::First) => "alone: the first node of a cluster".to_owned(),
+        Notice::Alone(_) => "alone: nobody answers".to_owned(),
         Notice::OtherFamily(peer) => {
-            return format!("cannot send to {peer}: not of the family that is listened on");
+            format!("cannot send to {peer}: not of the family that is listened on")
         }
         Notice::AddressChanged { advertised, found } => {
             let now = found.map_or("gone".to_owned(), |found| format!("now {found}"));
-            return format!("address changed: {advertised} is advertised, it is {now}");
+            format!("address changed: {advertised} is advertised, it is {now}")
         }
         // A later version of the engine may tell more.
-        other => return format!("{other:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn told_of(list: &NodeList, event: Event) -> String {
+    let who = |record: &Record| {
+        let node = record.node();
+        format!("{} {}", node.addr(), node.name()).trim_end().to_owned()
     };
     match event {
         Event::Joined(record) => format!("joined {}", who(&record)),
