@@ -156,7 +156,7 @@ async fn a_member_of_the_other_family_is_told_of_once() {
     let listed = || four.get().len() == 2;
     eventually("the one lists the other", listed).await;
     tokio::time::sleep(2 * TIMEOUT).await;
-    four.leave().await;
+    four.leave().await.unwrap();
     let mut told = Vec::new();
     while let Some(notice) = changes.recv().await {
         match notice {
