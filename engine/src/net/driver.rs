@@ -3,14 +3,17 @@
 mod contact;
 mod publishes;
 mod receive;
+mod wake;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep_until, timeout};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use wake::{Heeds, Wake};
 
 use super::admission::Admission;
 use super::clock::Clock;
@@ -104,33 +107,6 @@ pub(crate) struct Driver {
     pub(crate) tap: Option<Tap>,
     /// The last field, so that whoever is told of the end finds the port free.
     pub(crate) presence: Presence,
-}
-
-/// Why the driver woke up.
-enum Wake {
-    Due,
-    Mode(Mode),
-    Node(Node),
-    Order(Order),
-    Places(Vec<Place>),
-    Report(Report),
-    Arrival(Arrival),
-    /// The interceptor lets it go by stream.
-    Released(SocketAddr, Arc<Packet>),
-    Readable,
-    ReceiveError,
-    /// A task of the driver's own is over.
-    TaskEnded(Result<(), JoinError>),
-    HandleGone,
-}
-
-/// Whom a node listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heeds {
-    /// Its handle, and the other nodes.
-    Handle,
-    /// The other nodes alone: it has been told to leave, and goes by itself.
-    Peers,
 }
 
 impl Driver {
@@ -243,9 +219,9 @@ struct Running {
 
 impl Running {
     async fn run(&mut self) -> End {
+        let mut heeds = Heeds::Handle;
         let places = self.driver.places.borrow_and_update().clone();
         self.on_places(places);
-        let mut heeds = Heeds::Handle;
         loop {
             self.on_time();
             self.flush().await;
@@ -286,39 +262,6 @@ impl Running {
             streams.finish().await;
         }
         End::Left
-    }
-
-    async fn wake(&mut self, heeds: Heeds) -> Wake {
-        let driver = &mut self.driver;
-        let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
-        let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
-        let heeds_handle = heeds == Heeds::Handle;
-        tokio::select! {
-            biased;
-            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
-            changed = driver.mode.changed(), if heeds_handle => match changed {
-                Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
-                Err(_) => Wake::HandleGone,
-            },
-            changed = driver.node.changed(), if heeds_handle => match changed {
-                Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
-                Err(_) => Wake::HandleGone,
-            },
-            order = driver.orders.recv(), if heeds_handle => {
-                order.map_or(Wake::HandleGone, Wake::Order)
-            }
-            Ok(()) = driver.places.changed() => {
-                Wake::Places(driver.places.borrow_and_update().clone())
-            }
-            Some(report) = driver.reports.recv() => Wake::Report(report),
-            Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
-            Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
-            Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
-            readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
-                Ok(()) => Wake::Readable,
-                Err(_) => Wake::ReceiveError,
-            },
-        }
     }
 
     /// The deadline is looked at after every input, so that a flood of packets can't silence us.
@@ -572,31 +515,6 @@ impl Running {
                 });
             }
         }
-    }
-}
-
-/// Waits for ever where there is no socket.
-async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::Result<()> {
-    match socket {
-        Some(_) if !strangers.is_empty() => Ok(()),
-        Some(socket) => socket.readable().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for ever where nobody stands between.
-async fn released(tap: Option<&mut Tap>) -> Option<(SocketAddr, Arc<Packet>)> {
-    match tap {
-        Some(tap) => tap.released().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for ever where there are no streams.
-async fn arrival(streams: Option<&mut Streams>) -> Option<Arrival> {
-    match streams {
-        Some(streams) => streams.receive().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,104 @@
+//! What a driver waits for, in the order in which it is looked at.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::task::JoinError;
+use tokio::time::sleep_until;
+
+use super::super::contacts::Report;
+use super::super::intake::Waiting;
+use super::super::intercept::Tap;
+use super::super::seeds::Place;
+use super::super::stream::{Arrival, Streams};
+use super::super::transport::Transport;
+use super::{Mode, Order, Running};
+use crate::core::Packet;
+use crate::node::Node;
+
+/// Why the driver woke up.
+pub(super) enum Wake {
+    Due,
+    Mode(Mode),
+    Node(Node),
+    Order(Order),
+    Places(Vec<Place>),
+    Report(Report),
+    Arrival(Arrival),
+    /// The interceptor lets it go by stream.
+    Released(SocketAddr, Arc<Packet>),
+    Readable,
+    ReceiveError,
+    /// A task of the driver's own is over.
+    TaskEnded(Result<(), JoinError>),
+    HandleGone,
+}
+
+/// Whom a node listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heeds {
+    /// Its handle, and the other nodes.
+    Handle,
+    /// The other nodes alone: it has been told to leave, and goes by itself.
+    Peers,
+}
+
+impl Running {
+    pub(super) async fn wake(&mut self, heeds: Heeds) -> Wake {
+        let driver = &mut self.driver;
+        let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
+        let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
+        let heeds_handle = heeds == Heeds::Handle;
+        tokio::select! {
+            biased;
+            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
+            changed = driver.mode.changed(), if heeds_handle => match changed {
+                Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
+                Err(_) => Wake::HandleGone,
+            },
+            changed = driver.node.changed(), if heeds_handle => match changed {
+                Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
+                Err(_) => Wake::HandleGone,
+            },
+            order = driver.orders.recv(), if heeds_handle => {
+                order.map_or(Wake::HandleGone, Wake::Order)
+            }
+            Ok(()) = driver.places.changed() => {
+                Wake::Places(driver.places.borrow_and_update().clone())
+            }
+            Some(report) = driver.reports.recv() => Wake::Report(report),
+            Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
+            Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
+            Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
+            readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
+                Ok(()) => Wake::Readable,
+                Err(_) => Wake::ReceiveError,
+            },
+        }
+    }
+}
+
+/// Waits for ever where there is no socket.
+async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::Result<()> {
+    match socket {
+        Some(_) if !strangers.is_empty() => Ok(()),
+        Some(socket) => socket.readable().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where nobody stands between.
+async fn released(tap: Option<&mut Tap>) -> Option<(SocketAddr, Arc<Packet>)> {
+    match tap {
+        Some(tap) => tap.released().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where there are no streams.
+async fn arrival(streams: Option<&mut Streams>) -> Option<Arrival> {
+    match streams {
+        Some(streams) => streams.receive().await,
+        None => std::future::pending().await,
+    }
+}
