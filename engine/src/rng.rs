@@ -1,12 +1,13 @@
 //! The only names for chance: seeded streams that are forked by label and key.
 //!
 //! Every component draws from a stream of its own, so that one more draw in one place moves
-//! nothing in another. The streams are ChaCha8; a golden test holds their values.
+//! nothing in another. The streams are ChaCha8, whose words a standard fixes; what is made of the
+//! words is made here and nowhere else, so that no update of a library moves a draw, and a golden
+//! test holds it.
 
 use md5::{Digest, Md5};
-use rand::seq::SliceRandom;
-use rand::{Rng as _, RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
 /// A deterministic stream of random numbers. Until the first is drawn it takes a few words of
 /// memory and no time: most streams of a large simulation are never drawn from.
@@ -56,13 +57,43 @@ impl Rng {
 
     /// A number in `0..n`, uniform. Panics when `n` is zero.
     pub fn below(&mut self, n: usize) -> usize {
-        // Sampled as u64 whatever the platform's usize, so that every machine draws alike.
-        self.stream().random_range(0..n as u64) as usize
+        assert!(n > 0, "there is no number below zero");
+        // As u64 whatever the platform's usize, so that every machine draws alike.
+        self.under(n as u64) as usize
     }
 
-    /// A number in `low..=high`, uniform.
+    /// A number in `low..=high`, uniform. Panics when `low` is above `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        self.stream().random_range(low..=high)
+        assert!(low <= high, "there is no number from {low} to {high}");
+        match (high - low).checked_add(1) {
+            Some(count) => low + self.under(count),
+            None => self.bits(),
+        }
+    }
+
+    /// The whole part of `bound` times a fraction of 64 random bits. Where more bits could change
+    /// it, 64 more are drawn (Canon's method): what is left of a bias is below 2^-64.
+    fn under(&mut self, bound: u64) -> u64 {
+        let scaled = |bits: u64| u128::from(bits) * u128::from(bound);
+        let product = scaled(self.bits());
+        let (whole, rest) = ((product >> 64) as u64, product as u64);
+        if rest <= bound.wrapping_neg() {
+            return whole;
+        }
+        let more = (scaled(self.bits()) >> 64) as u64;
+        whole + u64::from(rest.checked_add(more).is_none())
+    }
+
+    /// The same of 32 bits.
+    fn under_u32(&mut self, bound: u32) -> u32 {
+        let scaled = |bits: u32| u64::from(bits) * u64::from(bound);
+        let product = scaled(self.stream().next_u32());
+        let (whole, rest) = ((product >> 32) as u32, product as u32);
+        if rest <= bound.wrapping_neg() {
+            return whole;
+        }
+        let more = (scaled(self.stream().next_u32()) >> 32) as u32;
+        whole + u32::from(rest.checked_add(more).is_none())
     }
 
     /// True with the given probability. Draws nothing when the answer is certain.
@@ -74,9 +105,46 @@ impl Rng {
         }
     }
 
-    /// Puts a slice in random order.
+    /// Puts a slice in random order. Panics when it has 2^32 items or more.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        items.shuffle(self.stream());
+        assert!(items.len() < u32::MAX as usize, "an order of that many takes other draws");
+        let mut places = Places { next: 1, digits: 0, left: 0 };
+        for at in 1..items.len() {
+            items.swap(at, places.draw(self));
+        }
+    }
+}
+
+/// Where the next item of a shuffle goes: among two places, then three, and so on. One draw serves
+/// several, as a number whose digits have these bases.
+struct Places {
+    /// Items that are placed already.
+    next: u32,
+    digits: u32,
+    left: u32,
+}
+
+impl Places {
+    fn draw(&mut self, rng: &mut Rng) -> usize {
+        let base = self.next + 1;
+        if self.left == 0 {
+            let (bound, count) = Self::digits_from(base);
+            (self.digits, self.left) = (rng.under_u32(bound), count);
+        }
+        let place = self.digits % base;
+        self.digits /= base;
+        self.left -= 1;
+        self.next = base;
+        place as usize
+    }
+
+    /// As many bases from this one on as 32 bits have room for: their product, and how many.
+    fn digits_from(base: u32) -> (u32, u32) {
+        let (mut bound, mut count) = (base, 1);
+        while let Some(more) = bound.checked_mul(base + count) {
+            (bound, count) = (more, count + 1);
+        }
+        (bound, count)
     }
 }
 
@@ -135,6 +203,22 @@ mod tests {
         assert_eq!((drawn, order), (GOLDEN_DRAWS, GOLDEN_ORDER));
     }
 
+    #[test]
+    fn bounds_of_every_size_hold_their_golden_values() {
+        let mut stream = Rng::fork(7, "bounds", 0);
+        let mut fold = 0_u64;
+        for n in 1..=2_000_u64 {
+            // Half of these bounds are near the end of the scale, where a draw takes more bits.
+            let high = if n % 2 == 0 { n * n } else { u64::MAX / (1 + n % 5) - n };
+            fold = fold.rotate_left(7) ^ stream.between(n, high.max(n));
+        }
+        let mut order: Vec<u64> = (0..1_500).collect();
+        stream.shuffle(&mut order);
+        let fold = order.iter().fold(fold, |fold, it| fold.rotate_left(7) ^ it);
+        assert_eq!((fold, stream.between(0, u64::MAX)), GOLDEN_FOLD);
+    }
+
+    const GOLDEN_FOLD: (u64, u64) = (17_203_921_702_003_504_870, 9_435_644_034_934_903_656);
     const GOLDEN_DRAWS: [u64; 3] = [4_497_571_203_511_349_905, 60, 705];
     const GOLDEN_ORDER: [u32; 8] = [2, 4, 5, 0, 3, 1, 7, 6];
 
