@@ -13,7 +13,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::beat::Age;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::packet::{Cause, Reply};
@@ -27,7 +29,9 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rivals {
     open: Vec<Pair>,
-    /// Who was called a moment ago, and when: one call is for all pairs that it stands in.
+    /// Who was called a moment ago, and until when it may answer: one call is for all pairs that it
+    /// stands in. Not reckoned anew from a wait that has grown meanwhile, for then a call that was
+    /// not made would count as one.
     called: Vec<(NodeIx, Instant)>,
     /// The oldest first; at most one of each pair.
     findings: VecDeque<Finding>,
@@ -162,14 +166,17 @@ impl Engine {
     /// Calls those that have not answered, and judges the pairs that were called often enough.
     pub(super) fn on_names(&mut self, now: Now, out: &mut Outbox) {
         let wait = self.rtts.patience_of_all(&self.config);
-        self.rivals.called.retain(|&(_, at)| now.mono - at < wait);
+        self.rivals.called.retain(|&(_, until)| until > now.mono);
         for mut pair in std::mem::take(&mut self.rivals.open) {
             if pair.due > now.mono {
                 self.rivals.open.push(pair);
                 continue;
             }
+            // The last beat of one that died may be under way for as long, and ages are whole steps:
+            // only a later one is of a living node.
+            let surely_later = pair.since + wait + self.step.elapsed(Age(1)).unwrap_or_default();
             for side in &mut pair.sides {
-                side.alive |= self.members.raised_at(side.node) > pair.since;
+                side.alive |= self.members.raised_at(side.node) > surely_later;
             }
             let both_listed = pair.sides.iter().all(|side| self.members.is_listed(side.node));
             match pair.sides.map(|side| side.alive) {
@@ -183,7 +190,7 @@ impl Engine {
                 }
                 _ if pair.calls == Rivals::CALLS_MAX => {}
                 _ => {
-                    self.call_silent(now, &pair, out);
+                    self.call_silent(now, wait, &pair, out);
                     pair.calls += 1;
                     pair.due = now.mono + wait;
                     self.rivals.open.push(pair);
@@ -195,10 +202,10 @@ impl Engine {
         }
     }
 
-    fn call_silent(&mut self, now: Now, pair: &Pair, out: &mut Outbox) {
+    fn call_silent(&mut self, now: Now, wait: Duration, pair: &Pair, out: &mut Outbox) {
         for side in pair.sides.iter().filter(|side| !side.alive) {
             if self.rivals.called.iter().all(|&(node, _)| node != side.node) {
-                self.rivals.called.push((side.node, now.mono));
+                self.rivals.called.push((side.node, now.mono + wait));
                 let to: SocketAddr = self.members.addr(side.node);
                 self.send_probe(to, self.token_for(now.mono, to), Reply::Datagram, out);
             }

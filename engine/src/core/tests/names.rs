@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Command, Event, PacketKind, Record};
+use crate::core::{Age, Beat, Body, Bulk, Command, Event, PacketKind, Record};
 use crate::{Config, Generation, Liveness, Node};
 
 const NODES: u16 = 10;
@@ -68,6 +68,22 @@ fn a_container_that_goes_back_and_forth_between_two_addresses_is_listed_once_eac
             (here, there) = (there, here);
         }
     }
+}
+
+#[test]
+fn the_last_beat_of_one_that_died_may_arrive_late_and_is_no_sign_of_life() {
+    let mut cluster = settled(Liveness::Beats);
+    let last = cluster.engine(4);
+    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    cluster.crash(4);
+    cluster.start_named(40, "n4");
+    cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
+    // It was sent right before the end, was two hops under way, and says that it is fresh.
+    let beat = Beat { id, counter: counter.wrapping_add(1), age: Age(0) };
+    cluster.body(1, 2, Body::Bulk(Bulk { beats: vec![beat], news: Vec::new() }));
+    cluster.run_until(SOON, Cluster::all_list_all);
+    assert_eq!(cluster.replacements(1, 4), 1);
+    assert_eq!(cluster.conflicts_told([1]), [0]);
 }
 
 #[test]
