@@ -8,10 +8,11 @@
 //! - Those are called first who were called least, and of them those who were heard of last.
 //! - Beyond an eighth of the list all are called twice, whatever the limit says, an answer's time
 //!   apart and spread over the best part of a cycle, and nobody is removed before it was.
-//! - Meanwhile who is known to live is told first: so the living find each other again.
+//! - While most are silent, who is known to live is told first: so the living find each other again.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::engine::{Engine, Life};
 use super::io::Outbox;
@@ -24,6 +25,8 @@ use crate::time::{Instant, Now};
 pub(super) struct RollCall {
     /// Many fell silent at once, and not all of them have spoken or gone.
     is_on: bool,
+    /// How many were silent when they were last looked for.
+    silent: usize,
     called: BTreeMap<NodeIx, Called>,
 }
 
@@ -62,18 +65,27 @@ impl RollCall {
 }
 
 impl Engine {
-    /// True while so many are silent that those who are drawn by chance mostly are.
-    pub(super) fn many_are_silent(&self) -> bool {
-        match self.config.liveness() {
-            Liveness::Beats => self.roll_call.is_on,
-            Liveness::Probes => RollCall::is_due(self.suspects.len(), self.members.len()),
-            Liveness::Off => false,
-        }
+    /// True while so many are silent that those who are drawn by chance mostly are. Not sooner: in
+    /// a bad network many are silent at any time, and who tells only those that he hears parts the
+    /// cluster into circles.
+    pub(super) fn most_are_silent(&self) -> bool {
+        let silent = match self.config.liveness() {
+            Liveness::Beats => self.roll_call.silent,
+            Liveness::Probes => self.suspects.len(),
+            Liveness::Off => 0,
+        };
+        silent > RollCall::FEW && 2 * silent > self.members.len()
+    }
+
+    /// True while so many are suspected that all of them are called.
+    pub(super) fn many_are_suspected(&self) -> bool {
+        RollCall::is_due(self.suspects.len(), self.members.len())
     }
 
     /// Takes note of who is silent now: who spoke meanwhile was not called since.
     pub(super) fn note_silent(&mut self, silent: &[NodeIx]) {
-        let RollCall { is_on, called } = &mut self.roll_call;
+        let RollCall { is_on, silent: count, called } = &mut self.roll_call;
+        *count = silent.len();
         *is_on = RollCall::is_due(silent.len(), self.members.len()) || *is_on && !silent.is_empty();
         if called.is_empty() {
             return;
@@ -125,8 +137,15 @@ impl Engine {
         match self.roll_call.called.get(&node) {
             None => Instant::ZERO,
             Some(it) if self.roll_call.is_on && it.times < RollCall::CALLS => it.answer_due,
-            Some(it) => it.last + self.config.cycle() / 4,
+            Some(it) => it.last + self.call_period(),
         }
+    }
+
+    /// Between two calls to one that does not answer. From the first to the end of the timeout it
+    /// is called eight times at least, however few cycles a timeout has: at 20 % loss each way
+    /// four were in vain for one in sixty.
+    fn call_period(&self) -> Duration {
+        (self.config.cycle() / 4).min(self.config.timeout() / 20)
     }
 
     fn call(&mut self, now: Now, node: NodeIx, out: &mut Outbox) {
@@ -147,7 +166,7 @@ impl Engine {
     /// When the first of the silent is to be called or removed. Whoever could not be called, for
     /// the limit's sake, waits for as long as those that were.
     fn next_look(&self, now: Instant, silent: &[NodeIx]) -> Instant {
-        let quarter = now + self.config.cycle() / 4;
+        let quarter = now + self.call_period();
         let soon = now + self.config.cycle() / RollCall::LOOKS_PER_CYCLE;
         let look = |&node: &NodeIx| {
             let end = self.silence_end(node);
@@ -165,7 +184,7 @@ impl Engine {
     /// Some of those who are known to live, at most so many, when most of those who are drawn by
     /// chance would be silent; else nobody.
     pub(super) fn pick_awake(&mut self, now: Instant, count: usize) -> Vec<NodeIx> {
-        if !self.many_are_silent() {
+        if !self.most_are_silent() {
             return Vec::new();
         }
         let me = self.members.me();

@@ -430,7 +430,7 @@ impl Engine {
     /// Calls that a suspect must have left unanswered: two of which one may have got lost, when
     /// there are so many suspects that hardly anybody else speaks for those that live.
     fn calls_before_removal(&self) -> u32 {
-        if self.many_are_silent() { RollCall::CALLS } else { 1 }
+        if self.many_are_suspected() { RollCall::CALLS } else { 1 }
     }
 
     fn call_patience(&self) -> Duration {
@@ -468,7 +468,7 @@ impl Engine {
         // The list may have become shorter since they were made.
         let mut may = most.saturating_sub(self.suspects.calls);
         let again = now.mono + self.config.cycle() / 4;
-        let (many, patience) = (self.many_are_silent(), self.call_patience());
+        let (many, patience) = (self.many_are_suspected(), self.call_patience());
         let mut share = if many { RollCall::share(self.suspects.len()) } else { 0 };
         let due = self.suspects.by_addr.iter_mut().filter(|it| it.1.next_call <= now.mono);
         let mut due: Vec<_> = due.collect();
