@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::io::{Answer, Outbox};
 use super::metadata::{Metadata, Value, Version};
 use super::packet::Topic;
+use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::time::{Instant, Now};
 
@@ -57,6 +58,8 @@ struct Wait {
 impl Holders {
     /// Beyond them the oldest gets its answer before its time.
     const WAITS_MAX: usize = 64;
+    /// Those that are swapped with first.
+    const STRAGGLERS_MAX: usize = 8;
 
     /// Notes that a version was published here.
     pub(super) fn published(&mut self, version: Version) {
@@ -101,6 +104,19 @@ impl Holders {
 }
 
 impl Engine {
+    /// One of the last members that have not said that they hold what a publisher waits for. It may
+    /// have it from another, whom it told; we learn of that by a swap.
+    pub(super) fn straggler(&mut self) -> Option<NodeIx> {
+        let held_by = &self.holders.waits.front()?.held_by;
+        let members = &mut self.members;
+        let me = members.me();
+        let mut rest = members.in_ring_order().to_vec();
+        rest.retain(|&node| node != me && !held_by.contains(&members.addr(node)));
+        // While they are many the rumor is still at work.
+        let few = (1..=Holders::STRAGGLERS_MAX).contains(&rest.len());
+        few.then(|| rest[self.rng.below(rest.len())])
+    }
+
     /// Publishes a value and tells as many others of it as are to hold it, instead of having some
     /// of them told by others: only who was told by us answers to us.
     pub(super) fn on_publish_to(

@@ -85,6 +85,9 @@ impl Engine {
         if self.members.is_crowded() {
             return (self.believed_len() > 0).then(|| self.draw(now));
         }
+        if let Some(straggler) = self.straggler() {
+            return Some(straggler);
+        }
         if let [awake] = self.pick_awake(now, 1)[..] {
             return Some(awake);
         }
