@@ -127,6 +127,31 @@ fn where_nothing_meets_a_target_it_says_which_and_the_nearest_and_why() {
 }
 
 #[test]
+fn what_the_file_expects_is_wanted_too_but_of_a_measure_that_was_typed() {
+    let bench = Bench::new();
+    let expects = "[expect]\n\"metadata.t99\" = \"<= 1ns\"\n\"messages.sent\" = \"<= 1\"\n";
+    fs::write(bench.path("small.toml"), format!("{SMALL}\n{expects}")).unwrap();
+    let call = format!("tune small.toml --target metadata.t99~<=~1s {SEARCH}");
+    let (out, err) = bench.call(&call, 1);
+    assert!(err.starts_with("no setting meets messages.sent <= 1;"), "{err}");
+    assert!(out.contains("and with it the 1 expectation of the file"), "{out}");
+}
+
+#[test]
+fn a_target_that_no_run_can_have_a_figure_of_is_refused_before_any_is_spent() {
+    let bench = Bench::new();
+    let silent = SMALL.split("[[at]]").next().unwrap();
+    fs::write(bench.path("silent.toml"), silent.replace("small", "silent")).unwrap();
+    for (target, told) in [
+        ("metadata.t99~<=~1s", "is a figure of a publish, and there is none in the scenario"),
+        ("detection.all~<=~4s", "is a figure of a crash, and there is none"),
+    ] {
+        let error = bench.refused(&format!("tune silent.toml --target {target}"));
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_tuning_is_one_clear_line() {
     let bench = Bench::new();
     for (arguments, told) in [
@@ -171,6 +196,46 @@ fn a_thing_compared_with_itself_is_the_same_in_every_pair() {
     let measures = compared["measures"].as_array().unwrap();
     assert!(measures.len() > 30);
     assert!(measures.iter().all(|measure| measure["verdict"] == "same"), "{compared}");
+}
+
+#[test]
+fn too_few_pairs_to_show_anything_pass_no_check() {
+    let bench = Bench::new();
+    let call = "compare small.toml small.toml,engine.cycle=250ms --fail-if-worse --seeds";
+    let error = bench.refused(&format!("{call} 1"));
+    assert!(error.contains("1 pair cannot show that B is worse in any of "), "{error}");
+    let error = bench.refused(&format!("{call} 5 --measure bytes.with_headers"));
+    assert!(error.contains("take --seeds 6 or more"), "{error}");
+    bench.call(&format!("{call} 6 --measure bytes.with_headers"), 1);
+}
+
+#[test]
+fn two_scenarios_are_compared_only_where_that_is_meant() {
+    let bench = Bench::new();
+    let other = fs::read_to_string(bench.path("small.toml")).unwrap();
+    let other = other.replacen("name = \"small\"", "name = \"other\"", 1);
+    fs::write(bench.path("other.toml"), other).unwrap();
+    bench.call("run other.toml --no-plots -q --out runs", 0);
+    for sides in ["small.toml other.toml", "small.toml runs/other"] {
+        let error = bench.refused(&format!("compare {sides} --seeds 1"));
+        assert!(error.contains("is of the scenario small"), "{error}");
+        bench.call(&format!("compare {sides} --seeds 1 --across"), 0);
+    }
+}
+
+#[test]
+fn a_comparison_in_markdown_has_the_figures_of_the_table() {
+    let bench = Bench::new();
+    let call = "compare small.toml small.toml,engine.cycle=250ms --measure bytes.with_headers";
+    let (text, _) = bench.call(&format!("{call} --seeds 8 --format markdown"), 0);
+    assert!(
+        text.starts_with("### B `small.toml,engine.cycle=250ms` against A `small.toml`"),
+        "{text}"
+    );
+    assert!(text.contains("| **worse** | `bytes.with_headers` | "), "{text}");
+    let json = bench.call(&format!("{call} --seeds 8 --format json"), 0);
+    assert_eq!(json, bench.call(&format!("{call} --seeds 8 --json"), 0));
+    bench.refused(&format!("{call} --seeds 8 --format markdown --json"));
 }
 
 #[test]

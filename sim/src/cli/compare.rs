@@ -3,10 +3,10 @@
 use std::io;
 use std::num::NonZeroUsize;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{format, paint, watched};
-use crate::commands::compare::{Request, Worse};
+use crate::commands::compare::{CompareFormat, Pairing, Request, Worse};
 use crate::sweep::SeedRange;
 
 pub(super) const EXAMPLES: &str = "\
@@ -15,11 +15,24 @@ Examples:
   sim compare before/loss after/loss --fail-if-worse
                                             two folders of `sim run --seeds`, as CI does
   sim compare before/loss scenarios/loss.toml --measure metadata.t99 --measure bytes.with_headers
+  sim compare before/loss after/loss --fail-if-worse --format markdown >> summary.md
 
 A and B are each a folder of results, a cell of a sweep (out/NAME/sweep-DIGEST/cells/00003.json),
 or a scenario with settings, FILE,KEY=VALUE,..., which is run. Runs are paired by their seeds.
 
-Exit codes: 0 compared, 1 B is worse in a measure (with --fail-if-worse), 2 a side is wrong.";
+Exit codes: 0 compared, 1 B is worse in a measure (with --fail-if-worse), 2 a side is wrong, or
+there are too few pairs to show anything (with --fail-if-worse).";
+
+/// How tables are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Layout {
+    /// For a terminal
+    Table,
+    /// The same as --json
+    Json,
+    /// For the summary of a CI run
+    Markdown,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
@@ -46,8 +59,14 @@ pub(super) struct CompareArgs {
     /// Runs at a time [default: one per processor]; results don't depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Print JSON instead of tables
+    /// Compare though the two are of different scenarios
     #[arg(long)]
+    across: bool,
+    /// What to print
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    format: Layout,
+    /// Print JSON instead of tables
+    #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Print nothing but errors (and JSON where asked for)
     #[arg(short, long)]
@@ -63,7 +82,14 @@ impl CompareArgs {
             tolerance: self.tolerance,
             worse: if self.fail_if_worse { Worse::Failure } else { Worse::Finding },
             threads: self.threads,
-            format: format(self.json, self.quiet),
+            pairing: if self.across { Pairing::Across } else { Pairing::Within },
+            format: match self.format {
+                Layout::Markdown if !self.quiet => CompareFormat::Markdown,
+                Layout::Json => CompareFormat::Usual(format(true, self.quiet)),
+                Layout::Table | Layout::Markdown => {
+                    CompareFormat::Usual(format(self.json, self.quiet))
+                }
+            },
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
             audience: watched(self.quiet),

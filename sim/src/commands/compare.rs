@@ -16,7 +16,8 @@ use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, sweep, trial};
 use crate::measures::Figures;
 use crate::report::comparison::{self, Comparison, Verdict};
-use crate::report::{json, terminal};
+use crate::report::human::counted;
+use crate::report::{json, markdown, terminal};
 use crate::scenario::{Paint, Percent};
 use crate::sweep::{SeedRange, Trial};
 use crate::world::Options;
@@ -32,18 +33,38 @@ pub struct Request {
     pub measures: Vec<String>,
     /// Differences up to this percent of A's figure count as none.
     pub tolerance: String,
+    /// Whether the two may be of different scenarios.
+    pub pairing: Pairing,
     /// Whether it is a failure when B is worse in any measure.
     pub worse: Worse,
     /// Runs at a time; as many as the machine has processors if not given.
     pub threads: Option<NonZeroUsize>,
     /// What goes to standard output.
-    pub format: Format,
+    pub format: CompareFormat,
     /// Whether tables have colours.
     pub paint: Paint,
     /// Whether errors have colours.
     pub error_paint: Paint,
     /// Who watches while it runs.
     pub audience: Audience,
+}
+
+/// What may stand beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Runs of one scenario, whatever its settings.
+    Within,
+    /// Runs of any two scenarios, which share no more than their seeds.
+    Across,
+}
+
+/// In what form a comparison is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareFormat {
+    /// Like other commands.
+    Usual(Format),
+    /// A table that code hosts draw in a summary of CI.
+    Markdown,
 }
 
 /// What it means that B is worse.
@@ -66,19 +87,33 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         .map_err(|why| Failure::wrong(format!("--tolerance {}: {why}", request.tolerance)))?;
     let [a, b] = &request.sides;
     let sides = [Side::read(a, request.error_paint)?, Side::read(b, request.error_paint)?];
+    check_scenarios(request, &sides)?;
     let (seeds, unpaired) = seeds(request, &sides)?;
     interrupt::install();
     let pairs = pairs(request, &sides, &seeds)?;
     let names = request.sides.each_ref().map(|side| Printable(side).to_string());
     let mut compared = Comparison::new(names, &pairs, &asked, tolerance.share());
     compared.unpaired = unpaired;
-    Ok(report(request, &compared))
+    report(request, &compared)
+}
+
+/// Two scenarios differ in everything, and a difference of their figures says nothing of either.
+fn check_scenarios(request: &Request, sides: &[Side; 2]) -> Result<(), Failure> {
+    let [a, b] = sides.each_ref().map(|side| Printable(side.scenario()).to_string());
+    if a == b || request.pairing == Pairing::Across {
+        return Ok(());
+    }
+    let [first, second] = request.sides.each_ref().map(Printable);
+    Err(Failure::wrong(format!(
+        "{first} is of the scenario {a}, {second} of {b}: compare two settings of one, or say \
+         --across if you mean it"
+    )))
 }
 
 /// The seeds that both sides have or can have, and how many runs have no partner.
 fn seeds(request: &Request, sides: &[Side; 2]) -> Result<(Vec<u64>, usize), Failure> {
     let own = |side: &Side| match side {
-        Side::Results(runs) => Some(runs.keys().copied().collect::<BTreeSet<u64>>()),
+        Side::Results(results) => Some(results.runs.keys().copied().collect::<BTreeSet<u64>>()),
         Side::Setting(_) => None,
     };
     match (own(&sides[0]), own(&sides[1])) {
@@ -122,7 +157,7 @@ fn pairs(
     let mut made = trial::each(&pool, count, piece)?.into_iter();
     progress.finish();
     let mut next = |side: &Side, seed: u64| match side {
-        Side::Results(runs) => runs[&seed].clone(),
+        Side::Results(results) => results.runs[&seed].clone(),
         Side::Setting(_) => made.next().expect("each setting was run with each seed"),
     };
     // In the order in which they were made: seed by seed, A before B.
@@ -146,19 +181,29 @@ fn one(
     }
 }
 
-fn report(request: &Request, compared: &Comparison) -> Report {
+fn report(request: &Request, compared: &Comparison) -> Result<Report, Failure> {
     let out = match request.format {
-        Format::Nothing => String::new(),
-        Format::Json => json::document(&comparison::document(compared)),
-        Format::Table => terminal::comparison(compared, request.paint),
+        CompareFormat::Usual(Format::Nothing) => String::new(),
+        CompareFormat::Usual(Format::Json) => json::document(&comparison::document(compared)),
+        CompareFormat::Usual(Format::Table) => terminal::comparison(compared, request.paint),
+        CompareFormat::Markdown => markdown::comparison(compared),
     };
     let worse = compared.of(Verdict::Worse);
     let names: Vec<&str> = worse.iter().map(|row| row.measure.name.as_ref()).collect();
     match request.worse {
         Worse::Failure if !worse.is_empty() => {
             let err = format!("{} is worse: {}\n", compared.names[1], names.join(", "));
-            Report { out, err, exit: Exit::Failed }
+            Ok(Report { out, err, exit: Exit::Failed })
         }
-        _ => Report { out, err: String::new(), exit: Exit::Held },
+        Worse::Failure => match compared.pairs_missing() {
+            None => Ok(Report { out, err: String::new(), exit: Exit::Held }),
+            Some(needed) => Err(Failure::wrong(format!(
+                "--fail-if-worse: {} cannot show that B is worse in any of {}, even if it is in \
+                 each pair: take --seeds {needed} or more, or name the --measure that matters",
+                counted(compared.pairs as u64, "pair"),
+                counted(compared.rows.len() as u64, "measure")
+            ))),
+        },
+        Worse::Finding => Ok(Report { out, err: String::new(), exit: Exit::Held }),
     }
 }

@@ -56,9 +56,15 @@ fn list(run: &Run, folder: &Path) -> String {
     let width = run.rumors.iter().map(|rumor| rumor.id.len()).max().unwrap_or_default();
     for rumor in &run.rumors {
         let (id, node) = (&rumor.id, rumor.node);
-        let (at, all) = (human::moment(rumor.start_ms), human::percent(rumor.coverage));
-        let took = human::span_or(rumor.t100_ms, "never complete");
-        out += &format!("  {id:<width$}  node {node:<5} at {at:<10} {all:>6} of nodes, {took}\n");
+        let at = human::moment(rumor.start_ms);
+        let took = match rumor.coverage.map(human::percent) {
+            Some(all) => {
+                let took = human::span_or(rumor.t100_ms, "never complete");
+                format!("{all:>6} of nodes, {took}")
+            }
+            None => "nobody was there to hear of it".to_owned(),
+        };
+        out += &format!("  {id:<width$}  node {node:<5} at {at:<10} {took}\n");
     }
     out + &format!(
         "how one spread: sim explain {} --rumor {}\n",
@@ -126,12 +132,14 @@ fn head(run: &Run, spread: &Spread) -> String {
         run.scenario,
         run.seed
     );
-    out += &format!(
-        "  held by {} of those that should, half after {}, all after {}\n",
-        human::percent(figures.coverage),
-        human::span_or(figures.t50_ms, "never"),
-        human::span_or(figures.t100_ms, "never"),
-    );
+    out += &match figures.coverage.map(human::percent) {
+        Some(held) => format!(
+            "  held by {held} of those that should, half after {}, all after {}\n",
+            human::span_or(figures.t50_ms, "never"),
+            human::span_or(figures.t100_ms, "never"),
+        ),
+        None => "  nobody was there to hear of it\n".to_owned(),
+    };
     let count = |via: &str| spread.receipts.iter().filter(|r| r.via == via).count();
     let ways = ["rumor", "bulk", "swap", "stream", "source"];
     let ways = ways.map(|via| (via, count(via))).into_iter().filter(|&(_, count)| count > 0);

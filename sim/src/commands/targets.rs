@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Failure;
 use crate::measures::{self, Unit};
 use crate::reading::refused;
-use crate::scenario::plan::{Expectation, Operator};
+use crate::scenario::plan::{Deed, Expectation, Operator, Plan};
 
 /// Measures of which the first is never above the second in one run.
 const ORDERED: [(&str, &str); 10] = [
@@ -21,7 +21,7 @@ const ORDERED: [(&str, &str); 10] = [
     ("per_node_per_second.bytes_p50", "per_node_per_second.bytes_max"),
 ];
 
-/// Reads all targets.
+/// Reads what was typed, in its order.
 ///
 /// # Errors
 /// When one is none, names no measure, or no run could hold all of them.
@@ -30,10 +30,53 @@ pub(super) fn read(texts: &[String]) -> Result<Vec<Expectation>, Failure> {
         .iter()
         .map(|text| parse(text).map_err(|why| Failure::wrong(format!("--target '{text}': {why}"))));
     let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    possible(targets)
+}
+
+/// What was typed, and behind it what the file itself expects: what must hold at all times must
+/// hold of a recommended setting too. Of a measure that was typed the file's own is left out.
+///
+/// # Errors
+/// When no run could hold all of them, or none has a figure of one.
+pub(super) fn with_own(typed: Vec<Expectation>, plan: &Plan) -> Result<Vec<Expectation>, Failure> {
+    let is_typed = |own: &&Expectation| typed.iter().any(|target| target.name == own.name);
+    let own: Vec<Expectation> = plan.expect.iter().filter(|own| !is_typed(own)).cloned().collect();
+    let all: Vec<Expectation> = typed.into_iter().chain(own).collect();
+    match all.iter().find_map(|target| unmeasured(target, plan)) {
+        Some(why) => Err(Failure::wrong(why)),
+        None => possible(all),
+    }
+}
+
+fn possible(targets: Vec<Expectation>) -> Result<Vec<Expectation>, Failure> {
     match contradiction(&targets) {
         Some(why) => Err(Failure::wrong(why)),
         None => Ok(targets),
     }
+}
+
+/// Why no run of a scenario can have a figure of a target's measure, if none can.
+fn unmeasured(target: &Expectation, plan: &Plan) -> Option<String> {
+    let has = |deed: fn(&Deed) -> bool| plan.actions.iter().any(|action| deed(&action.deed));
+    let name = target.name.as_str();
+    let of_publish = name.starts_with("metadata.") || name.starts_with("rumors.metadata.");
+    let (of, example) = match name {
+        _ if of_publish && !has(|deed| matches!(deed, Deed::Publish { .. })) => {
+            ("a publish", "publish = { node = 0, data = \"v1\" }")
+        }
+        _ if name.starts_with("detection.")
+            && !has(|deed| matches!(deed, Deed::Crash(_) | Deed::Restart { .. })) =>
+        {
+            ("a crash", "crash = { random = 1 }")
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "`{}` is a figure of {of}, and there is none in the scenario {}: add an [[at]] with a \
+         `time` and `{example}`, or ask for something else",
+        text(target),
+        plan.name
+    ))
 }
 
 /// A target as it was typed.

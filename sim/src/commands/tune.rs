@@ -21,9 +21,9 @@ use crate::measures::{self, Better, Figures, Measure, Unit};
 use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::summary::RunResult;
-use crate::report::tuning::{self, Recommended, Setting, Target, Tuning};
+use crate::report::tuning::{self, Fallen, Origin, Recommended, Setting, Target, Tuning};
 use crate::report::{human, json, terminal};
-use crate::scenario::plan::{Deed, Expectation};
+use crate::scenario::plan::{Deed, Expectation, Plan};
 use crate::scenario::{Paint, Percent};
 use crate::stats::Sample;
 use crate::sweep::{Axis, Choice, GridCell, GridError, SeedRange, Trial};
@@ -72,7 +72,7 @@ pub struct Request {
 /// # Errors
 /// When the command or the scenario is wrong, or results can't be written.
 pub fn run(request: &Request) -> Result<Report, Failure> {
-    let targets = targets::read(&request.targets)?;
+    let typed = targets::read(&request.targets)?;
     let share = Percent::parse(&request.share)
         .map_err(|why| Failure::wrong(format!("--share {}: {why}", request.share)))?;
     let minimize = minimized(&request.minimize)?;
@@ -80,12 +80,24 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     sweep::check_seeds(seeds)?;
     let choice = Choice::new(&request.file, &request.sets, axes(&request.vary)?, seeds)
         .map_err(|error| sweep::grid_failure(&error, request.error_paint))?;
+    let (cell, own) = &choice.cells[0];
+    let plan = plan_of(request, &choice, *cell, own, request.seed)?;
+    let targets = targets::with_own(typed, &plan)?;
     interrupt::install();
-    let time = time_of(request, &choice, &targets)?;
-    let bytes = measures::find("bytes.with_headers").expect("the registry has it");
+    let time = time_of(&plan, &targets);
+    let bytes = measure_named("bytes.with_headers");
     let cost = if minimize.unit == Unit::Duration { bytes } else { minimize };
-    let goal =
-        Goal { targets, share: share.share(), minimize, time, cost, fresh: request.fresh as usize };
+    let crashes = plan.actions.iter().any(|action| matches!(action.deed, Deed::Crash(_)));
+    let goal = Goal {
+        targets,
+        typed: request.targets.len(),
+        share: share.share(),
+        minimize,
+        time,
+        cost,
+        detection: crashes.then(|| measure_named("detection.all")),
+        fresh: request.fresh as usize,
+    };
     let progress = Progress::new(Duration::ZERO, request.audience);
     let pool = trial::pool(request.threads, choice.cells.len() * LAST)?;
     let mut runner = Runner { request, choice: &choice, pool, progress, runs: 0 };
@@ -123,20 +135,20 @@ fn axes(vary: &[String]) -> Result<Vec<Axis>, Failure> {
 }
 
 /// The time of the front: that of the first target on a time, else until all agree.
-fn time_of(
-    request: &Request,
-    choice: &Choice,
-    targets: &[Expectation],
-) -> Result<&'static Measure, Failure> {
+fn time_of(plan: &Plan, targets: &[Expectation]) -> &'static Measure {
     let of_target = targets.iter().filter_map(|target| measures::find(&target.name));
     if let Some(measure) = of_target.into_iter().find(|measure| measure.unit == Unit::Duration) {
-        return Ok(measure);
+        return measure;
     }
-    let (cell, own) = &choice.cells[0];
-    let plan = plan_of(request, choice, *cell, own, request.seed)?;
     let publishes = plan.actions.iter().any(|action| matches!(action.deed, Deed::Publish { .. }));
-    let name = if publishes { "metadata.converged_after" } else { "node_list.converged_after_max" };
-    Ok(measures::find(name).expect("the registry has it"))
+    measure_named(match publishes {
+        true => "metadata.converged_after",
+        false => "node_list.converged_after_max",
+    })
+}
+
+fn measure_named(name: &str) -> &'static Measure {
+    measures::find(name).expect("the registry has it")
 }
 
 fn plan_of(
@@ -145,7 +157,7 @@ fn plan_of(
     cell: usize,
     own: &GridCell,
     seed: u64,
-) -> Result<crate::scenario::plan::Plan, Failure> {
+) -> Result<Plan, Failure> {
     own.scenario.plan(seed).map_err(|error| {
         let cell = Some(choice.plan.name(cell));
         let error = GridError::Scenario { cell, error: Box::new(error) };
@@ -200,7 +212,7 @@ fn tuning_of(
 ) -> Result<Tuning, Failure> {
     let choice = runner.choice;
     let settings: Vec<Setting> = (0..choice.cells.len())
-        .map(|place| setting(goal, choice.cells[place].0, &race.candidates[place].runs))
+        .map(|place| setting(goal, &choice.cells[place], &race.candidates[place].runs))
         .collect();
     let targets = goal.targets.iter().enumerate();
     let targets = targets.map(|(number, target)| told(goal, race, &settings, number, target));
@@ -214,6 +226,7 @@ fn tuning_of(
         runs: runner.runs,
         refused: choice.refused.len(),
         front: race.front(goal),
+        fallen: fallen(goal, race),
         recommended: race.winner.map(|place| recommended(runner, goal, race, place)),
         nearest: None,
         hint: None,
@@ -226,17 +239,33 @@ fn tuning_of(
     Ok(tuning)
 }
 
-fn setting(goal: &Goal, cell: usize, runs: &[Figures]) -> Setting {
+fn setting(goal: &Goal, (cell, own): &(usize, GridCell), runs: &[Figures]) -> Setting {
     let sample = |measure: &Measure| Sample::new(runs.iter().map(|run| run.get(measure)));
     let of_target = |target: &Expectation| sample(measure_of(target));
+    let wrong = measure_named("removals.false");
+    let timeout = own.scenario.engine().timeout();
     Setting {
-        cell,
+        cell: *cell,
         held: goal.held(runs),
         time: sample(goal.time),
         cost: sample(goal.cost),
         minimized: sample(goal.minimize),
         targets: goal.targets.iter().map(of_target).collect(),
+        timeout_ms: timeout.as_secs_f64() * 1e3,
+        detection: goal.detection.map(sample),
+        false_removals: runs.iter().filter_map(|run| run.get(wrong)).sum::<f64>() as u64,
     }
+}
+
+/// Who was verified and did not win, cheapest first.
+fn fallen(goal: &Goal, race: &Race) -> Vec<Fallen> {
+    let verified = |place: &usize| !race.candidates[*place].fresh.is_empty();
+    let lost = |place: &usize| race.winner != Some(*place);
+    let mut places: Vec<usize> = (0..race.candidates.len()).filter(verified).filter(lost).collect();
+    let cost = |place: usize| race.candidates[place].median(goal.minimize);
+    places.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
+    let held = |place: usize| goal.held(&race.candidates[place].fresh);
+    places.into_iter().map(|setting| Fallen { setting, held: held(setting) }).collect()
 }
 
 fn measure_of(target: &Expectation) -> &'static Measure {
@@ -259,6 +288,7 @@ fn told(
     let known = (0..settings.len()).filter(|place| excess(place).is_finite());
     Target {
         text: targets::text(target),
+        origin: if number < goal.typed { Origin::Typed } else { Origin::File },
         measure: measure_of(target),
         limit: target.value,
         met_by: race.candidates.iter().filter(met).count(),
@@ -298,13 +328,17 @@ fn nearest(goal: &Goal, candidates: &[Candidate]) -> Option<usize> {
 }
 
 fn recommended(runner: &Runner<'_>, goal: &Goal, race: &Race, place: usize) -> Recommended {
-    let (cell, own) = &runner.choice.cells[place];
-    let keys: Vec<&str> = runner.choice.plan.axes.iter().map(Axis::short).collect();
-    let rows = paste::rows(&own.scenario, &keys);
+    let cell = &runner.choice.cells[place];
+    let mut keys: Vec<&str> = runner.choice.plan.axes.iter().map(Axis::short).collect();
+    // It may follow from the cycle, and is what decides when the dead are removed.
+    if !keys.contains(&"timeout") {
+        keys.push("timeout");
+    }
+    let rows = paste::rows(&cell.1.scenario, &keys);
     let first = runner.request.seed + LAST as u64;
     Recommended {
         setting: place,
-        fresh: setting(goal, *cell, &race.candidates[place].fresh),
+        fresh: setting(goal, cell, &race.candidates[place].fresh),
         seeds: (first, first + (goal.fresh as u64 - 1)),
         block: paste::block(&rows),
         builder: paste::builder(&rows),

@@ -31,7 +31,7 @@ fn rumor(id: &str, kind: &str, base: f64) -> RumorFigures {
         t90_ms: time(0.9),
         t99_ms: time(0.99),
         t100_ms: time(1.0),
-        coverage: 1.0 / (base + 1.0),
+        coverage: Some(1.0 / (base + 1.0)),
         excluded: 2,
         messages: 50 + base as u64,
         control_messages: 49,

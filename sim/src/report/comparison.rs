@@ -83,6 +83,14 @@ impl Comparison {
         Self { names, pairs: pairs.len(), unpaired: 0, tolerance, rows }
     }
 
+    /// How many pairs it takes to show a measure that parts all of them one way, if there are fewer;
+    /// `None` where there are enough.
+    pub fn pairs_missing(&self) -> Option<usize> {
+        let differing = self.rows.iter().filter(|row| row.less + row.more > 0).count();
+        let shows = |pairs: usize| sign_test(0, pairs) * differing.max(1) as f64 <= DOUBT;
+        (!shows(self.pairs)).then(|| (1..).find(|&pairs| shows(pairs)).expect("chances shrink"))
+    }
+
     /// The measures of a verdict.
     pub fn of(&self, verdict: Verdict) -> Vec<&Row> {
         self.rows.iter().filter(|row| row.verdict == verdict).collect()
@@ -279,6 +287,20 @@ pub(crate) mod tests {
             (&row["b"]["censored"], &document["worse"][0]),
             (&json!(8), &json!("metadata.t99"))
         );
+    }
+
+    #[test]
+    fn pairs_are_missing_where_not_even_all_of_them_could_show_a_difference() {
+        // The chance that all of n pairs part one way is 2^(1-n): one in 16 of five, in 32 of six.
+        let alike = [Some(1.0), Some(1.0), None, None];
+        let parted = [Some(1.0), Some(2.0), Some(0.5), Some(0.4)];
+        for (pairs, missing) in [(vec![alike; 5], Some(6)), (vec![alike; 6], None)] {
+            assert_eq!(compared(&pairs, 0.0).pairs_missing(), missing);
+        }
+        // Two measures that differ halve the doubt for each.
+        for (pairs, missing) in [(vec![parted; 6], Some(7)), (vec![parted; 7], None)] {
+            assert_eq!(compared(&pairs, 0.0).pairs_missing(), missing);
+        }
     }
 
     #[test]

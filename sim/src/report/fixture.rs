@@ -86,7 +86,7 @@ fn figures(id: String, kind: &str, start_ms: f64, rows: &[RumorRow]) -> RumorFig
         t90_ms: reached(90),
         t99_ms: reached(99),
         t100_ms: reached(100),
-        coverage: 1.0,
+        coverage: Some(1.0),
         excluded: 0,
         messages: rows.len() as u64 + 3,
         control_messages: rows.len() as u64,

@@ -181,7 +181,8 @@ pub struct RumorFigures {
     pub t90_ms: Option<f64>,
     pub t99_ms: Option<f64>,
     pub t100_ms: Option<f64>,
-    pub coverage: f64,
+    /// Null when there was nobody to reach.
+    pub coverage: Option<f64>,
     pub excluded: u32,
     pub messages: u64,
     pub control_messages: u64,

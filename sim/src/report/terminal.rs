@@ -26,6 +26,7 @@ use layout::{Align, Page, Tone};
 pub use beside::beside;
 pub use both::both;
 pub use comparison::comparison;
+pub(super) use comparison::{cells as compared_cells, summary as comparison_summary};
 pub use epidemic::epidemic;
 pub use seeds::seeds;
 pub use sweep::sweep;
@@ -121,13 +122,28 @@ fn metadata(page: &mut Page, summary: &Summary) {
     let metadata = &summary.metadata;
     let Some(converged) = metadata.converged else { return };
     page.section("Metadata");
+    let since = last_change(summary);
     let text = match (converged, metadata.converged_after_ms) {
-        (true, Some(after)) => format!("all agreed {} after the last change", span(after)),
+        (true, Some(0.0)) => format!("all agreed before {since} already, and after it"),
+        (true, Some(after)) => format!("all agreed {} after {since}", span(after)),
         (true, None) => "all agree at the end".to_owned(),
         (false, _) => "live nodes disagree at the end".to_owned(),
     };
     let tone = if converged { Tone::Plain } else { Tone::Bad };
     page.line(tone, &text);
+}
+
+/// What agreement is counted from: the last publish, or the last change of who can reach whom.
+fn last_change(summary: &Summary) -> String {
+    let publish = summary.rumors.iter().rfind(|rumor| rumor.kind == "metadata");
+    let published = publish.map_or(0.0, |rumor| rumor.start_ms);
+    match summary.node_list.episodes.last() {
+        Some(episode) if episode.at_ms > published => {
+            let cause = shortened(&episode.cause, TEXT_MAX / 2);
+            format!("the last change, {cause} at {}", moment(episode.at_ms))
+        }
+        _ => format!("the last publish at {}", moment(published)),
+    }
 }
 
 fn rumors(page: &mut Page, run: &RunResult) {
@@ -146,7 +162,8 @@ fn rumors(page: &mut Page, run: &RunResult) {
         let of_kind: Vec<&RumorFigures> =
             rumors.iter().filter(|rumor| rumor.kind == kind).collect();
         // Those that never reached all lead, and of these the ones that fell shortest.
-        let slowest = slowest_first(&of_kind, |rumor| (rumor.t100_ms, rumor.coverage));
+        let slowest =
+            slowest_first(&of_kind, |rumor| (slowness(rumor), rumor.coverage.unwrap_or(1.0)));
         let mut kept: Vec<usize> = slowest.into_iter().take(each).collect();
         kept.sort_unstable();
         kept.iter().for_each(|&place| table.row(rumor_row(of_kind[place])));
@@ -170,8 +187,14 @@ fn rumors(page: &mut Page, run: &RunResult) {
     }
 }
 
+/// How long it took to reach all; who had nobody to reach was done at once.
+fn slowness(rumor: &RumorFigures) -> Option<f64> {
+    if rumor.coverage.is_none() { Some(0.0) } else { rumor.t100_ms }
+}
+
 fn rumor_row(rumor: &RumorFigures) -> [String; 8] {
-    let time = |ms| span_or(ms, "never");
+    let nobody = rumor.coverage.is_none();
+    let time = |ms| span_or(ms, if nobody { "-" } else { "never" });
     [
         rumor.id.clone(),
         moment(rumor.start_ms),
@@ -179,7 +202,7 @@ fn rumor_row(rumor: &RumorFigures) -> [String; 8] {
         time(rumor.t90_ms),
         time(rumor.t99_ms),
         time(rumor.t100_ms),
-        percent(rumor.coverage),
+        rumor.coverage.map_or("nobody".to_owned(), percent),
         count(rumor.messages),
     ]
 }
@@ -196,10 +219,13 @@ fn kinds(rumors: &[RumorFigures]) -> Vec<&str> {
 
 /// The medians over all rumors of a kind.
 fn median_row(kind: &str, of_kind: &[&RumorFigures]) -> [String; 8] {
+    // Of those that had somebody to reach: never is a time, nobody is none.
     let median = |figure: fn(&RumorFigures) -> Option<f64>| {
-        Sample::new(of_kind.iter().map(|rumor| figure(rumor))).median()
+        let aimed = of_kind.iter().filter(|rumor| rumor.coverage.is_some());
+        Sample::new(aimed.map(|rumor| figure(rumor))).median()
     };
-    let time = |figure| span_or(median(figure), "never");
+    let nobody = of_kind.iter().all(|rumor| rumor.coverage.is_none());
+    let time = |figure| span_or(median(figure), if nobody { "-" } else { "never" });
     [
         format!("{kind}, median of {}", count(of_kind.len() as u64)),
         String::new(),
@@ -207,7 +233,7 @@ fn median_row(kind: &str, of_kind: &[&RumorFigures]) -> [String; 8] {
         time(|rumor| rumor.t90_ms),
         time(|rumor| rumor.t99_ms),
         time(|rumor| rumor.t100_ms),
-        median(|rumor| Some(rumor.coverage)).map(percent).unwrap_or_default(),
+        median(|rumor| rumor.coverage).map(percent).unwrap_or_default(),
         median(|rumor| Some(rumor.messages as f64)).map(three_digits).unwrap_or_default(),
     ]
 }
@@ -392,7 +418,7 @@ mod tests {
         let mut run = fixture::partition(50, 1, 1);
         let summary = &mut run.summary;
         summary.rumors[0].t100_ms = None;
-        summary.rumors[0].coverage = 0.999_9;
+        summary.rumors[0].coverage = Some(0.999_9);
         summary.node_list.episodes[2].converged_after_ms = None;
         summary.metadata.converged = Some(false);
         summary.invariants[0].ok = false;
@@ -413,6 +439,37 @@ mod tests {
     }
 
     #[test]
+    fn a_row_tells_one_story() {
+        let mut run = fixture::partition(50, 3, 1);
+        for rumor in &mut run.summary.rumors {
+            (rumor.t50_ms, rumor.t90_ms, rumor.t99_ms, rumor.t100_ms) = (None, None, None, None);
+            rumor.coverage = None;
+        }
+        run.summary.metadata.converged = Some(true);
+        run.summary.metadata.converged_after_ms = Some(0.0);
+        let text = super::run(&run, Paint::Plain);
+        assert!(!text.contains("never"), "who had nobody to reach missed nobody: {text}");
+        let row = text.lines().find(|line| line.contains("metadata-0")).unwrap();
+        assert!(row.split_whitespace().any(|cell| cell == "nobody"), "{row}");
+        assert!(text.contains("all agreed before the last change, "), "{text}");
+    }
+
+    #[test]
+    fn seeds_that_had_nothing_to_hold_held_nothing_and_none_is_the_worst() {
+        let mut all: Vec<_> = (1..=5).map(|seed| fixture::partition(50, 5, seed).summary).collect();
+        for summary in &mut all {
+            (summary.ok, summary.expectations) = (true, Vec::new());
+        }
+        let text = seeds(&all, 4, ("100%", 1.0), Paint::Plain);
+        assert!(
+            text.contains("no [expect]: nothing was to hold but the laws, which did"),
+            "{text}"
+        );
+        assert!(text.contains("slowest: seed 5, its node lists agreed after "), "{text}");
+        assert!(!text.contains("worst"), "{text}");
+    }
+
+    #[test]
     fn a_measured_value_has_the_unit_of_its_measure() {
         let shown = |name, got: Value| measured(name, &got);
         assert_eq!(shown("node_list.converged_after", 2_200.0.into()), "2.2 s");
@@ -430,7 +487,7 @@ mod tests {
         let text = seeds(&all, 5, ("95%", 0.95), Paint::Plain);
         let sentences = [
             "partition: 50 nodes, 60 s, seeds 1 to 20",
-            "  node lists agreed after          2 s    2.6 s    3.2 s",
+            "  node lists agreed after                 2 s    2.6 s    3.2 s",
             "FAIL  node_list.converged_after  <= 3s  17 of 20 (63.9 % to 94.7 %)  median 2.6 s",
             "14 of 20 (48.1 % to 85.4 %) held everything (wanted: 95%)",
             "worst: seed 6, its node lists agreed after 4.91 s",

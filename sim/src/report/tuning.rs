@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::measures::Measure;
+use crate::measures::{self, Measure};
 use crate::stats::{Sample, Share};
 use crate::sweep::SweepPlan;
 
@@ -32,6 +32,8 @@ pub struct Tuning {
     pub refused: usize,
     /// Every setting, in the order of the cells.
     pub settings: Vec<Setting>,
+    /// Those that looked good enough, and then were not on fresh seeds, cheapest first.
+    pub fallen: Vec<Fallen>,
     /// Places in `settings` than which no other is both quicker and cheaper, by rising time.
     pub front: Vec<usize>,
     /// What is recommended, if anything meets the targets.
@@ -42,11 +44,32 @@ pub struct Tuning {
     pub hint: Option<String>,
 }
 
+/// A setting that held its targets on the seeds of the search, and too seldom on fresh ones.
+#[derive(Clone, Debug)]
+pub struct Fallen {
+    /// Its place in the settings.
+    pub setting: usize,
+    /// How many fresh runs held all targets.
+    pub held: Share,
+}
+
+/// Who asks for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Who typed it.
+    Typed,
+    /// The scenario, in its `[expect]`.
+    File,
+}
+
 /// A target, and how the settings fared with it alone.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// As typed.
     pub text: String,
+    /// By whom.
+    pub origin: Origin,
     /// Its measure.
     pub measure: &'static Measure,
     /// Its limit, in the unit of the measure.
@@ -72,6 +95,12 @@ pub struct Setting {
     pub minimized: Sample,
     /// The measure of each target.
     pub targets: Vec<Sample>,
+    /// Silence after which a node is removed, which may follow from what was varied, in ms.
+    pub timeout_ms: f64,
+    /// Until a crashed node was off all lists, where one crashes.
+    pub detection: Option<Sample>,
+    /// Removals of nodes that ran, over all its runs.
+    pub false_removals: u64,
 }
 
 /// The setting that is recommended, judged on seeds that had no part in its choice.
@@ -109,13 +138,15 @@ struct Document<'a> {
     settings_refused: usize,
     settings: Vec<Value>,
     front: &'a [usize],
+    fallen: Vec<Value>,
     recommended: Option<Value>,
     nearest: Option<usize>,
 }
 
 /// The document `tune/1`; settings are referred to by their place.
 pub fn document(tuning: &Tuning) -> impl Serialize + '_ {
-    let target = |target: &Target| json!({ "target": target.text, "met_by": target.met_by });
+    let target = |target: &Target| json!({ "target": target.text, "of": target.origin, "met_by": target.met_by });
+    let fallen = |own: &Fallen| json!({ "setting": own.setting, "fresh": own.held });
     Document {
         schema: SCHEMA,
         scenario: &tuning.plan.scenario,
@@ -128,6 +159,7 @@ pub fn document(tuning: &Tuning) -> impl Serialize + '_ {
         settings_refused: tuning.refused,
         settings: tuning.settings.iter().map(|own| setting(tuning, own)).collect(),
         front: &tuning.front,
+        fallen: tuning.fallen.iter().map(fallen).collect(),
         recommended: tuning.recommended.as_ref().map(|own| recommended(tuning, own)),
         nearest: tuning.nearest,
     }
@@ -143,12 +175,17 @@ fn setting(tuning: &Tuning, own: &Setting) -> Value {
     add(tuning.time, &own.time);
     add(tuning.cost, &own.cost);
     add(tuning.minimize, &own.minimized);
+    if let Some(detection) = &own.detection {
+        add(measures::find("detection.all").expect("the registry has it"), detection);
+    }
     tuning.targets.iter().zip(&own.targets).for_each(|(target, sample)| {
         add(target.measure, sample);
     });
     json!({
         "settings": keys.zip(values).collect::<Map<String, Value>>(),
         "held": own.held,
+        "timeout_ms": own.timeout_ms,
+        "false_removals": own.false_removals,
         "figures": figures,
     })
 }
@@ -179,6 +216,9 @@ pub(crate) mod tests {
             cost: sample(1e6 * (1.0 + cell as f64)),
             minimized: sample(1e6 * (1.0 + cell as f64)),
             targets: vec![sample(300.0 - 60.0 * cell as f64)],
+            timeout_ms: 5_000.0,
+            detection: Some(sample(4_200.0)),
+            false_removals: if cell == 0 { 12 } else { 0 },
         };
         let recommended = Recommended {
             setting: 1,
@@ -191,6 +231,7 @@ pub(crate) mod tests {
             plan: crate::sweep::example(&["engine.fan_out=1..=4"], 6),
             targets: vec![Target {
                 text: "metadata.t99 <= 250ms".to_owned(),
+                origin: Origin::Typed,
                 measure: find("metadata.t99").unwrap(),
                 limit: 250.0,
                 met_by: if met { 3 } else { 0 },
@@ -204,6 +245,7 @@ pub(crate) mod tests {
             refused: 1,
             settings: (0..4).map(setting).collect(),
             front: vec![3, 2, 1, 0],
+            fallen: vec![Fallen { setting: 0, held: Share::new((0..200).map(|run| run > 2)) }],
             recommended: met.then_some(recommended),
             nearest: (!met).then_some(3),
             hint: (!met).then(|| "this is why".to_owned()),

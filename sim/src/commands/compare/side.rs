@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rumormill::text::Printable;
 use serde_json::Value;
 
 use crate::commands::Failure;
@@ -16,10 +17,18 @@ use crate::sweep::{Store, split};
 /// What a command names as `A` or `B`.
 #[derive(Clone, Debug)]
 pub(super) enum Side {
-    /// The figures of runs, by seed.
-    Results(BTreeMap<u64, Figures>),
+    /// Runs that were made.
+    Results(Results),
     /// Runs that are yet to be made.
     Setting(Box<Setting>),
+}
+
+/// Runs of one scenario.
+#[derive(Clone, Debug)]
+pub(super) struct Results {
+    scenario: String,
+    /// The figures, by seed.
+    pub(super) runs: BTreeMap<u64, Figures>,
 }
 
 /// A scenario with settings.
@@ -48,10 +57,18 @@ impl Side {
         let scenario = scenario::load(&file, &parsed.map_err(failure)?).map_err(failure)?;
         Ok(Self::Setting(Box::new(Setting { file, sets, scenario })))
     }
+
+    /// The name of the scenario that was run, or is to be.
+    pub(super) fn scenario(&self) -> &str {
+        match self {
+            Self::Results(results) => &results.scenario,
+            Self::Setting(setting) => setting.scenario.name(),
+        }
+    }
 }
 
 /// The runs of a folder: `out/NAME` with a folder for each seed, or one of those.
-fn results(folder: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
+fn results(folder: &Path) -> Result<Results, Failure> {
     let mut paths = vec![folder.join("summary.json")];
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
     for entry in entries {
@@ -61,16 +78,24 @@ fn results(folder: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
         }
     }
     paths.sort();
-    let mut runs = BTreeMap::new();
+    let (mut runs, mut names) = (BTreeMap::new(), Vec::new());
     for path in paths.iter().filter(|path| path.exists()) {
-        let (seed, figures) = summary(path)?;
+        let Run { scenario, seed, figures } = summary(path)?;
         if runs.insert(seed, figures).is_some() {
             return Err(damaged(path, &format!("seed {seed} is in this folder twice")));
         }
+        names.push(scenario);
     }
-    match runs.is_empty() {
-        false => Ok(runs),
-        true => Err(Failure::wrong(format!(
+    names.dedup();
+    match names.as_slice() {
+        [scenario] => Ok(Results { scenario: scenario.clone(), runs }),
+        [first, second, ..] => Err(Failure::wrong(format!(
+            "{} holds runs of {} and of {}: name a folder with one scenario",
+            shown(folder),
+            Printable(first),
+            Printable(second)
+        ))),
+        [] => Err(Failure::wrong(format!(
             "{} holds no results: name a folder such as out/partition, which `sim run` makes, or \
              a scenario file",
             shown(folder)
@@ -78,18 +103,27 @@ fn results(folder: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
     }
 }
 
-fn summary(path: &Path) -> Result<(u64, Figures), Failure> {
+/// What a comparison needs of a `summary.json`.
+struct Run {
+    scenario: String,
+    seed: u64,
+    figures: Figures,
+}
+
+fn summary(path: &Path) -> Result<Run, Failure> {
     let value: Value = reading::json(path, SUMMARY_LEN_MAX)?;
     let seed = value["seed"].as_str().and_then(|seed| seed.parse().ok());
     let known = value["schema"] == crate::report::summary::SCHEMA;
-    match seed.filter(|_| known) {
-        Some(seed) => Ok((seed, Figures::read(&value))),
-        None => Err(damaged(path, &"it is no summary of schema summary/1")),
+    match (seed, value["scenario"].as_str()) {
+        (Some(seed), Some(scenario)) if known => {
+            Ok(Run { scenario: scenario.to_owned(), seed, figures: Figures::read(&value) })
+        }
+        _ => Err(damaged(path, &"it is no summary of schema summary/1")),
     }
 }
 
 /// A finished cell of a sweep: `out/NAME/sweep-DIGEST/cells/00003.json`.
-fn cell(path: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
+fn cell(path: &Path) -> Result<Results, Failure> {
     if !path.is_file() {
         return Err(Failure::wrong(format!("{}: there is no such file", shown(path))));
     }
@@ -98,7 +132,8 @@ fn cell(path: &Path) -> Result<BTreeMap<u64, Figures>, Failure> {
         let why = format!("it is no cell of a sweep: {error}; name one such as {example}");
         damaged(path, &why)
     })?;
-    Ok(plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place))).collect())
+    let runs = plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place)));
+    Ok(Results { runs: runs.collect(), scenario: plan.scenario.to_string() })
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

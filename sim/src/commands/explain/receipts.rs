@@ -58,7 +58,8 @@ pub(super) struct Figures {
     pub(super) start_ms: f64,
     pub(super) t50_ms: Option<f64>,
     pub(super) t100_ms: Option<f64>,
-    pub(super) coverage: f64,
+    /// Null when there was nobody to reach.
+    pub(super) coverage: Option<f64>,
 }
 
 /// A row of `rumors.csv`.

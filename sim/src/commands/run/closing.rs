@@ -94,7 +94,8 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         Some(_) => {
             let worst = worst(outcomes);
             let next = reproduction(request, &job.file, request.seed + worst as u64);
-            (seeds_table(request, outcomes), folder, format!("the worst seed: {next}"))
+            let called = if outcomes[worst].summary.ok { "slowest" } else { "worst" };
+            (seeds_table(request, outcomes), folder, format!("the {called} seed: {next}"))
         }
     };
     let picture = match request.pictures {

@@ -22,6 +22,8 @@ const DOUBT: f64 = 0.05;
 #[derive(Clone, Debug)]
 pub(super) struct Goal {
     pub(super) targets: Vec<Expectation>,
+    /// How many of them were typed; the rest are what the scenario expects.
+    pub(super) typed: usize,
     /// The share of runs that must hold all targets, from 0 to 1.
     pub(super) share: f64,
     /// What should be as little as possible.
@@ -29,6 +31,8 @@ pub(super) struct Goal {
     /// What the front is of: a time, and what it costs.
     pub(super) time: &'static Measure,
     pub(super) cost: &'static Measure,
+    /// How fast a crash was seen, where the scenario has one.
+    pub(super) detection: Option<&'static Measure>,
     /// Fresh seeds that the winner must hold on.
     pub(super) fresh: usize,
 }
@@ -82,7 +86,7 @@ impl Goal {
 }
 
 impl Candidate {
-    fn median(&self, measure: &Measure) -> f64 {
+    pub(super) fn median(&self, measure: &Measure) -> f64 {
         let sample = Sample::new(self.runs.iter().map(|run| run.get(measure)));
         sample.median().unwrap_or(f64::INFINITY)
     }
@@ -249,10 +253,12 @@ mod tests {
         };
         Goal {
             targets: vec![target],
+            typed: 1,
             share,
             minimize: find("bytes.with_headers").unwrap(),
             time: find("metadata.t99").unwrap(),
             cost: find("bytes.with_headers").unwrap(),
+            detection: None,
             fresh: 200,
         }
     }

@@ -103,7 +103,7 @@ impl Rumor {
             t90_ms: t(90),
             t99_ms: t(99),
             t100_ms: t(100),
-            coverage: if all == 0 { 1.0 } else { reached as f64 / all as f64 },
+            coverage: (all > 0).then(|| reached as f64 / all as f64),
             excluded: (present.count() - all) as u32,
             messages: self.messages,
             control_messages: self.control_messages,

@@ -25,8 +25,13 @@ pub fn comparison(comparison: &Comparison, paint: Paint) -> String {
             table(&mut page, verdict, &rows);
         }
     }
-    page.section(&summary(comparison));
+    page.section(&verdicts(comparison));
     page.text()
+}
+
+/// What it comes to, in one line.
+pub(crate) fn summary(comparison: &Comparison) -> String {
+    format!("{}. {}.", pairs(comparison), verdicts(comparison))
 }
 
 fn pairs(comparison: &Comparison) -> String {
@@ -62,20 +67,22 @@ fn table(page: &mut Page, verdict: Verdict, rows: &[&Row]) {
     let mut table = page.table(columns);
     table.head(["median", "A", "B", "B less A", "95 % sure", "pairs less/more"]);
     for row in rows {
-        let [a, b] = &row.sides;
-        table.toned_row(
-            tone,
-            [
-                row.measure.name.to_string(),
-                side(row.measure, a),
-                side(row.measure, b),
-                row.difference.median().map_or(String::new(), |by| signed(row.measure, by)),
-                interval(row),
-                format!("{}/{}", row.less, row.more),
-            ],
-        );
+        table.toned_row(tone, cells(row));
     }
     page.add(&table);
+}
+
+/// A measure, both sides, their difference, how sure that is, and how the pairs part.
+pub(crate) fn cells(row: &Row) -> [String; 6] {
+    let [a, b] = &row.sides;
+    [
+        row.measure.name.to_string(),
+        side(row.measure, a),
+        side(row.measure, b),
+        row.difference.median().map_or(String::new(), |by| signed(row.measure, by)),
+        interval(row),
+        format!("{}/{}", row.less, row.more),
+    ]
 }
 
 /// A side's median; of a flag, how often it was true.
@@ -106,7 +113,7 @@ fn signed(measure: &Measure, by: f64) -> String {
     }
 }
 
-fn summary(comparison: &Comparison) -> String {
+fn verdicts(comparison: &Comparison) -> String {
     let count = |verdict| comparison.of(verdict).len();
     let same = counted(count(Verdict::Same) as u64, "measure");
     format!(

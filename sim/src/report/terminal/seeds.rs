@@ -27,11 +27,17 @@ pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Pa
     page.section("Seeds");
     let held = Share::new(summaries.iter().map(|summary| summary.ok));
     let tone = if held.reaches(wanted.1) { Tone::Good } else { Tone::Bad };
-    page.line(tone, &format!("{} held everything (wanted: {})", of(held), wanted.0));
-    let worst = &summaries[worst];
-    let after = worst.node_list.converged_after_max_ms.map(span);
+    let expected = summaries.iter().any(|summary| !summary.expectations.is_empty());
+    let text = match expected || held.held < held.n {
+        true => format!("{} held everything (wanted: {})", of(held), wanted.0),
+        false => "no [expect]: nothing was to hold but the laws, which did".to_owned(),
+    };
+    page.line(tone, &text);
+    let last = &summaries[worst];
+    let after = last.node_list.converged_after_max_ms.map(span);
     let after = after.map_or("did not agree".to_owned(), |after| format!("agreed after {after}"));
-    page.line(Tone::Plain, &format!("worst: seed {}, its node lists {after}", worst.seed));
+    let called = if last.ok { "slowest" } else { "worst" };
+    page.line(Tone::Plain, &format!("{called}: seed {}, its node lists {after}", last.seed));
     page.text()
 }
 
@@ -44,7 +50,7 @@ fn figures(page: &mut Page, summaries: &[Summary]) {
     rows.add("node lists agreed after", span, |run| run.node_list.converged_after_ms);
     rows.add("  slowest change", span, |run| run.node_list.converged_after_max_ms);
     if summaries.iter().any(|summary| summary.metadata.converged.is_some()) {
-        rows.add("metadata agreed after", span, |run| run.metadata.converged_after_ms);
+        rows.add("metadata agreed, after last change", span, |run| run.metadata.converged_after_ms);
         rows.add("  last publish on 50 %", span, |run| run.metadata.t50_ms);
         rows.add("  last publish on 99 %", span, |run| run.metadata.t99_ms);
         rows.add("  last publish on all", span, |run| run.metadata.t100_ms);

@@ -2,10 +2,10 @@
 
 use super::layout::{Align, Page, Tone};
 use super::seeds::of;
-use crate::measures::Measure;
-use crate::report::human::{count, counted};
+use crate::measures::{self, Measure};
+use crate::report::human::{count, counted, span};
 use crate::report::sweep::{figure, shown};
-use crate::report::tuning::{Recommended, Setting, Tuning};
+use crate::report::tuning::{Origin, Recommended, Setting, Target, Tuning};
 use crate::scenario::Paint;
 use crate::stats::{Interval, Sample};
 use crate::sweep::Axis;
@@ -16,11 +16,15 @@ pub fn tuning(tuning: &Tuning, paint: Paint) -> String {
     let plan = &tuning.plan;
     let nodes = counted(plan.nodes.into(), "node");
     page.title(&format!("{}: {nodes}, {}", plan.scenario, plan.duration));
-    let targets: Vec<&str> = tuning.targets.iter().map(|target| target.text.as_str()).collect();
-    page.line(
-        Tone::Plain,
-        &format!("wanted in {} of runs: {}", tuning.share.0, targets.join(", ")),
-    );
+    let is_typed = |target: &&Target| target.origin == Origin::Typed;
+    let typed = tuning.targets.iter().filter(is_typed).map(|target| target.text.as_str());
+    let typed: Vec<&str> = typed.collect();
+    page.line(Tone::Plain, &format!("wanted in {} of runs: {}", tuning.share.0, typed.join(", ")));
+    let own = tuning.targets.len() - typed.len();
+    if own > 0 {
+        let own = counted(own as u64, "expectation");
+        page.line(Tone::Plain, &format!("and with it the {own} of the file"));
+    }
     page.line(Tone::Plain, &format!("as little as possible: {}", tuning.minimize.name));
     page.line(Tone::Plain, &tried(tuning));
     front(&mut page, tuning);
@@ -56,23 +60,71 @@ fn front(page: &mut Page, tuning: &Tuning) {
         tuning.time.name, tuning.cost.name
     ));
     let axes = &tuning.plan.axes;
-    let mut columns = vec![Align::Right; axes.len() + 2];
+    let mut columns = vec![Align::Right; axes.len() + 5];
     columns.extend([Align::Left, Align::Left]);
     let mut rows = page.table(columns);
     let mut head: Vec<String> = axes.iter().map(|axis| axis.short().to_owned()).collect();
-    head.extend(["time", "cost", "targets held", ""].map(str::to_owned));
+    let figures = ["time", "cost", "timeout", "crash on all", "false", "targets held", ""];
+    head.extend(figures.map(str::to_owned));
     rows.add(Tone::Quiet, head);
-    for &place in &tuning.front {
-        let own = &tuning.settings[place];
-        let chosen = tuning.recommended.as_ref().is_some_and(|own| own.setting == place);
-        let values = tuning.plan.values(own.cell).into_iter().map(str::to_owned);
-        let figures = [shown(tuning.time, &own.time), shown(tuning.cost, &own.cost)];
-        let held = format!("{} of {}", own.held.held, own.held.n);
-        let note = if chosen { "recommended" } else { "" };
-        let row = values.chain(figures).chain([held, note.to_owned()]).collect();
-        rows.add(if chosen { Tone::Good } else { Tone::Plain }, row);
+    let chosen = tuning.recommended.as_ref().map(|own| own.setting);
+    // What is recommended is in the table though something that fails may be better and cheaper.
+    let beaten = chosen.filter(|place| !tuning.front.contains(place));
+    for place in tuning.front.iter().copied().chain(beaten) {
+        let tone = if chosen == Some(place) { Tone::Good } else { Tone::Plain };
+        rows.add(tone, row(tuning, place));
     }
     page.add(&rows);
+    if let Some(place) = beaten {
+        let name = tuning.name(place);
+        page.line(
+            Tone::Quiet,
+            &format!("{name} is not of these: what beats it in both does not hold the targets"),
+        );
+    }
+    fallen(page, tuning);
+}
+
+fn row(tuning: &Tuning, place: usize) -> Vec<String> {
+    let own = &tuning.settings[place];
+    let is_recommended = tuning.recommended.as_ref().is_some_and(|own| own.setting == place);
+    let fallen = tuning.fallen.iter().find(|fallen| fallen.setting == place);
+    let note = match fallen {
+        _ if is_recommended => "recommended".to_owned(),
+        Some(fallen) => format!("fell: {} of {} fresh", fallen.held.held, fallen.held.n),
+        None => String::new(),
+    };
+    let measure = measures::find("detection.all").expect("the registry has it");
+    let detection = own.detection.as_ref().map(|sample| shown(measure, sample));
+    let values = tuning.plan.values(own.cell).into_iter().map(str::to_owned);
+    let figures = [
+        shown(tuning.time, &own.time),
+        shown(tuning.cost, &own.cost),
+        span(own.timeout_ms),
+        detection.unwrap_or("-".to_owned()),
+        count(own.false_removals),
+        format!("{} of {}", own.held.held, own.held.n),
+        note,
+    ];
+    values.chain(figures).collect()
+}
+
+/// What would have been recommended, had it held, and how to have it all the same.
+fn fallen(page: &mut Page, tuning: &Tuning) {
+    for fallen in &tuning.fallen {
+        let own = &tuning.settings[fallen.setting];
+        let (held, n) = (fallen.held.held, fallen.held.n);
+        // Rounded down, so that what was seen reaches it.
+        let share = held * 100 / n.max(1);
+        page.line(
+            Tone::Plain,
+            &format!(
+                "{} ({}) fell: {held} of {n} fresh seeds held; --share {share}% accepts that",
+                tuning.name(fallen.setting),
+                shown(tuning.minimize, &own.minimized),
+            ),
+        );
+    }
 }
 
 fn recommended(page: &mut Page, tuning: &Tuning, own: &Recommended) {
@@ -154,7 +206,9 @@ mod tests {
         let sentences = [
             "wanted in 100% of runs: metadata.t99 <= 250ms",
             "tried: 4 settings of fan_out, 224 runs; 1 that are not valid left out",
-            "        2  242 ms  2 MB  6 of 6        recommended",
+            "        2  242 ms  2 MB      5 s         4.2 s      0  6 of 6        recommended",
+            "        1  302 ms  1 MB      5 s         4.2 s     12  0 of 6        fell: 197 of 200",
+            "fan_out 1 (1 MB) fell: 197 of 200 fresh seeds held; --share 98% accepts that",
             "Recommended: fan_out 2",
             "200 of 200 (98.1 % to 100 %) fresh seeds held all targets, seeds 49 to 248",
             "  metadata.t99        242 ms  240 ms to 245 ms   245 ms  <= 250ms",

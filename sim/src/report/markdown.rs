@@ -1,0 +1,58 @@
+//! Tables in Markdown, for pages that people write and the summaries of CI.
+
+use super::comparison::{Comparison, Row, Verdict};
+use super::terminal::{compared_cells, comparison_summary};
+
+/// A comparison: what differs first, the same figures as on a terminal.
+pub fn comparison(comparison: &Comparison) -> String {
+    let [a, b] = comparison.names.each_ref().map(|name| code(name));
+    let mut text = format!("### B {b} against A {a}\n\n{}\n", comparison_summary(comparison));
+    let told = [Verdict::Worse, Verdict::Better, Verdict::Differs, Verdict::NoDifferenceShown];
+    let rows: Vec<&Row> = told.into_iter().flat_map(|verdict| comparison.of(verdict)).collect();
+    if !rows.is_empty() {
+        text += "\n| B is | median of | A | B | B less A | 95 % sure | pairs less/more |\n";
+        text += "|---|---|--:|--:|--:|---|--:|\n";
+    }
+    for row in rows {
+        let [name, rest @ ..] = compared_cells(row);
+        let verdict = match row.verdict {
+            Verdict::Worse => "**worse**",
+            verdict => verdict.text(),
+        };
+        text += &format!("| {verdict} | {} | {} |\n", code(&name), rest.join(" | "));
+    }
+    text
+}
+
+/// A name as code, whatever is in it: neither a bar nor a backtick ends it early.
+fn code(name: &str) -> String {
+    format!("`{}`", name.replace('`', "'").replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::comparison::tests::compared;
+
+    #[test]
+    fn a_comparison_is_a_table_that_code_hosts_draw() {
+        let pair = |seed: i32| {
+            let ms = 100.0 + f64::from(seed);
+            [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
+        };
+        let text = comparison(&compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0));
+        let lines = [
+            "### B `other` against A `one`",
+            "|---|---|--:|--:|--:|---|--:|",
+            "| **worse** | `metadata.t99` | 109 ms | 114 ms | +5 ms | +5 ms to +5 ms | 0/20 |",
+        ];
+        for line in lines {
+            assert!(text.lines().any(|it| it == line), "no {line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_name_breaks_out_of_its_cell() {
+        assert_eq!(code("a|b`c"), "`a\\|b'c`");
+    }
+}
