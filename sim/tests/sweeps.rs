@@ -48,6 +48,14 @@ impl Bench {
         err
     }
 
+    /// Runs a line as a shell does that finds `sim` on its path.
+    fn shell(&self, line: &str) {
+        let program = Path::new(env!("CARGO_BIN_EXE_sim")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let mut command = assert_cmd::Command::new("sh");
+        command.current_dir(self.path("")).env("PATH", path).args(["-c", line]).assert().success();
+    }
+
     /// The folder of the only sweep below a folder of results.
     fn sweep(&self, out: &str) -> PathBuf {
         let entries = fs::read_dir(self.path(out).join("small")).unwrap();
@@ -141,6 +149,24 @@ fn slices_joined_are_the_whole() {
     let (merged, _) = bench.call(&format!("merge {all} --out joined"), 0);
     assert!(merged.starts_with("small: 5 nodes, 6s, seeds 1 to 4, 6 cells (3 x 2)\n"), "{merged}");
     assert!(files(&bench.sweep("joined")) == files(&bench.sweep("out")));
+}
+
+#[test]
+fn the_commands_for_slices_make_the_whole() {
+    let bench = Bench::new();
+    bench.call(&format!("sweep small.toml {VARY}"), 0);
+    let (commands, _) = bench.call(&format!("sweep small.toml {VARY} --print-shards 4 --out s"), 0);
+    assert_eq!(commands.lines().count(), 5, "four slices and the merge: {commands}");
+    assert!(!bench.path("s").exists(), "nothing is run");
+    for line in commands.lines() {
+        bench.shell(line);
+    }
+    // Beside what they are joined to, the slices stay.
+    let mut joined = files(&bench.sweep("s"));
+    joined.retain(|path, _| !path.contains("shard-"));
+    assert!(joined == files(&bench.sweep("out")));
+    let error = bench.refused(&format!("sweep small.toml {VARY} --print-shards 7"));
+    assert!(error.contains("there are 6 cells"), "{error}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ Examples:
   sim sweep scenarios/loss.toml --vary network.loss=0%,5%,20% --measure metadata.t99 --seeds 50
   sim sweep scenarios/loss.toml --vary nodes=10,100,1000 --shard 1/4
                                             a quarter of it; `sim merge` joins the quarters
+  sim sweep scenarios/loss.toml --vary nodes=10,100,1000 --print-shards 8 | head -n -1 | parallel
+                                            a command for each eighth, the last line joins them
 
 Every cell has the same seeds. Results are in OUT/<name>/sweep-<digest>/: a row for each run in
 sweep.csv, each cell over its seeds in sweep.json, pictures, and report.html. A finished cell is
@@ -54,6 +56,9 @@ pub(super) struct SweepArgs {
     /// Run only slice I of N, 1/N to N/N, for `sim merge` to join
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
+    /// Run nothing: print a command for each of N slices, and one that joins them
+    #[arg(long, value_name = "N", conflicts_with = "shard")]
+    print_shards: Option<NonZeroUsize>,
     /// Runs at a time [default: one per processor]; results don't depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -98,6 +103,7 @@ impl SweepArgs {
             vary: self.vary,
             seeds: SeedRange { first: self.seed, n: self.seeds },
             shard: self.shard,
+            print_shards: self.print_shards,
             threads: self.threads,
             error_paint: paint(&io::stderr()),
             audience: watched(self.show.quiet),

@@ -4,6 +4,8 @@
 //! cell that is done is kept in a file of its own, so that a sweep that was ended goes on where it
 //! was; results are always made from kept cells, so that nothing tells how they came about.
 
+mod shards;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +36,8 @@ pub struct Request {
     pub seeds: SeedRange,
     /// The slice of the cells to run, as typed; all if not given.
     pub shard: Option<String>,
+    /// To print the commands of so many slices instead of running anything.
+    pub print_shards: Option<NonZeroUsize>,
     /// Runs at a time; as many as the machine has processors if not given.
     pub threads: Option<NonZeroUsize>,
     /// How results are shown.
@@ -71,6 +75,9 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let shard = request.shard.as_deref().map(shard).transpose()?;
     let grid = Grid::new(&request.file, &request.sets, axes, request.seeds)
         .map_err(|error| grid_failure(&error, request.error_paint))?;
+    if let Some(of) = request.print_shards {
+        return shards::commands(request, &grid.plan, of);
+    }
     let plan = grid.plan.of_slice(shard);
     let folder = folder(&request.show.out, &plan);
     let store = Store::open(&folder, &plan)?;
