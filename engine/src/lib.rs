@@ -130,5 +130,5 @@ pub use wire::{Keyring, KeyringError};
 
 /// The examples of the README, which are compiled and run with those of these docs.
 #[cfg(all(doctest, feature = "net"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;

@@ -11,22 +11,45 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).expect("the README")
+/// A page that people read, by its path from the root.
+struct Page {
+    path: PathBuf,
+    text: String,
 }
 
-/// The blocks of a language, each with the line before it.
-fn blocks(language: &str) -> Vec<(String, String)> {
-    let text = readme();
-    let lines: Vec<&str> = text.lines().collect();
-    let fence = format!("```{language}");
-    let mut found = Vec::new();
-    for start in (1..lines.len()).filter(|&at| lines[at] == fence) {
-        let body = lines[start + 1..].iter().take_while(|line| **line != "```");
-        let body: Vec<_> = body.copied().collect();
-        found.push((lines[start - 1].to_owned(), body.join("\n")));
+/// The README, those of the packages, and the documents.
+fn pages() -> Vec<Page> {
+    let documents = fs::read_dir(root().join("docs")).expect("the documents");
+    let mut paths: Vec<PathBuf> = documents
+        .map(|entry| Path::new("docs").join(entry.expect("an entry").file_name()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    paths.extend(["README.md", "engine/README.md", "sim/README.md"].map(PathBuf::from));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(root().join(&path)).expect("a page");
+        Page { path, text }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+impl Page {
+    fn readme() -> Self {
+        pages().into_iter().find(|page| page.path == Path::new("README.md")).expect("the README")
     }
-    found
+
+    /// The blocks of a language, each with the line before it.
+    fn blocks(&self, language: &str) -> Vec<(String, String)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let fence = format!("```{language}");
+        let mut found = Vec::new();
+        for start in (1..lines.len()).filter(|&at| lines[at] == fence) {
+            let body = lines[start + 1..].iter().take_while(|line| **line != "```");
+            let body: Vec<_> = body.copied().collect();
+            found.push((lines[start - 1].to_owned(), body.join("\n")));
+        }
+        found
+    }
 }
 
 /// The words of a command as a shell parts them: what stands in single quotes is one.
@@ -55,10 +78,24 @@ fn sim(arguments: &str) -> String {
     String::from_utf8(output).expect("text")
 }
 
+/// What a command prints, without the last lines, which name the folder of the results.
+fn printed(command: &str) -> String {
+    let printed = sim(command);
+    printed.split("\nfiles: ").next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[test]
+fn a_newcomer_reads_the_readme_in_one_sitting() {
+    let lines = Page::readme().text.lines().count();
+    assert!(lines <= README_LINES_MAX, "{lines} lines: the rest belongs in docs/");
+}
+
+const README_LINES_MAX: usize = 250;
+
 #[test]
 fn the_first_command_of_the_readme_runs() {
     let call = "cargo run --release --bin sim -- ";
-    let shell: Vec<_> = blocks("sh").into_iter().map(|(_, body)| body).collect();
+    let shell: Vec<_> = Page::readme().blocks("sh").into_iter().map(|(_, body)| body).collect();
     let commands: Vec<_> = shell
         .iter()
         .flat_map(|body| body.lines())
@@ -69,47 +106,52 @@ fn the_first_command_of_the_readme_runs() {
 }
 
 #[test]
-fn the_outputs_in_the_readme_are_what_the_commands_print() {
+fn the_outputs_in_the_pages_are_what_the_commands_print() {
     let mut shown = 0;
-    let mut text = readme();
-    for (before, body) in blocks("text") {
-        let command =
-            before.strip_prefix("<!-- output: sim ").and_then(|it| it.strip_suffix(" -->"));
-        let Some(command) = command else { continue };
-        let printed = sim(command);
-        // The last lines name the folder of the results.
-        let printed = printed.split("\nfiles: ").next().unwrap_or_default().trim_end();
-        if env::var_os("UPDATE_README").is_some() {
+    for page in &pages() {
+        let mut truth = page.text.clone();
+        for (before, body) in page.blocks("text") {
+            let command =
+                before.strip_prefix("<!-- output: sim ").and_then(|it| it.strip_suffix(" -->"));
+            let Some(command) = command else { continue };
             let block = |body: &str| format!("{before}\n```text\n{body}\n```");
-            text = text.replace(&block(&body), &block(printed));
-        } else {
-            assert_eq!(
-                printed, body,
-                "run this test with UPDATE_README=1, then look at the change"
-            );
+            truth = truth.replace(&block(&body), &block(&printed(command)));
+            shown += 1;
         }
-        shown += 1;
+        if env::var_os("UPDATE_README").is_some() {
+            fs::write(root().join(&page.path), truth).expect("a page can be written");
+        } else {
+            let hint = "run this test with UPDATE_README=1, then look at the change";
+            assert_eq!(truth, page.text, "{}: {hint}", page.path.display());
+        }
     }
-    assert_eq!(shown, text.matches("<!-- output: sim ").count(), "a command has no output");
-    if env::var_os("UPDATE_README").is_some() {
-        fs::write(root().join("README.md"), text).expect("the README can be written");
-    }
+    let marks: usize =
+        pages().iter().map(|page| page.text.matches("<!-- output: sim ").count()).sum();
+    assert_eq!(shown, marks, "a command has no output");
 }
 
 #[test]
-fn the_scenarios_in_the_readme_are_right() {
-    let blocks = blocks("toml");
-    assert_eq!(blocks.len(), 1);
-    for (_, text) in blocks {
-        let scenario = scenario::parse("README.md", &text, &[]);
-        assert!(scenario.is_ok(), "{}", scenario.unwrap_err());
+fn the_scenarios_in_the_pages_are_right() {
+    let mut read = 0;
+    for page in pages() {
+        let path = page.path.display().to_string();
+        for (_, text) in page.blocks("toml") {
+            let scenario = scenario::parse(&path, &text, &[]);
+            assert!(scenario.is_ok(), "{}", scenario.unwrap_err());
+            read += 1;
+        }
     }
+    assert!(read >= 2, "the pages have no scenario");
 }
 
 #[test]
-fn the_links_of_the_readme_lead_somewhere() {
-    let text = readme();
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let missing: Vec<_> = targets.filter(|target| !root().join(target).exists()).collect();
-    assert!(missing.is_empty(), "dead links: {missing:?}");
+fn the_links_of_the_pages_lead_somewhere() {
+    let mut missing = Vec::new();
+    for Page { path, text } in pages() {
+        let folder = root().join(path.parent().expect("a folder"));
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let dead = targets.filter(|target| !target.is_empty() && !folder.join(target).exists());
+        missing.extend(dead.map(|target| format!("{}: {target}", path.display())));
+    }
+    assert!(missing.is_empty(), "dead links: {missing:#?}");
 }

@@ -82,3 +82,8 @@ pub fn assert_holds_as(scenario: &Scenario, seed: u64, command: &str) -> RunResu
     );
     result
 }
+
+/// The examples of the README, which are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
