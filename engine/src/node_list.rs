@@ -394,8 +394,8 @@ impl NodeList {
 
     /// The metadata that this node holds, with its version and writer; `None` before it has any,
     /// and while the node has not joined. It is only ever replaced by a newer one, whatever any
-    /// clock shows; but for one that faulty memory has corrupted ([`Event::Corrupted`]). A snapshot
-    /// that costs a pointer.
+    /// clock shows; but for one that faulty memory has corrupted
+    /// ([`Event::Corrupted`](crate::Event::Corrupted)). A snapshot that costs a pointer.
     pub fn read(&self) -> Option<Metadata> {
         self.shared.view.borrow().metadata.clone()
     }

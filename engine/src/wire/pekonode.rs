@@ -10,6 +10,8 @@
 //! beyond this crate's limits or with characters that can't be shown (a Go node of such a name is
 //! counted as `BadText`, and not listed until it is renamed), a use (`IsSwap`) that is none.
 
+// Only sockets have a console to complain on.
+#[cfg(feature = "net")]
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use super::{DATAGRAM_LEN_MAX, Reject};
 use crate::node::Node;
 use crate::pekonode::{Carried, Kind, Packet, SecretKey};
 
+#[cfg(feature = "net")]
 pub(crate) use syntax::complaint;
 
 /// Go minds the padding, but not the bits that it leaves over.
