@@ -107,7 +107,7 @@ const LIMITS: [Limit; 7] = [
         median_ms: 90.,
         packets: 2.7,
         incomplete: 0,
-        seeds: 30,
+        seeds: 120,
     },
     Limit {
         name: "arcs-unaware",
@@ -133,12 +133,13 @@ fn ten_thousand_nodes_take_one_hop_more() {
 const MEASURED: [Limit; 7] = [
     Limit { name: "arcs-50-5-measured", median_ms: 60., ..LIMITS[0] },
     Limit { name: "arcs-measured", median_ms: 36.5, ..LIMITS[1] },
-    Limit { name: "arcs-1000-5-measured", median_ms: 110., seeds: 30, ..LIMITS[2] },
+    Limit { name: "arcs-1000-5-measured", median_ms: 110., seeds: 60, ..LIMITS[2] },
     Limit { name: "arcs-1000-20-measured", median_ms: 180., ..LIMITS[3] },
     Limit {
         name: "arcs-1000-40-measured",
         median_ms: 275.,
-        incomplete: 2,
+        // 98 %, as the table says; the swap sees to the rest.
+        incomplete: 4,
         seeds: 200,
         ..LIMITS[4]
     },

@@ -172,8 +172,8 @@ impl Engine {
                 self.rivals.open.push(pair);
                 continue;
             }
-            // The last beat of one that died may be under way for as long, and ages are whole steps:
-            // only a later one is of a living node.
+            // The last beat of one that died may be under way for as long, and ages are whole
+            // steps: only a later one is of a living node.
             let surely_later = pair.since + wait + self.step.elapsed(Age(1)).unwrap_or_default();
             for side in &mut pair.sides {
                 side.alive |= self.members.raised_at(side.node) > surely_later;

@@ -8,7 +8,7 @@
 //! - Those are called first who were called least, and of them those who were heard of last.
 //! - Beyond an eighth of the list all are called twice, whatever the limit says, an answer's time
 //!   apart and spread over the best part of a cycle, and nobody is removed before it was.
-//! - While most are silent, who is known to live is told first: so the living find each other again.
+//! - While most are silent, who is known to live is told first: so the living find each other.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

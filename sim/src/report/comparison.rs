@@ -83,8 +83,8 @@ impl Comparison {
         Self { names, pairs: pairs.len(), unpaired: 0, tolerance, rows }
     }
 
-    /// How many pairs it takes to show a measure that parts all of them one way, if there are fewer;
-    /// `None` where there are enough.
+    /// How many pairs it takes to show a measure that parts all of them one way, if there are
+    /// fewer; `None` where there are enough.
     pub fn pairs_missing(&self) -> Option<usize> {
         let differing = self.rows.iter().filter(|row| row.less + row.more > 0).count();
         let shows = |pairs: usize| sign_test(0, pairs) * differing.max(1) as f64 <= DOUBT;

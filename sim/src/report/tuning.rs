@@ -145,7 +145,10 @@ struct Document<'a> {
 
 /// The document `tune/1`; settings are referred to by their place.
 pub fn document(tuning: &Tuning) -> impl Serialize + '_ {
-    let target = |target: &Target| json!({ "target": target.text, "of": target.origin, "met_by": target.met_by });
+    let target = |target: &Target| {
+        let Target { text, origin, met_by, .. } = target;
+        json!({ "target": text, "of": origin, "met_by": met_by })
+    };
     let fallen = |own: &Fallen| json!({ "setting": own.setting, "fresh": own.held });
     Document {
         schema: SCHEMA,
