@@ -14,7 +14,8 @@ use super::engine::Engine;
 use super::io::{Carrier, Outbox};
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
-use super::packet::{Announcement, Body, Call, Cause, Fetch, Packet, RingArc, Topic, len};
+use super::packet::{Announcement, Body, Call, Cause, Fetch, Packet, RingArc, Topic};
+use super::paths::rumor_len;
 use super::timers::Timer;
 use crate::time::{Instant, Now};
 
@@ -138,8 +139,7 @@ impl Wanted {
 impl Engine {
     /// What a rumor of a metadata value carries: the value where it fits a datagram.
     pub(super) fn topic_of(&self, metadata: &Metadata) -> Topic {
-        let around = len::HEADER + len::RUMOR;
-        if around + metadata.len_max() <= self.config.packet_len_max() {
+        if rumor_len(metadata) <= self.config.packet_len_max() {
             Topic::Metadata(metadata.clone())
         } else {
             Topic::Announced(Announcement::of(metadata))

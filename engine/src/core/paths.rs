@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::io::{Event, Outbox};
-use super::metadata::Version;
+use super::metadata::{Metadata, Version};
 use super::packet::{Announcement, Topic, len};
 use crate::time::{Instant, Now};
 
@@ -33,7 +33,7 @@ struct Path {
     narrow: Option<Narrow>,
 }
 
-/// A value that was sent in a long datagram.
+/// A value that was sent in a long datagram, as often as those go, and then announced.
 #[derive(Clone, Copy, Debug)]
 struct Tried {
     version: Version,
@@ -75,18 +75,22 @@ impl Paths {
         }
         let tried = path.tried.filter(|tried| tried.version == version);
         let tried = tried.unwrap_or(Tried { version, len, sends: 0 });
-        if tried.sends == Self::TRIES_MAX {
-            return Way::Announced;
-        }
-        path.tried = Some(Tried { sends: tried.sends + 1, ..tried });
-        Way::Whole
+        path.tried = Some(Tried { sends: tried.sends.saturating_add(1), ..tried });
+        if tried.sends < Self::TRIES_MAX { Way::Whole } else { Way::Announced }
+    }
+
+    /// True while a value went whole to a peer each time that it went there.
+    fn went_whole(&self, peer: SocketAddr, version: Version) -> bool {
+        let path = self.peers.iter().find(|path| path.peer == peer);
+        let tried = path.and_then(|path| path.tried);
+        tried.is_some_and(|tried| tried.version == version && tried.sends <= Self::TRIES_MAX)
     }
 
     /// A peer asks for a value: where it was sent that as often as we try, those datagrams did not
     /// arrive. How long they were, the first time that this is found out of the peer.
     fn asked_for(&mut self, now: Instant, peer: SocketAddr, version: Version) -> Option<Discovery> {
         let path = self.peers.iter_mut().find(|path| path.peer == peer)?;
-        let vain = |tried: &mut Tried| tried.version == version && tried.sends == Self::TRIES_MAX;
+        let vain = |tried: &mut Tried| tried.version == version && tried.sends >= Self::TRIES_MAX;
         let Tried { len, .. } = path.tried.take_if(vain)?;
         let is_new = path.narrow.is_none();
         path.narrow = Some(Narrow { len, since: now });
@@ -119,12 +123,17 @@ enum Discovery {
     Again,
 }
 
+/// The most that the rumor of a value takes, the value in it.
+pub(super) fn rumor_len(metadata: &Metadata) -> usize {
+    len::HEADER + len::RUMOR + metadata.len_max()
+}
+
 impl Engine {
     /// The same topic as it is told to this peer now: in short where the whole of it is longer
     /// than every path carries and did not arrive there.
     pub(super) fn passable(&mut self, now: Now, peer: SocketAddr, topic: Topic) -> Topic {
         let Topic::Metadata(metadata) = &topic else { return topic };
-        let len = len::HEADER + len::RUMOR + metadata.len_max();
+        let len = rumor_len(metadata);
         if len <= self.config.path_len_max() {
             return topic;
         }
@@ -133,6 +142,17 @@ impl Engine {
             Way::Whole => topic,
             Way::Announced => Topic::Announced(Announcement::of(metadata)),
         }
+    }
+
+    /// True when a peer that acknowledges a rumor of this value holds it: what it was sent is the
+    /// value, and not only the news of it.
+    pub(super) fn is_held_by_who_acknowledges(
+        &self,
+        peer: SocketAddr,
+        metadata: &Metadata,
+    ) -> bool {
+        rumor_len(metadata) <= self.config.path_len_max()
+            || self.paths.went_whole(peer, metadata.version())
     }
 
     /// Learns of the way to a peer from its asking for a value.

@@ -183,7 +183,9 @@ impl Engine {
         let part = self.telling.told[at].parts[place];
         self.telling.told[at].settle(ack.token);
         self.confirm(now, part.to, out);
-        if let Topic::Metadata(metadata) = &self.telling.told[at].topic {
+        if let Topic::Metadata(metadata) = &self.telling.told[at].topic
+            && self.is_held_by_who_acknowledges(part.to, metadata)
+        {
             self.note_holder(now, part.to, metadata.version(), out);
         }
         if part.sends == 1 {

@@ -1,7 +1,7 @@
 //! Paths that carry less than `size`.
 
 use super::cluster::{Cluster, SECOND, addr, record};
-use crate::core::{Event, PacketKind};
+use crate::core::{Answer, Command, Event, PacketKind, Value};
 use crate::{Config, ConfigBuilder, Swap};
 
 /// What every path carries.
@@ -89,6 +89,23 @@ fn a_narrow_path_is_told_once_and_each_further_value_goes_by_stream_at_once() {
     }
     assert_eq!(cluster.vanished, vanished, "none is tried whole");
     assert_eq!(told(&cluster).len(), 1, "once for each peer");
+}
+
+#[test]
+fn who_acknowledges_the_news_of_a_value_is_not_taken_to_hold_it() {
+    let config = Config::builder().size(1_400).swap(Swap::Off);
+    let mut cluster = Cluster::of(2, config.build().unwrap());
+    cluster.path_size = NARROW;
+    // The news gets through, and the value does not: streams are filtered.
+    cluster.filters.extend([(1, 2), (2, 1)]);
+    let value = Value::new(value(1_300), &Config::default()).unwrap();
+    cluster.command(1, Command::PublishTo(value, 1));
+    cluster.run(6 * SECOND);
+    assert!(cluster.data(2).is_none());
+    let [(_, _, Answer::Published(Err(told)))] = &cluster.answers[..] else {
+        panic!("{:?}", cluster.answers)
+    };
+    assert_eq!(told.held_by, 0);
 }
 
 #[test]
