@@ -247,8 +247,7 @@ impl Engine {
     /// Where so many are in doubt there are more whose turn to be probed is still to come, and in
     /// random order the last of them comes late: after ten cycles, where half of a cluster died.
     fn call_the_roll_of_many(&mut self, now: Now) {
-        let many = RollCall::is_due(self.suspects.len(), self.members.len());
-        if many && now.mono >= self.suspects.roll_from {
+        if self.many_are_suspected() && now.mono >= self.suspects.roll_from {
             self.call_the_roll(now);
         }
     }

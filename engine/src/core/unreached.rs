@@ -13,6 +13,7 @@ use super::fetch::Wanted;
 use super::io::{Event, Outbox};
 use super::metadata::Version;
 use super::packet::Call;
+use super::routes::keep_once;
 use crate::time::Now;
 
 /// Peers that a value could not be had from or brought to, the last one found out last.
@@ -24,14 +25,9 @@ impl Unreached {
 
     /// True when that is new.
     fn note(&mut self, peer: SocketAddr) -> bool {
-        if self.contains(peer) {
-            return false;
-        }
-        if self.0.len() == Self::PEERS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(peer);
-        true
+        let is_new = !self.contains(peer);
+        keep_once(&mut self.0, peer, Self::PEERS_MAX);
+        is_new
     }
 
     pub(super) fn contains(&self, peer: SocketAddr) -> bool {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::console::Line;
+use crate::allowance::Allowance;
 use crate::time::Instant;
 use crate::wire;
 
@@ -40,36 +41,32 @@ impl Complaint {
     }
 }
 
-/// When what was said last.
+/// What was said lately.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     /// Packets with a wrong key, as far as the console knows of them.
     keys: u64,
-    key_again: Instant,
-    no_json_again: Instant,
-    too_long_again: Instant,
+    of_keys: Allowance,
+    of_no_json: Allowance,
+    of_length: Allowance,
 }
 
 impl Complaints {
     /// The line about this, unless it was said a moment ago.
     pub(super) fn make<'a>(&mut self, now: Instant, complaint: &'a Complaint) -> Option<Line<'a>> {
-        let again = match complaint {
-            Complaint::NoJson(_) => &mut self.no_json_again,
-            Complaint::TooLong { .. } => &mut self.too_long_again,
+        let lines = match complaint {
+            Complaint::NoJson(_) => &mut self.of_no_json,
+            Complaint::TooLong { .. } => &mut self.of_length,
         };
-        if now < *again {
-            return None;
-        }
-        *again = now + PAUSE;
-        Some(complaint.line())
+        lines.take(now, PAUSE, 1).then(|| complaint.line())
     }
 
     /// The line about packets with a wrong key, of which so many have come.
     pub(super) fn of_keys(&mut self, now: Instant, counted: u64) -> Option<Line<'static>> {
-        if counted <= self.keys || now < self.key_again {
+        if counted <= self.keys || !self.of_keys.take(now, PAUSE, 1) {
             return None;
         }
-        (self.keys, self.key_again) = (counted, now + PAUSE);
+        self.keys = counted;
         Some(Line::WrongKey)
     }
 }
