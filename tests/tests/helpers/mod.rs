@@ -3,6 +3,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod hostile;
+pub(crate) mod namespaces;
 pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod spaces;
