@@ -86,6 +86,11 @@ pub fn find(name: &str) -> Option<&'static Measure> {
     all().iter().find(|measure| measure.name == name)
 }
 
+/// A measure that we name ourselves. Panics when there is none.
+pub(crate) fn known(name: &'static str) -> &'static Measure {
+    find(name).expect("the registry has it")
+}
+
 /// The name nearest to what was typed, when one is near enough to be what was meant; the last
 /// word of a name is enough.
 pub fn nearest(typed: &str) -> Option<&'static str> {

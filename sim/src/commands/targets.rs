@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Failure;
 use crate::measures::{self, Unit};
 use crate::reading::refused;
-use crate::scenario::plan::{Deed, Expectation, Operator, Plan};
+use crate::scenario::plan::{Expectation, Operator, Plan};
 
 /// Measures of which the first is never above the second in one run.
 const ORDERED: [(&str, &str); 10] = [
@@ -57,16 +57,13 @@ fn possible(targets: Vec<Expectation>) -> Result<Vec<Expectation>, Failure> {
 
 /// Why no run of a scenario can have a figure of a target's measure, if none can.
 fn unmeasured(target: &Expectation, plan: &Plan) -> Option<String> {
-    let has = |deed: fn(&Deed) -> bool| plan.actions.iter().any(|action| deed(&action.deed));
     let name = target.name.as_str();
     let of_publish = name.starts_with("metadata.") || name.starts_with("rumors.metadata.");
     let (of, example) = match name {
-        _ if of_publish && !has(|deed| matches!(deed, Deed::Publish { .. })) => {
+        _ if of_publish && !plan.publishes() => {
             ("a publish", "publish = { node = 0, data = \"v1\" }")
         }
-        _ if name.starts_with("detection.")
-            && !has(|deed| matches!(deed, Deed::Crash(_) | Deed::Restart { .. })) =>
-        {
+        _ if name.starts_with("detection.") && !plan.crashes() => {
             ("a crash", "crash = { random = 1 }")
         }
         _ => return None,

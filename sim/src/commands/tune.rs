@@ -23,7 +23,7 @@ use crate::report::files::{self, Pictures, Stage};
 use crate::report::summary::RunResult;
 use crate::report::tuning::{self, Fallen, Origin, Recommended, Setting, Target, Tuning};
 use crate::report::{human, json, terminal};
-use crate::scenario::plan::{Deed, Expectation, Plan};
+use crate::scenario::plan::{Expectation, Plan};
 use crate::scenario::{Paint, Percent};
 use crate::stats::Sample;
 use crate::sweep::{Axis, Choice, GridCell, GridError, SeedRange, Trial};
@@ -85,9 +85,8 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let targets = targets::with_own(typed, &plan)?;
     interrupt::install();
     let time = time_of(&plan, &targets);
-    let bytes = measure_named("bytes.with_headers");
+    let bytes = measures::known("bytes.with_headers");
     let cost = if minimize.unit == Unit::Duration { bytes } else { minimize };
-    let crashes = plan.actions.iter().any(|action| matches!(action.deed, Deed::Crash(_)));
     let goal = Goal {
         targets,
         typed: request.targets.len(),
@@ -95,7 +94,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         minimize,
         time,
         cost,
-        detection: crashes.then(|| measure_named("detection.all")),
+        detection: plan.crashes().then(|| measures::known("detection.all")),
         fresh: request.fresh as usize,
     };
     let progress = Progress::new(Duration::ZERO, request.audience);
@@ -140,15 +139,10 @@ fn time_of(plan: &Plan, targets: &[Expectation]) -> &'static Measure {
     if let Some(measure) = of_target.into_iter().find(|measure| measure.unit == Unit::Duration) {
         return measure;
     }
-    let publishes = plan.actions.iter().any(|action| matches!(action.deed, Deed::Publish { .. }));
-    measure_named(match publishes {
+    measures::known(match plan.publishes() {
         true => "metadata.converged_after",
         false => "node_list.converged_after_max",
     })
-}
-
-fn measure_named(name: &str) -> &'static Measure {
-    measures::find(name).expect("the registry has it")
 }
 
 fn plan_of(
@@ -242,7 +236,7 @@ fn tuning_of(
 fn setting(goal: &Goal, (cell, own): &(usize, GridCell), runs: &[Figures]) -> Setting {
     let sample = |measure: &Measure| Sample::new(runs.iter().map(|run| run.get(measure)));
     let of_target = |target: &Expectation| sample(measure_of(target));
-    let wrong = measure_named("removals.false");
+    let wrong = measures::known("removals.false");
     let timeout = own.scenario.engine().timeout();
     Setting {
         cell: *cell,

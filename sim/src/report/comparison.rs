@@ -241,19 +241,22 @@ pub(crate) mod tests {
         Comparison::new(["one".to_owned(), "other".to_owned()], &pairs, &[], tolerance)
     }
 
+    /// Twenty pairs of which B is later by 5 ms and reaches more.
+    pub(crate) fn example() -> Comparison {
+        let pair = |seed: i32| {
+            let ms = 100.0 + f64::from(seed);
+            [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
+        };
+        compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0)
+    }
+
     fn verdict(comparison: &Comparison, name: &str) -> Verdict {
         comparison.rows.iter().find(|row| row.measure.name == name).unwrap().verdict
     }
 
     #[test]
     fn the_direction_of_a_measure_decides_what_is_better() {
-        let pairs: Vec<_> = (0..20)
-            .map(|seed| {
-                let ms = 100.0 + f64::from(seed);
-                [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
-            })
-            .collect();
-        let comparison = compared(&pairs, 0.0);
+        let comparison = example();
         assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::Worse);
         assert_eq!(verdict(&comparison, "rumors.metadata.coverage"), Verdict::Better);
         assert_eq!(verdict(&comparison, "removals.false"), Verdict::Same);

@@ -32,15 +32,11 @@ fn code(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::comparison::tests::compared;
+    use crate::report::comparison::tests::example;
 
     #[test]
     fn a_comparison_is_a_table_that_code_hosts_draw() {
-        let pair = |seed: i32| {
-            let ms = 100.0 + f64::from(seed);
-            [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
-        };
-        let text = comparison(&compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0));
+        let text = comparison(&example());
         let lines = [
             "### B `other` against A `one`",
             "|---|---|--:|--:|--:|---|--:|",

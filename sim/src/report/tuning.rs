@@ -179,7 +179,7 @@ fn setting(tuning: &Tuning, own: &Setting) -> Value {
     add(tuning.cost, &own.cost);
     add(tuning.minimize, &own.minimized);
     if let Some(detection) = &own.detection {
-        add(measures::find("detection.all").expect("the registry has it"), detection);
+        add(measures::known("detection.all"), detection);
     }
     tuning.targets.iter().zip(&own.targets).for_each(|(target, sample)| {
         add(target.measure, sample);

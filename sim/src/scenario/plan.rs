@@ -58,6 +58,24 @@ pub struct Plan {
     pub overridden: bool,
 }
 
+impl Plan {
+    /// True when somebody publishes: else no run has a figure of a publish.
+    pub fn publishes(&self) -> bool {
+        self.does(|deed| matches!(deed, Deed::Publish { .. }))
+    }
+
+    /// True when somebody crashes, for good or for a while: else no run has a figure of a crash.
+    pub fn crashes(&self) -> bool {
+        self.does(|deed| {
+            matches!(deed, Deed::Crash(_) | Deed::Restart { manner: Manner::Crash, .. })
+        })
+    }
+
+    fn does(&self, what: fn(&Deed) -> bool) -> bool {
+        self.actions.iter().any(|action| what(&action.deed))
+    }
+}
+
 /// One start of one node.
 #[derive(Clone, Debug)]
 pub struct Incarnation {

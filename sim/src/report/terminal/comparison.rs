@@ -128,15 +128,11 @@ fn verdicts(comparison: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::comparison::tests::compared;
+    use crate::report::comparison::tests::example;
 
     #[test]
     fn what_differs_stands_first_with_its_pairs() {
-        let pair = |seed: i32| {
-            let ms = 100.0 + f64::from(seed);
-            [Some(ms), Some(ms + 5.0), Some(0.9), Some(0.95)]
-        };
-        let text = comparison(&compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0), Paint::Plain);
+        let text = comparison(&example(), Paint::Plain);
         let sentences = [
             "A: one\nB: other\n  20 pairs of runs with the same seed\n\nB is worse\n",
             "metadata.t99  109 ms  114 ms     +5 ms  +5 ms to +5 ms             0/20",

@@ -94,7 +94,7 @@ fn row(tuning: &Tuning, place: usize) -> Vec<String> {
         Some(fallen) => format!("fell: {} of {} fresh", fallen.held.held, fallen.held.n),
         None => String::new(),
     };
-    let measure = measures::find("detection.all").expect("the registry has it");
+    let measure = measures::known("detection.all");
     let detection = own.detection.as_ref().map(|sample| shown(measure, sample));
     let values = tuning.plan.values(own.cell).into_iter().map(str::to_owned);
     let figures = [
