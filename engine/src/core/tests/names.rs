@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Age, Beat, Body, Bulk, Command, Event, PacketKind, Record};
+use crate::core::{Age, Beat, Body, Bulk, Command, Event, News, PacketKind, Record, Sighting};
 use crate::{Config, Generation, Liveness, Node};
 
 const NODES: u16 = 10;
@@ -199,4 +199,22 @@ fn a_name_that_all_have_costs_each_fewer_than_two_calls_for_each_of_the_others()
     let of_kind = |kind| cluster.sent.get(&kind).copied().unwrap_or(0);
     let calls = of_kind(PacketKind::LastCall) + of_kind(PacketKind::Probe);
     assert!(calls < 30 * 29 * 2, "{calls} calls");
+}
+
+#[test]
+fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhile() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(1, &[]);
+    let news = [4, 40].map(|at| {
+        let generation = Generation::start(None, cluster.clock().wall);
+        let record = Arc::new(Record::new(node(at, "n4"), generation));
+        News::Member(Sighting { record, counter: 1, age: Age(0) })
+    });
+    cluster.body(1, 4, Body::Bulk(Bulk { beats: Vec::new(), news: news.to_vec() }));
+    cluster.engine(1).rtts.sample(addr(9), SECOND);
+    cluster.run(2 * SECOND);
+    for at in [4, 40] {
+        let calls = cluster.log.iter().filter(|it| **it == (addr(at), PacketKind::Probe));
+        assert_eq!(calls.count(), 3, "calls of node {at}");
+    }
 }

@@ -151,3 +151,27 @@ fn while_many_are_silent_those_are_told_first_who_are_known_to_live() {
     let living = bulk.iter().filter(|it| it.0.port() <= 5).count();
     assert!(living * 10 > bulk.len() * 9, "{living} of {} to the living", bulk.len());
 }
+
+#[test]
+fn those_who_live_are_told_first_only_where_most_are_silent_lest_they_part_into_circles() {
+    let awake_among = |nodes, live| {
+        let mut cluster = left_over_of(nodes, live, Liveness::Beats);
+        cluster.run(TIMEOUT * 4 / 5);
+        let now = cluster.now;
+        cluster.engine(1).pick_awake(now, usize::from(nodes)).len()
+    };
+    assert_eq!(awake_among(50, 30), 0, "of 50 nodes 20 are silent: many, but not most");
+    assert_eq!(awake_among(50, 5), 4, "of 50 nodes 45 are silent, and four others live");
+}
+
+#[test]
+fn a_silent_one_is_called_eight_times_at_least_before_its_time_is_over_however_long_a_cycle_is() {
+    let config = Config::builder().cycle(2 * SECOND).timeout(TIMEOUT).build().unwrap();
+    let mut cluster = Cluster::of(2, config);
+    cluster.run(5 * SECOND);
+    cluster.crash(2);
+    cluster.log.clear();
+    cluster.run_until(2 * TIMEOUT, |cluster| !removed(cluster).is_empty());
+    let calls = cluster.log.iter().filter(|it| **it == (addr(2), PacketKind::LastCall)).count();
+    assert!((8..=9).contains(&calls), "{calls} calls in two fifths of the timeout");
+}
