@@ -214,6 +214,7 @@ window.addEventListener("load", async () => {
   choose("measure", "nodes.start");
   found.nodes = tiles();
   choose("measure", "bytes.with_headers");
+  found.few = document.querySelector(".scale span").textContent;
   found.best = [...document.querySelectorAll(".map td.best")].map((tile) => tile.dataset.cell);
   choose("statistic", "how many never");
   found.never = tiles();
@@ -260,7 +261,8 @@ fn a_browser_shows_the_page_of_a_sweep_by_any_measure() {
     assert_eq!(found["problems"], Value::Array(vec![]));
     // The first axis across, the second down.
     assert_eq!(found["nodes"], serde_json::json!(["3", "5", "3", "5"]));
-    assert_eq!(found["best"], serde_json::json!(["1"]), "three nodes at the longer cycle");
+    assert_eq!(found["best"], serde_json::json!([]), "two seeds can't tell which is best");
+    assert_eq!(found["few"], "too few seeds to say which is best: that takes 7");
     assert_eq!(found["never"], serde_json::json!(["0", "0", "0", "0"]));
     let command = "sim run page.toml --set 'nodes=5' --set 'engine.cycle=2s' --seed 1";
     assert_eq!(found["command"], command);

@@ -15,7 +15,7 @@ use crate::stats::{Interval, Sample, sign_test};
 const SCHEMA: &str = "compare/1";
 
 /// How likely at most a comparison of a thing with itself finds anything.
-const DOUBT: f64 = 0.05;
+pub(crate) const DOUBT: f64 = 0.05;
 
 /// Two sides, compared.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ fn row(measure: &'static Measure, pairs: &[(Figures, Figures)], tolerance: f64) 
 }
 
 /// B less A, where never is more than everything and within the tolerance is nothing.
-fn difference(a: Option<f64>, b: Option<f64>, tolerance: f64) -> f64 {
+pub(crate) fn difference(a: Option<f64>, b: Option<f64>, tolerance: f64) -> f64 {
     match (a, b) {
         (None, None) => 0.0,
         (None, Some(_)) => f64::NEG_INFINITY,

@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub mod html;
 pub mod human;
 pub mod json;
+pub mod leaders;
 pub mod markdown;
 pub mod plots;
 pub mod summary;

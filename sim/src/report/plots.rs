@@ -11,6 +11,7 @@ mod delivery;
 mod draw;
 mod front;
 mod heat;
+mod labels;
 mod multiples;
 mod panel;
 mod seeds;

@@ -216,14 +216,33 @@ pub(crate) mod tests {
     /// A sweep with these axes; larger places along the first are quicker, along the second
     /// slower.
     pub(crate) fn results(axes: &[&str], n: u64) -> Results {
+        let ms = |places: &[usize], seed: u64| {
+            let slow = places.get(1).map_or(1.0, |place| 1.0 + *place as f64);
+            20.0 * slow / (1.0 + places[0] as f64) + seed as f64 / 10.0
+        };
+        results_of(axes, n, ms)
+    }
+
+    /// A sweep in which only luck parts the cells from the third place of the first axis on.
+    pub(crate) fn noisy(axes: &[&str], n: u64) -> Results {
+        let luck = |places: &[usize], seed: u64| {
+            let mix =
+                (seed * 7 + places[0] as u64 * 3 + places[1] as u64).wrapping_mul(0x9e37_79b9);
+            (mix >> 7) as f64 % 5.0
+        };
+        results_of(axes, n, |places, seed| {
+            90.0 - 20.0 * places[0].min(2) as f64 + luck(places, seed)
+        })
+    }
+
+    fn results_of(axes: &[&str], n: u64, ms: impl Fn(&[usize], u64) -> f64) -> Results {
         let plan = crate::sweep::example(axes, n);
         let cell = |cell: usize| {
             let places = plan.places(cell);
-            let slow = places.get(1).map_or(1.0, |place| 1.0 + *place as f64);
             let trials: Vec<Trial> = (1..=n)
                 .map(|seed| {
                     let mut summary = fixture::partition(50, 3, seed).summary;
-                    let ms = 20.0 * slow / (1.0 + places[0] as f64) + seed as f64 / 10.0;
+                    let ms = ms(&places, seed);
                     // The slowest corner hardly ever gets there.
                     let never = places[0] == 0 && places.get(1).is_some_and(|&place| place == 3);
                     summary.metadata.t99_ms = (!never || seed == 1).then_some(ms);

@@ -76,8 +76,9 @@ class Sweep {
       const part = high > low ? (at(value) - at(low)) / (at(high) - at(low)) : 0;
       return better > 0 ? part : 1 - part;
     };
-    const best = high > low && better !== 0 ? (better > 0 ? high : low) : null;
-    return { low, high, better, goodness, best, known: values.length > 0 };
+    // Only of medians is known which of them chance can't tell apart from the best.
+    const leaders = this.statistic === 0 ? this.data.measures[this.measure].leaders : [];
+    return { low, high, better, goodness, leaders, known: values.length > 0 };
   }
 
   page() {
@@ -158,7 +159,7 @@ class Sweep {
       tile.style.background = css(color);
       tile.style.color = inkOn(color);
     }
-    tile.classList.toggle("best", value !== null && value === scale.best);
+    tile.classList.toggle("best", scale.leaders.includes(cell));
     tile.classList.toggle("now", cell === this.cell);
     return tile;
   }
@@ -181,7 +182,8 @@ class Sweep {
     const measure = this.data.measures[this.measure];
     const shown = (value) => (this.statistic === 7 ? grouped(value) : shownFigure(measure, value));
     const [worst, best] = scale.better > 0 ? [scale.low, scale.high] : [scale.high, scale.low];
-    const note = scale.better === 0 ? "neither direction is progress" : "the best is framed";
+    const framed = this.statistic === 0 ? measure.framed : "frames are drawn for medians";
+    const note = scale.better === 0 ? "neither direction is progress" : framed ?? "";
     return el("div.scale", {}, shown(worst), bar, shown(best), el("span", {}, note));
   }
 

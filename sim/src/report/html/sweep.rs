@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::pack::Pack;
 use super::{PAGE, STYLE, fill};
 use crate::measures::{Better, Measure, Unit};
+use crate::report::leaders::Leaders;
 use crate::report::sweep::Results;
 use crate::stats::Interval;
 use crate::sweep::Axis;
@@ -37,6 +38,10 @@ struct MeasureData<'a> {
     /// 1 when more is better, -1 when less is, 0 when neither.
     better: i8,
     definition: &'a str,
+    /// Cells that chance can't tell apart from that with the best median.
+    leaders: Vec<usize>,
+    /// What is framed, in a few words.
+    framed: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -80,11 +85,12 @@ fn header(results: &Results) -> Header<'_> {
                 broken_laws: cell.broken_laws.len(),
             })
             .collect(),
-        measures: measures.into_iter().map(measure).collect(),
+        measures: measures.into_iter().map(|one| measure(results, one)).collect(),
     }
 }
 
-fn measure(measure: &Measure) -> MeasureData<'_> {
+fn measure<'a>(results: &Results, measure: &'a Measure) -> MeasureData<'a> {
+    let leaders = Leaders::of(results, measure);
     MeasureData {
         name: &measure.name,
         unit: match measure.unit {
@@ -102,6 +108,11 @@ fn measure(measure: &Measure) -> MeasureData<'_> {
             Better::Neither => 0,
         },
         definition: &measure.definition,
+        framed: leaders.words(),
+        leaders: match leaders {
+            Leaders::Cells(cells) => cells,
+            Leaders::Nobody | Leaders::TooFewSeeds(_) => Vec::new(),
+        },
     }
 }
 

@@ -13,6 +13,9 @@ pub(super) enum Scale {
     LogFromZero,
 }
 
+/// A value so many times the median squeezes the others on an even axis.
+const OUTLIER_RATIO: f64 = 5.0;
+
 /// One axis, in its own coordinates.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
@@ -74,6 +77,30 @@ impl Axis {
         }
     }
 
+    /// An axis by decades with more ticks than those, where it has few of them.
+    pub(super) fn log_fine(title: &str, low: f64, high: f64) -> Self {
+        let mut axis = Self::log(title, low, high);
+        let ticks = (-6..=15).flat_map(|decade| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(decade)));
+        let ticks = ticks.filter(|tick| (low..=high).contains(tick));
+        axis.ticks =
+            ticks.map(|tick| (axis.scale.place(tick), human::three_digits(tick))).collect();
+        axis
+    }
+
+    /// An axis for these values, all of them of one kind: from zero, or by decades where a few
+    /// that are far out would squeeze the rest together.
+    pub(super) fn unsqueezed(title: &str, values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (Some(&low), Some(&high)) = (values.first(), values.last()) else {
+            return Self::linear(title, 1.0);
+        };
+        match low > 0.0 && high > OUTLIER_RATIO * values[values.len() / 2] {
+            true => Self::log_fine(title, low * 0.8, high * 1.25),
+            false => Self::linear(title, high * 1.12),
+        }
+    }
+
     /// An axis of counts by decades that begins at zero.
     pub(super) fn log_from_zero(title: &str, largest: f64) -> Self {
         let scale = Scale::LogFromZero;
@@ -124,6 +151,15 @@ mod tests {
     fn log_axes_have_a_tick_at_each_decade() {
         let labels = Axis::log("ms", 1.0, 25_000.0).ticks.into_iter().map(|(_, label)| label);
         assert_eq!(labels.collect::<Vec<_>>(), ["1", "10", "100", "1,000", "10,000"]);
+    }
+
+    #[test]
+    fn an_axis_goes_by_decades_where_an_outlier_would_squeeze_the_rest() {
+        let of = |values: &[f64]| Axis::unsqueezed("ms", values.iter().copied());
+        assert_eq!(of(&[10.0, 12.0, 14.0, 20.0]).scale, Scale::Linear);
+        assert!(matches!(of(&[10.0, 12.0, 14.0, 400.0]).scale, Scale::Log { .. }));
+        assert_eq!(of(&[0.0, 12.0, 14.0, 400.0]).scale, Scale::Linear, "zero has no logarithm");
+        assert_eq!(of(&[]).scale, Scale::Linear);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
 
 use super::axis::Axis;
+use super::labels::{self, Placed, Room};
 use super::panel::{Band, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
 use super::single::{SHADE, SHADE_OPACITY};
 use super::{Area, Drawn, FONT, Picture};
@@ -43,6 +44,9 @@ pub(super) const LABEL_SIZE: f64 = 23.0;
 pub(super) const SMALL_SIZE: f64 = 21.0;
 
 pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
+/// From a text to its point, where they stand apart.
+const LEADER: RGBColor = RGBColor(120, 120, 120);
+const LABEL_HEIGHT: i32 = 22;
 const GRID: RGBColor = RGBColor(226, 226, 226);
 
 type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
@@ -163,19 +167,29 @@ fn draw_labels<DB: DrawingBackend>(
     panel: &Panel,
 ) -> Drawn<DB> {
     let (columns, lines) = area.get_pixel_range();
-    let mut taken: Vec<(i32, i32, i32)> = Vec::new();
+    let pixel = |place: &(f64, f64)| {
+        let (x, y) = chart.backend_coord(place);
+        (x - columns.start, y - lines.start)
+    };
+    let mut texts = Vec::new();
     for (point, text) in &panel.labels {
-        let (x, y) = chart.backend_coord(point);
-        let (x, y) = (x - columns.start + 16, y - lines.start - 30);
         let (text, width) = fitted(area, text, 420)?;
-        let x = x.min(columns.end - columns.start - width - 8);
-        let clear = |&(left, right, line): &(i32, i32, i32)| {
-            (line - y).abs() >= 26 || x > right || x + width < left
-        };
-        if taken.iter().all(clear) {
-            write(area, &text, (x, y), SMALL_SIZE)?;
-            taken.push((x, x + width, y));
+        texts.push((pixel(point), text, width));
+    }
+    let (left, bottom) = pixel(&(panel.x.from, panel.y.from));
+    let (right, top) = pixel(&(panel.x.to, panel.y.to));
+    let boxes: Vec<_> = texts.iter().map(|&(at, _, width)| (at, (width, LABEL_HEIGHT))).collect();
+    let dots: Vec<_> = panel.dots.iter().map(|(at, _)| pixel(at)).collect();
+    let drawn: Vec<Vec<_>> =
+        panel.lines.iter().map(|line| line.points.iter().map(pixel).collect()).collect();
+    let placed = labels::place(&boxes, &dots, &drawn, Room { left, top, right, bottom });
+    for ((point, text, _), placed) in texts.into_iter().zip(placed) {
+        let Some(Placed { room, distance }) = placed else { continue };
+        if distance >= labels::LEADER_FROM {
+            let leader = PathElement::new([point, room.nearest(point)], LEADER.stroke_width(1));
+            area.draw(&leader)?;
         }
+        write(area, &text, (room.left, room.top), SMALL_SIZE)?;
     }
     Ok(())
 }

@@ -26,10 +26,11 @@ pub(super) struct Front {
 pub(super) fn front(tuning: &Tuning) -> Front {
     let points: Vec<Option<(f64, f64)>> =
         tuning.settings.iter().map(|setting| point(tuning, setting)).collect();
-    let largest =
-        |of: fn(&(f64, f64)) -> f64| points.iter().flatten().map(of).fold(1e-3, f64::max) * 1.12;
-    let x = Axis::linear(&title(tuning.time), largest(|point| point.0));
-    let y = Axis::linear(&title(tuning.cost), largest(|point| point.1));
+    let each = |of: fn(&(f64, f64)) -> f64| points.iter().flatten().map(of);
+    let x = Axis::unsqueezed(&title(tuning.time), each(|point| point.0));
+    let y = Axis::unsqueezed(&title(tuning.cost), each(|point| point.1));
+    let place = |(time, cost): (f64, f64)| (x.scale.place(time), y.scale.place(cost));
+    let points: Vec<Option<(f64, f64)>> = points.iter().map(|point| point.map(place)).collect();
     let mut panel = Panel::empty(String::new(), x, y);
     let others = points.iter().enumerate().filter(|(place, _)| !tuning.front.contains(place));
     panel.dots.extend(others.filter_map(|(_, point)| Some(((*point)?, OTHERS))));
@@ -48,8 +49,9 @@ pub(super) fn front(tuning: &Tuning) -> Front {
     }
     for target in tuning.targets.iter().filter(|target| target.measure == tuning.time) {
         let limit = target.limit / scale(tuning.time.unit);
+        let limit = panel.x.scale.place(limit);
         if limit < panel.x.to {
-            let points = vec![(limit, 0.0), (limit, panel.y.to)];
+            let points = vec![(limit, panel.y.from), (limit, panel.y.to)];
             panel.lines.push(Line { points, stroke: Stroke::dashed(COLORS[1]) });
         }
     }

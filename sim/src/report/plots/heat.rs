@@ -14,6 +14,7 @@ use super::draw::{
 };
 use super::{Area, Drawn, Picture};
 use crate::measures::{Better, Measure};
+use crate::report::leaders::Leaders;
 use crate::report::sweep::{Results, figure};
 use crate::sweep::Axis;
 
@@ -25,7 +26,7 @@ const BAR: i32 = 210;
 const HEAD: i32 = 56;
 const FOOT: i32 = 92;
 const GAP: i32 = 40;
-const SUBTITLE: i32 = 44;
+const SUBTITLE: i32 = 76;
 /// Maps beside each other, and in all; a picture of more could not be read.
 const COLUMNS_MAX: usize = 3;
 const MAPS_MAX: usize = 12;
@@ -56,6 +57,8 @@ pub(super) struct Heat {
     /// Ticks of the bar of colours: goodness and text.
     ticks: Vec<(f64, String)>,
     has_never: bool,
+    /// What the frames mean.
+    framed: Option<String>,
 }
 
 /// One of the maps: rows of cells from the top.
@@ -71,7 +74,7 @@ struct Tile {
     text: String,
     /// How many seeds never got there.
     note: String,
-    /// Whether no other cell of the picture is better.
+    /// Whether chance can't tell it apart from the best.
     best: bool,
 }
 
@@ -81,7 +84,7 @@ pub(super) fn heat(results: &Results, measure: &Measure) -> Heat {
     let medians: Vec<Option<f64>> =
         results.cells.iter().map(|cell| cell.sample(measure).median()).collect();
     let scale = Scale::of(&medians, measure.better);
-    let best = scale.best(&medians, measure.better);
+    let leaders = Leaders::of(results, measure);
     let tile = |cell: usize| {
         let sample = results.cells[cell].sample(measure);
         let never = sample.spread().censored;
@@ -93,7 +96,7 @@ pub(super) fn heat(results: &Results, measure: &Measure) -> Heat {
             } else {
                 String::new()
             },
-            best: medians[cell].is_some() && medians[cell] == best,
+            best: leaders.contain(cell),
         }
     };
     let (x, y) = (plan.axes[0].clone(), plan.axes[1].clone());
@@ -111,6 +114,7 @@ pub(super) fn heat(results: &Results, measure: &Measure) -> Heat {
     Heat {
         title: format!("{}, median over seeds", measure.name),
         subtitle: subtitle(results, measure, beyond),
+        framed: leaders.words(),
         ticks: scale.ticks(measure),
         has_never: medians.iter().any(Option::is_none),
         x,
@@ -154,16 +158,6 @@ impl Scale {
         let (low, high) = (at(self.low), at(self.high));
         let share = if high > low { (at(median) - low) / (high - low) } else { 0.0 };
         if self.better == Better::Higher { share } else { 1.0 - share }
-    }
-
-    fn best(self, medians: &[Option<f64>], better: Better) -> Option<f64> {
-        let known = medians.iter().flatten().copied();
-        match better {
-            _ if self.low == self.high => None,
-            Better::Lower => known.min_by(f64::total_cmp),
-            Better::Higher => known.max_by(f64::total_cmp),
-            Better::Neither => None,
-        }
     }
 
     /// Five values from the worst to the best.
@@ -236,6 +230,9 @@ impl Picture for Heat {
         write(area, &self.title, (MARGIN, MARGIN), TITLE_SIZE)?;
         let (subtitle, _) = fitted(area, &self.subtitle, WIDTH - 2 * MARGIN)?;
         write(area, &subtitle, (MARGIN, MARGIN + 56), SMALL_SIZE)?;
+        if let Some(framed) = &self.framed {
+            write(area, framed, (MARGIN, MARGIN + 90), SMALL_SIZE)?;
+        }
         let top = MARGIN + TITLE_HEIGHT + SUBTITLE;
         for (number, map) in self.maps.iter().enumerate() {
             let (line, column) = (number / self.columns(), number % self.columns());
@@ -312,7 +309,7 @@ impl Heat {
         }
         if self.maps.iter().flat_map(|map| map.rows.iter().flatten()).any(|tile| tile.best) {
             outline(area, (at.0, y), (30, 30))?;
-            label(area, "the best", (at.0 + 46, y + 15), HPos::Left, SMALL_SIZE)?;
+            label(area, "framed", (at.0 + 46, y + 15), HPos::Left, SMALL_SIZE)?;
         }
         Ok(())
     }
@@ -417,7 +414,7 @@ fn inked<DB: DrawingBackend>(
 mod tests {
     use super::*;
     use crate::measures::find;
-    use crate::report::sweep::tests::results;
+    use crate::report::sweep::tests::{noisy, results};
 
     #[test]
     fn the_first_axis_goes_across_and_the_second_down() {
@@ -431,12 +428,30 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_chance_cannot_tell_apart_from_the_best_are_framed_and_counted() {
+        let results = noisy(&["engine.fan_out=1..=4", "engine.cycle=1s,2s"], 20);
+        let heat = heat(&results, find("metadata.t99").unwrap());
+        let framed = heat.maps[0].rows.iter().flatten().filter(|tile| tile.best).count();
+        assert_eq!(framed, 4);
+        let words = "framed: the best, and 3 that chance can't tell apart from it";
+        assert_eq!(heat.framed.as_deref(), Some(words));
+    }
+
+    #[test]
+    fn few_seeds_are_said_and_frame_nothing() {
+        let results = results(&["engine.fan_out=1..=3", "engine.cycle=1s,2s"], 4);
+        let heat = heat(&results, find("metadata.t99").unwrap());
+        assert!(heat.maps[0].rows.iter().flatten().all(|tile| !tile.best));
+        assert!(heat.framed.unwrap().starts_with("too few seeds to say which is best"));
+    }
+
+    #[test]
     fn the_best_cell_is_the_brightest_and_the_only_one_marked() {
-        let results = results(&["engine.fan_out=1..=3", "engine.cycle=1s,2s"], 5);
+        let results = results(&["engine.fan_out=1..=3", "engine.cycle=1s,2s"], 12);
         let heat = heat(&results, find("metadata.t99").unwrap());
         let tiles = || heat.maps[0].rows.iter().flatten();
         let best: Vec<&Tile> = tiles().filter(|tile| tile.best).collect();
-        assert_eq!((best.len(), best[0].text.as_str()), (1, "6.97 ms"));
+        assert_eq!((best.len(), best[0].text.as_str()), (1, "7.27 ms"));
         assert_eq!(best[0].goodness, Some(1.0));
         assert_eq!(tiles().filter(|tile| tile.goodness == Some(0.0)).count(), 1);
     }

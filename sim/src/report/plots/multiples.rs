@@ -14,7 +14,6 @@ use super::draw::{
 use super::panel::{Band, COLORS, Line, Panel, Stroke};
 use super::{Area, Drawn, Picture};
 use crate::measures::{Measure, Unit};
-use crate::report::human;
 use crate::report::sweep::Results;
 use crate::stats::Sample;
 
@@ -138,18 +137,9 @@ fn vertical(measure: &Measure, values: impl Iterator<Item = f64>) -> Axis {
         (low, high) = (low.min(value), high.max(value));
     }
     if low > 0.0 && high / low >= LOG_RATIO {
-        return logarithmic(title, low * 0.8, high * 1.2);
+        return Axis::log_fine(title, low * 0.8, high * 1.2);
     }
     Axis::linear(title, if high > 0.0 { high * 1.1 } else { 1.0 })
-}
-
-/// An axis by decades with more ticks than those: a panel has few of them.
-fn logarithmic(title: &str, low: f64, high: f64) -> Axis {
-    let mut axis = Axis::log(title, low, high);
-    let ticks = (-6..=15).flat_map(|decade| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(decade)));
-    let ticks = ticks.filter(|tick| (low..=high).contains(tick));
-    axis.ticks = ticks.map(|tick| (axis.scale.place(tick), human::three_digits(tick))).collect();
-    axis
 }
 
 /// The values of an axis side by side, as they were typed.
