@@ -61,6 +61,23 @@ impl Curve {
     }
 }
 
+/// Kinds of rumors that come after what services say, and in this order.
+const LATER_KINDS: [&str; 4] = ["removal", "leave", "restart", "join"];
+
+/// The places of the rumors that matter most, so many of them at most, in order of their start:
+/// what a service says first, who came and went after that; of a kind the earliest.
+pub fn that_matter(rumors: &[RumorFigures], most: usize) -> Vec<usize> {
+    let weight = |place: &usize| {
+        let kind = rumors[*place].kind.as_str();
+        LATER_KINDS.iter().position(|later| *later == kind).map_or(0, |place| place + 1)
+    };
+    let mut places: Vec<usize> = (0..rumors.len()).collect();
+    places.sort_by_key(weight);
+    places.truncate(most);
+    places.sort_unstable();
+    places
+}
+
 /// The curves of all rumors of a run, in order of their start.
 pub fn of_run(run: &RunResult) -> Vec<Curve> {
     of_summary(&run.summary)
@@ -110,6 +127,19 @@ mod tests {
                 assert!((got - ms.unwrap()).abs() < 1e-6, "{} at {percent} %", curve.id);
             }
         }
+    }
+
+    #[test]
+    fn the_rumors_that_matter_are_kept_where_there_is_no_room_for_all() {
+        let mut rumors = fixture::partition(50, 9, 1).summary.rumors;
+        // As in a run that begins with many joins: what is published comes last.
+        rumors.sort_by_key(|rumor| rumor.kind != "join");
+        let published = rumors.iter().filter(|rumor| rumor.kind == "metadata").count();
+        let kept = that_matter(&rumors, published + 1);
+        let joins = kept.iter().filter(|&&place| rumors[place].kind == "join").count();
+        assert_eq!((kept.len(), joins), (published + 1, 1));
+        assert!(kept.is_sorted());
+        assert_eq!(that_matter(&rumors, 100), (0..9).collect::<Vec<_>>());
     }
 
     #[test]

@@ -26,9 +26,9 @@ use crate::stats::Sample;
 
 /// Above so many nodes the page has no player.
 pub const PLAYER_NODES_MAX: u32 = 2_000;
-/// Rumors that the player knows, the first of the run.
+/// Rumors that the player knows, those that matter most.
 const PLAYER_RUMORS_MAX: usize = 1_000;
-/// Rumors that have a curve of their own; of all there are medians.
+/// Rumors that have a curve of their own, those that matter most; of all there are medians.
 const CURVES_MAX: usize = 60;
 /// Nodes that have a bar of their own in the chart of traffic.
 const TRAFFIC_MAX: usize = 2_000;
@@ -100,6 +100,8 @@ struct Header<'a> {
     traffic: Vec<(u32, f64, f64)>,
     seeds: Option<SeedsData>,
     vias: [&'static str; 5],
+    /// Names of zones, by their numbers; none where nodes have no zones.
+    zones: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -167,13 +169,15 @@ fn data(page: &Page<'_>) -> String {
         let nodes = human::count(page.plan.nodes_ever.into());
         format!("The player shows runs of up to {most} nodes; this one has {nodes}.")
     });
-    let rumors = match no_player {
+    let (rumors, zones) = match no_player {
         None => {
-            Scene::of(page.plan).pack(&mut pack);
-            receipts(run, &mut pack)
+            let scene = Scene::of(page.plan);
+            scene.pack(&mut pack);
+            (receipts(run, &mut pack), scene.zones)
         }
-        Some(_) => Vec::new(),
+        Some(_) => (Vec::new(), Vec::new()),
     };
+    let drawn = curves::that_matter(&run.summary.rumors, CURVES_MAX);
     let header = Header {
         summary: json::document(&run.summary),
         aggregate: page.seeds.map(|(_, aggregate)| aggregate),
@@ -184,30 +188,33 @@ fn data(page: &Page<'_>) -> String {
         windows: run.fault_windows.iter().map(window).collect(),
         rumors_left_out: (run.summary.rumors.len() - rumors.len()) as u64 + run.rumors_left_out,
         rumors,
-        curves: curves.iter().take(CURVES_MAX).map(curve).collect(),
+        curves: drawn.into_iter().map(|place| curve(&curves[place])).collect(),
         medians: medians.iter().map(|(kind, levels)| median(kind, levels, &curves)).collect(),
         series: series(&run.series),
         hops: hops(&run.rumor_rows),
         traffic: traffic(&run.node_traffic),
         seeds: page.seeds.map(|(seeds, _)| over_seeds(seeds)),
         vias: VIAS,
+        zones,
     };
     pack.finish(&header)
 }
 
 /// Packs first receipts, rumor after rumor, and says which rumors have how many.
 fn receipts<'a>(run: &'a RunResult, pack: &mut Pack) -> Vec<Rumor<'a>> {
-    let followed = &run.summary.rumors[..run.summary.rumors.len().min(PLAYER_RUMORS_MAX)];
+    let followed = curves::that_matter(&run.summary.rumors, PLAYER_RUMORS_MAX);
     let mut rest = run.rumor_rows.as_slice();
     let mut rows: Vec<&RumorRow> = Vec::new();
-    let rumors = followed.iter().map(|figures| {
+    let mut rumors = Vec::new();
+    for (place, figures) in run.summary.rumors.iter().enumerate() {
         // The table goes by rumors in their order.
         let own = rest.iter().take_while(|row| row.rumor == figures.id).count();
-        rows.extend(&rest[..own]);
+        if followed.binary_search(&place).is_ok() {
+            rows.extend(&rest[..own]);
+            rumors.push(rumor(figures, own));
+        }
         rest = &rest[own..];
-        rumor(figures, own)
-    });
-    let rumors = rumors.collect();
+    }
     let tick = tick_ms(run);
     let ticks = |ms: f64| (ms / tick).round() as u32;
     let flight = |row: &&RumorRow| ticks(row.first_ms - row.sent_ms.unwrap_or(row.first_ms));

@@ -43,8 +43,12 @@ function ticksOf(axis, from, to, most) {
 //   band: { color, low: [[x, y]], high: [[x, y]], name }
 //   bars: { name, color, values: [[x, y]] } stacked where x agrees
 function chartCard(spec) {
-  const canvas = el("canvas", { role: "img", "aria-label": `${spec.title}. ${spec.note || ""}` });
-  const tip = el("div.tip", { hidden: "" });
+  const keys = "Arrow keys tell the values one by one.";
+  const canvas = el(
+    "canvas",
+    { role: "img", tabindex: 0, "aria-label": `${spec.title}. ${spec.note || ""} ${keys}` },
+  );
+  const tip = el("div.tip", { hidden: "", role: "status" });
   const box = el("div.chart", {}, canvas, tip);
   const hidden = new Set();
   const full = [
@@ -65,7 +69,38 @@ function chartCard(spec) {
     spec.note ? el("p.note", {}, spec.note) : null,
     box,
     legend,
+    valueTable(spec),
   );
+}
+
+// Of all lines and bars the values at up to so many places, for who can't point at them.
+const VALUE_ROWS = 40;
+
+function valueTable(spec) {
+  const fold = el("details.values", {}, el("summary", {}, "Values"));
+  fold.addEventListener("toggle", () => {
+    if (fold.open && !fold.querySelector("table")) fold.append(valuesOf(spec));
+  });
+  return fold;
+}
+
+function valuesOf(spec) {
+  const series = spec.bars
+    ? spec.bars.map(({ name, values }) => ({ name, at: new Map(values) }))
+    : spec.lines.filter(({ faint, silent }) => !faint && !silent)
+      .map((line) => ({ name: line.label || line.name, line }));
+  const places = spec.bars
+    ? spec.bars.flatMap(({ values }) => values.map(([x]) => x))
+    : series.flatMap(({ line }) => line.points.map(([x]) => x));
+  const all = [...new Set(places)].sort((a, b) => a - b);
+  const step = Math.max(1, (all.length - 1) / (VALUE_ROWS - 1));
+  const chosen = new Set(Array.from({ length: Math.min(all.length, VALUE_ROWS) }, (_, i) => all[Math.round(i * step)]));
+  const tell = (value) => (value === null || value === undefined ? "–" : (spec.y.tell || spec.y.format)(value));
+  const rows = [...chosen].map((x) => [
+    (spec.x.tell || spec.x.format)(x),
+    ...series.map(({ at, line }) => tell(at ? at.get(x) : valueOf(line, x))),
+  ]);
+  return table([spec.x.label, ...series.map(({ name }) => name)], rows);
 }
 
 function legendOf(spec, hidden, redraw) {
@@ -299,7 +334,7 @@ function hearChart(canvas, tip, spec, view, hidden, full, redraw) {
   const area = () => frame(spec, view, canvas.clientWidth, canvas.clientHeight);
   const inside = (event) => Math.max(MARGIN.left, Math.min(event.offsetX, canvas.clientWidth - MARGIN.right));
   const show = (event) => {
-    const x = area().valueAt(inside(event));
+    const x = area().valueAt(event.offsetX);
     const rows = tipRows(spec, x, hidden).slice(0, 12);
     const fault = (spec.shades || []).filter(({ from, to }) => from <= x && x <= to).map(({ text }) => text);
     tip.replaceChildren(el("b", {}, (spec.x.tell || spec.x.format)(spec.bars ? Math.round(x) : x)));
@@ -315,8 +350,25 @@ function hearChart(canvas, tip, spec, view, hidden, full, redraw) {
   };
   canvas.addEventListener("pointermove", (event) => {
     view.cursor = inside(event);
+    event = { offsetX: view.cursor, offsetY: event.offsetY };
     if (view.drag) view.drag[1] = view.cursor;
     show(event);
+    redraw();
+  });
+  // With keys the cursor goes from pixel to pixel, by bars from one to the next.
+  canvas.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const end = { Home: MARGIN.left, End: canvas.clientWidth - MARGIN.right }[event.key];
+    if (event.key === "Escape") [view.cursor, tip.hidden] = [null, true];
+    else if (way || end) {
+      const { px } = area();
+      const step = spec.bars ? Math.max(1, Math.abs(px(2) - px(1))) : event.shiftKey ? 1 : 12;
+      view.cursor = end ?? (view.cursor ?? MARGIN.left) + way * step;
+      view.cursor = inside({ offsetX: view.cursor });
+      show({ offsetX: view.cursor, offsetY: 40 });
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
     redraw();
   });
   canvas.addEventListener("pointerleave", () => {

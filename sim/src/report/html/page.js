@@ -373,8 +373,19 @@ function episodes(summary) {
   );
 }
 
+// What a service says comes before who came and went; what did not reach all before what did, and
+// of the others the slowest.
+const WEIGHTS = ["metadata", "removal", "leave", "restart", "join"];
+
+function byWeight(rumors) {
+  const weight = ({ kind }) => (WEIGHTS.includes(kind) ? WEIGHTS.indexOf(kind) : 0);
+  const time = ({ t100_ms: at }) => at ?? Infinity;
+  const slower = (a, b) => (time(a) === time(b) ? a.start_ms - b.start_ms : time(b) - time(a));
+  return [...rumors].sort((a, b) => weight(a) - weight(b) || slower(a, b));
+}
+
 function rumorTable(summary) {
-  const shown = summary.rumors.slice(0, 200);
+  const shown = byWeight(summary.rumors).slice(0, 200);
   const rows = shown.map((rumor) => [
     rumor.id,
     String(rumor.node),
@@ -386,12 +397,13 @@ function rumorTable(summary) {
     grouped(rumor.messages),
     grouped(rumor.swap_first),
   ]);
-  const cut = `The first ${shown.length} of ${grouped(summary.rumors.length)}; summary.json has all.`;
+  const cut = `${shown.length} of ${grouped(summary.rumors.length)}; summary.json has all.`;
   const more = summary.rumors.length > shown.length ? el("p.note", {}, cut) : null;
   return el(
     "section.card",
     {},
     el("h2", {}, "Rumors"),
+    el("p.note", {}, "Values first, then changes of membership; in each the slowest first."),
     more,
     table(["rumor", "node", "start", "half", "99 %", "all", "coverage", "packets", "by swap"], rows),
   );
@@ -418,8 +430,6 @@ function build(page, data) {
   const left = data.rumors_left_out && player ? el("p.note", {}, cut) : null;
   page.replaceChildren(
     header(summary, data),
-    ...(data.seeds ? [overSeeds(data)] : []),
-    tiles(summary),
     player ? player.root : el(
       "section.card",
       {},
@@ -427,6 +437,8 @@ function build(page, data) {
       el("p.note", {}, data.no_player),
     ),
     ...(left ? [left] : []),
+    ...(data.seeds ? [overSeeds(data)] : []),
+    tiles(summary),
     el(
       "section.grid",
       {},

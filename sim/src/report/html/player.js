@@ -1,5 +1,9 @@
 // The player: nodes on a ring, coloured by what they hold, and news as it flies between them.
 
+// More nodes are shown by hop where nobody chose a view.
+const RING_NODES_MAX = 200;
+const ZONE_COLORS = ["--c4", "--c5", "--c3", "--c2", "--c1", "--c0", "--c6"];
+const zoneColor = (zone) => ZONE_COLORS[zone % ZONE_COLORS.length];
 const PULSE_SECONDS = 0.5;
 const FLIGHTS_MAX = 500;
 // Of rumors of a kind that begin between two actions, so many are chapters in the list.
@@ -11,6 +15,8 @@ const onCurve = (from, bend, to, part) => [0, 1].map((axis) => {
 });
 const VERSION_COLORS = ["--c0", "--c1", "--c2"];
 
+const NO_STORY = "Choose a node for its story";
+
 class Player {
   constructor(scene) {
     this.scene = scene;
@@ -19,6 +25,8 @@ class Player {
     this.playing = false;
     this.chosen = null;
     this.selected = null;
+    // A ring of many nodes is a disc of lines: there, hops say more.
+    this.view = scene.nodes > RING_NODES_MAX ? "hop" : "ring";
     this.shift = new Float64Array(scene.nodes * 2);
     this.chapters = scene.chapters();
     this.pieces = scene.pieces(null);
@@ -135,14 +143,18 @@ class Player {
   build() {
     this.canvas = el(
       "canvas",
-      { role: "img", "aria-label": "Nodes on a ring and the news that flies between them" },
+      {
+        role: "img",
+        tabindex: 0,
+        "aria-label": "Nodes and the news that flies between them. Arrow keys go from node to node.",
+      },
     );
     this.clock = el("div.clock");
     this.pace = el("div.pace.note");
     this.legend = el("div.legend");
     this.list = el("div.list");
     this.story = el("div.list");
-    this.storyTitle = el("h3", {}, "Click a node for its story");
+    this.storyTitle = el("h3", { role: "status" }, NO_STORY);
     this.buildControls();
     const ring = el("div.ring", {}, this.canvas, this.clock, this.pace, this.legend);
     const side = el(
@@ -157,14 +169,13 @@ class Player {
     this.root = el(
       "section.card",
       {},
-      el("h2", {}, "What happened"),
       el(
         "p.note",
         {},
-        "Each dot is a node, in order around the ring; lines are who told whom. " +
-          "Time slows down while a rumor spreads.",
+        el("b", {}, "What happened. "),
+        "Each dot is a node; lines are who told whom. Time slows down while a rumor spreads.",
       ),
-      el("div.stage", {}, ring, side, el("div.track", {}, this.track, this.slider), this.controls),
+      el("div.stage", {}, this.controls, el("div.track", {}, this.track, this.slider), ring, side),
     );
     this.buildChapters();
     this.draw = denseCanvas(this.canvas, (context, width, height) => this.paint(context, width, height));
@@ -173,7 +184,27 @@ class Player {
       (context, width, height) => this.paintTrack(context, width, height),
     );
     this.canvas.addEventListener("click", (event) => this.select(this.nodeAt(event.offsetX, event.offsetY)));
+    this.canvas.addEventListener("keydown", (event) => this.onNodeKey(event));
     document.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  // On the nodes, arrows go from one to the next.
+  onNodeKey(event) {
+    const { nodes } = this.scene;
+    const now = this.selected ?? -1;
+    const next = {
+      ArrowRight: (now + 1) % nodes,
+      ArrowDown: (now + 1) % nodes,
+      ArrowLeft: (Math.max(now, 0) + nodes - 1) % nodes,
+      ArrowUp: (Math.max(now, 0) + nodes - 1) % nodes,
+      Home: 0,
+      End: nodes - 1,
+      Escape: null,
+    }[event.key];
+    if (next === undefined || event.metaKey || event.ctrlKey || event.altKey) return;
+    this.select(next);
+    event.preventDefault();
+    event.stopPropagation();
   }
 
   buildControls() {
@@ -193,6 +224,11 @@ class Player {
       { "aria-label": "speed", onchange: () => (this.speed = Number(speed.value)) },
       ...speeds,
     );
+    this.nodeField = el("input", { type: "number", min: 0, max: this.scene.nodes - 1, id: "node" });
+    this.nodeField.addEventListener("change", () => {
+      const node = Number.parseInt(this.nodeField.value, 10);
+      this.select(node >= 0 && node < this.scene.nodes ? node : null);
+    });
     this.controls = el(
       "div.controls",
       {},
@@ -204,8 +240,25 @@ class Player {
       ),
       el("button", { onclick: () => this.step(1), title: "one event on", "aria-label": "one event on" }, "▶"),
       el("label", {}, "Speed ", speed),
+      el("label", {}, "View ", this.viewChooser()),
+      el("label", {}, "Node ", this.nodeField),
       el("span.keys", {}, "space: play or pause · arrows: one event"),
     );
+  }
+
+  viewChooser() {
+    const views = [["ring", "ring"], ["hop", "by hop"]];
+    if (this.scene.zones.length > 1) views.push(["zone", "by zone"]);
+    const choose = () => {
+      this.view = select.value;
+      this.settle();
+    };
+    const select = el(
+      "select",
+      { "aria-label": "view", id: "view", onchange: choose },
+      ...views.map(([value, text]) => el("option", { value, selected: value === this.view ? "" : null }, text)),
+    );
+    return select;
   }
 
   buildChapters() {
@@ -246,11 +299,13 @@ class Player {
 
   select(node) {
     this.selected = node;
+    this.nodeField.value = node ?? "";
     if (node === null) {
-      this.storyTitle.textContent = "Click a node for its story";
+      this.storyTitle.textContent = NO_STORY;
       this.story.replaceChildren();
     } else {
-      this.storyTitle.textContent = `The story of node ${node}`;
+      const zone = this.scene.zones[this.scene.zoneOf[node]];
+      this.storyTitle.textContent = `The story of node ${node}${zone ? `, ${zone}` : ""}`;
       const rows = this.scene.storyOf(node).map(({ at, text, rumor }) => {
         const open = () => {
           if (rumor) this.choose(rumor);
@@ -370,10 +425,18 @@ class Player {
     const focus = this.chosen || scene.focusAt(ms);
     const held = focus ? scene.heldAt(focus, ms) : new Int32Array(scene.nodes).fill(-1);
     context.clearRect(0, 0, width, height);
-    const places = Array.from({ length: scene.nodes }, (_, node) => this.place(node, layout));
-    if (groups) this.paintCuts(context, layout, groups);
-    this.paintOddities(context, layout, places);
-    if (focus) this.paintTold(context, layout, places, focus, held);
+    const blocks = this.view === "ring" ? null : this.blocks(width, height, focus, held);
+    if (blocks) layout.dot = blocks.dot;
+    const places = blocks
+      ? blocks.places
+      : Array.from({ length: scene.nodes }, (_, node) => this.place(node, layout));
+    if (blocks) this.paintBlocks(context, blocks, held);
+    else {
+      if (groups) this.paintCuts(context, layout, groups);
+      this.paintZones(context, layout, places);
+      this.paintOddities(context, layout, places);
+    }
+    if (focus && (!blocks || this.selected !== null)) this.paintTold(context, layout, places, focus, held);
     this.paintFlights(context, layout, places, focus);
     this.paintNodes(context, layout, places, focus, held);
     this.showLegend(focus, groups);
@@ -393,6 +456,9 @@ class Player {
     context.lineWidth = scene.nodes > 300 ? 0.7 : 1.1;
     for (const row of held) {
       if (row < 0 || scene.via[row] === 0) continue;
+      const own = scene.from[row] === this.selected || scene.node[row] === this.selected;
+      // Of many nodes all lines would fill the ring: those of the chosen node are drawn.
+      if (!own && (this.view !== "ring" || scene.nodes > RING_NODES_MAX)) continue;
       const [from, to] = [places[scene.from[row]], places[scene.node[row]]];
       context.setLineDash(scene.vias[scene.via[row]] === "swap" ? [3, 4] : []);
       context.beginPath();
@@ -471,7 +537,7 @@ class Player {
         context.stroke();
       }
     }
-    if (scene.nodes <= 80 || this.selected !== null) this.paintNames(context, layout, places);
+    if (this.view === "ring" && (scene.nodes <= 80 || this.selected !== null)) this.paintNames(context, layout, places);
   }
 
   paintNode(context, x, y, dot, state, color) {
@@ -578,6 +644,82 @@ class Player {
     }
   }
 
+  // A band outside of the nodes, in the colour of each one's zone.
+  paintZones(context, layout, places) {
+    const { scene } = this;
+    if (scene.zones.length < 2) return;
+    const half = Math.PI / scene.nodes;
+    const far = layout.radius + layout.dot + (scene.nodes <= 80 ? 24 : 10);
+    context.lineWidth = 5;
+    context.lineCap = "butt";
+    for (let node = 0; node < scene.nodes; node++) {
+      const angle = (2 * Math.PI * (node + 0.5)) / scene.nodes - Math.PI / 2;
+      const [dx, dy] = [0, 1].map((axis) => this.shift[node * 2 + axis] * layout.radius);
+      context.strokeStyle = cssColor(zoneColor(scene.zoneOf[node]));
+      context.beginPath();
+      context.arc(layout.x + dx, layout.y + dy, far, angle - half * 0.96, angle + half * 0.96);
+      context.stroke();
+    }
+  }
+
+  // Nodes in blocks: by the hop at which they hear of the rumor in this run, or by zone.
+  blocks(width, height, focus, held) {
+    const { scene } = this;
+    const blockOf = this.view === "zone" ? scene.zoneOf : scene.hopsOf(focus);
+    const last = Math.max(...blockOf);
+    const members = Array.from({ length: last + 1 }, () => []);
+    blockOf.forEach((block, node) => members[block].push(node));
+    const heard = new Set(focus ? scene.hop.subarray(focus.begin, focus.end) : []);
+    const hears = (block) => heard.has(block);
+    const title = (block) => {
+      if (this.view === "zone") return scene.zones[block];
+      return hears(block) ? (block === 0 ? "source" : `hop ${block}`) : "never";
+    };
+    const shown = members.map((nodes, block) => ({ nodes, block, title: title(block) })).filter(({ nodes }) => nodes.length);
+    // Each block is as wide as it has nodes, but never too narrow for its title.
+    const [top, bottom, gap, least] = [104, height - 20, 18, 62];
+    const room = width - gap * (shown.length - 1) - least * shown.length;
+    const places = new Array(scene.nodes);
+    let dot = 9;
+    let left = 0;
+    for (const block of shown) {
+      block.left = left;
+      block.width = least + (room * block.nodes.length) / scene.nodes;
+      left += block.width + gap;
+      // The widest cells that hold all of its nodes.
+      let cell = 24;
+      while (cell > 3 && Math.floor(block.width / cell) * Math.floor((bottom - top) / cell) < block.nodes.length) cell -= 0.5;
+      dot = Math.min(dot, cell * 0.38);
+      block.cell = cell;
+    }
+    for (const { nodes, left: from, width: wide, cell } of shown) {
+      const columns = Math.max(1, Math.floor(wide / cell));
+      nodes.forEach((node, place) => {
+        places[node] = [
+          from + ((place % columns) + 0.5) * cell,
+          top + (Math.floor(place / columns) + 0.5) * cell,
+        ];
+      });
+    }
+    return { shown, places, dot: Math.max(1.3, dot), top };
+  }
+
+  paintBlocks(context, { shown, top }, held) {
+    context.textAlign = "left";
+    context.textBaseline = "alphabetic";
+    for (const { nodes, block, title, left, width } of shown) {
+      const count = nodes.filter((node) => held[node] >= 0).length;
+      context.fillStyle = cssColor(this.view === "zone" ? zoneColor(block) : "--line");
+      context.fillRect(left, top - 8, width, 3);
+      context.fillStyle = cssColor("--ink");
+      context.font = "600 12.5px system-ui, sans-serif";
+      context.fillText(title, left, top - 32, width);
+      context.fillStyle = cssColor("--soft");
+      context.font = "12px system-ui, sans-serif";
+      context.fillText(`${grouped(count)} of ${grouped(nodes.length)}`, left, top - 16, width);
+    }
+  }
+
   showLegend(focus, groups) {
     const entries = [];
     if (focus && focus.kind === "metadata") {
@@ -587,7 +729,10 @@ class Player {
     entries.push(["--node", "dot", "not yet"], [null, "○", "down"], [null, "◉", "stopped"]);
     if (this.scene.state.includes(PAUSED)) entries.push([null, "◫", "paused"]);
     if (focus) entries.push([null, "┄", "told by a swap"]);
-    if (groups) entries.push(["--cut", "dashed", "cut off"]);
+    if (groups && this.view === "ring") entries.push(["--cut", "dashed", "cut off"]);
+    if (this.view === "ring" && this.scene.zones.length > 1) {
+      this.scene.zones.forEach((zone, number) => entries.push([zoneColor(number), "box", zone]));
+    }
     const odd = this.scene.odditiesAt(this.ms);
     if (odd.some(({ open }) => open !== 0)) entries.push([null, "→", "one way only"]);
     if (odd.some(({ open }) => open === 0)) entries.push([null, "┼", "no direct way"]);

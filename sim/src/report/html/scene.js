@@ -29,6 +29,8 @@ class Scene {
       other: arrays.odd_other[index],
       open: arrays.odd_open[index],
     }));
+    this.zones = data.zones;
+    this.zoneOf = arrays.zone;
     this.timeline = data.timeline;
     this.windows = data.windows;
     let row = 0;
@@ -96,6 +98,14 @@ class Scene {
     const held = new Int32Array(this.nodes).fill(-1);
     for (let row = rumor.begin; row < rumor.end; row++) if (this.first[row] <= ms) held[this.node[row]] = row;
     return held;
+  }
+
+  // By node: the hop at which it hears of a rumor, however late; those that never do stand last.
+  hopsOf(rumor) {
+    const hops = new Int32Array(this.nodes).fill(-1);
+    if (rumor) for (let row = rumor.begin; row < rumor.end; row++) hops[this.node[row]] = this.hop[row];
+    const never = Math.max(...hops) + 1;
+    return hops.map((hop) => (hop < 0 ? never : hop));
   }
 
   // By node: the newest metadata version that it held, else -1.

@@ -45,6 +45,9 @@ pub(super) struct Scene {
     /// Nodes that no action tells apart.
     classes: Vec<Vec<NodeNo>>,
     pub(super) cuts: Vec<Cut>,
+    /// Names of zones, and for each node the number of its own.
+    pub(super) zones: Vec<String>,
+    zone: Vec<u8>,
 }
 
 /// Who can talk to whom from a moment on.
@@ -77,7 +80,8 @@ enum Open {
 impl Scene {
     pub(super) fn of(plan: &Plan) -> Self {
         let classes = classes(plan);
-        Self { states: states(plan), cuts: cuts(plan, &classes), classes }
+        let (zones, zone) = zones(plan);
+        Self { states: states(plan), cuts: cuts(plan, &classes), classes, zones, zone }
     }
 
     pub(super) fn pack(&self, pack: &mut Pack) {
@@ -92,12 +96,41 @@ impl Scene {
             nodes.iter().for_each(|&node| class[node as usize] = number);
         }
         pack.u16("class", class.into_iter());
+        pack.u8("zone", self.zone.iter().copied());
         let odd = || self.cuts.iter().flat_map(|cut| &cut.oddities);
         pack.u8("odd_count", self.cuts.iter().map(|cut| cut.oddities.len() as u8));
         pack.u16("odd_one", odd().map(|odd| odd.one));
         pack.u16("odd_other", odd().map(|odd| odd.other));
         pack.u8("odd_open", odd().map(|odd| odd.open as u8));
     }
+}
+
+/// More names than so many are names of nodes and not of zones.
+const ZONES_MAX: usize = 12;
+
+/// Where nodes are, by what their names have in common: `a-1` and `a-2` are in zone `a`. Where all
+/// have one name or each its own, there are none.
+fn zones(plan: &Plan) -> (Vec<String>, Vec<u8>) {
+    let mut names = vec![String::new(); plan.nodes_ever as usize];
+    for own in &plan.incarnations {
+        let name = own.public.name().trim_end_matches(|letter: char| letter.is_ascii_digit());
+        name.trim_end_matches(['-', '_', '.']).clone_into(&mut names[own.node as usize]);
+    }
+    let mut zones: Vec<String> = Vec::new();
+    for name in &names {
+        if !zones.contains(name) {
+            zones.push(name.clone());
+        }
+        if zones.len() > ZONES_MAX {
+            break;
+        }
+    }
+    if !(2..=ZONES_MAX).contains(&zones.len()) {
+        return (Vec::new(), vec![0; names.len()]);
+    }
+    let number = |name| zones.iter().position(|zone| zone == name).unwrap_or_default() as u8;
+    let zone = names.iter().map(number).collect();
+    (zones, zone)
 }
 
 fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {

@@ -124,6 +124,41 @@ fn deliveries_are_counted_by_hop_and_way() {
     assert_eq!(total, told as u64);
 }
 
+/// The colours of a style sheet's block of variables.
+fn colours(block: &str) -> std::collections::BTreeMap<&str, [f64; 3]> {
+    let channel = |text: &str, at: usize| {
+        let value = f64::from(u8::from_str_radix(&text[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    let variables = block.split(';').filter_map(|one| one.trim().split_once(": #"));
+    let colours = variables.filter(|(_, hex)| hex.len() == 6);
+    colours.map(|(name, hex)| (name, [0, 2, 4].map(|at| channel(hex, at)))).collect()
+}
+
+/// The contrast of two colours, after WCAG 2.
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let light = |[red, green, blue]: [f64; 3]| 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+    let (one, other) = (light(one), light(other));
+    one.max(other) / one.min(other)
+}
+
+#[test]
+fn every_text_stands_out_from_its_ground_by_day_and_by_night() {
+    let blocks: Vec<_> = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next()).collect();
+    assert_eq!(blocks.len(), 2, "by day and by night");
+    let mut texts = vec![("--good", "--good-ground"), ("--bad", "--bad-ground")];
+    for text in ["--ink", "--soft", "--faint", "--accent", "--good", "--bad"] {
+        texts.extend(["--ground", "--card", "--grid"].map(|ground| (text, ground)));
+    }
+    for block in blocks.into_iter().flatten() {
+        let colours = colours(block);
+        for (text, ground) in &texts {
+            let found = contrast(colours[text], colours[ground]);
+            assert!(found >= 4.5, "{text} on {ground}: {found:.2}");
+        }
+    }
+}
+
 #[test]
 fn a_name_can_not_break_out_of_its_place() {
     assert_eq!(escaped("<b>&"), "&lt;b&gt;&amp;");
