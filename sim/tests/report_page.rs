@@ -64,6 +64,13 @@ window.addEventListener("load", async () => {
   player.canvas.dispatchEvent(new MouseEvent("click", where));
   found.story = player.story.textContent;
   found.title = player.storyTitle.textContent;
+  const press = (on, key) => on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  press(player.canvas, "Home");
+  press(player.canvas, "ArrowRight");
+  found.keyed = player.storyTitle.textContent;
+  found.controls_end = player.slider.getBoundingClientRect().bottom;
+  found.hops = player.blocks(700, 400, player.scene.rumors[0], player.scene.heldAt(player.scene.rumors[0], 20000))
+    .shown.map(({ title, nodes }) => [title, nodes.length]);
   found.played_from = player.ms;
   player.play();
   found.playing = player.playing;
@@ -80,6 +87,12 @@ window.addEventListener("load", async () => {
   };
   chart.dispatchEvent(new PointerEvent("pointermove", at(0.99)));
   found.tip = chart.nextElementSibling.textContent;
+  press(chart, "End");
+  found.told = chart.nextElementSibling.textContent;
+  const values = document.querySelector(".values");
+  values.open = true;
+  values.dispatchEvent(new Event("toggle"));
+  found.values = values.querySelectorAll("tbody tr").length;
   chart.dispatchEvent(new PointerEvent("pointerdown", at(0.4)));
   chart.dispatchEvent(new PointerEvent("pointermove", at(0.6)));
   chart.dispatchEvent(new PointerEvent("pointerup", at(0.6)));
@@ -190,6 +203,14 @@ fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
     let tips = ["tip", "zoomed"].map(|key| found[key].as_str().unwrap());
     assert!(tips[0].contains("metadata-0") && tips[1].contains("metadata-0"), "{tips:?}");
     assert_ne!(tips[0], tips[1], "the chart does not zoom");
+    assert_eq!(found["keyed"], "The story of node 1");
+    assert!(found["controls_end"].as_f64().unwrap() < 400.0, "{}", found["controls_end"]);
+    let hops = found["hops"].as_array().unwrap();
+    assert_eq!(hops[0], serde_json::json!(["source", 1]));
+    assert_eq!(hops.iter().map(|hop| hop[1].as_u64().unwrap()).sum::<u64>(), 20);
+    let told = found["told"].as_str().unwrap();
+    assert!(told.contains("metadata-0, node 3 at 5 s: 100 %"), "{told}");
+    assert!(found["values"].as_u64().unwrap() > 5);
     assert!(found["charts"].as_u64().unwrap() >= 5);
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let wrong = summary["removals"]["false"].to_string();

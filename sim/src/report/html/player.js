@@ -446,6 +446,7 @@ class Player {
 
   bend([ax, ay], [bx, by], { x, y }) {
     const [mx, my] = [(ax + bx) / 2, (ay + by) / 2];
+    if (this.view !== "ring") return [mx, my];
     return [mx + (x - mx) * 0.45, my + (y - my) * 0.45];
   }
 

@@ -144,7 +144,8 @@ fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
 
 #[test]
 fn every_text_stands_out_from_its_ground_by_day_and_by_night() {
-    let blocks: Vec<_> = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next()).collect();
+    let blocks: Vec<_> =
+        STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next()).collect();
     assert_eq!(blocks.len(), 2, "by day and by night");
     let mut texts = vec![("--good", "--good-ground"), ("--bad", "--bad-ground")];
     for text in ["--ink", "--soft", "--faint", "--accent", "--good", "--bad"] {

@@ -8,15 +8,15 @@ use std::ops::Range;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::{
-    Cartesian2d, Circle, DashedLineSeries, DrawingAreaErrorKind, DrawingBackend, IntoFont,
-    PathElement, Polygon, Rectangle, Text,
+    Cartesian2d, Circle, DrawingAreaErrorKind, DrawingBackend, IntoFont, PathElement, Polygon,
+    Rectangle, Text,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
 
 use super::axis::Axis;
 use super::labels::{self, Placed, Room};
-use super::panel::{Band, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
+use super::panel::{Band, COLORS, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
 use super::single::{SHADE, SHADE_OPACITY};
 use super::{Area, Drawn, FONT, Picture};
 use crate::report::human;
@@ -32,9 +32,11 @@ const SHADE_NAME_HEIGHT: i32 = 30;
 /// A name may pass the end of a narrow shade by so much.
 const SHADE_NAME_WIDTH: i32 = 150;
 const PANEL_GAP: i32 = 26;
-const LEGEND_WIDTH: i32 = 420;
-const LEGEND_LINE: i32 = 38;
-pub(super) const LEGEND_MARK: i32 = 44;
+const LEGEND_LINE: i32 = 36;
+pub(super) const LEGEND_MARK: i32 = 64;
+/// Between a sample and its text, and from one entry to the next.
+const LEGEND_TEXT_GAP: i32 = 12;
+const LEGEND_GAP: i32 = 40;
 const X_LABELS: u32 = 74;
 const Y_LABELS: u32 = 128;
 
@@ -69,12 +71,14 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, figure: &Figure) -> Drawn<DB> {
     let panel_height = (height - top - MARGIN / 2) / 2;
     for (place, panel) in figure.panels.iter().enumerate() {
         let y = top + panel_height * place as i32;
-        let right = width - LEGEND_WIDTH - MARGIN / 2;
-        let height = panel_height - PANEL_GAP;
-        let chart = area.clone().shrink((MARGIN, y), (right - MARGIN, height));
-        let legend = area.clone().shrink((right + 24, y), (LEGEND_WIDTH - 24, height));
+        let width = width - 2 * MARGIN;
+        let legend = lay_out_legend(area, &panel.legend, width)?;
+        let rows = legend.last().map_or(0, |entry| entry.row + 1);
+        let height = panel_height - PANEL_GAP - rows * LEGEND_LINE;
+        let chart = area.clone().shrink((MARGIN, y), (width, height));
         draw_panel(&chart, panel)?;
-        draw_legend(&legend, &panel.legend)?;
+        let below = area.clone().shrink((MARGIN, y + height), (width, rows * LEGEND_LINE));
+        draw_legend(&below, &legend)?;
     }
     area.present()
 }
@@ -204,13 +208,74 @@ fn draw_band<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, band: &Band) -> Draw
 
 fn draw_line<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, line: &Line) -> Drawn<DB> {
     let style = shape(line.stroke);
-    match line.stroke.dash {
-        Dash::Solid => chart.draw_series([PathElement::new(line.points.clone(), style)]).map(drop),
-        Dash::Dashed => {
-            let dashes = DashedLineSeries::new(line.points.iter().copied(), 12, 8, style);
-            chart.draw_series(dashes).map(drop)
+    let pattern = pattern(line.stroke);
+    if pattern.is_empty() {
+        return chart.draw_series([PathElement::new(line.points.clone(), style)]).map(drop);
+    }
+    let area = chart.plotting_area().strip_coord_spec();
+    let (columns, lines) = area.get_base_pixel();
+    let pixel = |point: &(f64, f64)| {
+        let (x, y) = chart.backend_coord(point);
+        (x - columns, y - lines)
+    };
+    let pixels: Vec<(i32, i32)> = line.points.iter().map(pixel).collect();
+    let dashes = dashes(&pixels, pattern);
+    dashes.into_iter().try_for_each(|dash| area.draw(&PathElement::new(dash, style)))
+}
+
+/// How lines of each of [`COLORS`] are interrupted, so that they differ in grey print as well.
+const PATTERNS: [&[i32]; 8] = [
+    &[],
+    &[34, 12],
+    &[5, 9],
+    &[34, 9, 5, 9],
+    &[60, 12],
+    &[20, 12],
+    &[34, 9, 5, 9, 5, 9],
+    &[60, 9, 5, 9],
+];
+
+/// Lengths of strokes and gaps, in turn; none where a line is whole.
+fn pattern(stroke: Stroke) -> &'static [i32] {
+    match stroke.dash {
+        Dash::Dashed => &[12, 8],
+        // Faint lines are many: what they are is said by the one that stands out.
+        Dash::Solid if stroke.opacity < 1.0 => &[],
+        Dash::Solid => {
+            let place = COLORS.iter().position(|color| *color == stroke.color);
+            PATTERNS[place.unwrap_or_default()]
         }
     }
+}
+
+/// Cuts a line into the strokes of a pattern.
+fn dashes(line: &[(i32, i32)], pattern: &[i32]) -> Vec<Vec<(i32, i32)>> {
+    let mut strokes: Vec<Vec<(i32, i32)>> = Vec::new();
+    let (mut turn, mut left) = (0, f64::from(pattern[0]));
+    let mut stroke: Vec<(i32, i32)> = line.first().copied().into_iter().collect();
+    for piece in line.windows(2) {
+        let [(ax, ay), (bx, by)] = [piece[0], piece[1]];
+        let (dx, dy) = (f64::from(bx - ax), f64::from(by - ay));
+        let (length, mut gone) = (dx.hypot(dy), 0.0);
+        while length - gone > left {
+            gone += left;
+            let share = gone / length;
+            let at = (ax + (dx * share).round() as i32, ay + (dy * share).round() as i32);
+            stroke.push(at);
+            let ended = std::mem::replace(&mut stroke, vec![at]);
+            if turn % 2 == 0 {
+                strokes.push(ended);
+            }
+            turn = (turn + 1) % pattern.len();
+            left = f64::from(pattern[turn]);
+        }
+        left -= length - gone;
+        stroke.push((bx, by));
+    }
+    if turn % 2 == 0 && stroke.len() > 1 {
+        strokes.push(stroke);
+    }
+    strokes
 }
 
 fn shape(stroke: Stroke) -> ShapeStyle {
@@ -268,20 +333,54 @@ fn draw_note<DB: DrawingBackend>(chart: &Chart<'_, DB>, panel: &Panel) -> Drawn<
     chart.plotting_area().draw(&Text::new(note.clone(), middle, style))
 }
 
-fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, entries: &[Entry]) -> Drawn<DB> {
-    let room = LEGEND_WIDTH - 24 - LEGEND_MARK - 14;
-    for (place, entry) in entries.iter().enumerate() {
-        let y = PANEL_TITLE_HEIGHT + 20 + LEGEND_LINE * place as i32;
-        match entry.mark {
-            Mark::Line(stroke) => draw_sample(area, stroke, y)?,
-            Mark::Box(color, opacity) => {
-                let corners = [(0, y - 11), (LEGEND_MARK, y + 11)];
-                area.draw(&Rectangle::new(corners, color.mix(opacity).filled()))?;
-            }
-            Mark::Blank => {}
+/// An entry of a legend and where it stands.
+struct Laid<'a> {
+    entry: &'a Entry,
+    text: String,
+    x: i32,
+    row: i32,
+}
+
+/// Puts the entries into as few rows as hold them; a remark stands right behind its entry.
+fn lay_out_legend<'a, DB: DrawingBackend>(
+    area: &Area<DB>,
+    entries: &'a [Entry],
+    room: i32,
+) -> Result<Vec<Laid<'a>>, DrawingAreaErrorKind<DB::ErrorType>> {
+    let (mut x, mut row) = (Y_LABELS as i32, 0);
+    let mut laid = Vec::new();
+    for entry in entries {
+        let mark = match entry.mark {
+            Mark::Blank => 0,
+            Mark::Line(_) | Mark::Box(..) => LEGEND_MARK + LEGEND_TEXT_GAP,
+        };
+        let (text, width) = fitted(area, &entry.text, room - Y_LABELS as i32 - mark)?;
+        if x + mark + width > room && x > Y_LABELS as i32 {
+            (x, row) = (Y_LABELS as i32, row + 1);
         }
-        let (text, _) = fitted(area, &entry.text, room)?;
-        write(area, &text, (LEGEND_MARK + 14, y - 11), SMALL_SIZE)?;
+        laid.push(Laid { entry, text, x, row });
+        x += mark + width + LEGEND_GAP;
+    }
+    Ok(laid)
+}
+
+fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[Laid<'_>]) -> Drawn<DB> {
+    for Laid { entry, text, x, row } in legend {
+        let y = LEGEND_LINE * row + LEGEND_LINE / 2;
+        let mark = area.clone().shrink((*x, y - 13), (LEGEND_MARK, 26));
+        let text_x = match entry.mark {
+            Mark::Line(stroke) => {
+                draw_sample(&mark, stroke, 13)?;
+                x + LEGEND_MARK + LEGEND_TEXT_GAP
+            }
+            Mark::Box(color, opacity) => {
+                let corners = [(0, 2), (LEGEND_MARK, 24)];
+                mark.draw(&Rectangle::new(corners, color.mix(opacity).filled()))?;
+                x + LEGEND_MARK + LEGEND_TEXT_GAP
+            }
+            Mark::Blank => *x,
+        };
+        write(area, text, (text_x, y - 11), SMALL_SIZE)?;
     }
     Ok(())
 }
@@ -291,14 +390,12 @@ pub(super) fn draw_sample<DB: DrawingBackend>(
     stroke: Stroke,
     y: i32,
 ) -> Drawn<DB> {
-    let pieces = match stroke.dash {
-        Dash::Solid => vec![(0, LEGEND_MARK)],
-        Dash::Dashed => vec![(0, 12), (18, 30), (36, 44)],
+    let line = [(0, y), (LEGEND_MARK, y)];
+    let pieces = match pattern(stroke) {
+        [] => vec![line.to_vec()],
+        pattern => dashes(&line, pattern),
     };
-    for (from, to) in pieces {
-        area.draw(&PathElement::new([(from, y), (to, y)], shape(stroke)))?;
-    }
-    Ok(())
+    pieces.into_iter().try_for_each(|piece| area.draw(&PathElement::new(piece, shape(stroke))))
 }
 
 pub(super) fn write<DB: DrawingBackend>(
@@ -313,4 +410,26 @@ pub(super) fn write<DB: DrawingBackend>(
 /// The embedded font at a size.
 pub(super) fn font(size: f64) -> TextStyle<'static> {
     TextStyle::from((FONT, size).into_font()).color(&INK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_all_colours_differ_in_grey_print() {
+        let patterns = COLORS.map(|color| pattern(Stroke::solid(color)));
+        for (number, pattern) in patterns.iter().enumerate() {
+            assert!(!patterns[..number].contains(pattern), "{pattern:?} is there twice");
+        }
+        assert!(!patterns.contains(&pattern(Stroke::dashed(COLORS[0]))));
+    }
+
+    #[test]
+    fn dashes_keep_their_lengths_around_corners() {
+        let line = [(0, 0), (25, 0), (25, 40)];
+        let got = dashes(&line, &[20, 10]);
+        let expected = [vec![(0, 0), (20, 0)], vec![(25, 5), (25, 25)], vec![(25, 35), (25, 40)]];
+        assert_eq!(got, expected);
+    }
 }
