@@ -1,4 +1,4 @@
-//! The best cells of a sweep: that with the best median, and all that chance can't tell apart from it.
+//! The best cells of a sweep: the best median, and all that chance can't tell apart from it.
 //!
 //! Every cell met the same seeds, so that cells are compared seed by seed, by the sign test. Many
 //! cells are looked at, so that the bar rises with their number (Holm 1979): in at most one sweep
