@@ -71,6 +71,7 @@ Examples:
   sim explain out/loss/seed-1 --rumor metadata-0      who told whom, when
   sim explain out/loss/seed-1 --rumor metadata-0 --node 17
                                                       why so late, or never?
+  sim explain out/loss/seed-1 --node 17               all of that node
 
 Without --trace the run knows who told whom, but not what became of the packets in between.";
 
@@ -190,9 +191,12 @@ struct ExplainArgs {
     /// The rumor, such as metadata-0 [default: list them all]
     #[arg(long, value_name = "RUMOR")]
     rumor: Option<String>,
-    /// A node whose part in it is to be told
-    #[arg(long, value_name = "N", requires = "rumor")]
+    /// A node whose part in it is to be told; without a rumor all of that node
+    #[arg(long, value_name = "N")]
     node: Option<u32>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -224,7 +228,9 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
         Command::Explain(args) => {
-            conclude(explain::run(&args.run, args.rumor.as_deref(), args.node))
+            let format = format(args.json, false);
+            let (folder, rumor, node) = (args.run.as_path(), args.rumor.as_deref(), args.node);
+            conclude(explain::run(&explain::Request { folder, rumor, node, format }))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
