@@ -3,6 +3,7 @@
 //! Standard output gets results only, and none at all when a command or the machine fails.
 
 mod compare;
+mod meta;
 mod model;
 mod sweep;
 mod tune;
@@ -10,7 +11,8 @@ mod tune;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,10 +25,11 @@ use self::model::ModelArgs;
 use crate::commands;
 use crate::commands::progress::Audience;
 use crate::commands::run::{Format, Net, Request};
-use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, run};
+use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, new, run};
 use crate::model::Spread;
 use crate::report::files::Pictures;
-use crate::scenario::Paint;
+use crate::report::json::document;
+use crate::scenario::{Name, Paint};
 use crate::world::{Codec, Filter};
 
 /// Columns of `sim measures`.
@@ -34,6 +37,9 @@ const MEASURES_WIDTH: u16 = 100;
 
 /// The most seeds of one command: their figures are kept until the end.
 const SEEDS_MAX: u64 = 100_000;
+
+/// The nodes of a new scenario: more are for those who know what they cost.
+const NEW_NODES: RangeInclusive<i64> = new::NODES_MIN..=100_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +77,7 @@ Examples:
   sim explain out/loss/seed-1 --rumor metadata-0      who told whom, when
   sim explain out/loss/seed-1 --rumor metadata-0 --node 17
                                                       why so late, or never?
+  sim explain out/loss/seed-1 --node 17               all of that node
 
 Without --trace the run knows who told whom, but not what became of the packets in between.";
 
@@ -84,7 +91,8 @@ Exit codes: 0 the same, 1 they part, 2 no traces, or traces with different filte
 
 /// Replays cluster scenarios on the production engine, in virtual time, and measures them.
 #[derive(Debug, Parser)]
-#[command(name = "sim", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "sim", version = meta::version())]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -123,7 +131,35 @@ enum Command {
     #[command(hide = true, name = crate::testbed::GUEST)]
     NodeInNamespace,
     /// List every figure that [expect] can ask for: name, unit, direction, definition
-    Measures,
+    Measures(MeasuresArgs),
+    /// Write a commented scenario to begin with
+    New(NewArgs),
+    /// Print the JSON Schema of scenario files, so that editors complete and check keys
+    Schema,
+    /// Print the completions of a shell, to be sourced by it
+    Completions(meta::CompletionsArgs),
+    /// Write the man pages into a folder
+    Man(meta::ManArgs),
+}
+
+#[derive(Debug, Args)]
+struct MeasuresArgs {
+    /// Only those with this in their name; * stands for anything
+    pattern: Option<String>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct NewArgs {
+    /// The scenario's name: 1 to 64 of a-z, 0-9 and -; the file is NAME.toml
+    #[arg(value_parser = Name::parse)]
+    name: Name,
+    /// How many nodes it has
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(NEW_NODES))]
+    nodes: u32,
 }
 
 #[derive(Debug, Args)]
@@ -190,9 +226,12 @@ struct ExplainArgs {
     /// The rumor, such as metadata-0 [default: list them all]
     #[arg(long, value_name = "RUMOR")]
     rumor: Option<String>,
-    /// A node whose part in it is to be told
-    #[arg(long, value_name = "N", requires = "rumor")]
+    /// A node whose part in it is to be told; without a rumor all of that node
+    #[arg(long, value_name = "N")]
     node: Option<u32>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -224,7 +263,9 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
         Command::Explain(args) => {
-            conclude(explain::run(&args.run, args.rumor.as_deref(), args.node))
+            let format = format(args.json, false);
+            let (folder, rumor, node) = (args.run.as_path(), args.rumor.as_deref(), args.node);
+            conclude(explain::run(&explain::Request { folder, rumor, node, format }))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
@@ -238,10 +279,17 @@ pub fn main() -> ExitCode {
         Command::NodeInNamespace => crate::testbed::run_guest(),
         Command::Check(args) => conclude(check::run(&args.files, &args.sets, paint(&io::stderr()))),
         Command::Model(args) => conclude(args.run()),
-        Command::Measures => {
-            let out = measures::table(MEASURES_WIDTH) + "\n";
+        Command::Measures(MeasuresArgs { pattern, json }) => {
+            let format = format(json, false);
+            conclude(measures::run(pattern.as_deref(), format, MEASURES_WIDTH))
+        }
+        Command::New(args) => conclude(new::run(Path::new(""), &args.name, args.nodes)),
+        Command::Schema => {
+            let out = document(&crate::scenario::schema());
             conclude(Ok(Report { out, err: String::new(), exit: Exit::Held }))
         }
+        Command::Completions(args) => conclude(Ok(args.run())),
+        Command::Man(args) => conclude(args.run()),
     }
 }
 

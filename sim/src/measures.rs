@@ -202,7 +202,7 @@ impl Unit {
         }
     }
 
-    fn example(self) -> &'static str {
+    pub(crate) fn example(self) -> &'static str {
         match self {
             Self::Duration => "<= 5s",
             Self::Count => "== 0",

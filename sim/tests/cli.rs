@@ -394,3 +394,48 @@ fn the_measures_are_listed_with_their_definitions() {
         assert!(out.contains(name), "no {name} in\n{out}");
     }
 }
+
+#[test]
+fn a_new_scenario_is_right_and_runs() {
+    let bench = Bench::new();
+    let (out, _) = bench.call("new mine --nodes 7", 0);
+    assert!(out.contains("mine.toml: 7 nodes"), "{out}");
+    bench.call("check mine.toml", 0);
+    bench.call("run mine.toml --no-plots -q", 0);
+    assert!(bench.refused_again("new mine"), "the file was replaced");
+    bench.call("new Mine", 2);
+    bench.call("new other --nodes 2", 2);
+}
+
+impl Bench {
+    fn refused_again(&self, arguments: &str) -> bool {
+        let (out, err) = self.call(arguments, 2);
+        out.is_empty() && err.contains("is there already")
+    }
+}
+
+#[test]
+fn the_version_has_a_commit_where_there_is_one_and_files_have_the_crates() {
+    let bench = Bench::new();
+    let (out, _) = bench.call("--version", 0);
+    let version = concat!("sim ", env!("CARGO_PKG_VERSION"));
+    let commit = out.trim_end().strip_prefix(version).unwrap();
+    let is_hash = |hash: &str| hash.len() == 9 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    let hash = commit.strip_prefix(" (").and_then(|rest| rest.strip_suffix(')'));
+    assert!(commit.is_empty() || hash.is_some_and(is_hash), "{out}");
+    let summary = bench.json("run small.toml --json --no-plots");
+    assert_eq!(summary["tool_version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_schema_the_measures_and_the_completions_are_printed() {
+    let bench = Bench::new();
+    assert_eq!(bench.json("schema")["required"][0], "name");
+    let measures = bench.json("measures t99 --json");
+    assert!(measures["measures"].as_array().unwrap().len() > 3);
+    bench.refused("measures t98", 2);
+    let (script, _) = bench.call("completions bash", 0);
+    assert!(script.contains("complete -F _sim"), "{script}");
+    bench.call("man pages", 0);
+    assert!(bench.path("pages/sim-run.1").exists());
+}

@@ -3,6 +3,9 @@
 //! The tree of who told whom comes from `rumors.csv`, which every run has. What became of the
 //! packets that did not bring the news is only known with a trace.
 
+mod log;
+mod node;
+mod path;
 mod receipts;
 #[cfg(test)]
 mod tests;
@@ -11,28 +14,100 @@ mod why;
 use std::path::Path;
 
 use rumormill::units::nearest;
+use serde::Serialize;
 
-use self::receipts::{Receipt, Run, Spread};
+use self::receipts::{Figures, Receipt, Run, Spread};
+use super::run::Format;
 use super::trial::quoted_path;
 use super::{Exit, Failure, Report};
 use crate::report::human;
+use crate::report::json::document;
 use crate::scenario::plan::NodeNo;
 
 /// Lines of a tree; a larger one is told of by its first.
 const TREE_LINES_MAX: usize = 200;
 
-/// Tells of a run: its rumors, how one of them spread, or a node's part in that.
+/// The schema of what `--json` prints.
+const SCHEMA: &str = "explain/1";
+
+/// What is to be told of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The folder of the run.
+    pub folder: &'a Path,
+    /// One of its rumors.
+    pub rumor: Option<&'a str>,
+    /// One of its nodes.
+    pub node: Option<NodeNo>,
+    /// For whom.
+    pub format: Format,
+}
+
+/// Tells of a run: its rumors, how one of them spread, a node's part in that, or all of a node.
 ///
 /// # Errors
 /// When the folder is none of a run, or it has no such rumor or node.
-pub fn run(folder: &Path, rumor: Option<&str>, node: Option<NodeNo>) -> Result<Report, Failure> {
-    let run = Run::read(folder)?;
-    let out = match (rumor, node) {
-        (None, _) => list(&run, folder),
-        (Some(rumor), None) => tree(&run, &spread(&run, rumor)?),
-        (Some(rumor), Some(node)) => why::explain(&run, &spread(&run, rumor)?, node)?,
+pub fn run(request: &Request<'_>) -> Result<Report, Failure> {
+    let run = Run::read(request.folder)?;
+    let is_json = request.format == Format::Json;
+    let out = match (request.rumor, request.node) {
+        (None, None) if is_json => document(&Listed {
+            schema: SCHEMA,
+            scenario: &run.scenario,
+            seed: &run.seed,
+            rumors: &run.rumors,
+        }),
+        (None, None) => list(&run, request.folder),
+        (None, Some(node)) => {
+            let told = node::tell(&run, node)?;
+            if is_json { document(&told) } else { told.text(&run) }
+        }
+        (Some(rumor), None) => {
+            let spread = spread(&run, rumor)?;
+            if is_json { document(&Spreading::of(&run, &spread)) } else { tree(&run, &spread) }
+        }
+        (Some(rumor), Some(node)) => {
+            let told = why::tell(&run, &spread(&run, rumor)?, node)?;
+            if is_json { document(&told) } else { told.text() }
+        }
     };
     Ok(Report { out, err: String::new(), exit: Exit::Held })
+}
+
+/// The rumors of a run.
+#[derive(Serialize)]
+struct Listed<'a> {
+    schema: &'static str,
+    scenario: &'a str,
+    seed: &'a str,
+    rumors: &'a [Figures],
+}
+
+/// How one rumor spread.
+#[derive(Serialize)]
+struct Spreading<'a> {
+    schema: &'static str,
+    scenario: &'a str,
+    seed: &'a str,
+    rumor: &'a Figures,
+    receipts: &'a [Receipt],
+    absent: Vec<NodeNo>,
+    /// True when `rumors.csv` ended at its limit.
+    rows_left_out: bool,
+}
+
+impl<'a> Spreading<'a> {
+    fn of(run: &'a Run, spread: &'a Spread) -> Self {
+        Self {
+            schema: SCHEMA,
+            scenario: &run.scenario,
+            seed: &run.seed,
+            rumor: &spread.figures,
+            receipts: &spread.receipts,
+            absent: spread.absent(run.nodes_ever()),
+            rows_left_out: run.rows_left_out,
+        }
+    }
 }
 
 fn spread(run: &Run, rumor: &str) -> Result<Spread, Failure> {

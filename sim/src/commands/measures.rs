@@ -2,28 +2,100 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::measures::{Better, Measure, RUMOR_KINDS, Unit, all};
+use serde::Serialize;
+
+use super::run::Format;
+use super::{Exit, Failure, Report};
+use crate::measures::{Better, Measure, RUMOR_KINDS, Unit, all, unknown};
+use crate::report::json::document;
+
+/// Lists the measures whose name has a pattern in it, or all.
+///
+/// # Errors
+/// When there is none.
+pub fn run(pattern: Option<&str>, format: Format, width: u16) -> Result<Report, Failure> {
+    let found: Vec<&Measure> =
+        all().iter().filter(|measure| fits(pattern, &measure.name)).collect();
+    if let (Some(pattern), true) = (pattern, found.is_empty()) {
+        return Err(Failure::wrong(unknown(pattern)));
+    }
+    let out = match (format, pattern) {
+        (Format::Json, _) => document(&Listed::of(&found)),
+        (_, None) => table(width) + "\n",
+        (_, Some(_)) => rows(found.into_iter().map(full_row), width).trim_fmt() + "\n",
+    };
+    Ok(Report { out, err: String::new(), exit: Exit::Held })
+}
+
+/// Whether a name has a pattern in it, in whatever letters; `*` stands for anything.
+fn fits(pattern: Option<&str>, name: &str) -> bool {
+    let Some(pattern) = pattern else { return true };
+    let pattern = pattern.to_lowercase();
+    let (mut rest, mut found) = (name, true);
+    for piece in pattern.split('*') {
+        let at = rest.find(piece);
+        found &= at.is_some();
+        rest = at.map_or("", |at| &rest[at + piece.len()..]);
+    }
+    found
+}
+
+/// The registry as JSON.
+#[derive(Serialize)]
+struct Listed {
+    schema: &'static str,
+    measures: Vec<Described>,
+}
+
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    unit: &'static str,
+    /// Null where neither direction is progress.
+    better: Option<&'static str>,
+    definition: String,
+}
+
+impl Listed {
+    fn of(measures: &[&Measure]) -> Self {
+        let described = |measure: &&Measure| Described {
+            name: measure.name.to_string(),
+            unit: unit(measure.unit),
+            better: (measure.better != Better::Neither).then(|| better(measure.better)),
+            definition: measure.definition.to_string(),
+        };
+        Self { schema: "measures/1", measures: measures.iter().map(described).collect() }
+    }
+}
 
 /// The table of all measures, as wide as `width` columns; those of rumors once for all kinds.
-pub fn table(width: u16) -> String {
+fn table(width: u16) -> String {
+    let table = rows(all().iter().filter_map(row), width);
+    let kinds = RUMOR_KINDS.join(", ");
+    format!("{}\n\nKIND is one of {kinds}.", table.trim_fmt())
+}
+
+fn rows(rows: impl Iterator<Item = [String; 4]>, width: u16) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width)
         .set_header(["measure", "unit", "better", "definition"]);
-    for measure in all() {
-        if let Some(row) = row(measure) {
-            table.add_row(row);
-        }
-    }
-    let kinds = RUMOR_KINDS.join(", ");
-    format!("{}\n\nKIND is one of {kinds}.", table.trim_fmt())
+    rows.for_each(|row| {
+        table.add_row(row);
+    });
+    table
+}
+
+fn full_row(measure: &Measure) -> [String; 4] {
+    let (unit, better) = (unit(measure.unit).to_owned(), better(measure.better).to_owned());
+    [measure.name.to_string(), unit, better, measure.definition.to_string()]
 }
 
 /// A row, or nothing for a measure that the row of another kind of rumor stands for.
 fn row(measure: &Measure) -> Option<[String; 4]> {
-    let (unit, better) = (unit(measure.unit), better(measure.better));
+    let [_, unit, better, _] = full_row(measure);
     let (name, definition) = match measure.name.strip_prefix("rumors.") {
         None => (measure.name.to_string(), measure.definition.to_string()),
         Some(rest) => {
@@ -32,7 +104,7 @@ fn row(measure: &Measure) -> Option<[String; 4]> {
             (format!("rumors.KIND{field}"), definition)
         }
     };
-    Some([name, unit.to_owned(), better.to_owned(), definition])
+    Some([name, unit, better, definition])
 }
 
 fn unit(unit: Unit) -> &'static str {
@@ -68,5 +140,23 @@ mod tests {
         }
         assert_eq!(table.matches("rumors.KIND.t99").count(), 1);
         assert!(table.contains("removals.false"));
+    }
+
+    #[test]
+    fn a_pattern_picks_the_measures_that_have_it() {
+        let names = |pattern| {
+            let out = run(Some(pattern), Format::Json, 100).unwrap().out;
+            let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+            let names = json["measures"].as_array().unwrap().iter();
+            names.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let having = |part| all().iter().filter(|measure| measure.name.contains(part)).count();
+        assert_eq!(names("t99").len(), having("t99"));
+        assert_eq!(names("METADATA.T9*9"), ["metadata.t99", "rumors.metadata.t99"]);
+        assert_eq!(names("").len(), all().len());
+        let shown = run(Some("removals.false"), Format::Table, 100).unwrap().out;
+        assert!(shown.contains("removals.false") && !shown.contains("metadata"), "{shown}");
+        let refused = run(Some("t98"), Format::Table, 100).unwrap_err();
+        assert!(refused.exit == Exit::Wrong && refused.text.contains("unknown measure"));
     }
 }

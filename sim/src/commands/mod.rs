@@ -9,6 +9,7 @@ pub mod interrupt;
 pub mod measures;
 pub mod merge;
 pub mod model;
+pub mod new;
 pub mod progress;
 pub mod run;
 pub mod sweep;

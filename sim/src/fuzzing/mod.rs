@@ -8,6 +8,8 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use rumormill::text::is_unprintable;
 
 use self::edits::Edits;
@@ -18,6 +20,7 @@ use crate::commands::run::Format;
 use crate::commands::sweep::Show;
 use crate::commands::{Failure, Report, diff, explain, merge};
 use crate::report::files::Pictures;
+use crate::scenario::plan::NodeNo;
 use crate::scenario::{self, Paint};
 use crate::sweep::SeedRange;
 
@@ -64,10 +67,11 @@ pub fn run_files(bytes: &[u8]) {
     root.write("seed-1/summary.json", &edits.json(include_str!("summary.json")));
     root.write("seed-1/rumors.csv", &rumors);
     root.write("seed-1/trace.jsonl", &trace);
-    told(explain::run(&run, None, None));
-    told(explain::run(&run, Some("metadata-0"), None));
+    told(explained(&run, None, None));
+    told(explained(&run, Some("metadata-0"), None));
     for node in [0, 2, u32::MAX] {
-        told(explain::run(&run, Some("metadata-0"), Some(node)));
+        told(explained(&run, Some("metadata-0"), Some(node)));
+        told(explained(&run, None, Some(node)));
     }
     told(diff::run(&run, &run));
     let side = run.to_str().expect("a folder of our own").to_owned();
@@ -84,6 +88,10 @@ pub fn run_files(bytes: &[u8]) {
         error_paint: Paint::Plain,
         audience: Audience::Nobody,
     }));
+}
+
+fn explained(folder: &Path, rumor: Option<&str>, node: Option<NodeNo>) -> Result<Report, Failure> {
+    explain::run(&explain::Request { folder, rumor, node, format: Format::Table })
 }
 
 /// Takes any bytes for changes to the files of two slices of a sweep, and merges them.

@@ -14,7 +14,7 @@ fn the_files_that_are_changed_are_right_before() {
     root.write("seed-1/rumors.csv", &text(include_str!("rumors.csv")));
     root.write("seed-1/trace.jsonl", &text(include_str!("trace.jsonl")));
     let run = root.path().join("seed-1");
-    let report = explain::run(&run, Some("metadata-0"), Some(2)).unwrap();
+    let report = explained(&run, Some("metadata-0"), Some(2)).unwrap();
     assert_eq!(report.exit, Exit::Held, "{}", report.out);
     assert!(report.out.contains("what befell it meanwhile"), "{}", report.out);
 }

@@ -31,6 +31,11 @@ use self::language::Typed;
 use self::plan::Plan;
 use crate::reading::{self, ReadError, shown};
 
+/// The JSON Schema of scenario files, made from the keys that the reader takes.
+pub fn schema() -> serde_json::Value {
+    language::schema()
+}
+
 /// A scenario, read and checked.
 #[derive(Clone, Debug)]
 pub struct Scenario {

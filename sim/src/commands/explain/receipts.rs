@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::commands::Failure;
 use crate::reading::{self, LineLimit, ReadError, open, printable};
@@ -47,7 +47,7 @@ struct Nodes {
 }
 
 /// What `summary.json` says of a rumor.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Figures {
     #[serde(deserialize_with = "printable")]
     pub(super) id: String,
@@ -63,7 +63,7 @@ pub(super) struct Figures {
 }
 
 /// A row of `rumors.csv`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Receipt {
     pub(super) node: NodeNo,
     pub(super) sent_ms: Option<f64>,
@@ -151,6 +151,12 @@ impl Run {
         let highest = self.receipts.iter().map(|(_, receipt)| receipt.node + 1);
         highest.max().unwrap_or_default().max(self.nodes.start)
     }
+
+    /// What to say of a node that the run doesn't have.
+    pub(super) fn no_such_node(&self, node: NodeNo, nodes: u32) -> Failure {
+        let last = nodes.saturating_sub(1);
+        Failure::wrong(format!("--node {node}: {} has nodes 0 to {last}", self.scenario))
+    }
 }
 
 impl Spread {
@@ -203,4 +209,9 @@ fn damaged(path: &Path, line: u64, error: &csv::Error) -> Failure {
     };
     let why = format!("{why}; run the scenario again to replace it");
     ReadError::wrong(path, Some(line), why).into()
+}
+
+/// Nanoseconds of a time that stands in a file in milliseconds.
+pub(super) fn ns(ms: f64) -> u64 {
+    (ms * 1e6).round() as u64
 }

@@ -2,13 +2,22 @@
 
 use std::path::PathBuf;
 
-use super::run as explain;
-use crate::commands::Exit;
+use super::{Request, run};
+use crate::commands::run::Format;
+use crate::commands::{Exit, Failure, Report};
 use crate::report::files::{self, Pictures};
 use crate::report::timing::Timing;
 use crate::scenario::plan::{Deed, Plan};
 use crate::world::testkit::{act, plan};
 use crate::world::{self, Filter, Options};
+
+fn explain(
+    folder: &std::path::Path,
+    rumor: Option<&str>,
+    node: Option<u32>,
+) -> Result<Report, Failure> {
+    run(&Request { folder, rumor, node, format: Format::Table })
+}
 
 /// A folder in which a run has left its files.
 struct Kept(tempfile::TempDir);
@@ -36,6 +45,14 @@ impl Kept {
 
     fn told(&self, rumor: Option<&str>, node: Option<u32>) -> String {
         explain(&self.path(), rumor, node).unwrap().out
+    }
+}
+
+impl Kept {
+    fn json(&self, rumor: Option<&str>, node: Option<u32>) -> serde_json::Value {
+        let folder = self.path();
+        let request = Request { folder: &folder, rumor, node, format: Format::Json };
+        serde_json::from_str(&run(&request).unwrap().out).unwrap()
     }
 }
 
@@ -114,4 +131,75 @@ fn the_table_is_read_as_it_is_written() {
     let spread = run.spread("metadata-0").unwrap().unwrap();
     assert_eq!(spread.receipts.len(), 8);
     assert!(spread.receipts.is_sorted_by(|a, b| a.first_ms <= b.first_ms));
+}
+
+#[test]
+fn the_parts_of_a_delay_meet_without_a_gap_and_add_up_to_it() {
+    let mut plan = cut_off();
+    plan.network.loss = rumormill::Probability::from_ppb(400_000_000).into();
+    let kept = Kept::new(&plan, true);
+    for node in 0..8 {
+        let told = kept.json(Some("metadata-0"), Some(node));
+        let chain = told["chain"].as_array().unwrap();
+        let heard = chain.last().unwrap()["first_ms"].as_f64().unwrap();
+        let (mut at, mut shares) = (told["rumor"]["start_ms"].as_f64().unwrap(), 0.0);
+        for part in told["parts"].as_array().unwrap() {
+            assert_eq!(part["from_ms"].as_f64(), Some(at), "{told:#}");
+            at = part["to_ms"].as_f64().unwrap();
+            shares += part["share"].as_f64().unwrap();
+        }
+        assert!((at - heard).abs() < 1e-6, "{told:#}");
+        assert!(node == 1 || (shares - 1.0).abs() < 1e-9, "{told:#}");
+    }
+}
+
+#[test]
+fn the_cause_of_a_cut_is_the_packet_that_the_cut_took_with_its_share() {
+    let kept = Kept::new(&cut_off(), true);
+    let told = kept.json(Some("metadata-0"), Some(5));
+    let cause = &told["cause"];
+    assert_eq!((&cause["what"], &cause["cause"]), (&"lost".into(), &"cut".into()), "{told:#}");
+    assert_eq!(cause["to"], 5);
+    assert!(cause["share"].as_f64().unwrap() > 0.9, "{told:#}");
+    // The others hear from the source in a hop or two, and nobody is to blame.
+    let near = kept.told(Some("metadata-0"), Some(1));
+    assert!(!near.contains("of the delay"), "{near}");
+}
+
+#[test]
+fn a_node_that_did_not_run_is_late_because_of_that() {
+    let mut plan = cut_off();
+    act(&mut plan, 5_500, "", Deed::Pause(vec![4]));
+    act(&mut plan, 8_500, "", Deed::Resume(vec![4]));
+    let told = Kept::new(&plan, true).json(Some("metadata-0"), Some(4));
+    assert_eq!(told["cause"]["what"], "away", "{told:#}");
+    assert!(told["cause"]["share"].as_f64().unwrap() > 0.8, "{told:#}");
+}
+
+#[test]
+fn all_of_a_node_is_told_without_a_rumor() {
+    let kept = Kept::new(&cut_off(), true);
+    let told = kept.told(None, Some(5));
+    for text in ["node 5 of test, seed 1", "what befell it", "metadata-0 at 6 s", "cut"] {
+        assert!(told.contains(text), "no {text} in\n{told}");
+    }
+    let json = kept.json(None, Some(5));
+    let trace = std::fs::read_to_string(kept.path().join("trace.jsonl")).unwrap();
+    let sent = r#""event":"send","from":5,"#;
+    assert_eq!(json["packets"]["sent"], trace.matches(sent).count(), "{:#}", json["packets"]);
+    let all = kept.json(None, None)["rumors"].as_array().unwrap().len();
+    assert_eq!(json["rumors"].as_array().unwrap().len(), all);
+    let refused = explain(&kept.path(), None, Some(8)).unwrap_err();
+    assert!(refused.text.contains("has nodes 0 to 7"), "{}", refused.text);
+    let untraced = Kept::new(&cut_off(), false);
+    assert!(untraced.told(None, Some(5)).contains("--trace\n"));
+    assert!(explain(&untraced.path(), None, Some(8)).is_err());
+}
+
+#[test]
+fn the_tree_as_json_has_the_rows_of_the_table() {
+    let kept = Kept::new(&cut_off(), false);
+    let told = kept.json(Some("metadata-0"), None);
+    assert_eq!(told["schema"], "explain/1");
+    assert_eq!(told["receipts"].as_array().unwrap().len(), 8);
 }

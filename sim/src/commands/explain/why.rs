@@ -1,8 +1,12 @@
 //! Why a node heard of a rumor when it did, or never: its line of tellers, and with a trace what
 //! became of every packet that could have told it sooner.
 
-use super::receipts::{Receipt, Run, Spread};
-use super::{head, way};
+use serde::Serialize;
+
+use super::log::{Log, Logs};
+use super::path::{Part, cause, path, verdict};
+use super::receipts::{Figures, Receipt, Run, Spread, ns};
+use super::{SCHEMA, head, way};
 use crate::commands::Failure;
 use crate::commands::traces::{Trace, how_to_make_one};
 use crate::observe::trace::line::{Event, Filter, Line, Packet};
@@ -17,37 +21,108 @@ const TELLERS_MAX: usize = 200;
 /// Actions before the rumor that are shown.
 const SCENE_ACTIONS: usize = 3;
 
-/// Tells of one node's part in a rumor.
-pub(super) fn explain(run: &Run, spread: &Spread, node: NodeNo) -> Result<String, Failure> {
-    let mut out = head(run, spread);
-    out += &format!("{}\n", when(spread, node));
-    let line = tellers(spread, node);
-    if line.len() > 1 {
-        out += "\nhow it came there\n";
-        line.iter().for_each(|receipt| out += &format!("  {}\n", step(receipt)));
-    }
-    if !run.folder.join(TRACE).is_file() {
-        if !line.is_empty() || node < run.nodes_ever() {
-            return Ok(out + &hint(run));
-        }
-        return Err(no_such_node(run, node, run.nodes_ever()));
-    }
-    let story = Story::read(run, spread, node)?;
-    out += &story.text(spread);
-    Ok(out)
+/// One node's part in a rumor.
+#[derive(Serialize)]
+pub(super) struct Told {
+    schema: &'static str,
+    scenario: String,
+    seed: String,
+    rumor: Figures,
+    node: NodeNo,
+    /// From the source to the node.
+    chain: Vec<Receipt>,
+    /// Where the time went; empty for the source and for who never held it.
+    parts: Vec<Part>,
+    cause: Option<Part>,
+    /// What a trace says; null without one.
+    reasons: Option<Vec<String>>,
+    #[serde(skip)]
+    text: String,
 }
 
-fn hint(run: &Run) -> String {
+/// Finds out one node's part in a rumor.
+pub(super) fn tell(run: &Run, spread: &Spread, node: NodeNo) -> Result<Told, Failure> {
+    let chain: Vec<Receipt> = tellers(spread, node).into_iter().cloned().collect();
+    let is_traced = run.folder.join(TRACE).is_file();
+    if !is_traced && chain.is_empty() && node >= run.nodes_ever() {
+        return Err(run.no_such_node(node, run.nodes_ever()));
+    }
+    let (log, story) = match is_traced {
+        true => {
+            let logs = Logs::read(run, &[&spread.figures.id], node)?;
+            (logs.of(&spread.figures.id), Some(Story::read(run, spread, node)?))
+        }
+        false => (Log::default(), None),
+    };
+    let parts = path(spread, &log, node);
+    let mut text = head(run, spread) + &when(spread, node) + "\n" + &line(&chain);
+    text += &spent(spread, &parts);
+    text += &story.as_ref().map_or_else(|| hint(run), Story::text);
+    let reasons = story.map(|story| story.reasons(spread));
+    text += &so(&parts, reasons.as_deref().unwrap_or_default());
+    Ok(Told {
+        schema: SCHEMA,
+        scenario: run.scenario.clone(),
+        seed: run.seed.clone(),
+        rumor: spread.figures.clone(),
+        node,
+        cause: cause(&parts).cloned(),
+        chain,
+        parts,
+        reasons,
+        text,
+    })
+}
+
+impl Told {
+    /// For a person.
+    pub(super) fn text(&self) -> String {
+        self.text.clone()
+    }
+}
+
+fn line(chain: &[Receipt]) -> String {
+    if chain.len() < 2 {
+        return String::new();
+    }
+    let steps: String = chain.iter().map(|receipt| format!("  {}\n", step(receipt))).collect();
+    format!("\nhow it came there\n{steps}")
+}
+
+/// Where the time went, a line for each part.
+fn spent(spread: &Spread, parts: &[Part]) -> String {
+    let mut out = String::new();
+    if !parts.is_empty() {
+        out += "\nwhere the time went\n";
+    }
+    for part in parts {
+        let since = human::span(part.from_ms - spread.figures.start_ms);
+        let took = human::span(part.to_ms - part.from_ms);
+        let share = human::percent(part.share);
+        out += &format!("  {since:>9}  +{took:<9} {share:>7}  {}\n", part.what.text());
+    }
+    out
+}
+
+/// What it comes to.
+fn so(parts: &[Part], reasons: &[String]) -> String {
+    let mut out = "\nso\n".to_owned();
+    if !parts.is_empty() {
+        out += &format!("  - {}\n", verdict(parts));
+    }
+    reasons.iter().for_each(|reason| out += &format!("  - {reason}\n"));
+    if parts.is_empty() && reasons.is_empty() {
+        return String::new();
+    }
+    out
+}
+
+pub(super) fn hint(run: &Run) -> String {
     format!(
         "\nwhat became of other packets to it is not known without a trace, which this makes:\n  \
          {}\n",
         how_to_make_one(&run.folder)
     )
-}
-
-fn no_such_node(run: &Run, node: NodeNo, nodes: u32) -> Failure {
-    let last = nodes.saturating_sub(1);
-    Failure::wrong(format!("--node {node}: {} has nodes 0 to {last}", run.scenario))
 }
 
 /// When it heard, and how that compares.
@@ -100,8 +175,6 @@ struct Story {
     tally: Tally,
     /// Whether the node ran at the start of the rumor.
     was_up: bool,
-    /// When the first packet with the rumor was sent to it, if one was.
-    first_sent_ns: Option<u64>,
 }
 
 /// What became of packets to the node that carry the rumor, before it heard.
@@ -120,7 +193,7 @@ impl Story {
     fn read(run: &Run, spread: &Spread, node: NodeNo) -> Result<Self, Failure> {
         let mut trace = Trace::open(&run.folder)?;
         if node >= trace.head.nodes {
-            return Err(no_such_node(run, node, trace.head.nodes));
+            return Err(run.no_such_node(node, trace.head.nodes));
         }
         let from_ns = ns(spread.figures.start_ms);
         let to_ns = spread.of(node).map_or(u64::MAX, |receipt| ns(receipt.first_ms));
@@ -131,7 +204,6 @@ impl Story {
             left_out: 0,
             tally: Tally::default(),
             was_up: false,
-            first_sent_ns: None,
         };
         while let Some(line) = trace.line()? {
             if line.t_ns > to_ns {
@@ -177,7 +249,6 @@ impl Story {
                 if mine(node) => {}
             Event::Send { packet, .. } if to_me(packet) => {
                 self.tally.sent += 1;
-                self.first_sent_ns = self.first_sent_ns.or(Some(line.t_ns));
                 return;
             }
             Event::Drop { packet, cause, .. } if to_me(packet) => match cause.as_ref() {
@@ -197,7 +268,7 @@ impl Story {
         }
     }
 
-    fn text(&self, spread: &Spread) -> String {
+    fn text(&self) -> String {
         let mut out = "\nwhat befell it meanwhile\n".to_owned();
         for (t_ns, text) in &self.events {
             out += &format!("  {:>12}  {text}\n", human::moment(*t_ns as f64 / 1e6));
@@ -210,8 +281,6 @@ impl Story {
         if !self.filter.is_open() {
             out += "  (the trace was filtered when it was made: there may have been more)\n";
         }
-        out += "\nso\n";
-        self.reasons(spread).iter().for_each(|reason| out += &format!("  - {reason}\n"));
         out
     }
 
@@ -236,33 +305,7 @@ impl Story {
         let swapped = receipt.is_some_and(|receipt| receipt.via == "swap");
         add(swapped, "no rumor reached it: a swap found the difference and repaired it".to_owned());
         add(tally.sent == 0 && receipt.is_none(), "nobody ever sent it the rumor".into());
-        reasons.extend(receipt.and_then(|receipt| self.late_sender(spread, receipt)));
-        reasons.extend(receipt.and_then(|receipt| self.late_teller(spread, receipt)));
-        if reasons.is_empty() {
-            reasons.push("nothing stood in its way: others were just nearer to the source".into());
-        }
         reasons
-    }
-
-    /// Nobody turned to the node before most of the time was over.
-    fn late_sender(&self, spread: &Spread, receipt: &Receipt) -> Option<String> {
-        let start = spread.figures.start_ms;
-        let sent = self.first_sent_ns? as f64 / 1e6 - start;
-        (sent > (receipt.first_ms - start) / 2.0).then(|| {
-            let sent = human::span(sent);
-            format!("nobody sent it a packet with the rumor before {sent} had passed")
-        })
-    }
-
-    /// A teller that itself heard only after most of the time was over.
-    fn late_teller(&self, spread: &Spread, receipt: &Receipt) -> Option<String> {
-        let teller = spread.of(receipt.from?)?;
-        let start = spread.figures.start_ms;
-        let (own, whole) = (teller.first_ms - start, receipt.first_ms - start);
-        (own > whole / 2.0).then(|| {
-            let own = human::span(own);
-            format!("node {}, who told it, itself heard only after {own}", teller.node)
-        })
     }
 }
 
@@ -276,9 +319,4 @@ fn shown(event: &Event, rumor: &str) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// Nanoseconds of a time that stands in a file in milliseconds.
-fn ns(ms: f64) -> u64 {
-    (ms * 1e6).round() as u64
 }

@@ -1,6 +1,6 @@
 //! `[[at]]`: one action each, with its time, how often it repeats and how long it holds.
 
-mod read;
+pub(super) mod read;
 mod toml;
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::scenario::errors::Mistake;
 use crate::scenario::plan::{ClockChange, Heal, Manner};
 use crate::scenario::units::{parse_positive_time, parse_time};
 
-const ACTIONS: [&str; 15] = [
+pub(super) const ACTIONS: [&str; 15] = [
     "publish",
     "partition",
     "heal",
@@ -35,7 +35,8 @@ const ACTIONS: [&str; 15] = [
     "pause",
     "clock",
 ];
-const BESIDE: [&str; 8] = ["time", "for", "every", "until", "count", "jitter", "stagger", "label"];
+pub(super) const BESIDE: [&str; 8] =
+    ["time", "for", "every", "until", "count", "jitter", "stagger", "label"];
 
 const TIME: &str = "a duration in quotes, such as \"10s\"";
 
@@ -112,7 +113,7 @@ pub(in crate::scenario) enum Address {
 }
 
 impl Address {
-    const NAMED: [(&'static str, Self); 3] =
+    pub(super) const NAMED: [(&'static str, Self); 3] =
         [("same", Self::Same), ("new", Self::New), ("former", Self::Former)];
 
     /// As a scenario names it.

@@ -11,7 +11,8 @@ use crate::scenario::errors::Mistake;
 use crate::scenario::plan::{ClockChange, NodeNo};
 use crate::scenario::units::{parse_drift, parse_signed_time};
 
-const KEYS: [&str; 5] = ["nodes", "name", "private_data", "clock", "engine"];
+pub(super) const CLOCK_KEYS: [&str; 2] = ["offset", "drift"];
+pub(super) const KEYS: [&str; 5] = ["nodes", "name", "private_data", "clock", "engine"];
 
 /// What stands for a node's place in its group, in a pattern of names.
 const PLACE: &str = "{i}";
@@ -227,7 +228,7 @@ pub(super) fn check_private_data(data: &str, item: &Item) -> Result<(), Mistake>
 
 fn read_clock(item: &Item) -> Result<Vec<ClockChange>, Mistake> {
     let table = item.table("a table, such as { offset = \"-2s\", drift = \"50ppm\" }")?;
-    table.only(&["offset", "drift"])?;
+    table.only(&CLOCK_KEYS)?;
     let mut changes = Vec::new();
     if let Some(offset) = table.item("offset") {
         let nanos = offset.parsed("a duration in quotes, such as \"-2s\"", parse_signed_time)?;

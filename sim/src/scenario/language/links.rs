@@ -6,6 +6,9 @@ use crate::scenario::document::{Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::plan::{NodeNo, Ways};
 
+/// Which links are meant, in a table that says what changes of them.
+pub(super) const SCOPE_KEYS: [&str; 3] = ["from", "to", "between"];
+
 /// Which links are meant.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) enum Scope {
@@ -73,7 +76,7 @@ pub(super) fn read_change(
     table: &Table,
     read: impl Fn(&Item) -> Result<Nodes, Mistake>,
 ) -> Result<(Scope, Properties), Mistake> {
-    let known: Vec<&str> = ["from", "to", "between"].into_iter().chain(network::KEYS).collect();
+    let known: Vec<&str> = SCOPE_KEYS.into_iter().chain(network::KEYS).collect();
     table.only(&known)?;
     let scope = read_scope(table, read)?;
     let change = Properties::among(table)?;

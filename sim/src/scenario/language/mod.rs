@@ -9,6 +9,9 @@ pub(super) mod groups;
 pub(super) mod links;
 pub(super) mod network;
 pub(super) mod nodes;
+mod schema;
+
+pub(super) use self::schema::schema;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,6 +36,7 @@ pub(crate) const NODES_MAX: u64 = 10_000_000;
 const ROWS_MAX: u64 = 100_000_000;
 const SAMPLES_MAX: u128 = 1_000_000;
 
+const BOOTSTRAP_KEYS: [&str; 2] = ["random", "knows"];
 const KEYS: [&str; 14] = [
     "name",
     "nodes",
@@ -289,7 +293,7 @@ impl Bootstrap {
         let Value::Table(table) = &item.value else {
             return actions::choice(item, [("first", Self::First), ("full", Self::Full)]);
         };
-        table.only(&["random", "knows"])?;
+        table.only(&BOOTSTRAP_KEYS)?;
         if let Some(share) = table.item("knows") {
             let percent = share.text("a share of the other nodes, such as \"95%\"")?;
             let percent = Percent::parse(percent).map_err(|text| Mistake::new(share.at, text))?;

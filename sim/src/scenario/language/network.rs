@@ -15,6 +15,11 @@ use crate::scenario::units::{
 pub(in crate::scenario) const KEYS: [&str; 9] =
     ["latency", "jitter", "loss", "duplicate", "reorder", "corrupt", "mtu", "bandwidth", "queue"];
 
+pub(super) const LOSS_KEYS: [&str; 1] = ["burst"];
+pub(super) const BURST_KEYS: [&str; 3] = ["enter", "leave", "loss"];
+pub(super) const LATENCY_KEYS: [&str; 2] = ["lognormal", "min"];
+pub(super) const LOGNORMAL_KEYS: [&str; 2] = ["median", "p99"];
+
 const PERCENT: &str = "a percent in quotes, such as \"1%\"";
 const TIME: &str = "a duration in quotes, such as \"5ms\"";
 
@@ -198,10 +203,10 @@ impl Losses {
         let Value::Table(table) = &item.value else {
             return Ok(Self::Each(item.parsed(PERCENT, Percent::parse)?));
         };
-        table.only(&["burst"])?;
+        table.only(&LOSS_KEYS)?;
         let law = table.need("burst", example)?;
         let fields = law.table("a table, such as { enter = \"0.1%\", leave = \"20%\" }")?;
-        fields.only(&["enter", "leave", "loss"])?;
+        fields.only(&BURST_KEYS)?;
         let share = |key: &str, example| fields.need(key, example)?.parsed(PERCENT, Percent::parse);
         let enter = share("enter", "enter = \"0.1%\"")?;
         let leave = share("leave", "leave = \"20%\"")?;
@@ -244,11 +249,11 @@ impl Delay {
     }
 
     fn read_lognormal(table: &Table) -> Result<Self, Mistake> {
-        table.only(&["lognormal", "min"])?;
+        table.only(&LATENCY_KEYS)?;
         let example = "lognormal = { median = \"5ms\", p99 = \"60ms\" }";
         let law = table.need("lognormal", example)?;
         let fields = law.table("a table, such as { median = \"5ms\", p99 = \"60ms\" }")?;
-        fields.only(&["median", "p99"])?;
+        fields.only(&LOGNORMAL_KEYS)?;
         let median =
             fields.need("median", "median = \"5ms\"")?.parsed(TIME, parse_positive_time)?;
         let p99 = fields.need("p99", "p99 = \"60ms\"")?.parsed(TIME, parse_positive_time)?;

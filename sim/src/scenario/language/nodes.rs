@@ -15,6 +15,9 @@ use crate::scenario::units::Percent;
 
 const WHAT: &str = "nodes, such as 7, \"0..25\", \"live\" or { random = 5 }";
 
+/// What a random choice may say.
+pub(super) const RANDOM_KEYS: [&str; 3] = ["random", "from", "except"];
+
 /// How deep lists and random choices may stand in each other.
 const DEPTH_MAX: usize = 16;
 
@@ -349,7 +352,7 @@ fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String
 }
 
 fn read_random(table: &Table, names: Names<'_>, at: Place, depth: usize) -> Result<Kind, Mistake> {
-    table.only(&["random", "from", "except"])?;
+    table.only(&RANDOM_KEYS)?;
     let count = read_count(table.need("random", "random = 5")?)?;
     let inner =
         |key| table.item(key).map(|item| Nodes::read_at_depth(item, names, depth + 1)).transpose();

@@ -6,11 +6,19 @@ use super::{Act, Address, Payload, Restart, TIME, choice};
 use crate::scenario::document::{Entry, Item, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::groups::check_private_data;
-use crate::scenario::language::links::{read_change, read_scope};
+use crate::scenario::language::links::{SCOPE_KEYS, read_change, read_scope};
 use crate::scenario::language::network::{self, Properties};
 use crate::scenario::language::nodes::{Names, Nodes};
 use crate::scenario::plan::{ClockChange, Heal, Manner};
 use crate::scenario::units::{parse_drift, parse_signed_time, parse_time};
+
+pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
+pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
+pub(in crate::scenario::language) const RESTART_KEYS: [&str; 5] =
+    ["nodes", "manner", "down", "address", "private_data"];
+pub(in crate::scenario::language) const JOIN_KEYS: [&str; 3] = ["count", "via", "over"];
+pub(in crate::scenario::language) const CLOCK_KEYS: [&str; 4] =
+    ["nodes", "offset", "jump", "drift"];
 
 /// Most nodes of one `join`.
 const JOIN_MAX: u64 = 1_000_000;
@@ -45,7 +53,7 @@ fn read_nodes(item: &Item, names: Names<'_>) -> Result<Nodes, Mistake> {
     if let Value::Table(table) = &item.value
         && let Some(nodes) = table.item("nodes")
     {
-        table.only(&["nodes"])?;
+        table.only(&NODES_KEYS)?;
         return Nodes::read(nodes, names);
     }
     Nodes::read(item, names)
@@ -53,7 +61,7 @@ fn read_nodes(item: &Item, names: Names<'_>) -> Result<Nodes, Mistake> {
 
 fn read_publish(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { node = 0, data = \"v1\" }")?;
-    table.only(&["node", "data", "size"])?;
+    table.only(&PUBLISH_KEYS)?;
     let node = Nodes::read(table.need("node", "node = 0")?, names)?;
     let (payload, payload_at) = match (table.item("data"), table.entry("size")) {
         (Some(_), Some(size)) => {
@@ -98,7 +106,7 @@ fn read_property(verb: &'static str, item: &Item, names: Names<'_>) -> Result<Ac
     if law {
         return everywhere(verb, item);
     }
-    table.only(&[verb, "from", "to", "between"])?;
+    table.only(&[[verb].as_slice(), &SCOPE_KEYS].concat())?;
     let example = if verb == "loss" { "loss = \"20%\"" } else { "latency = \"20ms..40ms\"" };
     table.need(verb, example)?;
     let change = Box::new(Properties::among(table)?);
@@ -123,7 +131,7 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
         Value::Table(table) if table.entry("random").is_none() => table,
         _ => return Ok(Restart { nodes: Nodes::read(item, names)?, ..restart }),
     };
-    table.only(&["nodes", "manner", "down", "address", "private_data"])?;
+    table.only(&RESTART_KEYS)?;
     restart.nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
     if let Some(item) = table.item("manner") {
         restart.manner = choice(item, [("crash", Manner::Crash), ("leave", Manner::Leave)])?;
@@ -144,7 +152,7 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
 
 fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { count = 5 }")?;
-    table.only(&["count", "via", "over"])?;
+    table.only(&JOIN_KEYS)?;
     let count = table.need("count", "count = 5")?.number("a number of newcomers", 1, JOIN_MAX)?;
     let count = u32::try_from(count).expect("checked against JOIN_MAX");
     let via = table.item("via").map(|item| Nodes::read(item, names)).transpose()?;
@@ -155,7 +163,7 @@ fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
 
 fn read_clock(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { nodes = 7, jump = \"-10s\" }")?;
-    table.only(&["nodes", "offset", "jump", "drift"])?;
+    table.only(&CLOCK_KEYS)?;
     let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
     let mut changes = table.entries.iter().filter(|entry| entry.key != "nodes");
     let Some(Entry { key, item: value, .. }) = changes.next() else {

@@ -1,0 +1,183 @@
+//! What a trace says of the packets that carried rumors, and of one node's comings and goings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::path::What;
+use super::receipts::Run;
+use crate::commands::Failure;
+use crate::commands::traces::Trace;
+use crate::observe::trace::line::{Event, Packet};
+use crate::scenario::plan::NodeNo;
+
+/// What became of the packets with one rumor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    pub(super) drops: Vec<Drop>,
+    /// By receiver and time of arrival.
+    arrivals: BTreeMap<(NodeNo, u64), Arrival>,
+    /// When nodes began to run, to beat or to go on.
+    woke: BTreeSet<(NodeNo, u64)>,
+}
+
+/// A packet that never arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Drop {
+    pub(super) sent_ns: u64,
+    pub(super) from: NodeNo,
+    pub(super) to: Option<NodeNo>,
+    kind: String,
+    cause: String,
+}
+
+/// A packet that arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) sent_ns: u64,
+    pub(super) from: NodeNo,
+    pub(super) kind: String,
+}
+
+impl Drop {
+    /// The time that was lost with it.
+    pub(super) fn lost(&self) -> What {
+        let to = self.to.unwrap_or(self.from);
+        let (kind, cause) = (self.kind.clone(), self.cause.clone());
+        What::Lost { from: self.from, to, kind, cause }
+    }
+}
+
+impl Log {
+    /// The last time between two at which a node began to run, to beat or to go on.
+    pub(super) fn woke(&self, node: NodeNo, from: u64, until: u64) -> Option<u64> {
+        let after = from.saturating_add(1);
+        let times = self.woke.range((node, after)..=(node, until.max(after)));
+        times.last().map(|&(_, at)| at)
+    }
+
+    /// The packet that reached a node at a time.
+    pub(super) fn arrived(&self, node: NodeNo, at: u64) -> Option<&Arrival> {
+        self.arrivals.get(&(node, at)).filter(|arrival| arrival.sent_ns < at)
+    }
+
+    /// The last packet of a node, or answer to it, that was lost between two times.
+    pub(super) fn unanswered(&self, node: NodeNo, from: u64, until: u64) -> Option<&Drop> {
+        let its = |drop: &&Drop| {
+            (drop.from == node || drop.to == Some(node)) && (from..until).contains(&drop.sent_ns)
+        };
+        self.drops.iter().filter(its).max_by_key(|drop| drop.sent_ns)
+    }
+
+    fn note(&mut self, t_ns: u64, event: &Event) {
+        match event {
+            Event::Drop { packet, sent_ns, cause } => self.drops.push(Drop {
+                sent_ns: *sent_ns,
+                from: packet.from,
+                to: packet.to,
+                kind: packet.kind.to_string(),
+                cause: cause.to_string(),
+            }),
+            Event::Deliver { packet: Packet { from, to: Some(to), kind, .. }, sent_ns } => {
+                let arrival = Arrival { sent_ns: *sent_ns, from: *from, kind: kind.to_string() };
+                self.arrivals.insert((*to, t_ns), arrival);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A trace as far as it tells of rumors, and of one node.
+#[derive(Debug, Default)]
+pub(super) struct Logs {
+    logs: BTreeMap<String, Log>,
+    woke: BTreeSet<(NodeNo, u64)>,
+    /// What the node did and what was done to it: when in nanoseconds, and what.
+    pub(super) life: Vec<(u64, String)>,
+    pub(super) packets: Packets,
+}
+
+/// All packets of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Packets {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    /// Of those that it sent.
+    pub(super) sent_lost: u64,
+    /// Of those that were sent to it.
+    pub(super) missed: u64,
+}
+
+impl Logs {
+    /// Reads a trace for these rumors and this node.
+    ///
+    /// # Errors
+    /// When it can't be read, or has no such node.
+    pub(super) fn read(run: &Run, rumors: &[&str], node: NodeNo) -> Result<Self, Failure> {
+        let mut trace = Trace::open(&run.folder)?;
+        if node >= trace.head.nodes {
+            return Err(run.no_such_node(node, trace.head.nodes));
+        }
+        let logs = rumors.iter().map(|&rumor| (rumor.to_owned(), Log::default()));
+        let mut all = Self { logs: logs.collect(), ..Self::default() };
+        while let Some(line) = trace.line()? {
+            all.note(line.t_ns, &line.event, node);
+        }
+        for log in all.logs.values_mut() {
+            log.woke.clone_from(&all.woke);
+        }
+        Ok(all)
+    }
+
+    /// The packets with a rumor; none of one that was not asked for.
+    pub(super) fn of(&self, rumor: &str) -> Log {
+        self.logs.get(rumor).cloned().unwrap_or_default()
+    }
+
+    fn note(&mut self, t_ns: u64, event: &Event, subject: NodeNo) {
+        match event {
+            Event::Send { packet, .. } => {
+                self.packets.sent += u64::from(packet.from == subject);
+            }
+            Event::Drop { packet, .. } | Event::Deliver { packet, .. } => {
+                self.packets.note(event, packet, subject);
+                for rumor in &packet.rumors {
+                    if let Some(log) = self.logs.get_mut(rumor) {
+                        log.note(t_ns, event);
+                    }
+                }
+            }
+            Event::Up { node, .. } | Event::Start { node } | Event::Resume { node } => {
+                self.woke.insert((*node, t_ns));
+                self.lived(t_ns, event, *node == subject);
+            }
+            Event::Down { node, .. } | Event::Stop { node } | Event::Pause { node } => {
+                self.lived(t_ns, event, *node == subject);
+            }
+            Event::State { node, change, about, .. } => {
+                let own = *node == subject || *about == Some(subject);
+                self.lived(t_ns, event, own && change == "removed");
+            }
+            Event::Run { .. } | Event::Action { .. } | Event::Learn { .. } => {}
+        }
+    }
+
+    fn lived(&mut self, t_ns: u64, event: &Event, own: bool) {
+        if own {
+            self.life.push((t_ns, event.to_string()));
+        }
+    }
+}
+
+impl Packets {
+    fn note(&mut self, event: &Event, packet: &Packet, node: NodeNo) {
+        let to_it = u64::from(packet.to == Some(node));
+        match event {
+            Event::Drop { .. } => {
+                self.missed += to_it;
+                self.sent_lost += u64::from(packet.from == node);
+            }
+            _ => self.received += to_it,
+        }
+    }
+}
