@@ -69,7 +69,8 @@ window.addEventListener("load", async () => {
   press(player.canvas, "ArrowRight");
   found.keyed = player.storyTitle.textContent;
   found.controls_end = player.slider.getBoundingClientRect().bottom;
-  found.hops = player.blocks(700, 400, player.scene.rumors[0], player.scene.heldAt(player.scene.rumors[0], 20000))
+  const first = player.scene.rumors[0];
+  found.hops = player.blocks(700, 400, first, player.scene.heldAt(first, 20000))
     .shown.map(({ title, nodes }) => [title, nodes.length]);
   found.played_from = player.ms;
   player.play();
