@@ -64,7 +64,7 @@ pub enum Better {
 }
 
 /// The kinds of rumors, as in the ids of `rumors[]`.
-pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "update", "restart", "removal"];
+pub const RUMOR_KINDS: [&str; 5] = ["metadata", "join", "leave", "restart", "removal"];
 
 /// Every measure, in the order of `summary.json`.
 pub fn all() -> &'static [Measure] {
@@ -323,7 +323,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("bytes.with_headers", Bytes, Lower,
             "Encoded bytes of all packets sent, with 28 bytes of UDP and IP header each."),
         ("per_node_per_second.messages_p50", Rate, Lower,
-            "Packets that the median node sends a second, warm-up left out."),
+            "Packets that the median node sends a second of the time that it ran (a cycle at least), \
+             warm-up left out."),
         ("per_node_per_second.bytes_p50", ByteRate, Lower,
             "Bytes with headers that the median node sends a second, warm-up left out."),
         ("per_node_per_second.bytes_p99", ByteRate, Lower,
@@ -344,7 +345,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("node_list.converged_after_max", Duration, Lower,
             "The longest of the times from a change of truth until all lists equal it."),
         ("metadata.converged", Flag, Higher,
-            "Whether all live nodes hold the same, newest version at the end."),
+            "Whether all live nodes that can reach each other hold the same version at the end, and some \
+             the newest that was published: false where it died with its publisher."),
         ("metadata.converged_after", Duration, Lower,
             "From the later of last publish and last change of truth until all reachable live \
              nodes hold the newest version."),
@@ -356,17 +358,21 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last publish until 99 % of the nodes held it or a newer version."),
         ("metadata.t100", Duration, Lower,
             "From the last publish until all nodes held it or a newer version."),
-        ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
+        ("removals.right", Count, Neither, "Removals of a node that was gone, by timeout or because another had taken its name."),
         ("removals.false", Count, Lower,
             "Removals of a node that ran, and could be heard by and hear the one that removed it, \
              during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
         ("removals.cut", Count, Neither,
-            "Removals of a running node by one that could not hear it or not be heard by it."),
+            "Removals of a running node by one that at some time of the timeout before could not hear \
+             it, could not be heard by it, or was itself stopped: who is heard but hears nobody \
+             must be given up."),
         ("detection.first", Duration, Lower,
-            "Of the slowest crash: until the first live node removed the crashed one."),
+            "Of the slowest crash: until the first of the nodes that lived and could reach the crashed \
+             one removed it; a crash whose node came back before all had removed it is left out."),
         ("detection.all", Duration, Lower,
-            "Of the slowest crash: until all live nodes had removed the crashed one."),
+            "Of the slowest crash: until all that lived and could reach the crashed one when it crashed \
+             had removed it; who starts after the crash is not waited for."),
         ("view_error.missing_end", Count, Lower,
             "At the end: pairs of live nodes of which the first should list the second and \
              doesn't."),
@@ -392,8 +398,10 @@ const RUMOR: &[(&str, Unit, Better, &str)] = {
         ("t90", Duration, Lower, "time until 90 % of the nodes held it."),
         ("t99", Duration, Lower, "time until 99 % of the nodes held it."),
         ("t100", Duration, Lower, "time until all nodes held it."),
-        ("coverage", Share, Higher, "share of the nodes that held it at the end."),
-        ("excluded", Count, Neither, "nodes that did not run from its start to the end."),
+        ("coverage", Share, Higher, "share of the nodes that held it at the end, of those that ran unstopped from its start \
+             to the end (whoever left or was removed is none of them); times go by the same nodes."),
+        ("excluded", Count, Neither, "nodes that ran at its start or later, but not unstopped from its start to the end, or \
+             that it says are removed."),
         ("messages", Count, Lower, "packets sent that carried it."),
         ("control_messages", Count, Lower, "acknowledgements and other control packets of it."),
         ("node_messages_max", Count, Lower, "most packets that one node sent for it."),

@@ -110,7 +110,6 @@ fn summary() -> Summary {
             rumor("join-0", "join", 300.0),
             rumor("metadata-1", "metadata", 200.0),
             rumor("leave-0", "leave", 400.0),
-            rumor("update-0", "update", 500.0),
             rumor("restart-0", "restart", 600.0),
             rumor("removal-0", "removal", 700.0),
         ],

@@ -19,6 +19,8 @@ pub(crate) struct Agreement {
     /// Live nodes that hold less than their component's newest.
     behind: u64,
     last_publish: Option<Instant>,
+    /// The newest version that anybody has published.
+    published: Option<Version>,
     agreed_since: Option<Instant>,
 }
 
@@ -38,6 +40,7 @@ impl Agreement {
             newest: BTreeMap::new(),
             behind: 0,
             last_publish: None,
+            published: None,
             agreed_since: None,
         }
     }
@@ -48,8 +51,9 @@ impl Agreement {
     }
 
     /// A node published.
-    pub(crate) fn publish(&mut self, at: Instant) {
+    pub(crate) fn publish(&mut self, at: Instant, version: Version) {
         self.last_publish = Some(at);
+        self.published = self.published.max(Some(version));
         self.agreed_since = None;
     }
 
@@ -95,7 +99,10 @@ impl Agreement {
 
     /// To be called once everything of an instant's input is in.
     pub(crate) fn settle(&mut self, at: Instant) {
-        self.agreed_since = (self.behind == 0).then_some(self.agreed_since.unwrap_or(at));
+        // All may agree on an older one, or on none, when the newest died with its publisher.
+        let is_held = self.newest.values().any(|&(newest, _)| newest >= self.published);
+        let agree = self.behind == 0 && is_held;
+        self.agreed_since = agree.then_some(self.agreed_since.unwrap_or(at));
     }
 
     pub(crate) fn last_publish(&self) -> Option<Instant> {
@@ -189,7 +196,7 @@ mod tests {
         truth.commit(at(0), &links);
         let mut agreement = Agreement::new(2);
         agreement.shift(&truth);
-        agreement.publish(at(1));
+        agreement.publish(at(1), version(7));
         assert_eq!(agreement.hold(&truth, 0, version(7)), Step::Up(None));
         agreement.settle(at(1));
         assert_eq!(agreement.converged_after(at(0)), None);
@@ -200,5 +207,27 @@ mod tests {
         assert_eq!([after(0), after(2), after(9)], [2, 1, 0]);
         assert_eq!(agreement.newest(&truth), Some(version(7)));
         assert_eq!(agreement.hold(&truth, 1, version(6)), Step::Back(version(7)));
+    }
+
+    #[test]
+    fn a_value_that_died_with_its_publisher_is_agreed_on_by_nobody() {
+        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+        let links = LinkModel::new(1, testkit::lan());
+        let mut truth = Truth::new(2, Duration::from_secs(5));
+        (0..2).for_each(|node| truth.set(at(0), node, State::Live(node)));
+        truth.commit(at(0), &links);
+        let mut agreement = Agreement::new(2);
+        agreement.shift(&truth);
+        agreement.publish(at(1), version(7));
+        agreement.hold(&truth, 0, version(7));
+        truth.set(at(2), 0, State::Down);
+        truth.commit(at(2), &links);
+        agreement.shift(&truth);
+        agreement.settle(at(2));
+        assert_eq!(agreement.converged_after(at(2)), None);
+        // The packet was under way.
+        agreement.hold(&truth, 1, version(7));
+        agreement.settle(at(4));
+        assert_eq!(agreement.converged_after(at(2)), Some(Duration::from_secs(2)));
     }
 }

@@ -203,7 +203,7 @@ impl Observer {
                 let again = !self.rumors.knows(version) && self.wrote(node, version);
                 let way = if again { Way::Source } else { way };
                 if way == Way::Source {
-                    self.agreement.publish(at);
+                    self.agreement.publish(at, version);
                     self.rumors.publish(at, node, version);
                 }
                 if let Step::Back(before) = self.agreement.hold(&self.truth, node, version) {
