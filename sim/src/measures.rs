@@ -323,8 +323,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("bytes.with_headers", Bytes, Lower,
             "Encoded bytes of all packets sent, with 28 bytes of UDP and IP header each."),
         ("per_node_per_second.messages_p50", Rate, Lower,
-            "Packets that the median node sends a second of the time that it ran (a cycle at least), \
-             warm-up left out."),
+            "Packets that the median node sends a second of the time that it ran (a cycle at \
+             least), warm-up left out."),
         ("per_node_per_second.bytes_p50", ByteRate, Lower,
             "Bytes with headers that the median node sends a second, warm-up left out."),
         ("per_node_per_second.bytes_p99", ByteRate, Lower,
@@ -345,8 +345,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("node_list.converged_after_max", Duration, Lower,
             "The longest of the times from a change of truth until all lists equal it."),
         ("metadata.converged", Flag, Higher,
-            "Whether all live nodes that can reach each other hold the same version at the end, and some \
-             the newest that was published: false where it died with its publisher."),
+            "Whether all live nodes that can reach each other hold the same version at the end, \
+             and some the newest that was published: false where it died with its publisher."),
         ("metadata.converged_after", Duration, Lower,
             "From the later of last publish and last change of truth until all reachable live \
              nodes hold the newest version."),
