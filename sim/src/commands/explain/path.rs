@@ -93,7 +93,7 @@ pub(super) fn cause(parts: &[Part]) -> Option<&Part> {
 pub(super) fn verdict(parts: &[Part]) -> String {
     let hops = parts.iter().filter(|part| matches!(part.what, What::Flight { .. })).count();
     match cause(parts) {
-        _ if parts.is_empty() => "it is where the rumor began".to_owned(),
+        _ if parts.is_empty() => "nobody had to tell it".to_owned(),
         None => format!(
             "nothing stood in its way: all of the delay is {}",
             human::counted(hops as u64, "packet") + " under way"
