@@ -358,21 +358,24 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last publish until 99 % of the nodes held it or a newer version."),
         ("metadata.t100", Duration, Lower,
             "From the last publish until all nodes held it or a newer version."),
-        ("removals.right", Count, Neither, "Removals of a node that was gone, by timeout or because another had taken its name."),
+        ("removals.right", Count, Neither,
+            "Removals of a node that was gone, by timeout or because another had taken its \
+             name."),
         ("removals.false", Count, Lower,
             "Removals of a node that ran, and could be heard by and hear the one that removed it, \
              during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
         ("removals.cut", Count, Neither,
-            "Removals of a running node by one that at some time of the timeout before could not hear \
-             it, could not be heard by it, or was itself stopped: who is heard but hears nobody \
-             must be given up."),
+            "Removals of a running node by one that at some time of the timeout before could \
+             not hear it, could not be heard by it, or was itself stopped: who is heard but \
+             hears nobody must be given up."),
         ("detection.first", Duration, Lower,
-            "Of the slowest crash: until the first of the nodes that lived and could reach the crashed \
-             one removed it; a crash whose node came back before all had removed it is left out."),
+            "Of the slowest crash: until the first of the nodes that lived and could reach the \
+             crashed one removed it; a crash whose node came back before all had removed it is \
+             left out."),
         ("detection.all", Duration, Lower,
-            "Of the slowest crash: until all that lived and could reach the crashed one when it crashed \
-             had removed it; who starts after the crash is not waited for."),
+            "Of the slowest crash: until all that lived and could reach the crashed one when it \
+             crashed had removed it; who starts after the crash is not waited for."),
         ("view_error.missing_end", Count, Lower,
             "At the end: pairs of live nodes of which the first should list the second and \
              doesn't."),
@@ -398,10 +401,13 @@ const RUMOR: &[(&str, Unit, Better, &str)] = {
         ("t90", Duration, Lower, "time until 90 % of the nodes held it."),
         ("t99", Duration, Lower, "time until 99 % of the nodes held it."),
         ("t100", Duration, Lower, "time until all nodes held it."),
-        ("coverage", Share, Higher, "share of the nodes that held it at the end, of those that ran unstopped from its start \
-             to the end (whoever left or was removed is none of them); times go by the same nodes."),
-        ("excluded", Count, Neither, "nodes that ran at its start or later, but not unstopped from its start to the end, or \
-             that it says are removed."),
+        ("coverage", Share, Higher,
+            "share of the nodes that held it at the end, of those that ran unstopped from its \
+             start to the end (whoever left or was removed is none of them); times go by the \
+             same nodes."),
+        ("excluded", Count, Neither,
+            "nodes that ran at its start or later, but not unstopped from its start to the end, \
+             or that it says are removed."),
         ("messages", Count, Lower, "packets sent that carried it."),
         ("control_messages", Count, Lower, "acknowledgements and other control packets of it."),
         ("node_messages_max", Count, Lower, "most packets that one node sent for it."),
