@@ -68,7 +68,7 @@ pub fn run(request: &Request<'_>) -> Result<Report, Failure> {
         }
         (Some(rumor), Some(node)) => {
             let told = why::tell(&run, &spread(&run, rumor)?, node)?;
-            if is_json { document(&told) } else { told.text() }
+            if is_json { document(&told) } else { told.into_text() }
         }
     };
     Ok(Report { out, err: String::new(), exit: Exit::Held })

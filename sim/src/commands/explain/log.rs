@@ -8,7 +8,7 @@ use super::path::What;
 use super::receipts::Run;
 use crate::commands::Failure;
 use crate::commands::traces::Trace;
-use crate::observe::trace::line::{Event, Packet};
+use crate::observe::trace::line::{Event, Line, Packet};
 use crate::scenario::plan::NodeNo;
 
 /// What became of the packets with one rumor.
@@ -17,9 +17,10 @@ pub(super) struct Log {
     pub(super) drops: Vec<Drop>,
     /// By receiver and time of arrival.
     arrivals: BTreeMap<(NodeNo, u64), Arrival>,
-    /// When nodes began to run, to beat or to go on.
-    woke: BTreeSet<(NodeNo, u64)>,
 }
+
+/// Of a rumor that was not asked for.
+static NOTHING: Log = Log { drops: Vec::new(), arrivals: BTreeMap::new() };
 
 /// A packet that never arrived.
 #[derive(Clone, Debug)]
@@ -49,13 +50,6 @@ impl Drop {
 }
 
 impl Log {
-    /// The last time between two at which a node began to run, to beat or to go on.
-    pub(super) fn woke(&self, node: NodeNo, from: u64, until: u64) -> Option<u64> {
-        let after = from.saturating_add(1);
-        let times = self.woke.range((node, after)..=(node, until.max(after)));
-        times.last().map(|&(_, at)| at)
-    }
-
     /// The packet that reached a node at a time.
     pub(super) fn arrived(&self, node: NodeNo, at: u64) -> Option<&Arrival> {
         self.arrivals.get(&(node, at)).filter(|arrival| arrival.sent_ns < at)
@@ -88,9 +82,11 @@ impl Log {
 }
 
 /// A trace as far as it tells of rumors, and of one node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Logs {
+    node: NodeNo,
     logs: BTreeMap<String, Log>,
+    /// When nodes began to run, to beat or to go on.
     woke: BTreeSet<(NodeNo, u64)>,
     /// What the node did and what was done to it: when in nanoseconds, and what.
     pub(super) life: Vec<(u64, String)>,
@@ -108,33 +104,41 @@ pub(super) struct Packets {
     pub(super) missed: u64,
 }
 
+/// Opens the trace of a run to read what it says of a node.
+///
+/// # Errors
+/// When it can't be read, or has no such node.
+pub(super) fn open(run: &Run, node: NodeNo) -> Result<Trace, Failure> {
+    let trace = Trace::open(&run.folder)?;
+    if node >= trace.head.nodes {
+        return Err(run.no_such_node(node, trace.head.nodes));
+    }
+    Ok(trace)
+}
+
 impl Logs {
-    /// Reads a trace for these rumors and this node.
-    ///
-    /// # Errors
-    /// When it can't be read, or has no such node.
-    pub(super) fn read(run: &Run, rumors: &[&str], node: NodeNo) -> Result<Self, Failure> {
-        let mut trace = Trace::open(&run.folder)?;
-        if node >= trace.head.nodes {
-            return Err(run.no_such_node(node, trace.head.nodes));
-        }
-        let logs = rumors.iter().map(|&rumor| (rumor.to_owned(), Log::default()));
-        let mut all = Self { logs: logs.collect(), ..Self::default() };
-        while let Some(line) = trace.line()? {
-            all.note(line.t_ns, &line.event, node);
-        }
-        for log in all.logs.values_mut() {
-            log.woke.clone_from(&all.woke);
-        }
-        Ok(all)
+    /// Of these rumors and this node, with nothing read yet.
+    pub(super) fn new(rumors: &[&str], node: NodeNo) -> Self {
+        let logs = rumors.iter().map(|&rumor| (rumor.to_owned(), Log::default())).collect();
+        let (woke, life, packets) = (BTreeSet::new(), Vec::new(), Packets::default());
+        Self { node, logs, woke, life, packets }
     }
 
     /// The packets with a rumor; none of one that was not asked for.
-    pub(super) fn of(&self, rumor: &str) -> Log {
-        self.logs.get(rumor).cloned().unwrap_or_default()
+    pub(super) fn of(&self, rumor: &str) -> &Log {
+        self.logs.get(rumor).unwrap_or(&NOTHING)
     }
 
-    fn note(&mut self, t_ns: u64, event: &Event, subject: NodeNo) {
+    /// The last time between two at which a node began to run, to beat or to go on.
+    pub(super) fn woke(&self, node: NodeNo, from: u64, until: u64) -> Option<u64> {
+        let after = from.saturating_add(1);
+        let times = self.woke.range((node, after)..=(node, until.max(after)));
+        times.last().map(|&(_, at)| at)
+    }
+
+    /// Takes in the next line of the trace.
+    pub(super) fn note(&mut self, line: &Line) {
+        let (t_ns, event, subject) = (line.t_ns, &line.event, self.node);
         match event {
             Event::Send { packet, .. } => {
                 self.packets.sent += u64::from(packet.from == subject);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::log::{Logs, Packets};
+use super::log::{self, Logs, Packets};
 use super::path::{Part, cause, path, verdict};
 use super::receipts::{Receipt, Run, Spread};
 use super::{SCHEMA, why};
@@ -53,32 +53,36 @@ struct Role {
 /// Finds out all of a node.
 pub(super) fn tell(run: &Run, node: NodeNo) -> Result<Told, Failure> {
     let ids: Vec<&str> = run.rumors.iter().map(|rumor| rumor.id.as_str()).collect();
-    let logs = match run.folder.join(TRACE).is_file() {
-        true => Some(Logs::read(run, &ids, node)?),
-        false if node >= run.nodes_ever() => return Err(run.no_such_node(node, run.nodes_ever())),
-        false => None,
-    };
+    let is_traced = run.folder.join(TRACE).is_file();
+    if !is_traced && node >= run.nodes_ever() {
+        return Err(run.no_such_node(node, run.nodes_ever()));
+    }
+    let mut logs = Logs::new(&ids, node);
+    if is_traced {
+        let mut trace = log::open(run, node)?;
+        while let Some(line) = trace.line()? {
+            logs.note(&line);
+        }
+    }
     let mut rumors = Vec::with_capacity(ids.len());
     for id in ids {
         let spread = super::spread(run, id)?;
-        rumors.push(role(&spread, logs.as_ref(), node));
+        rumors.push(role(&spread, &logs, node));
     }
-    let life = logs.iter().flat_map(|logs| &logs.life);
-    let life = life.map(|(ns, text)| Moment { at_ms: *ns as f64 / 1e6, text: text.clone() });
+    let moment = |(ns, text)| Moment { at_ms: ns as f64 / 1e6, text };
     Ok(Told {
         schema: SCHEMA,
         scenario: run.scenario.clone(),
         seed: run.seed.clone(),
         node,
-        packets: logs.as_ref().map(|logs| logs.packets),
-        life: life.collect(),
+        packets: is_traced.then_some(logs.packets),
+        life: logs.life.into_iter().map(moment).collect(),
         rumors,
     })
 }
 
-fn role(spread: &Spread, logs: Option<&Logs>, node: NodeNo) -> Role {
-    let log = logs.map(|logs| logs.of(&spread.figures.id)).unwrap_or_default();
-    let parts = path(spread, &log, node);
+fn role(spread: &Spread, logs: &Logs, node: NodeNo) -> Role {
+    let parts = path(spread, logs, node);
     let place = spread.receipts.iter().position(|receipt| receipt.node == node);
     Role {
         rumor: spread.figures.id.clone(),

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::log::Log;
+use super::log::{Drop, Log, Logs};
 use super::receipts::{Receipt, Spread, ns};
 use crate::report::human;
 use crate::scenario::plan::NodeNo;
@@ -60,14 +60,15 @@ impl What {
 }
 
 /// Where the time of a node that heard went, in order; nothing for a source.
-pub(super) fn path(spread: &Spread, log: &Log, node: NodeNo) -> Vec<Part> {
+pub(super) fn path(spread: &Spread, logs: &Logs, node: NodeNo) -> Vec<Part> {
     let start = ns(spread.figures.start_ms);
     let Some(end) = spread.of(node).map(|receipt| ns(receipt.first_ms)) else { return Vec::new() };
     // Only a damaged table has somebody hear before the rumor began.
     if end <= start {
         return Vec::new();
     }
-    let mut walk = Walk { spread, log, start, now: end, parts: Vec::new() };
+    let log = logs.of(&spread.figures.id);
+    let mut walk = Walk { spread, logs, log, start, now: end, parts: Vec::new() };
     let mut next = walk.heard(node, Some(node));
     for _ in 0..STEPS_MAX {
         let Some(sender) = next.filter(|_| walk.now > start) else { break };
@@ -108,6 +109,7 @@ pub(super) fn verdict(parts: &[Part]) -> String {
 /// Goes back from a first receipt; all before `now` is still to be told.
 struct Walk<'a> {
     spread: &'a Spread,
+    logs: &'a Logs,
     log: &'a Log,
     start: u64,
     now: u64,
@@ -130,7 +132,7 @@ impl Walk<'_> {
         let from = receipt.from?;
         let sent = ns(receipt.sent_ms?);
         let kind = receipt.via.clone();
-        let woke = self.log.woke(node, self.start, ns(receipt.first_ms));
+        let woke = self.logs.woke(node, self.start, ns(receipt.first_ms));
         // What arrives at a process that stands still waits there for it.
         if let Some(woke) = woke.filter(|&woke| sent < woke) {
             self.spent(woke, What::Flight { from, to: node, kind });
@@ -154,10 +156,9 @@ impl Walk<'_> {
     }
 
     /// The first packet that would have told a node earlier than the one that did.
-    fn missed(&self, receipt: &Receipt, from: u64, until: u64) -> Option<&super::log::Drop> {
-        let to_it = |drop: &&super::log::Drop| {
-            drop.to == Some(receipt.node) && (from..until).contains(&drop.sent_ns)
-        };
+    fn missed(&self, receipt: &Receipt, from: u64, until: u64) -> Option<&Drop> {
+        let to_it =
+            |drop: &&Drop| drop.to == Some(receipt.node) && (from..until).contains(&drop.sent_ns);
         self.log.drops.iter().filter(to_it).min_by_key(|drop| drop.sent_ns)
     }
 

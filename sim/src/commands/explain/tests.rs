@@ -46,9 +46,7 @@ impl Kept {
     fn told(&self, rumor: Option<&str>, node: Option<u32>) -> String {
         explain(&self.path(), rumor, node).unwrap().out
     }
-}
 
-impl Kept {
     fn json(&self, rumor: Option<&str>, node: Option<u32>) -> serde_json::Value {
         let folder = self.path();
         let request = Request { folder: &folder, rumor, node, format: Format::Json };

@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 
-use super::log::{Log, Logs};
+use super::log::{self, Logs};
 use super::path::{Part, cause, path, verdict};
 use super::receipts::{Figures, Receipt, Run, Spread, ns};
 use super::{SCHEMA, head, way};
 use crate::commands::Failure;
-use crate::commands::traces::{Trace, how_to_make_one};
+use crate::commands::traces::how_to_make_one;
 use crate::observe::trace::line::{Event, Filter, Line, Packet};
 use crate::report::files::TRACE;
 use crate::report::human;
@@ -47,14 +47,17 @@ pub(super) fn tell(run: &Run, spread: &Spread, node: NodeNo) -> Result<Told, Fai
     if !is_traced && chain.is_empty() && node >= run.nodes_ever() {
         return Err(run.no_such_node(node, run.nodes_ever()));
     }
-    let (log, story) = match is_traced {
-        true => {
-            let logs = Logs::read(run, &[&spread.figures.id], node)?;
-            (logs.of(&spread.figures.id), Some(Story::read(run, spread, node)?))
+    let mut logs = Logs::new(&[&spread.figures.id], node);
+    let mut story = None;
+    if is_traced {
+        let mut trace = log::open(run, node)?;
+        let story = story.insert(Story::new(trace.head.filter.clone(), spread, node));
+        while let Some(line) = trace.line()? {
+            logs.note(&line);
+            story.note(&line, &spread.figures.id);
         }
-        false => (Log::default(), None),
-    };
-    let parts = path(spread, &log, node);
+    }
+    let parts = path(spread, &logs, node);
     let mut text = head(run, spread) + &when(spread, node) + "\n" + &line(&chain);
     text += &spent(spread, &parts);
     text += &story.as_ref().map_or_else(|| hint(run), Story::text);
@@ -76,8 +79,8 @@ pub(super) fn tell(run: &Run, spread: &Spread, node: NodeNo) -> Result<Told, Fai
 
 impl Told {
     /// For a person.
-    pub(super) fn text(&self) -> String {
-        self.text.clone()
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 }
 
@@ -169,6 +172,8 @@ fn step(receipt: &Receipt) -> String {
 struct Story {
     node: NodeNo,
     filter: Filter,
+    from_ns: u64,
+    to_ns: u64,
     /// `(ns, what)`, in order.
     events: Vec<(u64, String)>,
     left_out: u64,
@@ -190,31 +195,25 @@ struct Tally {
 }
 
 impl Story {
-    fn read(run: &Run, spread: &Spread, node: NodeNo) -> Result<Self, Failure> {
-        let mut trace = Trace::open(&run.folder)?;
-        if node >= trace.head.nodes {
-            return Err(run.no_such_node(node, trace.head.nodes));
-        }
-        let from_ns = ns(spread.figures.start_ms);
-        let to_ns = spread.of(node).map_or(u64::MAX, |receipt| ns(receipt.first_ms));
-        let mut story = Self {
+    fn new(filter: Filter, spread: &Spread, node: NodeNo) -> Self {
+        Self {
             node,
-            filter: trace.head.filter.clone(),
+            filter,
+            from_ns: ns(spread.figures.start_ms),
+            to_ns: spread.of(node).map_or(u64::MAX, |receipt| ns(receipt.first_ms)),
             events: Vec::new(),
             left_out: 0,
             tally: Tally::default(),
             was_up: false,
-        };
-        while let Some(line) = trace.line()? {
-            if line.t_ns > to_ns {
-                break;
-            }
-            match line.t_ns < from_ns {
-                true => story.before(&line),
-                false => story.during(&line, &spread.figures.id),
-            }
         }
-        Ok(story)
+    }
+
+    fn note(&mut self, line: &Line, rumor: &str) {
+        match line.t_ns {
+            t_ns if t_ns > self.to_ns => {}
+            t_ns if t_ns < self.from_ns => self.before(line),
+            _ => self.during(line, rumor),
+        }
     }
 
     fn before(&mut self, line: &Line) {
