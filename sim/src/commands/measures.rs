@@ -31,13 +31,9 @@ pub fn run(pattern: Option<&str>, format: Format, width: u16) -> Result<Report, 
 fn fits(pattern: Option<&str>, name: &str) -> bool {
     let Some(pattern) = pattern else { return true };
     let pattern = pattern.to_lowercase();
-    let (mut rest, mut found) = (name, true);
-    for piece in pattern.split('*') {
-        let at = rest.find(piece);
-        found &= at.is_some();
-        rest = at.map_or("", |at| &rest[at + piece.len()..]);
-    }
-    found
+    let behind = |rest: &'_ str, piece: &str| rest.find(piece).map(|at| at + piece.len());
+    let mut pieces = pattern.split('*');
+    pieces.try_fold(name, |rest, piece| Some(&rest[behind(rest, piece)?..])).is_some()
 }
 
 /// The registry as JSON.

@@ -20,14 +20,14 @@ const TEMPLATE: &str = include_str!("new.toml");
 pub fn run(folder: &Path, name: &Name, nodes: u32) -> Result<Report, Failure> {
     let path = folder.join(format!("{}.toml", &**name));
     let file = shown(&path);
-    let mut new = File::create_new(&path).map_err(|error| match error.kind() {
+    let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             Failure::wrong(format!("{file} is there already: take another name"))
         }
         _ => Failure::machine(format!("cannot write {file}: {error}")),
-    })?;
-    let written = new.write_all(text(name, nodes).as_bytes());
-    written.map_err(|error| Failure::machine(format!("cannot write {file}: {error}")))?;
+    };
+    let new = File::create_new(&path);
+    new.and_then(|mut new| new.write_all(text(name, nodes).as_bytes())).map_err(failed)?;
     let out = format!("{file}: {nodes} nodes; run it: sim run {file}\n");
     Ok(Report { out, err: String::new(), exit: Exit::Held })
 }
