@@ -187,15 +187,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn agreement_lasts_from_the_last_node_on_until_the_next_publish() {
-        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
+    fn at(secs: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(secs)
+    }
+
+    /// Two nodes that run from the start on and can talk.
+    fn two_live() -> (Truth, Agreement, LinkModel) {
         let links = LinkModel::new(1, testkit::lan());
         let mut truth = Truth::new(2, Duration::from_secs(5));
         (0..2).for_each(|node| truth.set(at(0), node, State::Live(node)));
         truth.commit(at(0), &links);
         let mut agreement = Agreement::new(2);
         agreement.shift(&truth);
+        (truth, agreement, links)
+    }
+
+    #[test]
+    fn agreement_lasts_from_the_last_node_on_until_the_next_publish() {
+        let (truth, mut agreement, _) = two_live();
         agreement.publish(at(1), version(7));
         assert_eq!(agreement.hold(&truth, 0, version(7)), Step::Up(None));
         agreement.settle(at(1));
@@ -211,13 +220,7 @@ mod tests {
 
     #[test]
     fn a_value_that_died_with_its_publisher_is_agreed_on_by_nobody() {
-        let at = |secs| Instant::ZERO + Duration::from_secs(secs);
-        let links = LinkModel::new(1, testkit::lan());
-        let mut truth = Truth::new(2, Duration::from_secs(5));
-        (0..2).for_each(|node| truth.set(at(0), node, State::Live(node)));
-        truth.commit(at(0), &links);
-        let mut agreement = Agreement::new(2);
-        agreement.shift(&truth);
+        let (mut truth, mut agreement, links) = two_live();
         agreement.publish(at(1), version(7));
         agreement.hold(&truth, 0, version(7));
         truth.set(at(2), 0, State::Down);
