@@ -338,6 +338,8 @@ struct Laid<'a> {
     entry: &'a Entry,
     text: String,
     x: i32,
+    /// Where its text begins, behind its sample.
+    text_x: i32,
     row: i32,
 }
 
@@ -358,29 +360,25 @@ fn lay_out_legend<'a, DB: DrawingBackend>(
         if x + mark + width > room && x > Y_LABELS as i32 {
             (x, row) = (Y_LABELS as i32, row + 1);
         }
-        laid.push(Laid { entry, text, x, row });
+        laid.push(Laid { entry, text, x, text_x: x + mark, row });
         x += mark + width + LEGEND_GAP;
     }
     Ok(laid)
 }
 
 fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[Laid<'_>]) -> Drawn<DB> {
-    for Laid { entry, text, x, row } in legend {
+    for Laid { entry, text, x, text_x, row } in legend {
         let y = LEGEND_LINE * row + LEGEND_LINE / 2;
         let mark = area.clone().shrink((*x, y - 13), (LEGEND_MARK, 26));
-        let text_x = match entry.mark {
-            Mark::Line(stroke) => {
-                draw_sample(&mark, stroke, 13)?;
-                x + LEGEND_MARK + LEGEND_TEXT_GAP
-            }
+        match entry.mark {
+            Mark::Line(stroke) => draw_sample(&mark, stroke, 13)?,
             Mark::Box(color, opacity) => {
                 let corners = [(0, 2), (LEGEND_MARK, 24)];
                 mark.draw(&Rectangle::new(corners, color.mix(opacity).filled()))?;
-                x + LEGEND_MARK + LEGEND_TEXT_GAP
             }
-            Mark::Blank => *x,
-        };
-        write(area, text, (text_x, y - 11), SMALL_SIZE)?;
+            Mark::Blank => {}
+        }
+        write(area, text, (*text_x, y - 11), SMALL_SIZE)?;
     }
     Ok(())
 }
