@@ -160,6 +160,20 @@ fn every_key_that_the_reader_names_is_in_the_schema() {
 }
 
 #[test]
+fn a_setting_that_is_one_of_a_few_words_has_them_in_the_schema() {
+    let schema = schema();
+    let words = [
+        ("protocol", vec!["udp", "tcp"]),
+        ("liveness", vec!["beats", "probes", "off"]),
+        ("swap", vec!["on", "off"]),
+    ];
+    for (key, words) in words {
+        let setting = schema.pointer(&format!("/properties/engine/properties/{key}")).unwrap();
+        assert_eq!(setting["enum"], serde_json::json!(words), "{key}");
+    }
+}
+
+#[test]
 fn the_reference_has_every_setting_of_the_engine_with_its_default() {
     let reference = fs::read_to_string(folder().join("README.md")).unwrap();
     let plain = parse("x", "name = 'a'\nnodes = 9\nduration = '60s'", &[]).unwrap();
