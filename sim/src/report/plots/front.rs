@@ -38,8 +38,9 @@ pub(super) fn front(tuning: &Tuning) -> Front {
     panel.lines.push(Line { points: front.clone(), stroke: Stroke::solid(COLORS[0]) });
     panel.dots.extend(front.iter().map(|&point| (point, COLORS[0])));
     let chosen = tuning.recommended.as_ref().map(|own| own.setting);
-    // The one that is recommended keeps its label where two would lie upon each other.
-    for place in chosen.into_iter().chain(tuning.front.iter().copied()) {
+    // Who comes first has its label nearest to its point: that is the one that is recommended.
+    let others = tuning.front.iter().copied().filter(|place| Some(*place) != chosen);
+    for place in chosen.into_iter().chain(others) {
         let Some(point) = points[place] else { continue };
         if Some(place) == chosen {
             panel.dots.push((point, COLORS[1]));
@@ -123,7 +124,10 @@ mod tests {
         assert_eq!(front.panel.lines[0].points.len(), 4);
         assert_eq!(front.panel.lines[0].points[0], (122.0, 4.000_002));
         assert_eq!(front.panel.lines[1].points[0].0, 250.0, "the target");
-        assert_eq!(front.panel.labels[0].1, "fan_out 2 (recommended)");
+        let names: Vec<&str> = front.panel.labels.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names[0], "fan_out 2 (recommended)");
+        let others = names[1..].iter().all(|name| !names[0].starts_with(name) && name != &names[0]);
+        assert!(others, "each has one label: {names:?}");
         let folder = tempfile::tempdir().unwrap();
         super::super::write_front(folder.path(), &tuning(false)).unwrap();
     }
