@@ -355,7 +355,9 @@ class Player {
   // The ring.
 
   layout(width, height) {
-    const radius = Math.min(width, height - 40) / 2 - 46;
+    // Outside of the nodes are their names, and outside of these their zones.
+    const rim = this.scene.zones.length > 1 ? 68 : 46;
+    const radius = Math.min(width, height - 40) / 2 - rim;
     const around = (2 * Math.PI * radius) / this.scene.nodes;
     return { x: width / 2, y: height / 2 + 18, radius, dot: Math.max(1.4, Math.min(9, around * 0.36)) };
   }
