@@ -175,6 +175,14 @@ fn a_node_that_did_not_run_is_late_because_of_that() {
 }
 
 #[test]
+fn what_befell_a_node_after_it_heard_is_no_reason() {
+    let reasons = |plan| Kept::new(plan, true).json(Some("metadata-0"), Some(5))["reasons"].clone();
+    let mut later = cut_off();
+    act(&mut later, 24_000, "", Deed::Stop(vec![5]));
+    assert_eq!(reasons(&later), reasons(&cut_off()));
+}
+
+#[test]
 fn all_of_a_node_is_told_without_a_rumor() {
     let kept = Kept::new(&cut_off(), true);
     let told = kept.told(None, Some(5));

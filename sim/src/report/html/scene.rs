@@ -381,4 +381,23 @@ mod tests {
         ];
         assert_eq!(states(&plan), expected.map(|(ms, node, state)| (at_ms(ms), node, state)));
     }
+
+    fn zones_of(groups: &str) -> (Vec<String>, Vec<u8>) {
+        let text = format!("name = 'a'\nnodes = 6\nduration = '10s'\n{groups}");
+        zones(&crate::scenario::parse("x", &text, &[]).unwrap().plan(1).unwrap())
+    }
+
+    #[test]
+    fn nodes_whose_names_differ_by_a_number_are_in_one_zone() {
+        let group =
+            |name, nodes, names| format!("[groups.{name}]\nnodes = '{nodes}'\nname = '{names}'\n");
+        let (east, west) = (group("one", "0..4", "east-{i}"), group("two", "4..6", "west-{i}"));
+        let (zones, zone) = zones_of(&format!("{east}{west}"));
+        assert_eq!(zones, ["east", "west"]);
+        assert_eq!(zone, [0, 0, 0, 0, 1, 1]);
+        // All in one place, and all nodes alike: there is nothing to colour.
+        for groups in [group("one", "0..6", "east-{i}"), String::new()] {
+            assert_eq!(zones_of(&groups), (Vec::new(), vec![0; 6]), "{groups}");
+        }
+    }
 }
