@@ -313,6 +313,9 @@ impl tracing::Subscriber for Errors {
 #[test]
 fn an_end_is_logged_as_an_error_and_a_leave_or_a_dropped_handle_is_not() {
     let errors = Errors::default();
+    // With one subscriber in the process, whether a line is wanted is asked of the thread that
+    // comes to it first, which may be that of another test, and kept; with two it is asked of both.
+    let _second = tracing::Dispatch::new(Errors::default());
     let _logged = tracing::subscriber::set_default(errors.clone());
     let logged = || errors.0.swap(0, Ordering::SeqCst);
     let runtime = idle_runtime();
