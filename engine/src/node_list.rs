@@ -5,6 +5,7 @@
 
 mod events;
 mod keys;
+mod orders;
 mod publish;
 mod seeds;
 mod settle;
@@ -348,30 +349,6 @@ impl NodeList {
         Arc::clone(&self.shared.view.borrow().members)
     }
 
-    async fn order(&self, order: Order) -> Result<(), NodeListError> {
-        let orders = {
-            let state = self.state.lock().await;
-            let running = state.running.as_ref().ok_or_else(|| self.absent())?;
-            running.orders.clone()
-        };
-        match orders.send(order).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.absence().await),
-        }
-    }
-
-    /// Why there is nobody to take an order.
-    fn absent(&self) -> NodeListError {
-        self.ended().map_or(NodeListError::NotJoined, NodeListError::Ended)
-    }
-
-    /// The same when the task took none any more: how it ended shows once it has.
-    async fn absence(&self) -> NodeListError {
-        // What came of a leave is its caller's.
-        let _ = self.state.lock().await.reap().await;
-        self.absent()
-    }
-
     /// Lists these incarnations as if each had just been heard of, as a service may that kept a
     /// list from before; whoever is no more is removed after the timeout. Does nothing with
     /// `wire = "pekonode"`.
@@ -382,7 +359,7 @@ impl NodeList {
         &self,
         members: impl IntoIterator<Item = Arc<Record>>,
     ) -> Result<(), NodeListError> {
-        self.order(Order::Restore(members.into_iter().collect())).await
+        self.order(Order::Restore(members.into_iter().collect())).await.map(drop)
     }
 
     /// The incarnation as which this node runs; `None` when it has not joined.

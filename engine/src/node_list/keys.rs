@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::orders::answer;
 use super::{NodeList, NodeListError, Order, State};
 use crate::config::SecretKey;
 use crate::wire::{Keyring, KeyringError};
@@ -92,7 +93,7 @@ impl Keys<'_> {
         let order = Order::Keys { keyring: keyring.clone(), done };
         // A task that has ended uses no secret; the next join begins with the new keyring.
         if running.orders.send(order).await.is_ok() {
-            let _ = in_use.await;
+            let _ = answer(in_use, &running.orders).await;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::orders::answer;
 use super::{NodeList, NodeListError};
 #[cfg(doc)]
 use crate::core::Event;
@@ -60,10 +61,10 @@ impl NodeList {
     ) -> Result<Version, NodeListError> {
         let value = Value::new(data.as_ref(), &self.config)?;
         let (done, published) = oneshot::channel();
-        self.order(Order::Publish { value, holders, done }).await?;
-        match published.await {
-            Ok(published) => Ok(published?),
-            Err(_) => Err(self.absence().await),
+        let orders = self.order(Order::Publish { value, holders, done }).await?;
+        match answer(published, &orders).await {
+            Some(published) => Ok(published?),
+            None => Err(self.absence().await),
         }
     }
 }
