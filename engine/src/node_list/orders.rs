@@ -1,5 +1,5 @@
-//! Orders: what a handle tells its node's task, and how it gets an answer or learns that there is no
-//! task any more.
+//! Orders: what a handle tells its node's task, and how it gets an answer or learns that there is
+//! no task any more.
 
 use tokio::sync::{mpsc, oneshot};
 
