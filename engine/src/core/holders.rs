@@ -32,8 +32,8 @@ pub struct NotConfirmed {
 /// What is known of others that hold our values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holders {
-    /// The last version published here, until some other node holds it.
-    unheld: Option<Version>,
+    /// The last version published here.
+    last: Option<Last>,
     /// What the publisher of the next version waits for.
     expected: Option<Expected>,
     /// Publishers that wait, the oldest first; at most [`Holders::WAITS_MAX`].
@@ -47,6 +47,14 @@ struct Expected {
     until: Instant,
 }
 
+/// The version that was published last, and who answers for it if we go.
+#[derive(Clone, Debug)]
+struct Last {
+    version: Version,
+    /// The first that were known to hold it; at most [`Holders::KEEPERS_MAX`].
+    keepers: Vec<SocketAddr>,
+}
+
 /// A publisher that waits.
 #[derive(Clone, Debug)]
 struct Wait {
@@ -58,12 +66,14 @@ struct Wait {
 impl Holders {
     /// Beyond them the oldest gets its answer before its time.
     const WAITS_MAX: usize = 64;
+    /// More need not be remembered: one that stays is enough, and who has none left tells others.
+    const KEEPERS_MAX: usize = 32;
     /// Those that are swapped with first.
     const STRAGGLERS_MAX: usize = 8;
 
     /// Notes that a version was published here.
     pub(super) fn published(&mut self, version: Version) {
-        self.unheld = Some(version);
+        self.last = Some(Last { version, keepers: Vec::new() });
         if let Some(expected) = self.expected.take() {
             self.waits.push_back(Wait { version, expected, held_by: BTreeSet::new() });
         }
@@ -82,7 +92,12 @@ impl Holders {
 
     /// Notes that a node holds a version.
     fn note(&mut self, holder: SocketAddr, held: Version) {
-        self.unheld.take_if(|version| *version <= held);
+        if let Some(last) = self.last.as_mut().filter(|last| last.version <= held)
+            && last.keepers.len() < Self::KEEPERS_MAX
+            && !last.keepers.contains(&holder)
+        {
+            last.keepers.push(holder);
+        }
         for wait in self.waits.iter_mut().filter(|wait| wait.version <= held) {
             wait.held_by.insert(holder);
         }
@@ -142,10 +157,26 @@ impl Engine {
         self.config.fan_out().max(wanted.min(self.members.len()))
     }
 
-    /// The version that nobody else is known to hold and that is lost if we go.
+    /// Tells one that stays, itself, of the value that goes with us: those to whom its part of
+    /// the ring was given may have left with it.
+    pub(super) fn tell_who_stays(&mut self, now: Now, out: &mut Outbox) {
+        let me = self.members.me();
+        let mut others = self.members.in_ring_order().to_vec();
+        others.retain(|&node| node != me);
+        let Some(metadata) = self.metadata.as_ref().filter(|_| !others.is_empty()) else { return };
+        let topic = self.topic_of(metadata);
+        let one = others[self.rng.below(others.len())];
+        self.tell_this_one(now, &topic, one, out);
+    }
+
+    /// The version that is lost if we go: none of those that are known to hold it stays. When
+    /// nobody stays at all, one that leaves after us is as good a keeper as any.
     pub(super) fn held_by_us_alone(&self) -> Option<Version> {
-        let held = self.metadata.as_ref().map(Metadata::version);
-        held.filter(|_| self.holders.unheld == held)
+        let held = self.metadata.as_ref().map(Metadata::version)?;
+        let last = self.holders.last.as_ref().filter(|last| last.version == held)?;
+        let nobody_stays = self.members.len() == 1;
+        let is_kept = last.keepers.iter().any(|&keeper| nobody_stays || self.lists(keeper));
+        (!is_kept).then_some(held)
     }
 
     /// A node has said that it holds a version.

@@ -1,10 +1,12 @@
 //! Leaving: a node that has said goodbye goes on until others answer for what it was to pass on.
 //!
 //! When many leave at once, each goodbye travels through others that leave. So a leaver still
-//! acknowledges rumors, shares them out and tells them again, and hands out the value it holds;
-//! whatever would show it alive it leaves undone. It is off once all that it told or took on is in
-//! other hands and nothing has come for two round trips, or after a limit.
+//! acknowledges rumors, shares them out and tells them again, and hands out the value it holds,
+//! until one that stays holds it too; whatever would show it alive it leaves undone. It is off once
+//! all that it told or took on is in other hands and nothing has come for two round trips, or after
+//! a limit.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::engine::{Engine, Life};
@@ -12,7 +14,7 @@ use super::holders::NotConfirmed;
 use super::io::{Answer, Outbox};
 use super::metadata::Version;
 use super::newcomers::Via;
-use super::packet::{Body, Packet};
+use super::packet::{Body, News, Packet, Records, Topic};
 use super::timers::Timer;
 use crate::time::{Instant, Now};
 
@@ -69,10 +71,30 @@ impl Engine {
             Body::RumorAck(ack) => self.on_rumor_ack(now, via.from, ack, out),
             Body::Fetch(fetch) => self.on_fetch(now, *fetch, via, out),
             Body::Fetched(metadata) => self.on_fetched(now, via.from, metadata, out),
+            Body::Records(records) => self.on_goodbyes(now, &records.news, via, out),
             _ => return,
         }
         if let Life::Leaving(farewell) = &mut self.life {
             farewell.heard = now.mono;
+        }
+    }
+
+    /// Hears who leaves as well: such a one is no keeper of what we hold.
+    fn on_goodbyes(&mut self, now: Now, news: &[News], via: Via, out: &mut Outbox) {
+        for goodbye in news.iter().filter(|news| matches!(news, News::Gone(_))) {
+            self.see(now, goodbye, via, out);
+        }
+    }
+
+    /// Who tells us of a value is to know that it goes with us. Of those who leave at the same time
+    /// many have forgotten the other before its goodbye could be passed on to it.
+    pub(super) fn warn_teller(&self, to: SocketAddr, topic: &Topic, out: &mut Outbox) {
+        let is_value = matches!(topic, Topic::Metadata(_) | Topic::Announced(_));
+        if is_value && self.life.is_leaving() {
+            out.send(
+                to,
+                &self.packet(Body::Records(Records { news: vec![self.goodbye().into()] })),
+            );
         }
     }
 
@@ -87,6 +109,12 @@ impl Engine {
         let is_told = self.telling.next().is_none();
         if now.mono >= limit || (now.mono >= quiet && is_told && !serves) {
             return self.be_off(out, lost);
+        }
+        if lost.is_some() && is_told && now.mono >= quiet && !self.fetcher.is_busy(now.mono) {
+            // Whom we told have it or have gone, and none of them stays.
+            self.life = Life::Leaving(Farewell { since, heard: now.mono });
+            self.tell_who_stays(now, out);
+            return self.see_to_farewell(now, out);
         }
         // An acknowledgement, a transfer's end and a rumor given up lead here by themselves.
         self.timers.set(Timer::Leave, if now.mono < quiet { quiet.min(limit) } else { limit });

@@ -62,10 +62,13 @@ impl Engine {
     }
 
     pub(super) fn say_goodbye(&mut self, now: Now, out: &mut Outbox) {
+        self.tell_all(now, &Topic::Membership(News::from(self.goodbye())), out);
+    }
+
+    pub(super) fn goodbye(&self) -> Gone {
         let counter = self.members.counter(self.members.me());
         let (addr, generation) = (self.me.node().addr(), self.me.generation());
-        let gone = Gone { addr, generation, counter, cause: Cause::Left };
-        self.tell_all(now, &Topic::Membership(News::from(gone)), out);
+        Gone { addr, generation, counter, cause: Cause::Left }
     }
 
     pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) {
@@ -73,6 +76,7 @@ impl Engine {
             Taken::Held => self.tell(now, &rumor.topic, rumor.arc, Some(via.from), rumor.acks, out),
             Taken::Fetching | Taken::NotWorthTelling => true,
         };
+        self.warn_teller(via.from, &rumor.topic, out);
         if taken {
             self.acknowledge(via.from, rumor, out);
         }

@@ -260,6 +260,20 @@ impl Engine {
         }
     }
 
+    /// Tells one node, whoever else was told already.
+    pub(super) fn tell_this_one(
+        &mut self,
+        now: Now,
+        topic: &Topic,
+        node: NodeIx,
+        out: &mut Outbox,
+    ) {
+        let budget = Self::BUDGET_PER_FAN_OUT * self.parts_of(topic);
+        let key = TopicKey::of(topic, self.config.liveness());
+        let at = self.telling.place_of(key, topic, budget);
+        self.tell_alone(now, at, node, out);
+    }
+
     fn tell_alone(&mut self, now: Now, at: usize, node: NodeIx, out: &mut Outbox) {
         let place = self.members.place(node);
         let view = Some(ViewDigest::of([place].into_iter()));

@@ -215,6 +215,21 @@ fn a_value_that_exceeds_a_datagram_outlives_a_publisher_that_leaves_at_once() {
 }
 
 #[test]
+fn a_value_that_leavers_alone_hold_is_told_to_one_that_stays() {
+    for data in [large(), b"small".to_vec()] {
+        let mut cluster = Cluster::of(10, Config::default());
+        // Nine leave, and of them the publisher alone reaches the one that stays.
+        cluster.cuts.extend((2..=9).map(|node| (node, 10)));
+        cluster.publish(1, &data);
+        (1..=9).for_each(|node| cluster.command(node, Command::Leave));
+        cluster.run_until(3 * SECOND, |cluster| cluster.data(10) == Some(data.clone()));
+        cluster.run_until(SECOND, |cluster| cluster.off.contains_key(&1));
+        let left = |&(_, node, ref answer): &_| (node, answer) == (1, &Answer::Left(Ok(())));
+        assert!(cluster.answers.iter().any(left), "{:?}", cluster.answers);
+    }
+}
+
+#[test]
 fn who_fetches_from_one_that_has_said_goodbye_does_not_give_it_up() {
     // A transfer takes longer than a cycle, and no swap makes up for what is not told on.
     let config = Config::builder().cycle(20 * MS).fan_out(3).swap(Swap::Off);
