@@ -97,6 +97,11 @@ impl Prober {
         self.rtt.timeout(config)
     }
 
+    #[cfg(test)]
+    pub(super) fn errands_len(&self) -> usize {
+        self.errands.len()
+    }
+
     fn heard_somebody(&mut self) {
         self.failed = 0;
         self.mute = 0;
@@ -315,6 +320,9 @@ impl Engine {
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
             self.absolve(addr);
+        } else if self.is_errand_token_of(now.mono, from, token) {
+            // Too late for who asked us, but it lives.
+            self.absolve(from);
         } else {
             self.stats.answers_stale += 1;
         }
@@ -344,7 +352,7 @@ impl Engine {
         if full || self.life != Life::Running || !both_listed {
             return;
         }
-        let token = self.rng.bits() as u32;
+        let token = self.errand_token(now.mono, request.target);
         let until = now.mono + self.prober.patience(&self.config);
         let ProbeRequest { token: client_token, target } = request;
         let errand = Errand { token, target, client: from, client_token, until };

@@ -124,6 +124,11 @@ fn keep_last(addrs: &mut VecDeque<SocketAddr>, addr: SocketAddr, max: usize) {
     addrs.push_back(addr);
 }
 
+/// Where no node is, but one for each address.
+fn errand_place(addr: SocketAddr) -> NodeId {
+    NodeId(!NodeId::of(addr).0)
+}
+
 impl Engine {
     fn token_epoch(&self, now: Instant) -> u64 {
         let epoch = self.config.timeout() * Routes::TOKEN_TIMEOUTS;
@@ -140,6 +145,19 @@ impl Engine {
         let (place, epoch) = (NodeId::of(addr), self.token_epoch(now));
         let epochs = [epoch, epoch.saturating_sub(1)];
         epochs.into_iter().any(|epoch| self.routes.token(place, epoch) == token)
+    }
+
+    /// What a member gets to echo that is probed for another: that the answer to such a probe is
+    /// not taken for one to ours, which may have been sent later.
+    pub(super) fn errand_token(&self, now: Instant, addr: SocketAddr) -> u32 {
+        self.routes.token(errand_place(addr), self.token_epoch(now))
+    }
+
+    /// True for a token that we sent to this address for another, now or some timeouts ago.
+    pub(super) fn is_errand_token_of(&self, now: Instant, addr: SocketAddr, token: u32) -> bool {
+        let epoch = self.token_epoch(now);
+        let mut epochs = [epoch, epoch.saturating_sub(1)].into_iter();
+        epochs.any(|epoch| self.routes.token(errand_place(addr), epoch) == token)
     }
 
     /// The one of the newcomers we asked that a token was sent to, when somebody who answers from

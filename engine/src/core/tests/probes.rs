@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::core::{
-    Body, Cause, Command, Event, Gone, News, PacketKind, ProbeRequest, Records, Suspicion,
+    AgeStep, Body, Cause, Command, Event, Gone, Input, News, Outbox, Output, Packet, PacketKind,
+    ProbeAnswer, ProbeRequest, Records, Suspicion,
 };
 use crate::{Config, Liveness, Probability};
 
@@ -115,6 +116,34 @@ fn nobody_has_a_third_party_probed_that_is_no_member() {
     }
     let probed = |node| cluster.log.contains(&(addr(node), PacketKind::Probe));
     assert_eq!([3, 9].map(probed), [true, false]);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same() {
+    let mut cluster = settled(4);
+    let suspicion = suspicion(&mut cluster, 3);
+    let (mut now, mut engine) = (cluster.clock(), cluster.engine(1).clone());
+    let mut out = Outbox::new();
+    let step = AgeStep::of_timeout(TIMEOUT);
+    let from = |node, body| datagram(addr(node), Packet { step, body });
+    let request = ProbeRequest { token: 7, target: addr(3) };
+    engine.handle(now, from(2, Body::ProbeRequest(request)), &mut out);
+    let token = out.drain().find_map(|output| match output {
+        Output::Send { packet, .. } => match &packet.body {
+            Body::Probe(probe) => Some(probe.token),
+            _ => None,
+        },
+        _ => None,
+    });
+    engine.handle(now, from(4, records(News::from(suspicion))), &mut out);
+    now.mono = now.mono + SECOND;
+    engine.handle(now, Input::Timeout, &mut out);
+    assert!(engine.prober.errands_len() == 0 && engine.suspects.has(addr(3)));
+    let answer = ProbeAnswer { token: token.expect("it was asked to"), holds: engine.holds() };
+    let stale = engine.stats().answers_stale;
+    engine.handle(now, from(3, Body::ProbeAnswer(answer)), &mut out);
+    assert!(!engine.suspects.has(addr(3)));
+    assert_eq!(engine.stats().answers_stale, stale);
 }
 
 #[test]
