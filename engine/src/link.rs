@@ -20,6 +20,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,15 @@ impl Link {
             bandwidth: None,
             queue: u64::MAX,
         }
+    }
+
+    fn mean_loss(&self) -> f64 {
+        let lost = match self.loss {
+            Loss::ALL => 0.0,
+            Loss::Each(each) => each.share(),
+            Loss::Bursts(burst) => burst.mean_loss(),
+        };
+        1.0 - (1.0 - lost) * (1.0 - self.corrupt.share())
     }
 
     /// True when no packet ever passes.
@@ -370,6 +380,25 @@ impl LinkModel {
                     cuts(change)
                 }
             })
+    }
+
+    /// The share of packets that the worst open direction between these endpoints loses or spoils,
+    /// in the long run; 0 where all is cut.
+    pub fn loss_max(&mut self, endpoints: u32) -> f64 {
+        if self.changes.is_empty() {
+            return self.default.mean_loss();
+        }
+        // One endpoint of each class stands for all of it.
+        let by_class: BTreeMap<_, _> = (0..endpoints).map(|it| (self.class(it), it)).collect();
+        let mut worst: f64 = 0.0;
+        for &from in by_class.values() {
+            for &to in by_class.values() {
+                if let Route::Open(link) = self.routes.between(from, to) {
+                    worst = worst.max(link.mean_loss());
+                }
+            }
+        }
+        worst
     }
 
     /// The class of an endpoint: endpoints of one class are treated alike by every change in

@@ -181,6 +181,11 @@ impl Probability {
         self.0 == Self::ALWAYS || bits < self.0
     }
 
+    /// As a number from 0 to 1.
+    pub(crate) fn share(self) -> f64 {
+        self.as_ppb() as f64 / 1e9
+    }
+
     /// The nearest number of parts per billion.
     pub const fn as_ppb(self) -> u64 {
         if self.0 == Self::ALWAYS {

@@ -65,6 +65,10 @@ impl Dialler {
         }
     }
 
+    pub(super) fn lost_len(&self) -> usize {
+        self.lost.len()
+    }
+
     pub(super) fn found(&mut self, addr: SocketAddr) {
         if !self.lost.is_empty() {
             self.lost.retain(|lost| lost.addr != addr);

@@ -79,6 +79,10 @@ impl Holders {
         }
     }
 
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waits.len()
+    }
+
     /// Notes that none was: nobody waits for it.
     pub(super) fn refused(&mut self) {
         self.expected = None;

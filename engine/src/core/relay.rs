@@ -48,6 +48,10 @@ impl Relay {
         !self.news.is_empty() || self.last_news.is_some_and(|last| now - last < delay)
     }
 
+    pub(super) fn waiting_len(&self) -> usize {
+        self.news.len()
+    }
+
     /// Room for the beats of a packet, which comes back by [`Engine::take_beats`].
     pub(super) fn lend_sifted(&mut self) -> Vec<Sifted> {
         std::mem::take(&mut self.sifted)

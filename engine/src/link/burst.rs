@@ -20,6 +20,15 @@ pub struct Burst {
     pub loss: Probability,
 }
 
+impl Burst {
+    /// The share of all packets that is lost, in the long run.
+    pub(super) fn mean_loss(self) -> f64 {
+        let turns = self.enter.share() + self.leave.share();
+        let inside = if turns > 0.0 { self.enter.share() / turns } else { 0.0 };
+        inside * self.loss.share()
+    }
+}
+
 /// The directions that are in a burst, and how many bursts there were.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bursts {
@@ -98,6 +107,7 @@ mod tests {
         let lost = (0..200_000).filter(|_| lose()).count() as u64;
         // 1 of 26 packets, in bursts of 4.
         assert!((7_000..8_400).contains(&lost), "{lost} of 200000");
+        assert!((0.037..0.040).contains(&BURST.mean_loss()), "{}", BURST.mean_loss());
         let length_percent = lost * 100 / bursts.begun;
         assert!((370..430).contains(&length_percent), "{length_percent} packets in 100 bursts");
     }

@@ -1,17 +1,27 @@
 //! Laws that hold in every run, whatever the scenario does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::Stats;
-use rumormill::{Config, Instant, Version};
+use rumormill::core::{Cause, Footprint, Stats};
+use rumormill::{Config, Event, Generation, Instant, Version};
 use rustc_hash::FxHashMap;
 
 use super::cast::{Cast, IncarnationNo};
+use super::keeping::Keeping;
 use super::lists::Lists;
-use crate::report::summary::{Invariant, Messages};
-use crate::scenario::plan::NodeNo;
+use super::ms;
+use super::observer::Exit;
+use super::once::Once;
+use super::settling::Verdict;
+use super::work::{Excess, Work};
+use crate::report::summary::{Invariant, Messages, Offence};
+use crate::scenario::plan::{Incarnation, NodeNo, Plan};
+
+/// A beat: of which incarnation, and its counter.
+type Beat = (Generation, u32);
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,16 +40,31 @@ pub(crate) enum Law {
     StateIsBounded,
     /// Only nodes that the plan started are ever listed.
     OnlyRealNodes,
+    /// Some time after the last fault all lists are true, and all hold the same value.
+    Convergence,
+    /// Whoever a node removed by timeout it lists again only with a newer beat or generation.
+    NoZombie,
+    /// A value outlives those who leave politely.
+    NoLoss,
+    /// What a node sends follows from what there is to do.
+    BoundedWork,
+    /// What a service is to be told once is not repeated.
+    ToldOnce,
 }
 
 impl Law {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 11] = [
         Self::PacketsConserved,
         Self::VersionsNeverGoBack,
         Self::GoneStayGone,
         Self::SilenceBeforeRemoval,
         Self::StateIsBounded,
         Self::OnlyRealNodes,
+        Self::Convergence,
+        Self::NoZombie,
+        Self::NoLoss,
+        Self::BoundedWork,
+        Self::ToldOnce,
     ];
 
     fn name(self) -> &'static str {
@@ -50,6 +75,11 @@ impl Law {
             Self::SilenceBeforeRemoval => "silence_before_removal",
             Self::StateIsBounded => "state_is_bounded",
             Self::OnlyRealNodes => "only_real_nodes",
+            Self::Convergence => "convergence",
+            Self::NoZombie => "no_zombie",
+            Self::NoLoss => "no_loss",
+            Self::BoundedWork => "bounded_work",
+            Self::ToldOnce => "told_once",
         }
     }
 }
@@ -60,33 +90,181 @@ pub(crate) struct Laws {
     cast: Arc<Cast>,
     timeout_max: Duration,
     cycle_max: Duration,
-    /// How often each broken law was broken, and how for the first time.
-    broken: BTreeMap<Law, (u64, String)>,
+    broken: BTreeMap<Law, Offences>,
+    /// Why the convergence of this run can't be judged.
+    excuse: Option<String>,
+    /// By node and address: the beat with which it was removed by timeout.
+    timed_out: FxHashMap<(NodeNo, SocketAddr), (Generation, u32)>,
+    /// Some begin with a list of nodes that may not have started yet.
+    vouches: bool,
+    once: Once,
+    keeping: Keeping,
+    work: Work,
     /// Node by incarnation: which ones it knows to have left or been replaced.
     gone: Lists,
-    /// When an incarnation last sent a node an answer, to a last call or a probe, that arrived.
+    /// When the last question of a node to an incarnation arrived, and when it was sent.
+    questions: FxHashMap<(NodeNo, IncarnationNo), (Instant, Instant)>,
+    /// When a node sent an incarnation the last question to which the answer arrived.
     answers: FxHashMap<(NodeNo, IncarnationNo), Instant>,
 }
 
+/// How a law was broken for the first time, and how often.
+#[derive(Clone, Debug)]
+struct Offences {
+    times: u64,
+    first: Offence,
+    detail: String,
+}
+
 impl Laws {
-    pub(crate) fn new(cast: Arc<Cast>) -> Self {
+    /// Tombstones beyond the number of members.
+    const TOMBSTONES_OVER: usize = 64;
+    const LOST_MAX: usize = 64;
+    const PUBLISHERS_MAX: usize = 64;
+    /// Rumors that a node remembers: goodbyes, and others.
+    const RUMORS_MAX: usize = 512 + 16;
+    /// Parts of one rumor, as a multiple of the fan-out; what comes back is cut in two.
+    const PARTS_PER_FAN_OUT: usize = 16;
+    /// News that waits, beyond twice what is held.
+    const WAITING_OVER: usize = 512;
+
+    pub(crate) fn new(cast: Arc<Cast>, plan: &Plan) -> Self {
         let gone = Lists::new(cast.nodes(), cast.parts().len(), [].into_iter());
         let timeout_max = cast.configs().map(Config::timeout).max().unwrap_or_default();
         let cycle_max = cast.configs().map(Config::cycle).max().unwrap_or_default();
-        let (broken, answers) = (BTreeMap::new(), FxHashMap::default());
-        Self { cast, timeout_max, cycle_max, broken, gone, answers }
+        Self {
+            timeout_max,
+            cycle_max,
+            broken: BTreeMap::new(),
+            excuse: None,
+            timed_out: FxHashMap::default(),
+            once: Once::default(),
+            keeping: Keeping::default(),
+            work: Work::new(&cast),
+            vouches: plan.incarnations.iter().any(Incarnation::knows_others),
+            gone,
+            questions: FxHashMap::default(),
+            answers: FxHashMap::default(),
+            cast,
+        }
     }
 
     /// A node begins and knows nothing.
     pub(crate) fn begin(&mut self, node: NodeNo) {
         self.gone.clear_row(node);
+        self.timed_out.retain(|&(owner, _), _| owner != node);
+        self.once.begin(node);
+    }
+
+    /// A node's service hears of an event; `beat` is the newest that is held of whom it is about.
+    pub(crate) fn tell(&mut self, at: Instant, node: NodeNo, event: &Event, beat: Option<Beat>) {
+        if let Some(detail) = self.once.tell(at, node, event, &self.cast) {
+            self.breaks(Law::ToldOnce, at, Some(node), &detail);
+        }
+        match (event, beat) {
+            (Event::Removed { record, cause: Cause::Timeout }, Some(beat)) => {
+                self.timed_out.insert((node, record.node().addr()), beat);
+            }
+            (Event::Joined(record) | Event::Updated { new: record, .. }, Some(beat)) => {
+                self.come_back(at, node, record.node().addr(), beat);
+            }
+            (Event::Published(metadata), _) => self.keeping.hold(node, metadata.version()),
+            _ => {}
+        }
+    }
+
+    fn come_back(&mut self, at: Instant, node: NodeNo, addr: SocketAddr, beat: Beat) {
+        let Some(then) = self.timed_out.remove(&(node, addr)) else { return };
+        if beat <= then {
+            let (newest, old) = (beat.1, then.1);
+            let detail = format!(
+                "node {node} lists {addr} again with beat {newest}, removed by timeout with {old}"
+            );
+            self.breaks(Law::NoZombie, at, Some(node), &detail);
+        }
+    }
+
+    /// What a node is told of happens twice over.
+    pub(crate) fn repeats(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        let detail = format!("node {node} is told of {} twice", self.who(incarnation));
+        self.breaks(Law::ToldOnce, at, Some(node), &detail);
+    }
+
+    /// A node goes down without a word, or says goodbye.
+    pub(crate) fn exit(&mut self, node: NodeNo, exit: Exit) {
+        match exit {
+            Exit::Crash => self.keeping.crash(node),
+            Exit::Leave => self.keeping.leave(node),
+        }
+    }
+
+    /// A leaver is off: whether it was told that what it held is in other hands, and whether there
+    /// are any.
+    pub(crate) fn off(&mut self, at: Instant, node: NodeNo, promised: bool, others: bool) {
+        self.keeping.off(at, node, promised, others);
+    }
+
+    /// Something happens that all are told of.
+    pub(crate) fn happen(&mut self, at: Instant) {
+        self.work.happen(at);
+    }
+
+    /// A node sends a packet. True when it sends so many that there is no end to be seen.
+    pub(crate) fn send(&mut self, at: Instant, node: NodeNo) -> bool {
+        if let Some(Excess { node, sent, most }) = self.work.send(at, node) {
+            let detail = format!("node {node} sends {sent} packets in a second: at most {most}");
+            self.breaks(Law::BoundedWork, at, Some(node), &detail);
+        }
+        self.work.is_runaway(node)
+    }
+
+    /// What an engine holds.
+    pub(crate) fn weigh(&mut self, at: Instant, node: NodeNo, held: &Footprint) {
+        let config = self.cast.config(node);
+        let members_max = config.members_max();
+        let known = held.members + held.tombstones;
+        let limits = [
+            ("members", held.members, members_max),
+            ("tombstones", held.tombstones, members_max.saturating_add(Self::TOMBSTONES_OVER)),
+            ("rumors", held.rumors, Self::RUMORS_MAX),
+            ("parts of rumors", held.parts, self.parts_max(held.rumors, config.fan_out())),
+            ("lost addresses", held.lost, Self::LOST_MAX),
+            ("news that waits", held.waiting, 2 * known + Self::WAITING_OVER),
+            ("publishers that wait", held.publishers, Self::PUBLISHERS_MAX),
+        ];
+        for (what, held, most) in limits.into_iter().filter(|&(_, held, most)| held > most) {
+            let detail = format!("node {node} holds {held} {what}: at most {most}");
+            self.breaks(Law::StateIsBounded, at, Some(node), &detail);
+        }
+    }
+
+    /// Who waits for holders of a value tells as many of them itself.
+    fn parts_max(&self, rumors: usize, fan_out: usize) -> usize {
+        let at_once = fan_out.max(self.cast.nodes() as usize);
+        rumors * Self::PARTS_PER_FAN_OUT * at_once
+    }
+
+    /// How it ended.
+    pub(crate) fn settle(&mut self, end: Instant, verdict: Verdict) {
+        match verdict {
+            Verdict::Settled => {}
+            Verdict::Excused(why) => self.excuse = Some(format!("not judged: {why}")),
+            Verdict::Unsettled { node, detail } => {
+                self.breaks(Law::Convergence, end, Some(node), &detail);
+            }
+        }
+        if let Some((at, node, version)) = self.keeping.lost() {
+            let detail = format!("version {version} is lost: node {node} left as its last holder");
+            self.breaks(Law::NoLoss, at, Some(node), &detail);
+        }
     }
 
     /// A node lists an incarnation.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         if self.gone.has(node, incarnation) {
             let who = self.who(incarnation);
-            self.breaks(Law::GoneStayGone, at, &format!("node {node} lists {who} again"));
+            let detail = format!("node {node} lists {who} again");
+            self.breaks(Law::GoneStayGone, at, Some(node), &detail);
         }
         if self.cast.is_alone(incarnation) {
             return;
@@ -100,7 +278,7 @@ impl Laws {
 
     /// A node lists somebody at an address that is not in the plan.
     pub(crate) fn list_stranger(&mut self, at: Instant, node: NodeNo, who: &str) {
-        self.breaks(Law::OnlyRealNodes, at, &format!("node {node} lists {who}"));
+        self.breaks(Law::OnlyRealNodes, at, Some(node), &format!("node {node} lists {who}"));
     }
 
     /// A node heard a goodbye.
@@ -108,9 +286,25 @@ impl Laws {
         self.gone.set(node, incarnation);
     }
 
-    /// An answer to a last call or a probe arrived.
+    /// A last call or a probe of a node arrived, which had sent it at this time.
+    pub(crate) fn asked(
+        &mut self,
+        at: Instant,
+        by: NodeNo,
+        incarnation: IncarnationNo,
+        sent: Instant,
+    ) {
+        self.questions.insert((by, incarnation), (at, sent));
+    }
+
+    /// An answer to a last call or a probe arrived. It proves life since the question was sent, for
+    /// it may answer one that took long; answers leave at the instant in which questions come.
     pub(crate) fn answered(&mut self, sent: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        self.answers.insert((node, incarnation), sent);
+        if let Some(&(arrived, asked)) = self.questions.get(&(node, incarnation))
+            && arrived == sent
+        {
+            self.answers.insert((node, incarnation), asked);
+        }
     }
 
     /// A node removes an incarnation by timeout.
@@ -128,24 +322,27 @@ impl Laws {
         let slept =
             |since: Instant| self.cast.clocks().set_ahead(node, since.saturating_sub(beat), at);
         let too_early = |since: Instant, wait: Duration| at - since + slept(since) < wait;
-        if too_early(start, from_start) || answer.is_some_and(|sent| too_early(sent, from_answer)) {
+        // Who is listed before it has started is silent until then.
+        let by_start = !self.vouches || start == Instant::ZERO;
+        let by_answer = answer.is_some_and(|sent| too_early(sent, from_answer));
+        if by_start && too_early(start, from_start) || by_answer {
             let (who, since) = (self.who(incarnation), answer.unwrap_or(start));
             let detail =
                 format!("node {node} removes {who}, which proved at {since} that it lives");
-            self.breaks(Law::SilenceBeforeRemoval, at, &detail);
+            self.breaks(Law::SilenceBeforeRemoval, at, Some(node), &detail);
         }
     }
 
     /// A node's metadata went from one version to one that is not newer.
     pub(crate) fn went_back(&mut self, at: Instant, node: NodeNo, from: Version, to: Version) {
         let detail = format!("node {node} goes from version {from} to {to}");
-        self.breaks(Law::VersionsNeverGoBack, at, &detail);
+        self.breaks(Law::VersionsNeverGoBack, at, Some(node), &detail);
     }
 
     /// A node does not hold the version any more that it last told of.
     pub(crate) fn lost(&mut self, at: Instant, node: NodeNo, version: Version) {
         let detail = format!("node {node} has lost version {version} without a word");
-        self.breaks(Law::VersionsNeverGoBack, at, &detail);
+        self.breaks(Law::VersionsNeverGoBack, at, Some(node), &detail);
     }
 
     /// The counters of an engine whose time is over.
@@ -155,7 +352,7 @@ impl Laws {
         if members > members_max || tombstones > members_max + 64 {
             let held = format!("{members} members and {tombstones} tombstones");
             let detail = format!("node {node} held {held}, with members_max {members_max}");
-            self.breaks(Law::StateIsBounded, at, &detail);
+            self.breaks(Law::StateIsBounded, at, Some(node), &detail);
         }
     }
 
@@ -168,17 +365,28 @@ impl Laws {
             delivered + lost + cut + to_dead + overflow + oversize + corrupted + in_flight;
         if put_in != accounted {
             let detail = format!("{put_in} packets sent or doubled, {accounted} accounted for");
-            self.breaks(Law::PacketsConserved, at, &detail);
+            self.breaks(Law::PacketsConserved, at, None, &detail);
         }
     }
 
     pub(crate) fn finish(mut self) -> Vec<Invariant> {
         let judged = Law::ALL.map(|law| {
-            let detail = self.broken.remove(&law).map(|(times, first)| match times {
-                1 => first,
-                _ => format!("{first} (and {} more)", times - 1),
-            });
-            Invariant { name: law.name().to_owned(), ok: detail.is_none(), detail }
+            let name = law.name().to_owned();
+            match self.broken.remove(&law) {
+                None => {
+                    let detail = self.excuse.take_if(|_| law == Law::Convergence);
+                    Invariant { name, ok: true, detail, first: None }
+                }
+                Some(Offences { times, first, detail }) => {
+                    let more = if times > 1 {
+                        format!(" (and {} more)", times - 1)
+                    } else {
+                        String::new()
+                    };
+                    let detail = Some(detail + &more);
+                    Invariant { name, ok: false, detail, first: Some(first) }
+                }
+            }
         });
         judged.into()
     }
@@ -188,9 +396,12 @@ impl Laws {
         format!("node {} as started at {}", part.node, part.start)
     }
 
-    fn breaks(&mut self, law: Law, at: Instant, detail: &str) {
-        let first = || (0, format!("at {at}: {detail}"));
-        self.broken.entry(law).or_insert_with(first).0 += 1;
+    fn breaks(&mut self, law: Law, at: Instant, node: Option<NodeNo>, detail: &str) {
+        let first = || {
+            let (first, detail) = (Offence { at_ms: ms(at), node }, format!("at {at}: {detail}"));
+            Offences { times: 0, first, detail }
+        };
+        self.broken.entry(law).or_insert_with(first).times += 1;
     }
 }
 
@@ -202,8 +413,11 @@ mod tests {
     use rumormill::NodeId;
 
     fn laws() -> Laws {
-        let cast = Arc::new(Cast::of(&testkit::plan_with_restarts(3)));
-        Laws::new(cast)
+        laws_of(&testkit::plan_with_restarts(3))
+    }
+
+    fn laws_of(plan: &Plan) -> Laws {
+        Laws::new(Arc::new(Cast::of(plan)), plan)
     }
 
     fn broken(laws: Laws) -> Vec<(String, String)> {
@@ -220,7 +434,7 @@ mod tests {
         laws.list(at_ms(6_000), 0, 4);
         laws.count_packets(at_ms(9), &Messages { sent: 2, delivered: 2, ..Messages::default() });
         let invariants = laws.finish();
-        assert_eq!(invariants.len(), 6);
+        assert_eq!(invariants.len(), 11);
         assert!(invariants.iter().all(|invariant| invariant.ok && invariant.detail.is_none()));
     }
 
@@ -244,11 +458,17 @@ mod tests {
     fn a_removal_before_the_timeout_is_noticed() {
         let mut laws = laws();
         laws.time_out(at_ms(4_700), 0, 1);
+        laws.asked(at_ms(20_000), 0, 2, at_ms(20_000));
         laws.answered(at_ms(20_000), 0, 2);
         laws.time_out(at_ms(24_000), 0, 2);
-        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].0, 1);
+        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 1);
         laws.time_out(at_ms(23_000), 0, 2);
-        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].0, 2);
+        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2);
+        laws.asked(at_ms(40_000), 0, 2, at_ms(35_000));
+        laws.answered(at_ms(40_000), 0, 2);
+        laws.answered(at_ms(40_001), 0, 2);
+        laws.time_out(at_ms(41_000), 0, 2);
+        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
     }
 
     #[test]
@@ -256,8 +476,9 @@ mod tests {
         let mut plan = testkit::plan(3, Duration::from_secs(60));
         let change = ClockChange::Jump { nanos: 4_000_000_000 };
         testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
-        let mut laws = Laws::new(Arc::new(Cast::of(&plan)));
+        let mut laws = laws_of(&plan);
         for node in [0, 1] {
+            laws.asked(at_ms(19_000), node, 2, at_ms(19_000));
             laws.answered(at_ms(19_000), node, 2);
             laws.time_out(at_ms(21_000), node, 2);
         }
@@ -271,7 +492,7 @@ mod tests {
         let mut plan = testkit::plan(3, Duration::from_secs(60));
         let slow = Config::builder().timeout(Duration::from_secs(10)).build().unwrap();
         plan.incarnations[1].config = Arc::new(slow);
-        let mut laws = Laws::new(Arc::new(Cast::of(&plan)));
+        let mut laws = laws_of(&plan);
         laws.time_out(at_ms(6_000), 0, 2);
         laws.time_out(at_ms(9_000), 1, 2);
         let [(_, detail)] = &broken(laws)[..] else { panic!("one law") };

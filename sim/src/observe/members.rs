@@ -196,6 +196,20 @@ impl Views {
         }
     }
 
+    /// Some node whose list is wrong, with whom it lists wrongly (true) or leaves out (false).
+    pub(crate) fn first_error(&self, truth: &Truth) -> Option<(NodeNo, IncarnationNo, bool)> {
+        let parts = 0..self.cast.parts().len() as IncarnationNo;
+        truth.live_nodes().find_map(|(node, own)| {
+            let others = parts.clone().filter(|&part| part != own);
+            let wrong = others.map(|part| {
+                let is_true = truth.holds(node, self.cast.node_of(part), part);
+                (part, self.lists(node, part), is_true)
+            });
+            let mut wrong = wrong.filter(|&(_, listed, is_true)| listed != is_true);
+            wrong.next().map(|(part, listed, _)| (node, part, listed))
+        })
+    }
+
     fn row_error(&self, node: NodeNo, truth: &[u64]) -> (u64, u64) {
         let row = self.listed.row(node);
         (count_without(truth, row), count_without(row, truth))

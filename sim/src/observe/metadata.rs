@@ -105,6 +105,11 @@ impl Agreement {
         self.agreed_since = agree.then_some(self.agreed_since.unwrap_or(at));
     }
 
+    /// True when in every component all hold its newest version.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.behind == 0
+    }
+
     pub(crate) fn last_publish(&self) -> Option<Instant> {
         self.last_publish
     }

@@ -6,15 +6,19 @@ pub(crate) mod clocks;
 pub(crate) mod crossing;
 pub(crate) mod episodes;
 pub(crate) mod invariants;
+pub(crate) mod keeping;
 pub(crate) mod lists;
 pub(crate) mod members;
 pub(crate) mod metadata;
 pub(crate) mod observer;
+pub(crate) mod once;
 pub(crate) mod removals;
 pub(crate) mod rumors;
+pub(crate) mod settling;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;
+pub(crate) mod work;
 
 use rumormill::Instant;
 

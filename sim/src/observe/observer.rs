@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Cause, Packet, PacketKind, Record, Stats};
-use rumormill::{Config, Event, Instant, LinkModel, NodeId, Version};
+use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
+use rumormill::{Config, Event, Generation, Instant, LinkModel, NodeId, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
@@ -14,6 +14,7 @@ use super::metadata::{Agreement, Step};
 use super::ms;
 use super::removals::{self, Detections};
 use super::rumors::{Kind, Presence, Row, RumorNo, RumorReport, Rumors, Way};
+use super::settling::Settling;
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
@@ -52,6 +53,7 @@ pub(crate) struct Observer {
     traffic: Traffic,
     crossing: Crossing,
     laws: Laws,
+    settling: Settling,
     /// Who set a version aside last: if it is its own, it publishes it anew.
     /// By node: since when it has run and not been stopped, or until when it ran.
     presence: Vec<Presence>,
@@ -105,7 +107,8 @@ impl Observer {
             rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
             traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
             crossing: Crossing::new(plan),
-            laws: Laws::new(Arc::clone(cast)),
+            laws: Laws::new(Arc::clone(cast), plan),
+            settling: Settling::of(plan, cast),
             presence: vec![Presence::Never; nodes as usize],
             unsettled: true,
             series: Vec::new(),
@@ -125,6 +128,7 @@ impl Observer {
         }
         self.agreement.begin(node);
         self.laws.begin(node);
+        self.laws.happen(at);
         self.detections.came_back(node);
         self.traffic.up(at, node);
         match cause {
@@ -147,9 +151,17 @@ impl Observer {
             Exit::Leave => self.rumors.leave(at, incarnation, lists),
         }
         self.detections.blind(at, node, |other| views.lists(node, other));
+        self.laws.exit(node, exit);
+        self.laws.happen(at);
         self.truth.set(at, node, State::Down);
         self.presence[node as usize] = Presence::Until(at);
         self.traffic.down(at, node);
+    }
+
+    /// A leaver is off; `promised` is whether it was told that others hold what it held.
+    pub(crate) fn on_off(&mut self, at: Instant, node: NodeNo, promised: bool, links: &LinkModel) {
+        let others = !links.has_cuts() && self.truth.live_nodes().next().is_some();
+        self.laws.off(at, node, promised, others);
     }
 
     /// A node falls silent, but goes on listening; in force with the next [`Observer::commit`].
@@ -189,9 +201,20 @@ impl Observer {
         self.unsettled = true;
     }
 
-    /// An engine raised an event, in answer to what came by `way`.
-    pub(crate) fn on_event(&mut self, at: Instant, node: NodeNo, event: &Event, way: Way) {
+    /// An engine raised an event, in answer to what came by `way`. `beat` is the newest that it
+    /// holds of whom the event is about, where that can be seen.
+    pub(crate) fn on_event(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        event: &Event,
+        way: Way,
+        beat: Option<(Generation, u32)>,
+    ) {
         self.unsettled = true;
+        self.check_repeats(at, node, event);
+        self.laws.tell(at, node, event, beat);
+        self.laws.happen(at);
         match event {
             Event::Joined(record) | Event::Updated { new: record, .. } => {
                 self.on_listed(at, node, record, way);
@@ -230,12 +253,31 @@ impl Observer {
         }
     }
 
+    /// Who is listed can't join once more, and who is not can't be removed.
+    fn check_repeats(&mut self, at: Instant, node: NodeNo, event: &Event) {
+        let (record, lists) = match event {
+            // With whom it begins to list it is told at once.
+            Event::Joined(_) if self.presence[node as usize] == Presence::Since(at) => return,
+            Event::Joined(record) => (record, true),
+            Event::Removed { record, .. } => (record, false),
+            _ => return,
+        };
+        let part = self.cast.find(record.node().addr(), record.generation());
+        if let Some(incarnation) = part
+            && self.cast.node_of(incarnation) != node
+            && self.views.lists(node, incarnation) == lists
+        {
+            self.laws.repeats(at, node, incarnation);
+        }
+    }
+
     /// Which rumors a packet carries.
     pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
         self.rumors.carried(packet, carried);
     }
 
-    /// A node sent a packet of this encoded length.
+    /// A node sent a packet of this encoded length. True when it sends so many that there is no
+    /// end to be seen.
     pub(crate) fn on_send(
         &mut self,
         at: Instant,
@@ -243,9 +285,15 @@ impl Observer {
         packet: &Packet,
         payload: u64,
         carried: &[RumorNo],
-    ) {
+    ) -> bool {
         self.traffic.sent(at, node, payload);
         self.rumors.sent(node, packet, carried);
+        self.laws.send(at, node)
+    }
+
+    /// What an engine that runs holds.
+    pub(crate) fn weigh(&mut self, at: Instant, node: NodeNo, held: &Footprint) {
+        self.laws.weigh(at, node, held);
     }
 
     /// A packet of this length with headers is on its way between two nodes of the plan.
@@ -254,12 +302,21 @@ impl Observer {
     }
 
     /// A packet arrived at a node that runs.
-    pub(crate) fn on_deliver(&mut self, node: NodeNo, way: Way) {
+    pub(crate) fn on_deliver(&mut self, at: Instant, node: NodeNo, way: Way) {
         self.traffic.fates().delivered += 1;
-        if let Way::Packet { from, sent, kind: PacketKind::Alive | PacketKind::ProbeAnswer } = way
-            && let Some(incarnation) = self.truth.live(from)
-        {
-            self.laws.answered(sent, node, incarnation);
+        let Way::Packet { from, sent, kind } = way else { return };
+        match kind {
+            PacketKind::LastCall | PacketKind::Probe => {
+                if let Some(asked) = self.truth.live(node) {
+                    self.laws.asked(at, from, asked, sent);
+                }
+            }
+            PacketKind::Alive | PacketKind::ProbeAnswer => {
+                if let Some(incarnation) = self.truth.live(from) {
+                    self.laws.answered(sent, node, incarnation);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -308,6 +365,7 @@ impl Observer {
             self.views.settle();
             self.agreement.settle(at);
             self.episodes.settle(at, self.views.are_true());
+            self.settling.note(at, &self.views, &self.agreement);
         }
     }
 
@@ -326,7 +384,19 @@ impl Observer {
         });
     }
 
-    pub(crate) fn finish(mut self, end: Instant, in_flight: u64) -> Findings {
+    /// `links` is the network at the end, where it is known whole.
+    pub(crate) fn finish(
+        mut self,
+        end: Instant,
+        in_flight: u64,
+        links: Option<&mut LinkModel>,
+    ) -> Findings {
+        if let Some(links) = links {
+            let held = (&self.views, &self.agreement);
+            self.settling.note(end, held.0, held.1);
+            let verdict = self.settling.judge(end, &self.cast, &self.truth, held, links);
+            self.laws.settle(end, verdict);
+        }
         self.traffic.fates().in_flight = in_flight;
         let messages = self.traffic.messages();
         self.laws.count_packets(end, &messages);
@@ -388,6 +458,9 @@ impl Observer {
         }
         if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
             self.detections.listed(node, incarnation);
+        }
+        if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
+            self.settling.hear(own, incarnation);
         }
         self.rumors.list(at, node, incarnation, way);
     }

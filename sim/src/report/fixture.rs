@@ -166,7 +166,12 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
         rumors,
         peaks: Peaks { members: 50, tombstones: 25, queue: Some(800), packet_bytes: 1_380 },
         faults: [("partition".to_owned(), 1)].into(),
-        invariants: vec![Invariant { name: "packets".to_owned(), ok: true, detail: None }],
+        invariants: vec![Invariant {
+            name: "packets".to_owned(),
+            ok: true,
+            detail: None,
+            first: None,
+        }],
         expectations: vec![expectation(2_000.0 + late)],
         ok: late < 1_000.0,
     }

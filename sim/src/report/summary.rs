@@ -215,8 +215,19 @@ pub struct Peaks {
 pub struct Invariant {
     pub name: String,
     pub ok: bool,
-    /// What broke it and where, when it did not hold.
+    /// What broke it and where, when it did not hold; or why it could not be judged.
     pub detail: Option<String>,
+    /// When it was broken for the first time.
+    pub first: Option<Offence>,
+}
+
+/// When a law was broken, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Offence {
+    pub at_ms: f64,
+    /// None where it is nobody's.
+    pub node: Option<u32>,
 }
 
 /// What became of one line of `[expect]`.

@@ -93,6 +93,13 @@ pub struct Incarnation {
     pub cause: StartCause,
 }
 
+impl Incarnation {
+    /// True when it begins with a list of others, whether they have started or not.
+    pub(crate) fn knows_others(&self) -> bool {
+        !matches!(self.way_in, WayIn::Seeds(_))
+    }
+}
+
 /// How a starting node finds the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WayIn {

@@ -297,7 +297,7 @@ impl<'a> Replay<'a> {
             },
         };
         for event in events.iter().filter(|_| is_current) {
-            self.observer.on_event(self.now, node, event, way);
+            self.observer.on_event(self.now, node, event, way, None);
             self.recorder.state(self.now, node, event, way, &self.observer);
         }
     }
@@ -319,11 +319,11 @@ impl<'a> Replay<'a> {
         }
         let Some(flight) = flight else {
             // It breaks the law that every packet that arrives was sent, which tells of it.
-            self.observer.on_deliver(node, Way::Source);
+            self.observer.on_deliver(self.now, node, Way::Source);
             return Some(Way::Source);
         };
         self.recorder.delivered(self.now, &flight.told());
-        self.observer.on_deliver(node, flight.way());
+        self.observer.on_deliver(self.now, node, flight.way());
         Some(flight.way())
     }
 
@@ -412,7 +412,7 @@ impl<'a> Replay<'a> {
             };
             self.recorder.dropped(end, &flight.told(), cause);
         }
-        let findings = self.observer.finish(end, in_flight);
+        let findings = self.observer.finish(end, in_flight, None);
         self.peaks.packet_bytes = findings.packet_bytes_max;
         Outcome {
             plan: self.plan,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use rumormill::{
-    Class, Command, Engine, Fate, Input, Instant, LinkModel, Metadata, Now, Outbox, Output, Value,
+    Answer, Class, Command, Engine, Fate, Generation, Input, Instant, LinkModel, Metadata, Now,
+    Outbox, Output, Value,
 };
 
 use super::alarm::Alarm;
@@ -88,9 +89,14 @@ pub(super) struct World<'a> {
     updates: u64,
     peaks: Peaks,
     timeline: Vec<(f64, String)>,
+    samples: u64,
+    /// Somebody sends without end.
+    is_runaway: bool,
 }
 
 impl<'a> World<'a> {
+    const SAMPLES_PER_WEIGHING: u64 = 10;
+
     pub(super) fn new(plan: &'a Plan, options: &'a Options) -> Self {
         let cast = Arc::new(Cast::of(plan));
         let mut world = Self {
@@ -114,6 +120,8 @@ impl<'a> World<'a> {
             updates: 0,
             peaks: Peaks::default(),
             timeline: Vec::new(),
+            samples: 0,
+            is_runaway: false,
             cast,
         };
         plan.links.iter().for_each(|link| _ = world.links.apply(link.clone()));
@@ -144,6 +152,9 @@ impl<'a> World<'a> {
                 self.now = at;
             }
             self.on_event(event);
+            if self.is_runaway {
+                break;
+            }
         }
         self.observer.settle(self.now);
         while next_sample <= end {
@@ -177,8 +188,21 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Holds what every engine holds against its limits.
+    fn weigh(&mut self, at: Instant) {
+        for (node, seat) in (0..).zip(&self.seats) {
+            if let Some(running) = &seat.running {
+                self.observer.weigh(at, node, &running.engine.footprint());
+            }
+        }
+    }
+
     fn sample(&mut self, at: Instant, progress: &mut dyn FnMut(Instant)) -> Instant {
         self.observer.sample(at, self.updates);
+        self.samples += 1;
+        if self.samples.is_multiple_of(Self::SAMPLES_PER_WEIGHING) {
+            self.weigh(at);
+        }
         progress(at);
         at + self.plan.sample
     }
@@ -338,7 +362,7 @@ impl<'a> World<'a> {
         let way = sent.way();
         self.recorder.delivered(self.now, &sent.told(Some(node)));
         self.trace.packet(self.now, node, from, sent.content);
-        self.observer.on_deliver(node, way);
+        self.observer.on_deliver(self.now, node, way);
         if !self.recall(node, way) {
             let sent = self.parcels.get(parcel);
             let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));
@@ -406,9 +430,13 @@ impl<'a> World<'a> {
             match output {
                 Output::Event(_) if is_leaving => {}
                 // Nobody waits for it; that a node is off is seen as soon as it happens.
+                Output::Answer(Answer::Left(held)) => {
+                    self.observer.on_off(self.now, node, held.is_ok(), &self.links);
+                }
                 Output::Answer(_) => {}
                 Output::Event(event) => {
-                    self.observer.on_event(self.now, node, &event, way);
+                    let beat = self.beat_of(node, &event);
+                    self.observer.on_event(self.now, node, &event, way, beat);
                     self.recorder.state(self.now, node, &event, way, &self.observer);
                 }
                 Output::Send { to, packet, class } => {
@@ -422,6 +450,16 @@ impl<'a> World<'a> {
         while let Some(parcel) = self.batch.pop() {
             self.parcels.release(parcel);
         }
+    }
+
+    /// The newest beat that a node holds of whom an event is about.
+    fn beat_of(&self, node: NodeNo, event: &rumormill::Event) -> Option<(Generation, u32)> {
+        use rumormill::Event::{Joined, Removed, Updated};
+        let (Joined(record) | Removed { record, .. } | Updated { new: record, .. }) = event else {
+            return None;
+        };
+        let running = self.seats[node as usize].running.as_ref()?;
+        running.engine.newest_beat(record.node().addr())
     }
 
     /// The parcel of a packet: what the engine sends to many at once is measured once.
@@ -461,7 +499,8 @@ impl<'a> World<'a> {
     fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo, class: Class) {
         let parcel = self.parcels.get(number);
         let carried = &parcel.carried;
-        self.observer.on_send(self.now, node, parcel.packet(), parcel.len as u64, carried);
+        let (packet, len) = (parcel.packet(), parcel.len as u64);
+        self.is_runaway |= self.observer.on_send(self.now, node, packet, len, carried);
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
         let (Some(from), Some(to)) = (from, to) else {
             self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);
@@ -511,7 +550,7 @@ impl<'a> World<'a> {
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
         let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
         let in_flight = flying.count() + unread.sum::<usize>();
-        let findings = self.observer.finish(end, in_flight as u64);
+        let findings = self.observer.finish(end, in_flight as u64, Some(&mut self.links));
         self.faults.count("burst", self.links.bursts());
         self.faults.count("reorder", self.links.held_back());
         self.peaks.packet_bytes = findings.packet_bytes_max;

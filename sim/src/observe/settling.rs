@@ -1,0 +1,414 @@
+//! Settling: when a run must have come to rest, and whether it has.
+//!
+//! Some time after the last fault all lists are right and all hold the same value. What that time
+//! is follows from the settings: a silent node takes a timeout to be found out, one that was lost
+//! is dialled once a `redial`, a conflict is forgotten after four timeouts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rumormill::{Config, Instant, LinkModel, Liveness, Swap, Wire};
+
+use super::cast::{AddrNo, Cast, IncarnationNo};
+use super::members::Views;
+use super::metadata::Agreement;
+use super::truth::Truth;
+use crate::scenario::plan::{Deed, NodeNo, Plan, WayIn};
+
+/// When all must be well, and when it last was.
+#[derive(Clone, Debug)]
+pub(crate) struct Settling {
+    /// When the last fault began or ended, as the plan has it.
+    last_fault: Instant,
+    /// When somebody last published, as the plan has it.
+    last_publish: Instant,
+    /// How long it may take from there.
+    patience: Duration,
+    /// Why nothing can be asked of this run, whatever happens.
+    excuse: Option<&'static str>,
+    lists: Spell,
+    values: Spell,
+    /// Incarnations that heard of each other, by hearsay too: one of them stands for all.
+    heard: Vec<IncarnationNo>,
+    /// Whose addresses those that start with seeds are given.
+    seeds: Vec<(IncarnationNo, Vec<NodeNo>)>,
+}
+
+/// A thing that is true for spells of time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spell {
+    is_true: bool,
+    last: Option<Instant>,
+}
+
+impl Spell {
+    fn note(&mut self, at: Instant, is_true: bool) {
+        if self.is_true || is_true {
+            self.last = Some(at);
+        }
+        self.is_true = is_true;
+    }
+
+    /// Whether it was true at some time from then on; with perfect links it must be so still.
+    fn holds(&self, from: Instant, still: bool) -> bool {
+        if still { self.is_true } else { self.last.is_some_and(|last| last >= from) }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All is well.
+    Settled,
+    /// Nothing can be asked of this run, and why.
+    Excused(String),
+    /// This node's list, or value, is not as it should be.
+    Unsettled { node: NodeNo, detail: String },
+}
+
+impl Settling {
+    /// Beyond this loss a list may be wrong at any time, and nobody to blame.
+    const LOSS_MAX: f64 = 0.25;
+    /// How long one that leaves may serve what it holds.
+    const FAREWELL: Duration = Duration::from_secs(3);
+
+    pub(crate) fn of(plan: &Plan, cast: &Cast) -> Self {
+        let is_publish = |deed: &Deed| matches!(deed, Deed::Publish { .. });
+        let publishes = plan.actions.iter().filter(|action| is_publish(&action.deed));
+        let faults = plan.actions.iter().filter(|action| !is_publish(&action.deed));
+        let starts = plan.incarnations.iter().map(|incarnation| incarnation.start);
+        let last_fault = faults.map(|action| action.at).chain(starts).max();
+        let mut settling = Self {
+            last_fault: last_fault.unwrap_or_default(),
+            last_publish: publishes.map(|action| action.at).max().unwrap_or_default(),
+            patience: patience(plan, cast),
+            excuse: excuse(plan, cast),
+            lists: Spell::default(),
+            values: Spell::default(),
+            heard: (0..).take(cast.parts().len()).collect(),
+            seeds: Vec::new(),
+        };
+        let initial: Vec<_> = cast.initial().collect();
+        for (number, incarnation) in (0..).zip(&plan.incarnations) {
+            match &incarnation.way_in {
+                WayIn::Seeds(seeds) => settling.seeds.push((number, seeds.clone())),
+                WayIn::Full => initial.iter().for_each(|&other| settling.hear(number, other)),
+                WayIn::Knows(known) => {
+                    known.iter().for_each(|&node| settling.hear(number, initial[node as usize]));
+                }
+            }
+        }
+        settling
+    }
+
+    /// How the lists and the values are now.
+    pub(crate) fn note(&mut self, at: Instant, views: &Views, agreement: &Agreement) {
+        self.lists.note(at, views.are_true());
+        self.values.note(at, agreement.is_complete());
+    }
+
+    /// Two incarnations know of each other from now on.
+    pub(crate) fn hear(&mut self, one: IncarnationNo, other: IncarnationNo) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.heard[one.max(other) as usize] = one.min(other);
+    }
+
+    fn root(&mut self, mut of: IncarnationNo) -> IncarnationNo {
+        while self.heard[of as usize] != of {
+            let next = self.heard[of as usize];
+            self.heard[of as usize] = self.heard[next as usize];
+            of = next;
+        }
+        of
+    }
+
+    /// Judges the run at its end.
+    pub(crate) fn judge(
+        &mut self,
+        end: Instant,
+        cast: &Cast,
+        truth: &Truth,
+        (views, agreement): (&Views, &Agreement),
+        links: &mut LinkModel,
+    ) -> Verdict {
+        if let Some(why) = self.excuse {
+            return Verdict::Excused(why.to_owned());
+        }
+        let loss = links.loss_max(cast.nodes());
+        if loss > Self::LOSS_MAX {
+            let why = format!("a link that loses {:.0} % of packets stays to the end", loss * 1e2);
+            return Verdict::Excused(why);
+        }
+        if has_one_way(links, cast.nodes()) {
+            return Verdict::Excused("a link that is cut one way stays to the end".to_owned());
+        }
+        let lists_from = self.last_fault + Self::FAREWELL + self.patience;
+        if end < lists_from {
+            return Verdict::Excused("the run ends too soon after its last fault".to_owned());
+        }
+        if let Some((one, other)) = self.islands(cast, truth) {
+            let (one, other) = (cast.node_of(one), cast.node_of(other));
+            let why = format!("islands: nodes {one} and {other} have no way to hear of each other");
+            return Verdict::Excused(why);
+        }
+        let still = loss == 0.0;
+        if !self.lists.holds(lists_from, still) {
+            return self.wrong_list(cast, truth, views);
+        }
+        let values_from = lists_from.max(self.last_publish + self.patience);
+        if end >= values_from && !self.values.holds(values_from, still) {
+            return wrong_value(truth, agreement);
+        }
+        Verdict::Settled
+    }
+
+    /// Two live nodes that could reach each other, but were never told of one another.
+    fn islands(&mut self, cast: &Cast, truth: &Truth) -> Option<(IncarnationNo, IncarnationNo)> {
+        for (incarnation, seeds) in std::mem::take(&mut self.seeds) {
+            if truth.live(cast.node_of(incarnation)) != Some(incarnation) {
+                continue;
+            }
+            // A seed that came back elsewhere is not found at the address that was given.
+            let own = cast.part(incarnation).start;
+            let there = seeds.iter().filter_map(|&seed| {
+                let given = addr_at(cast, seed, own)?;
+                truth.live(seed).filter(|&live| cast.part(live).addr == given)
+            });
+            let there: Vec<_> = there.collect();
+            there.into_iter().for_each(|seed| self.hear(incarnation, seed));
+        }
+        let mut first = BTreeMap::new();
+        truth.live_nodes().find_map(|(node, incarnation)| {
+            let component = truth.component(node);
+            let one = *first.entry(component).or_insert(incarnation);
+            (self.root(one) != self.root(incarnation)).then_some((one, incarnation))
+        })
+    }
+
+    fn wrong_list(&self, cast: &Cast, truth: &Truth, views: &Views) -> Verdict {
+        let since =
+            self.lists.last.map_or("never right".to_owned(), |at| format!("last right at {at}"));
+        match views.first_error(truth) {
+            None => {
+                let detail = format!("the lists were {since}, long after the last fault");
+                Verdict::Unsettled { node: 0, detail }
+            }
+            Some((node, incarnation, listed)) => {
+                let part = cast.part(incarnation);
+                let what = if listed { "lists" } else { "does not list" };
+                let (other, start) = (part.node, part.start);
+                let detail = format!(
+                    "node {node} {what} node {other} as started at {start} (all lists were {since})"
+                );
+                Verdict::Unsettled { node, detail }
+            }
+        }
+    }
+}
+
+/// The address that a node has at a time, or will have first.
+fn addr_at(cast: &Cast, node: NodeNo, at: Instant) -> Option<AddrNo> {
+    let own = || cast.parts().iter().filter(|part| part.node == node);
+    let last = own().take_while(|part| part.start <= at).last();
+    last.or_else(|| own().next()).map(|part| part.addr)
+}
+
+fn wrong_value(truth: &Truth, agreement: &Agreement) -> Verdict {
+    let held = |node: NodeNo| agreement.version(node);
+    let newest = agreement.newest(truth);
+    let behind = truth.live_nodes().find(|&(node, _)| held(node) != newest);
+    let node = behind.map_or(0, |(node, _)| node);
+    let show = |version: Option<rumormill::Version>| {
+        version.map_or("nothing".to_owned(), |version| version.to_string())
+    };
+    let (own, newest) = (show(held(node)), show(newest));
+    Verdict::Unsettled { node, detail: format!("node {node} holds {own}, others {newest}") }
+}
+
+/// How long after its last fault a cluster may take to be right again.
+fn patience(plan: &Plan, cast: &Cast) -> Duration {
+    let longest = |of: fn(&Config) -> Duration| cast.configs().map(of).max().unwrap_or_default();
+    let (timeout, cycle) = (longest(Config::timeout), longest(Config::cycle));
+    let patience = timeout * 2 + cycle * 10;
+    // Whoever may have been given up by the living has to be found again.
+    let parts =
+        |deed: &Deed| !matches!(deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Leave(_));
+    match plan.actions.iter().any(|action| parts(&action.deed)) {
+        true => patience + timeout * 3 + cycle * 10 + longest(Config::redial) * 3,
+        false => patience,
+    }
+}
+
+/// Why nothing can be asked of such a run.
+fn excuse(plan: &Plan, cast: &Cast) -> Option<&'static str> {
+    let any = |is: fn(&Config) -> bool| cast.configs().any(is);
+    let mut paused: BTreeSet<NodeNo> = BTreeSet::new();
+    for action in &plan.actions {
+        match &action.deed {
+            Deed::Pause(nodes) => paused.extend(nodes),
+            Deed::Resume(nodes) => nodes.iter().for_each(|node| _ = paused.remove(node)),
+            _ => {}
+        }
+    }
+    let crowded = |config: &Config, nodes: u32| config.members_max() < nodes as usize;
+    let narrow = plan.network.mtu.is_some_and(|mtu| mtu < Config::default().size() as u32 + 28);
+    Some(match () {
+        () if any(|config| config.swap() == Swap::Off) => "swaps are off",
+        () if any(|config| config.liveness() == Liveness::Off) => "nobody is removed",
+        () if any(|config| config.wire() == Wire::Pekonode) => {
+            "on this wire much is left to chance"
+        }
+        () if cast.configs().any(|config| crowded(config, cast.nodes())) => "the list is full",
+        () if any(|config| config.buffer() < 64) => "a socket has hardly any room",
+        () if any(|config| config.timeout() < config.cycle() * 3) => "timeouts below three cycles",
+        () if !paused.is_empty() => "a process stays paused",
+        () if narrow => "a path is narrower than 1,200 bytes",
+        () if plan.network.bandwidth.is_some() => "the bandwidth is limited",
+        () => return None,
+    })
+}
+
+fn has_one_way(links: &LinkModel, nodes: u32) -> bool {
+    if !links.has_cuts() {
+        return false;
+    }
+    let by_class: BTreeMap<_, _> = (0..nodes).map(|node| (links.class(node), node)).collect();
+    let mut pairs = by_class.values().flat_map(|&a| by_class.values().map(move |&b| (a, b)));
+    pairs.any(|(a, b)| links.passes(a, b) != links.passes(b, a))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::observe::truth::State;
+    use crate::world::testkit::{self, at_ms, lan};
+    use rumormill::{Loss, NetworkChange, NodeId, Version, Ways};
+
+    /// A cluster as it is at the end of a run.
+    struct Stand {
+        plan: Plan,
+        cast: Arc<Cast>,
+        truth: Truth,
+        views: Views,
+        agreement: Agreement,
+        links: LinkModel,
+    }
+
+    impl Stand {
+        /// Three nodes that live, of which each lists itself alone.
+        fn of(plan: Plan) -> Self {
+            let cast = Arc::new(Cast::of(&plan));
+            let mut truth = Truth::new(3, Duration::from_secs(5));
+            let mut views = Views::new(Arc::clone(&cast));
+            for node in 0..3 {
+                views.begin(node, node);
+                truth.set(Instant::ZERO, node, State::Live(node));
+            }
+            let links = LinkModel::new(1, plan.network.clone());
+            let mut stand = Self { plan, cast, truth, views, agreement: Agreement::new(3), links };
+            stand.commit();
+            stand
+        }
+
+        fn commit(&mut self) {
+            let shift = self.truth.commit(Instant::ZERO, &self.links);
+            self.views.shift(&self.truth, &shift);
+            self.agreement.shift(&self.truth);
+        }
+
+        fn list_all(&mut self) {
+            for (node, part) in (0..3).flat_map(|node| (0..3).map(move |part| (node, part))) {
+                self.views.list(&self.truth, node, part);
+            }
+        }
+
+        fn judge(&mut self) -> Verdict {
+            let end = Instant::ZERO + self.plan.duration;
+            let mut settling = Settling::of(&self.plan, &self.cast);
+            let held = (&self.views, &self.agreement);
+            settling.note(end, held.0, held.1);
+            settling.judge(end, &self.cast, &self.truth, held, &mut self.links)
+        }
+    }
+
+    fn stand() -> Stand {
+        Stand::of(testkit::plan(3, Duration::from_secs(300)))
+    }
+
+    fn assert_excused(stand: &mut Stand, why: &str) {
+        match stand.judge() {
+            Verdict::Excused(text) => assert!(text.contains(why), "{text}"),
+            other => panic!("{why}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_is_not_listed_long_after_the_last_fault_is_named_with_who_does_not_list_it() {
+        let mut stand = stand();
+        let Verdict::Unsettled { node, detail } = stand.judge() else { panic!("unsettled") };
+        assert_eq!(node, 0);
+        assert!(detail.starts_with("node 0 does not list node 1 as started at"), "{detail}");
+        stand.list_all();
+        assert_eq!(stand.judge(), Verdict::Settled);
+    }
+
+    #[test]
+    fn a_node_that_holds_less_than_others_is_named() {
+        let mut stand = stand();
+        stand.list_all();
+        let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
+        stand.agreement.hold(&stand.truth, 1, version);
+        let Verdict::Unsettled { node, detail } = stand.judge() else { panic!("unsettled") };
+        assert_eq!(node, 0);
+        assert!(detail.starts_with("node 0 holds nothing"), "{detail}");
+        for node in [0, 2] {
+            stand.agreement.hold(&stand.truth, node, version);
+        }
+        assert_eq!(stand.judge(), Verdict::Settled);
+    }
+
+    #[test]
+    fn nothing_is_asked_too_soon_or_of_links_that_stay_bad() {
+        let mut soon = Stand::of(testkit::plan(3, Duration::from_secs(9)));
+        assert_excused(&mut soon, "too soon");
+        let mut lossy = testkit::plan(3, Duration::from_secs(300));
+        lossy.network.loss = testkit::percent(40).into();
+        assert_excused(&mut Stand::of(lossy), "40 % of packets");
+        let mut one_way = stand();
+        let (from, to, ways) = (vec![0], vec![1, 2], Ways::One);
+        let change = rumormill::LinkChange { loss: Some(Loss::ALL), ..Default::default() };
+        one_way.links.apply(NetworkChange::Links { from, to, ways, change });
+        assert_excused(&mut one_way, "one way");
+        let mut paused = testkit::plan(3, Duration::from_secs(300));
+        testkit::act(&mut paused, 1, "", Deed::Pause(vec![2]));
+        assert_excused(&mut Stand::of(paused), "paused");
+    }
+
+    #[test]
+    fn islands_are_said_where_seeds_join_nobody_and_nobody_heard_of_the_others() {
+        let mut plan = testkit::plan(3, Duration::from_secs(300));
+        plan.incarnations[0].way_in = WayIn::Seeds(vec![1]);
+        plan.incarnations[1].way_in = WayIn::Seeds(vec![0]);
+        plan.incarnations[2].way_in = WayIn::Seeds(vec![]);
+        let mut stand = Stand::of(plan);
+        assert_excused(&mut stand, "islands: nodes 0 and 2");
+        let end = Instant::ZERO + stand.plan.duration;
+        let mut settling = Settling::of(&stand.plan, &stand.cast);
+        settling.hear(1, 2);
+        let held = (&stand.views, &stand.agreement);
+        let verdict = settling.judge(end, &stand.cast, &stand.truth, held, &mut stand.links);
+        assert!(matches!(verdict, Verdict::Unsettled { .. }), "they heard of each other once");
+    }
+
+    #[test]
+    fn with_loss_a_list_may_be_wrong_at_the_end_if_it_was_right_in_time() {
+        let mut right_once = Spell::default();
+        right_once.note(at_ms(100), true);
+        right_once.note(at_ms(200), false);
+        assert!(right_once.holds(at_ms(150), false) && !right_once.holds(at_ms(201), false));
+        assert!(!right_once.holds(at_ms(150), true), "without loss it must stay so");
+        assert_eq!(lan().loss, Loss::NONE);
+    }
+}
