@@ -3,6 +3,7 @@
 //! Standard output gets results only, and none at all when a command or the machine fails.
 
 mod compare;
+mod explore;
 mod meta;
 mod model;
 mod sweep;
@@ -126,6 +127,12 @@ enum Command {
     /// Say whether one of two is better, seed by seed, and how sure that is
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::CompareArgs),
+    /// Look for broken laws in random scenarios, and make what is found small
+    #[command(after_help = explore::FUZZ_EXAMPLES)]
+    Fuzz(explore::FuzzArgs),
+    /// Make a scenario that fails as small as it gets
+    #[command(after_help = explore::SHRINK_EXAMPLES)]
+    Shrink(explore::ShrinkArgs),
     /// One node of `sim run --net netns`, which starts it by itself
     #[cfg(feature = "testbed")]
     #[command(hide = true, name = crate::testbed::GUEST)]
@@ -270,6 +277,8 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
         Command::Compare(args) => conclude(commands::compare::run(&args.request())),
+        Command::Fuzz(args) => conclude(commands::fuzz::run(&args.request())),
+        Command::Shrink(args) => conclude(commands::shrink::run(&args.request())),
         Command::Tune(args) => conclude(commands::tune::run(&args.request())),
         Command::Merge(args) => {
             let (folders, show) = args.parts();

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod commands;
+mod explore;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,0 +1,141 @@
+//! Findings: what a run broke, and what makes two of them the same.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rumormill::Instant;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::draft;
+use crate::measures;
+use crate::report::summary::Summary;
+use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
+use crate::scenario::{self, ScenarioError};
+use crate::world::{self, Options, fault_kind};
+
+/// What makes two failures the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    /// The law that was broken, `panic`, or the measure of an expectation that failed.
+    pub(crate) law: String,
+    /// What the first offender had been through.
+    pub(crate) role: String,
+    /// The kinds of faults in the scenario.
+    pub(crate) faults: BTreeSet<String>,
+}
+
+impl Fingerprint {
+    /// Whether a smaller scenario shows the same: it can't have the same faults all the while.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.law, &self.role) == (&other.law, &other.role)
+    }
+}
+
+/// A run that broke something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) fingerprint: Fingerprint,
+    /// Node, time and what happened.
+    pub(crate) detail: String,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Trial {
+    /// Everything held.
+    Held,
+    /// The first law that was broken, else the first expectation that failed.
+    Broken(Broken),
+}
+
+impl Trial {
+    /// Runs a scenario with a seed.
+    ///
+    /// # Errors
+    /// When it is no scenario.
+    pub(crate) fn of(scenario: &Table, seed: u64) -> Result<Self, ScenarioError> {
+        let read = scenario::parse("scenario", &draft::text(scenario), &[])?;
+        Ok(Self::of_plan(&read.plan(seed)?))
+    }
+
+    /// Runs a plan.
+    pub(crate) fn of_plan(plan: &Plan) -> Self {
+        let run = || world::run(plan, &Options::default(), &mut |_| {});
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(run) => judge(plan, &run.summary),
+            Err(panic) => {
+                let detail = message(&*panic).to_owned();
+                // The same place in the code is the same fault, whoever met it.
+                let role = detail.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+                let fingerprint = Fingerprint { law: "panic".into(), role, faults: faults(plan) };
+                Self::Broken(Broken { fingerprint, detail })
+            }
+        }
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+fn judge(plan: &Plan, summary: &Summary) -> Trial {
+    if let Some(law) = summary.invariants.iter().find(|law| !law.ok) {
+        let role = match law.first {
+            Some(first) => role(plan, first.node, first.at_ms),
+            None => "nobody".into(),
+        };
+        let fingerprint = Fingerprint { law: law.name.clone(), role, faults: faults(plan) };
+        let detail = law.detail.clone().unwrap_or_default();
+        return Trial::Broken(Broken { fingerprint, detail });
+    }
+    let figures = serde_json::to_value(summary).expect("figures have string keys");
+    let judged = plan.expect.iter().map(|expectation| measures::judge(expectation, &figures));
+    match judged.into_iter().find(|result| !result.ok) {
+        None => Trial::Held,
+        Some(failed) => {
+            let detail = format!("{} {}, got {}", failed.name, failed.want, failed.got);
+            let (law, role) = (failed.name, "expectation".into());
+            let fingerprint = Fingerprint { law, role, faults: faults(plan) };
+            Trial::Broken(Broken { fingerprint, detail })
+        }
+    }
+}
+
+/// How a node came in, and the last fault before that time that names it.
+fn role(plan: &Plan, node: Option<NodeNo>, at_ms: f64) -> String {
+    let Some(node) = node else { return "nobody".into() };
+    let at = Instant::from_nanos((at_ms * 1e6) as u64);
+    let starts = plan.incarnations.iter().filter(|start| start.node == node && start.start <= at);
+    let birth = match starts.max_by_key(|start| start.start).map(|start| start.cause) {
+        None | Some(StartCause::Initial) => "initial",
+        Some(StartCause::Join) => "newcomer",
+        Some(StartCause::Restart) => "restarted",
+    };
+    let before = plan.actions.iter().rev().filter(|action| action.at <= at);
+    let last = before.map(|action| &action.deed).find(|deed| names(deed, node));
+    match last {
+        None => birth.into(),
+        Some(deed) => format!("{birth}, {}", fault_kind(deed)),
+    }
+}
+
+fn names(deed: &Deed, node: NodeNo) -> bool {
+    match deed {
+        Deed::Crash(nodes)
+        | Deed::Stop(nodes)
+        | Deed::Start(nodes)
+        | Deed::Leave(nodes)
+        | Deed::Pause(nodes)
+        | Deed::Resume(nodes)
+        | Deed::Isolate(nodes)
+        | Deed::Clock { nodes, .. } => nodes.contains(&node),
+        _ => false,
+    }
+}
+
+fn faults(plan: &Plan) -> BTreeSet<String> {
+    plan.actions.iter().map(|action| fault_kind(&action.deed).to_owned()).collect()
+}

@@ -1,0 +1,386 @@
+//! Random scenarios: settings, sizes, networks and faults, with a quiet tail to settle in.
+//!
+//! In each scenario a random half of the kinds of faults is left out, so that no kind always hides
+//! what another would show, and many times fall together, for that is where orders matter.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use rumormill::Rng;
+use rumormill::units::show_duration;
+use toml::{Table, Value};
+
+/// What a random scenario is drawn around.
+#[derive(Clone, Debug)]
+pub(crate) enum Around {
+    /// Nothing: everything is drawn, with so many nodes.
+    Nothing(RangeInclusive<u32>),
+    /// A scenario, which gets more faults and keeps all else.
+    Scenario(Table),
+}
+
+/// One kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Partition,
+    Isolate,
+    OneWay,
+    Loss,
+    Latency,
+    Crash,
+    Restart,
+    Stop,
+    Leave,
+    Join,
+    Pause,
+    Clock,
+    Publish,
+}
+
+const KINDS: [Kind; 13] = [
+    Kind::Partition,
+    Kind::Isolate,
+    Kind::OneWay,
+    Kind::Loss,
+    Kind::Latency,
+    Kind::Crash,
+    Kind::Restart,
+    Kind::Stop,
+    Kind::Leave,
+    Kind::Join,
+    Kind::Pause,
+    Kind::Clock,
+    Kind::Publish,
+];
+
+/// The scenario of this number under a seed: always the same.
+pub(crate) fn generate(around: &Around, seed: u64, number: u64) -> Table {
+    let mut draw = Draw { rng: Rng::fork(seed, "fuzz", number), times: Vec::new() };
+    match around {
+        Around::Nothing(nodes) => draw.scenario(nodes.clone()),
+        Around::Scenario(scenario) => draw.more_faults(scenario.clone()),
+    }
+}
+
+struct Draw {
+    rng: Rng,
+    /// Of what happened so far, in milliseconds: others happen at the same time.
+    times: Vec<u64>,
+}
+
+impl Draw {
+    /// Virtual time in which things happen.
+    const BUSY_MS: u64 = 25_000;
+    /// Time in which faults that end by themselves do so.
+    const HOLD_MS: u64 = 12_000;
+    const ACTIONS_MAX: u64 = 10;
+
+    fn scenario(&mut self, nodes: RangeInclusive<u32>) -> Table {
+        let nodes = self.size(nodes);
+        let cycle = self.one(&[200, 500, 1_000, 1_000]);
+        let timeout = cycle * self.between(4, 8) + self.one(&[0, 500, 2_000]);
+        let mut scenario = Table::new();
+        set(&mut scenario, "name", "found");
+        set(&mut scenario, "nodes", i64::from(nodes));
+        self.bootstrap(&mut scenario, nodes);
+        let engine = self.engine(cycle, timeout);
+        scenario.insert("engine".into(), Value::Table(engine));
+        let network = self.network(cycle);
+        scenario.insert("network".into(), Value::Table(network));
+        if self.chance(8) {
+            let group = self.group(nodes, cycle);
+            scenario.insert("groups".into(), Value::Table(group));
+        }
+        let actions = self.actions(nodes);
+        let tail = settle_ms(cycle, timeout);
+        let duration = Duration::from_millis(Self::BUSY_MS + Self::HOLD_MS + tail);
+        set(&mut scenario, "duration", show_duration(duration));
+        scenario.insert("at".into(), Value::Array(actions));
+        scenario
+    }
+
+    /// Keeps what stands in a file, and lets more happen in the first half of it.
+    fn more_faults(&mut self, mut scenario: Table) -> Table {
+        let nodes = scenario.get("nodes").and_then(Value::as_integer).unwrap_or(1);
+        let mut actions = self.actions(u32::try_from(nodes).unwrap_or(1));
+        if let Some(own) = scenario.get("at").and_then(Value::as_array) {
+            actions.extend(own.iter().cloned());
+        }
+        scenario.insert("at".into(), Value::Array(actions));
+        scenario
+    }
+
+    /// Small ones are as likely as all the rest.
+    fn size(&mut self, nodes: RangeInclusive<u32>) -> u32 {
+        let (least, most) = (u64::from(*nodes.start()), u64::from(*nodes.end()));
+        let most = if self.chance(2) { most.min(least + 6) } else { most };
+        self.between(least, most) as u32
+    }
+
+    fn bootstrap(&mut self, scenario: &mut Table, nodes: u32) {
+        let random = |count: u64| {
+            let mut table = Table::new();
+            set(&mut table, "random", count as i64);
+            Value::Table(table)
+        };
+        let others = u64::from(nodes - 1);
+        let bootstrap = match self.between(0, 5) {
+            0 | 1 => Value::String("first".into()),
+            2 | 3 if others > 0 => random(self.between(1, others.min(3))),
+            4 => Value::String("full".into()),
+            _ => return,
+        };
+        scenario.insert("bootstrap".into(), bootstrap);
+        if self.chance(4) {
+            set(scenario, "start", "0s..3s");
+        }
+    }
+
+    fn engine(&mut self, cycle: u64, timeout: u64) -> Table {
+        let mut engine = Table::new();
+        set(&mut engine, "cycle", ms(cycle));
+        set(&mut engine, "timeout", ms(timeout));
+        set(&mut engine, "redial", "2s");
+        set(&mut engine, "fan_out", self.between(2, 5) as i64);
+        if self.chance(2) {
+            set(&mut engine, "liveness", "probes");
+        }
+        if self.chance(8) {
+            set(&mut engine, "protocol", "tcp");
+        }
+        if self.chance(8) {
+            set(&mut engine, "size", self.one(&[512, 1_400, 9_000]) as i64);
+        }
+        engine
+    }
+
+    fn network(&mut self, cycle: u64) -> Table {
+        let mut network = Table::new();
+        let longest = (cycle / 10).min(50);
+        let latency = match self.between(0, 3) {
+            0 => "1ms".to_owned(),
+            1 => "1ms..10ms".to_owned(),
+            2 => format!("0s..{longest}ms"),
+            _ => format!("{}ms..{longest}ms", longest / 2),
+        };
+        set(&mut network, "latency", latency);
+        let rare = [("loss", [1, 5, 15]), ("duplicate", [1, 10, 50]), ("reorder", [1, 10, 50])];
+        for (key, percents) in rare {
+            if self.chance(3) {
+                set(&mut network, key, format!("{}%", self.one(&percents)));
+            }
+        }
+        if self.chance(12) {
+            set(&mut network, "mtu", self.one(&[1_280, 1_500]) as i64);
+        }
+        network
+    }
+
+    /// A few nodes with a detector, or a pace, of their own.
+    fn group(&mut self, nodes: u32, cycle: u64) -> Table {
+        let mut own = Table::new();
+        match self.chance(2) {
+            true => set(&mut own, "timeout", ms(cycle * self.between(5, 9))),
+            false => set(&mut own, "fan_out", self.between(1, 6) as i64),
+        }
+        let mut group = Table::new();
+        group.insert("nodes".into(), nodes_value(&self.nodes(nodes)));
+        group.insert("engine".into(), Value::Table(own));
+        let mut groups = Table::new();
+        groups.insert("others".into(), Value::Table(group));
+        groups
+    }
+
+    /// Up to so many actions of half of the kinds, in order of time.
+    fn actions(&mut self, nodes: u32) -> Vec<Value> {
+        let mut kinds = KINDS.to_vec();
+        self.rng.shuffle(&mut kinds);
+        kinds.truncate(KINDS.len() / 2);
+        let count = self.between(1, Self::ACTIONS_MAX);
+        let mut actions: Vec<(u64, Table)> = (0..count)
+            .map(|_| {
+                let kind = self.one(&kinds);
+                let time = self.time();
+                (time, self.action(kind, time, nodes))
+            })
+            .collect();
+        actions.sort_by_key(|&(time, _)| time);
+        actions.into_iter().map(|(_, action)| Value::Table(action)).collect()
+    }
+
+    fn action(&mut self, kind: Kind, time: u64, nodes: u32) -> Table {
+        let mut action = Table::new();
+        set(&mut action, "time", ms(time));
+        let some = nodes_value(&self.nodes(nodes));
+        match kind {
+            Kind::Partition => {
+                let side = self.nodes(nodes);
+                action.insert("partition".into(), Value::Array(vec![nodes_value(&side)]));
+                self.hold(&mut action, time);
+            }
+            Kind::Isolate => {
+                action.insert("isolate".into(), some);
+                self.hold(&mut action, time);
+            }
+            Kind::OneWay => {
+                let (from, to) = self.two_sides(nodes);
+                let mut link = Table::new();
+                set(&mut link, "from", from);
+                set(&mut link, "to", to);
+                set(&mut link, "loss", self.one(&["30%", "100%"]));
+                action.insert("link".into(), Value::Table(link));
+                self.hold(&mut action, time);
+            }
+            Kind::Loss => {
+                set(&mut action, "loss", format!("{}%", self.one(&[10, 40, 80])));
+                self.hold(&mut action, time);
+            }
+            Kind::Latency => {
+                set(&mut action, "latency", self.one(&["50ms..100ms", "1s..2s", "5s"]));
+                self.hold(&mut action, time);
+            }
+            Kind::Crash => {
+                action.insert("crash".into(), some);
+                if self.chance(2) {
+                    self.hold(&mut action, time);
+                }
+            }
+            Kind::Leave => {
+                action.insert("leave".into(), some);
+                if self.chance(3) {
+                    self.hold(&mut action, time);
+                }
+            }
+            Kind::Restart => {
+                let mut restart = Table::new();
+                restart.insert("nodes".into(), some);
+                set(&mut restart, "manner", self.one(&["crash", "leave"]));
+                let most = Self::BUSY_MS + Self::HOLD_MS - time;
+                set(&mut restart, "down", ms(self.one(&[0, 1, 200, 3_000, 9_000]).min(most)));
+                set(&mut restart, "address", self.one(&["same", "same", "new", "former"]));
+                action.insert("restart".into(), Value::Table(restart));
+            }
+            Kind::Stop => {
+                action.insert("stop".into(), some);
+                self.hold(&mut action, time);
+            }
+            Kind::Pause => {
+                action.insert("pause".into(), some);
+                self.hold(&mut action, time);
+            }
+            Kind::Clock => {
+                let mut clock = Table::new();
+                clock.insert("nodes".into(), some);
+                let (key, value) = self.one(&[
+                    ("offset", "-10s"),
+                    ("offset", "30s"),
+                    ("jump", "-2s"),
+                    ("jump", "5s"),
+                    ("jump", "1h"),
+                    ("drift", "1%"),
+                ]);
+                set(&mut clock, key, value);
+                action.insert("clock".into(), Value::Table(clock));
+            }
+            Kind::Join => {
+                let mut join = Table::new();
+                set(&mut join, "count", self.between(1, 3) as i64);
+                let mut via = Table::new();
+                set(&mut via, "random", self.between(1, 2) as i64);
+                join.insert("via".into(), Value::Table(via));
+                action.insert("join".into(), Value::Table(join));
+            }
+            Kind::Publish => {
+                let mut publish = Table::new();
+                set(&mut publish, "node", i64::from(self.node(nodes)));
+                set(&mut publish, "size", self.one(&[1, 100, 900, 1_300, 5_000, 60_000]) as i64);
+                action.insert("publish".into(), Value::Table(publish));
+            }
+        }
+        action
+    }
+
+    /// Lets a fault end before the quiet tail.
+    fn hold(&mut self, action: &mut Table, time: u64) {
+        let hold = self.one(&[1, 100, 500, 1_000, 3_000, 5_000, 8_000, Self::HOLD_MS]);
+        self.times.push(time + hold);
+        set(action, "for", ms(hold));
+    }
+
+    /// One that was already, a round one, or any.
+    fn time(&mut self) -> u64 {
+        let time = match self.between(0, 3) {
+            0 | 1 if !self.times.is_empty() => {
+                let time = self.one(&self.times.clone());
+                time + self.one(&[0, 0, 0, 1, 50])
+            }
+            3 => self.between(0, Self::BUSY_MS),
+            _ => self.between(0, Self::BUSY_MS / 500) * 500,
+        };
+        let time = time.min(Self::BUSY_MS);
+        self.times.push(time);
+        time
+    }
+
+    fn node(&mut self, nodes: u32) -> u32 {
+        // Node 0 is the seed of most.
+        if self.chance(4) { 0 } else { self.rng.below(nodes as usize) as u32 }
+    }
+
+    /// One, a few, or any share of them.
+    fn nodes(&mut self, nodes: u32) -> Vec<u32> {
+        let count = match self.between(0, 3) {
+            0 | 1 => 1,
+            2 => self.between(1, 4),
+            _ => self.between(1, u64::from(nodes)),
+        };
+        let mut drawn: Vec<u32> = (0..count).map(|_| self.node(nodes)).collect();
+        drawn.sort_unstable();
+        drawn.dedup();
+        drawn
+    }
+
+    /// Two sets that have nobody in common; the second may be empty no more than the first.
+    fn two_sides(&mut self, nodes: u32) -> (Value, Value) {
+        let from = self.nodes(nodes);
+        let rest: Vec<u32> = (0..nodes).filter(|node| !from.contains(node)).collect();
+        match rest.is_empty() {
+            // One node hears nothing of the others: of a single one there are no sides.
+            true => (nodes_value(&from[..1]), nodes_value(&from[from.len() - 1..])),
+            false => (nodes_value(&from), nodes_value(&rest)),
+        }
+    }
+
+    fn chance(&mut self, one_in: u64) -> bool {
+        self.between(1, one_in) == 1
+    }
+
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        self.rng.between(least, most)
+    }
+
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.rng.below(of.len())]
+    }
+}
+
+/// How long the last fault may be felt, and a little.
+fn settle_ms(cycle: u64, timeout: u64) -> u64 {
+    // Goodbyes, then what `observe::settling` allows, with a group's longer timeouts.
+    3_000 + 5 * timeout.max(9 * cycle) + 20 * cycle + 3 * 2_000 + 3_000
+}
+
+fn ms(ms: u64) -> String {
+    show_duration(Duration::from_millis(ms))
+}
+
+fn set(table: &mut Table, key: &str, value: impl Into<Value>) {
+    table.insert(key.to_owned(), value.into());
+}
+
+fn nodes_value(nodes: &[u32]) -> Value {
+    match nodes {
+        [one] => Value::Integer(i64::from(*one)),
+        many => Value::Array(many.iter().map(|&node| Value::Integer(i64::from(node))).collect()),
+    }
+}

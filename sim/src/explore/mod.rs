@@ -1,0 +1,14 @@
+//! Exploring: random scenarios that look for broken laws, and the smallest that breaks one.
+//!
+//! A scenario here is its TOML, so that what is found is what a person runs. Everything is drawn
+//! from one seed; the number of threads can't be seen in what is found.
+
+mod draft;
+mod finding;
+mod generate;
+mod shrink;
+
+pub(crate) use self::draft::text;
+pub(crate) use self::finding::{Broken, Fingerprint, Trial};
+pub(crate) use self::generate::{Around, generate};
+pub(crate) use self::shrink::{Smallest, shrink};
