@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
-use rumormill::core::{Cause, Record};
+use rumormill::core::Record;
 use rumormill::text::Printable;
 use rumormill::units::{parse_duration, parse_size};
 use rumormill::{Advertise, Config, Event, Node, NodeId, NodeList, Notice, Reach, SeedStatus};
@@ -160,7 +160,7 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     if let Some(advertise) = &args.advertise {
         config = config.advertise(advertise.clone());
     }
-    let config = config.cluster(args.cluster.clone()).seeds(args.join.clone()).build()?;
+    let config = config.cluster(&args.cluster).seeds(&args.join).build()?;
     let node = Node::new(args.listen.to_string()).name(&args.name).private_data(&args.data);
     Ok(NodeList::new(node, config)?)
 }
@@ -250,10 +250,7 @@ fn told_of(list: &NodeList, event: Event) -> String {
         Event::Updated { new, .. } => {
             format!("updated {} {}", who(&new), new.node().private_data())
         }
-        Event::Removed { record, cause: Cause::Timeout } => {
-            format!("removed {} (timeout)", who(&record))
-        }
-        Event::Removed { record, cause: Cause::Left } => format!("removed {} (left)", who(&record)),
+        Event::Removed { record, cause } => format!("removed {} ({cause})", who(&record)),
         Event::Replaced { old, by } => {
             format!("removed {} (replaced by {})", who(&old), by.node().addr())
         }
@@ -296,6 +293,8 @@ fn told_of(list: &NodeList, event: Event) -> String {
             let text = String::from_utf8_lossy(metadata.data());
             format!("metadata {text} from {}", writer(list, metadata.version().writer))
         }
+        // Of a later version of the crate.
+        other => format!("{other:?}"),
     }
 }
 

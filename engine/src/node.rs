@@ -141,6 +141,7 @@ fn check(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
 
 /// Why something typed is no node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NodeError {
     /// The address does not parse.
     #[error(

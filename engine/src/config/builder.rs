@@ -135,8 +135,6 @@ impl ConfigBuilder {
         redial_for: Duration => std::convert::identity;
         /// A fixed wait for an answer, instead of one from measured round trips.
         ack_timeout: Duration => Some;
-        /// Addresses or host names of nodes already in the cluster.
-        seeds: Vec<String> => std::convert::identity;
         /// Largest metadata value in bytes.
         metadata_len_max: usize => std::convert::identity;
         /// Most members that are listed, at least 2.
@@ -144,10 +142,22 @@ impl ConfigBuilder {
         /// How far ahead of our time a version may lie. With a secret also how far from it a
         /// packet may have been sent, though ten seconds at least.
         clock_skew_max: Duration => std::convert::identity;
-        /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
-        cluster: String => std::convert::identity;
         /// What the packets look like.
         wire: Wire => std::convert::identity;
+    }
+
+    /// Addresses or host names of nodes already in the cluster, instead of those named before.
+    #[must_use]
+    pub fn seeds(mut self, seeds: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.seeds = seeds.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = name.into();
+        self
     }
 
     /// The secret that packets are sealed with, not empty. Every node of the cluster has the same.
@@ -163,11 +173,33 @@ impl ConfigBuilder {
     /// When there is no such key, the value is of another kind, or it makes no sense by itself;
     /// what only shows beside the other settings is found by [`ConfigBuilder::build`].
     pub fn set(&mut self, key: &str, value: &Setting) -> Result<(), ConfigError> {
-        let Some(key) = Self::KEYS.into_iter().find(|&known| known == key) else {
-            let nearest = nearest(key, Self::KEYS);
-            return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest });
-        };
+        let key = Self::key(key)?;
         self.store(key, value).map_err(|why| ConfigError::Invalid { key, why })
+    }
+
+    /// The key whose value is shown nowhere.
+    pub(super) const SECRET: &'static str = "secret_key";
+
+    /// Why a value is refused that is not to be looked at.
+    pub(super) fn no_text(key: &'static str) -> ConfigError {
+        invalid(key, "must be a text")
+    }
+
+    /// The key that is typed so.
+    pub(super) fn key(typed: &str) -> Result<&'static str, ConfigError> {
+        Self::KEYS.into_iter().find(|&known| known == typed).ok_or_else(|| {
+            let nearest = nearest(typed, Self::KEYS);
+            ConfigError::UnknownKey { key: typed.to_owned(), nearest }
+        })
+    }
+
+    /// Checks a setting as far as no other can make it right: beside nothing but defaults.
+    pub(super) fn check_alone(&self, key: &str) -> Result<(), ConfigError> {
+        let is_of_key = |error: &ConfigError| error.key() == key;
+        match self.check_limits() {
+            Err(error) if is_of_key(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn store(&mut self, key: &str, value: &Setting) -> Result<(), String> {
@@ -180,17 +212,8 @@ impl ConfigBuilder {
             "listen_addr" => self.listen_addr = Some(listen_addr(value)?),
             "advertise" => self.advertise = Some(text(value)?.parse()?),
             "print" => self.print = flag(value)?,
-            "liveness" => {
-                self.liveness = choice(
-                    value,
-                    [
-                        ("beats", Liveness::Beats),
-                        ("probes", Liveness::Probes),
-                        ("off", Liveness::Off),
-                    ],
-                )?;
-            }
-            "swap" => self.swap = choice(value, [("on", Swap::On), ("off", Swap::Off)])?,
+            "liveness" => self.liveness = choice(value)?,
+            "swap" => self.swap = choice(value)?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
             "redial" => self.redial = duration(value)?,
             "redial_for" => self.redial_for = duration(value)?,
@@ -200,13 +223,8 @@ impl ConfigBuilder {
             "members_max" => self.members_max = number(value)?,
             "clock_skew_max" => self.clock_skew_max = duration(value)?,
             "cluster" => self.cluster = text(value)?.to_owned(),
-            "protocol" => {
-                self.protocol = choice(value, [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)])?;
-            }
-            "wire" => {
-                self.wire =
-                    choice(value, [("native", Wire::Native), ("pekonode", Wire::Pekonode)])?;
-            }
+            "protocol" => self.protocol = choice(value)?,
+            "wire" => self.wire = choice(value)?,
             "secret_key" => self.secret_key = Some(text(value)?.into()),
             _ => unreachable!("KEYS and store list the same keys"),
         }
@@ -232,12 +250,10 @@ impl ConfigBuilder {
         let relay_delay = self.relay_delay.unwrap_or(self.cycle / 3);
         check("relay_delay", relay_delay <= self.cycle, "must be at most a cycle")?;
         Ok(Config {
-            fan_out: NonZeroU16::new(self.fan_out)
-                .ok_or_else(|| invalid("fan_out", "must be at least 1"))?,
+            fan_out: NonZeroU16::new(self.fan_out).expect("it was checked"),
             cycle: self.cycle,
             timeout,
-            buffer: NonZeroUsize::new(self.buffer)
-                .ok_or_else(|| invalid("buffer", "must be at least 1"))?,
+            buffer: NonZeroUsize::new(self.buffer).expect("it was checked"),
             size: self.size_or_default(),
             secret_key: self.secret_key,
             listen_addr: self.listen_addr,
@@ -263,6 +279,8 @@ impl ConfigBuilder {
         let millisecond = Duration::from_millis(1);
         let day = Duration::from_secs(86_400);
         let sane = |duration: Duration| (millisecond..=day).contains(&duration);
+        check("fan_out", self.fan_out >= 1, "must be at least 1")?;
+        check("buffer", self.buffer >= 1, "must be at least 1")?;
         check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
         check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
         check("redial_for", self.redial_for <= day * 365, "must be at most 365d")?;
@@ -339,6 +357,7 @@ fn check(key: &'static str, holds: bool, why: &str) -> Result<(), ConfigError> {
 
 /// Why settings are not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// There is no such key.
     #[error("unknown key `{}`{}", Printable(key), did_you_mean(*nearest))]

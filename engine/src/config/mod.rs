@@ -77,6 +77,7 @@
 
 mod advertise;
 mod builder;
+mod choices;
 mod secret;
 mod setting;
 
@@ -85,11 +86,12 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::time::Duration;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
+pub use choices::{Liveness, Protocol, Swap, Wire};
 pub use secret::SecretKey;
 pub use setting::Setting;
 
@@ -127,59 +129,6 @@ pub struct Config {
     clock_skew_max: Duration,
     cluster: String,
     wire: Wire,
-}
-
-/// How packets travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// In datagrams, and over TCP what exceeds one; nothing does with `wire = "pekonode"`.
-    #[default]
-    Udp,
-    /// All over TCP.
-    Tcp,
-}
-
-/// How a node learns that another is alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Liveness {
-    /// Every node beats once a cycle and beats are relayed in bulk.
-    #[default]
-    Beats,
-    /// Every node probes one other a cycle, at a cost that does not grow with the cluster.
-    Probes,
-    /// Nobody beats and silence removes nobody: for measurements.
-    Off,
-}
-
-impl fmt::Display for Liveness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Beats => "beats",
-            Self::Probes => "probes",
-            Self::Off => "off",
-        })
-    }
-}
-
-/// Whether a node repairs differences by swaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Swap {
-    /// Once a cycle with one random member.
-    #[default]
-    On,
-    /// Never: for measurements.
-    Off,
-}
-
-/// What the packets look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wire {
-    /// Those of this crate.
-    #[default]
-    Native,
-    /// The JSON of pekonode, so that the node is one of a cluster of unmodified Go nodes. See
-    /// [`crate::pekonode`] for what it does there and what it can't.
-    Pekonode,
 }
 
 impl Config {
@@ -394,13 +343,46 @@ impl<'de> Visitor<'de> for ConfigVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
         let mut builder = Config::builder();
-        while let Some(key) = map.next_key::<String>()? {
-            let mut value: Setting = map.next_value()?;
-            let set = builder.set(&key, &value);
-            value.wipe();
-            set.map_err(serde::de::Error::custom)?;
+        while let Some(key) = map.next_key_seed(KnownKey)? {
+            let value = ValueOf { key, builder: &mut builder };
+            map.next_value_seed(value)?.map_err(de::Error::custom)?;
         }
-        builder.build().map_err(serde::de::Error::custom)
+        builder.build().map_err(de::Error::custom)
+    }
+}
+
+/// Refuses a key where it stands, so that a format which knows places can point at it.
+struct KnownKey;
+
+impl<'de> DeserializeSeed<'de> for KnownKey {
+    type Value = &'static str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let typed = String::deserialize(deserializer)?;
+        ConfigBuilder::key(&typed).map_err(de::Error::custom)
+    }
+}
+
+/// Stores the value of a key, and refuses it where it stands; but for a secret, whose line must
+/// not be shown: that is refused by the table.
+struct ValueOf<'a> {
+    key: &'static str,
+    builder: &'a mut ConfigBuilder,
+}
+
+impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
+    type Value = Result<(), ConfigError>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let is_secret = self.key == ConfigBuilder::SECRET;
+        let mut value = match Setting::deserialize(deserializer) {
+            Err(_) if is_secret => return Ok(Err(ConfigBuilder::no_text(self.key))),
+            value => value?,
+        };
+        let stored = self.builder.set(self.key, &value);
+        value.wipe();
+        let stored = stored.and_then(|()| self.builder.check_alone(self.key));
+        if is_secret { Ok(stored) } else { stored.map(Ok).map_err(de::Error::custom) }
     }
 }
 
@@ -514,7 +496,7 @@ mod tests {
         let builder = Config::builder().wire(Wire::Pekonode);
         assert_eq!(builder.clone().size(9_000).build().unwrap().size(), 9_000);
         assert_eq!(builder.clone().size(4_000).build().unwrap_err().key(), "size");
-        let error = builder.cluster("east".into()).build().unwrap_err().to_string();
+        let error = builder.cluster("east").build().unwrap_err().to_string();
         assert!(error.contains("`cluster`") && error.contains("pekonode"), "{error}");
         let error = set("wire", &text("peko")).unwrap_err();
         assert_eq!(error.key(), "wire");
@@ -541,5 +523,40 @@ mod tests {
     fn a_long_cycle_keeps_the_default_timeout_possible() {
         let builder = Config::builder().cycle(Duration::from_millis(10));
         assert_eq!(builder.build().unwrap().timeout(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_error_in_a_nested_table_points_at_its_key_and_shows_no_other_line() {
+        #[derive(Debug, Deserialize)]
+        struct Service {
+            #[serde(rename = "cluster")]
+            _cluster: Config,
+        }
+        for (line, marked) in [
+            ("fan_out = 0", "0"),
+            ("fanout = 1", "fanout"),
+            ("fan_out = 'x'", "'x'"),
+            ("size = 10", "10"),
+            ("cycle = '2d'", "'2d'"),
+            ("wire = 'peko'", "'peko'"),
+            ("cycle = 1.5", "1.5"),
+        ] {
+            let text = format!("[cluster]\nsecret_key = 'hush'\n{line}\nbuffer = 7\n");
+            let error = toml::from_str::<Service>(&text).unwrap_err();
+            assert_eq!(&text[error.span().unwrap()], marked, "{error}");
+            let shown = error.to_string();
+            assert!(shown.contains(&format!("3 | {line}")), "{shown}");
+            assert!(!shown.contains("hush") && !shown.contains("buffer"), "{shown}");
+        }
+        for secret in ["12345", "1.5", "['12345']", "{ a = 12345 }"] {
+            let text = format!("[cluster]\nsecret_key = {secret}\n");
+            let shown = toml::from_str::<Service>(&text).unwrap_err().to_string();
+            assert!(shown.contains("`secret_key`") && shown.contains("must be a text"), "{shown}");
+            assert!(!shown.contains(secret) && !shown.contains("12345"), "{shown}");
+        }
+        // What shows only beside the others has no line of its own: the key is in the message.
+        let text = "[cluster]\nsecret_key = 'hush'\ntimeout = '1s'\n";
+        let shown = toml::from_str::<Service>(text).unwrap_err().to_string();
+        assert!(shown.contains("`timeout`") && !shown.contains("hush"), "{shown}");
     }
 }

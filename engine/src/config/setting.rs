@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroize as _;
 
-use crate::units::{nearest, parse_duration, parse_size};
+use super::choices::{Choice, choose, names};
+use crate::units::{parse_duration, parse_size};
 
 /// A value as a person typed it, in TOML, on the command line or in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Setting {
     /// A whole number.
     Integer(i64),
@@ -104,19 +106,11 @@ pub(super) fn listen_addr(value: &Setting) -> Result<SocketAddr, String> {
     text.parse().or_else(|_| ip()).map_err(|_| format!("`{text}` is neither IP nor IP:PORT"))
 }
 
-pub(super) fn choice<T: Copy, const N: usize>(
-    value: &Setting,
-    options: [(&str, T); N],
-) -> Result<T, String> {
-    let names = options.map(|(name, _)| name);
+pub(super) fn choice<T: Choice>(value: &Setting) -> Result<T, String> {
     let Setting::Text(typed) = value else {
-        return Err(expected(&format!("one of {}", names.join(", ")), value));
+        return Err(expected(&format!("one of {}", names::<T>().join(", ")), value));
     };
-    let found = options.iter().find(|(name, _)| name == typed);
-    found.map(|&(_, option)| option).ok_or_else(|| match nearest(typed, names) {
-        Some(near) => format!("`{typed}` is none of {}: did you mean `{near}`?", names.join(", ")),
-        None => format!("`{typed}` is none of {}", names.join(", ")),
-    })
+    choose(typed)
 }
 
 fn expected(what: &str, value: &Setting) -> String {

@@ -109,6 +109,7 @@ pub(super) enum Life {
 
 /// Counters of one engine, from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// Calls of [`Engine::handle`].
     pub inputs: u64,

@@ -109,6 +109,7 @@ pub enum Class {
 
 /// Something a service may care about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A member was listed that was not, the node itself included.
     Joined(Arc<Record>),

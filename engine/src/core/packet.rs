@@ -6,6 +6,7 @@
 mod contact;
 mod probes;
 
+use std::fmt;
 use std::net::SocketAddr;
 
 pub use contact::{Alive, Echo, Held, Join, LastCall, Padding, Welcome};
@@ -17,6 +18,15 @@ use super::record::{Digest, Sighting};
 use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Left => "left",
+            Self::Timeout => "timeout",
+        })
+    }
+}
 
 /// What one node sends to another at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +137,7 @@ pub struct Gone {
 
 /// Why a member is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Cause {
     /// Nothing was heard of it: blocks older copies, but removes nobody elsewhere.
     Timeout,

@@ -40,6 +40,7 @@ impl Settings {
 
 /// Settings of a peer that do not go with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Difference {
     /// It finds out in another way who lives.
     Liveness {

@@ -21,6 +21,7 @@ use crate::wire::Reject;
 
 /// A seed and what has become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeedStatus {
     /// As it was given: `host:port`.
     pub seed: String,

@@ -8,6 +8,7 @@ use crate::wire::Reject;
 
 /// Counters of one node, from its last join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NetStats {
     /// Counters of the engine.
     pub engine: Stats,
@@ -41,6 +42,7 @@ impl NetStats {
 
 /// Counters of the connections of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamStats {
     /// Packets that were read, refused ones included.
     pub received: u64,
