@@ -46,9 +46,10 @@ const ORDERS_MAX: usize = 64;
 
 /// A node of the cluster, as the service that runs it sees it.
 ///
-/// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`, and
-/// all clones are the same node. Once the last is dropped, the node ends without a goodbye as if it had crashed, and its port and
-/// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
+/// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`, and all
+/// clones are the same node. When the last of them is dropped, the node ends without a goodbye as
+/// if it had crashed, and its port and task are released as soon as the runtime gets to it;
+/// [`NodeList::leave`] is the polite way.
 ///
 /// The task lives in the runtime that [`NodeList::join`] is called in. Should it end without having
 /// been told to, the list is empty, subscribers are told [`Notice::Ended`], and
