@@ -86,6 +86,7 @@
 mod allowance;
 pub mod config;
 pub mod core;
+mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -64,6 +64,14 @@ macro_rules! choices {
             }
         }
 
+        /// As it is typed.
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
         impl FromStr for $name {
             type Err = String;
 

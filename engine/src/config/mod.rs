@@ -12,6 +12,7 @@
 //! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
 //! | `size` | size | 1200 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
 //! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
+//! | `secret_key_file` | path | none | a file that holds the secret, and is read once |
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
@@ -78,16 +79,14 @@
 mod advertise;
 mod builder;
 mod choices;
+mod formats;
 mod secret;
 mod setting;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
@@ -113,6 +112,7 @@ pub struct Config {
     buffer: NonZeroUsize,
     size: usize,
     secret_key: Option<SecretKey>,
+    secret_key_file: Option<PathBuf>,
     listen_addr: Option<SocketAddr>,
     advertise: Option<Advertise>,
     print: bool,
@@ -225,6 +225,11 @@ impl Config {
         self.secret_key.as_ref()
     }
 
+    /// The file that the secret was read from, if it was.
+    pub fn secret_key_file(&self) -> Option<&Path> {
+        self.secret_key_file.as_deref()
+    }
+
     /// Where the socket is bound, if not as the node's address asks for; port 0 means the port of
     /// that address. See [the module](crate::config).
     pub fn listen_addr(&self) -> Option<SocketAddr> {
@@ -326,66 +331,6 @@ impl Default for Config {
     }
 }
 
-impl<'de> Deserialize<'de> for Config {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ConfigVisitor)
-    }
-}
-
-struct ConfigVisitor;
-
-impl<'de> Visitor<'de> for ConfigVisitor {
-    type Value = Config;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of settings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
-        let mut builder = Config::builder();
-        while let Some(key) = map.next_key_seed(KnownKey)? {
-            let value = ValueOf { key, builder: &mut builder };
-            map.next_value_seed(value)?.map_err(de::Error::custom)?;
-        }
-        builder.build().map_err(de::Error::custom)
-    }
-}
-
-/// Refuses a key where it stands, so that a format which knows places can point at it.
-struct KnownKey;
-
-impl<'de> DeserializeSeed<'de> for KnownKey {
-    type Value = &'static str;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let typed = String::deserialize(deserializer)?;
-        ConfigBuilder::key(&typed).map_err(de::Error::custom)
-    }
-}
-
-/// Stores the value of a key, and refuses it where it stands; but for a secret, whose line must
-/// not be shown: that is refused by the table.
-struct ValueOf<'a> {
-    key: &'static str,
-    builder: &'a mut ConfigBuilder,
-}
-
-impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
-    type Value = Result<(), ConfigError>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let is_secret = self.key == ConfigBuilder::SECRET;
-        let mut value = match Setting::deserialize(deserializer) {
-            Err(_) if is_secret => return Ok(Err(ConfigBuilder::no_text(self.key))),
-            value => value?,
-        };
-        let stored = self.builder.set(self.key, &value);
-        value.wipe();
-        let stored = stored.and_then(|()| self.builder.check_alone(self.key));
-        if is_secret { Ok(stored) } else { stored.map(Ok).map_err(de::Error::custom) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,6 +385,8 @@ mod tests {
             ("redial_for", text("366d")),
             ("secret_key", text("")),
             ("secret_key", Setting::Integer(12_345)),
+            ("secret_key_file", text("/nowhere/secret")),
+            ("secret_key_file", Setting::Flag(true)),
         ] {
             assert_eq!(set(key, &value).unwrap_err().key(), key);
         }
@@ -482,11 +429,6 @@ mod tests {
         for shown in [format!("{builder:?}"), format!("{config:?}"), format!("{config:#?}")] {
             assert!(shown.contains("SecretKey(..)") && !shown.contains("hush"), "{shown}");
         }
-        for bad in ["size = 1", "secret_ky = \"\"", "timeout = \"1s\""] {
-            let text = format!("secret_key = \"hush-hush\"\n{bad}");
-            let error = toml::from_str::<Config>(&text).unwrap_err();
-            assert!(!error.message().contains("hush"), "{}", error.message());
-        }
     }
 
     #[test]
@@ -523,40 +465,5 @@ mod tests {
     fn a_long_cycle_keeps_the_default_timeout_possible() {
         let builder = Config::builder().cycle(Duration::from_millis(10));
         assert_eq!(builder.build().unwrap().timeout(), Duration::from_secs(1));
-    }
-
-    #[test]
-    fn an_error_in_a_nested_table_points_at_its_key_and_shows_no_other_line() {
-        #[derive(Debug, Deserialize)]
-        struct Service {
-            #[serde(rename = "cluster")]
-            _cluster: Config,
-        }
-        for (line, marked) in [
-            ("fan_out = 0", "0"),
-            ("fanout = 1", "fanout"),
-            ("fan_out = 'x'", "'x'"),
-            ("size = 10", "10"),
-            ("cycle = '2d'", "'2d'"),
-            ("wire = 'peko'", "'peko'"),
-            ("cycle = 1.5", "1.5"),
-        ] {
-            let text = format!("[cluster]\nsecret_key = 'hush'\n{line}\nbuffer = 7\n");
-            let error = toml::from_str::<Service>(&text).unwrap_err();
-            assert_eq!(&text[error.span().unwrap()], marked, "{error}");
-            let shown = error.to_string();
-            assert!(shown.contains(&format!("3 | {line}")), "{shown}");
-            assert!(!shown.contains("hush") && !shown.contains("buffer"), "{shown}");
-        }
-        for secret in ["12345", "1.5", "['12345']", "{ a = 12345 }"] {
-            let text = format!("[cluster]\nsecret_key = {secret}\n");
-            let shown = toml::from_str::<Service>(&text).unwrap_err().to_string();
-            assert!(shown.contains("`secret_key`") && shown.contains("must be a text"), "{shown}");
-            assert!(!shown.contains(secret) && !shown.contains("12345"), "{shown}");
-        }
-        // What shows only beside the others has no line of its own: the key is in the message.
-        let text = "[cluster]\nsecret_key = 'hush'\ntimeout = '1s'\n";
-        let shown = toml::from_str::<Service>(text).unwrap_err().to_string();
-        assert!(shown.contains("`timeout`") && !shown.contains("hush"), "{shown}");
     }
 }

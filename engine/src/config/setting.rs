@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
 use super::choices::{Choice, choose, names};
@@ -60,6 +60,17 @@ impl<'de> Deserialize<'de> for Setting {
             Typed::Text(text) => Self::Text(text),
             Typed::List(texts) => Self::List(texts),
         })
+    }
+}
+
+impl Serialize for Setting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::List(texts) => serializer.collect_seq(texts),
+        }
     }
 }
 

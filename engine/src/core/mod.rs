@@ -10,6 +10,7 @@ mod claims;
 mod conflicts;
 mod dial;
 mod discord;
+mod display;
 mod engine;
 mod fetch;
 mod holders;

@@ -6,7 +6,6 @@
 mod contact;
 mod probes;
 
-use std::fmt;
 use std::net::SocketAddr;
 
 pub use contact::{Alive, Echo, Held, Join, LastCall, Padding, Welcome};
@@ -18,15 +17,6 @@ use super::record::{Digest, Sighting};
 use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Left => "left",
-            Self::Timeout => "timeout",
-        })
-    }
-}
 
 /// What one node sends to another at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +127,11 @@ pub struct Gone {
 
 /// Why a member is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Cause {
     /// Nothing was heard of it: blocks older copies, but removes nobody elsewhere.

@@ -1,5 +1,6 @@
 //! What readers see of a node: replaced as a whole by its driver, never locked by it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub(crate) struct View {
 
 /// What a subscriber is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Notice {
     /// Something changed. `NodeList::get` and `NodeList::read` show it already.
@@ -86,6 +88,34 @@ pub enum Notice {
     /// This node has ended for this reason, without a goodbye; else as after a leave.
     /// `NodeList::join` starts it again.
     Ended(Ended),
+}
+
+/// What happened, in one line.
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Missed(count) => write!(f, "missed {count} changes"),
+            Self::Rejected(reason) => write!(f, "rejecting packets: {reason}"),
+            Self::BufferClamped { wanted, granted } => {
+                let fix = "raise net.core.rmem_max";
+                write!(f, "the system's buffer holds {granted} bytes of {wanted}: {fix}")
+            }
+            Self::Seed(status) => status.fmt(f),
+            Self::Alone(reach) => write!(f, "alone: {reach}"),
+            Self::OtherFamily(peer) => {
+                write!(f, "cannot send to {peer}: not of the family that is listened on")
+            }
+            Self::AddressChanged { advertised, found: Some(found) } => {
+                write!(f, "address changed: {advertised} is advertised, it is now {found}")
+            }
+            Self::AddressChanged { advertised, found: None } => {
+                write!(f, "address changed: {advertised} is advertised, it is gone")
+            }
+            Self::Left => f.write_str("left"),
+            Self::Ended(why) => write!(f, "ended: {why}"),
+        }
+    }
 }
 
 /// Who and where a node is.

@@ -4,6 +4,7 @@ use crate::node::NodeError;
 
 /// Why bytes are no packet of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Reject {
     /// Fewer bytes than a header.
