@@ -92,6 +92,7 @@ mod forms;
 pub mod fuzzing;
 mod latency;
 mod link;
+pub mod metrics;
 #[cfg(feature = "net")]
 mod net;
 mod node;

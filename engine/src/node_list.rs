@@ -446,7 +446,8 @@ impl NodeList {
         self.shared.view.borrow().local.as_ref().map(|local| local.bound)
     }
 
-    /// What was counted since the last join.
+    /// What was counted since the last join; [`metrics`](crate::metrics) makes a page for
+    /// Prometheus of it.
     pub fn stats(&self) -> NetStats {
         self.shared.view.borrow().stats
     }

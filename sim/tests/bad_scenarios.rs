@@ -532,7 +532,7 @@ fn no_error_repeats_a_secret_that_was_copied_from_a_service() {
         assert!(error.starts_with(told), "{error}");
         assert!(!error.contains("hush"), "{error}");
     }
-    let set: Set = "engine.secret_key=hush".parse().unwrap();
+    let set = Set::parse("engine.secret_key=hush").unwrap();
     let error = parse("bad.toml", &head(), &[set]).unwrap_err().to_string();
     assert!(error.starts_with("--set: `secret_key` has no place in a scenario"), "{error}");
     assert!(!error.contains("hush"), "{error}");

@@ -11,12 +11,12 @@
 //! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed (`Timeout`) |
 //! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
 //! | `size` | size | 1200 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
-//! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
+//! | `secret_key` | text | none | seals packets (pekonode's `SecretKey`, shown by MD5 there) |
 //! | `secret_key_file` | path | none | a file that holds the secret, and is read once |
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
-//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
+//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (pekonode's `Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
@@ -48,7 +48,9 @@
 //! address on the way to what the seeds resolve to, else to the outside, else that of the first
 //! interface that has one, and only where there is none loopback. All of this is decided when the
 //! node joins. Later in each `redial` period it is looked whether it still holds, and a change is
-//! told as `Notice::AddressChanged`: leave and join to advertise the new one.
+//! told as [`Notice::AddressChanged`]: leave and join to advertise the new one.
+//!
+//! [`Notice::AddressChanged`]: crate::Notice::AddressChanged
 //!
 //! A node that advertises loopback asks no seed elsewhere, where its address would be another's.
 //!
