@@ -16,7 +16,7 @@
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
-//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (pekonode's `Protocol`) |
+//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |

@@ -92,7 +92,6 @@ pub enum Reading {
 }
 
 impl Metric {
-    #[doc(hidden)]
     pub(crate) const fn new(
         (group, name): (&'static str, &'static str),
         kind: Kind,

@@ -10,6 +10,8 @@ use super::contacts::SeedStatus;
 use super::presence::Ended;
 use super::queued::{Newest, Queued};
 use super::stats::NetStats;
+#[cfg(doc)]
+use crate::NodeList;
 use crate::core::{Agreement, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
 use crate::wire::Reject;
@@ -44,14 +46,14 @@ pub(crate) struct View {
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Notice {
-    /// Something changed. `NodeList::get` and `NodeList::read` show it already.
+    /// Something changed. [`NodeList::get`] and [`NodeList::read`] show it already.
     Event(Event),
     /// This many notices were missed because they were not taken in time: read anew. At most
     /// 1,024 wait for a subscriber, and of values only the newest: a [`Event::Published`] that
     /// still waits when the next one comes is missed.
     Missed(u64),
     /// Packets that arrive are refused for this reason. Told at the first one, and then at most
-    /// once a minute for each reason; `NodeList::stats` has the counts.
+    /// once a minute for each reason; [`NodeList::stats`] has the counts.
     Rejected(Reject),
     /// The system keeps fewer bytes of unread datagrams for this node than `buffer` times `size`,
     /// so that a burst may get lost. Raise its limit (on Linux `net.core.rmem_max`, which is
@@ -63,7 +65,7 @@ pub enum Notice {
         /// What the system keeps.
         granted: usize,
     },
-    /// What has become of a seed, when that has changed: see `NodeList::seeds`.
+    /// What has become of a seed, when that has changed: see [`NodeList::seeds`].
     Seed(SeedStatus),
     /// The node lists nobody but itself, and why: [`Reach::First`] or [`Reach::Nobody`]. That it
     /// does list somebody shows in [`Event::Joined`].
@@ -82,11 +84,11 @@ pub enum Notice {
         /// What it would advertise if it joined now.
         found: Option<IpAddr>,
     },
-    /// This node has left, by `NodeList::leave`: its list and metadata are empty and its port is
+    /// This node has left, by [`NodeList::leave`]: its list and metadata are empty and its port is
     /// free. What it is told of after its next join follows here.
     Left,
     /// This node has ended for this reason, without a goodbye; else as after a leave.
-    /// `NodeList::join` starts it again.
+    /// [`NodeList::join`] starts it again.
     Ended(Ended),
 }
 
