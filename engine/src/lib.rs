@@ -15,10 +15,13 @@
 //! | to join | [`NodeList::set`] an address or host name, then [`NodeList::join`] |
 //! | the list, the metadata | [`NodeList::get`], [`NodeList::read`]: snapshots, never a wait |
 //! | to change the metadata | [`NodeList::publish`] |
-//! | packets sealed | [`ConfigBuilder::secret_key`]; [`NodeList::keys`] changes the secret later |
+//! | packets sealed | [`ConfigBuilder::secret_key`], or a [file]; [`NodeList::keys`] later on |
 //! | to follow changes | [`NodeList::subscribe`], which gives [`Event`]s |
 //! | to go | [`NodeList::leave`]; dropped without it, the node counts as crashed |
 //! | to know that it runs | [`NodeList::ended`]: `None`, or why its task is no more |
+//! | to log it, to send it on | `Display`; with the feature `serde` any serde format |
+//!
+//! [file]: ConfigBuilder::secret_key_file
 //!
 //! A new subscriber is told the present state first, so that one loop over its [`Event`]s is all
 //! that a service needs. What can't be done is an error that says what to do instead; what the

@@ -172,7 +172,7 @@ macro_rules! counters {
                 ),
             )+];
 
-            /// The registry: each of these metrics, in the order of the fields.
+            /// The registry of these metrics, in the order of the fields; those of parts last.
             pub fn metrics() -> impl Iterator<Item = &'static $crate::metrics::Metric> {
                 Self::OWN.iter()$($(.chain(<$part_type>::metrics()))+)?
             }
