@@ -1,8 +1,8 @@
 //! How nodes, versions and values are written in any serde format, and read again with the checks
 //! of their constructors.
 //!
-//! In formats for people what a number would lose (half of a 64-bit one, in JavaScript) is text, and
-//! durations are written as in the settings: `250ms`.
+//! In formats for people what a number would lose (half of a 64-bit one, in JavaScript) is text,
+//! and durations are written as in the settings: `250ms`.
 
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

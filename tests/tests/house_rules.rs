@@ -254,7 +254,8 @@ fn public_type(line: &str) -> Option<&str> {
     let item = line.trim_start().strip_prefix("pub ")?;
     let (kind, rest) = item.split_once(' ')?;
     let name = rest.split(|char: char| !char.is_alphanumeric()).next()?;
-    ["struct", "enum", "trait"].contains(&kind).then_some(name)
+    // A macro's name for one is none.
+    (["struct", "enum", "trait"].contains(&kind) && !name.is_empty()).then_some(name)
 }
 
 /// The names in backticks of a line of docs that no link is made of.

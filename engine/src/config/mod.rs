@@ -2,8 +2,8 @@
 //!
 //! [`Config`] has private fields, so that one in hand has passed every check. It comes from
 //! [`Config::builder`], or from any serde format with the keys of the table below; an unknown key
-//! is an error that names the nearest valid one. Written in such a format it has all of its settings
-//! but the secret.
+//! is an error that names the nearest valid one. Written in such a format it has all of its
+//! settings but the secret.
 //!
 //! | key | type | default | meaning |
 //! |---|---|---|---|

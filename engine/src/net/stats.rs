@@ -70,8 +70,8 @@ counters! {
         /// Connections to us that were closed to make room for another: of callers that have not
         /// proved to be members first.
         evicted: u64 => Counter(One),
-        /// Times that a caller that had not proved to be a member was kept waiting, because it brought
-        /// more than any node does.
+        /// Times that a caller that had not proved to be a member was kept waiting, because it
+        /// brought more than any node does.
         held_back: u64 => Counter(One),
         /// Connections to us that were closed because something begun did not come in time.
         slow: u64 => Counter(One),
@@ -80,8 +80,8 @@ counters! {
         foreign: u64 => Counter(One),
         /// Connections to us that ended within a packet, or with an error of the system.
         broken: u64 => Counter(One),
-        /// Sealed connections to us that were closed because what came on them was not what was sent,
-        /// each packet once and in its turn, or because their secret was removed.
+        /// Sealed connections to us that were closed because what came on them was not what was
+        /// sent, each packet once and in its turn, or because their secret was removed.
         out_of_sequence: u64 => Counter(One),
         /// Connections to us that were closed because a length was beyond its limit.
         over_length: u64 => Counter(One),
