@@ -17,10 +17,9 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
-use rumormill::core::{Cause, Record};
 use rumormill::text::Printable;
 use rumormill::units::{parse_duration, parse_size};
-use rumormill::{Advertise, Config, Event, Node, NodeId, NodeList, Notice, Reach, SeedStatus};
+use rumormill::{Advertise, Config, Event, Node, NodeId, NodeList, Notice};
 
 /// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
 #[derive(Parser)]
@@ -127,7 +126,7 @@ async fn run(args: Args) -> Result<(), Failure> {
             },
             notice = changes.recv() => match notice {
                 Some(Notice::Ended(why)) => return Err(Failure::run(why)),
-                Some(notice) => say(&told(&list, notice))?,
+                Some(notice) => say(&told(&list, &notice))?,
                 None => unreachable!("the list is held here"),
             },
             interrupted = tokio::signal::ctrl_c() => {
@@ -160,7 +159,7 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     if let Some(advertise) = &args.advertise {
         config = config.advertise(advertise.clone());
     }
-    let config = config.cluster(args.cluster.clone()).seeds(args.join.clone()).build()?;
+    let config = config.cluster(&args.cluster).seeds(&args.join).build()?;
     let node = Node::new(args.listen.to_string()).name(&args.name).private_data(&args.data);
     Ok(NodeList::new(node, config)?)
 }
@@ -210,92 +209,18 @@ async fn publish(list: &NodeList, line: &str) {
     }
 }
 
-/// What happened, in one line.
-fn told(list: &NodeList, notice: Notice) -> String {
+/// What happened, in one line: for metadata with its text, and with the address of its writer.
+fn told(list: &NodeList, notice: &Notice) -> String {
     match notice {
-        Notice::Event(event) => told_of(list, event),
-        Notice::Missed(count) => format!("missed {count} changes"),
-        Notice::BufferClamped { wanted, granted } => {
-            format!(
-                "the system's buffer holds {granted} bytes of {wanted}: raise net.core.rmem_max"
-            )
-        }
-        Notice::Rejected(reason) => format!("rejecting packets: {reason}"),
-        Notice::Seed(SeedStatus { seed, state, .. }) => format!("seed {seed} is {state}"),
-        Notice::Alone(Reach::First) => "alone: the first node of a cluster".to_owned(),
-        Notice::Alone(_) => "alone: nobody answers".to_owned(),
-        Notice::OtherFamily(peer) => {
-            format!("cannot send to {peer}: not of the family that is listened on")
-        }
-        Notice::AddressChanged { advertised, found } => {
-            let now = found.map_or("gone".to_owned(), |found| format!("now {found}"));
-            format!("address changed: {advertised} is advertised, it is {now}")
-        }
-        // A later version of the engine may tell more.
-        other => format!("{other:?}"),
-    }
-}
-
-fn told_of(list: &NodeList, event: Event) -> String {
-    let who = |record: &Record| {
-        let node = record.node();
-        format!("{} {}", node.addr(), node.name()).trim_end().to_owned()
-    };
-    match event {
-        Event::Joined(record) => format!("joined {}", who(&record)),
-        // It says what it said before: it was started again, or had been taken for dead.
-        Event::Updated { old, new } if old.node() == new.node() => {
-            format!("new incarnation {}", who(&new))
-        }
-        Event::Updated { new, .. } => {
-            format!("updated {} {}", who(&new), new.node().private_data())
-        }
-        Event::Removed { record, cause: Cause::Timeout } => {
-            format!("removed {} (timeout)", who(&record))
-        }
-        Event::Removed { record, cause: Cause::Left } => format!("removed {} (left)", who(&record)),
-        Event::Replaced { old, by } => {
-            format!("removed {} (replaced by {})", who(&old), by.node().addr())
-        }
-        Event::NameConflict { first, second } => {
-            format!("name conflict {} and {}", who(&first), second.node().addr())
-        }
-        Event::AddressConflict(other) => {
-            format!("address conflict {}: stop it, or move one of the two", who(&other))
-        }
-        Event::ListFull { members_max } => {
-            format!("no room for more than {members_max} members: raise members_max everywhere")
-        }
-        Event::GenerationsExhausted(me) => {
-            format!("no generation is left for {}: its clock is wrong, or a forged one", who(&me))
-        }
-        Event::ClusterTooLarge { members, size } => {
-            format!("no room for more than {members} members in packets of {size} bytes")
-        }
-        Event::PathNarrow { peer, len } => {
-            format!("datagrams of {len} bytes do not get to {peer}: values as long go by stream")
-        }
-        Event::ValueUnreachable { version, peer } => {
-            format!(
-                "metadata {version} does not get through between {peer} and here: is TCP filtered?"
-            )
-        }
-        Event::NotReached(addr) => format!("nobody reaches this node at {addr}"),
-        Event::SettingsDiffer { peer, difference } => format!("settings of {peer}: {difference}"),
-        Event::Woke(slept) => format!("woke after {}s", slept.as_secs()),
-        Event::Corrupted(version) => format!("metadata {version} was corrupted in memory here"),
-        Event::Superseded { ours, theirs, .. } => format!("metadata {ours} superseded by {theirs}"),
-        Event::VersionAhead { version, by } => {
-            let writer = writer(list, version.writer);
-            format!("metadata {version} is {}s ahead: compare the clock of {writer}", by.as_secs())
-        }
-        Event::VersionsExhausted(version) => {
-            format!("not published: nothing ranks above the metadata {version}, which is forged")
-        }
-        Event::Published(metadata) => {
+        Notice::Event(Event::Published(metadata)) => {
             let text = String::from_utf8_lossy(metadata.data());
             format!("metadata {text} from {}", writer(list, metadata.version().writer))
         }
+        Notice::Event(Event::VersionAhead { version, by }) => {
+            let writer = writer(list, version.writer);
+            format!("metadata {version} is {}s ahead: compare the clock of {writer}", by.as_secs())
+        }
+        other => other.to_string(),
     }
 }
 

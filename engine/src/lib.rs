@@ -4,7 +4,7 @@
 //! knows soon all know: who is in the cluster, and one value of shared configuration.
 //!
 //! # For a service
-//! `NodeList` is the handle: it joins through any node that is in the cluster already, keeps the
+//! [`NodeList`] is the handle: it joins through any node that is in the cluster already, keeps the
 //! list, and publishes and reads metadata. It needs the feature `net` (on by default) and a
 //! running tokio runtime. The example of the README is the shortest whole program.
 //!
@@ -12,36 +12,42 @@
 //! |---|---|
 //! | to say who you are | [`Node::new`], with a name and private data of your own |
 //! | other settings | [`Config::builder`], or any serde format; [`config`] lists the keys |
-//! | to join | `NodeList::set` an address or host name, then `NodeList::join` |
-//! | the list, the metadata | `NodeList::get`, `NodeList::read`: snapshots, never a wait |
-//! | to change the metadata | `NodeList::publish` |
-//! | packets sealed | [`ConfigBuilder::secret_key`]; `NodeList::keys` changes the secret later |
-//! | to follow changes | `NodeList::subscribe`, which gives [`Event`]s |
-//! | to go | `NodeList::leave`; dropped without it, the node counts as crashed |
-//! | to know that it runs | `NodeList::ended`: `None`, or why its task is no more |
+//! | to join | [`NodeList::set`] an address or host name, then [`NodeList::join`] |
+//! | the list, the metadata | [`NodeList::get`], [`NodeList::read`]: snapshots, never a wait |
+//! | to change the metadata | [`NodeList::publish`] |
+//! | packets sealed | [`ConfigBuilder::secret_key`], or a [file]; [`NodeList::keys`] later on |
+//! | to follow changes | [`NodeList::subscribe`], which gives [`Event`]s |
+//! | to go | [`NodeList::leave`]; dropped without it, the node counts as crashed |
+//! | to know that it runs | [`NodeList::ended`]: `None`, or why its task is no more |
+//! | to log it, to send it on | `Display`; with the feature `serde` any serde format |
+//!
+//! [file]: ConfigBuilder::secret_key_file
 //!
 //! A new subscriber is told the present state first, so that one loop over its [`Event`]s is all
 //! that a service needs. What can't be done is an error that says what to do instead; what the
-//! network does is counted, and never an error: `NodeList::stats`. A node's task may end unasked,
-//! by a fault or with its runtime: then the list is empty and `Notice::Ended` tells why.
+//! network does is counted, and never an error: [`NodeList::stats`]. A node's task may end unasked,
+//! by a fault or with its runtime: then the list is empty and [`Notice::Ended`] tells why.
+//!
+//! [`recipes`] has code for what most services need: tags in the private data, readiness, shutdown,
+//! another secret, and tests without sockets. [`metrics`] is all that is counted, for Prometheus.
 //!
 //! # Coming from pekonode
 //! | pekonode | here | what is different |
 //! |---|---|---|
-//! | `New(Node)` | `NodeList::new` | takes the settings as well; wrong ones are errors |
+//! | `New(Node)` | [`NodeList::new`] | takes the settings as well; wrong ones are errors |
 //! | `Node{Addr, Port, Name, PrivateData}` | [`Node`] | one address; what changes is an update |
 //! | `NodeList{...}` | [`Config`] | the same settings and more: see [`config`] |
-//! | `Set(Node)` | `NodeList::set` | an address or a host name, looked up again and again |
-//! | `Join()` | `NodeList::join` | listens when it returns, or says why not; twice is once |
-//! | `Get()` | `NodeList::get` | in order of address, a snapshot that costs a pointer |
-//! | `Publish([]byte)` | `NodeList::publish` | says its version, or that it is too long |
-//! | `Read()` | `NodeList::read` | with version and writer; `None` before there is any |
-//! | `Stop()`, `Start()` | `NodeList::stop`, `NodeList::start` | idempotent |
+//! | `Set(Node)` | [`NodeList::set`] | an address or a host name, looked up again and again |
+//! | `Join()` | [`NodeList::join`] | listens when it returns, or says why not; twice is once |
+//! | `Get()` | [`NodeList::get`] | in order of address, a snapshot that costs a pointer |
+//! | `Publish([]byte)` | [`NodeList::publish`] | says its version, or that it is too long |
+//! | `Read()` | [`NodeList::read`] | with version and writer; `None` before there is any |
+//! | `Stop()`, `Start()` | [`NodeList::stop`], [`NodeList::start`] | idempotent |
 //! | `IsPrint` | [`ConfigBuilder::print`] | the same lines; `[Error]` at most once a second |
-//! | | `NodeList::leave` | says goodbye; port and task are released |
-//! | | `NodeList::update` | changes name and private data while it runs |
-//! | | `NodeList::subscribe` | what changes, as it changes |
-//! | | `NodeList::keys` | changes the secret while it runs |
+//! | | [`NodeList::leave`] | says goodbye; port and task are released |
+//! | | [`NodeList::update`] | changes name and private data while it runs |
+//! | | [`NodeList::subscribe`] | what changes, as it changes |
+//! | | [`NodeList::keys`] | changes the secret while it runs |
 //!
 //! With `wire = "pekonode"` a node takes part in a cluster of unmodified Go nodes, over UDP or
 //! TCP, so that one can move over node by node: [`pekonode`] says what it does there. A Go node
@@ -83,20 +89,27 @@
 //! From the driver, as an argument of every call. Nothing in [`core`] or [`wire`] reads a clock,
 //! draws entropy or iterates over a hash table; the build forbids it.
 
+// What is linked of the async handle is not there without it.
+#![cfg_attr(not(feature = "net"), allow(rustdoc::broken_intra_doc_links))]
+
 mod allowance;
 pub mod config;
 pub mod core;
+mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod latency;
 mod link;
+pub mod metrics;
 #[cfg(feature = "net")]
 mod net;
 mod node;
 #[cfg(feature = "net")]
 mod node_list;
 pub mod pekonode;
+#[cfg(all(any(doc, doctest), feature = "net"))]
+pub mod recipes;
 mod rng;
 pub mod text;
 mod time;

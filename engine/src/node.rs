@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 
 use crate::text::{Printable, find_unprintable};
 use crate::time::UnixNanos;
@@ -81,6 +81,26 @@ impl Node {
     }
 }
 
+/// Its address, and behind a space its name if it has one.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            "" => self.addr.fmt(f),
+            name => write!(f, "{} {name}", self.addr),
+        }
+    }
+}
+
+/// As it is shown: `10.0.0.5:8000`, or with a name `10.0.0.5:8000 A`.
+impl FromStr for Node {
+    type Err = NodeError;
+
+    fn from_str(text: &str) -> Result<Self, NodeError> {
+        let (addr, name) = text.split_once(' ').unwrap_or((text, ""));
+        Self::new(addr).name(name).build()
+    }
+}
+
 /// A node as typed, before its checks.
 #[derive(Clone, Debug)]
 pub struct NodeBuilder {
@@ -141,6 +161,7 @@ fn check(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
 
 /// Why something typed is no node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NodeError {
     /// The address does not parse.
     #[error(
@@ -181,9 +202,7 @@ pub enum NodeError {
 
 /// A node's place on the ring, which is also its identity in versions: the first 8 bytes of
 /// MD5("ip:port").
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
 impl NodeId {
@@ -203,6 +222,18 @@ impl NodeId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+/// As it is shown: 16 hexadecimal digits.
+impl FromStr for NodeId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let place = u64::from_str_radix(text, 16).ok().filter(|_| is_hex).map(Self);
+        let told = Printable(text);
+        place.ok_or_else(|| format!("`{told}` is no id of a node: write 16 hexadecimal digits"))
     }
 }
 
@@ -319,6 +350,23 @@ mod tests {
         // printf 127.0.0.1:8000 | md5sum
         let place = NodeId::of("127.0.0.1:8000".parse().unwrap());
         assert_eq!(place.to_string(), "4d5831c3de6feb69");
+    }
+
+    #[test]
+    fn a_node_and_its_id_are_read_as_they_are_shown() {
+        for text in ["10.0.0.5:8000", "10.0.0.5:8000 A", "[fd00::5]:8000 web 1"] {
+            let node: Node = text.parse().unwrap();
+            assert_eq!(node.to_string(), text);
+        }
+        assert_eq!("10.0.0.5:8000 web 1".parse::<Node>().unwrap().name(), "web 1");
+        assert!("A 10.0.0.5:8000".parse::<Node>().unwrap_err().to_string().contains("IP:PORT"));
+        let id = NodeId(0x4d58);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["4d58", "+000000000004d58", "00000000000000000", "\u{1b}"] {
+            let told = text.parse::<NodeId>().unwrap_err();
+            assert!(told.contains("16 hexadecimal digits"), "{told}");
+            assert_eq!(find_unprintable(&told), None);
+        }
     }
 
     fn generation(value: u64) -> Generation {

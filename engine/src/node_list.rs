@@ -46,9 +46,10 @@ const ORDERS_MAX: usize = 64;
 
 /// A node of the cluster, as the service that runs it sees it.
 ///
-/// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`: share it in
-/// an [`Arc`]. Dropped, the node ends without a goodbye as if it had crashed, and its port and
-/// task are released as soon as the runtime gets to it; [`NodeList::leave`] is the polite way.
+/// Needs a running tokio runtime with I/O and time enabled. All methods take `&self`, and all
+/// clones are the same node. When the last of them is dropped, the node ends without a goodbye as
+/// if it had crashed, and its port and task are released as soon as the runtime gets to it;
+/// [`NodeList::leave`] is the polite way.
 ///
 /// The task lives in the runtime that [`NodeList::join`] is called in. Should it end without having
 /// been told to, the list is empty, subscribers are told [`Notice::Ended`], and
@@ -95,7 +96,7 @@ const ORDERS_MAX: usize = 64;
 /// Source: pekonode's `NodeList`.
 ///
 /// [`Notice::Ended`]: crate::Notice::Ended
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
     /// others see of a handle that is dropped.
@@ -106,7 +107,7 @@ pub struct NodeList {
     shared: Shared,
     mode: watch::Sender<Mode>,
     seeds: watch::Sender<Vec<Seed>>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What joins and leaves change, one at a time.
@@ -169,7 +170,7 @@ impl NodeList {
             notices,
             mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
-            state: Mutex::new(State { keyring, running: None }),
+            state: Arc::new(Mutex::new(State { keyring, running: None })),
             config: Arc::new(config),
         };
         for seed in list.config.seeds() {
@@ -445,7 +446,8 @@ impl NodeList {
         self.shared.view.borrow().local.as_ref().map(|local| local.bound)
     }
 
-    /// What was counted since the last join.
+    /// What was counted since the last join; [`metrics`](crate::metrics) makes a page for
+    /// Prometheus of it.
     pub fn stats(&self) -> NetStats {
         self.shared.view.borrow().stats
     }

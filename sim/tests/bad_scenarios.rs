@@ -511,3 +511,29 @@ fn a_wire_that_the_simulator_does_not_speak_is_refused() {
         "bad.toml:5:8: the simulator's nodes speak `native` to each other: leave it out",
     );
 }
+
+#[test]
+fn no_error_repeats_a_secret_that_was_copied_from_a_service() {
+    for (lines, told) in [
+        (
+            "[engine]\nsecret_key = 'hush'\n",
+            "bad.toml:5:1: `secret_key` has no place in a scenario",
+        ),
+        ("[engine]\nsecret_ky = 'hush'\n", "bad.toml:5:1: unknown key `secret_ky`"),
+        ("[engine]\nsecret_key = hush\n", "bad.toml:5:14: "),
+        ("engine = { secret_key = 'hush' }\n", "bad.toml:4:12: `secret_key` has no place"),
+        ("[engine]\nsecret_key_file = 'hush'\n", "bad.toml:5:1: `secret_key_file` has no place"),
+        (
+            "[engine]\nsecret_key = 'hush'\ntimeout = '1s'\n",
+            "bad.toml:5:1: `secret_key` has no place",
+        ),
+    ] {
+        let error = error(lines);
+        assert!(error.starts_with(told), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+    let set = Set::parse("engine.secret_key=hush").unwrap();
+    let error = parse("bad.toml", &head(), &[set]).unwrap_err().to_string();
+    assert!(error.starts_with("--set: `secret_key` has no place in a scenario"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+}

@@ -128,7 +128,7 @@ async fn what_advertise_names_and_the_machine_has_not_is_an_error_with_what_it_h
 
 #[tokio::test]
 async fn a_node_of_loopback_does_not_ask_a_seed_elsewhere_in_its_name() {
-    let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).seeds(vec!["192.0.2.1:9".into()]);
+    let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).seeds(["192.0.2.1:9"]);
     let list = NodeList::new(Node::new("127.0.0.1:0"), config.build().unwrap()).unwrap();
     list.join().await.unwrap();
     tokio::time::sleep(2 * CYCLE).await;

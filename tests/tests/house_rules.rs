@@ -1,5 +1,6 @@
 //! The rules of the house that a compiler does not know, for every file and every function.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -246,4 +247,64 @@ fn every_test_that_the_security_document_names_is_there() {
     assert!(named.len() > 30, "only {} tests are named", named.len());
     let missing = named.iter().filter(|name| !all.contains(&format!("fn {name}(")));
     assert_none(&missing.map(|name| format!("there is no test {name}")).collect::<Vec<_>>());
+}
+
+/// The name of a type that a line makes public.
+fn public_type(line: &str) -> Option<&str> {
+    let item = line.trim_start().strip_prefix("pub ")?;
+    let (kind, rest) = item.split_once(' ')?;
+    let name = rest.split(|char: char| !char.is_alphanumeric()).next()?;
+    // A macro's name for one is none.
+    (["struct", "enum", "trait"].contains(&kind) && !name.is_empty()).then_some(name)
+}
+
+/// The names in backticks of a line of docs that no link is made of.
+fn unlinked<'a>(docs: &'a str, types: &BTreeSet<&str>) -> Vec<&'a str> {
+    let parts: Vec<&str> = docs.split('`').collect();
+    let spans = parts.windows(2).skip(1).step_by(2).zip(parts.iter().step_by(2));
+    let is_path =
+        |span: &str| span.chars().all(|char| char.is_alphanumeric() || ":_".contains(char));
+    spans
+        .map(|(span, before)| (span[0], before))
+        // The names of Go are those of pekonode.
+        .filter(|(_, before)| !before.ends_with('[') && !before.ends_with("pekonode's "))
+        .map(|(span, _)| if span.contains("::") { span.trim_end_matches("()") } else { span })
+        .filter(|span| is_path(span) && types.contains(span.split("::").next().unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn docs_link_every_type_that_they_name() {
+    let engine = sources().into_iter().filter(|(path, _)| shown(path).starts_with("engine/src"));
+    let engine: Vec<_> = engine.collect();
+    let lines = || engine.iter().flat_map(|(_, text)| text.lines());
+    let types: BTreeSet<&str> = lines().filter_map(public_type).collect();
+    assert!(types.contains("NodeList") && types.contains("Stats") && types.len() > 50);
+    let mut complaints = Vec::new();
+    for (path, text) in &engine {
+        let mut in_code = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim_start();
+            let Some(docs) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+                continue;
+            };
+            in_code ^= docs.trim_start().starts_with("```");
+            for name in unlinked(docs, &types).into_iter().filter(|_| !in_code) {
+                complaints.push(format!("{}:{number}: link `{name}`", shown(path)));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn a_name_without_its_link_is_found_and_other_code_is_not() {
+    let types = ["NodeList", "Event"].into();
+    let found = |docs| unlinked(docs, &types);
+    assert_eq!(
+        found("ask `NodeList::get` or [`NodeList::read`], `Event`s"),
+        ["NodeList::get", "Event"]
+    );
+    assert_eq!(found("`NodeList::stop()`"), ["NodeList::stop"]);
+    assert_eq!(found("pekonode's `NodeList`, `New(NodeList)`, `size`, [`Event::Joined`]"), [""; 0]);
 }

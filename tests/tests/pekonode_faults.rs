@@ -220,6 +220,7 @@ async fn a_malformed_datagram_kills_the_process() {
             match config.protocol() {
                 Protocol::Udp => drop(socket.send_to(bytes, addr).unwrap()),
                 Protocol::Tcp => TcpStream::connect(addr).unwrap().write_all(bytes).unwrap(),
+                other => unreachable!("no Go node speaks {other}"),
             }
         }
         eventually("all are counted", || counted() >= before + 6).await;

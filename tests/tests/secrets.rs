@@ -96,10 +96,9 @@ async fn count_each_other(ours: &Config, theirs: &Config, reasons: [Reject; 2]) 
 
 #[tokio::test]
 async fn packets_of_another_cluster_are_dropped_and_counted() {
-    let [blue, green] =
-        ["blue", "green"].map(|cluster| config().cluster(cluster.into()).build().unwrap());
+    let [blue, green] = ["blue", "green"].map(|cluster| config().cluster(cluster).build().unwrap());
     count_each_other(&blue, &green, [Reject::WrongCluster; 2]).await;
-    let sealed = |cluster: &str| config().cluster(cluster.into()).secret_key("same").build();
+    let sealed = |cluster: &str| config().cluster(cluster).secret_key("same").build();
     let [blue, green] = ["blue", "green"].map(|cluster| sealed(cluster).unwrap());
     count_each_other(&blue, &green, [Reject::WrongCluster; 2]).await;
 }
@@ -107,9 +106,8 @@ async fn packets_of_another_cluster_are_dropped_and_counted() {
 #[tokio::test]
 async fn calls_of_another_secret_cluster_or_without_a_seal_are_refused_and_counted() {
     let tcp = || config().protocol(Protocol::Tcp);
-    let with = |secret: &str, cluster: &str| {
-        tcp().secret_key(secret).cluster(cluster.into()).build().unwrap()
-    };
+    let with =
+        |secret: &str, cluster: &str| tcp().secret_key(secret).cluster(cluster).build().unwrap();
     let blue = with("one", "blue");
     count_each_other(&blue, &with("one", "green"), [Reject::WrongCluster; 2]).await;
     count_each_other(&blue, &with("two", "blue"), [Reject::UnknownKey; 2]).await;

@@ -65,8 +65,8 @@ async fn each_seed_says_what_has_become_of_it() {
 
 #[tokio::test]
 async fn a_seed_of_another_cluster_is_told_before_one_would_be_called_silent() {
-    let other = joined(config().cluster("green".into()), &[]).await;
-    let list = joined(config().cluster("blue".into()), &[addr(&other)]).await;
+    let other = joined(config().cluster("green"), &[]).await;
+    let list = joined(config().cluster("blue"), &[addr(&other)]).await;
     let took = wait_for(&list, SeedState::OtherCluster).await;
     assert!(took < Duration::from_millis(800), "{took:?}");
     eventually("it reaches nobody", || list.agreement().reach == Reach::Nobody).await;

@@ -60,7 +60,7 @@ fn secret() -> SecretKey {
 }
 
 fn config() -> ConfigBuilder {
-    Config::builder().cluster("blue".into()).secret_key(secret())
+    Config::builder().cluster("blue").secret_key(secret())
 }
 
 fn bytes(words: [u32; 8]) -> Vec<u8> {

@@ -18,6 +18,7 @@ use crate::text::Printable;
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Advertise {
     /// This address; port 0 means the port that the node listens on.
     Addr(SocketAddr),

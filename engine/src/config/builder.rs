@@ -3,9 +3,11 @@
 use std::iter;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::advertise::Advertise;
+use super::secret::SecretFile;
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
 use super::{Config, Liveness, Protocol, SecretKey, Swap, Wire};
 use crate::text::{Printable, find_unprintable};
@@ -20,6 +22,7 @@ pub struct ConfigBuilder {
     buffer: usize,
     size: Option<usize>,
     secret_key: Option<SecretKey>,
+    secret_key_file: Option<SecretFile>,
     listen_addr: Option<SocketAddr>,
     advertise: Option<Advertise>,
     print: bool,
@@ -47,6 +50,7 @@ impl Default for ConfigBuilder {
             buffer: 1024,
             size: None,
             secret_key: None,
+            secret_key_file: None,
             listen_addr: None,
             advertise: None,
             print: false,
@@ -78,13 +82,14 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 22] = [
+    pub const KEYS: [&'static str; 23] = [
         "fan_out",
         "cycle",
         "timeout",
         "buffer",
         "size",
         "secret_key",
+        "secret_key_file",
         "listen_addr",
         "advertise",
         "print",
@@ -135,8 +140,6 @@ impl ConfigBuilder {
         redial_for: Duration => std::convert::identity;
         /// A fixed wait for an answer, instead of one from measured round trips.
         ack_timeout: Duration => Some;
-        /// Addresses or host names of nodes already in the cluster.
-        seeds: Vec<String> => std::convert::identity;
         /// Largest metadata value in bytes.
         metadata_len_max: usize => std::convert::identity;
         /// Most members that are listed, at least 2.
@@ -144,10 +147,22 @@ impl ConfigBuilder {
         /// How far ahead of our time a version may lie. With a secret also how far from it a
         /// packet may have been sent, though ten seconds at least.
         clock_skew_max: Duration => std::convert::identity;
-        /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
-        cluster: String => std::convert::identity;
         /// What the packets look like.
         wire: Wire => std::convert::identity;
+    }
+
+    /// Addresses or host names of nodes already in the cluster, instead of those named before.
+    #[must_use]
+    pub fn seeds(mut self, seeds: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.seeds = seeds.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The cluster's name, at most 64 bytes that can be shown (see [`crate::text`]).
+    #[must_use]
+    pub fn cluster(mut self, name: impl Into<String>) -> Self {
+        self.cluster = name.into();
+        self
     }
 
     /// The secret that packets are sealed with, not empty. Every node of the cluster has the same.
@@ -157,17 +172,36 @@ impl ConfigBuilder {
         self
     }
 
+    /// A file that holds the secret, instead of [`ConfigBuilder::secret_key`]: any bytes, and one
+    /// newline at their end, which does not count. It is read here and now; what is wrong with it
+    /// is told by [`ConfigBuilder::build`].
+    #[must_use]
+    pub fn secret_key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.secret_key_file = Some(SecretFile::read(path.into()));
+        self
+    }
+
     /// Sets a key as typed.
     ///
     /// # Errors
     /// When there is no such key, the value is of another kind, or it makes no sense by itself;
     /// what only shows beside the other settings is found by [`ConfigBuilder::build`].
     pub fn set(&mut self, key: &str, value: &Setting) -> Result<(), ConfigError> {
-        let Some(key) = Self::KEYS.into_iter().find(|&known| known == key) else {
-            let nearest = nearest(key, Self::KEYS);
-            return Err(ConfigError::UnknownKey { key: key.to_owned(), nearest });
-        };
+        let key = Self::key(key)?;
         self.store(key, value).map_err(|why| ConfigError::Invalid { key, why })
+    }
+
+    /// Why a value is refused that is not to be looked at.
+    pub(super) fn no_text(key: &'static str) -> ConfigError {
+        invalid(key, "must be a text")
+    }
+
+    /// The key that is typed so.
+    pub(super) fn key(typed: &str) -> Result<&'static str, ConfigError> {
+        Self::KEYS.into_iter().find(|&known| known == typed).ok_or_else(|| {
+            let nearest = nearest(typed, Self::KEYS);
+            ConfigError::UnknownKey { key: typed.to_owned(), nearest }
+        })
     }
 
     fn store(&mut self, key: &str, value: &Setting) -> Result<(), String> {
@@ -180,17 +214,8 @@ impl ConfigBuilder {
             "listen_addr" => self.listen_addr = Some(listen_addr(value)?),
             "advertise" => self.advertise = Some(text(value)?.parse()?),
             "print" => self.print = flag(value)?,
-            "liveness" => {
-                self.liveness = choice(
-                    value,
-                    [
-                        ("beats", Liveness::Beats),
-                        ("probes", Liveness::Probes),
-                        ("off", Liveness::Off),
-                    ],
-                )?;
-            }
-            "swap" => self.swap = choice(value, [("on", Swap::On), ("off", Swap::Off)])?,
+            "liveness" => self.liveness = choice(value)?,
+            "swap" => self.swap = choice(value)?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
             "redial" => self.redial = duration(value)?,
             "redial_for" => self.redial_for = duration(value)?,
@@ -200,14 +225,14 @@ impl ConfigBuilder {
             "members_max" => self.members_max = number(value)?,
             "clock_skew_max" => self.clock_skew_max = duration(value)?,
             "cluster" => self.cluster = text(value)?.to_owned(),
-            "protocol" => {
-                self.protocol = choice(value, [("udp", Protocol::Udp), ("tcp", Protocol::Tcp)])?;
-            }
-            "wire" => {
-                self.wire =
-                    choice(value, [("native", Wire::Native), ("pekonode", Wire::Pekonode)])?;
-            }
+            "protocol" => self.protocol = choice(value)?,
+            "wire" => self.wire = choice(value)?,
             "secret_key" => self.secret_key = Some(text(value)?.into()),
+            "secret_key_file" => {
+                let file = SecretFile::read(text(value)?.into());
+                file.secret.as_ref().map_err(String::clone)?;
+                self.secret_key_file = Some(file);
+            }
             _ => unreachable!("KEYS and store list the same keys"),
         }
         Ok(())
@@ -218,28 +243,20 @@ impl ConfigBuilder {
     /// # Errors
     /// The first setting that can't be, with what it would have to be.
     pub fn build(self) -> Result<Config, ConfigError> {
-        self.check_limits()?;
-        let timeout = self.timeout.unwrap_or(self.cycle * 3 + Duration::from_secs(2));
-        let timeout = if self.timeout.is_none() { timeout.min(self.cycle * 100) } else { timeout };
-        if timeout <= self.cycle * 2 || timeout > self.cycle * 100 {
-            let cycle = show_duration(self.cycle);
-            let why = format!(
-                "{} does not lie above 2 cycles and up to 100 (the cycle is {cycle})",
-                show_duration(timeout)
-            );
-            return Err(ConfigError::Invalid { key: "timeout", why });
-        }
-        let relay_delay = self.relay_delay.unwrap_or(self.cycle / 3);
-        check("relay_delay", relay_delay <= self.cycle, "must be at most a cycle")?;
+        self.check()?;
+        let (timeout, relay_delay) = (self.timeout_or_default(), self.relay_delay_or_default());
+        let (secret_key, secret_key_file) = match &self.secret_key_file {
+            Some(SecretFile { path, secret }) => (secret.clone().ok(), Some(path.clone())),
+            None => (self.secret_key.clone(), None),
+        };
         Ok(Config {
-            fan_out: NonZeroU16::new(self.fan_out)
-                .ok_or_else(|| invalid("fan_out", "must be at least 1"))?,
+            fan_out: NonZeroU16::new(self.fan_out).expect("it was checked"),
             cycle: self.cycle,
             timeout,
-            buffer: NonZeroUsize::new(self.buffer)
-                .ok_or_else(|| invalid("buffer", "must be at least 1"))?,
+            buffer: NonZeroUsize::new(self.buffer).expect("it was checked"),
             size: self.size_or_default(),
-            secret_key: self.secret_key,
+            secret_key,
+            secret_key_file,
             listen_addr: self.listen_addr,
             advertise: self.advertise,
             print: self.print,
@@ -259,10 +276,51 @@ impl ConfigBuilder {
         })
     }
 
+    /// The first setting that can't be, were these all.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.check_limits()?;
+        self.check_secret()?;
+        let (timeout, cycle) = (self.timeout_or_default(), self.cycle);
+        if timeout <= cycle * 2 || timeout > cycle * 100 {
+            let why = format!(
+                "{} does not lie above 2 cycles and up to 100 (the cycle is {})",
+                show_duration(timeout),
+                show_duration(cycle)
+            );
+            return Err(ConfigError::Invalid { key: "timeout", why });
+        }
+        if self.relay_delay_or_default() > cycle {
+            let why = format!("must be at most a cycle (which is {})", show_duration(cycle));
+            return Err(ConfigError::Invalid { key: "relay_delay", why });
+        }
+        Ok(())
+    }
+
+    fn check_secret(&self) -> Result<(), ConfigError> {
+        let is_empty = self.secret_key.as_ref().is_some_and(SecretKey::is_empty);
+        check("secret_key", !is_empty, "must not be empty: take 32 random bytes as text")?;
+        let Some(SecretFile { secret, .. }) = &self.secret_key_file else { return Ok(()) };
+        let both = "must not stand beside `secret_key`: leave one of the two out";
+        check("secret_key_file", self.secret_key.is_none(), both)?;
+        let unread = |why: &String| invalid("secret_key_file", why);
+        secret.as_ref().map(drop).map_err(unread)
+    }
+
+    fn timeout_or_default(&self) -> Duration {
+        let default = || (self.cycle * 3 + Duration::from_secs(2)).min(self.cycle * 100);
+        self.timeout.unwrap_or_else(default)
+    }
+
+    fn relay_delay_or_default(&self) -> Duration {
+        self.relay_delay.unwrap_or(self.cycle / 3)
+    }
+
     fn check_limits(&self) -> Result<(), ConfigError> {
         let millisecond = Duration::from_millis(1);
         let day = Duration::from_secs(86_400);
         let sane = |duration: Duration| (millisecond..=day).contains(&duration);
+        check("fan_out", self.fan_out >= 1, "must be at least 1")?;
+        check("buffer", self.buffer >= 1, "must be at least 1")?;
         check("cycle", sane(self.cycle), "must lie between 1ms and 1d")?;
         check("redial", sane(self.redial), "must lie between 1ms and 1d")?;
         check("redial_for", self.redial_for <= day * 365, "must be at most 365d")?;
@@ -278,8 +336,6 @@ impl ConfigBuilder {
             (2..=16_777_216).contains(&self.members_max),
             "must lie between 2 and 16777216",
         )?;
-        let is_empty = self.secret_key.as_ref().is_some_and(SecretKey::is_empty);
-        check("secret_key", !is_empty, "must not be empty: take 32 random bytes as text")?;
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
         check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")?;
@@ -339,6 +395,7 @@ fn check(key: &'static str, holds: bool, why: &str) -> Result<(), ConfigError> {
 
 /// Why settings are not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// There is no such key.
     #[error("unknown key `{}`{}", Printable(key), did_you_mean(*nearest))]

@@ -2,7 +2,8 @@
 //!
 //! [`Config`] has private fields, so that one in hand has passed every check. It comes from
 //! [`Config::builder`], or from any serde format with the keys of the table below; an unknown key
-//! is an error that names the nearest valid one.
+//! is an error that names the nearest valid one. Written in such a format it has all of its
+//! settings but the secret.
 //!
 //! | key | type | default | meaning |
 //! |---|---|---|---|
@@ -11,11 +12,12 @@
 //! | `timeout` | duration | 3 cycles + 2 s | silence after which a node is removed (`Timeout`) |
 //! | `buffer` | number | 1024 | packets that wait for the engine (`Buffer`, `Amount` * 3) |
 //! | `size` | size | 1200 | bytes of one datagram (pekonode: `Size`, 16384, as with its `wire`) |
-//! | `secret_key` | text | none | seals packets (`SecretKey`); on its wire its MD5 shows |
+//! | `secret_key` | text | none | seals packets (pekonode's `SecretKey`, shown by MD5 there) |
+//! | `secret_key_file` | path | none | a file that holds the secret, and is read once |
 //! | `listen_addr` | IP or IP:PORT | see below | where the socket is bound (`ListenAddr`) |
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
-//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` alone (`Protocol`) |
+//! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
@@ -47,7 +49,9 @@
 //! address on the way to what the seeds resolve to, else to the outside, else that of the first
 //! interface that has one, and only where there is none loopback. All of this is decided when the
 //! node joins. Later in each `redial` period it is looked whether it still holds, and a change is
-//! told as `Notice::AddressChanged`: leave and join to advertise the new one.
+//! told as [`Notice::AddressChanged`]: leave and join to advertise the new one.
+//!
+//! [`Notice::AddressChanged`]: crate::Notice::AddressChanged
 //!
 //! A node that advertises loopback asks no seed elsewhere, where its address would be another's.
 //!
@@ -77,19 +81,19 @@
 
 mod advertise;
 mod builder;
+mod choices;
+mod formats;
 mod secret;
 mod setting;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
+pub use choices::{Liveness, Protocol, Swap, Wire};
 pub use secret::SecretKey;
 pub use setting::Setting;
 
@@ -111,6 +115,7 @@ pub struct Config {
     buffer: NonZeroUsize,
     size: usize,
     secret_key: Option<SecretKey>,
+    secret_key_file: Option<PathBuf>,
     listen_addr: Option<SocketAddr>,
     advertise: Option<Advertise>,
     print: bool,
@@ -127,59 +132,6 @@ pub struct Config {
     clock_skew_max: Duration,
     cluster: String,
     wire: Wire,
-}
-
-/// How packets travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// In datagrams, and over TCP what exceeds one; nothing does with `wire = "pekonode"`.
-    #[default]
-    Udp,
-    /// All over TCP.
-    Tcp,
-}
-
-/// How a node learns that another is alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Liveness {
-    /// Every node beats once a cycle and beats are relayed in bulk.
-    #[default]
-    Beats,
-    /// Every node probes one other a cycle, at a cost that does not grow with the cluster.
-    Probes,
-    /// Nobody beats and silence removes nobody: for measurements.
-    Off,
-}
-
-impl fmt::Display for Liveness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Beats => "beats",
-            Self::Probes => "probes",
-            Self::Off => "off",
-        })
-    }
-}
-
-/// Whether a node repairs differences by swaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Swap {
-    /// Once a cycle with one random member.
-    #[default]
-    On,
-    /// Never: for measurements.
-    Off,
-}
-
-/// What the packets look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wire {
-    /// Those of this crate.
-    #[default]
-    Native,
-    /// The JSON of pekonode, so that the node is one of a cluster of unmodified Go nodes. See
-    /// [`crate::pekonode`] for what it does there and what it can't.
-    Pekonode,
 }
 
 impl Config {
@@ -274,6 +226,11 @@ impl Config {
     /// The secret that packets are sealed with, if any.
     pub fn secret_key(&self) -> Option<&SecretKey> {
         self.secret_key.as_ref()
+    }
+
+    /// The file that the secret was read from, if it was.
+    pub fn secret_key_file(&self) -> Option<&Path> {
+        self.secret_key_file.as_deref()
     }
 
     /// Where the socket is bound, if not as the node's address asks for; port 0 means the port of
@@ -377,33 +334,6 @@ impl Default for Config {
     }
 }
 
-impl<'de> Deserialize<'de> for Config {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ConfigVisitor)
-    }
-}
-
-struct ConfigVisitor;
-
-impl<'de> Visitor<'de> for ConfigVisitor {
-    type Value = Config;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of settings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
-        let mut builder = Config::builder();
-        while let Some(key) = map.next_key::<String>()? {
-            let mut value: Setting = map.next_value()?;
-            let set = builder.set(&key, &value);
-            value.wipe();
-            set.map_err(serde::de::Error::custom)?;
-        }
-        builder.build().map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,6 +388,8 @@ mod tests {
             ("redial_for", text("366d")),
             ("secret_key", text("")),
             ("secret_key", Setting::Integer(12_345)),
+            ("secret_key_file", text("/nowhere/secret")),
+            ("secret_key_file", Setting::Flag(true)),
         ] {
             assert_eq!(set(key, &value).unwrap_err().key(), key);
         }
@@ -500,11 +432,6 @@ mod tests {
         for shown in [format!("{builder:?}"), format!("{config:?}"), format!("{config:#?}")] {
             assert!(shown.contains("SecretKey(..)") && !shown.contains("hush"), "{shown}");
         }
-        for bad in ["size = 1", "secret_ky = \"\"", "timeout = \"1s\""] {
-            let text = format!("secret_key = \"hush-hush\"\n{bad}");
-            let error = toml::from_str::<Config>(&text).unwrap_err();
-            assert!(!error.message().contains("hush"), "{}", error.message());
-        }
     }
 
     #[test]
@@ -514,7 +441,7 @@ mod tests {
         let builder = Config::builder().wire(Wire::Pekonode);
         assert_eq!(builder.clone().size(9_000).build().unwrap().size(), 9_000);
         assert_eq!(builder.clone().size(4_000).build().unwrap_err().key(), "size");
-        let error = builder.cluster("east".into()).build().unwrap_err().to_string();
+        let error = builder.cluster("east").build().unwrap_err().to_string();
         assert!(error.contains("`cluster`") && error.contains("pekonode"), "{error}");
         let error = set("wire", &text("peko")).unwrap_err();
         assert_eq!(error.key(), "wire");

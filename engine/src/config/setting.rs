@@ -3,13 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
-use crate::units::{nearest, parse_duration, parse_size};
+use super::choices::{Choice, choose, names};
+use crate::units::{parse_duration, parse_size};
 
 /// A value as a person typed it, in TOML, on the command line or in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Setting {
     /// A whole number.
     Integer(i64),
@@ -61,6 +63,17 @@ impl<'de> Deserialize<'de> for Setting {
     }
 }
 
+impl Serialize for Setting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::List(texts) => serializer.collect_seq(texts),
+        }
+    }
+}
+
 pub(super) fn number<N: TryFrom<i64>>(value: &Setting) -> Result<N, String> {
     let Setting::Integer(number) = *value else { return Err(expected("a whole number", value)) };
     N::try_from(number).map_err(|_| format!("{number} is out of range"))
@@ -104,19 +117,11 @@ pub(super) fn listen_addr(value: &Setting) -> Result<SocketAddr, String> {
     text.parse().or_else(|_| ip()).map_err(|_| format!("`{text}` is neither IP nor IP:PORT"))
 }
 
-pub(super) fn choice<T: Copy, const N: usize>(
-    value: &Setting,
-    options: [(&str, T); N],
-) -> Result<T, String> {
-    let names = options.map(|(name, _)| name);
+pub(super) fn choice<T: Choice>(value: &Setting) -> Result<T, String> {
     let Setting::Text(typed) = value else {
-        return Err(expected(&format!("one of {}", names.join(", ")), value));
+        return Err(expected(&format!("one of {}", names::<T>().join(", ")), value));
     };
-    let found = options.iter().find(|(name, _)| name == typed);
-    found.map(|&(_, option)| option).ok_or_else(|| match nearest(typed, names) {
-        Some(near) => format!("`{typed}` is none of {}: did you mean `{near}`?", names.join(", ")),
-        None => format!("`{typed}` is none of {}", names.join(", ")),
-    })
+    choose(typed)
 }
 
 fn expected(what: &str, value: &Setting) -> String {

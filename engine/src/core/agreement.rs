@@ -9,6 +9,8 @@ use super::packet::Holds;
 /// How far the others hold what a node holds, by what each of them last said in a swap, a probe
 /// or a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Agreement {
     /// Listed members that said anything lately, at most 32.
     pub peers: usize,
@@ -20,6 +22,8 @@ pub struct Agreement {
 
 /// Whom a node reaches: what tells one that founds a cluster from one that can't find its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Reach {
     /// Nobody yet, but seeds are being looked up or asked.
     #[default]

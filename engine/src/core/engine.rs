@@ -32,6 +32,7 @@ use super::row::Standing;
 use super::rtt::Rtts;
 use super::settings::{Differences, Settings};
 use super::skew::Skew;
+use super::stats::Stats;
 use super::suspects::Suspects;
 use super::swap::Swapper;
 use super::table::FullList;
@@ -105,78 +106,6 @@ pub(super) enum Life {
     Leaving(Farewell),
     /// Nothing at all.
     Left,
-}
-
-/// Counters of one engine, from its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Calls of [`Engine::handle`].
-    pub inputs: u64,
-    /// Beats, records and versions compared with the state.
-    pub updates: u64,
-    /// Beats whose id is unknown or ambiguous.
-    pub beats_unknown: u64,
-    /// Entries of vectors for a list that is not ours (any more).
-    pub vectors_foreign: u64,
-    /// Records too old to list a member by.
-    pub records_too_old: u64,
-    /// Records that the full list had no room for.
-    pub records_over_limit: u64,
-    /// Records of members that only one sender speaks of, beyond the limit on such.
-    pub newcomers_over_limit: u64,
-    /// Times two live nodes were found to claim one address that is not ours.
-    pub address_conflicts: u64,
-    /// Incarnations from the future whose owner was not asked, because of the limit on that.
-    pub claims_over_limit: u64,
-    /// Metadata versions further ahead than clocks may differ, from senders that are not
-    /// confirmed.
-    pub versions_refused: u64,
-    /// Held values whose bytes were no longer those of their version.
-    pub values_corrupted: u64,
-    /// Versions that were held and lay further ahead than clocks may differ.
-    pub versions_ahead: u64,
-    /// Values not fetched because they are longer than our `metadata_len_max`.
-    pub values_over_limit: u64,
-    /// Values sent by stream because they were asked for.
-    pub transfers: u64,
-    /// Values not sent because too many were being sent already, or we did not hold them.
-    pub transfers_refused: u64,
-    /// Values asked for by stream, or to be sent by stream, that did not get through.
-    pub values_unreached: u64,
-    /// Times that datagrams above 1,200 bytes turned out not to reach a peer.
-    pub paths_narrow: u64,
-    /// Packets that claim to come from our own address, dropped.
-    pub packets_from_myself: u64,
-    /// Answers to no request of ours.
-    pub answers_stale: u64,
-    /// Packets not sent because they were more than three times what had come from an address
-    /// that has not shown yet that it gets what is sent there.
-    pub answers_withheld: u64,
-    /// Values that were asked for by datagram, which anybody can write in another's name.
-    pub fetches_unproven: u64,
-    /// Answers cut short by the limit on what one answer may bring.
-    pub answers_cut: u64,
-    /// Last calls not made because of the limit on them.
-    pub last_calls_over_limit: u64,
-    /// Arcs that nobody answered for, however often they were sent.
-    pub rumors_unanswered: u64,
-    /// Arcs not sent (again) because of the limit on sends of one rumor.
-    pub rumors_over_budget: u64,
-    /// Probes that nobody got an answer to.
-    pub probes_failed: u64,
-    /// Times we refuted that we were dead.
-    pub refutations: u64,
-    /// Times the node found that it had slept.
-    pub sleeps: u64,
-    /// Most members listed at once.
-    pub members_max: usize,
-    /// Most tombstones held at once.
-    pub tombstones_max: usize,
-    /// On the pekonode wire: packets with another `SecretKey`.
-    pub keys_wrong: u64,
-    /// On the pekonode wire: packets not sent because they would not have been shorter than
-    /// `size`.
-    pub packets_too_large: u64,
 }
 
 impl Engine {
@@ -284,7 +213,8 @@ impl Engine {
             self.on_timer(now, timer, out);
         }
         self.see_to_farewell(now, out);
-        self.stats.members_max = self.stats.members_max.max(self.members.len());
+        self.stats.members = self.members.len();
+        self.stats.members_max = self.stats.members_max.max(self.stats.members);
         self.stats.tombstones_max = self.stats.tombstones_max.max(self.members.tombstones_len());
     }
 

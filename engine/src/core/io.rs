@@ -109,6 +109,8 @@ pub enum Class {
 
 /// Something a service may care about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Event {
     /// A member was listed that was not, the node itself included.
     Joined(Arc<Record>),
@@ -151,7 +153,7 @@ pub enum Event {
     },
     /// The node slept for this long (its machine was suspended, its process did not run, or the
     /// wall clock was set ahead): for some seconds its list may be out of date.
-    Woke(Duration),
+    Woke(#[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))] Duration),
     /// Two live nodes claim one address; one must be stopped, or moved. With our own incarnation:
     /// another node lives at our address and will not give way. With that of another, which is the
     /// one that is listed: its rival lives on, whose records keep coming. Raised once, and again
@@ -176,6 +178,7 @@ pub enum Event {
         /// The version.
         version: Version,
         /// How far ahead it lies of what this node takes for the time.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         by: Duration,
     },
     /// What was to be published here was not: the held version, given here, has the last time
@@ -199,6 +202,7 @@ pub enum Event {
         /// The one that took its place.
         theirs: Version,
         /// How far ahead of the time theirs lies, when that is more than `clock_skew_max`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration_or_none"))]
         theirs_ahead_by: Option<Duration>,
     },
     /// A peer has settings that do not go with ours: nobody is removed for it, but it costs

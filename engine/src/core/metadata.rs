@@ -22,6 +22,7 @@ pub struct Version {
     /// The publisher.
     pub writer: NodeId,
     /// First 16 bytes of SHA-256 of the data.
+    #[serde(with = "crate::forms::digest")]
     pub digest: [u8; 16],
 }
 

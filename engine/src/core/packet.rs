@@ -127,6 +127,12 @@ pub struct Gone {
 
 /// Why a member is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
 pub enum Cause {
     /// Nothing was heard of it: blocks older copies, but removes nobody elsewhere.
     Timeout,

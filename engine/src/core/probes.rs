@@ -308,7 +308,9 @@ impl Engine {
         }
         if let Some(current) = ours {
             if current.stage == Stage::Direct {
-                self.prober.rtt.sample(now.mono - current.sent_at);
+                let rtt = now.mono - current.sent_at;
+                self.stats.round_trip.observe(rtt);
+                self.prober.rtt.sample(rtt);
             }
             self.end_probe(from);
             if answer.holds != self.holds() {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::engine::Engine;
 use crate::config::Config;
 
 /// The round trips to the nodes that answered us lately, each on its own and all together.
@@ -55,6 +56,14 @@ impl Rtts {
     /// The same for a peer of whom nothing is known.
     pub(super) fn patience_of_all(&self, config: &Config) -> Duration {
         self.all.timeout(config)
+    }
+}
+
+impl Engine {
+    /// Takes a round trip that is no probe's.
+    pub(super) fn note_round_trip(&mut self, peer: SocketAddr, rtt: Duration) {
+        self.stats.round_trip.observe(rtt);
+        self.rtts.sample(peer, rtt);
     }
 }
 

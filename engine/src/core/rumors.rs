@@ -173,10 +173,22 @@ impl Engine {
             let theirs_ahead_by = self.ahead_by(now, theirs);
             out.event(Event::Superseded { ours, theirs, theirs_ahead_by });
         }
+        self.note_time_to_apply(now, theirs);
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
         self.telling.supersede(theirs);
         self.settle_fetch(now, out);
         self.tell_if_ahead(now, out);
+    }
+
+    /// What was there before this node says when the node started, and nothing of the way.
+    fn note_time_to_apply(&mut self, now: Now, version: Version) {
+        let published = u64::try_from(version.nanos).unwrap_or(0);
+        if version.writer == self.me.place() || published < self.me.generation().get() {
+            return;
+        }
+        let time = u64::try_from(self.publish_time(now).0).unwrap_or(0);
+        let took = Duration::from_nanos(time.saturating_sub(published));
+        self.stats.time_to_apply.observe(took);
     }
 }

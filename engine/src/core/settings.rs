@@ -40,6 +40,8 @@ impl Settings {
 
 /// Settings of a peer that do not go with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Difference {
     /// It finds out in another way who lives.
     Liveness {
@@ -51,15 +53,19 @@ pub enum Difference {
     /// Our `timeout` is no more than two of its cycles, so that it often looks silent to us.
     TheirCycle {
         /// Our `timeout`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         ours: Duration,
         /// Its `cycle`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         theirs: Duration,
     },
     /// Its `timeout` is no more than two of our cycles, so that we often look silent to it.
     OurCycle {
         /// Our `cycle`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         ours: Duration,
         /// Its `timeout`.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         theirs: Duration,
     },
 }

@@ -242,7 +242,7 @@ impl Engine {
         self.confirm(now, pending.to, out);
         if pending.sends == 1 {
             // Karn's rule: an answer to a repeated request says nothing of the round trip.
-            self.rtts.sample(pending.to, now.mono - pending.sent_at);
+            self.note_round_trip(pending.to, now.mono - pending.sent_at);
         }
         self.note_report(from, answer.summary.holds());
         self.note_swap(now.mono, pending.to, answer.summary.holds());

@@ -113,8 +113,8 @@ impl Engine {
         }
         let Handing { arc, to, view, sends } = handing;
         let token = Token::new(told.key.tag(), self.rng.bits() as u32);
-        let (sent_at, state) = (now.mono, PartState::Settled);
-        told.parts.push(Part { arc, to, token, view, sends, sent_at, state });
+        let (first_sent_at, sent_at, state) = (now.mono, now.mono, PartState::Settled);
+        told.parts.push(Part { arc, to, token, view, sends, first_sent_at, sent_at, state });
         let part = told.parts.len() - 1;
         self.send_part(now, at, part, out);
         true
@@ -190,13 +190,14 @@ impl Engine {
         }
         if part.sends == 1 {
             // Karn's rule: what was sent twice says nothing of the round trip.
-            self.rtts.sample(part.to, now.mono - part.sent_at);
+            self.note_round_trip(part.to, now.mono - part.sent_at);
         }
-        if let PartState::Waiting(_) = part.state
-            && !ack.known.is_empty()
-        {
-            self.tell_unknown(now, at, &part, &ack.known, out);
-            self.swap_soon(now, from, None, out);
+        if let PartState::Waiting(_) = part.state {
+            self.stats.hop_delay.observe(now.mono - part.first_sent_at);
+            if !ack.known.is_empty() {
+                self.tell_unknown(now, at, &part, &ack.known, out);
+                self.swap_soon(now, from, None, out);
+            }
         }
         if self.telling.next().is_none() {
             self.timers.clear(Timer::Tell);

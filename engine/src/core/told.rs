@@ -48,6 +48,7 @@ pub(super) struct Part {
     pub(super) token: Token,
     pub(super) view: Option<ViewDigest>,
     pub(super) sends: u32,
+    pub(super) first_sent_at: Instant,
     pub(super) sent_at: Instant,
     pub(super) state: PartState,
 }

@@ -21,6 +21,8 @@ use crate::wire::Reject;
 
 /// A seed and what has become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct SeedStatus {
     /// As it was given: `host:port`.
     pub seed: String,
@@ -30,8 +32,16 @@ pub struct SeedStatus {
     pub state: SeedState,
 }
 
+/// As a sentence: `seed 10.0.0.9:8000 is silent`.
+impl fmt::Display for SeedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {} is {}", Printable(&self.seed), self.state)
+    }
+}
+
 /// What has become of a seed; of one that stands for several addresses the first that holds of any.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum SeedState {
     /// It answers, or is listed.

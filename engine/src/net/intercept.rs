@@ -18,7 +18,8 @@ use crate::core::{Class, Output, Packet};
 /// Most packets that wait for the node's task to put them on a stream.
 const RELEASED_MAX: usize = 1_024;
 
-/// Stands between one node and the machine's sockets; see `NodeList::intercepted`.
+/// Stands between one node and the machine's sockets; see
+/// [`NodeList::intercepted`](crate::NodeList::intercepted).
 ///
 /// Its methods are called by the node's task, so they must not block: what is to happen later is
 /// handed to a thread or task of the interceptor's own. Packets of `wire = "pekonode"` pass by.

@@ -127,6 +127,8 @@ struct Flight {
 
 /// What became of the packets in a [`MemoryNetwork`]. All are numbers of packets, from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct MemoryStats {
     /// Handed to the network.
     pub sent: u64,

@@ -20,6 +20,7 @@ const PANIC_CHARS_MAX: usize = 1_000;
 
 /// Why a node has ended without having been told to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Ended {
     /// Its task panicked: a fault of this crate or of an interceptor. On one line, what it said.

@@ -3,33 +3,37 @@
 use std::time::Duration;
 
 use crate::core::Stats;
+use crate::metrics::{Reading, counters};
 use crate::time::Instant;
 use crate::wire::Reject;
 
-/// Counters of one node, from its last join.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NetStats {
-    /// Counters of the engine.
-    pub engine: Stats,
-    /// Datagrams that arrived, refused ones included.
-    pub received: u64,
-    /// Their payload, in bytes.
-    pub received_bytes: u64,
-    /// Datagrams that were handed to the system.
-    pub sent: u64,
-    /// Their payload, in bytes.
-    pub sent_bytes: u64,
-    /// Datagrams that the system would not send: no route, refused, or its queue was full. The
-    /// protocol treats them as lost.
-    pub send_errors: u64,
-    /// Bytes of unread datagrams that the system keeps at most; zero without a socket for them.
-    pub queue_bytes: usize,
-    /// Errors of the socket while receiving.
-    pub receive_errors: u64,
-    /// What was refused, by reason: datagrams, packets on connections, and calls.
-    pub rejected: Rejected,
-    /// Counters of the connections to and from other nodes.
-    pub streams: StreamStats,
+counters! {
+    /// Counters of one node, from its last join.
+    pub struct NetStats in "net" {
+        /// Datagrams that arrived, refused ones included.
+        received: u64 => Counter(One),
+        /// Payload of the datagrams that arrived, in bytes.
+        received_bytes: u64 => Counter(Bytes),
+        /// Datagrams that were handed to the system.
+        sent: u64 => Counter(One),
+        /// Payload of the datagrams that were handed to the system, in bytes.
+        sent_bytes: u64 => Counter(Bytes),
+        /// Datagrams that the system would not send: no route, refused, or its queue was full. The
+        /// protocol treats them as lost.
+        send_errors: u64 => Counter(One),
+        /// Bytes of unread datagrams that the system keeps at most; zero without a socket for them.
+        queue_bytes: usize => Gauge(Bytes),
+        /// Errors of the socket while receiving.
+        receive_errors: u64 => Counter(One),
+        /// What was refused, by reason: datagrams, packets on connections, and calls.
+        rejected: Rejected => Counter(One),
+    }
+    with {
+        /// Counters of the engine.
+        engine: Stats,
+        /// Counters of the connections to and from other nodes.
+        streams: StreamStats,
+    }
 }
 
 impl NetStats {
@@ -39,49 +43,51 @@ impl NetStats {
     }
 }
 
-/// Counters of the connections of one node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StreamStats {
-    /// Packets that were read, refused ones included.
-    pub received: u64,
-    /// Their bytes, without the lengths in front.
-    pub received_bytes: u64,
-    /// Packets that were handed to the system.
-    pub sent: u64,
-    /// Their bytes, the lengths in front included.
-    pub sent_bytes: u64,
-    /// Packets dropped because too much was waiting for one peer, or too many peers were busy.
-    pub dropped_over_limit: u64,
-    /// Packets dropped because the connection could not be made, broke, or missed a deadline.
-    pub dropped_by_failure: u64,
-    /// Connections made by us.
-    pub dialled: u64,
-    /// Dials that failed.
-    pub dial_errors: u64,
-    /// Connections made to us.
-    pub accepted: u64,
-    /// Connections that could not be accepted.
-    pub accept_errors: u64,
-    /// Connections to us that were closed to make room for another: of callers that have not
-    /// proved to be members first.
-    pub evicted: u64,
-    /// Times that a caller that had not proved to be a member was kept waiting, because it brought
-    /// more than any node does.
-    pub held_back: u64,
-    /// Connections to us that were closed because something begun did not come in time.
-    pub slow: u64,
-    /// Connections to us that were closed because no node of ours was at the other end; the
-    /// reasons are among those of [`NetStats::rejected`].
-    pub foreign: u64,
-    /// Connections to us that ended within a packet, or with an error of the system.
-    pub broken: u64,
-    /// Sealed connections to us that were closed because what came on them was not what was sent,
-    /// each packet once and in its turn, or because their secret was removed.
-    pub out_of_sequence: u64,
-    /// Connections to us that were closed because a length was beyond its limit.
-    pub over_length: u64,
-    /// Connections that are open now, in either direction.
-    pub open: u64,
+counters! {
+    /// Counters of the connections of one node.
+    pub struct StreamStats in "streams" {
+        /// Packets that were read from connections, refused ones included.
+        received: u64 => Counter(One),
+        /// Bytes of the packets that were read from connections, without the lengths in front.
+        received_bytes: u64 => Counter(Bytes),
+        /// Packets that were handed to the system for connections.
+        sent: u64 => Counter(One),
+        /// Bytes of the packets that were handed to the system for connections, the lengths in
+        /// front included.
+        sent_bytes: u64 => Counter(Bytes),
+        /// Packets dropped because too much was waiting for one peer, or too many peers were busy.
+        dropped_over_limit: u64 => Counter(One),
+        /// Packets dropped because the connection could not be made, broke, or missed a deadline.
+        dropped_by_failure: u64 => Counter(One),
+        /// Connections made by us.
+        dialled: u64 => Counter(One),
+        /// Dials that failed.
+        dial_errors: u64 => Counter(One),
+        /// Connections made to us.
+        accepted: u64 => Counter(One),
+        /// Connections that could not be accepted.
+        accept_errors: u64 => Counter(One),
+        /// Connections to us that were closed to make room for another: of callers that have not
+        /// proved to be members first.
+        evicted: u64 => Counter(One),
+        /// Times that a caller that had not proved to be a member was kept waiting, because it
+        /// brought more than any node does.
+        held_back: u64 => Counter(One),
+        /// Connections to us that were closed because something begun did not come in time.
+        slow: u64 => Counter(One),
+        /// Connections to us that were closed because no node of ours was at the other end; the
+        /// reasons are among those of [`NetStats::rejected`].
+        foreign: u64 => Counter(One),
+        /// Connections to us that ended within a packet, or with an error of the system.
+        broken: u64 => Counter(One),
+        /// Sealed connections to us that were closed because what came on them was not what was
+        /// sent, each packet once and in its turn, or because their secret was removed.
+        out_of_sequence: u64 => Counter(One),
+        /// Connections to us that were closed because a length was beyond its limit.
+        over_length: u64 => Counter(One),
+        /// Connections that are open now, in either direction.
+        open: u64 => Gauge(One),
+    }
 }
 
 /// How much was refused, by reason.
@@ -121,6 +127,22 @@ impl Rejected {
             *count += more;
         }
         self
+    }
+}
+
+impl From<Rejected> for Reading {
+    fn from(rejected: Rejected) -> Self {
+        let named = |(reason, count): (Reject, u64)| (reason.name(), count);
+        let counts = Reject::ALL.into_iter().zip(rejected.0).map(named).collect();
+        Self::Labelled { label: "reason", counts }
+    }
+}
+
+/// Each reason, also those that never occurred.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Rejected {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Reject::ALL.into_iter().zip(self.0))
     }
 }
 
@@ -190,5 +212,23 @@ mod tests {
         assert_eq!(refusals.news(at(2), &rejected), [Reject::Replayed]);
         assert_eq!(refusals.news(at(61), &rejected), [Reject::Damaged]);
         assert_eq!(refusals.news(at(500), &rejected), []);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn counters_are_written_by_the_names_of_their_fields_and_reasons() {
+        let mut stats = NetStats { sent: 3, ..NetStats::default() };
+        stats.rejected.count(Reject::TooShort);
+        (stats.engine.members, stats.streams.open) = (7, 11);
+        stats.engine.round_trip.observe(Duration::from_millis(4));
+        let written = serde_json::to_value(stats).unwrap();
+        let (engine, rejected) = (&written["engine"], &written["rejected"]);
+        assert_eq!((&written["sent"], &engine["members"]), (&3.into(), &7.into()));
+        assert_eq!(written["streams"]["open"], 11);
+        assert_eq!((&rejected["too_short"], &rejected["replayed"]), (&1.into(), &0.into()));
+        let round_trip = &engine["round_trip"];
+        assert_eq!((&round_trip["count"], &round_trip["sum"]), (&1.into(), &0.004.into()));
+        let buckets = round_trip["buckets"].as_array().unwrap();
+        assert_eq!(buckets[4..6], [serde_json::json!([0.0025, 0]), serde_json::json!([0.005, 1])]);
     }
 }

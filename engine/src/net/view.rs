@@ -1,5 +1,6 @@
 //! What readers see of a node: replaced as a whole by its driver, never locked by it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use super::contacts::SeedStatus;
 use super::presence::Ended;
 use super::queued::{Newest, Queued};
 use super::stats::NetStats;
+#[cfg(doc)]
+use crate::NodeList;
 use crate::core::{Agreement, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
 use crate::wire::Reject;
@@ -40,16 +43,17 @@ pub(crate) struct View {
 
 /// What a subscriber is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Notice {
-    /// Something changed. `NodeList::get` and `NodeList::read` show it already.
+    /// Something changed. [`NodeList::get`] and [`NodeList::read`] show it already.
     Event(Event),
     /// This many notices were missed because they were not taken in time: read anew. At most
     /// 1,024 wait for a subscriber, and of values only the newest: a [`Event::Published`] that
     /// still waits when the next one comes is missed.
     Missed(u64),
     /// Packets that arrive are refused for this reason. Told at the first one, and then at most
-    /// once a minute for each reason; `NodeList::stats` has the counts.
+    /// once a minute for each reason; [`NodeList::stats`] has the counts.
     Rejected(Reject),
     /// The system keeps fewer bytes of unread datagrams for this node than `buffer` times `size`,
     /// so that a burst may get lost. Raise its limit (on Linux `net.core.rmem_max`, which is
@@ -61,7 +65,7 @@ pub enum Notice {
         /// What the system keeps.
         granted: usize,
     },
-    /// What has become of a seed, when that has changed: see `NodeList::seeds`.
+    /// What has become of a seed, when that has changed: see [`NodeList::seeds`].
     Seed(SeedStatus),
     /// The node lists nobody but itself, and why: [`Reach::First`] or [`Reach::Nobody`]. That it
     /// does list somebody shows in [`Event::Joined`].
@@ -80,12 +84,40 @@ pub enum Notice {
         /// What it would advertise if it joined now.
         found: Option<IpAddr>,
     },
-    /// This node has left, by `NodeList::leave`: its list and metadata are empty and its port is
+    /// This node has left, by [`NodeList::leave`]: its list and metadata are empty and its port is
     /// free. What it is told of after its next join follows here.
     Left,
     /// This node has ended for this reason, without a goodbye; else as after a leave.
-    /// `NodeList::join` starts it again.
+    /// [`NodeList::join`] starts it again.
     Ended(Ended),
+}
+
+/// What happened, in one line.
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Missed(count) => write!(f, "missed {count} changes"),
+            Self::Rejected(reason) => write!(f, "rejecting packets: {reason}"),
+            Self::BufferClamped { wanted, granted } => {
+                let fix = "raise net.core.rmem_max";
+                write!(f, "the system's buffer holds {granted} bytes of {wanted}: {fix}")
+            }
+            Self::Seed(status) => status.fmt(f),
+            Self::Alone(reach) => write!(f, "alone: {reach}"),
+            Self::OtherFamily(peer) => {
+                write!(f, "cannot send to {peer}: not of the family that is listened on")
+            }
+            Self::AddressChanged { advertised, found: Some(found) } => {
+                write!(f, "address changed: {advertised} is advertised, it is now {found}")
+            }
+            Self::AddressChanged { advertised, found: None } => {
+                write!(f, "address changed: {advertised} is advertised, it is gone")
+            }
+            Self::Left => f.write_str("left"),
+            Self::Ended(why) => write!(f, "ended: {why}"),
+        }
+    }
 }
 
 /// Who and where a node is.

@@ -1,8 +1,14 @@
 //! Following a node: what is the case, then each change, in order, once.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use futures_core::Stream;
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::NodeList;
 use crate::core::{Event, Reach};
@@ -30,16 +36,18 @@ impl NodeList {
         let ended = view.ended.clone().map(Notice::Ended);
         let present = joined.map(Queued::Small).chain(self.shared.held(&view));
         let ahead = present.chain(seeds.chain(alone).chain(ended).map(Queued::Small)).collect();
-        Events { ahead, notices, told: view.told, missed: 0 }
+        Events { ahead, notices: Inlet::Idle(notices), told: view.told, missed: 0 }
     }
 }
 
-/// The changes of one node, from [`NodeList::subscribe`].
-#[derive(Debug)]
+type Notices = broadcast::Receiver<(u64, Queued)>;
+type Received = Result<(u64, Queued), RecvError>;
+
+/// The changes of one node, from [`NodeList::subscribe`]; a [`Stream`] of them as well.
 pub struct Events {
     /// What comes before anything that is still to be received.
     ahead: VecDeque<Queued>,
-    notices: broadcast::Receiver<(u64, Queued)>,
+    notices: Inlet,
     /// The number of the last notice that was taken, by itself or in the state at the beginning.
     told: u64,
     /// How many were missed right before the first one ahead.
@@ -47,44 +55,141 @@ pub struct Events {
 }
 
 impl Events {
-    /// Waits for the next change; `None` once the [`NodeList`] is dropped, whatever has become of
-    /// its task and runtime. Nothing is lost when the future is dropped.
+    /// Waits for the next change; `None` once the last clone of the [`NodeList`] is dropped,
+    /// whatever has become of its task and runtime. Nothing is lost when the future is dropped.
     pub async fn recv(&mut self) -> Option<Notice> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Notice>> {
         loop {
             match self.ahead.front().map(Queued::told) {
-                None => {
-                    let next = self.next().await?;
-                    self.ahead.push_back(next);
-                }
+                None => match ready!(self.poll_queued(context)) {
+                    Some(queued) => self.ahead.push_back(queued),
+                    None => return Poll::Ready(None),
+                },
                 Some(None) => {
                     self.missed += 1;
                     self.ahead.pop_front();
                 }
                 Some(_) if self.missed > 0 => {
-                    return Some(Notice::Missed(std::mem::take(&mut self.missed)));
+                    let missed = Notice::Missed(std::mem::take(&mut self.missed));
+                    return Poll::Ready(Some(missed));
                 }
                 Some(notice) => {
                     self.ahead.pop_front();
-                    return notice;
+                    return Poll::Ready(notice);
                 }
             }
         }
     }
 
     /// The next that is not in the state that was told at the beginning.
-    async fn next(&mut self) -> Option<Queued> {
+    fn poll_queued(&mut self, context: &mut Context<'_>) -> Poll<Option<Queued>> {
         loop {
-            match self.notices.recv().await {
+            match ready!(self.notices.poll(context)) {
                 Ok((number, queued)) if number > self.told => {
                     self.missed += number - self.told - 1;
                     self.told = number;
-                    return Some(queued);
+                    return Poll::Ready(Some(queued));
                 }
                 Ok(_) => {}
                 // How many were missed shows in the number of the next one.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Poll::Ready(None),
             }
         }
+    }
+}
+
+impl Stream for Events {
+    type Item = Notice;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Notice>> {
+        self.poll_recv(context)
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("told", &self.told).finish_non_exhaustive()
+    }
+}
+
+/// What a queue of notices comes out of. Its receiver can be awaited and not polled, so that while
+/// nothing has come it is owned by a future, which outlives whoever asked.
+enum Inlet {
+    Idle(Notices),
+    Waiting(Pin<Box<dyn Future<Output = (Received, Notices)> + Send + Sync>>),
+    /// In between, or after a panic while it was polled.
+    Gone,
+}
+
+impl Inlet {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+        if let Self::Idle(notices) = self {
+            match notices.try_recv() {
+                Ok(received) => return Poll::Ready(Ok(received)),
+                Err(TryRecvError::Lagged(count)) => {
+                    return Poll::Ready(Err(RecvError::Lagged(count)));
+                }
+                Err(TryRecvError::Closed) => return Poll::Ready(Err(RecvError::Closed)),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        let mut waiting = match std::mem::replace(self, Self::Gone) {
+            Self::Idle(notices) => Box::pin(receive(notices)),
+            Self::Waiting(waiting) => waiting,
+            Self::Gone => return Poll::Ready(Err(RecvError::Closed)),
+        };
+        let polled = waiting.as_mut().poll(context);
+        let Poll::Ready((received, notices)) = polled else {
+            *self = Self::Waiting(waiting);
+            return Poll::Pending;
+        };
+        *self = Self::Idle(notices);
+        Poll::Ready(received)
+    }
+}
+
+async fn receive(mut notices: Notices) -> (Received, Notices) {
+    let received = notices.recv().await;
+    (received, notices)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Config, Link, MemoryNetwork, Node};
+
+    async fn next(events: &mut Events) -> Option<Notice> {
+        poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_gives_what_is_received_and_ends_with_the_last_clone() {
+        let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+        let list = network.node(Node::new("10.0.0.1:80"), Config::default()).unwrap();
+        let (mut stream, mut received) = (list.subscribe(), list.subscribe());
+        list.join().await.unwrap();
+        let other = list.clone();
+        drop(list);
+        other.publish("a").await.unwrap();
+        for _ in 0..3 {
+            let notice = next(&mut stream).await;
+            assert!(notice.is_some());
+            assert_eq!(notice, received.recv().await);
+        }
+        // One that waited in vain takes nothing away from the next.
+        let waited = tokio::time::timeout(other.config.cycle() / 10, next(&mut stream)).await;
+        assert!(waited.is_err(), "{waited:?}");
+        let version = other.publish("b").await.unwrap();
+        let told = Notice::Event(Event::Published(other.read().unwrap()));
+        assert_eq!(other.read().unwrap().version(), version);
+        assert_eq!(next(&mut stream).await, Some(told));
+        drop(other);
+        assert_eq!(next(&mut stream).await, None);
     }
 }

@@ -32,7 +32,7 @@ impl NodeList {
     ///     Reach::Others => {
     ///         eprintln!("{} of {} peers agree so far", agreement.same, agreement.peers);
     ///     }
-    ///     Reach::Nobody | Reach::Seeking => eprintln!("no seed answers: {:?}", list.seeds()),
+    ///     _ => eprintln!("no seed answers: {:?}", list.seeds()),
     /// }
     /// # }
     /// ```

@@ -286,7 +286,7 @@ fn what_is_no_seed_is_refused_with_the_fix() {
     let list = list("127.0.0.1:0");
     let error = list.set("10.0.0.9").unwrap_err().to_string();
     assert!(error.contains("`10.0.0.9`") && error.contains("HOST:PORT"), "{error}");
-    let config = Config::builder().seeds(vec!["nowhere".into()]).build().unwrap();
+    let config = Config::builder().seeds(["nowhere"]).build().unwrap();
     assert!(NodeList::new(Node::new("127.0.0.1:0"), config).is_err());
     for port in 1..=NodeList::SEEDS_MAX {
         list.set(format!("node:{port}")).unwrap();

@@ -133,7 +133,8 @@ impl Engine {
                 self.on_timer(now, timer, out);
             }
         }
-        self.stats.members_max = self.stats.members_max.max(self.members_len());
+        self.stats.members = self.members_len();
+        self.stats.members_max = self.stats.members_max.max(self.stats.members);
         self.stats.tombstones_max = self.stats.tombstones_max.max(self.peers.lost_len());
     }
 

@@ -27,7 +27,7 @@ use crate::time::Now;
 /// use rumormill::wire::{Guard, Reject, Run};
 /// use rumormill::{Config, Instant, Now, UnixNanos};
 ///
-/// let config = Config::builder().cluster("blue".into()).secret_key("secret").build()?;
+/// let config = Config::builder().cluster("blue").secret_key("secret").build()?;
 /// let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 /// let guard = |addr: &str, random| {
 ///     Guard::new(&config, &Run { addr: addr.parse().unwrap(), random, now })

@@ -4,6 +4,8 @@ use crate::node::NodeError;
 
 /// Why bytes are no packet of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Reject {
     /// Fewer bytes than a header.
     #[error("shorter than a header")]
@@ -117,6 +119,18 @@ impl Reject {
         }
     }
 
+    /// Its name in counters and logs, such as `too_short`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for char in format!("{self:?}").chars() {
+            if char.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.extend(char.to_lowercase());
+        }
+        name
+    }
+
     /// Every reason, in order.
     pub const ALL: [Self; 27] = [
         Self::TooShort,
@@ -159,5 +173,15 @@ mod tests {
             assert_eq!(reason as usize, place, "{reason}");
         }
         assert_eq!(Reject::OverRate as usize, Reject::ALL.len() - 1, "the last one");
+    }
+
+    #[test]
+    fn a_reason_has_the_name_of_its_case_in_small_letters() {
+        assert_eq!(Reject::TooShort.name(), "too_short");
+        assert_eq!(Reject::Duplicate.name(), "duplicate");
+        #[cfg(feature = "serde")]
+        for reason in Reject::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
     }
 }

@@ -502,7 +502,9 @@ mod tests {
     #[test]
     fn unbounded_state_lost_packets_strangers_and_old_versions_are_noticed() {
         let mut laws = laws();
-        laws.count_state(at_ms(1), 0, &Stats { members_max: 65_537, ..Stats::default() });
+        let mut stats = Stats::default();
+        stats.members_max = 65_537;
+        laws.count_state(at_ms(1), 0, &stats);
         laws.count_packets(at_ms(1), &Messages { sent: 2, lost: 1, ..Messages::default() });
         laws.list_stranger(at_ms(1), 0, "9.9.9.9:9");
         let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };

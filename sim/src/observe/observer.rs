@@ -250,6 +250,7 @@ impl Observer {
             | Event::VersionAhead { .. }
             | Event::VersionsExhausted(_)
             | Event::Woke(_) => {}
+            unjudged => unreachable!("nobody has said what {unjudged:?} means to a measure"),
         }
     }
 
@@ -476,6 +477,7 @@ impl Observer {
                 self.laws.time_out(at, node, incarnation);
                 self.judge_removal(at, node, incarnation);
             }
+            cause => unreachable!("no law judges a removal by {cause}"),
         }
         self.unlist(at, node, incarnation);
         self.rumors.unlist(at, node, incarnation, way);

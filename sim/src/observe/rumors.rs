@@ -282,7 +282,7 @@ impl Rumors {
                 let about = self.about[self.cast.find(gone.addr, gone.generation)? as usize];
                 match gone.cause {
                     Cause::Left => about.leave,
-                    Cause::Timeout => about.removal,
+                    _ => about.removal,
                 }
             }
             // Whether it will be a removal is open.

@@ -11,7 +11,7 @@ mod tests;
 use std::fmt;
 use std::io::{self, Write};
 
-use rumormill::core::{Cause, PacketKind, Record};
+use rumormill::core::{PacketKind, Record};
 use rumormill::{Event as EngineEvent, Fate, Instant};
 
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
@@ -241,11 +241,8 @@ fn state(
     let (change, about, cause, version) = match event {
         EngineEvent::Joined(record) => ("joined", node_of(record), None, None),
         EngineEvent::Updated { new, .. } => ("updated", node_of(new), None, None),
-        EngineEvent::Removed { record, cause: Cause::Timeout } => {
-            ("removed", node_of(record), Some("timeout"), None)
-        }
-        EngineEvent::Removed { record, cause: Cause::Left } => {
-            ("removed", node_of(record), Some("left"), None)
+        EngineEvent::Removed { record, cause } => {
+            ("removed", node_of(record), Some(cause.to_string()), None)
         }
         EngineEvent::Replaced { old, .. } => ("replaced", node_of(old), None, None),
         EngineEvent::NameConflict { second, .. } => ("name_conflict", node_of(second), None, None),
@@ -275,6 +272,7 @@ fn state(
         EngineEvent::ListFull { .. } => ("list_full", None, None, None),
         EngineEvent::NotReached(_) => ("not_reached", None, None, None),
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
+        other => unreachable!("a trace has no name for {other:?}"),
     };
     Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }
 }

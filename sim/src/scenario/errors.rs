@@ -45,10 +45,17 @@ pub(super) fn did_you_mean(near: &str) -> String {
     format!(", did you mean `{near}`?")
 }
 
+/// A scenario has no place for a secret. Whoever types one there has copied the settings of a
+/// service, and the line is not repeated where others may read it.
+fn may_hold_a_secret(line: &str) -> bool {
+    line.contains("secret")
+}
+
 /// Why a scenario can't be run.
 ///
 /// [`Display`](fmt::Display) writes `FILE:LINE:COLUMN: what and the fix`, then the line with a
-/// caret, without colours; [`ScenarioError::render`] can colour it.
+/// caret, without colours; [`ScenarioError::render`] can colour it. A line with a secret is not
+/// written.
 #[derive(Clone, Debug)]
 pub struct ScenarioError {
     headline: String,
@@ -97,14 +104,17 @@ impl ScenarioError {
     pub(super) fn of(mistake: &Mistake, sources: &Arc<Sources>) -> Self {
         let place = mistake.at;
         let source = sources.source(place);
+        let (_, line, _) = source.visible(place);
+        let hides = may_hold_a_secret(&line);
         let headline = match &source.origin {
             Origin::File(name) => {
                 let (line, column) = source.line_and_column(place.start);
                 format!("{name}:{line}:{column}: {}", mistake.text)
             }
+            Origin::Option(option) if hides => format!("{option}: {}", mistake.text),
             Origin::Option(option) => format!("{option} {}: {}", source.text, mistake.text),
         };
-        let snippet = Some((Arc::clone(sources), place));
+        let snippet = (!hides).then(|| (Arc::clone(sources), place));
         Self::new(headline, snippet, Blame::Scenario)
     }
 

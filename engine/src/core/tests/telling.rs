@@ -1,15 +1,17 @@
 //! Telling along arcs: acknowledged, handed over, told again, each node once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, place, rumor, rumor_along};
 use crate::core::{
-    AgeStep, Body, Metadata, Output, Packet, PacketKind, Record, RingArc, RumorAck, Token, Topic,
-    Value, ViewDigest,
+    AgeStep, Body, Metadata, Output, Packet, PacketKind, Record, RingArc, RumorAck, Stats, Token,
+    Topic, Value, ViewDigest,
 };
+use crate::metrics::Histogram;
 use crate::{Config, Liveness, NodeId, Probability, Swap, UnixNanos};
 
-const MS: std::time::Duration = std::time::Duration::from_millis(1);
+const MS: Duration = Duration::from_millis(1);
 
 /// Nothing repairs what a rumor misses.
 fn alone(fan_out: u16) -> Config {
@@ -271,4 +273,57 @@ fn what_is_told_twice_leaves_sends_for_all_that_wait() {
     cluster.run(30 * MS);
     let sends = sent(&cluster, PacketKind::Rumor);
     assert_eq!(sends, 4 + 2 * 2 + 2, "after two of them 24 are left, six for each of four");
+}
+
+/// What ten nodes measured, by one of their histograms.
+fn measured(cluster: &mut Cluster, of: impl Fn(&Stats) -> Histogram) -> (u64, Duration) {
+    let all = (1..=10).map(|node| of(cluster.engine(node).stats()));
+    all.fold((0, Duration::ZERO), |(count, sum), it| (count + it.count(), sum + it.sum()))
+}
+
+#[test]
+fn each_hop_and_each_arrival_of_a_value_is_measured() {
+    let mut cluster = full(10, 3);
+    let round_trips = measured(&mut cluster, |stats| stats.round_trip).0;
+    let hops = measured(&mut cluster, |stats| stats.hop_delay).0;
+    cluster.publish(1, b"v1");
+    let took = cluster.run_until(2 * SECOND, |cluster| cluster.all_hold(b"v1"));
+    cluster.run(SECOND);
+    let (count, sum) = measured(&mut cluster, |stats| stats.hop_delay);
+    assert_eq!(count - hops, 9, "each of the others was told once");
+    assert!(sum >= MS * 2 * 9, "there and back: {sum:?}");
+    assert_eq!(measured(&mut cluster, |stats| stats.round_trip).0 - round_trips, 9);
+    let (count, sum) = measured(&mut cluster, |stats| stats.time_to_apply);
+    assert_eq!(count, 9, "the publisher is none of them");
+    assert!((MS * 9..=took * 9).contains(&sum), "{sum:?} of {took:?}");
+}
+
+#[test]
+fn a_hop_takes_as_long_as_its_repeats_and_a_round_trip_has_none() {
+    let mut cluster = full(2, 1);
+    let before = *cluster.engine(1).stats();
+    cluster.loss = Probability::ONE;
+    cluster.publish(1, b"v1");
+    cluster.run(15 * MS);
+    cluster.loss = Probability::ZERO;
+    cluster.run(SECOND);
+    let after = *cluster.engine(1).stats();
+    assert_eq!(after.round_trip, before.round_trip);
+    let hop = after.hop_delay.sum() - before.hop_delay.sum();
+    assert_eq!(after.hop_delay.count() - before.hop_delay.count(), 1);
+    assert!((23 * MS..=41 * MS).contains(&hop), "repeated after 21 ms: {hop:?}");
+}
+
+#[test]
+fn a_value_from_before_the_start_of_a_node_says_nothing_of_the_way() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.publish(1, b"v1");
+    cluster.run(30 * SECOND);
+    cluster.start(4, &[1]);
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"v1"));
+    assert_eq!(cluster.engine(4).stats().time_to_apply.count(), 0);
+    cluster.publish(1, b"v2");
+    cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"v2"));
+    assert_eq!(cluster.engine(4).stats().time_to_apply.count(), 1);
+    assert_eq!(cluster.engine(4).stats().members, 4);
 }

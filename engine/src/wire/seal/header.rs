@@ -94,7 +94,7 @@ pub(super) struct Associated {
 }
 
 impl Associated {
-    /// The longest name of a cluster, which `Config` holds.
+    /// The longest name of a cluster, which [`Config`](crate::Config) holds.
     const CLUSTER_LEN_MAX: usize = 64;
     const LEN_MAX: usize = Header::LEN + Self::CLUSTER_LEN_MAX;
 

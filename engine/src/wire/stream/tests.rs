@@ -8,7 +8,7 @@ use crate::wire::arbitrary::packet;
 use crate::wire::encode;
 
 fn guard(secret: &str, cluster: &str) -> StreamGuard {
-    let config = Config::builder().cluster(cluster.into()).secret_key(secret).build().unwrap();
+    let config = Config::builder().cluster(cluster).secret_key(secret).build().unwrap();
     StreamGuard::of(&config)
 }
 

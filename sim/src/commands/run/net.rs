@@ -77,6 +77,7 @@ fn protocol(scenario: &Scenario) -> testbed::Net {
     match scenario.engine().protocol() {
         rumormill::Protocol::Udp => testbed::Net::Udp,
         rumormill::Protocol::Tcp => testbed::Net::Tcp,
+        other => unreachable!("no test bed speaks {other}"),
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
     .size(2000)
     .protocol(Protocol::Tcp)
     .liveness(Liveness::Off)
-    .cluster("blue".to_owned())
+    .cluster("blue")
     .build()?;
 "#;
         assert_eq!(builder(&rows), expected);
@@ -139,7 +139,7 @@ mod tests {
             .size(2000)
             .protocol(Protocol::Tcp)
             .liveness(Liveness::Off)
-            .cluster("blue".to_owned())
+            .cluster("blue")
             .build();
         assert_eq!(config.as_ref(), Ok(scenario.engine()));
     }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use rumormill::units::show_duration;
-use rumormill::{Config, ConfigBuilder, ConfigError, Protocol, Setting, Swap, Wire};
+use rumormill::{Config, ConfigBuilder, ConfigError, Setting, Wire};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
 
 /// Keys that a scenario decides by other means, and which.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("seeds", "`bootstrap` says how the nodes find each other"),
     ("listen_addr", "the simulator gives every node its address"),
     ("advertise", "the simulator gives every node its address"),
     ("secret_key", "a scenario is copied to the folder of every run, where no secret belongs"),
+    ("secret_key_file", "simulated nodes take what is not sealed"),
     ("print", "the run's table tells what happened"),
 ];
 
@@ -63,7 +64,7 @@ fn read_one(builder: &mut ConfigBuilder, entry: &Entry) -> Result<(), Mistake> {
     let setting = setting(&entry.item)?;
     builder.set(&entry.key, &setting).map_err(|error| match error {
         ConfigError::UnknownKey { key, .. } => Mistake::unknown(entry.key_at, "key", &key, keys()),
-        ConfigError::Invalid { .. } => Mistake::new(entry.item.at, error.to_string()),
+        _ => Mistake::new(entry.item.at, error.to_string()),
     })
 }
 
@@ -93,23 +94,15 @@ fn misfit(error: &ConfigError, entries: &[&Entry]) -> Mistake {
 /// Every key and its value as TOML.
 pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
     let time = |time| text_literal(&show_duration(time));
-    let protocol = match config.protocol() {
-        Protocol::Udp => "udp",
-        Protocol::Tcp => "tcp",
-    };
-    let swap = match config.swap() {
-        Swap::On => "on",
-        Swap::Off => "off",
-    };
     let mut rows = vec![
         ("fan_out", config.fan_out().to_string()),
         ("cycle", time(config.cycle())),
         ("timeout", time(config.timeout())),
         ("buffer", config.buffer().to_string()),
         ("size", config.size().to_string()),
-        ("protocol", text_literal(protocol)),
+        ("protocol", text_literal(&config.protocol().to_string())),
         ("liveness", text_literal(&config.liveness().to_string())),
-        ("swap", text_literal(swap)),
+        ("swap", text_literal(&config.swap().to_string())),
         ("relay_delay", time(config.relay_delay())),
         ("redial", time(config.redial())),
         ("redial_for", time(config.redial_for())),
@@ -117,7 +110,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("members_max", config.members_max().to_string()),
         ("clock_skew_max", time(config.clock_skew_max())),
         ("cluster", text_literal(config.cluster())),
-        ("wire", text_literal("native")),
+        ("wire", text_literal(&config.wire().to_string())),
     ];
     rows.extend(config.ack_timeout().map(|wait| ("ack_timeout", time(wait))));
     rows

@@ -161,7 +161,10 @@ impl StatsForm {
 
     pub(super) fn stats(self) -> Stats {
         let Self { inputs, updates, members_max, tombstones_max } = self;
-        Stats { inputs, updates, members_max, tombstones_max, ..Stats::default() }
+        let mut stats = Stats::default();
+        (stats.inputs, stats.updates) = (inputs, updates);
+        (stats.members_max, stats.tombstones_max) = (members_max, tombstones_max);
+        stats
     }
 }
 

@@ -25,7 +25,7 @@ fn at(seconds: i64) -> Now {
 }
 
 fn config(secret: &str, cluster: &str) -> Config {
-    let config = Config::builder().cluster(cluster.into()).secret_key(secret).members_max(3);
+    let config = Config::builder().cluster(cluster).secret_key(secret).members_max(3);
     config.clock_skew_max(SKEW).build().unwrap()
 }
 

@@ -1,0 +1,242 @@
+//! What most services need of a cluster, as code to begin with.
+//!
+//! # Tags
+//! What a node is there for goes into its private data, which every other node lists with it: up
+//! to [`PRIVATE_DATA_LEN_MAX`] bytes of text, in a form of the service's own.
+//!
+//! ```
+//! use rumormill::{Config, Event, Node, NodeBuilder, NodeList, Notice};
+//!
+//! /// The value of a tag in `zone=east role=db`.
+//! fn tag<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+//!     let mut tags = node.private_data().split_whitespace();
+//!     tags.find_map(|tag| tag.strip_prefix(key)?.strip_prefix('='))
+//! }
+//!
+//! /// The members with this tag.
+//! fn tagged(list: &NodeList, key: &str, value: &str) -> Vec<Node> {
+//!     list.get().iter().filter(|node| tag(node, key) == Some(value)).cloned().collect()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::new("127.0.0.1:0").private_data("zone=east role=db");
+//! let list = NodeList::new(node, Config::default())?;
+//! list.join().await?;
+//! assert_eq!(tagged(&list, "role", "db"), [list.node()]);
+//!
+//! // Tags change while a node runs: the others are told of an update.
+//! let mut changes = list.subscribe();
+//! list.update(NodeBuilder::from(list.node()).private_data("zone=east role=spare"))?;
+//! while let Some(notice) = changes.recv().await {
+//!     if let Notice::Event(Event::Updated { new, .. }) = notice {
+//!         assert_eq!(tag(new.node(), "role"), Some("spare"));
+//!         break;
+//!     }
+//! }
+//! # list.leave().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Readiness
+//! A node that has just joined may not have heard of all yet. [`NodeList::settled`] waits until its
+//! peers hold what it holds; ask it once, before the service takes work, for while something
+//! spreads nobody agrees for a moment. [`NodeList::ended`] is what a check of liveness asks.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rumormill::{Config, Link, MemoryNetwork, Node, NodeList, Reach};
+//!
+//! /// Waits until this node knows what the cluster knows; an error says why it may not.
+//! async fn ready(list: &NodeList) -> Result<(), String> {
+//!     let agreement = list.settled(Duration::from_secs(1), Duration::from_secs(30)).await;
+//!     match agreement.reach {
+//!         Reach::First => Ok(()),
+//!         Reach::Others if agreement.is_full() => Ok(()),
+//!         _ => {
+//!             let seeds: Vec<_> = list.seeds().iter().map(ToString::to_string).collect();
+//!             Err(format!("{agreement}: {}", seeds.join(", ")))
+//!         }
+//!     }
+//! }
+//!
+//! /// Whether the process should be started anew.
+//! fn is_alive(list: &NodeList) -> bool {
+//!     list.ended().is_none()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+//! # let first = network.node(Node::new("10.0.0.1:8000"), Config::default())?;
+//! # first.join().await?;
+//! # assert_eq!(ready(&first).await, Ok(()));
+//! # let second = network.node(Node::new("10.0.0.2:8000"), Config::default())?;
+//! # second.set("10.0.0.1:8000")?;
+//! # second.join().await?;
+//! # assert_eq!(ready(&second).await, Ok(()));
+//! # assert!(is_alive(&second) && second.get().len() == 2);
+//! # let lost = network.node(Node::new("10.0.0.3:8000"), Config::default())?;
+//! # lost.set("10.0.0.9:8000")?;
+//! # lost.join().await?;
+//! # let why = ready(&lost).await.unwrap_err();
+//! # assert_eq!(why, "alone: nobody answers: seed 10.0.0.9:8000 is silent");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Shutdown
+//! A service that is told to end says so first, serves what still comes, and then leaves, so that
+//! nobody waits for a timeout. [`NodeList::leave`] hands on what was published here last.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rumormill::{NodeBuilder, NodeList, NodeListError};
+//!
+//! /// Returns when the system wants the service to end.
+//! # #[cfg(unix)]
+//! async fn told_to_end() -> std::io::Result<()> {
+//!     use tokio::signal::unix::{SignalKind, signal};
+//!
+//!     let mut terminate = signal(SignalKind::terminate())?;
+//!     tokio::select! {
+//!         interrupted = tokio::signal::ctrl_c() => interrupted,
+//!         _ = terminate.recv() => Ok(()),
+//!     }
+//! }
+//!
+//! async fn shut_down(list: &NodeList, drain: Duration) -> Result<(), NodeListError> {
+//!     // Who looks at the tags sends nothing more to this node.
+//!     list.update(NodeBuilder::from(list.node()).private_data("draining"))?;
+//!     tokio::time::sleep(drain).await;
+//!     match list.leave().await {
+//!         // It has left all the same: only its last value may be lost.
+//!         Err(NodeListError::NotConfirmed(why)) => eprintln!("{why}"),
+//!         left => left?,
+//!     }
+//!     Ok(())
+//! }
+//! # use rumormill::{Config, Link, MemoryNetwork, Node};
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+//! # let [a, b] = ["10.0.0.1:8000", "10.0.0.2:8000"]
+//! #     .map(|addr| network.node(Node::new(addr), Config::default()).unwrap());
+//! # a.join().await?;
+//! # b.set("10.0.0.1:8000")?;
+//! # b.join().await?;
+//! # tokio::time::sleep(Duration::from_secs(3)).await;
+//! # let drained = tokio::spawn(async move { shut_down(&b, Duration::from_secs(2)).await });
+//! # tokio::time::sleep(Duration::from_secs(1)).await;
+//! # assert_eq!(a.get()[1].private_data(), "draining");
+//! # drained.await??;
+//! # tokio::time::sleep(Duration::from_millis(10)).await;
+//! # assert_eq!(a.get().len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Another secret
+//! A secret is changed while the cluster runs, in three steps. Each is taken on every node before
+//! the next begins; no packet is refused meanwhile, and a node that is started anew in between has
+//! both secrets given, one by the settings and one by [`Keys::add`].
+//!
+//! ```
+//! use std::path::Path;
+//! use rumormill::{Config, ConfigError, NodeList, NodeListError, SecretKey};
+//!
+//! /// The secret in a file, as the setting `secret_key_file` reads it.
+//! fn secret_in(path: &Path) -> Result<SecretKey, ConfigError> {
+//!     let config = Config::builder().secret_key_file(path).build()?;
+//!     Ok(config.secret_key().expect("it was read").clone())
+//! }
+//!
+//! /// First on every node: what is sealed with the new one can be opened.
+//! async fn accept(list: &NodeList, new: &SecretKey) -> Result<(), NodeListError> {
+//!     list.keys().add(new.clone()).await
+//! }
+//!
+//! /// Then on every node: what it sends is sealed with the new one.
+//! async fn use_for_sending(list: &NodeList, new: &SecretKey) -> Result<(), NodeListError> {
+//!     list.keys().promote(new).await
+//! }
+//!
+//! /// Last on every node: what is sealed with the old one is refused.
+//! async fn forget(list: &NodeList, old: &SecretKey) -> Result<(), NodeListError> {
+//!     list.keys().remove(old).await
+//! }
+//! # use std::time::Duration;
+//! # use rumormill::{Link, MemoryNetwork, Node};
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::env::temp_dir().join(format!("rumormill-recipe-{}", std::process::id()));
+//! # std::fs::write(&path, "new\n")?;
+//! # let (old, new) = (SecretKey::from("old"), secret_in(&path)?);
+//! # std::fs::remove_file(&path)?;
+//! # assert_eq!(new, "new".into());
+//! # let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+//! # let mut lists = Vec::new();
+//! # for host in 1..=3 {
+//! #     let config = Config::builder().secret_key("old").seeds(["10.0.0.1:8000"]).build()?;
+//! #     lists.push(network.node(Node::new(format!("10.0.0.{host}:8000")), config)?);
+//! #     lists[host - 1].join().await?;
+//! # }
+//! # let pause = || tokio::time::sleep(Duration::from_secs(3));
+//! # for list in &lists { accept(list, &new).await?; pause().await; }
+//! # for list in &lists { use_for_sending(list, &new).await?; pause().await; }
+//! # for list in &lists { forget(list, &old).await?; pause().await; }
+//! # for list in &lists {
+//! #     assert_eq!((list.get().len(), list.stats().rejected.total()), (3, 0));
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Tests without sockets
+//! What a service does when nodes come, go and can't hear each other is tested in a
+//! [`MemoryNetwork`]: the same code, a minute in milliseconds, and the same run each time. Here the
+//! service takes the first in the list for its leader.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rumormill::{Config, Link, MemoryNetwork, Node, NodeList};
+//!
+//! fn leader(list: &NodeList) -> Option<Node> {
+//!     list.get().first().cloned()
+//! }
+//!
+//! // In the tests of a service: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn each_side_of_a_partition_has_a_leader() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (seconds, millis) = (Duration::from_secs, Duration::from_millis);
+//!     let network = MemoryNetwork::new(4711, Link::uniform(millis(1), millis(10)));
+//!     let mut lists = Vec::new();
+//!     for host in 1..=5 {
+//!         let config = Config::builder().seeds(["10.0.0.1:8000"]).build()?;
+//!         let list = network.node(Node::new(format!("10.0.0.{host}:8000")), config)?;
+//!         list.join().await?;
+//!         lists.push(list);
+//!     }
+//!     tokio::time::sleep(seconds(3)).await;
+//!     assert!(lists.iter().all(|list| leader(list) == Some(lists[0].node())));
+//!
+//!     network.partition([lists[3..].iter().map(|list| list.node().addr())]);
+//!     tokio::time::sleep(seconds(10)).await;
+//!     assert_eq!(leader(&lists[2]), Some(lists[0].node()));
+//!     assert_eq!(leader(&lists[4]), Some(lists[3].node()));
+//!
+//!     network.heal();
+//!     tokio::time::sleep(seconds(15)).await;
+//!     assert!(lists.iter().all(|list| leader(list) == Some(lists[0].node())));
+//!     Ok(())
+//! }
+//! # each_side_of_a_partition_has_a_leader().unwrap();
+//! ```
+//!
+//! [`PRIVATE_DATA_LEN_MAX`]: crate::PRIVATE_DATA_LEN_MAX
+//! [`NodeList::settled`]: crate::NodeList::settled
+//! [`NodeList::ended`]: crate::NodeList::ended
+//! [`NodeList::leave`]: crate::NodeList::leave
+//! [`Keys::add`]: crate::Keys::add
+//! [`MemoryNetwork`]: crate::MemoryNetwork
