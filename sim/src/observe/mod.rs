@@ -12,6 +12,7 @@ pub(crate) mod metadata;
 pub(crate) mod observer;
 pub(crate) mod removals;
 pub(crate) mod rumors;
+pub(crate) mod staleness;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;
