@@ -5,6 +5,7 @@ pub mod check;
 pub mod compare;
 pub mod diff;
 pub mod explain;
+pub mod holds;
 pub mod interrupt;
 pub mod measures;
 pub mod merge;
