@@ -111,9 +111,9 @@ mod tests {
     #[test]
     fn a_line_says_what_why_and_the_fix() {
         let told = warning(&scenario(50, 1, "fan_out = 1\ntimeout = '3s'", "20%")).unwrap();
-        let want = "warning: a: `fan_out = 1` and `timeout = \"3s\"` can't hold at 20 % loss: theory \
-                    expects 4 false removals an hour among 50 nodes; `timeout = \"4s\"` would hold, \
-                    or `fan_out = 2`\n";
+        let want = "warning: a: `fan_out = 1` and `timeout = \"3s\"` can't hold at 20 % loss: \
+                    theory expects 4 false removals an hour among 50 nodes; `timeout = \"4s\"` \
+                    would hold, or `fan_out = 2`\n";
         assert_eq!(told, want);
         let probes = warning(&scenario(50, 1, "liveness = 'probes'", "40%")).unwrap();
         assert!(

@@ -37,8 +37,9 @@ pub(crate) enum Verdict {
 /// Judges that `by` removes an incarnation of `node` that has not said goodbye.
 ///
 /// News must have had a way in both directions: a node that is heard but hears nobody is in no
-/// component with those who hear it, so that the truth asks them to give it up. A node that has not been stopped since its start was alive however short that is: it must not
-/// be removed before a timeout has passed.
+/// component with those who hear it, so that the truth asks them to give it up. A node that has not
+/// been stopped since its start was alive however short that is: it must not be removed before a
+/// timeout has passed.
 pub(crate) fn judge(
     truth: &Truth,
     now: Instant,

@@ -130,7 +130,7 @@ impl Traffic {
         let rates = |count: fn(&(u64, u64, u64)) -> u64, percent: usize| {
             let rate =
                 |it: &&(u64, u64, u64)| count(it) as f64 * 1e9 / it.2.max(setting.cycle) as f64;
-            let mut rates: Vec<f64> = ran.iter().map(|it| rate(it)).collect();
+            let mut rates: Vec<f64> = ran.iter().map(rate).collect();
             rates.sort_by(f64::total_cmp);
             rates.get((percent * rates.len()).div_ceil(100).max(1) - 1).copied()
         };
