@@ -113,8 +113,9 @@ mod tests {
         staleness.publish(at(10), version(1));
         staleness.hold(at(10), 0, version(1));
         staleness.hold(at(12), 1, version(1));
-        // An older one, and one that is overtaken on its way.
+        // An older one, which brings nobody up to date, and one that is overtaken on its way.
         staleness.publish(at(13), version(0));
+        staleness.hold(at(13), 2, version(0));
         staleness.publish(at(14), version(3));
         staleness.hold(at(15), 0, version(2));
         staleness.hold(at(16), 0, version(3));
