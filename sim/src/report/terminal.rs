@@ -294,7 +294,7 @@ fn removals(page: &mut Page, summary: &Summary) {
         ("right", removals.right),
         ("across a cut or by a stopped node", removals.cut),
         ("of paused nodes", removals.paused),
-        ("for their names", removals.replaced),
+        ("replaced", removals.replaced),
     ];
     let told = counts.into_iter().filter(|&(_, number)| number > 0);
     let told: String = told.map(|(what, number)| format!("{} {what}, ", count(number))).collect();
