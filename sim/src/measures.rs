@@ -46,6 +46,8 @@ pub enum Unit {
     Share,
     /// True or false.
     Flag,
+    /// A number without a unit, that may be below zero.
+    Ratio,
     /// A number of things per second.
     Rate,
     /// Bytes per second.
@@ -113,7 +115,7 @@ pub fn unknown(typed: &str) -> String {
 pub fn value(summary: &Value, measure: &Measure) -> Value {
     let key = measure.key();
     match key.strip_prefix("rumors.").and_then(|rest| rest.split_once('.')) {
-        Some((kind, field)) => worst_rumor(summary, kind, field, measure.better),
+        Some((kind, field)) => worst_rumor(summary, kind, field, measure),
         None => key.split('.').try_fold(summary, |at, step| at.get(step)).cloned(),
     }
     // What never happened is not in the list of what did.
@@ -132,15 +134,21 @@ pub fn judge(expectation: &Expectation, summary: &Value) -> ExpectationResult {
     ExpectationResult { name: expectation.name.clone(), want: expectation.want.clone(), got, ok }
 }
 
-/// The worst rumor of a kind; one that was not measured to its end is worse than all.
-fn worst_rumor(summary: &Value, kind: &str, field: &str, better: Better) -> Option<Value> {
+/// The worst rumor of a kind; one that took too long to be timed is worse than all, and one
+/// without such a figure is none of them.
+fn worst_rumor(summary: &Value, kind: &str, field: &str, measure: &Measure) -> Option<Value> {
     let rumors = summary.get("rumors")?.as_array()?;
     let of_kind = rumors.iter().filter(|rumor| rumor["kind"] == kind);
     let mut worst: Option<&Value> = None;
     for rumor in of_kind {
         let figure = rumor.get(field)?;
-        let number = as_number(figure)?;
-        let is_worse = worst.and_then(as_number).is_none_or(|worst| match better {
+        let Some(number) = as_number(figure) else {
+            if measure.unit == Unit::Duration {
+                return None;
+            }
+            continue;
+        };
+        let is_worse = worst.and_then(as_number).is_none_or(|worst| match measure.better {
             Better::Higher => number < worst,
             Better::Lower | Better::Neither => number > worst,
         });
@@ -196,6 +204,7 @@ impl Unit {
             Self::Count => "a count",
             Self::Bytes => "a number of bytes",
             Self::Share => "a share",
+            Self::Ratio => "a ratio",
             Self::Flag => "true or false",
             Self::Rate => "a rate per second",
             Self::ByteRate => "bytes per second",
@@ -209,6 +218,7 @@ impl Unit {
             Self::Bytes => "<= 64KiB",
             Self::Share => ">= 99%",
             Self::Flag => "== true",
+            Self::Ratio => "<= 0.5",
             Self::Rate => "<= 12.5",
             Self::ByteRate => "<= 2kB",
         }
@@ -222,6 +232,10 @@ impl Unit {
                 parse_duration(text).ok().map(|value| value.as_nanos() as f64 / 1_000_000.0)
             }
             Self::Count | Self::Rate => plain_number(text),
+            Self::Ratio => match text.strip_prefix('-') {
+                Some(below_zero) => plain_number(below_zero).map(|number| -number),
+                None => plain_number(text),
+            },
             Self::Bytes | Self::ByteRate => {
                 let text = text.strip_suffix("/s").unwrap_or(text);
                 parse_size(text).ok().map(|bytes| bytes as f64).or_else(|| plain_number(text))
@@ -303,7 +317,7 @@ fn of_faults(kind: &'static str) -> Measure {
 #[rustfmt::skip]
 const FIXED: &[(&str, Unit, Better, &str)] = {
     use Better::{Higher, Lower, Neither};
-    use Unit::{ByteRate, Bytes, Count, Duration, Flag, Rate};
+    use Unit::{ByteRate, Bytes, Count, Duration, Flag, Rate, Share};
     &[
         ("nodes.start", Count, Neither, "Live nodes when the run begins."),
         ("nodes.end", Count, Neither, "Live nodes when the run ends."),
@@ -341,7 +355,10 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("node_list.converged", Flag, Higher,
             "Whether all lists equal the truth from some time of the last episode to the end."),
         ("node_list.converged_after", Duration, Lower,
-            "From the last change of truth until all lists equal it and stay so."),
+            "From the last change of truth until all lists equal it and stay so. The truth of a \
+             live node, one that runs and is not stopped, are the live nodes that it can reach \
+             and be reached by; what ends and begins again at one instant does not change it, \
+             and what happens at the very end counts no more."),
         ("node_list.converged_after_max", Duration, Lower,
             "The longest of the times from a change of truth until all lists equal it."),
         ("metadata.converged", Flag, Higher,
@@ -358,17 +375,22 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last publish until 99 % of the nodes held it or a newer version."),
         ("metadata.t100", Duration, Lower,
             "From the last publish until all nodes held it or a newer version."),
-        ("removals.right", Count, Neither,
-            "Removals of a node that was gone, by timeout or because another had taken its \
-             name."),
+        ("metadata.staleness", Share, Lower,
+            "Share of its life in which a node held nothing, or an older version, while a newer \
+             had been published: the mean over all nodes that were ever live, each over the \
+             time that it ran unstopped, warm-up included."),
+        ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
         ("removals.false", Count, Lower,
-            "Removals of a node that ran, and could be heard by and hear the one that removed it, \
-             during the whole timeout before."),
+            "Removals, by timeout or for its name, of a node that ran, and could be heard by and \
+             hear the one that removed it, during the whole timeout before."),
         ("removals.paused", Count, Neither, "Removals of a node whose process was paused."),
         ("removals.cut", Count, Neither,
             "Removals of a running node by one that at some time of the timeout before could \
              not hear it, could not be heard by it, or was itself stopped: who is heard but \
-             hears nobody must be given up."),
+             hears nobody must be given up, for the truth holds only who is reached both ways."),
+        ("removals.replaced", Count, Neither,
+            "Removals of a node that was gone, before any timeout, because another had taken \
+             its name."),
         ("detection.first", Duration, Lower,
             "Of the slowest crash: until the first of the nodes that lived and could reach the \
              crashed one removed it; a crash whose node came back before all had removed it is \
@@ -395,7 +417,7 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
 #[rustfmt::skip]
 const RUMOR: &[(&str, Unit, Better, &str)] = {
     use Better::{Higher, Lower, Neither};
-    use Unit::{Count, Duration, Share};
+    use Unit::{Count, Duration, Ratio, Share};
     &[
         ("t50", Duration, Lower, "time until half of the nodes held it."),
         ("t90", Duration, Lower, "time until 90 % of the nodes held it."),
@@ -412,6 +434,13 @@ const RUMOR: &[(&str, Unit, Better, &str)] = {
         ("control_messages", Count, Lower, "acknowledgements and other control packets of it."),
         ("node_messages_max", Count, Lower, "most packets that one node sent for it."),
         ("swap_first", Count, Lower, "nodes that first learned it from a swap."),
+        ("rmr", Ratio, Lower,
+            "relative message redundancy: packets with its value that arrived, for each node \
+             that came to hold it or a newer one but the first, less 1. A packet that only \
+             announces a value has none; below 0 where nodes found it out by themselves, or were \
+             told a newer one."),
+        ("ldh", Count, Lower,
+            "last delivery hop: by how many hops it came to the last node that it came to."),
     ]
 };
 

@@ -60,7 +60,6 @@ mod tests;
 pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
-pub use engine::{Engine, Stats};
 pub use footprint::Footprint;
 pub use holders::NotConfirmed;
 pub use io::{Answer, Carrier, Class, Command, Event, Input, Outbox, Output};

@@ -4,24 +4,27 @@ use std::path::{Path, PathBuf};
 
 use rumormill::units::show_duration;
 
-use super::{Exit, Failure, Report};
+use super::{Exit, Failure, Report, holds};
 use crate::reading::shown;
 use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 
-/// Checks files: a line for each when all are good.
+/// Checks files: a line for each when all are good, and a warning of settings that can't hold.
 ///
 /// # Errors
 /// What is wrong with each of the others.
 pub fn run(files: &[PathBuf], sets: &[String], paint: Paint) -> Result<Report, Failure> {
-    let (mut lines, mut failures) = (String::new(), Vec::new());
+    let (mut lines, mut warnings, mut failures) = (String::new(), String::new(), Vec::new());
     for file in files {
         match load(file, sets) {
-            Ok(scenario) => lines += &line(file, &scenario),
+            Ok(scenario) => {
+                lines += &line(file, &scenario);
+                warnings.extend(holds::warning(&scenario));
+            }
             Err(error) => failures.push(Failure::scenario(&error, paint)),
         }
     }
     match failures.is_empty() {
-        true => Ok(Report { out: lines, err: String::new(), exit: Exit::Held }),
+        true => Ok(Report { out: lines, err: warnings, exit: Exit::Held }),
         false => Err(Failure::all(&failures)),
     }
 }
@@ -75,6 +78,14 @@ mod tests {
         let (exit, out, err) = checked(&[("a.toml", GOOD), ("b.toml", GOOD)], &["nodes=7"]);
         let line = |file| format!("{file}: good, 7 nodes, 1m 30s, 1 action, 1 expectation\n");
         assert_eq!((exit, out, err.as_str()), (Exit::Held, line("a.toml") + &line("b.toml"), ""));
+    }
+
+    #[test]
+    fn settings_that_cannot_hold_are_warned_of_and_are_no_error() {
+        let sets = ["nodes=60", "engine.fan_out=1", "engine.timeout=3s", "network.loss=20%"];
+        let (exit, out, err) = checked(&[("a.toml", GOOD)], &sets);
+        assert_eq!((exit, out.lines().count(), err.lines().count()), (Exit::Held, 1, 1));
+        assert!(err.starts_with("warning: good: `fan_out = 1` and `timeout = \"3s\"`"), "{err}");
     }
 
     #[test]

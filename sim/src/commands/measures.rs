@@ -109,6 +109,7 @@ fn unit(unit: Unit) -> &'static str {
         Unit::Count => "count",
         Unit::Bytes => "bytes",
         Unit::Share => "share",
+        Unit::Ratio => "ratio",
         Unit::Flag => "true/false",
         Unit::Rate => "per second",
         Unit::ByteRate => "bytes/s",

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod diff;
 pub mod explain;
 pub mod fuzz;
+pub mod holds;
 pub mod interrupt;
 pub mod measures;
 pub mod merge;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use self::race::{Candidate, Goal, LAST, Race, Track};
 use super::progress::{Audience, Progress};
 use super::run::Format;
-use super::{Exit, Failure, Report, interrupt, sweep, targets, trial};
+use super::{Exit, Failure, Report, holds, interrupt, sweep, targets, trial};
 use crate::measures::{self, Better, Figures, Measure, Unit};
 use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
@@ -247,6 +247,7 @@ fn setting(goal: &Goal, (cell, own): &(usize, GridCell), runs: &[Figures]) -> Se
         targets: goal.targets.iter().map(of_target).collect(),
         timeout_ms: timeout.as_secs_f64() * 1e3,
         detection: goal.detection.map(sample),
+        holds: holds::holds(&own.scenario),
         false_removals: runs.iter().filter_map(|run| run.get(wrong)).sum::<f64>() as u64,
     }
 }
@@ -378,7 +379,9 @@ fn conclude(request: &Request, choice: &Choice, tuning: &Tuning) -> Result<Repor
         Format::Table => page(request, tuning, &request.out.join(&folder)),
     };
     let exit = if tuning.recommended.is_some() { Exit::Held } else { Exit::Failed };
-    Ok(Report { out, err: told_failure(tuning), exit })
+    let recommended = tuning.recommended.as_ref().map(|own| &choice.cells[own.setting].1.scenario);
+    let warning = recommended.and_then(holds::warning).unwrap_or_default();
+    Ok(Report { out, err: warning + &told_failure(tuning), exit })
 }
 
 /// The folder of what was asked for: another question has another folder.

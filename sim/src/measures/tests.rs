@@ -38,6 +38,8 @@ fn rumor(id: &str, kind: &str, base: f64) -> RumorFigures {
         control_messages: 49,
         node_messages_max: 4,
         swap_first: 5,
+        rmr: Some(base / 64.0),
+        ldh: Some(base as u32),
         superseded_by: None,
         curve: Vec::new(),
     }
@@ -102,8 +104,9 @@ fn summary() -> Summary {
             t90_ms: Some(20.0),
             t99_ms: Some(21.0),
             t100_ms: Some(22.0),
+            staleness: Some(0.25),
         },
-        removals: Removals { right: 23, wrong: 24, paused: 25, cut: 26 },
+        removals: Removals { right: 23, wrong: 24, paused: 25, cut: 26, replaced: 63 },
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
         rumors: vec![
@@ -240,9 +243,12 @@ fn of_several_rumors_of_a_kind_the_worst_counts() {
 fn a_rumor_that_did_not_reach_all_is_worse_than_any_that_did() {
     let mut summary = summary();
     summary.rumors[0].t100_ms = None;
+    // Nobody but its source: that is no redundancy at all.
+    summary.rumors[0].rmr = None;
     let summary = as_json(&summary);
     let get = |name: &str| value(&summary, find(name).unwrap());
     assert_eq!(get("rumors.metadata.t100"), Value::Null);
+    assert_eq!(get("rumors.metadata.rmr"), json!(3.125));
     assert_eq!(get("rumors.metadata.t99"), json!(200.99));
 }
 
@@ -290,6 +296,10 @@ fn conditions_are_held_against_figures() {
         ("per_node_per_second.messages_p50", "== 13.5", true),
         ("rumors.metadata.coverage", ">= 0.4%", true),
         ("rumors.metadata.coverage", ">= 0.5", false),
+        ("rumors.metadata.rmr", "<= 3.125", true),
+        ("rumors.metadata.rmr", ">= -0.5", true),
+        ("rumors.metadata.rmr", "< -0.5", false),
+        ("removals.replaced", "== 63", true),
     ] {
         let result = judged(name, want);
         assert_eq!(result.ok, ok, "{name} {want}, got {}", result.got);

@@ -1,8 +1,12 @@
-//! What formulas say of an epidemic: laws for many nodes, to hold the figures of outbreaks against.
+//! What formulas say of an epidemic: laws for many nodes, to hold the figures of outbreaks against,
+//! and which settings can't keep those who live on the lists.
 //!
-//! They come from the differential equations of the continuous case, with the contacts that get
+//! The laws come from the differential equations of the continuous case, with the contacts that get
 //! through as the unit of time. Nothing here is exact for a given number of nodes.
 
+use std::time::Duration;
+
+use rumormill::{Loss, Probability, Swap};
 use serde::Serialize;
 
 use super::{Cause, Epidemic, Rule, Spread, Stop};
@@ -58,6 +62,87 @@ pub fn residue_of_tellings(tellings: f64) -> f64 {
     residue
 }
 
+/// The settings that decide whether nodes that run stay on the lists of the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// How many nodes there are.
+    pub nodes: u32,
+    /// Share of packets that never arrive, each way.
+    pub loss: f64,
+    /// The period of background work.
+    pub cycle: Duration,
+    /// Silence after which a node is removed.
+    pub timeout: Duration,
+    /// By what silence is found.
+    pub detector: Detector,
+}
+
+/// By what a cluster finds out that a node is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detector {
+    /// Each node beats once a cycle, and each passes every beat on once to so many others.
+    Beats {
+        /// How many.
+        fan_out: u32,
+        /// Whether two nodes exchange all they have once a cycle.
+        swap: Swap,
+    },
+    /// Each node probes one other a cycle, and asks three more to do so if it does not answer.
+    Probes,
+}
+
+impl Watch {
+    /// Calls to a silent node before it is removed.
+    const CALLS: f64 = 8.0;
+    /// Calls a cycle, in the last two fifths of the timeout, where it lasts many cycles.
+    const CALLS_PER_CYCLE: f64 = 4.0 * 0.4;
+    /// Others who are asked to probe a node that does not answer.
+    const WITNESSES: f64 = 3.0;
+
+    /// False removals that are to be expected in an hour of nothing but losses.
+    ///
+    /// A beat comes to a node by as many packets as each node passes it on to, and by two swaps a
+    /// cycle, its own and another's, each a packet there and one back: it misses it with the
+    /// probability of evenly spread traffic. To lose a node, all beats of one timeout must be
+    /// missed, and all calls or their answers be lost. With probes, the probe and all who are asked
+    /// must fail, and then all calls. Losses are taken for independent, which is why this is good
+    /// for the order of magnitude and no more; simulations lose some where it expects many.
+    pub fn false_removals_per_hour(&self) -> f64 {
+        let through = 1.0 - self.loss;
+        let in_vain = 1.0 - through * through;
+        let others = f64::from(self.nodes) - 1.0;
+        let cycles = 3_600.0 / self.cycle.as_secs_f64();
+        let beats = self.timeout.as_secs_f64() / self.cycle.as_secs_f64();
+        match self.detector {
+            Detector::Beats { fan_out, swap } => {
+                let relays = f64::from(fan_out).min(others);
+                let swaps = if swap == Swap::On { 2.0 * through } else { 0.0 };
+                let told = relays + swaps;
+                let silent = libm::pow(residue_of_traffic(told, through), beats);
+                let calls = Self::CALLS.max(Self::CALLS_PER_CYCLE * beats);
+                f64::from(self.nodes) * others * cycles * silent * libm::pow(in_vain, calls)
+            }
+            Detector::Probes => {
+                let asked = libm::pow(1.0 - libm::pow(through, 4.0), Self::WITNESSES.min(others));
+                let suspected = f64::from(self.nodes) * cycles * in_vain * asked;
+                suspected * libm::pow(in_vain, Self::CALLS)
+            }
+        }
+    }
+}
+
+/// The share of packets that a link loses in the long run.
+pub fn mean_loss(loss: Loss) -> Probability {
+    match loss {
+        Loss::Each(each) => each,
+        Loss::Bursts(burst) => {
+            let (enter, leave) = (burst.enter.as_ppb(), burst.leave.as_ppb());
+            let within = burst.loss.as_ppb() * enter / (enter + leave).max(1);
+            Probability::from_ppb(within)
+        }
+    }
+}
+
 fn rounds_law(epidemic: &Epidemic) -> Law {
     let gain = f64::from(epidemic.fan_out()) * got_through(epidemic);
     let law = match gain {
@@ -106,7 +191,7 @@ fn got_through(epidemic: &Epidemic) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::Probability;
+    use rumormill::Burst;
 
     use super::*;
 
@@ -125,6 +210,42 @@ mod tests {
             assert!((residue - again).abs() < 1e-12);
         }
         assert!(residue_of_tellings(1.0) > 0.99, "who tells one other each, tells next to nobody");
+    }
+
+    #[test]
+    fn bursts_lose_their_share_of_the_time_they_last() {
+        let ppb = |percent: u64| Probability::from_ppb(percent * 10_000_000);
+        let burst = Burst { enter: ppb(1), leave: ppb(19), loss: ppb(80) };
+        let mean = mean_loss(Loss::Bursts(burst)).as_ppb();
+        assert!(mean.abs_diff(40_000_000) < 10, "{mean}");
+        assert_eq!(mean_loss(Loss::Each(ppb(7))), ppb(7));
+    }
+
+    #[test]
+    fn a_node_is_lost_when_all_beats_swaps_and_calls_are() {
+        let secs = Duration::from_secs;
+        let beats = |fan_out, swap| Detector::Beats { fan_out, swap };
+        let watch = Watch {
+            nodes: 11,
+            loss: 0.5,
+            cycle: secs(1),
+            timeout: secs(4),
+            detector: beats(2, Swap::Off),
+        };
+        // 110 pairs, 3,600 cycles, four beats that come by one packet each, eight calls.
+        let want = 110.0 * 3_600.0 * (-4.0_f64).exp() * 0.75_f64.powi(8);
+        assert!((watch.false_removals_per_hour() / want - 1.0).abs() < 1e-12);
+        let swaps = Watch { detector: beats(2, Swap::On), ..watch }.false_removals_per_hour();
+        // Two more packets a beat, of which a quarter comes there and back.
+        assert!((swaps / want / (-0.5_f64 * 4.0).exp() - 1.0).abs() < 1e-12);
+        let long = Watch { timeout: secs(10), ..watch }.false_removals_per_hour();
+        let want = 110.0 * 3_600.0 * (-10.0_f64).exp() * 0.75_f64.powi(16);
+        assert!((long / want - 1.0).abs() < 1e-12, "sixteen calls");
+        let probes = Watch { detector: Detector::Probes, ..watch }.false_removals_per_hour();
+        let want = 11.0 * 3_600.0 * 0.75_f64.powi(9) * (1.0 - 0.5_f64.powi(4)).powi(3);
+        assert!((probes / want - 1.0).abs() < 1e-12);
+        let alone = Watch { nodes: 1, ..watch }.false_removals_per_hour();
+        assert_eq!([alone, Watch { loss: 0.0, ..watch }.false_removals_per_hour()], [0.0; 2]);
     }
 
     #[test]

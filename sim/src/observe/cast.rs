@@ -198,6 +198,13 @@ impl Cast {
         self.nodes_of[incarnation as usize]
     }
 
+    /// Which of its node's incarnations it is, from 0.
+    pub(crate) fn life_of(&self, incarnation: IncarnationNo) -> u32 {
+        let node = self.node_of(incarnation);
+        let before = &self.nodes_of[..incarnation as usize];
+        before.iter().filter(|&&other| other == node).count() as u32
+    }
+
     /// The place of an incarnation among all of them in order of the ring. News of many members
     /// comes in this order: who keeps a table by it walks straight through.
     pub(crate) fn ring_place(&self, incarnation: IncarnationNo) -> u32 {
@@ -257,6 +264,7 @@ mod tests {
             assert_eq!(cast.find(addr, generation), Some(number));
             assert_eq!((cast.addr(part.addr), cast.node_at(part.addr)), (addr, part.node));
             assert_eq!(cast.node_of(number), part.node);
+            assert_eq!(cast.life_of(number), u32::from(number >= 3));
             assert_eq!(cast.is_alone(number), cast.same_addr(number) == [number]);
         }
         let mut places: Vec<_> = (0..6).map(|number| cast.ring_place(number)).collect();

@@ -81,9 +81,8 @@ impl Agreement {
         }
     }
 
-    /// The truth changed.
+    /// The truth may have shifted.
     pub(crate) fn shift(&mut self, truth: &Truth) {
-        self.agreed_since = None;
         self.newest.clear();
         for (node, _) in truth.live_nodes() {
             let held = self.held[node as usize];
@@ -95,6 +94,11 @@ impl Agreement {
         }
         let live = truth.live_nodes().count() as u64;
         self.behind = live - self.newest.values().map(|(_, holders)| holders).sum::<u64>();
+    }
+
+    /// The truth changed: who agrees does so anew.
+    pub(crate) fn change(&mut self) {
+        self.agreed_since = None;
     }
 
     /// To be called once everything of an instant's input is in.
@@ -231,6 +235,7 @@ mod tests {
         truth.set(at(2), 0, State::Down);
         truth.commit(at(2), &links);
         agreement.shift(&truth);
+        agreement.change();
         agreement.settle(at(2));
         assert_eq!(agreement.converged_after(at(2)), None);
         // The packet was under way.

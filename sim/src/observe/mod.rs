@@ -15,6 +15,7 @@ pub(crate) mod once;
 pub(crate) mod removals;
 pub(crate) mod rumors;
 pub(crate) mod settling;
+pub(crate) mod staleness;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;

@@ -12,9 +12,10 @@ use super::invariants::Laws;
 use super::members::{Listing, Views};
 use super::metadata::{Agreement, Step};
 use super::ms;
-use super::removals::{self, Detections};
-use super::rumors::{Kind, Presence, Row, RumorNo, RumorReport, Rumors, Way};
+use super::removals::{self, Detections, Reason};
+use super::rumors::{Kind, Load, Presence, Row, RumorNo, RumorReport, Rumors, Way};
 use super::settling::Settling;
+use super::staleness::Staleness;
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
@@ -47,6 +48,7 @@ pub(crate) struct Observer {
     views: Views,
     episodes: Episodes,
     agreement: Agreement,
+    staleness: Staleness,
     removals: Removals,
     detections: Detections,
     rumors: Rumors,
@@ -54,11 +56,13 @@ pub(crate) struct Observer {
     crossing: Crossing,
     laws: Laws,
     settling: Settling,
-    /// Who set a version aside last: if it is its own, it publishes it anew.
     /// By node: since when it has run and not been stopped, or until when it ran.
     presence: Vec<Presence>,
     /// Something happened that may have changed what is true or held.
     unsettled: bool,
+    /// What first changed the truth at this instant, if it is not as it was before.
+    changed: Option<&'static str>,
+    end: Instant,
     series: Vec<SeriesRow>,
     sampled: Sampled,
 }
@@ -102,6 +106,7 @@ impl Observer {
             views: Views::new(Arc::clone(cast)),
             episodes: Episodes::new(config.cycle()),
             agreement: Agreement::new(nodes),
+            staleness: Staleness::new(nodes),
             removals: Removals::default(),
             detections: Detections::new(cast.parts().len()),
             rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
@@ -111,6 +116,8 @@ impl Observer {
             settling: Settling::of(plan, cast),
             presence: vec![Presence::Never; nodes as usize],
             unsettled: true,
+            changed: None,
+            end: Instant::ZERO + plan.duration,
             series: Vec::new(),
             sampled: Sampled::default(),
         }
@@ -127,6 +134,7 @@ impl Observer {
             Knows::AllInitial => self.views.begin_full(node, incarnation),
         }
         self.agreement.begin(node);
+        self.staleness.begin(at, node);
         self.laws.begin(node);
         self.laws.happen(at);
         self.detections.came_back(node);
@@ -155,6 +163,7 @@ impl Observer {
         self.laws.happen(at);
         self.truth.set(at, node, State::Down);
         self.presence[node as usize] = Presence::Until(at);
+        self.staleness.pause(at, node);
         self.traffic.down(at, node);
     }
 
@@ -170,12 +179,14 @@ impl Observer {
         let views = &self.views;
         self.detections.blind(at, node, |other| views.lists(node, other));
         self.truth.set(at, node, State::Stopped(incarnation));
+        self.staleness.pause(at, node);
     }
 
     /// A stopped node resumes; in force with the next [`Observer::commit`].
     pub(crate) fn on_resume(&mut self, at: Instant, node: NodeNo) {
         let State::Stopped(incarnation) = self.truth.state(node) else { return };
         self.truth.set(at, node, State::Live(incarnation));
+        self.staleness.resume(at, node);
         self.presence[node as usize] = Presence::Since(at);
     }
 
@@ -197,7 +208,10 @@ impl Observer {
         }
         self.views.shift(&self.truth, &shift);
         self.agreement.shift(&self.truth);
-        self.episodes.change(at, cause);
+        match self.truth.is_settled() {
+            true => self.changed = None,
+            false => _ = self.changed.get_or_insert(cause),
+        }
         self.unsettled = true;
     }
 
@@ -227,8 +241,10 @@ impl Observer {
                 let way = if again { Way::Source } else { way };
                 if way == Way::Source {
                     self.agreement.publish(at, version);
+                    self.staleness.publish(at, version);
                     self.rumors.publish(at, node, version);
                 }
+                self.staleness.hold(at, node, version);
                 if let Step::Back(before) = self.agreement.hold(&self.truth, node, version) {
                     self.laws.went_back(at, node, before, version);
                 }
@@ -302,9 +318,17 @@ impl Observer {
         self.crossing.sent(at, from, to, bytes);
     }
 
-    /// A packet arrived at a node that runs.
-    pub(crate) fn on_deliver(&mut self, at: Instant, node: NodeNo, way: Way) {
+    /// A packet that carries these rumors arrived at a node that runs.
+    pub(crate) fn on_deliver(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        way: Way,
+        load: Load,
+        carried: &[RumorNo],
+    ) {
         self.traffic.fates().delivered += 1;
+        self.rumors.delivered(load, carried);
         let Way::Packet { from, sent, kind } = way else { return };
         match kind {
             PacketKind::LastCall | PacketKind::Probe => {
@@ -336,10 +360,10 @@ impl Observer {
         self.rumors.id(number)
     }
 
-    /// Whose record this is, if it is one of the plan.
-    pub(crate) fn node_of(&self, record: &Record) -> Option<NodeNo> {
+    /// Whose record this is, and of which of its lives, if it is one of the plan.
+    pub(crate) fn life_of(&self, record: &Record) -> Option<(NodeNo, u32)> {
         let part = self.cast.find(record.node().addr(), record.generation())?;
-        Some(self.cast.node_of(part))
+        Some((self.cast.node_of(part), self.cast.life_of(part)))
     }
 
     /// What became of packets, for the world to count.
@@ -362,12 +386,22 @@ impl Observer {
 
     /// To be called at the end of every instant in which something happened.
     pub(crate) fn settle(&mut self, at: Instant) {
-        if std::mem::take(&mut self.unsettled) {
-            self.views.settle();
-            self.agreement.settle(at);
-            self.episodes.settle(at, self.views.are_true());
-            self.settling.note(at, &self.views, &self.agreement);
+        if !std::mem::take(&mut self.unsettled) {
+            return;
         }
+        self.views.settle();
+        if let Some(cause) = self.changed.take() {
+            // What changes at the very end leaves no time in which anybody could follow.
+            if at >= self.end {
+                return;
+            }
+            self.truth.settle();
+            self.agreement.change();
+            self.episodes.change(at, cause);
+        }
+        self.agreement.settle(at);
+        self.episodes.settle(at, self.views.are_true());
+        self.settling.note(at, &self.views, &self.agreement);
     }
 
     /// Adds a row to the series.
@@ -420,6 +454,7 @@ impl Observer {
             t90_ms: last_publish.and_then(|rumor| rumor.t90_ms),
             t99_ms: last_publish.and_then(|rumor| rumor.t99_ms),
             t100_ms: last_publish.and_then(|rumor| rumor.t100_ms),
+            staleness: self.staleness.finish(end),
         };
         Findings {
             messages,
@@ -475,7 +510,7 @@ impl Observer {
             Cause::Left => self.laws.heard_goodbye(node, incarnation),
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);
-                self.judge_removal(at, node, incarnation);
+                self.judge_removal(at, node, incarnation, Reason::Silence);
             }
             cause => unreachable!("no law judges a removal by {cause}"),
         }
@@ -488,16 +523,22 @@ impl Observer {
     fn on_replaced(&mut self, at: Instant, node: NodeNo, old: &Record) {
         let part = self.cast.find(old.node().addr(), old.generation());
         let Some(incarnation) = part else { return };
-        self.judge_removal(at, node, incarnation);
+        self.judge_removal(at, node, incarnation, Reason::Name);
         self.unlist(at, node, incarnation);
         self.rumors.unlist(at, node, incarnation, Way::Source);
     }
 
-    fn judge_removal(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+    fn judge_removal(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+        reason: Reason,
+    ) {
         let about = (self.cast.node_of(incarnation), incarnation);
         let timeout = self.cast.config(node).timeout();
         let verdict = removals::judge(&self.truth, at, timeout, node, about);
-        removals::count(&mut self.removals, verdict);
+        removals::count(&mut self.removals, reason, verdict);
         // A stopped node that hears of nobody any more is alone with its opinion.
         if self.truth.live(node).is_some() {
             let views = &self.views;

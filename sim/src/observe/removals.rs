@@ -1,4 +1,5 @@
-//! Removals by timeout, judged by what was true, and how long crashes took to be noticed.
+//! Removals that no goodbye caused, judged by what was true, and how long crashes took to be
+//! noticed.
 
 use std::time::Duration;
 
@@ -10,7 +11,16 @@ use super::truth::{State, Truth};
 use crate::report::summary::{Detection, Removals};
 use crate::scenario::plan::NodeNo;
 
-/// What a removal by timeout was.
+/// Why a node removed another that had not said goodbye.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It was silent for a timeout.
+    Silence,
+    /// It did not answer, and another node has its name.
+    Name,
+}
+
+/// What a removal was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The removed one did not run, or not without a break, during the whole timeout before.
@@ -24,10 +34,12 @@ pub(crate) enum Verdict {
     Cut,
 }
 
-/// Judges that `by` removes an incarnation of `node` by timeout.
+/// Judges that `by` removes an incarnation of `node` that has not said goodbye.
 ///
-/// A node that has not been stopped since its start was alive however short that is: it must not
-/// be removed before a timeout has passed.
+/// News must have had a way in both directions: a node that is heard but hears nobody is in no
+/// component with those who hear it, so that the truth asks them to give it up. A node that has not
+/// been stopped since its start was alive however short that is: it must not be removed before a
+/// timeout has passed.
 pub(crate) fn judge(
     truth: &Truth,
     now: Instant,
@@ -49,13 +61,14 @@ pub(crate) fn judge(
     }
 }
 
-/// Counts a verdict.
-pub(crate) fn count(removals: &mut Removals, verdict: Verdict) {
-    match verdict {
-        Verdict::Right => removals.right += 1,
-        Verdict::False => removals.wrong += 1,
-        Verdict::Paused => removals.paused += 1,
-        Verdict::Cut => removals.cut += 1,
+/// Counts a verdict. Whoever lived is counted alike, whatever the reason was.
+pub(crate) fn count(removals: &mut Removals, reason: Reason, verdict: Verdict) {
+    match (verdict, reason) {
+        (Verdict::Right, Reason::Silence) => removals.right += 1,
+        (Verdict::Right, Reason::Name) => removals.replaced += 1,
+        (Verdict::False, _) => removals.wrong += 1,
+        (Verdict::Paused, _) => removals.paused += 1,
+        (Verdict::Cut, _) => removals.cut += 1,
     }
 }
 

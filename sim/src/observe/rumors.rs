@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rumormill::core::{Body, Cause, News, Packet, PacketKind, Topic};
+use rumormill::core::{Body, Cause, News, Packet, PacketKind, Rumor as Told, Topic};
 use rumormill::{Instant, Version};
 
 use super::cast::{Cast, IncarnationNo};
@@ -67,6 +67,27 @@ impl Way {
     }
 }
 
+/// What a packet brings of the rumors that it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// The news itself.
+    Value,
+    /// That there is a version, whose value must be fetched.
+    Announcement,
+    /// That its sender has it already.
+    Ack,
+}
+
+impl Load {
+    pub(crate) fn of(packet: &Packet) -> Self {
+        match &packet.body {
+            Body::RumorAck(_) => Self::Ack,
+            Body::Rumor(Told { topic: Topic::Announced(_), .. }) => Self::Announcement,
+            _ => Self::Value,
+        }
+    }
+}
+
 /// All rumors of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Rumors {
@@ -109,6 +130,12 @@ struct Rumor {
     cells: Vec<Cell>,
     messages: u64,
     control_messages: u64,
+    /// Packets with its value that arrived.
+    delivered: u64,
+    /// Nodes that came to hold it, the sources too.
+    receivers: u32,
+    /// Of the last of them.
+    last_hop: u32,
     swap_first: u32,
 }
 
@@ -255,15 +282,13 @@ impl Rumors {
         let news: &[News] = match &packet.body {
             Body::Value(metadata)
             | Body::Fetched(metadata)
-            | Body::Rumor(rumormill::core::Rumor { topic: Topic::Metadata(metadata), .. }) => {
+            | Body::Rumor(Told { topic: Topic::Metadata(metadata), .. }) => {
                 return carried.extend(self.of_version(metadata.version()));
             }
-            Body::Rumor(rumormill::core::Rumor { topic: Topic::Announced(it), .. }) => {
+            Body::Rumor(Told { topic: Topic::Announced(it), .. }) => {
                 return carried.extend(self.of_version(it.version));
             }
-            Body::Rumor(rumormill::core::Rumor { topic: Topic::Membership(news), .. }) => {
-                std::slice::from_ref(news)
-            }
+            Body::Rumor(Told { topic: Topic::Membership(news), .. }) => std::slice::from_ref(news),
             Body::RumorAck(ack) => return carried.extend(self.tags.get(&ack.token.tag())),
             Body::Bulk(bulk) => &bulk.news,
             Body::Records(records) => &records.news,
@@ -297,12 +322,19 @@ impl Rumors {
         }
         for &rumor in carried {
             let rumor = &mut self.rumors[rumor as usize];
-            if packet.kind() == PacketKind::RumorAck {
+            if Load::of(packet) == Load::Ack {
                 rumor.control_messages += 1;
                 continue;
             }
             rumor.messages += 1;
             rumor.cells[node as usize].sent += 1;
+        }
+    }
+
+    /// A packet that carries these arrived.
+    pub(crate) fn delivered(&mut self, load: Load, carried: &[RumorNo]) {
+        if load == Load::Value {
+            carried.iter().for_each(|&rumor| self.rumors[rumor as usize].delivered += 1);
         }
     }
 
@@ -367,6 +399,9 @@ impl Rumors {
             cells,
             messages: 0,
             control_messages: 0,
+            delivered: 0,
+            receivers: 0,
+            last_hop: 0,
             swap_first: 0,
         });
         Some(self.rumors.len() as RumorNo - 1)
@@ -384,6 +419,8 @@ impl Rumors {
             Way::Packet { from, .. } => rumor.cells[from as usize].hop + 1,
         };
         rumor.swap_first += u32::from(way.name() == "swap");
+        rumor.receivers += 1;
+        rumor.last_hop = hop;
         let cell = &mut rumor.cells[node as usize];
         (cell.first, cell.hop) = (Some(at), hop);
         if self.rows.len() < self.rows_max {

@@ -8,15 +8,16 @@ pub(crate) mod line;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
 use rumormill::core::{PacketKind, Record};
-use rumormill::{Event as EngineEvent, Fate, Instant};
+use rumormill::{Event as EngineEvent, Fate, Instant, LinkModel};
 
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
-use super::rumors::{RumorNo, Way};
+use super::rumors::{Load, RumorNo, Way};
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// Where the lines of a run go.
@@ -27,6 +28,8 @@ pub struct Tape {
     rumors: Vec<String>,
     /// How many first receipts are written.
     learned: usize,
+    /// What the network cuts, as last written.
+    cut: Vec<(u32, u32)>,
     failed: Option<io::Error>,
 }
 
@@ -39,7 +42,7 @@ impl fmt::Debug for Tape {
 impl Tape {
     /// An empty one; `to` should be buffered.
     pub fn new(to: Box<dyn Write + Send>, filter: Filter) -> Self {
-        Self { to, filter, rumors: Vec::new(), learned: 0, failed: None }
+        Self { to, filter, rumors: Vec::new(), learned: 0, cut: Vec::new(), failed: None }
     }
 
     /// Writes out what is buffered.
@@ -100,6 +103,7 @@ pub(crate) struct Parcel<'p> {
     pub(crate) bytes: u64,
     pub(crate) content: u64,
     pub(crate) carried: &'p [RumorNo],
+    pub(crate) load: Load,
 }
 
 impl<'a> Recorder<'a> {
@@ -148,6 +152,17 @@ impl<'a> Recorder<'a> {
 
     pub(crate) fn resume(&mut self, at: Instant, node: NodeNo) {
         self.note(at, || Event::Resume { node });
+    }
+
+    /// What the network cuts may have changed.
+    pub(crate) fn paths(&mut self, at: Instant, links: &LinkModel, nodes: u32) {
+        let Some(tape) = &mut self.0 else { return };
+        let (sides, cut) = paths(links, nodes);
+        if cut.is_empty() && tape.cut.is_empty() {
+            return;
+        }
+        tape.cut.clone_from(&cut);
+        tape.note(at, Event::Paths { sides, cut });
     }
 
     /// A packet was put on the network, which decided what becomes of it.
@@ -201,7 +216,7 @@ impl<'a> Recorder<'a> {
         way: Way,
         observer: &Observer,
     ) {
-        self.note(at, || state(node, event, way, |record| observer.node_of(record)));
+        self.note(at, || state(node, event, way, |record| observer.life_of(record)));
     }
 
     /// To be called after every step: writes who learned what in it.
@@ -225,31 +240,46 @@ fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
         kind: kind(parcel.kind).into(),
         content: format!("{:016x}", parcel.content),
         rumors: parcel.carried.iter().map(|&rumor| rumors[rumor as usize].clone()).collect(),
+        announces: parcel.load == Load::Announcement && !parcel.carried.is_empty(),
     }
+}
+
+/// The nodes that the network treats alike, and between which of these sides no packet passes.
+fn paths(links: &LinkModel, nodes: u32) -> (Vec<Vec<NodeNo>>, Vec<(u32, u32)>) {
+    if !links.has_cuts() {
+        return Default::default();
+    }
+    let mut sides: BTreeMap<u32, Vec<NodeNo>> = BTreeMap::new();
+    (0..nodes).for_each(|node| sides.entry(links.class(node)).or_default().push(node));
+    let sides: Vec<_> = sides.into_values().collect();
+    let pairs = (0..).zip(&sides).flat_map(|from| (0..).zip(&sides).map(move |to| (from, to)));
+    let cut = pairs.filter(|((_, from), (_, to))| !links.passes(from[0], to[0]));
+    let cut = cut.map(|((from, _), (to, _))| (from, to)).collect();
+    (sides, cut)
 }
 
 fn state(
     node: NodeNo,
     event: &EngineEvent,
     way: Way,
-    node_of: impl Fn(&Record) -> Option<NodeNo>,
+    life_of: impl Fn(&Record) -> Option<(NodeNo, u32)>,
 ) -> Event {
     let from = match way {
         Way::Source => None,
         Way::Packet { from, .. } => Some(from),
     };
     let (change, about, cause, version) = match event {
-        EngineEvent::Joined(record) => ("joined", node_of(record), None, None),
-        EngineEvent::Updated { new, .. } => ("updated", node_of(new), None, None),
+        EngineEvent::Joined(record) => ("joined", life_of(record), None, None),
+        EngineEvent::Updated { new, .. } => ("updated", life_of(new), None, None),
         EngineEvent::Removed { record, cause } => {
-            ("removed", node_of(record), Some(cause.to_string()), None)
+            ("removed", life_of(record), Some(cause.to_string()), None)
         }
-        EngineEvent::Replaced { old, .. } => ("replaced", node_of(old), None, None),
-        EngineEvent::NameConflict { second, .. } => ("name_conflict", node_of(second), None, None),
+        EngineEvent::Replaced { old, .. } => ("replaced", life_of(old), None, None),
+        EngineEvent::NameConflict { second, .. } => ("name_conflict", life_of(second), None, None),
         EngineEvent::Woke(_) => ("woke", None, None, None),
-        EngineEvent::AddressConflict(record) => ("address_conflict", node_of(record), None, None),
+        EngineEvent::AddressConflict(record) => ("address_conflict", life_of(record), None, None),
         EngineEvent::GenerationsExhausted(record) => {
-            ("generations_exhausted", node_of(record), None, None)
+            ("generations_exhausted", life_of(record), None, None)
         }
         EngineEvent::VersionAhead { version, .. } => {
             ("version_ahead", None, None, Some(version.to_string()))
@@ -274,7 +304,9 @@ fn state(
         EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
         other => unreachable!("a trace has no name for {other:?}"),
     };
-    Event::State { node, change: change.into(), about, cause: cause.map(Into::into), version, from }
+    let (about, life) = about.map_or((None, 0), |(about, life)| (Some(about), life));
+    let (change, cause) = (change.into(), cause.map(Into::into));
+    Event::State { node, change, about, life, cause, version, from }
 }
 
 fn kind(kind: PacketKind) -> &'static str {

@@ -60,11 +60,19 @@ pub(crate) struct Truth {
     awake: Vec<Awake>,
     /// What was live at the last commit.
     committed: Vec<Option<IncarnationNo>>,
+    settled: Settled,
     touched: Vec<NodeNo>,
     /// By node; only those of live nodes mean anything.
     component: Vec<u32>,
     eras: VecDeque<Era>,
     memory: Duration,
+}
+
+/// What was true at the end of the last instant in which something changed.
+#[derive(Clone, Debug)]
+struct Settled {
+    live: Vec<Option<IncarnationNo>>,
+    component: Vec<u32>,
 }
 
 /// Whether a process runs, apart from whether its node lives.
@@ -93,6 +101,7 @@ impl Truth {
             resumed: vec![None; nodes],
             awake: vec![Awake::Always; nodes],
             committed: vec![None; nodes],
+            settled: Settled { live: vec![None; nodes], component: vec![0; nodes] },
             touched: Vec::new(),
             component: vec![0; nodes],
             eras: VecDeque::from([Era { from: Instant::ZERO, reach: None }]),
@@ -190,7 +199,7 @@ impl Truth {
         });
         self.enter(at, paths);
         // The old names of the same components stay, for others may remember them.
-        if nodes.is_empty() && self.parts_as(&component) {
+        if nodes.is_empty() && self.parts_alike(&self.component, &component) {
             if open {
                 self.component = component;
             }
@@ -198,6 +207,19 @@ impl Truth {
         }
         self.component = component;
         Shift::Whole
+    }
+
+    /// True when the last commit left everything as it was at the end of the last instant: what
+    /// ends and begins again at one instant has not changed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.committed == self.settled.live
+            && self.parts_alike(&self.settled.component, &self.component)
+    }
+
+    /// To be called at the end of an instant in which the truth changed.
+    pub(crate) fn settle(&mut self) {
+        self.settled.live.clone_from(&self.committed);
+        self.settled.component.clone_from(&self.component);
     }
 
     /// True when a path of uncut links led from one node to another at every time since.
@@ -224,11 +246,11 @@ impl Truth {
         shifted
     }
 
-    /// True when these components part the live nodes as they are parted already.
-    fn parts_as(&self, component: &[u32]) -> bool {
+    /// True when both part the live nodes into the same components.
+    fn parts_alike(&self, one: &[u32], other: &[u32]) -> bool {
         let (mut forth, mut back) = (FxHashMap::default(), FxHashMap::default());
         self.live_nodes().all(|(node, _)| {
-            let (old, new) = (self.component(node), component[node as usize]);
+            let (old, new) = (one[node as usize], other[node as usize]);
             *forth.entry(old).or_insert(new) == new && *back.entry(new).or_insert(old) == old
         })
     }
@@ -348,6 +370,29 @@ mod tests {
         links.undo(second);
         assert_eq!(truth.commit(at(3), &links), Shift::Whole);
         assert!(truth.holds(0, 3, 3));
+    }
+
+    #[test]
+    fn what_ends_and_begins_again_at_one_instant_leaves_the_truth_as_it_was() {
+        let mut links = links();
+        let mut truth = all_live(&links);
+        assert!(!truth.is_settled());
+        truth.settle();
+        assert!(truth.is_settled());
+        let split = || NetworkChange::Partition(vec![vec![0, 1, 2], vec![3, 4, 5, 6]]);
+        let first = links.apply(split());
+        truth.commit(at(1), &links);
+        assert!(!truth.is_settled());
+        truth.settle();
+        links.undo(first);
+        assert_eq!(truth.commit(at(2), &links), Shift::Whole);
+        assert!(!truth.is_settled());
+        links.apply(split());
+        assert_eq!(truth.commit(at(2), &links), Shift::Whole);
+        assert!(truth.is_settled());
+        truth.set(at(2), 6, State::Live(9));
+        truth.commit(at(2), &links);
+        assert!(!truth.is_settled(), "another incarnation");
     }
 
     #[test]

@@ -92,6 +92,8 @@ fn figures(id: String, kind: &str, start_ms: f64, rows: &[RumorRow]) -> RumorFig
         control_messages: rows.len() as u64,
         node_messages_max: 4,
         swap_first: 1,
+        rmr: Some(0.25),
+        ldh: Some(4),
         superseded_by: None,
         curve: curve(&times),
     }
@@ -154,8 +156,9 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
             t90_ms: Some(22.0),
             t99_ms: Some(30.0),
             t100_ms: Some(31.0),
+            staleness: Some(0.004),
         },
-        removals: Removals { right: 0, wrong: 0, paused: 0, cut: 1_250 },
+        removals: Removals { cut: 1_250, ..Removals::default() },
         detection: Detection::default(),
         view_error: ViewError {
             missing_end: 0,

@@ -138,9 +138,11 @@ pub struct MetadataFigures {
     pub t90_ms: Option<f64>,
     pub t99_ms: Option<f64>,
     pub t100_ms: Option<f64>,
+    /// Null when nobody published.
+    pub staleness: Option<f64>,
 }
 
-/// Removals by timeout, judged by what was true.
+/// Removals that no goodbye caused, judged by what was true.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Removals {
@@ -149,6 +151,8 @@ pub struct Removals {
     pub wrong: u64,
     pub paused: u64,
     pub cut: u64,
+    /// Of those that were gone: because another had their name, before any timeout.
+    pub replaced: u64,
 }
 
 /// From a crash to its removal, the slowest crash of the run.
@@ -188,6 +192,10 @@ pub struct RumorFigures {
     pub control_messages: u64,
     pub node_messages_max: u64,
     pub swap_first: u32,
+    /// Null when it came to nobody but one.
+    pub rmr: Option<f64>,
+    /// Null when it came to nobody.
+    pub ldh: Option<u32>,
     pub superseded_by: Option<String>,
     /// How coverage grew, as `(ms since the start, share from then on)`; for pictures, so it is
     /// thinned to at most [`CURVE_STEPS_MAX`] steps, of which the last is exact.

@@ -294,6 +294,7 @@ fn removals(page: &mut Page, summary: &Summary) {
         ("right", removals.right),
         ("across a cut or by a stopped node", removals.cut),
         ("of paused nodes", removals.paused),
+        ("replaced", removals.replaced),
     ];
     let told = counts.into_iter().filter(|&(_, number)| number > 0);
     let told: String = told.map(|(what, number)| format!("{} {what}, ", count(number))).collect();
@@ -348,6 +349,7 @@ pub(crate) fn measured(name: &str, got: &Value) -> String {
         (Some(Unit::ByteRate), Some(number)) => format!("{}/s", bytes(number)),
         (Some(Unit::Share), Some(share)) => percent(share),
         (Some(Unit::Count), Some(number)) => count(number as u64),
+        (Some(Unit::Ratio), Some(ratio)) => three_digits(ratio),
         (Some(Unit::Rate), Some(number)) => format!("{} a second", three_digits(number)),
         _ => got.to_string(),
     }

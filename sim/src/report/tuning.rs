@@ -101,6 +101,8 @@ pub struct Setting {
     pub detection: Option<Sample>,
     /// Removals of nodes that ran, over all its runs.
     pub false_removals: u64,
+    /// Whether theory says that it keeps those who live on the lists.
+    pub holds: bool,
 }
 
 /// The setting that is recommended, judged on seeds that had no part in its choice.
@@ -189,6 +191,7 @@ fn setting(tuning: &Tuning, own: &Setting) -> Value {
         "held": own.held,
         "timeout_ms": own.timeout_ms,
         "false_removals": own.false_removals,
+        "holds_in_theory": own.holds,
         "figures": figures,
     })
 }
@@ -222,6 +225,7 @@ pub(crate) mod tests {
             timeout_ms: 5_000.0,
             detection: Some(sample(4_200.0)),
             false_removals: if cell == 0 { 12 } else { 0 },
+            holds: cell != 2,
         };
         let recommended = Recommended {
             setting: 1,

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::Config;
+use rumormill::{Config, Loss};
 
 pub use self::errors::{Blame, Paint, ScenarioError};
 pub(crate) use self::language::NODES_MAX;
@@ -241,6 +241,11 @@ impl Scenario {
     /// The settings that the nodes run with, unless their group has others.
     pub fn engine(&self) -> &Config {
         &self.typed.engine
+    }
+
+    /// What the default link loses.
+    pub fn loss(&self) -> Loss {
+        self.typed.network.link().loss
     }
 
     /// Whether `--set` changed something.

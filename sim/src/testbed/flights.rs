@@ -11,7 +11,7 @@ use std::time::Duration;
 use rumormill::Instant;
 use rumormill::core::PacketKind;
 
-use crate::observe::rumors::{RumorNo, Way};
+use crate::observe::rumors::{Load, RumorNo, Way};
 use crate::observe::trace::Parcel;
 use crate::scenario::plan::NodeNo;
 
@@ -32,6 +32,7 @@ pub(super) struct Flight {
     pub(super) bytes: u64,
     pub(super) content: u64,
     pub(super) carried: Vec<RumorNo>,
+    pub(super) load: Load,
 }
 
 impl Flight {
@@ -50,6 +51,7 @@ impl Flight {
             bytes: self.bytes,
             content: self.content,
             carried: &self.carried,
+            load: self.load,
         }
     }
 }
@@ -149,7 +151,8 @@ mod tests {
         let (from, to, kind) = (0, 1, PacketKind::LastCall);
         let (sent, lands) = (at_ms(sent), at_ms(sent + 5));
         let (may_be_cut, bytes, content, carried) = (false, 9, 7, Vec::new());
-        Flight { from, to, kind, sent, lands, may_be_cut, bytes, content, carried }
+        let load = Load::Value;
+        Flight { from, to, kind, sent, lands, may_be_cut, bytes, content, carried, load }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::log::{Arrival, Entry, Happening, Verdict};
 use super::{Net, TestbedError};
 use crate::observe::cast::{Cast, IncarnationNo};
 use crate::observe::observer::{Exit, Knows, Observer};
-use crate::observe::rumors::Way;
+use crate::observe::rumors::{Load, Way};
 use crate::observe::trace::{Parcel, Recorder, Tape};
 use crate::observe::traffic::HEADERS;
 use crate::report::summary::{Peaks, RunResult};
@@ -319,11 +319,11 @@ impl<'a> Replay<'a> {
         }
         let Some(flight) = flight else {
             // It breaks the law that every packet that arrives was sent, which tells of it.
-            self.observer.on_deliver(self.now, node, Way::Source);
+            self.observer.on_deliver(self.now, node, Way::Source, Load::Value, &[]);
             return Some(Way::Source);
         };
         self.recorder.delivered(self.now, &flight.told());
-        self.observer.on_deliver(self.now, node, flight.way());
+        self.observer.on_deliver(self.now, node, flight.way(), flight.load, &flight.carried);
         Some(flight.way())
     }
 
@@ -342,13 +342,15 @@ impl<'a> Replay<'a> {
         self.observer.carried(packet, &mut carried);
         self.observer.on_send(self.now, from, packet, bytes, &carried);
         let (sent, kind, content) = (self.now, packet.kind(), content(packet));
+        let load = Load::of(packet);
         let fate = match verdict {
             Verdict::Decided(fate) => Some(fate),
             Verdict::Kernel => Some(Fate::Delivered { at: sent, again: None }),
             Verdict::Nobody => None,
         };
         let (Some(fate), Some(receiver)) = (fate, self.cast.addr_no(to)) else {
-            let told = Parcel { from, to: None, kind, sent, bytes, content, carried: &carried };
+            let carried = &carried;
+            let told = Parcel { from, to: None, kind, sent, bytes, content, carried, load };
             self.recorder.sent_to_nobody(&told, &self.observer);
             self.observer.fates().to_dead += 1;
             return;
@@ -367,6 +369,7 @@ impl<'a> Replay<'a> {
             bytes,
             content,
             carried,
+            load,
         };
         self.recorder.sent(&flight.told(), fate, &self.observer);
         let fates = self.observer.fates();

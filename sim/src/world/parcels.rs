@@ -6,7 +6,7 @@ use rumormill::core::{Packet, PacketKind};
 use rumormill::{Carrier, Class, Instant};
 
 use super::codec;
-use crate::observe::rumors::{RumorNo, Way};
+use crate::observe::rumors::{Load, RumorNo, Way};
 use crate::observe::trace;
 use crate::scenario::plan::NodeNo;
 
@@ -70,7 +70,13 @@ impl Parcel {
             bytes: self.len as u64,
             content: self.content,
             carried: &self.carried,
+            load: self.load(),
         }
+    }
+
+    /// What it brings of the rumors that it carries.
+    pub(crate) fn load(&self) -> Load {
+        Load::of(self.packet())
     }
 
     /// How a receiver learns what it learns by this.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Protocol};
+use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Node, Protocol};
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
@@ -137,7 +137,7 @@ fn a_partition_longer_than_the_timeout_is_cut_not_false_and_heals() {
     publish(&mut plan, 21_000, 7, "b");
     act(&mut plan, 30_000, "", Deed::Heal(Heal::All));
     let summary = summary(&plan);
-    let Removals { right, wrong, paused, cut } = summary.removals;
+    let Removals { right, wrong, paused, cut, .. } = summary.removals;
     assert_eq!((right, wrong, paused, cut), (0, 0, 0, 50));
     let episodes = &summary.node_list.episodes;
     assert_eq!(episodes.len(), 3);
@@ -153,6 +153,55 @@ fn a_partition_longer_than_the_timeout_is_cut_not_false_and_heals() {
         (a.superseded_by.as_deref(), b.superseded_by.as_deref()),
         (Some("metadata-1"), None)
     );
+}
+
+#[test]
+fn a_cut_that_is_lifted_and_laid_at_one_instant_opens_no_episode() {
+    let mut plan = plan(10, 60);
+    let halves = || Deed::Partition(vec![(0..5).collect()]);
+    publish(&mut plan, 5_000, 1, "a");
+    act(&mut plan, 10_000, "one", halves());
+    act(&mut plan, 20_000, "", Deed::Heal(Heal::Label("one".into())));
+    act(&mut plan, 20_000, "other", halves());
+    // With a crash at the same instant, that is the cause.
+    act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("other".into())));
+    act(&mut plan, 30_000, "last", halves());
+    act(&mut plan, 30_000, "", Deed::Crash(vec![3]));
+    act(&mut plan, 40_000, "", Deed::Heal(Heal::All));
+    let figures = summary(&plan).node_list;
+    let opened: Vec<_> = figures.episodes.iter().map(|e| (e.cause.as_str(), e.at_ms)).collect();
+    assert_eq!(opened, [("start", 0.0), ("partition", 10e3), ("crash", 30e3), ("heal", 40e3)]);
+    assert!(figures.converged_after_max_ms.is_some(), "{:?}", figures.episodes);
+}
+
+#[test]
+fn what_happens_at_the_very_end_opens_no_episode_of_no_length() {
+    let mut plan = plan(10, 60);
+    publish(&mut plan, 5_000, 1, "a");
+    act(&mut plan, 60_000, "", Deed::Partition(vec![(0..5).collect()]));
+    act(&mut plan, 60_000, "", Deed::Crash(vec![3]));
+    let Summary { node_list, metadata, nodes, .. } = summary(&plan);
+    assert_eq!((node_list.episodes.len(), node_list.converged), (1, true));
+    assert!(metadata.converged_after_ms < Some(1e3), "{metadata:?}");
+    assert_eq!(nodes.end, 9);
+    // So near to the last change that it would be one with it.
+    act(&mut plan, 59_500, "", Deed::Stop(vec![7]));
+    plan.actions.sort_by_key(|action| action.at);
+    let episodes = summary(&plan).node_list.episodes;
+    let last = episodes.last().map(|last| (last.cause.as_str(), last.last_change_ms, last.end_ms));
+    assert_eq!((episodes.len(), last), (2, Some(("stop", 59_500.0, 60_000.0))));
+}
+
+#[test]
+fn who_is_removed_for_its_name_was_no_timeout() {
+    let mut plan = plan(10, 60);
+    let back = testkit::restart(&mut plan, 3, at_ms(21_000));
+    plan.incarnations[back].public = Node::new("10.9.9.9:7000").name("n3").build().unwrap();
+    let (nodes, manner) = (vec![3], Manner::Crash);
+    act(&mut plan, 20_000, "", Deed::Restart { nodes, manner, comes_back: back..back + 1 });
+    let Removals { right, wrong, replaced, .. } = summary(&plan).removals;
+    // By the nine others, and by the one that is back and was told of what it was before.
+    assert_eq!((right, wrong, replaced), (0, 0, 10));
 }
 
 fn rumor<'a>(summary: &'a Summary, id: &str) -> &'a RumorFigures {
@@ -306,7 +355,7 @@ fn a_short_pause_costs_nobody_his_place_and_what_waited_is_read() {
     act(&mut plan, 13_000, "", Deed::Resume(vec![7]));
     plan.actions.sort_by_key(|action| action.at);
     let summary = summary(&plan);
-    let Removals { right, wrong, paused, cut } = summary.removals;
+    let Removals { right, wrong, paused, cut, .. } = summary.removals;
     assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
     assert_eq!((summary.faults["pause"], summary.messages.overflow), (1, 0));
     let rumor = rumor(&summary, "metadata-0");
@@ -321,7 +370,7 @@ fn a_long_pause_is_no_death_but_a_removal_of_its_own_kind_and_ends_without_a_mis
     act(&mut plan, 25_000, "", Deed::Resume(vec![7]));
     let result = result(&plan);
     let summary = result.summary;
-    let Removals { right, wrong, paused, cut } = summary.removals;
+    let Removals { right, wrong, paused, cut, .. } = summary.removals;
     assert_eq!((right, wrong, paused, cut), (0, 0, 9, 0));
     assert_eq!(summary.node_list.episodes.len(), 1, "the truth never changed");
     assert!(summary.node_list.converged && summary.view_error.missing_max >= 9);
@@ -362,7 +411,7 @@ fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
     act(&mut plan, 10_000, "mute", all_or_nothing(vec![3], (0..10).collect(), Ways::One));
     act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("mute".into())));
     let summary = summary(&plan);
-    let Removals { right, wrong, paused, cut } = summary.removals;
+    let Removals { right, wrong, paused, cut, .. } = summary.removals;
     assert_eq!((right, wrong, paused), (0, 0, 0));
     // The others dial it again and again, it lists who does, and hears no more of them.
     assert!(cut >= 18, "{cut}");
@@ -376,7 +425,7 @@ fn over_a_bridge_news_goes_both_ways_and_nobody_is_removed() {
     act(&mut plan, 10_000, "bridge", all_or_nothing(a, c, Ways::Both));
     publish(&mut plan, 30_000, 1, "from a");
     let summary = summary(&plan);
-    let Removals { right, wrong, paused, cut } = summary.removals;
+    let Removals { right, wrong, paused, cut, .. } = summary.removals;
     assert_eq!((right, wrong, paused, cut), (0, 0, 0, 0));
     assert_eq!(rumor(&summary, "metadata-0").coverage, Some(1.0));
     assert!(summary.messages.cut > 0 && summary.node_list.episodes.len() == 1);

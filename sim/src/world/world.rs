@@ -130,7 +130,8 @@ impl<'a> World<'a> {
     }
 
     /// Has everything that happens written down.
-    pub(super) fn recorded_by(self, recorder: Recorder<'a>) -> Self {
+    pub(super) fn recorded_by(self, mut recorder: Recorder<'a>) -> Self {
+        recorder.paths(self.now, &self.links, self.plan.nodes_ever);
         Self { recorder, ..self }
     }
 
@@ -279,12 +280,14 @@ impl<'a> World<'a> {
         if let Some(change) = fault::network_change(&action.deed) {
             self.faults.count(cause, 1);
             self.faults.change(number, action, change, &mut self.links);
+            self.recorder.paths(at, &self.links, self.plan.nodes_ever);
             self.observer.commit(at, &self.links, cause);
             return;
         }
         match &action.deed {
             Deed::Heal(heal) => {
                 self.faults.heal(at, heal, &mut self.links);
+                self.recorder.paths(at, &self.links, self.plan.nodes_ever);
                 self.observer.commit(at, &self.links, cause);
             }
             Deed::Publish { node, data } => self.publish(*node, data),
@@ -362,7 +365,7 @@ impl<'a> World<'a> {
         let way = sent.way();
         self.recorder.delivered(self.now, &sent.told(Some(node)));
         self.trace.packet(self.now, node, from, sent.content);
-        self.observer.on_deliver(self.now, node, way);
+        self.observer.on_deliver(self.now, node, way, sent.load(), &sent.carried);
         if !self.recall(node, way) {
             let sent = self.parcels.get(parcel);
             let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));

@@ -162,7 +162,10 @@ impl Logs {
                 let own = *node == subject || *about == Some(subject);
                 self.lived(t_ns, event, own && change == "removed");
             }
-            Event::Run { .. } | Event::Action { .. } | Event::Learn { .. } => {}
+            Event::Run { .. }
+            | Event::Action { .. }
+            | Event::Paths { .. }
+            | Event::Learn { .. } => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Format, Job, Net, Outcome, Request, held, worst};
-use crate::commands::{Exit, Report, trial};
+use crate::commands::{Exit, Report, holds, trial};
 use crate::reading::shown;
 use crate::report::files::Pictures;
 use crate::report::json::{self, Runs, Summaries};
@@ -20,6 +20,14 @@ pub(super) fn table(request: &Request, run: &RunResult) -> String {
         (Format::Table, None) => terminal::run(run, request.paint),
         _ => String::new(),
     }
+}
+
+/// Of settings that can't hold, once for each file.
+fn warnings(jobs: &[Job]) -> String {
+    let mut warnings: Vec<_> =
+        jobs.iter().filter_map(|job| holds::warning(&job.scenario)).collect();
+    warnings.dedup();
+    warnings.concat()
 }
 
 /// Everything that is printed, and the exit code; `both` is what is said of both places together.
@@ -44,7 +52,7 @@ pub(super) fn report(
         .map(|(job, outcomes)| failure(request, job, outcomes))
         .collect();
     let exit = if failed.is_empty() { Exit::Held } else { Exit::Failed };
-    Report { out, err: failed.concat(), exit }
+    Report { out, err: warnings(jobs) + &failed.concat(), exit }
 }
 
 /// The command that shows a run again.

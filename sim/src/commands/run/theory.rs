@@ -1,12 +1,13 @@
 //! The line of theory in pictures: the textbook's epidemic with the fan-out, loss and delay of a
 //! scenario, one round for each hop.
 
-use rumormill::{Latency, Loss, Probability};
+use rumormill::Latency;
 
 use super::Request;
 use crate::commands::Failure;
 use crate::model::figures::Tally;
 use crate::model::outbreak::Outbreak;
+use crate::model::theory::mean_loss;
 use crate::model::{Epidemic, FAN_OUT_MAX, Spread, Stop};
 use crate::report::curves::Theory;
 use crate::scenario::plan::Plan;
@@ -59,23 +60,9 @@ pub(super) fn mean_ms(latency: &Latency) -> f64 {
     }
 }
 
-/// The share of packets that a link loses in the long run.
-fn mean_loss(loss: Loss) -> Probability {
-    match loss {
-        Loss::Each(each) => each,
-        Loss::Bursts(burst) => {
-            let (enter, leave) = (burst.enter.as_ppb(), burst.leave.as_ppb());
-            let within = burst.loss.as_ppb() * enter / (enter + leave).max(1);
-            Probability::from_ppb(within)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use rumormill::Burst;
 
     use super::*;
     use crate::scenario;
@@ -86,15 +73,6 @@ mod tests {
         assert_eq!(mean_ms(&Latency::Uniform { min, max }), 5.5);
         let table = [1_000_000, 2_000_000, 6_000_000];
         assert_eq!(mean_ms(&Latency::Table(table[..].into())), 3.0);
-    }
-
-    #[test]
-    fn bursts_lose_their_share_of_the_time_they_last() {
-        let ppb = |percent: u64| Probability::from_ppb(percent * 10_000_000);
-        let burst = Burst { enter: ppb(1), leave: ppb(19), loss: ppb(80) };
-        let mean = mean_loss(Loss::Bursts(burst)).as_ppb();
-        assert!(mean.abs_diff(40_000_000) < 10, "{mean}");
-        assert_eq!(mean_loss(Loss::Each(ppb(7))), ppb(7));
     }
 
     #[test]

@@ -109,9 +109,17 @@ impl Rumor {
             control_messages: self.control_messages,
             node_messages_max: self.cells.iter().map(|cell| cell.sent.into()).max().unwrap_or(0),
             swap_first: self.swap_first,
+            rmr: self.redundancy(),
+            ldh: (self.receivers > 0).then_some(self.last_hop),
             superseded_by: None,
             curve: curve(&delays, all),
         }
+    }
+
+    /// Packets with its value for each node that had to get it, less the one that it takes.
+    fn redundancy(&self) -> Option<f64> {
+        let others = self.receivers.checked_sub(1).filter(|&others| others > 0)?;
+        Some(self.delivered as f64 / f64::from(others) - 1.0)
     }
 
     /// True for a node that the rumor should come to: one that was there from its start to the

@@ -50,6 +50,7 @@ fn a_metadata_rumor_is_timed_hop_by_hop() {
     // Delays 0, 30, 50 and never: half of four are two.
     assert_eq!((rumor.t50_ms, rumor.t90_ms, rumor.t100_ms), (Some(30.0), None, None));
     assert_eq!((rumor.coverage, rumor.excluded, rumor.swap_first), (Some(0.75), 0, 1));
+    assert_eq!((rumor.rmr, rumor.ldh), (Some(-1.0), Some(2)), "nothing was said to have arrived");
     let rows: Vec<_> = report
         .rows
         .iter()
@@ -215,6 +216,24 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     assert_eq!(messages, [(4, 2), (10, 5), (6, 3), (4, 2)]);
     let control: Vec<_> = figures.iter().map(|rumor| rumor.control_messages).collect();
     assert_eq!(control, [2, 0, 2, 0]);
+}
+
+#[test]
+fn redundancy_counts_what_arrived_with_the_value_and_not_what_announces_it() {
+    let mut rumors = rumors();
+    rumors.publish(at_ms(100), 1, version(1));
+    rumors.hold(at_ms(100), 1, version(1), Way::Source);
+    let alone = rumors.clone().finish(&always()).figures;
+    assert_eq!((alone[0].rmr, alone[0].ldh), (None, Some(0)), "nobody had to get it");
+    for (node, from) in [(3, 1), (0, 3), (2, 1)] {
+        rumors.hold(at_ms(150), node, version(1), by(from, 140, PacketKind::Rumor));
+    }
+    for load in [Load::Value, Load::Announcement, Load::Ack] {
+        (0..4).for_each(|_| rumors.delivered(load, &[0]));
+    }
+    let figures = figures(rumors, &always());
+    // Four packets where three do; the last to hear of it is the one of the last row.
+    assert_eq!((figures[0].rmr, figures[0].ldh), (Some(4.0 / 3.0 - 1.0), Some(1)));
 }
 
 #[test]

@@ -9,14 +9,19 @@
 //! | `action` | the scenario did something | `text` |
 //! | `up` `down` | a node's process started, or ended | `node`, `addr`, `cause` |
 //! | `stop` `start` | a node fell silent, or resumed | `node` |
+//! | `paths` | the network cuts other paths than before | `sides cut` |
 //! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
 //! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
 //! | `deliver` | it arrived | `from to kind sent_ns content`, `rumors` |
-//! | `state` | a node's list or metadata changed | `node change`, `about cause version from` |
+//! | `state` | a node's list or metadata changed | `node change`, `about life cause version from` |
 //! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
 //!
 //! `content` is a hash of what the packet says, so that two traces differ where two packets do.
-//! The causes of a drop are those of `messages` in `summary.json`. What has no value is left out.
+//! The causes of a drop are those of `messages` in `summary.json`. A packet of `kind` `rumor` may
+//! say no more than that there is a value, of more bytes than fit into it: then it has
+//! `announces`. `life` is which of its starts the node `about` has behind it, from 0. `cut` holds
+//! pairs of places in `sides`: no packet gets from the first side to the second. What has no value
+//! is left out, and so is a `life` of 0.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -82,6 +87,10 @@ pub(crate) enum Event {
     Resume {
         node: NodeNo,
     },
+    Paths {
+        sides: Vec<Vec<NodeNo>>,
+        cut: Vec<(u32, u32)>,
+    },
     Send {
         #[serde(flatten)]
         packet: Packet,
@@ -107,6 +116,8 @@ pub(crate) enum Event {
         change: Word,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<NodeNo>,
+        #[serde(default, skip_serializing_if = "is_first")]
+        life: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[serde(deserialize_with = "printable")]
         cause: Option<Word>,
@@ -144,6 +155,9 @@ pub(crate) struct Packet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(deserialize_with = "printable")]
     pub(crate) rumors: Vec<String>,
+    /// It names a version, and does not bring its value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) announces: bool,
 }
 
 /// What is written: everything that no field rules out.
@@ -178,7 +192,7 @@ impl Filter {
         let one = |node: NodeNo| self.nodes.contains(&node);
         self.nodes.is_empty()
             || match event {
-                Event::Run { .. } | Event::Action { .. } => true,
+                Event::Run { .. } | Event::Action { .. } | Event::Paths { .. } => true,
                 Event::Up { node, .. }
                 | Event::Down { node, .. }
                 | Event::Stop { node }
@@ -217,6 +231,16 @@ fn is_one(copies: &u32) -> bool {
     *copies == 1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_first(life: &u32) -> bool {
+    *life == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 /// The event as a person reads it, without its time.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -229,13 +253,17 @@ impl fmt::Display for Event {
             Self::Start { node } => write!(f, "node {node} beats again"),
             Self::Pause { node } => write!(f, "node {node}'s process stands still"),
             Self::Resume { node } => write!(f, "node {node}'s process goes on"),
+            Self::Paths { cut, .. } if cut.is_empty() => write!(f, "no path is cut"),
+            Self::Paths { sides, cut } => {
+                write!(f, "{} of {} paths between sides are cut", cut.len(), sides.len().pow(2))
+            }
             Self::Send { packet, bytes, copies } => {
                 let copies = if *copies > 1 { ", arrives twice" } else { "" };
                 write!(f, "sent: {packet}, {bytes} B{copies}")
             }
             Self::Drop { packet, cause, .. } => write!(f, "never arrives ({cause}): {packet}"),
             Self::Deliver { packet, .. } => write!(f, "arrives: {packet}"),
-            Self::State { node, change, about, cause, version, from } => {
+            Self::State { node, change, about, cause, version, from, .. } => {
                 write!(f, "node {node}: {change}")?;
                 about.iter().try_for_each(|about| write!(f, " node {about}"))?;
                 version.iter().try_for_each(|version| write!(f, " version {version}"))?;
@@ -252,7 +280,7 @@ impl fmt::Display for Event {
 
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, kind, content, rumors } = self;
+        let Self { from, to, kind, content, rumors, .. } = self;
         let to = to.map_or("nobody".to_owned(), |to| to.to_string());
         write!(f, "{kind} from {from} to {to}, content {content}")?;
         match rumors.is_empty() {

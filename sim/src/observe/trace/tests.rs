@@ -115,6 +115,17 @@ fn comings_and_goings_are_told_with_their_causes() {
 }
 
 #[test]
+fn what_the_network_cuts_is_told_where_it_changes() {
+    let (_, lines) = traced(Filter::default());
+    let cuts: Vec<_> = lines.iter().filter(|l| matches!(l.event, Event::Paths { .. })).collect();
+    let [line] = cuts[..] else { panic!("one change of paths: {cuts:?}") };
+    let Event::Paths { sides, cut } = &line.event else { unreachable!() };
+    assert_eq!((line.t_ns, &sides[..]), (7_000_000_000, &[vec![0, 1, 2, 3, 4], vec![5]][..]));
+    // Nobody gets to an isolated node, not even another that is isolated with it.
+    assert_eq!(cut[..], [(0, 1), (1, 0), (1, 1)]);
+}
+
+#[test]
 fn a_trace_is_the_same_bytes_each_time_and_changes_nothing() {
     let (run, bytes) = recorded(Filter::default(), Codec::Skip);
     let (_, again) = recorded(Filter::default(), Codec::RoundTrip);
@@ -150,7 +161,7 @@ fn the_lines_of_the_documentation_are_lines_of_the_format() {
         assert_eq!(serde_json::to_string(&line).unwrap(), written);
     }
     let names = ["run", "action", "up", "down", "stop", "start", "send", "drop", "deliver"];
-    for name in names.iter().chain(&["state", "learn"]) {
+    for name in names.iter().chain(&["paths", "state", "learn"]) {
         assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
     }
 }

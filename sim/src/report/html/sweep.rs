@@ -99,6 +99,7 @@ fn measure<'a>(results: &Results, measure: &'a Measure) -> MeasureData<'a> {
             Unit::Bytes => "bytes",
             Unit::Share => "share",
             Unit::Flag => "flag",
+            Unit::Ratio => "ratio",
             Unit::Rate => "rate",
             Unit::ByteRate => "byte_rate",
         },

@@ -131,6 +131,7 @@ fn vertical(measure: &Measure, values: impl Iterator<Item = f64>) -> Axis {
         Unit::Count => "count",
         Unit::Share | Unit::Flag => "share",
         Unit::Rate => "a second",
+        Unit::Ratio => "ratio",
     };
     let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
     for value in values {

@@ -68,7 +68,7 @@ fn figures(page: &mut Page, summaries: &[Summary]) {
     rows.add("false removals", whole, |run| Some(run.removals.wrong as f64));
     rows.add("other removals", whole, |run| {
         let removals = &run.removals;
-        Some((removals.right + removals.paused + removals.cut) as f64)
+        Some((removals.right + removals.paused + removals.cut + removals.replaced) as f64)
     });
     let rows = rows.rows;
     page.section("Figures over seeds");

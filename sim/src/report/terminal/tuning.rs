@@ -75,6 +75,10 @@ fn front(page: &mut Page, tuning: &Tuning) {
         rows.add(tone, row(tuning, place));
     }
     page.add(&rows);
+    if !tuning.front.iter().chain(&beaten).all(|&place| tuning.settings[place].holds) {
+        let why = "can't hold: theory expects it to remove live nodes, as long as it runs";
+        page.line(Tone::Quiet, why);
+    }
     if let Some(place) = beaten {
         let name = tuning.name(place);
         page.line(
@@ -93,6 +97,11 @@ fn row(tuning: &Tuning, place: usize) -> Vec<String> {
         _ if is_recommended => "recommended".to_owned(),
         Some(fallen) => format!("fell: {} of {} fresh", fallen.held.held, fallen.held.n),
         None => String::new(),
+    };
+    let note = match own.holds {
+        true => note,
+        false if note.is_empty() => "can't hold".to_owned(),
+        false => format!("{note}, can't hold"),
     };
     let measure = measures::known("detection.all");
     let detection = own.detection.as_ref().map(|sample| shown(measure, sample));
@@ -208,6 +217,8 @@ mod tests {
             "tried: 4 settings of fan_out, 224 runs; 1 that are not valid left out",
             "        2  242 ms  2 MB      5 s         4.2 s      0  6 of 6        recommended",
             "        1  302 ms  1 MB      5 s         4.2 s     12  0 of 6        fell: 197 of 200",
+            "        3  182 ms  3 MB      5 s         4.2 s      0  6 of 6        can't hold",
+            "can't hold: theory expects it to remove live nodes",
             "fan_out 1 (1 MB) fell: 197 of 200 fresh seeds held; --share 98% accepts that",
             "Recommended: fan_out 2",
             "200 of 200 (98.1 % to 100 %) fresh seeds held all targets, seeds 49 to 248",
