@@ -34,7 +34,7 @@ use crate::scenario::{Name, Paint};
 use crate::world::{Codec, Filter};
 
 /// Columns of `sim measures`.
-const MEASURES_WIDTH: u16 = 100;
+const MEASURES_WIDTH: u16 = 80;
 
 /// The most seeds of one command: their figures are kept until the end.
 const SEEDS_MAX: u64 = 100_000;

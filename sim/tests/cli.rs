@@ -109,7 +109,7 @@ fn a_run_prints_a_table_and_writes_its_files() {
 fn an_ordinary_table_fits_on_a_screen() {
     let (out, _) = Bench::new().call("run small.toml", 0);
     assert!(out.lines().count() <= 50, "{out}");
-    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
 }
 
 #[test]

@@ -28,14 +28,15 @@ fn files(folder: &Path, extension: &str) -> BTreeMap<String, PathBuf> {
     wanted.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect()
 }
 
-/// The summaries of all shipped scenarios with seed 1, as files hold them. A scenario whose
+/// The summaries of all shipped scenarios with seed 1, as files hold them, and what is printed. A scenario whose
 /// expectations fail has one as well; that they hold is another test's business.
-fn summaries(environment: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn summaries(environment: &[(&str, &str)]) -> (BTreeMap<String, String>, String) {
     let out = tempfile::tempdir().unwrap();
     let scenarios = files(&root().join("scenarios"), "toml");
     let mut sim = Command::new(SIM);
-    sim.arg("run").args(scenarios.values()).args(["--seed", "1", "--no-plots", "-q", "--out"]);
-    let run = sim.arg(out.path()).envs(environment.iter().copied()).output().unwrap();
+    sim.arg("run").args(scenarios.keys().map(|name| format!("scenarios/{name}.toml")));
+    sim.args(["--seed", "1", "--no-plots", "--out"]).arg(out.path()).current_dir(root());
+    let run = sim.envs(environment.iter().copied()).output().unwrap();
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(matches!(run.status.code(), Some(0 | 1)), "sim ended with {}: {told}", run.status);
     let read = |name: String| {
@@ -43,7 +44,8 @@ fn summaries(environment: &[(&str, &str)]) -> BTreeMap<String, String> {
         let summary = behaviour(&fs::read_to_string(path).unwrap());
         (name, summary)
     };
-    scenarios.into_keys().map(read).collect()
+    let printed = String::from_utf8(run.stdout).unwrap();
+    (scenarios.into_keys().map(read).collect(), printed)
 }
 
 /// A summary without what says nothing of behaviour: a release, or a new key with its default,
@@ -61,8 +63,8 @@ fn behaviour(summary: &str) -> String {
 }
 
 /// Those of this machine as it is.
-fn plain() -> &'static BTreeMap<String, String> {
-    static PLAIN: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+fn plain() -> &'static (BTreeMap<String, String>, String) {
+    static PLAIN: OnceLock<(BTreeMap<String, String>, String)> = OnceLock::new();
     PLAIN.get_or_init(|| summaries(&[]))
 }
 
@@ -126,16 +128,25 @@ fn bless(now: &BTreeMap<String, String>) {
 #[test]
 fn every_shipped_scenario_comes_to_its_golden_summary() {
     if std::env::var_os(BLESS).is_some() {
-        bless(plain());
+        bless(&plain().0);
     }
-    assert_golden(plain());
+    assert_golden(&plain().0);
+}
+
+#[test]
+fn nothing_that_a_shipped_scenario_prints_is_wider_than_a_terminal() {
+    let printed = &plain().1;
+    assert_eq!(printed.matches("how other seeds fare").count(), plain().0.len(), "{printed}");
+    let wide = printed.lines().filter(|line| line.chars().count() > 80);
+    let wide: Vec<&str> = wide.filter(|line| !line.starts_with("files: ")).collect();
+    assert!(wide.is_empty(), "lines of more than 80 columns:\n{}", wide.join("\n"));
 }
 
 #[test]
 fn without_the_fused_variants_of_the_c_library_nothing_changes() {
-    let without = summaries(&[("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-FMA,-AVX2")]);
+    let (without, _) = summaries(&[("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-FMA,-AVX2")]);
     for (name, summary) in &without {
-        let difference = difference(name, plain().get(name), summary);
+        let difference = difference(name, plain().0.get(name), summary);
         assert!(difference.is_none(), "without FMA and AVX2, {}", difference.unwrap_or_default());
     }
 }

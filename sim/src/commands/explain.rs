@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use self::receipts::{Figures, Receipt, Run, Spread};
 use super::run::Format;
-use super::trial::quoted_path;
+use super::trial::{hint, quoted_path};
 use super::{Exit, Failure, Report};
 use crate::report::human;
 use crate::report::json::document;
@@ -141,11 +141,8 @@ fn list(run: &Run, folder: &Path) -> String {
         };
         out += &format!("  {id:<width$}  node {node:<5} at {at:<10} {took}\n");
     }
-    out + &format!(
-        "how one spread: sim explain {} --rumor {}\n",
-        quoted_path(folder),
-        run.rumors[0].id
-    )
+    let next = format!("sim explain {} --rumor {}", quoted_path(folder), run.rumors[0].id);
+    out + &hint("how one spread", &next) + "\n"
 }
 
 /// Who told whom, as a tree in order of time.
@@ -164,12 +161,9 @@ fn tree(run: &Run, spread: &Spread) -> String {
         out += &format!("… {more}: rumors.csv has all\n");
     }
     if let Some(slowest) = spread.receipts.last() {
-        out += &format!(
-            "\nwhy the last was the last: sim explain {} --rumor {} --node {}\n",
-            quoted_path(&run.folder),
-            spread.figures.id,
-            slowest.node
-        );
+        let (folder, id) = (quoted_path(&run.folder), &spread.figures.id);
+        let next = format!("sim explain {folder} --rumor {id} --node {}", slowest.node);
+        out += &format!("\n{}\n", hint("why the last was the last", &next));
     }
     out
 }

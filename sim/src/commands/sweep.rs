@@ -234,11 +234,11 @@ fn sliced(
     let count = human::counted(cells.len() as u64, "cell");
     let all = folder.with_file_name(format!("shard-*-of-{}", shard.of));
     let line = format!(
-        "{}: slice {shard}, {count} of {}\nfiles: {}\njoin all slices: sim merge {}\n",
+        "{}: slice {shard}, {count} of {}\nfiles: {}\n{}\n",
         plan.scenario,
         plan.cells_len(),
         shown(folder),
-        shown(&all)
+        trial::hint("join all slices", &format!("sim merge {}", shown(&all)))
     );
     let out = match request.show.format {
         Format::Table => line,

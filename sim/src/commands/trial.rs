@@ -16,6 +16,7 @@ use super::Failure;
 use super::progress::Progress;
 use crate::measures;
 use crate::report::summary::{RunResult, Summary};
+use crate::report::terminal::WIDTH;
 use crate::scenario::plan::Plan;
 use crate::world::{self, Options, Tape};
 
@@ -102,6 +103,15 @@ pub(super) fn command(file: &Path, seed: u64, sets: &[String]) -> String {
     command
 }
 
+/// A command to type next: behind what it is for, or below that where it would not fit on a line.
+pub(super) fn hint(what: &str, command: &str) -> String {
+    let together = format!("{what}: {command}");
+    if together.chars().count() <= WIDTH {
+        return together;
+    }
+    format!("{what}:\n  {command}")
+}
+
 /// A path as a shell reads it back.
 pub(super) fn quoted_path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
@@ -177,6 +187,13 @@ mod tests {
         });
         assert_eq!(result.unwrap_err().text, "error: 2");
         assert!(begun.into_inner() < 1_000);
+    }
+
+    #[test]
+    fn a_command_that_does_not_fit_behind_its_purpose_stands_below_it() {
+        assert_eq!(hint("reproduce", "sim run a.toml"), "reproduce: sim run a.toml");
+        let command = format!("sim run {}.toml", "a".repeat(60));
+        assert_eq!(hint("reproduce", &command), format!("reproduce:\n  {command}"));
     }
 
     #[test]

@@ -102,6 +102,8 @@ struct Header<'a> {
     vias: [&'static str; 5],
     /// Names of zones, by their numbers; none where nodes have no zones.
     zones: Vec<String>,
+    /// Names that the file gives to nodes, by their numbers; null for those without.
+    names: Vec<Option<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -169,13 +171,13 @@ fn data(page: &Page<'_>) -> String {
         let nodes = human::count(page.plan.nodes_ever.into());
         format!("The player shows runs of up to {most} nodes; this one has {nodes}.")
     });
-    let (rumors, zones) = match no_player {
+    let (rumors, zones, names) = match no_player {
         None => {
             let scene = Scene::of(page.plan);
             scene.pack(&mut pack);
-            (receipts(run, &mut pack), scene.zones)
+            (receipts(run, &mut pack), scene.zones, scene::names(page.plan))
         }
-        Some(_) => (Vec::new(), Vec::new()),
+        Some(_) => Default::default(),
     };
     let drawn = curves::that_matter(&run.summary.rumors, CURVES_MAX);
     let header = Header {
@@ -196,6 +198,7 @@ fn data(page: &Page<'_>) -> String {
         seeds: page.seeds.map(|(seeds, _)| over_seeds(seeds)),
         vias: VIAS,
         zones,
+        names,
     };
     pack.finish(&header)
 }

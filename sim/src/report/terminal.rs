@@ -23,6 +23,8 @@ use crate::stats::Sample;
 
 use layout::{Align, Page, Tone};
 
+pub(crate) use layout::WIDTH;
+
 pub use beside::beside;
 pub use both::both;
 pub use comparison::comparison;
@@ -38,8 +40,8 @@ const TIMELINE_MAX: usize = 12;
 const EPISODES_MAX: usize = 8;
 /// Rumors beyond which only the slowest of each kind are listed.
 const RUMORS_MAX: usize = 6;
-/// Characters of a line of somebody else's making.
-const TEXT_MAX: usize = 60;
+/// Characters of what brought a change about.
+const CAUSE_MAX: usize = 30;
 
 /// One run: what happened, how fast all agreed, what it cost, and whether that was as expected.
 pub fn run(run: &RunResult, paint: Paint) -> String {
@@ -81,12 +83,12 @@ fn timeline(page: &mut Page, run: &RunResult) {
     let cut = lines.len().saturating_sub(TIMELINE_MAX);
     let kept_first = if cut > 0 { TIMELINE_MAX / 2 } else { lines.len() };
     for (at, text) in &lines[..kept_first] {
-        table.row([moment(*at), shortened(text, TEXT_MAX)]);
+        table.row([moment(*at), text.clone()]);
     }
     if cut > 0 {
         table.row(["...".to_owned(), format!("{} more", count(cut as u64))]);
         for (at, text) in &lines[kept_first + cut..] {
-            table.row([moment(*at), shortened(text, TEXT_MAX)]);
+            table.row([moment(*at), text.clone()]);
         }
     }
     page.add(&table);
@@ -105,7 +107,7 @@ fn node_lists(page: &mut Page, summary: &Summary) {
         let is_last = place + 1 == episodes.len();
         let never = if is_last { "not before the end" } else { "not before the next" };
         table.row([
-            shortened(&episode.cause, TEXT_MAX / 2),
+            shortened(&episode.cause, CAUSE_MAX),
             moment(episode.at_ms),
             moment(episode.end_ms),
             span_or(episode.converged_after_ms, never),
@@ -139,7 +141,7 @@ fn last_change(summary: &Summary) -> String {
     let published = publish.map_or(0.0, |rumor| rumor.start_ms);
     match summary.node_list.episodes.last() {
         Some(episode) if episode.at_ms > published => {
-            let cause = shortened(&episode.cause, TEXT_MAX / 2);
+            let cause = shortened(&episode.cause, CAUSE_MAX);
             format!("the last change, {cause} at {}", moment(episode.at_ms))
         }
         _ => format!("the last publish at {}", moment(published)),
@@ -169,7 +171,7 @@ fn rumors(page: &mut Page, run: &RunResult) {
         kept.iter().for_each(|&place| table.row(rumor_row(of_kind[place])));
         shown += kept.len();
         if kept.len() < of_kind.len() {
-            table.row(median_row(kind, &of_kind));
+            table.row(median_row(&of_kind));
         }
     }
     page.add(&table);
@@ -217,8 +219,8 @@ fn kinds(rumors: &[RumorFigures]) -> Vec<&str> {
     kinds
 }
 
-/// The medians over all rumors of a kind.
-fn median_row(kind: &str, of_kind: &[&RumorFigures]) -> [String; 8] {
+/// The medians over all rumors of a kind, of which the rows above are some.
+fn median_row(of_kind: &[&RumorFigures]) -> [String; 8] {
     // Of those that had somebody to reach: never is a time, nobody is none.
     let median = |figure: fn(&RumorFigures) -> Option<f64>| {
         let aimed = of_kind.iter().filter(|rumor| rumor.coverage.is_some());
@@ -227,7 +229,7 @@ fn median_row(kind: &str, of_kind: &[&RumorFigures]) -> [String; 8] {
     let nobody = of_kind.iter().all(|rumor| rumor.coverage.is_none());
     let time = |figure| span_or(median(figure), if nobody { "-" } else { "never" });
     [
-        format!("{kind}, median of {}", count(of_kind.len() as u64)),
+        format!("  median of {}", count(of_kind.len() as u64)),
         String::new(),
         time(|rumor| rumor.t50_ms),
         time(|rumor| rumor.t90_ms),
@@ -257,7 +259,7 @@ fn traffic(page: &mut Page, summary: &Summary) {
         page.line(
             Tone::Plain,
             &format!(
-                "a node sends {} packets and {} a second (median; 99 % {}, most {})",
+                "median node: {} packets and {} a second (99 % {}, most {})",
                 three_digits(packets),
                 bytes(p50),
                 most(rate.bytes_p99),
@@ -384,7 +386,7 @@ mod tests {
         for rumors in [0, 3, 400] {
             let text = text(rumors);
             assert!(text.lines().count() <= 45, "{text}");
-            assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         }
     }
 
@@ -394,7 +396,7 @@ mod tests {
         let shown = |kind: &str| text.matches(&format!("  {kind}-")).count();
         assert_eq!((shown("metadata"), shown("join")), (3, 3), "{text}");
         assert!(!text.contains("metadata-0 "), "{text}");
-        assert!(text.contains("join, median of 13"), "{text}");
+        assert!(text.contains("    median of 13"), "{text}");
         assert!(text.contains("the slowest of each kind, 6 of 40 rumors"), "{text}");
     }
 
@@ -490,7 +492,7 @@ mod tests {
         let sentences = [
             "partition: 50 nodes, 60 s, seeds 1 to 20",
             "  node lists agreed after                 2 s    2.6 s    3.2 s",
-            "FAIL  node_list.converged_after  <= 3s  17 of 20 (63.9 % to 94.7 %)  median 2.6 s",
+            "FAIL  node_list.converged_after  <= 3s   17 of 20 (63.9 % to 94.7 %)   2.6 s",
             "14 of 20 (48.1 % to 85.4 %) held everything (wanted: 95%)",
             "worst: seed 6, its node lists agreed after 4.91 s",
         ];

@@ -285,7 +285,7 @@ impl<'s> Walk<'s> {
         if let Some(hold) = at.hold {
             self.schedule_undo(at, hold, &deed);
         }
-        let text = texts::action(at, &deed, &self.incarnations);
+        let text = texts::action(at, &deed, &self.incarnations, &self.typed.groups);
         let label = at.label.clone();
         self.actions.push(Action { at: self.now, deed, label, text });
     }
@@ -324,7 +324,7 @@ impl<'s> Walk<'s> {
             _ => false,
         };
         if !nobody {
-            action.text = texts::undo(&action);
+            action.text = texts::undo(&action, &self.typed.groups);
             self.actions.push(*action);
         }
     }

@@ -271,6 +271,12 @@ impl Scenario {
             network: self.typed.network.link(),
             links: self.typed.link_changes.clone(),
             clocks: self.typed.groups.clocks(),
+            groups: self
+                .typed
+                .groups
+                .sets()
+                .map(|(name, set)| (name.to_owned(), set.to_vec()))
+                .collect(),
             incarnations: laid.incarnations,
             nodes: self.typed.nodes,
             nodes_ever: self.typed.nodes + self.typed.newcomers,

@@ -36,6 +36,8 @@ pub struct Plan {
     pub links: Vec<NetworkChange>,
     /// Wall clocks that are unlike true time from the beginning on.
     pub clocks: Vec<(Vec<NodeNo>, ClockChange)>,
+    /// The file's groups, in its order: name and nodes.
+    pub groups: Vec<(String, Vec<NodeNo>)>,
     /// Every incarnation that the plan ever starts: the initial ones in order of `start`, then
     /// those that each action brings, together and in order of `start`. Two joins may overlap, so
     /// the whole is not in order. At one time, starts come before actions.

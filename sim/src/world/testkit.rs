@@ -46,6 +46,7 @@ pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
         network: lan(),
         links: Vec::new(),
         clocks: Vec::new(),
+        groups: Vec::new(),
         incarnations: incarnations.collect(),
         nodes,
         nodes_ever: nodes,

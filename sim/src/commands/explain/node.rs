@@ -7,7 +7,7 @@ use super::path::{Part, cause, path, verdict};
 use super::receipts::{Receipt, Run, Spread};
 use super::{SCHEMA, why};
 use crate::commands::Failure;
-use crate::commands::trial::quoted_path;
+use crate::commands::trial::{hint, quoted_path};
 use crate::report::files::TRACE;
 use crate::report::human;
 use crate::scenario::plan::NodeNo;
@@ -124,8 +124,8 @@ impl Told {
         if let Some(role) = slowest {
             let folder = quoted_path(&run.folder);
             let id = &role.rumor;
-            out +=
-                &format!("\nall of the slowest: sim explain {folder} --rumor {id} --node {node}\n");
+            let next = format!("sim explain {folder} --rumor {id} --node {node}");
+            out += &format!("\n{}\n", hint("all of the slowest", &next));
         }
         out
     }

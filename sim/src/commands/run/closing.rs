@@ -8,7 +8,7 @@ use crate::reading::shown;
 use crate::report::files::Pictures;
 use crate::report::json::{self, Runs, Summaries};
 use crate::report::summary::{RunResult, Summary};
-use crate::report::terminal;
+use crate::report::terminal::{self, WIDTH};
 use crate::world::Codec;
 
 /// Seeds that the hint at the end proposes.
@@ -90,12 +90,10 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             let files = folder.join(format!("seed-{}", request.seed));
             let mut next = reproduction(request, &job.file, request.seed);
             next += &format!(" --seeds {SEEDS_HINT}");
-            let mut next = format!("how other seeds fare: {next}");
+            let mut next = trial::hint("how other seeds fare", &next);
             if request.trace.is_some() {
-                next += &format!(
-                    "\nwho told whom, and when: sim explain {}",
-                    trial::quoted_path(&files)
-                );
+                let explain = format!("sim explain {}", trial::quoted_path(&files));
+                next += &format!("\n{}", trial::hint("who told whom, and when", &explain));
             }
             (outcomes[0].table.clone(), files, next)
         }
@@ -103,7 +101,11 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             let worst = worst(outcomes);
             let next = reproduction(request, &job.file, request.seed + worst as u64);
             let called = if outcomes[worst].summary.ok { "slowest" } else { "worst" };
-            (seeds_table(request, outcomes), folder, format!("the {called} seed: {next}"))
+            (
+                seeds_table(request, outcomes),
+                folder,
+                trial::hint(&format!("the {called} seed"), &next),
+            )
         }
     };
     let picture = match request.pictures {
@@ -134,5 +136,11 @@ fn failure(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
     });
     let causes: Vec<String> = laws.chain(expectations).collect();
     let (file, seed) = (shown(&job.file), &summary.seed);
-    format!("{file}: seed {seed} failed: {}\nreproduce: {command}\n", causes.join("; "))
+    let head = format!("{file}: seed {seed} failed:");
+    let line = format!("{head} {}", causes.join("; "));
+    let told = match line.chars().count() <= WIDTH {
+        true => line,
+        false => format!("{head}\n  {}", causes.join("\n  ")),
+    };
+    format!("{told}\n{}\n", trial::hint("reproduce", &command))
 }

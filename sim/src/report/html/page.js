@@ -304,7 +304,7 @@ function loadChart(data) {
     to: sorted.length + 0.5,
     format: grouped,
     whole: true,
-    tell: (rank) => `node ${sorted[Math.max(0, Math.min(sorted.length, rank) - 1)][0]}`,
+    tell: (rank) => calledBy(data.names, sorted[Math.max(0, Math.min(sorted.length, rank) - 1)][0]),
   };
   const y = {
     label: "bytes a second",
@@ -384,11 +384,11 @@ function byWeight(rumors) {
   return [...rumors].sort((a, b) => weight(a) - weight(b) || slower(a, b));
 }
 
-function rumorTable(summary) {
+function rumorTable(summary, names) {
   const shown = byWeight(summary.rumors).slice(0, 200);
   const rows = shown.map((rumor) => [
     rumor.id,
-    String(rumor.node),
+    names[rumor.node] || String(rumor.node),
     clock(rumor.start_ms, 20),
     span(rumor.t50_ms),
     span(rumor.t99_ms),
@@ -451,7 +451,7 @@ function build(page, data) {
       episodes(summary),
     ),
     expectations(summary),
-    rumorTable(summary),
+    rumorTable(summary, data.names),
     rawSummary(data),
     el("footer", {}, `Made by sim run; this page needs no network. Trace hash ${summary.trace_hash}.`),
   );

@@ -1,5 +1,7 @@
 // The player: nodes on a ring, coloured by what they hold, and news as it flies between them.
 
+// Of more nodes only the chosen one has its name on the ring.
+const NAMES_MAX = 80;
 // More nodes are shown by hop where nobody chose a view.
 const RING_NODES_MAX = 200;
 const ZONE_COLORS = ["--c4", "--c5", "--c3", "--c2", "--c1", "--c0", "--c6"];
@@ -305,7 +307,9 @@ class Player {
       this.story.replaceChildren();
     } else {
       const zone = this.scene.zones[this.scene.zoneOf[node]];
-      this.storyTitle.textContent = `The story of node ${node}${zone ? `, ${zone}` : ""}`;
+      const name = this.scene.called(node);
+      const number = name === `node ${node}` ? "" : ` (node ${node})`;
+      this.storyTitle.textContent = `The story of ${name}${number}${zone ? `, ${zone}` : ""}`;
       const rows = this.scene.storyOf(node).map(({ at, text, rumor }) => {
         const open = () => {
           if (rumor) this.choose(rumor);
@@ -356,10 +360,17 @@ class Player {
 
   layout(width, height) {
     // Outside of the nodes are their names, and outside of these their zones.
-    const rim = this.scene.zones.length > 1 ? 68 : 46;
+    const rim = (this.scene.zones.length > 1 ? 68 : 46) + this.nameRoom();
     const radius = Math.min(width, height - 40) / 2 - rim;
     const around = (2 * Math.PI * radius) / this.scene.nodes;
     return { x: width / 2, y: height / 2 + 18, radius, dot: Math.max(1.4, Math.min(9, around * 0.36)) };
+  }
+
+  // What the longest name needs more than a number; of many nodes only the chosen one has it.
+  nameRoom() {
+    if (this.scene.nodes > NAMES_MAX) return 0;
+    const longest = Math.max(0, ...this.scene.names.map((name) => (name || "").length));
+    return Math.min(90, Math.max(0, longest - 2) * 6);
   }
 
   place(node, { x, y, radius }) {
@@ -540,7 +551,7 @@ class Player {
         context.stroke();
       }
     }
-    if (this.view === "ring" && (scene.nodes <= 80 || this.selected !== null)) this.paintNames(context, layout, places);
+    if (this.view === "ring" && (scene.nodes <= NAMES_MAX || this.selected !== null)) this.paintNames(context, layout, places);
   }
 
   paintNode(context, x, y, dot, state, color) {
@@ -569,15 +580,28 @@ class Player {
 
   paintNames(context, layout, places) {
     context.font = "11px system-ui, sans-serif";
-    context.textAlign = "center";
     context.textBaseline = "middle";
     places.forEach(([x, y], node) => {
-      if (this.scene.nodes > 80 && node !== this.selected) return;
+      if (this.scene.nodes > NAMES_MAX && node !== this.selected) return;
       const [dx, dy] = [x - layout.x, y - layout.y];
       const length = Math.hypot(dx, dy) || 1;
-      const far = layout.dot + 11;
       context.fillStyle = cssColor(node === this.selected ? "--ink" : "--soft");
-      context.fillText(node, x + (dx / length) * far, y + (dy / length) * far);
+      const name = this.scene.names[node];
+      if (!name) {
+        const far = layout.dot + 11;
+        context.textAlign = "center";
+        context.fillText(node, x + (dx / length) * far, y + (dy / length) * far);
+        return;
+      }
+      // Names stand along the radius, upright on both sides, so that none is on its neighbour.
+      const far = layout.dot + 5;
+      const left = dx < 0;
+      context.save();
+      context.translate(x + (dx / length) * far, y + (dy / length) * far);
+      context.rotate(Math.atan2(dy, dx) + (left ? Math.PI : 0));
+      context.textAlign = left ? "right" : "left";
+      context.fillText(name, 0, 0, this.scene.nodes > NAMES_MAX ? 40 : 96);
+      context.restore();
     });
   }
 
@@ -652,7 +676,7 @@ class Player {
     const { scene } = this;
     if (scene.zones.length < 2) return;
     const half = Math.PI / scene.nodes;
-    const far = layout.radius + layout.dot + (scene.nodes <= 80 ? 24 : 10);
+    const far = layout.radius + layout.dot + (scene.nodes <= NAMES_MAX ? 24 : 10) + this.nameRoom();
     context.lineWidth = 5;
     context.lineCap = "butt";
     for (let node = 0; node < scene.nodes; node++) {

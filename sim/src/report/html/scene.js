@@ -5,6 +5,10 @@ const UP = 1;
 const STOPPED = 2;
 const PAUSED = 3;
 
+function calledBy(names, node) {
+  return names[node] || `node ${node}`;
+}
+
 class Scene {
   constructor(data) {
     const { arrays, tick_ms: tick } = data;
@@ -30,6 +34,7 @@ class Scene {
       open: arrays.odd_open[index],
     }));
     this.zones = data.zones;
+    this.names = data.names;
     this.zoneOf = arrays.zone;
     this.timeline = data.timeline;
     this.windows = data.windows;
@@ -184,7 +189,12 @@ class Scene {
       leave: "goodbye of",
       removal: "removal of",
     };
-    return `${id}, ${what[kind] || kind} node ${node}`;
+    return `${id}, ${what[kind] || kind} ${this.called(node)}`;
+  }
+
+  // A node as the file names it, else by its number.
+  called(node) {
+    return calledBy(this.names, node);
   }
 
   // The pace of the player: pieces of the run, each with virtual ms per second of watching. A rumor
@@ -238,7 +248,7 @@ class Scene {
       }
       if (own < 0) continue;
       const via = this.vias[this.via[own]];
-      const how = via === "source" ? "by itself" : `from node ${this.from[own]} by ${via}, hop ${this.hop[own]}`;
+      const how = via === "source" ? "by itself" : `from ${this.called(this.from[own])} by ${via}, hop ${this.hop[own]}`;
       const then = told ? `; told ${told}` : "";
       story.push({ at: this.first[own], text: `${rumor.id} ${how}${then}`, rumor });
     }

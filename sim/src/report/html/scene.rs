@@ -108,29 +108,65 @@ impl Scene {
 /// More names than so many are names of nodes and not of zones.
 const ZONES_MAX: usize = 12;
 
+/// The names that the file gives to nodes; empty where it gives none.
+pub(super) fn names(plan: &Plan) -> Vec<Option<&str>> {
+    let mut names = vec![None; plan.nodes_ever as usize];
+    for own in &plan.incarnations {
+        let name = Some(own.public.name()).filter(|name| *name != format!("node-{}", own.node));
+        names[own.node as usize] = name;
+    }
+    if names.iter().any(Option::is_some) { names } else { Vec::new() }
+}
+
 /// Where nodes are, by what their names have in common: `a-1` and `a-2` are in zone `a`. Where all
-/// have one name or each its own, there are none.
+/// have one name or each its own, there are none, unless the file's groups part them.
 fn zones(plan: &Plan) -> (Vec<String>, Vec<u8>) {
     let mut names = vec![String::new(); plan.nodes_ever as usize];
     for own in &plan.incarnations {
         let name = own.public.name().trim_end_matches(|letter: char| letter.is_ascii_digit());
         name.trim_end_matches(['-', '_', '.']).clone_into(&mut names[own.node as usize]);
     }
-    let mut zones: Vec<String> = Vec::new();
-    for name in &names {
-        if !zones.contains(name) {
-            zones.push(name.clone());
-        }
-        if zones.len() > ZONES_MAX {
-            break;
+    let named = (0..).zip(&names).map(|(node, name)| (node, name.clone()));
+    let by_group = plan
+        .groups
+        .iter()
+        .flat_map(|(name, set)| set.iter().map(|&node| (node, name.clone())).collect::<Vec<_>>());
+    let nodes = names.len();
+    let mut zones = parted(named, nodes).or_else(|| parted(by_group, nodes)).unwrap_or_default();
+    for (zone, members) in &mut zones {
+        // A group that is a zone has the name that its author knows.
+        if let Some((group, _)) = plan.groups.iter().find(|(_, set)| set == members) {
+            zone.clone_from(group);
         }
     }
-    if !(2..=ZONES_MAX).contains(&zones.len()) {
-        return (Vec::new(), vec![0; names.len()]);
+    let mut zone = vec![0; nodes];
+    for (number, (_, members)) in (0..).zip(&zones) {
+        members.iter().for_each(|&node| zone[node as usize] = number);
     }
-    let number = |name| zones.iter().position(|zone| zone == name).unwrap_or_default() as u8;
-    let zone = names.iter().map(number).collect();
-    (zones, zone)
+    (zones.into_iter().map(|(name, _)| name).collect(), zone)
+}
+
+/// The zones of nodes, if there are some and not too many, and each node is in one of them.
+fn parted(
+    of: impl Iterator<Item = (NodeNo, String)>,
+    nodes: usize,
+) -> Option<Vec<(String, Vec<NodeNo>)>> {
+    let mut zones: Vec<(String, Vec<NodeNo>)> = Vec::new();
+    let mut members = 0;
+    for (node, name) in of {
+        members += 1;
+        match zones.iter_mut().find(|(zone, _)| *zone == name) {
+            Some((_, zone)) => zone.push(node),
+            None => zones.push((name, vec![node])),
+        }
+        if zones.len() > ZONES_MAX || members > nodes {
+            return None;
+        }
+    }
+    let mut all: Vec<NodeNo> = zones.iter().flat_map(|(_, zone)| zone.clone()).collect();
+    all.sort_unstable();
+    all.dedup();
+    (zones.len() >= 2 && all.len() == nodes).then_some(zones)
 }
 
 fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
@@ -393,11 +429,26 @@ mod tests {
             |name, nodes, names| format!("[groups.{name}]\nnodes = '{nodes}'\nname = '{names}'\n");
         let (east, west) = (group("one", "0..4", "east-{i}"), group("two", "4..6", "west-{i}"));
         let (zones, zone) = zones_of(&format!("{east}{west}"));
-        assert_eq!(zones, ["east", "west"]);
+        assert_eq!(zones, ["one", "two"], "they are groups, which have names");
         assert_eq!(zone, [0, 0, 0, 0, 1, 1]);
+        let (zones, _) = zones_of("[groups.mixed]\nnodes = [0, 1, 5]\nname = 'east-{i}'\n");
+        assert_eq!(zones, ["mixed", "node"]);
+        let plain = |name, nodes| format!("[groups.{name}]\nnodes = '{nodes}'\n");
+        let (zones, zone) = zones_of(&(plain("old", "0..3") + &plain("new", "3..6")));
+        assert_eq!((zones.join(" ").as_str(), zone[3]), ("old new", 1));
         // All in one place, and all nodes alike: there is nothing to colour.
-        for groups in [group("one", "0..6", "east-{i}"), String::new()] {
+        let twice = plain("a", "0..4") + &plain("b", "3..6");
+        for groups in [group("one", "0..6", "east-{i}"), plain("a", "0..3"), twice, String::new()] {
             assert_eq!(zones_of(&groups), (Vec::new(), vec![0; 6]), "{groups}");
         }
+    }
+
+    #[test]
+    fn nodes_have_the_names_of_the_file_and_others_none() {
+        let named = "[groups.east]\nnodes = '0..2'\nname = 'east-{i}'\n";
+        let text = format!("name = 'a'\nnodes = 3\nduration = '9s'\n{named}");
+        let plan = |text: &str| crate::scenario::parse("x", text, &[]).unwrap().plan(1).unwrap();
+        assert_eq!(names(&plan(&text)), [Some("east-0"), Some("east-1"), None]);
+        assert_eq!(names(&plan(&text.replace(named, ""))), []);
     }
 }

@@ -65,7 +65,7 @@ fn table(page: &mut Page, verdict: Verdict, rows: &[&Row]) {
     let columns =
         [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left, Align::Right];
     let mut table = page.table(columns);
-    table.head(["median", "A", "B", "B less A", "95 % sure", "pairs less/more"]);
+    table.head(["median", "A", "B", "B less A", "95 % sure", "less/more"]);
     for row in rows {
         table.toned_row(tone, cells(row));
     }
@@ -135,8 +135,8 @@ mod tests {
         let text = comparison(&example(), Paint::Plain);
         let sentences = [
             "A: one\nB: other\n  20 pairs of runs with the same seed\n\nB is worse\n",
-            "metadata.t99  109 ms  114 ms     +5 ms  +5 ms to +5 ms             0/20",
-            "1 worse, 1 better, 0 without a difference that could not be chance; 1 measure the",
+            "metadata.t99  109 ms  114 ms     +5 ms  +5 ms to +5 ms       0/20",
+            "1 worse, 1 better, 0 without a difference that could not be chance; 1 measure\n  the",
         ];
         for sentence in sentences {
             assert!(text.contains(sentence), "no {sentence:?} in\n{text}");

@@ -112,6 +112,7 @@ fn bar(share: f64) -> String {
 mod tests {
     use rumormill::Probability;
 
+    use super::super::WIDTH;
     use super::*;
     use crate::model::Epidemic;
     use crate::model::figures::Tally;
@@ -133,7 +134,7 @@ mod tests {
         let title = "push, blind-coin:2: 100 nodes, fan-out 1, no loss, 50 runs, seed 1\n";
         assert!(page.starts_with(title), "{page}");
         assert!(page.lines().count() <= 45, "{page}");
-        assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
         for name in ["residue", "traffic", "t_ave", "t_last", "rounds_to_all", "s = e^-m"] {
             assert!(page.contains(name), "{name}: {page}");
         }

@@ -99,7 +99,9 @@ fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
         return;
     }
     page.section("Expectations");
-    let mut table = page.table([Align::Left; 5]);
+    let columns = [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right];
+    let mut table = page.table(columns).keyed_by(2);
+    table.head(["", "", "wanted", "held", "median"]);
     for (place, expectation) in names.iter().enumerate() {
         let results = || summaries.iter().filter_map(|summary| summary.expectations.get(place));
         let held = Share::new(results().map(|result| result.ok));
@@ -114,7 +116,7 @@ fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
                 expectation.name.clone(),
                 expectation.want.clone(),
                 of(held),
-                median.map_or(String::new(), |median| format!("median {median}")),
+                median.unwrap_or_default(),
             ],
         );
     }

@@ -51,7 +51,7 @@ fn across(page: &mut Page, results: &Results, last: &Axis, text: impl Fn(usize) 
     let others = &plan.axes[..plan.axes.len() - 1];
     let mut columns = vec![Align::Left; others.len()];
     columns.extend(vec![Align::Right; last.values.len()]);
-    let mut rows = page.table(columns);
+    let mut rows = page.table(columns).keyed_by(others.len());
     let mut head: Vec<String> = others.iter().map(|axis| axis.short().to_owned()).collect();
     head.extend(last.values.iter().map(|value| format!("{} {value}", last.short())));
     rows.add(Tone::Quiet, head);
@@ -72,7 +72,7 @@ fn list(page: &mut Page, results: &Results) {
     let failed = any_failed(results);
     let mut columns = vec![Align::Left; axes.len()];
     columns.extend(vec![Align::Right; results.shown.len() + usize::from(failed)]);
-    let mut rows = page.table(columns);
+    let mut rows = page.table(columns).keyed_by(axes.len());
     let mut head: Vec<String> = axes.iter().map(|axis| axis.short().to_owned()).collect();
     head.extend(results.shown.iter().map(|measure| measure.name.to_string()));
     head.extend(failed.then(|| "held".to_owned()));

@@ -62,9 +62,9 @@ fn front(page: &mut Page, tuning: &Tuning) {
     let axes = &tuning.plan.axes;
     let mut columns = vec![Align::Right; axes.len() + 5];
     columns.extend([Align::Left, Align::Left]);
-    let mut rows = page.table(columns);
+    let mut rows = page.table(columns).keyed_by(axes.len());
     let mut head: Vec<String> = axes.iter().map(|axis| axis.short().to_owned()).collect();
-    let figures = ["time", "cost", "timeout", "crash on all", "false", "targets held", ""];
+    let figures = ["time", "cost", "timeout", "crash on all", "false", "held", ""];
     head.extend(figures.map(str::to_owned));
     rows.add(Tone::Quiet, head);
     let chosen = tuning.recommended.as_ref().map(|own| own.setting);
@@ -95,7 +95,7 @@ fn row(tuning: &Tuning, place: usize) -> Vec<String> {
     let fallen = tuning.fallen.iter().find(|fallen| fallen.setting == place);
     let note = match fallen {
         _ if is_recommended => "recommended".to_owned(),
-        Some(fallen) => format!("fell: {} of {} fresh", fallen.held.held, fallen.held.n),
+        Some(fallen) => format!("fell: {} of {}", fallen.held.held, fallen.held.n),
         None => String::new(),
     };
     let note = match own.holds {
@@ -215,9 +215,9 @@ mod tests {
         let sentences = [
             "wanted in 100% of runs: metadata.t99 <= 250ms",
             "tried: 4 settings of fan_out, 224 runs; 1 that are not valid left out",
-            "        2  242 ms  2 MB      5 s         4.2 s      0  6 of 6        recommended",
-            "        1  302 ms  1 MB      5 s         4.2 s     12  0 of 6        fell: 197 of 200",
-            "        3  182 ms  3 MB      5 s         4.2 s      0  6 of 6        can't hold",
+            "        2  242 ms  2 MB      5 s         4.2 s      0  6 of 6  recommended",
+            "        1  302 ms  1 MB      5 s         4.2 s     12  0 of 6  fell: 197 of 200",
+            "        3  182 ms  3 MB      5 s         4.2 s      0  6 of 6  can't hold",
             "can't hold: theory expects it to remove live nodes",
             "fan_out 1 (1 MB) fell: 197 of 200 fresh seeds held; --share 98% accepts that",
             "Recommended: fan_out 2",

@@ -134,6 +134,27 @@ impl Groups {
         Some(name.replace(PLACE, &place.to_string()))
     }
 
+    /// The same, where no other node has it.
+    pub(super) fn own_name_of(&self, node: NodeNo) -> Option<String> {
+        self.namer_of(node).and_then(|_| self.name_of(node))
+    }
+
+    /// The group that gives a node a name of its own.
+    pub(super) fn namer_of(&self, node: NodeNo) -> Option<usize> {
+        let names = |(group, set): &(&Group, &Vec<NodeNo>)| {
+            group.name.is_some() && set.binary_search(&node).is_ok()
+        };
+        let (place, (group, set)) =
+            self.groups.iter().zip(&self.sets).enumerate().find(|(_, it)| names(it))?;
+        let apart = set.len() == 1 || group.name.as_ref().is_some_and(|name| name.contains(PLACE));
+        apart.then_some(place)
+    }
+
+    /// The name of each group and its nodes, sorted.
+    pub(in crate::scenario) fn sets(&self) -> impl Iterator<Item = (&str, &[NodeNo])> {
+        self.names.iter().map(String::as_str).zip(self.sets.iter().map(Vec::as_slice))
+    }
+
     /// The private data that its group gives a node.
     pub(in crate::scenario) fn private_data_of(&self, node: NodeNo) -> Option<&str> {
         Some(self.setting(node, |group| group.private_data.as_deref())?.1)

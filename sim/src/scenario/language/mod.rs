@@ -7,6 +7,7 @@ mod engine;
 mod expect;
 pub(super) mod groups;
 pub(super) mod links;
+mod names;
 pub(super) mod network;
 pub(super) mod nodes;
 mod schema;

@@ -396,26 +396,5 @@ pub(in crate::scenario) fn show_list(lists: &[Nodes]) -> String {
     lists.iter().map(Nodes::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Stretches that are written out before the rest is only counted.
-const STRETCHES_SHOWN_MAX: usize = 6;
-
-/// A set of nodes for a person, such as `0..25` or `3, 7, 12`.
-pub(in crate::scenario) fn show_set(nodes: &[NodeNo]) -> String {
-    let stretches: Vec<&[NodeNo]> =
-        nodes.chunk_by(|&one, &next| one.checked_add(1) == Some(next)).collect();
-    let show = |stretch: &[NodeNo]| match *stretch {
-        [one] => one.to_string(),
-        [one, two] => format!("{one}, {two}"),
-        [first, .., last] => format!("{first}..{}", last + 1),
-        [] => unreachable!("a chunk is never empty"),
-    };
-    let (shown, rest) = stretches.split_at(stretches.len().min(STRETCHES_SHOWN_MAX));
-    let text = shown.iter().map(|stretch| show(stretch)).collect::<Vec<_>>().join(", ");
-    match rest.iter().map(|stretch| stretch.len()).sum() {
-        0usize => text,
-        more => format!("{text} and {more} more"),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -345,7 +345,7 @@ fn groups_name_nodes_and_give_them_settings_of_their_own() {
         "30s restart = { nodes = 'slow', private_data = 'moved' }",
     ]);
     let plan = plan(&format!("{groups}{actions}"));
-    assert_eq!(texts(&plan)[1..], ["20s crash 1, 7", "30s restart 2, 10 (crash, down 1s)"]);
+    assert_eq!(texts(&plan)[1..], ["20s crash a-1, 7", "30s restart slow (crash, down 1s)"]);
     let who = |index: usize| {
         let public = &plan.incarnations[index].public;
         (public.name().to_owned(), public.private_data().to_owned())

@@ -3,7 +3,7 @@
 use rumormill::units::show_duration;
 
 use crate::scenario::language::actions::{Act, Address, At};
-use crate::scenario::language::nodes::show_set;
+use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
     Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, WayIn, Ways,
 };
@@ -13,7 +13,13 @@ use crate::scenario::units::{show_drift, show_signed_time};
 const DATA_SHOWN_MAX: usize = 40;
 
 /// The action's line, such as `partition 0..25 | 25..50`.
-pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> String {
+pub(super) fn action(
+    at: &At,
+    deed: &Deed,
+    incarnations: &[Incarnation],
+    groups: &Groups,
+) -> String {
+    let set = |nodes: &[NodeNo]| set(nodes, groups);
     let text = match (&at.act, deed) {
         (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
             let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
@@ -31,7 +37,7 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
                 true => String::new(),
                 false => format!(" over {}", show_duration(*over)),
             };
-            format!("join {}{over}", join(newcomers))
+            format!("join {}{over}", join(newcomers, groups))
         }
         (Act::Link { change, verb, .. }, deed) => match deed {
             // `loss 20%`, but `link 0..25 <-> 25..50: loss 20%`.
@@ -48,14 +54,16 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
             format!("{} {}", act.verb(), set(nodes))
         }
         (_, Deed::Pause(nodes)) => format!("pause {}", set(nodes)),
-        (_, Deed::Clock { nodes, change }) => clock(nodes, *change),
-        (_, Deed::Partition(groups)) => {
-            let groups: Vec<String> = groups.iter().map(|group| set(group)).collect();
-            format!("partition {}", groups.join(" | "))
+        (_, Deed::Clock { nodes, change }) => clock(&set(nodes), *change),
+        (_, Deed::Partition(sides)) => {
+            let sides: Vec<String> = sides.iter().map(|side| set(side)).collect();
+            format!("partition {}", sides.join(" | "))
         }
         (_, Deed::Heal(Heal::All)) => "heal all".to_owned(),
         (_, Deed::Heal(Heal::Label(label))) => format!("heal {label}"),
-        (_, Deed::Publish { node, data }) => format!("publish at {node}: {}", payload(data)),
+        (_, Deed::Publish { node, data }) => {
+            format!("publish at {}: {}", set(&[*node]), payload(data))
+        }
         (_, deed) => unreachable!("no act is {deed:?}"),
     };
     match at.hold {
@@ -65,16 +73,17 @@ pub(super) fn action(at: &At, deed: &Deed, incarnations: &[Incarnation]) -> Stri
 }
 
 /// The line of what ends by itself.
-pub(super) fn undo(action: &Action) -> String {
+pub(super) fn undo(action: &Action, groups: &Groups) -> String {
+    let set = |nodes: &[NodeNo]| set(nodes, groups);
     match &action.deed {
         Deed::Start(nodes) => format!("start {}", set(nodes)),
         Deed::Resume(nodes) => format!("resume {}", set(nodes)),
-        Deed::Clock { nodes, change } => clock(nodes, *change),
+        Deed::Clock { nodes, change } => clock(&set(nodes), *change),
         _ => format!("heal {}", action.label),
     }
 }
 
-fn clock(nodes: &[NodeNo], change: ClockChange) -> String {
+fn clock(nodes: &str, change: ClockChange) -> String {
     let what = match change {
         ClockChange::Offset { nanos } => format!("offset {}", show_signed_time(nanos)),
         ClockChange::Jump { nanos } => format!("jump {}", show_signed_time(nanos)),
@@ -83,14 +92,15 @@ fn clock(nodes: &[NodeNo], change: ClockChange) -> String {
         ClockChange::OwnOffset => "set right".to_owned(),
         ClockChange::OwnDrift => "no drift".to_owned(),
     };
-    format!("clock {}: {what}", set(nodes))
+    format!("clock {nodes}: {what}")
 }
 
-fn set(nodes: &[NodeNo]) -> String {
-    if nodes.is_empty() { "nobody".to_owned() } else { show_set(nodes) }
+fn set(nodes: &[NodeNo], groups: &Groups) -> String {
+    if nodes.is_empty() { "nobody".to_owned() } else { groups.show(nodes) }
 }
 
-fn join(newcomers: &[Incarnation]) -> String {
+fn join(newcomers: &[Incarnation], groups: &Groups) -> String {
+    let set = |nodes: &[NodeNo]| set(nodes, groups);
     let nodes: Vec<NodeNo> = newcomers.iter().map(|newcomer| newcomer.node).collect();
     match newcomers.first().map(|newcomer| &newcomer.way_in) {
         Some(WayIn::Seeds(seeds)) => format!("{} via {}", set(&nodes), set(seeds)),

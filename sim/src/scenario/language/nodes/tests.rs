@@ -215,15 +215,3 @@ fn a_random_share_is_one_of_its_pool_and_at_least_one_node() {
     let wrong = evaluate("{ random = \"5\" }", &mut now).unwrap_err();
     assert!(wrong.contains("no percent"), "{wrong}");
 }
-
-#[test]
-fn sets_are_shown_by_their_stretches() {
-    for (nodes, text) in [
-        (vec![3], "3"),
-        (vec![3, 4], "3, 4"),
-        (vec![0, 1, 2, 7, 9, 10], "0..3, 7, 9, 10"),
-        (vec![0, 2, 4, 6, 8, 10, 12, 13, 14], "0, 2, 4, 6, 8, 10 and 3 more"),
-    ] {
-        assert_eq!(show_set(&nodes), text);
-    }
-}
