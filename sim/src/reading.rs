@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rumormill::text::{Printable, find_unprintable};
 use serde::de::{DeserializeOwned, Error as _};
@@ -58,7 +59,24 @@ pub(crate) fn bytes(path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
     bytes_of(file, path, max)
 }
 
-fn bytes_of(file: File, path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
+/// What stands for standard input among the names of files.
+pub(crate) const STDIN: &str = "-";
+
+/// Reads standard input to its end, as [`bytes`]. It can be read only once, and is kept for
+/// whoever asks again.
+pub(crate) fn stdin(max: u64) -> Result<Vec<u8>, ReadError> {
+    static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*read {
+        Some(bytes) => Ok(bytes.clone()),
+        None => {
+            let bytes = bytes_of(io::stdin(), Path::new(STDIN), max)?;
+            Ok(read.insert(bytes).clone())
+        }
+    }
+}
+
+fn bytes_of(file: impl Read, path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     match file.take(max + 1).read_to_end(&mut bytes) {
         Ok(len) if len as u64 > max => Err(ReadError::TooLong { path: path.to_owned(), max }),

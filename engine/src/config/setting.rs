@@ -76,7 +76,14 @@ impl Serialize for Setting {
 
 pub(super) fn number<N: TryFrom<i64>>(value: &Setting) -> Result<N, String> {
     let Setting::Integer(number) = *value else { return Err(expected("a whole number", value)) };
-    N::try_from(number).map_err(|_| format!("{number} is out of range"))
+    N::try_from(number).map_err(|_| {
+        let limits = [i64::MAX, u32::MAX.into(), u16::MAX.into(), u8::MAX.into()];
+        let most = limits.into_iter().find(|&limit| N::try_from(limit).is_ok());
+        match most.filter(|_| number >= 0) {
+            Some(most) => format!("{number} is out of range: at most {most}"),
+            None => format!("{number} is out of range: it must not be negative"),
+        }
+    })
 }
 
 pub(super) fn duration(value: &Setting) -> Result<Duration, String> {
@@ -92,7 +99,7 @@ pub(super) fn size(value: &Setting) -> Result<usize, String> {
         Setting::Text(text) => parse_size(text)?,
         _ => return Err(expected("a size, such as 1400 or \"64KiB\"", value)),
     };
-    usize::try_from(bytes).map_err(|_| format!("{bytes} is out of range"))
+    usize::try_from(bytes).map_err(|_| format!("{bytes} is out of range: at most {}", usize::MAX))
 }
 
 pub(super) fn flag(value: &Setting) -> Result<bool, String> {

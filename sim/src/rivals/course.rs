@@ -6,7 +6,7 @@ use super::setting::Setting;
 use super::{Rival, tellings_max};
 use crate::observe::traffic::HEADERS;
 use crate::scenario::plan::{Deed, NodeNo};
-use crate::world::{Faults, Queue, network_change};
+use crate::world::{Faults, Queue, network_changes};
 
 /// What became of the rumor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,8 +89,8 @@ impl Run<'_> {
 
     fn act(&mut self, number: usize) {
         let action = &self.setting.plan.actions[number];
-        if let Some(change) = network_change(&action.deed) {
-            self.faults.change(number, action, change, &mut self.links);
+        if let Some(changes) = network_changes(&action.deed) {
+            self.faults.change(number, action, changes, &mut self.links);
         }
         match &action.deed {
             Deed::Heal(heal) => self.faults.heal(self.now, heal, &mut self.links),

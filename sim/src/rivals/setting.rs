@@ -3,7 +3,7 @@
 use rumormill::Instant;
 
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
-use crate::world::{fault_kind, network_change};
+use crate::world::{fault_kind, network_changes};
 
 /// A plan with the rumor that rivals spread in it.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ impl<'a> Setting<'a> {
         let unknown = plan.actions.iter().find(|action| {
             let deed = &action.deed;
             let is_known = matches!(deed, Deed::Publish { .. } | Deed::Heal(_) | Deed::Crash(_));
-            !is_known && network_change(deed).is_none()
+            !is_known && network_changes(deed).is_none()
         });
         if let Some(action) = unknown {
             let kind = fault_kind(&action.deed);

@@ -5,10 +5,11 @@
 use std::ops::Range;
 
 use rumormill::text::is_unprintable;
+use rumormill::units::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::errors::Mistake;
+use super::errors::{Mistake, Mistakes};
 use crate::reading;
 
 /// Longest scenario, in bytes.
@@ -35,7 +36,7 @@ pub(super) enum Origin {
 }
 
 /// A stretch of one of the sources, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     source: u32,
     pub(super) start: u32,
@@ -108,7 +109,7 @@ pub(super) struct Item {
 /// A TOML value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    Integer(i64),
+    Integer(i128),
     Float,
     Text(String),
     Flag(bool),
@@ -132,11 +133,15 @@ pub(super) struct Entry {
     pub(super) item: Item,
 }
 
-/// Reads a whole document, source number `source`.
-pub(super) fn read(source: u32, text: &str) -> Result<Table, Mistake> {
-    let table = DeTable::parse(text).map_err(|error| syntax(source, text, &error))?;
+/// Reads a whole document, source number `source`, if it is TOML.
+pub(super) fn read(source: u32, text: &str, found: &mut Mistakes) -> Option<Table> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        errors.iter().for_each(|error| found.note(syntax(source, text, error)));
+        return None;
+    }
     let first_line = Place::new(source, 0..text.find('\n').unwrap_or(text.len()));
-    convert_table(first_line, table.into_inner(), &|span| Place::new(source, span))
+    found.keep(convert_table(first_line, table.into_inner(), &|span| Place::new(source, span)))
 }
 
 /// Reads a single value that begins at byte `offset` of source number `source`.
@@ -181,9 +186,12 @@ fn convert(
     let at = place(value.span());
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-            .map(Value::Integer)
-            .map_err(|_| Mistake::new(at, format!("`{digits}` is too large a number")))?,
+        DeValue::Integer(digits) => {
+            // Longer ones are out of any range as well: which it is, says who knows the key.
+            let most = if digits.as_str().starts_with('-') { i128::MIN } else { i128::MAX };
+            let number = i128::from_str_radix(digits.as_str(), digits.radix());
+            Value::Integer(number.unwrap_or(most))
+        }
         DeValue::Float(_) => Value::Float,
         DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(_) => Value::Date,
@@ -272,18 +280,25 @@ impl Table {
 
     /// The value of a key that must be there; `example` shows how it is written.
     pub(super) fn need(&self, key: &str, example: &str) -> Result<&Item, Mistake> {
-        self.item(key)
-            .ok_or_else(|| Mistake::new(self.at, format!("`{key}` is missing: add `{example}`")))
+        self.item(key).ok_or_else(|| {
+            // Who mistyped it is told that, and not that it is missing as well.
+            let mistyped = self.entries.iter().find(|entry| nearest(&entry.key, [key]).is_some());
+            match mistyped {
+                Some(entry) => Mistake::unknown(entry.key_at, "key", &entry.key, [key]),
+                None => Mistake::new(self.at, format!("`{key}` is missing: add `{example}`")),
+            }
+        })
     }
 
     /// Refuses every key but `known`.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Mistake> {
-        for Entry { key, key_at, .. } in &self.entries {
-            if !known.contains(&key.as_str()) {
-                return Err(Mistake::unknown(*key_at, "key", key, known.iter().copied()));
-            }
-        }
-        Ok(())
+        self.unknown(known).next().map_or(Ok(()), Err)
+    }
+
+    /// A mistake for every key but `known`.
+    pub(super) fn unknown<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = Mistake> + 'a {
+        let others = self.entries.iter().filter(|entry| !known.contains(&entry.key.as_str()));
+        others.map(|entry| Mistake::unknown(entry.key_at, "key", &entry.key, known.iter().copied()))
     }
 }
 

@@ -51,16 +51,79 @@ fn may_hold_a_secret(line: &str) -> bool {
     line.contains("secret")
 }
 
-/// Why a scenario can't be run.
+/// The mistakes of a scenario, as they are found.
 ///
-/// [`Display`](fmt::Display) writes `FILE:LINE:COLUMN: what and the fix`, then the line with a
-/// caret, without colours; [`ScenarioError::render`] can colour it. A line with a secret is not
-/// written.
+/// A reader notes what is wrong and goes on with the next, so that all of a file is told at once.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    pub(super) fn note(&mut self, mistake: Mistake) {
+        self.0.push(mistake);
+    }
+
+    /// What was read; a mistake is noted.
+    pub(super) fn keep<T>(&mut self, read: Result<T, Mistake>) -> Option<T> {
+        read.map_err(|mistake| self.note(mistake)).ok()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn extend(&mut self, others: impl IntoIterator<Item = Mistake>) {
+        self.0.extend(others);
+    }
+
+    /// In the order in which they were typed, each once.
+    fn in_order(mut self) -> Vec<Mistake> {
+        self.0.sort_by(|a, b| a.at.cmp(&b.at));
+        self.0.dedup();
+        self.0
+    }
+}
+
+impl IntoIterator for Mistakes {
+    type Item = Mistake;
+    type IntoIter = std::vec::IntoIter<Mistake>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<Mistake> for Mistakes {
+    fn from(mistake: Mistake) -> Self {
+        Self(vec![mistake])
+    }
+}
+
+/// Mistakes that are told of one scenario; of more there is only the number.
+const TOLD_MAX: usize = 20;
+
+/// Why a scenario can't be run: everything that is wrong with it, in order.
+///
+/// [`Display`](fmt::Display) writes `FILE:LINE:COLUMN: what and the fix` for each, then the line
+/// with a caret, without colours; [`ScenarioError::render`] can colour it. A line with a secret is
+/// not written.
 #[derive(Clone, Debug)]
 pub struct ScenarioError {
+    /// At least one.
+    told: Vec<Told>,
+    /// How many more there are.
+    more: usize,
+    blame: Blame,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+struct Told {
     headline: String,
     snippet: Option<(Arc<Sources>, Place)>,
-    blame: Blame,
 }
 
 /// Who has to act on an error.
@@ -84,24 +147,51 @@ pub enum Paint {
 impl ScenarioError {
     /// An error about a file as a whole.
     pub(super) fn file(name: &str, blame: Blame, text: &str) -> Self {
-        Self::new(format_args!("{name}: {text}"), None, blame)
-    }
-
-    /// What was typed stands in every headline, and must not write more than that.
-    fn new(
-        headline: impl fmt::Display,
-        snippet: Option<(Arc<Sources>, Place)>,
-        blame: Blame,
-    ) -> Self {
-        Self { headline: Printable(headline).to_string(), snippet, blame }
+        Self { told: vec![Told::new(format_args!("{name}: {text}"), None)], more: 0, blame }
     }
 
     /// An error that no file has: the command is wrong.
     pub(super) fn command(text: impl fmt::Display) -> Self {
-        Self::new(text, None, Blame::Scenario)
+        Self { told: vec![Told::new(text, None)], more: 0, blame: Blame::Scenario }
     }
 
-    pub(super) fn of(mistake: &Mistake, sources: &Arc<Sources>) -> Self {
+    /// At least one mistake must have been found.
+    pub(super) fn of(mistakes: Mistakes, sources: &Arc<Sources>) -> Self {
+        assert!(!mistakes.is_empty(), "who reports an error has found one");
+        let mistakes = mistakes.in_order();
+        let told = mistakes.iter().take(TOLD_MAX).map(|mistake| Told::of(mistake, sources));
+        let more = mistakes.len().saturating_sub(TOLD_MAX);
+        Self { told: told.collect(), more, blame: Blame::Scenario }
+    }
+
+    /// What and where of the first, on one line.
+    pub fn headline(&self) -> &str {
+        &self.told[0].headline
+    }
+
+    /// Who has to act.
+    pub fn blame(&self) -> Blame {
+        self.blame
+    }
+
+    /// The headlines, each with the line it is about and a caret.
+    pub fn render(&self, paint: Paint) -> String {
+        let mut texts: Vec<String> = self.told.iter().map(|told| told.render(paint)).collect();
+        if self.more > 0 {
+            let noun = if self.more == 1 { "mistake" } else { "mistakes" };
+            texts.push(format!("and {} more {noun}", self.more));
+        }
+        texts.join("\n")
+    }
+}
+
+impl Told {
+    /// What was typed stands in every headline, and must not write more than that.
+    fn new(headline: impl fmt::Display, snippet: Option<(Arc<Sources>, Place)>) -> Self {
+        Self { headline: Printable(headline).to_string(), snippet }
+    }
+
+    fn of(mistake: &Mistake, sources: &Arc<Sources>) -> Self {
         let place = mistake.at;
         let source = sources.source(place);
         let (_, line, _) = source.visible(place);
@@ -115,21 +205,10 @@ impl ScenarioError {
             Origin::Option(option) => format!("{option} {}: {}", source.text, mistake.text),
         };
         let snippet = (!hides).then(|| (Arc::clone(sources), place));
-        Self::new(headline, snippet, Blame::Scenario)
+        Self::new(headline, snippet)
     }
 
-    /// What and where, on one line.
-    pub fn headline(&self) -> &str {
-        &self.headline
-    }
-
-    /// Who has to act.
-    pub fn blame(&self) -> Blame {
-        self.blame
-    }
-
-    /// The headline, and the line it is about with a caret.
-    pub fn render(&self, paint: Paint) -> String {
+    fn render(&self, paint: Paint) -> String {
         let Some((sources, place)) = &self.snippet else { return self.headline.clone() };
         let renderer = match paint {
             Paint::Plain => Renderer::plain(),

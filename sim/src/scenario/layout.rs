@@ -18,7 +18,7 @@ use rumormill::{Instant, Node, Rng, nanos};
 use self::births::{initial, random_others};
 use self::fit::Wanted;
 use super::addresses::address;
-use super::errors::Mistake;
+use super::errors::{Mistake, Mistakes};
 use super::language::Typed;
 use super::language::actions::{Act, Address, At, Payload, Repeat, Restart};
 use super::language::links::Scope;
@@ -39,19 +39,25 @@ const CHOICES_BITS: u32 = 32;
 /// Random live nodes that show a returning node the way when its own seeds are gone.
 const RETURN_SEEDS: usize = 3;
 
-pub(super) fn lay_out(typed: &Typed, seed: u64) -> Result<Laid, Mistake> {
+pub(super) fn lay_out(typed: &Typed, seed: u64) -> Result<Laid, Mistakes> {
     let mut walk = Walk::begin(typed, seed);
     walk.schedule_all();
     while let Some(((time, _, _), step)) = walk.agenda.pop_first() {
         walk.now = Instant::from_nanos(time);
         match step {
-            Step::Act(index) => walk.act(index)?,
+            Step::Act(index) => {
+                let acted = walk.act(index);
+                walk.found.keep(acted);
+            }
             Step::Next { index, node } => walk.strike_next(&typed.actions[index], node),
             Step::Undo(action) => walk.undo(action),
             Step::Return(range) => walk.find_way_back(range),
         }
     }
-    Ok(Laid { incarnations: walk.incarnations, actions: walk.actions })
+    match walk.found.is_empty() {
+        true => Ok(Laid { incarnations: walk.incarnations, actions: walk.actions }),
+        false => Err(walk.found),
+    }
 }
 
 struct Walk<'s> {
@@ -72,6 +78,8 @@ struct Walk<'s> {
     /// Whether chance had a say so far.
     drawn: bool,
     addresses: u32,
+    /// What is wrong so far.
+    found: Mistakes,
 }
 
 /// Who comes first at one time.
@@ -168,6 +176,7 @@ impl<'s> Walk<'s> {
             choices: vec![0; typed.actions.len()],
             drawn: false,
             addresses: typed.nodes + typed.newcomers,
+            found: Mistakes::default(),
         }
     }
 
@@ -340,7 +349,7 @@ impl<'s> Walk<'s> {
         };
         // Whom chance chose may be paused: then the world says that nothing is published.
         let wanted = if self.drawn { Wanted::Running } else { Wanted::Awake };
-        if !self.is(publisher, wanted) {
+        if !self.is(publisher, wanted) && self.found.is_empty() {
             return Err(self.unfit(node.at, &at.act, &nodes, wanted));
         }
         let data: Arc<[u8]> = match payload {
@@ -375,8 +384,7 @@ impl<'s> Walk<'s> {
         change: rumormill::LinkChange,
     ) -> Result<Deed, Mistake> {
         let Some(scope) = scope else { return Ok(Deed::Network(change)) };
-        let (from, to, ways) = scope.evaluate(self)?;
-        Ok(Deed::Link { from, to, ways, change })
+        Ok(Deed::Link { links: scope.evaluate(self)?, change })
     }
 
     /// `crash` and `leave`; with `for`, they are restarts.
@@ -524,7 +532,9 @@ impl<'s> Walk<'s> {
             named.iter().copied().filter(|&node| self.is(node, wanted)).collect();
         // With chance at play nobody may be left by bad luck: then nothing happens.
         let all_started = self.now.since(Instant::ZERO) >= self.typed.start.max;
-        if fit.is_empty() && all_started && !self.drawn {
+        // And what went wrong before may be why.
+        let is_certain = !self.drawn && self.found.is_empty();
+        if fit.is_empty() && all_started && is_certain {
             return Err(self.unfit(nodes.at, &at.act, &named, wanted));
         }
         Ok(fit)

@@ -26,7 +26,7 @@ pub use self::name::Name;
 pub(crate) use self::units::Percent;
 
 use self::document::{Origin, Place, Sources, Table};
-use self::errors::Mistake;
+use self::errors::{Mistake, Mistakes};
 use self::language::Typed;
 use self::plan::Plan;
 use crate::reading::{self, ReadError, shown};
@@ -111,12 +111,13 @@ impl Set {
     }
 }
 
-/// Reads and checks a scenario file, with the values of `sets` in place of its own.
+/// Reads and checks a scenario file, with the values of `sets` in place of its own; `-` is standard
+/// input.
 ///
 /// # Errors
-/// The first thing that is wrong, with file, line and the fix.
+/// Everything that is wrong, each with file, line and the fix.
 pub fn load(path: &Path, sets: &[Set]) -> Result<Scenario, ScenarioError> {
-    let name = shown(path).to_string();
+    let name = if is_stdin(path) { "<stdin>".to_owned() } else { shown(path).to_string() };
     let bytes = read_file(path, &name)?;
     let text = String::from_utf8(bytes).map_err(|error| not_text(&name, &error))?;
     parse(&name, &text, sets)
@@ -125,7 +126,7 @@ pub fn load(path: &Path, sets: &[Set]) -> Result<Scenario, ScenarioError> {
 /// Reads and checks a scenario that is in memory; `name` stands for the file in errors.
 ///
 /// # Errors
-/// The first thing that is wrong, with file, line and the fix.
+/// Everything that is wrong, each with file, line and the fix.
 pub fn parse(name: &str, text: &str, sets: &[Set]) -> Result<Scenario, ScenarioError> {
     if text.len() > document::TEXT_LEN_MAX {
         return Err(ScenarioError::file(name, Blame::Scenario, "too long: at most 16 MiB"));
@@ -141,26 +142,34 @@ pub fn parse(name: &str, text: &str, sets: &[Set]) -> Result<Scenario, ScenarioE
 }
 
 fn read(name: &str, text: &str, sets: &[Set]) -> Result<(Typed, Arc<Sources>), ScenarioError> {
-    let mut sources = Sources::default();
+    let (mut sources, mut found) = (Sources::default(), Mistakes::default());
     let source = sources.add(Origin::File(name.to_owned()), text);
-    let typed = document::read(source, text).and_then(|mut root| {
-        sets.iter().try_for_each(|set| set.apply(&mut root, &mut sources))?;
-        Typed::read(&root)
+    let typed = document::read(source, text, &mut found).and_then(|mut root| {
+        for set in sets {
+            found.keep(set.apply(&mut root, &mut sources));
+        }
+        Typed::read(&root, &mut found)
     });
     let sources = Arc::new(sources);
-    match typed {
-        Ok(typed) => Ok((typed, sources)),
-        Err(mistake) => Err(ScenarioError::of(&mistake, &sources)),
+    match typed.filter(|_| found.is_empty()) {
+        Some(typed) => Ok((typed, sources)),
+        None => Err(ScenarioError::of(found, &sources)),
     }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new(reading::STDIN)
 }
 
 fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, ScenarioError> {
     let scenario = |text: &str| ScenarioError::file(name, Blame::Scenario, text);
+    let max = document::TEXT_LEN_MAX as u64;
     if path.is_dir() {
         return Err(scenario("this is a directory: name a scenario file in it"));
     }
     // A pipe is as good as a file, but neither it nor a device need have an end.
-    reading::bytes(path, document::TEXT_LEN_MAX as u64).map_err(|error| match error {
+    let read = if is_stdin(path) { reading::stdin(max) } else { reading::bytes(path, max) };
+    read.map_err(|error| match error {
         ReadError::Missing { .. } => scenario(&missing(path)),
         ReadError::TooLong { .. } => scenario("too long for a scenario: at most 16 MiB"),
         ReadError::Disk { source, .. } => {
@@ -199,7 +208,7 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> ScenarioError {
         Place::new(source, valid..end),
         "this byte is not UTF-8: save the file as UTF-8 text",
     );
-    ScenarioError::of(&mistake, &Arc::new(sources))
+    ScenarioError::of(mistake.into(), &Arc::new(sources))
 }
 
 impl Scenario {
@@ -259,7 +268,7 @@ impl Scenario {
     /// When an action makes no sense at its time, such as a crash of nodes that don't run.
     pub fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
         let laid = layout::lay_out(&self.typed, seed)
-            .map_err(|mistake| ScenarioError::of(&mistake, &self.sources))?;
+            .map_err(|mistakes| ScenarioError::of(mistakes, &self.sources))?;
         Ok(Plan {
             name: self.typed.name.to_string(),
             seed,

@@ -137,6 +137,49 @@ pub struct Action {
     pub text: String,
 }
 
+/// Links between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// From these to those.
+    OneWay {
+        /// Senders.
+        from: Vec<NodeNo>,
+        /// Receivers.
+        to: Vec<NodeNo>,
+    },
+    /// Between any two of these sets, both ways.
+    Between(Vec<Vec<NodeNo>>),
+}
+
+impl Links {
+    /// Every set of nodes at an end of them.
+    pub fn sets(&self) -> Vec<&[NodeNo]> {
+        match self {
+            Self::OneWay { from, to } => vec![from, to],
+            Self::Between(sets) => sets.iter().map(Vec::as_slice).collect(),
+        }
+    }
+
+    /// What changes of the network when these links do: a change for each pair of sets.
+    pub fn changes(&self, change: &LinkChange) -> Vec<NetworkChange> {
+        let changed = |from: &[NodeNo], to: &[NodeNo], ways| NetworkChange::Links {
+            from: from.to_vec(),
+            to: to.to_vec(),
+            ways,
+            change: change.clone(),
+        };
+        match self {
+            Self::OneWay { from, to } => vec![changed(from, to, Ways::One)],
+            Self::Between(sets) => {
+                let pairs = sets.iter().enumerate().flat_map(|(place, one)| {
+                    sets[place + 1..].iter().map(move |other| (one, other))
+                });
+                pairs.map(|(one, other)| changed(one, other, Ways::Both)).collect()
+            }
+        }
+    }
+}
+
 /// What an action does. Sets of nodes are sorted and without duplicates.
 #[derive(Clone, Debug)]
 pub enum Deed {
@@ -151,14 +194,10 @@ pub enum Deed {
     Partition(Vec<Vec<NodeNo>>),
     /// These nodes can talk to nobody.
     Isolate(Vec<NodeNo>),
-    /// The links between two sets change.
+    /// Some links change.
     Link {
-        /// Senders.
-        from: Vec<NodeNo>,
-        /// Receivers.
-        to: Vec<NodeNo>,
-        /// Whether the other direction changes as well.
-        ways: Ways,
+        /// Which.
+        links: Links,
         /// What changes.
         change: LinkChange,
     },

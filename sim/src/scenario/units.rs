@@ -7,7 +7,7 @@ use rumormill::units::{nearest, parse_duration, show_duration};
 use rumormill::{Probability, nanos};
 
 /// Longest time that a scenario can name.
-const TIME_MAX: Duration = Duration::from_secs(365 * 86_400);
+pub(super) const TIME_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Reads a duration of at most a year.
 pub(super) fn parse_time(text: &str) -> Result<Duration, String> {

@@ -17,7 +17,7 @@ use super::log::{Arrival, Happening, Log, Verdict};
 use crate::observe::cast::IncarnationNo;
 use crate::observe::traffic::HEADERS;
 use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
-use crate::world::fault::{Faults, network_change};
+use crate::world::fault::{Faults, network_changes};
 use crate::world::trace::content;
 
 /// The network of one run.
@@ -56,8 +56,8 @@ impl Weather {
 
     /// Does what an action does to the network, if it does anything to it.
     pub(super) fn act(&mut self, number: usize, action: &Action) {
-        if let Some(change) = network_change(&action.deed) {
-            self.faults.change(number, action, change, &mut self.links);
+        if let Some(changes) = network_changes(&action.deed) {
+            self.faults.change(number, action, changes, &mut self.links);
         } else if let Deed::Heal(heal) = &action.deed {
             self.faults.heal(action.at, heal, &mut self.links);
         }

@@ -12,7 +12,7 @@ use super::log::{Happening, Log};
 use crate::observe::cast::IncarnationNo;
 use crate::observe::observer::Exit;
 use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause, WayIn};
-use crate::world::fault::network_change;
+use crate::world::fault::network_changes;
 
 /// What hosts real nodes. A node is named here only while it runs.
 pub(super) trait Hosts {
@@ -158,7 +158,7 @@ impl<'p, H: Hosts> Player<'p, H> {
         let plan = self.plan;
         let action = &plan.actions[number];
         self.log.note(now, Happening::Act(number));
-        if network_change(&action.deed).is_some() || matches!(action.deed, Deed::Heal(_)) {
+        if network_changes(&action.deed).is_some() || matches!(action.deed, Deed::Heal(_)) {
             return self.hosts.change_network(number, action);
         }
         match &action.deed {

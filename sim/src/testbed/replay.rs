@@ -187,7 +187,7 @@ impl<'a> Replay<'a> {
         self.recorder.action(at, &planned.text);
         self.timeline.push((ms(at), planned.text.clone()));
         let action = Action { at, ..planned.clone() };
-        if fault::network_change(&action.deed).is_some() {
+        if fault::network_changes(&action.deed).is_some() {
             self.weather.faults.count(cause, 1);
             self.is_changing = true;
         }

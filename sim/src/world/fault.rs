@@ -62,15 +62,16 @@ impl Faults {
         &mut self,
         number: usize,
         action: &Action,
-        change: NetworkChange,
+        changes: Vec<NetworkChange>,
         links: &mut LinkModel,
     ) {
-        self.in_force.push(InForce {
+        let window = self.windows.len();
+        self.in_force.extend(changes.into_iter().map(|change| InForce {
             action: number,
             label: action.label.clone(),
             change: links.apply(change),
-            window: self.windows.len(),
-        });
+            window,
+        }));
         self.open(action.at, &action.text, Vec::new(), None);
     }
 
@@ -129,17 +130,12 @@ impl Faults {
 }
 
 /// The change of the network that a deed is, if it is one.
-pub(crate) fn network_change(deed: &Deed) -> Option<NetworkChange> {
+pub(crate) fn network_changes(deed: &Deed) -> Option<Vec<NetworkChange>> {
     Some(match deed {
-        Deed::Partition(groups) => NetworkChange::Partition(groups.clone()),
-        Deed::Isolate(nodes) => NetworkChange::Isolate(nodes.clone()),
-        Deed::Link { from, to, ways, change } => NetworkChange::Links {
-            from: from.clone(),
-            to: to.clone(),
-            ways: *ways,
-            change: change.clone(),
-        },
-        Deed::Network(change) => NetworkChange::Everywhere(change.clone()),
+        Deed::Partition(groups) => vec![NetworkChange::Partition(groups.clone())],
+        Deed::Isolate(nodes) => vec![NetworkChange::Isolate(nodes.clone())],
+        Deed::Link { links, change } => links.changes(change),
+        Deed::Network(change) => vec![NetworkChange::Everywhere(change.clone())],
         _ => return None,
     })
 }
@@ -218,7 +214,7 @@ mod tests {
             let (at, change) = (at_ms(number), NetworkChange::Isolate(vec![node]));
             let (label, text) = (label.to_owned(), String::new());
             let action = Action { at, deed: Deed::Isolate(vec![node]), label, text };
-            faults.change(number as usize, &action, change, &mut links);
+            faults.change(number as usize, &action, vec![change], &mut links);
         }
         faults.heal(at_ms(4), &Heal::Action(4), &mut links);
         assert!(links.passes(4, 3) && !links.passes(4, 2));

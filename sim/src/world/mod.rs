@@ -24,7 +24,7 @@ mod world;
 use rumormill::Instant;
 
 pub use self::fault::KINDS as FAULT_KINDS;
-pub(crate) use self::fault::{Faults, kind as fault_kind, network_change};
+pub(crate) use self::fault::{Faults, kind as fault_kind, network_changes};
 pub(crate) use self::queue::Queue;
 
 use crate::observe::trace::Recorder;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use rumormill::{Burst, Config, Instant, Link, LinkChange, Loss, NetworkChange, Node, Probability};
 
 use crate::scenario::plan::{
-    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, Plan, SeedShare, StartCause,
-    WayIn, Ways,
+    Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, NodeNo, Plan, SeedShare,
+    StartCause, WayIn, Ways,
 };
 
 pub(crate) fn lan() -> Link {
@@ -156,7 +156,7 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
         1 => Deed::Isolate(a),
         2 => {
             let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
-            Deed::Link { from: a, to: b, ways: Ways::One, change }
+            Deed::Link { links: Links::OneWay { from: a, to: b }, change }
         }
         3 => Deed::Network(LinkChange {
             loss: Some(percent(ms % 60).into()),
@@ -196,7 +196,7 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             let (enter, leave, loss) = (percent(ms % 20), percent(20), percent(90));
             let loss = Some(Loss::Bursts(Burst { enter, leave, loss }));
             let change = LinkChange { loss, ..LinkChange::default() };
-            Deed::Link { from: a, to: b, ways: Ways::Both, change }
+            Deed::Link { links: Links::Between(vec![a, b]), change }
         }
         15 => Deed::Heal(Heal::Action(plan.actions.len() / 2)),
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },

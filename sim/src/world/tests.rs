@@ -7,7 +7,7 @@ use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Node, Prot
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
 use crate::report::summary::{Removals, RumorFigures, Summary};
-use crate::scenario::plan::{ClockChange, Deed, Heal, Manner, NodeNo, WayIn, Ways};
+use crate::scenario::plan::{ClockChange, Deed, Heal, Links, Manner, NodeNo, WayIn, Ways};
 
 fn result(plan: &Plan) -> RunResult {
     let result = run(plan, &Options::default(), &mut |_| {});
@@ -49,8 +49,8 @@ fn eventful() -> Plan {
     act(&mut plan, 14_000, "", Deed::Stop(vec![4]));
     act(&mut plan, 15_000, "far", Deed::Isolate(vec![7]));
     let slow = LinkChange { loss: Some(percent(60).into()), ..LinkChange::default() };
-    let (from, to, ways) = (vec![0, 1], vec![2, 3], Ways::Both);
-    act(&mut plan, 16_000, "slow", Deed::Link { from, to, ways, change: slow });
+    let links = Links::Between(vec![vec![0, 1], vec![2, 3]]);
+    act(&mut plan, 16_000, "slow", Deed::Link { links, change: slow });
     let first = testkit::join(&mut plan, at_ms(17_000));
     let last = testkit::join(&mut plan, at_ms(17_500));
     act(&mut plan, 17_000, "", Deed::Join(first..last + 1));
@@ -342,9 +342,9 @@ fn progress_is_told_at_every_sample() {
     assert_eq!((times.len(), times[0], times[10]), (11, Instant::ZERO, at_ms(1_000)));
 }
 
-fn all_or_nothing(from: Vec<NodeNo>, to: Vec<NodeNo>, ways: Ways) -> Deed {
+fn nothing_passes(links: Links) -> Deed {
     let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
-    Deed::Link { from, to, ways, change }
+    Deed::Link { links, change }
 }
 
 #[test]
@@ -408,7 +408,8 @@ fn a_paused_process_does_not_do_as_it_is_told() {
 #[test]
 fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
     let mut plan = plan(10, 60);
-    act(&mut plan, 10_000, "mute", all_or_nothing(vec![3], (0..10).collect(), Ways::One));
+    let from_it = Links::OneWay { from: vec![3], to: (0..10).collect() };
+    act(&mut plan, 10_000, "mute", nothing_passes(from_it));
     act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("mute".into())));
     let summary = summary(&plan);
     let Removals { right, wrong, paused, cut, .. } = summary.removals;
@@ -421,8 +422,8 @@ fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
 #[test]
 fn over_a_bridge_news_goes_both_ways_and_nobody_is_removed() {
     let mut plan = plan(12, 60);
-    let (a, c) = ((0..4).collect(), (8..12).collect());
-    act(&mut plan, 10_000, "bridge", all_or_nothing(a, c, Ways::Both));
+    let apart = Links::Between(vec![(0..4).collect(), (8..12).collect()]);
+    act(&mut plan, 10_000, "bridge", nothing_passes(apart));
     publish(&mut plan, 30_000, 1, "from a");
     let summary = summary(&plan);
     let Removals { right, wrong, paused, cut, .. } = summary.removals;
@@ -436,8 +437,8 @@ fn bursts_are_counted_and_lose_only_where_they_are() {
     let mut plan = plan(10, 30);
     let burst = Burst { enter: percent(5), leave: percent(20), loss: percent(100) };
     let change = LinkChange { loss: Some(Loss::Bursts(burst)), ..LinkChange::default() };
-    let (from, to, ways) = (vec![0], (1..10).collect(), Ways::One);
-    act(&mut plan, 10_000, "", Deed::Link { from, to, ways, change });
+    let links = Links::OneWay { from: vec![0], to: (1..10).collect() };
+    act(&mut plan, 10_000, "", Deed::Link { links, change });
     let summary = summary(&plan);
     assert!(summary.faults["burst"] > 0 && summary.faults["loss"] == 1);
     assert!(summary.messages.lost > summary.faults["burst"], "{:?}", summary.faults);

@@ -277,9 +277,9 @@ impl<'a> World<'a> {
         let (at, cause) = (self.now, fault::kind(&action.deed));
         self.recorder.action(at, &action.text);
         self.timeline.push((at.as_nanos() as f64 / 1e6, action.text.clone()));
-        if let Some(change) = fault::network_change(&action.deed) {
+        if let Some(changes) = fault::network_changes(&action.deed) {
             self.faults.count(cause, 1);
-            self.faults.change(number, action, change, &mut self.links);
+            self.faults.change(number, action, changes, &mut self.links);
             self.recorder.paths(at, &self.links, self.plan.nodes_ever);
             self.observer.commit(at, &self.links, cause);
             return;

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use rumormill::{ChangeId, Instant, LinkModel, NetworkChange};
+use rumormill::{ChangeId, Instant, LinkModel};
 
 use super::pack::Pack;
-use crate::scenario::plan::{Action, Deed, Heal, NodeNo, Plan, StartCause};
+use crate::scenario::plan::{Deed, Heal, NodeNo, Plan, StartCause};
 
 /// Changes of the network that are shown; a link that flaps for hours has too many.
 const CUTS_MAX: usize = 400;
@@ -227,8 +227,10 @@ fn cuts(plan: &Plan, classes: &[Vec<NodeNo>]) -> Vec<Cut> {
     let mut in_force: Vec<(usize, ChangeId)> = Vec::new();
     let mut cuts: Vec<Cut> = Vec::new();
     for (number, action) in plan.actions.iter().enumerate() {
-        match (&action.deed, change(action)) {
-            (_, Some(change)) => in_force.push((number, links.apply(change))),
+        match (&action.deed, crate::world::network_changes(&action.deed)) {
+            (_, Some(changes)) => {
+                in_force.extend(changes.into_iter().map(|change| (number, links.apply(change))));
+            }
             (Deed::Heal(heal), _) => {
                 let ends = |&mut (of, _): &mut (usize, ChangeId)| match heal {
                     Heal::All => true,
@@ -250,10 +252,6 @@ fn cuts(plan: &Plan, classes: &[Vec<NodeNo>]) -> Vec<Cut> {
     cuts
 }
 
-fn change(action: &Action) -> Option<NetworkChange> {
-    crate::world::network_change(&action.deed)
-}
-
 /// Nodes that no action tells apart, each class in order.
 fn classes(plan: &Plan) -> Vec<Vec<NodeNo>> {
     let mut marks: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.nodes_ever as usize];
@@ -261,7 +259,7 @@ fn classes(plan: &Plan) -> Vec<Vec<NodeNo>> {
         let sets: Vec<&[NodeNo]> = match &action.deed {
             Deed::Partition(groups) => groups.iter().map(Vec::as_slice).collect(),
             Deed::Isolate(nodes) => vec![nodes],
-            Deed::Link { from, to, .. } => vec![from, to],
+            Deed::Link { links, .. } => links.sets(),
             _ => Vec::new(),
         };
         for (place, set) in sets.into_iter().enumerate() {
@@ -325,7 +323,7 @@ fn oddities(classes: &[Vec<NodeNo>], groups: &[u16], links: &LinkModel) -> Vec<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::plan::Ways;
+    use crate::scenario::plan::Links;
     use crate::world::testkit::{act, at_ms, join, plan, restart};
     use rumormill::{LinkChange, Loss};
     use std::time::Duration;
@@ -350,14 +348,15 @@ mod tests {
     #[test]
     fn a_direction_that_the_groups_do_not_show_is_shown_apart() {
         let mut plan = plan(4, Duration::from_secs(9));
-        let cut = |from: &[NodeNo], to: &[NodeNo], ways| {
+        let cut = |links| {
             let change = LinkChange { loss: Some(Loss::ALL), ..LinkChange::default() };
-            Deed::Link { from: from.to_vec(), to: to.to_vec(), ways, change }
+            Deed::Link { links, change }
         };
-        act(&mut plan, 1_000, "a", cut(&[0], &[2, 3], Ways::One));
-        act(&mut plan, 2_000, "b", cut(&[0], &[2, 3], Ways::Both));
+        let one_way = |to: &[NodeNo]| cut(Links::OneWay { from: vec![0], to: to.to_vec() });
+        act(&mut plan, 1_000, "a", one_way(&[2, 3]));
+        act(&mut plan, 2_000, "b", cut(Links::Between(vec![vec![0], vec![2, 3]])));
         act(&mut plan, 3_000, "", Deed::Heal(Heal::All));
-        act(&mut plan, 4_000, "", cut(&[0], &[1, 2, 3], Ways::One));
+        act(&mut plan, 4_000, "", one_way(&[1, 2, 3]));
         let classes = classes(&plan);
         let of = |node| classes.iter().position(|class| class.contains(&node)).unwrap() as u16;
         let odd = |a: NodeNo, b: NodeNo, forth, back| match of(a) < of(b) {

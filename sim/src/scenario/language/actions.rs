@@ -6,7 +6,7 @@ mod toml;
 use std::time::Duration;
 
 use rumormill::units::{nearest, show_duration};
-use rumormill::{Config, Value as Metadata};
+use rumormill::{Config, PublishError};
 
 use self::read::read_act;
 pub(super) use self::toml::clock_row;
@@ -14,7 +14,7 @@ use super::links::Scope;
 use super::network::Properties;
 use super::nodes::{Names, Nodes};
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
-use crate::scenario::errors::Mistake;
+use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, Heal, Manner};
 use crate::scenario::units::{parse_positive_time, parse_time};
 
@@ -93,6 +93,15 @@ pub(in crate::scenario) enum Payload {
     Size(usize),
 }
 
+impl Payload {
+    fn len(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Size(size) => *size,
+        }
+    }
+}
+
 /// How nodes go down and come back.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) struct Restart {
@@ -128,57 +137,78 @@ pub(super) fn read(
     item: Option<&Item>,
     duration: Duration,
     names: Names<'_>,
-) -> Result<Vec<At>, Mistake> {
+    found: &mut Mistakes,
+) -> Vec<At> {
     let items = match item {
-        None => &[],
+        None => Ok(&[][..]),
         Some(Item { value: Value::Table(_), at }) => {
-            return Err(Mistake::new(*at, "actions stand under [[at]], with two brackets"));
+            Err(Mistake::new(*at, "actions stand under [[at]], with two brackets"))
         }
-        Some(item) => item.list("actions, each under [[at]]")?,
+        Some(item) => item.list("actions, each under [[at]]"),
     };
+    let items = found.keep(items).unwrap_or_default();
+    let before = found.len();
     let mut actions = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let table = item.table("an action under [[at]]")?;
-        actions.push(read_at(table, item.at, index, duration, names)?);
+        if let Some(table) = found.keep(item.table("an action under [[at]]")) {
+            actions.extend(read_at(table, item.at, index, (duration, names), found));
+        }
     }
-    check_labels(&actions)?;
-    Ok(actions)
+    // An action that is wrong may have the label that is looked for.
+    if found.len() == before {
+        check_labels(&actions, found);
+    }
+    actions
 }
 
 fn read_at(
     table: &Table,
     at: Place,
     index: usize,
-    duration: Duration,
-    names: Names<'_>,
-) -> Result<At, Mistake> {
-    let entry = single_action(table, at)?;
+    (duration, names): (Duration, Names<'_>),
+    found: &mut Mistakes,
+) -> Option<At> {
+    let entry = single_action(table, at, found);
+    let time = found.keep(read_start(table, duration));
+    let act = entry.and_then(|entry| found.keep(read_act(entry, names)));
+    let hold = entry.zip(table.entry("for"));
+    let hold = found.keep(hold.map(|(act, hold)| read_hold(hold, &act.key)).transpose());
+    let jitter = found.keep(read_optional(table, "jitter"));
+    let stagger = found.keep(read_stagger(table, act.as_ref()));
+    let repeat = found.keep(read_repeat(table, time.unwrap_or_default(), duration));
+    let label = found.keep(table.item("label").map(read_label).transpose());
+    let (entry, label) = (entry?, label?);
+    Some(At {
+        time: time?,
+        hold: hold?,
+        repeat: repeat?,
+        jitter: jitter?,
+        stagger: stagger?,
+        label: label.unwrap_or_else(|| format!("{}-{}", entry.key, index + 1)),
+        act: act?,
+        at: entry.item.at,
+    })
+}
+
+fn read_start(table: &Table, duration: Duration) -> Result<Duration, Mistake> {
     let item = table.need("time", "time = \"10s\"")?;
     let time = item.parsed(TIME, parse_time)?;
     check_within(item, "time", time, duration)?;
-    let hold = table.entry("for").map(|hold| read_hold(hold, &entry.key)).transpose()?;
-    let act = read_act(entry, names)?;
-    let optional = |key| table.item(key).map(|item| item.parsed(TIME, parse_time)).transpose();
-    let stagger = optional("stagger")?.unwrap_or_default();
-    if let Some(entry) = table.entry("stagger")
+    Ok(time)
+}
+
+fn read_optional(table: &Table, key: &str) -> Result<Duration, Mistake> {
+    table.item(key).map_or(Ok(Duration::ZERO), |item| item.parsed(TIME, parse_time))
+}
+
+fn read_stagger(table: &Table, act: Option<&Act>) -> Result<Duration, Mistake> {
+    if let (Some(entry), Some(act)) = (table.entry("stagger"), act)
         && act.struck().is_none()
     {
         let text = format!("`{}` happens at once: leave `stagger` out", act.verb());
         return Err(Mistake::new(entry.key_at, text));
     }
-    let label = table
-        .item("label")
-        .map_or_else(|| Ok(format!("{}-{}", entry.key, index + 1)), read_label)?;
-    Ok(At {
-        time,
-        hold,
-        repeat: read_repeat(table, time, duration)?,
-        jitter: optional("jitter")?.unwrap_or_default(),
-        stagger,
-        label,
-        act,
-        at: entry.item.at,
-    })
+    read_optional(table, "stagger")
 }
 
 fn check_within(item: &Item, key: &str, time: Duration, duration: Duration) -> Result<(), Mistake> {
@@ -191,22 +221,24 @@ fn check_within(item: &Item, key: &str, time: Duration, duration: Duration) -> R
 }
 
 /// The one entry that is an action.
-fn single_action(table: &Table, at: Place) -> Result<&Entry, Mistake> {
+fn single_action<'a>(table: &'a Table, at: Place, found: &mut Mistakes) -> Option<&'a Entry> {
     let known: Vec<&str> = ACTIONS.into_iter().chain(BESIDE).collect();
-    table.only(&known)?;
-    let mut actions = table.entries.iter().filter(|entry| !BESIDE.contains(&entry.key.as_str()));
-    let Some(first) = actions.next() else {
-        let text = format!("this [[at]] has no action: add one of {}", ACTIONS.join(", "));
-        return Err(Mistake::new(at, text));
-    };
-    match actions.next() {
-        None => Ok(first),
-        Some(second) => {
-            let (one, two) = (&first.key, &second.key);
-            let text = format!("two actions in one [[at]], `{one}` and `{two}`: give each its own");
-            Err(Mistake::new(second.key_at, text))
-        }
+    let before = found.len();
+    found.extend(table.unknown(&known));
+    let is_action = |entry: &&Entry| ACTIONS.contains(&entry.key.as_str());
+    let mut actions = table.entries.iter().filter(is_action);
+    let (first, second) = (actions.next(), actions.next());
+    if let (Some(first), Some(second)) = (first, second) {
+        let (one, two) = (&first.key, &second.key);
+        let text = format!("two actions in one [[at]], `{one}` and `{two}`: give each its own");
+        found.note(Mistake::new(second.key_at, text));
     }
+    // The unknown key may be its action.
+    if first.is_none() && found.len() == before {
+        let text = format!("this [[at]] has no action: add one of {}", ACTIONS.join(", "));
+        found.note(Mistake::new(at, text));
+    }
+    first
 }
 
 fn read_hold(entry: &Entry, action: &str) -> Result<Duration, Mistake> {
@@ -308,28 +340,26 @@ pub(super) fn choice<T: Copy, const N: usize>(
 }
 
 /// Publishes must fit the engine's limits, whoever publishes.
-pub(super) fn check_fits(actions: &[At], config: &Config) -> Result<(), Mistake> {
+pub(super) fn check_fits(actions: &[At], config: &Config, found: &mut Mistakes) {
     for action in actions {
         let Act::Publish { payload, payload_at, .. } = &action.act else { continue };
-        let data = match payload {
-            Payload::Data(data) => data.as_bytes().to_vec(),
-            Payload::Size(size) => vec![0; *size],
-        };
-        Metadata::new(data, config)
-            .map_err(|error| Mistake::new(*payload_at, error.to_string()))?;
+        // The bytes themselves need not be there: they may be more than the machine has.
+        let (len, max) = (payload.len(), config.metadata_len_max());
+        if len > max {
+            let error = PublishError::TooLarge { len, max };
+            found.note(Mistake::new(*payload_at, error.to_string()));
+        }
     }
-    Ok(())
 }
 
 /// A heal names an action of the network that comes before it.
-fn check_labels(actions: &[At]) -> Result<(), Mistake> {
+fn check_labels(actions: &[At], found: &mut Mistakes) {
     let network: Vec<&At> = actions.iter().filter(|at| at.act.is_network()).collect();
     for action in actions {
         if let Act::Heal(Heal::Label(label)) = &action.act {
-            check_heal(action, label, &network)?;
+            found.keep(check_heal(action, label, &network));
         }
     }
-    Ok(())
 }
 
 fn check_heal(heal: &At, label: &str, network: &[&At]) -> Result<(), Mistake> {

@@ -7,7 +7,7 @@ use rumormill::{Config, ConfigBuilder, ConfigError, Setting, Wire};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};
-use crate::scenario::errors::Mistake;
+use crate::scenario::errors::{Mistake, Mistakes};
 
 /// Keys that a scenario decides by other means, and which.
 const ELSEWHERE: [(&str, &str); 6] = [
@@ -27,19 +27,33 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 
 /// Reads `[engine]`, and what a group has of its own behind it, for a cluster of `nodes` nodes,
 /// newcomers included.
-pub(super) fn read(tables: &[Option<&Table>], nodes: u32) -> Result<Arc<Config>, Mistake> {
+pub(super) fn read(
+    tables: &[Option<&Table>],
+    nodes: u32,
+    found: &mut Mistakes,
+) -> Option<Arc<Config>> {
     let mut builder = Config::builder();
     let entries: Vec<&Entry> = tables.iter().flatten().flat_map(|table| &table.entries).collect();
+    let before = found.len();
     for entry in &entries {
-        read_one(&mut builder, entry)?;
+        found.keep(read_one(&mut builder, entry));
     }
+    // What is left out because it is wrong must not seem to disagree with the rest.
+    if found.len() > before { None } else { found.keep(build(builder, &entries, nodes)) }
+}
+
+fn build(
+    mut builder: ConfigBuilder,
+    entries: &[&Entry],
+    nodes: u32,
+) -> Result<Arc<Config>, Mistake> {
     let last = |key: &str| entries.iter().rev().find(|entry| entry.key == key);
     let limit = last("members_max");
     if limit.is_none() {
         let default = Config::default().members_max();
         builder = builder.members_max(default.max(nodes as usize));
     }
-    let config = builder.build().map_err(|error| misfit(&error, &entries))?;
+    let config = builder.build().map_err(|error| misfit(&error, entries))?;
     if let Some(entry) = limit
         && config.members_max() < nodes as usize
     {
@@ -70,7 +84,10 @@ fn read_one(builder: &mut ConfigBuilder, entry: &Entry) -> Result<(), Mistake> {
 
 fn setting(item: &Item) -> Result<Setting, Mistake> {
     Ok(match &item.value {
-        Value::Integer(number) => Setting::Integer(*number),
+        Value::Integer(number) => {
+            let limit = if *number < 0 { i64::MIN } else { i64::MAX };
+            Setting::Integer(i64::try_from(*number).unwrap_or(limit))
+        }
         Value::Text(_) => Setting::Text(item.text("a text")?.to_owned()),
         Value::Flag(flag) => Setting::Flag(*flag),
         Value::List(items) => {

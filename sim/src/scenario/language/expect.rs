@@ -4,37 +4,36 @@ use rumormill::units::nearest;
 
 use crate::measures;
 use crate::scenario::document::{Entry, Table, Value};
-use crate::scenario::errors::{Mistake, did_you_mean};
+use crate::scenario::errors::{Mistake, Mistakes, did_you_mean};
 use crate::scenario::plan::{Expectation, SeedShare};
 use crate::scenario::units::Percent;
 
 /// Reads `[expect]`; names may stand in quotes or as dotted keys.
-pub(super) fn read(table: Option<&Table>) -> Result<(Vec<Expectation>, SeedShare), Mistake> {
+pub(super) fn read(table: Option<&Table>, found: &mut Mistakes) -> (Vec<Expectation>, SeedShare) {
     let mut expect = Vec::new();
     let mut seeds = Percent::parse("100%").expect("a percent");
     for entry in table.map_or(&[][..], |table| &table.entries) {
         if entry.key == "seeds" {
             let what = "a percent in quotes, such as \"100%\"";
-            seeds = entry.item.parsed(what, Percent::parse)?;
+            seeds = found.keep(entry.item.parsed(what, Percent::parse)).unwrap_or(seeds);
         } else {
-            read_entry(&entry.key, entry, &mut expect)?;
+            read_entry(&entry.key, entry, &mut expect, found);
         }
     }
-    Ok((expect, SeedShare { text: seeds.to_string(), share: seeds.share() }))
+    (expect, SeedShare { text: seeds.to_string(), share: seeds.share() })
 }
 
-fn read_entry(name: &str, entry: &Entry, expect: &mut Vec<Expectation>) -> Result<(), Mistake> {
+fn read_entry(name: &str, entry: &Entry, expect: &mut Vec<Expectation>, found: &mut Mistakes) {
     if let Value::Table(table) = &entry.item.value {
         for inner in &table.entries {
-            read_entry(&format!("{name}.{}", inner.key), inner, expect)?;
+            read_entry(&format!("{name}.{}", inner.key), inner, expect, found);
         }
-        return Ok(());
+        return;
     }
     if expect.iter().any(|earlier| earlier.name == name) {
-        return Err(Mistake::new(entry.key_at, format!("`{name}` is expected twice")));
+        return found.note(Mistake::new(entry.key_at, format!("`{name}` is expected twice")));
     }
-    expect.push(read_condition(name, entry)?);
-    Ok(())
+    expect.extend(found.keep(read_condition(name, entry)));
 }
 
 fn read_condition(name: &str, entry: &Entry) -> Result<Expectation, Mistake> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rumormill::{Config, NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX, Rng};
 
 use super::nodes::{Moment, Names, Nodes};
-use super::{actions, engine, text_literal};
+use super::{Tables, actions, engine, text_literal};
 use crate::scenario::document::{Entry, Item, Table};
-use crate::scenario::errors::Mistake;
+use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, NodeNo};
 use crate::scenario::units::{parse_drift, parse_signed_time};
 
@@ -39,23 +39,17 @@ struct Group {
 
 impl Groups {
     /// Reads what does not depend on how many nodes there are. [`Groups::complete`] does the rest.
-    pub(super) fn read(table: Option<&Table>) -> Result<Self, Mistake> {
+    ///
+    /// A group that is wrong has a name all the same, so that whoever uses it is not told off.
+    pub(super) fn read(table: Option<&Table>, found: &mut Mistakes) -> Self {
         let mut all = Self::default();
-        for Entry { key, key_at, item } in table.map_or(&[][..], |table| &table.entries) {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if key.is_empty() || !key.chars().all(plain) || key.starts_with(char::is_numeric) {
-                let text = format!("`{key}` names no group: a letter, then letters, 0-9, - and _");
-                return Err(Mistake::new(*key_at, text));
-            }
-            if Names::is_taken(key) {
-                let text = format!("`{key}` names nodes already: take another name");
-                return Err(Mistake::new(*key_at, text));
-            }
-            let group = Group::read(item, Names(&all.names))?;
-            all.names.push(key.clone());
-            all.groups.push(group);
+        for entry in table.map_or(&[][..], |table| &table.entries) {
+            found.keep(check_name(entry));
+            let group = Group::read(&entry.item, Names(&all.names), found);
+            all.names.push(entry.key.clone());
+            all.groups.extend(group);
         }
-        Ok(all)
+        all
     }
 
     /// The names that NODES may use.
@@ -63,27 +57,30 @@ impl Groups {
         Names(&self.names)
     }
 
-    /// Finds out who is in which group, and reads `engine` for each.
+    /// Finds out who is in which group, and reads `engine` for each. All of them must have been
+    /// read without a mistake.
     pub(super) fn complete(
         mut self,
-        table: Option<&Table>,
-        default: Option<&Table>,
+        tables: &Tables<'_>,
         (initial, ever): (u32, u32),
-    ) -> Result<Self, Mistake> {
-        for (index, entry) in table.map_or(&[][..], |table| &table.entries).iter().enumerate() {
+        found: &mut Mistakes,
+    ) -> Option<Self> {
+        let what = "settings of the engine, such as { fan_out = 4 }";
+        for (index, entry) in tables.groups.iter().flat_map(|table| &table.entries).enumerate() {
             let mut fixed = Fixed { initial, ever, sets: &self.sets };
-            let set = self.groups[index].typed.evaluate(&mut fixed)?;
-            let settings = entry.item.table("a group")?;
+            // Later groups may be made of this one.
+            let set = found.keep(self.groups[index].typed.evaluate(&mut fixed))?;
+            let settings = found.keep(entry.item.table("a group"))?;
             if let Some(own) = settings.item("engine") {
-                let own = own.table("settings of the engine, such as { fan_out = 4 }")?;
-                let config = engine::read(&[default, Some(own)], ever)?;
-                self.groups[index].engine = Some(config);
+                let own = found.keep(own.table(what));
+                self.groups[index].engine =
+                    own.and_then(|own| engine::read(&[tables.engine, Some(own)], ever, found));
             }
-            self.check_apart(index, &set, settings)?;
-            self.check_names(index, &set, settings)?;
+            found.keep(self.check_apart(index, &set, settings));
+            found.keep(self.check_names(index, &set, settings));
             self.sets.push(set);
         }
-        Ok(self)
+        Some(self)
     }
 
     /// A node has every setting from one group only.
@@ -199,22 +196,20 @@ impl Groups {
 }
 
 impl Group {
-    fn read(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
-        let table = item.table("a group, such as { nodes = \"0..25\" }")?;
-        table.only(&KEYS)?;
-        let typed = Nodes::read_fixed(table.need("nodes", "nodes = \"0..25\"")?, names)?;
-        let text = |key| table.item(key).map(|item| item.text("a text").map(str::to_owned));
-        let private_data = text("private_data").transpose()?;
-        if let (Some(data), Some(item)) = (&private_data, table.item("private_data")) {
-            check_private_data(data, item)?;
-        }
-        Ok(Self {
-            typed,
-            name: text("name").transpose()?,
-            private_data,
-            clock: table.item("clock").map_or(Ok(Vec::new()), read_clock)?,
-            engine: None,
-        })
+    fn read(item: &Item, names: Names<'_>, found: &mut Mistakes) -> Option<Self> {
+        let table = found.keep(item.table("a group, such as { nodes = \"0..25\" }"))?;
+        found.extend(table.unknown(&KEYS));
+        let nodes = table.need("nodes", "nodes = \"0..25\"");
+        let typed = found.keep(nodes.and_then(|nodes| Nodes::read_fixed(nodes, names)));
+        let mut text = |key, check: fn(&str, &Item) -> Result<(), Mistake>| {
+            let item = table.item(key)?;
+            let checked = |text: &str| check(text, item).map(|()| text.to_owned());
+            found.keep(item.text("a text").and_then(checked))
+        };
+        let name = text("name", |_, _| Ok(()));
+        let private_data = text("private_data", check_private_data);
+        let clock = found.keep(table.item("clock").map_or(Ok(Vec::new()), read_clock));
+        Some(Self { typed: typed?, name, private_data, clock: clock?, engine: None })
     }
 
     fn rows(&self, default: &Config) -> Vec<(&'static str, String)> {
@@ -235,6 +230,19 @@ impl Group {
         }
         rows
     }
+}
+
+fn check_name(Entry { key, key_at, .. }: &Entry) -> Result<(), Mistake> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if key.is_empty() || !key.chars().all(plain) || key.starts_with(char::is_numeric) {
+        let text = format!("`{key}` names no group: a letter, then letters, 0-9, - and _");
+        return Err(Mistake::new(*key_at, text));
+    }
+    if Names::is_taken(key) {
+        let text = format!("`{key}` names nodes already: take another name");
+        return Err(Mistake::new(*key_at, text));
+    }
+    Ok(())
 }
 
 /// Private data must be short.

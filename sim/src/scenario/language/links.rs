@@ -1,10 +1,10 @@
 //! `[[link]]`: links that are unlike the rest of the network from the beginning on.
 
 use super::network::{self, Properties};
-use super::nodes::{Moment, Names, Nodes};
+use super::nodes::{Moment, Names, Nodes, show_list};
 use crate::scenario::document::{Item, Table, Value};
-use crate::scenario::errors::Mistake;
-use crate::scenario::plan::{NodeNo, Ways};
+use crate::scenario::errors::{Mistake, Mistakes};
+use crate::scenario::plan::Links;
 
 /// Which links are meant, in a table that says what changes of them.
 pub(super) const SCOPE_KEYS: [&str; 3] = ["from", "to", "between"];
@@ -13,7 +13,8 @@ pub(super) const SCOPE_KEYS: [&str; 3] = ["from", "to", "between"];
 #[derive(Clone, Debug)]
 pub(in crate::scenario) enum Scope {
     FromTo(Nodes, Nodes),
-    Between(Nodes, Nodes),
+    /// Two or more sets, and the links between any two of them.
+    Between(Vec<Nodes>),
 }
 
 /// One `[[link]]`, as typed.
@@ -24,23 +25,24 @@ pub(in crate::scenario) struct StaticLink {
 }
 
 impl Scope {
-    /// Senders, receivers, and whether they are each other's.
-    pub(in crate::scenario) fn evaluate(
-        &self,
-        now: &mut impl Moment,
-    ) -> Result<(Vec<NodeNo>, Vec<NodeNo>, Ways), Mistake> {
-        let (from, to, ways) = match self {
-            Self::FromTo(from, to) => (from, to, Ways::One),
-            Self::Between(one, other) => (one, other, Ways::Both),
-        };
-        Ok((from.evaluate(now)?, to.evaluate(now)?, ways))
+    /// The links, now.
+    pub(in crate::scenario) fn evaluate(&self, now: &mut impl Moment) -> Result<Links, Mistake> {
+        Ok(match self {
+            Self::FromTo(from, to) => {
+                Links::OneWay { from: from.evaluate(now)?, to: to.evaluate(now)? }
+            }
+            Self::Between(sets) => {
+                let sets = sets.iter().map(|set| set.evaluate(now));
+                Links::Between(sets.collect::<Result<_, _>>()?)
+            }
+        })
     }
 
     /// Its keys and their values as TOML.
     pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::FromTo(from, to) => vec![("from", from.to_string()), ("to", to.to_string())],
-            Self::Between(one, other) => vec![("between", format!("[{one}, {other}]"))],
+            Self::Between(sets) => vec![("between", format!("[{}]", show_list(sets)))],
         }
     }
 }
@@ -53,15 +55,16 @@ impl StaticLink {
 }
 
 /// Reads all of `[[link]]`.
-pub(super) fn read(item: Option<&Item>, names: Names<'_>) -> Result<Vec<StaticLink>, Mistake> {
+pub(super) fn read(item: Option<&Item>, names: Names<'_>, found: &mut Mistakes) -> Vec<StaticLink> {
     let items = match item {
-        None => &[],
+        None => Ok(&[][..]),
         Some(Item { value: Value::Table(_), at }) => {
-            return Err(Mistake::new(*at, "links stand under [[link]], with two brackets"));
+            Err(Mistake::new(*at, "links stand under [[link]], with two brackets"))
         }
-        Some(item) => item.list("links, each under [[link]]")?,
+        Some(item) => item.list("links, each under [[link]]"),
     };
-    items.iter().map(|item| read_link(item, names)).collect()
+    let items = found.keep(items).unwrap_or_default();
+    items.iter().filter_map(|item| found.keep(read_link(item, names))).collect()
 }
 
 fn read_link(item: &Item, names: Names<'_>) -> Result<StaticLink, Mistake> {
@@ -100,11 +103,12 @@ pub(super) fn read_scope(
         (None, None, None) => Ok(None),
         (Some(from), Some(to), None) => Ok(Some(Scope::FromTo(read(&from.item)?, read(&to.item)?))),
         (None, None, Some(between)) => {
-            let what = "a list of two, such as [\"0..25\", \"25..50\"]";
-            let [one, other] = between.item.list(what)? else {
+            let what = "a list of two or more, such as [\"0..25\", \"25..50\"]";
+            let sets = between.item.list(what)?;
+            if sets.len() < 2 {
                 return Err(Mistake::new(between.item.at, format!("expected {what}")));
-            };
-            Ok(Some(Scope::Between(read(one)?, read(other)?)))
+            }
+            Ok(Some(Scope::Between(sets.iter().map(read).collect::<Result<_, _>>()?)))
         }
         (Some(one), None, None) | (None, Some(one), None) => {
             let text = "`from` and `to` stand together: add the other";

@@ -25,11 +25,11 @@ use self::actions::At;
 use self::groups::Groups;
 use self::links::StaticLink;
 use self::network::Properties;
-use super::document::{Item, Table, Value};
-use super::errors::{Mistake, did_you_mean};
+use super::document::{Item, Place, Table, Value};
+use super::errors::{Mistake, Mistakes, did_you_mean};
 use super::name::Name;
 use super::plan::{Expectation, SeedShare};
-use super::units::{Percent, Span, parse_positive_time, parse_time};
+use super::units::{Percent, Span, TIME_MAX, parse_positive_time, parse_time};
 
 /// Most nodes of a scenario, newcomers included.
 pub(crate) const NODES_MAX: u64 = 10_000_000;
@@ -93,49 +93,57 @@ pub(super) enum Bootstrap {
 }
 
 impl Typed {
-    pub(super) fn read(root: &Table) -> Result<Self, Mistake> {
-        check_keys(root)?;
-        let name = root
-            .need("name", "name = \"my-scenario\"")?
-            .parsed("a name in quotes, such as \"my-scenario\"", Name::parse)?;
-        let nodes = root.need("nodes", "nodes = 50")?;
-        let nodes_at = nodes.at;
-        let nodes = count(nodes.number("a number of nodes", 1, NODES_MAX)?);
-        let time = "a duration in quotes, such as \"60s\"";
-        let duration =
-            root.need("duration", "duration = \"60s\"")?.parsed(time, parse_positive_time)?;
-        let table = |key, what| root.item(key).map(|item| item.table(what)).transpose();
-        let groups = table("groups", "groups: [groups.NAME]")?;
-        let named = Groups::read(groups)?;
-        let actions = actions::read(root.item("at"), duration, named.names())?;
-        let links = links::read(root.item("link"), named.names())?;
+    /// Reads a whole scenario. What is wrong is noted, and the rest looked at all the same: none
+    /// is what comes of a part that is wrong.
+    pub(super) fn read(root: &Table, found: &mut Mistakes) -> Option<Self> {
+        check_keys(root, found);
+        let name = found.keep(read_name(root));
+        let typed_nodes = found.keep(read_nodes(root));
+        let duration = found.keep(read_duration(root));
+        let tables = Tables::find(root, found);
+        let before = found.len();
+        let groups = Groups::read(tables.groups, found);
+        let are_groups_right = found.len() == before;
+        let time = duration.unwrap_or(TIME_MAX);
+        let actions = actions::read(root.item("at"), time, groups.names(), found);
+        let links = links::read(root.item("link"), groups.names(), found);
         let newcomers: u64 = actions.iter().map(At::newcomers).sum();
-        if u64::from(nodes) + newcomers > NODES_MAX {
-            let text = format!("{nodes} nodes and {newcomers} newcomers: at most {NODES_MAX}");
-            return Err(Mistake::new(nodes_at, text));
+        let nodes = typed_nodes.and_then(|nodes| found.keep(within_limit(nodes, newcomers)));
+        let cast = nodes.map(|nodes| (nodes, nodes + count(newcomers)));
+        let engine = engine::read(&[tables.engine], cast.map_or(0, |(_, ever)| ever), found);
+        let groups = match (cast, &engine) {
+            (Some(cast), Some(_)) if are_groups_right => groups.complete(&tables, cast, found),
+            _ => None,
+        };
+        let link_changes = match (&groups, cast) {
+            (Some(groups), Some(cast)) => link_changes(&links, groups, cast, found),
+            _ => Vec::new(),
+        };
+        for engine in engine.iter().chain(groups.iter().flat_map(Groups::engines)) {
+            actions::check_fits(&actions, engine, found);
         }
-        let newcomers = count(newcomers);
-        let settings = table("engine", "a table: [engine]")?;
-        let engine = engine::read(&[settings], nodes + newcomers)?;
-        let groups = named.complete(groups, settings, (nodes, nodes + newcomers))?;
-        for engine in [&engine].into_iter().chain(groups.engines()) {
-            actions::check_fits(&actions, engine)?;
-        }
-        let link_changes = link_changes(&links, &groups, (nodes, nodes + newcomers))?;
-        let (expect, expect_seeds) = expect::read(table("expect", "a table: [expect]")?)?;
-        Ok(Self {
-            name,
-            nodes,
-            newcomers,
-            duration,
-            bootstrap: root.item("bootstrap").map_or(Ok(Bootstrap::First), Bootstrap::read)?,
-            start: read_start(root.item("start"), duration)?,
-            warmup: read_warmup(root.item("warmup"), duration, engine.cycle())?,
-            sample: read_sample(root.item("sample"), duration)?,
-            rumor_rows_max: read_rows_max(root.item("rumor_rows_max"))?,
-            engine,
-            network: Properties::of_network(table("network", "a table: [network]")?)?,
-            groups,
+        let (expect, expect_seeds) = expect::read(tables.expect, found);
+        let bootstrap = root.item("bootstrap").map_or(Ok(Bootstrap::First), Bootstrap::read);
+        let (bootstrap, start) =
+            (found.keep(bootstrap), found.keep(read_start(root.item("start"), time)));
+        let cycle = engine.as_ref().map_or(Duration::ZERO, |engine| engine.cycle());
+        let warmup = found.keep(read_warmup(root.item("warmup"), time, cycle));
+        let sample = found.keep(read_sample(root.item("sample"), time));
+        let rumor_rows_max = found.keep(read_rows_max(root.item("rumor_rows_max")));
+        let network = Properties::of_network(tables.network, found);
+        Some(Self {
+            name: name?,
+            nodes: nodes?,
+            newcomers: count(newcomers),
+            duration: duration?,
+            bootstrap: bootstrap?,
+            start: start?,
+            warmup: warmup?,
+            sample: sample?,
+            rumor_rows_max: rumor_rows_max?,
+            engine: engine?,
+            network,
+            groups: groups?,
             links,
             link_changes,
             actions,
@@ -187,16 +195,65 @@ impl Typed {
     }
 }
 
+fn read_name(root: &Table) -> Result<Name, Mistake> {
+    let what = "a name in quotes, such as \"my-scenario\"";
+    root.need("name", "name = \"my-scenario\"")?.parsed(what, Name::parse)
+}
+
+/// How many nodes, and where that stands.
+fn read_nodes(root: &Table) -> Result<(u32, Place), Mistake> {
+    let nodes = root.need("nodes", "nodes = 50")?;
+    Ok((count(nodes.number("a number of nodes", 1, NODES_MAX)?), nodes.at))
+}
+
+fn read_duration(root: &Table) -> Result<Duration, Mistake> {
+    let what = "a duration in quotes, such as \"60s\"";
+    root.need("duration", "duration = \"60s\"")?.parsed(what, parse_positive_time)
+}
+
+fn within_limit((nodes, at): (u32, Place), newcomers: u64) -> Result<u32, Mistake> {
+    if u64::from(nodes) + newcomers > NODES_MAX {
+        let text = format!("{nodes} nodes and {newcomers} newcomers: at most {NODES_MAX}");
+        return Err(Mistake::new(at, text));
+    }
+    Ok(nodes)
+}
+
+/// The sections of a file that are tables.
+#[derive(Clone, Copy)]
+struct Tables<'a> {
+    engine: Option<&'a Table>,
+    network: Option<&'a Table>,
+    groups: Option<&'a Table>,
+    expect: Option<&'a Table>,
+}
+
+impl<'a> Tables<'a> {
+    fn find(root: &'a Table, found: &mut Mistakes) -> Self {
+        let mut table = |key, what| root.item(key).and_then(|item| found.keep(item.table(what)));
+        Self {
+            engine: table("engine", "a table: [engine]"),
+            network: table("network", "a table: [network]"),
+            groups: table("groups", "groups: [groups.NAME]"),
+            expect: table("expect", "a table: [expect]"),
+        }
+    }
+}
+
 fn link_changes(
     links: &[StaticLink],
     groups: &Groups,
     (initial, ever): (u32, u32),
-) -> Result<Vec<NetworkChange>, Mistake> {
-    let change = |link: &StaticLink| {
-        let (from, to, ways) = link.scope.evaluate(&mut groups.fixed(initial, ever))?;
-        Ok(NetworkChange::Links { from, to, ways, change: link.change.change() })
-    };
-    links.iter().map(change).collect()
+    found: &mut Mistakes,
+) -> Vec<NetworkChange> {
+    let mut changes = Vec::new();
+    for link in links {
+        let Some(scope) = found.keep(link.scope.evaluate(&mut groups.fixed(initial, ever))) else {
+            continue;
+        };
+        changes.extend(scope.changes(&link.change.change()));
+    }
+    changes
 }
 
 fn rows<K: AsRef<str>>(toml: &mut String, heading: &str, rows: Vec<(K, String)>) {
@@ -218,23 +275,20 @@ fn count(number: u64) -> u32 {
 }
 
 /// Like any unknown key, but one that belongs to a section is sent there.
-fn check_keys(root: &Table) -> Result<(), Mistake> {
+fn check_keys(root: &Table, found: &mut Mistakes) {
     let sections: [(&str, Vec<&str>); 2] =
         [("engine", engine::keys().collect()), ("network", network::KEYS.to_vec())];
-    for entry in &root.entries {
-        let known = KEYS.contains(&entry.key.as_str());
-        if known || nearest(&entry.key, KEYS).is_some() {
-            continue;
+    for mut mistake in root.unknown(&KEYS) {
+        let typed = root.entries.iter().find(|entry| entry.key_at == mistake.at);
+        let key = typed.map_or("", |entry| entry.key.as_str());
+        let elsewhere = sections.iter().find_map(|(section, keys)| {
+            Some(format!("[{section}] {}", nearest(key, keys.iter().copied())?))
+        });
+        if let Some(near) = elsewhere.filter(|_| nearest(key, KEYS).is_none()) {
+            mistake.text = format!("unknown key `{key}`{}", did_you_mean(&near));
         }
-        for (section, keys) in &sections {
-            if let Some(near) = nearest(&entry.key, keys.iter().copied()) {
-                let hint = did_you_mean(&format!("[{section}] {near}"));
-                let text = format!("unknown key `{}`{hint}", entry.key);
-                return Err(Mistake::new(entry.key_at, text));
-            }
-        }
+        found.note(mistake);
     }
-    root.only(&KEYS)
 }
 
 fn read_start(item: Option<&Item>, duration: Duration) -> Result<Span, Mistake> {

@@ -6,7 +6,7 @@ use rumormill::units::{parse_size, show_duration};
 use rumormill::{Burst, Latency, Link, LinkChange, Loss};
 
 use crate::scenario::document::{Entry, Item, Table, Value};
-use crate::scenario::errors::Mistake;
+use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::units::{
     Percent, Span, parse_bandwidth, parse_positive_time, parse_time, show_bandwidth,
 };
@@ -58,7 +58,7 @@ enum Losses {
 
 impl Properties {
     /// `[network]`, with the defaults for what it leaves out.
-    pub(super) fn of_network(table: Option<&Table>) -> Result<Self, Mistake> {
+    pub(super) fn of_network(table: Option<&Table>, found: &mut Mistakes) -> Self {
         let mut properties = Self {
             latency: Some(Delay::Uniform(Span {
                 min: Duration::from_millis(1),
@@ -74,10 +74,12 @@ impl Properties {
             queue: Some(256 << 10),
         };
         if let Some(table) = table {
-            table.only(&KEYS)?;
-            properties.read_entries(&table.entries)?;
+            found.extend(table.unknown(&KEYS));
+            for entry in &table.entries {
+                found.keep(properties.read_one(&entry.key, &entry.item));
+            }
         }
-        Ok(properties)
+        properties
     }
 
     /// The properties among the entries of a table; other keys are passed over.

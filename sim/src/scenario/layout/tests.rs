@@ -6,7 +6,7 @@ use rumormill::{Latency, Loss, Probability};
 use super::*;
 use crate::scenario::addresses::AddressBook;
 use crate::scenario::parse;
-use crate::scenario::plan::{Plan, Ways};
+use crate::scenario::plan::{Links, Plan, Ways};
 
 fn plan_of(seed: u64, nodes: u32, rest: &str) -> Plan {
     let text = format!("name = 'x'\nnodes = {nodes}\nduration = '60s'\n{rest}");
@@ -325,8 +325,10 @@ fn changes_of_links_hold_what_was_typed_and_nothing_else() {
         "10s link = { between = ['0..5', '5..10'], loss = '2.5%', mtu = 1500 }",
         "20s latency = { lognormal = { median = '5ms', p99 = '60ms' } }",
     ]));
-    let Deed::Link { from, to, ways: Ways::Both, change } = &plan.actions[0].deed else { panic!() };
-    assert_eq!((from.len(), to.len()), (5, 5));
+    let Deed::Link { links: Links::Between(sets), change } = &plan.actions[0].deed else {
+        panic!()
+    };
+    assert_eq!(sets.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5]);
     assert_eq!(change.loss, Some(Probability::from_ppb(25_000_000).into()));
     assert_eq!((change.mtu, change.latency.clone(), change.queue), (Some(1500), None, None));
     assert_eq!(plan.actions[0].text, "link 0..5 <-> 5..10: loss 2.5%, mtu 1500");
@@ -485,4 +487,26 @@ fn clocks_change_and_are_set_right_again() {
 fn a_scenario_of_many_nodes_is_no_trouble() {
     let plan = plan_of(1, 200_000, &at(&["10s crash = { random = 1000 }; for = '5s'"]));
     assert_eq!(plan.incarnations.len(), 201_000);
+}
+
+#[test]
+fn links_between_several_sets_are_those_between_any_two_of_them() {
+    let plan = plan(&format!(
+        "[groups.a]\nnodes = '0..2'\n[groups.b]\nnodes = '2..5'\n[groups.c]\nnodes = '5..9'\n\
+         [[link]]\nbetween = ['a', 'b', 'c']\nlatency = '40ms'\n{}",
+        at(&["10s loss = { loss = '100%', between = ['a', ['b', 9], 'c'] }"])
+    ));
+    let sets = |change: &rumormill::NetworkChange| match change {
+        rumormill::NetworkChange::Links { from, to, ways: Ways::Both, .. } => {
+            (from.len(), to.len())
+        }
+        other => panic!("{other:?}"),
+    };
+    let links: Vec<_> = plan.links.iter().map(sets).collect();
+    assert_eq!(links, [(2, 3), (2, 4), (3, 4)]);
+    let Deed::Link { links, change } = &plan.actions[0].deed else { panic!() };
+    let changes: Vec<_> = links.changes(change).iter().map(sets).collect();
+    assert_eq!(changes, [(2, 4), (2, 4), (4, 4)]);
+    assert_eq!(texts(&plan), ["10s link a <-> b, 9 <-> c: loss 100%"]);
+    assert!(plan.resolved.contains("between = [\"a\", \"b\", \"c\"]"), "{}", plan.resolved);
 }

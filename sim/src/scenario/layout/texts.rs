@@ -5,7 +5,7 @@ use rumormill::units::show_duration;
 use crate::scenario::language::actions::{Act, Address, At};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
-    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, WayIn, Ways,
+    Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, NodeNo, WayIn,
 };
 use crate::scenario::units::{show_drift, show_signed_time};
 
@@ -41,9 +41,10 @@ pub(super) fn action(
         }
         (Act::Link { change, verb, .. }, deed) => match deed {
             // `loss 20%`, but `link 0..25 <-> 25..50: loss 20%`.
-            Deed::Link { from, to, ways, .. } => {
-                let arrow = if *ways == Ways::One { "->" } else { "<->" };
-                format!("link {} {arrow} {}: {}", set(from), set(to), change.text())
+            Deed::Link { links, .. } => {
+                let arrow = if matches!(links, Links::OneWay { .. }) { " -> " } else { " <-> " };
+                let ends: Vec<String> = links.sets().into_iter().map(set).collect();
+                format!("link {}: {}", ends.join(arrow), change.text())
             }
             _ => format!("{verb} {}", change.text().trim_start_matches(verb).trim_start()),
         },

@@ -29,7 +29,7 @@ use crate::observe::cast::IncarnationNo;
 use crate::observe::observer::Exit;
 use crate::report::timing::unix_nanos;
 use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
-use crate::world::network_change;
+use crate::world::network_changes;
 
 pub use self::guest::run as run_guest;
 pub(super) use self::wiring::discard;
@@ -49,7 +49,7 @@ pub(super) fn objection(plan: &Plan) -> Option<String> {
             change.loss == Some(rumormill::Loss::ALL) && *change == only_loss
         }
     };
-    let changes = plan.actions.iter().filter_map(|action| network_change(&action.deed));
+    let changes = plan.actions.iter().filter_map(|action| network_changes(&action.deed)).flatten();
     let mut changes = changes.chain(plan.links.iter().cloned());
     if plan.nodes_ever > NODES_MAX {
         return Some(format!("at most {NODES_MAX} nodes, and there are {}", plan.nodes_ever));
@@ -249,7 +249,7 @@ impl Hosts for Namespaces<'_> {
 
     fn change_network(&mut self, number: usize, action: &Action) -> Result<(), TestbedError> {
         self.weather.act(number, action);
-        if matches!(action.deed, Deed::Heal(_)) || network_change(&action.deed).is_some() {
+        if matches!(action.deed, Deed::Heal(_)) || network_changes(&action.deed).is_some() {
             self.filter()?;
         }
         self.log.note(self.clock.now(), Happening::Changed);

@@ -4,6 +4,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 
 use super::*;
 use crate::scenario::document::{read, read_value};
+use crate::scenario::errors::Mistakes;
 
 /// A moment with a fixed answer to every question.
 struct Still {
@@ -186,7 +187,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,24}", quoted in any::<bool>()) {
         let toml = if quoted { format!("x = '{text}'") } else { format!("x = {text}") };
-        if let Ok(table) = read(0, &toml) {
+        if let Some(table) = read(0, &toml, &mut Mistakes::default()) {
             let mut now = still(3, vec![true; 5]);
             let _ = read_nodes(&table.entries[0].item).map(|nodes| nodes.evaluate(&mut now));
         }
