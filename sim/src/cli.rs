@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use rumormill::nanos;
 use rumormill::text::{Printable, find_unprintable};
-use rumormill::units::parse_duration;
+use rumormill::units::{nearest, parse_duration};
 
 use self::model::ModelArgs;
 use crate::commands;
@@ -30,6 +31,7 @@ use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, mer
 use crate::model::Spread;
 use crate::report::files::Pictures;
 use crate::report::json::document;
+use crate::report::plots::Width;
 use crate::scenario::{Name, Paint};
 use crate::world::{Codec, Filter};
 
@@ -171,7 +173,7 @@ struct NewArgs {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Scenario files (TOML; scenarios/README.md is the reference)
+    /// Scenario files (TOML; scenarios/README.md is the reference); - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The seed of all chance in the run; with --seeds the first of them
@@ -190,7 +192,7 @@ struct RunArgs {
     /// results don't depend on it
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// The folder for results; the folder of the same run is replaced
+    /// The folder for results; files of the same run are replaced, all others stay
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
     /// Print JSON instead of tables: a summary, or with --seeds or several files all of them
@@ -214,9 +216,8 @@ struct RunArgs {
     /// Trace only up to this virtual time
     #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
     trace_to: Option<Duration>,
-    /// Draw no pictures and write no report.html
-    #[arg(long)]
-    no_plots: bool,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// Draw the textbook's epidemic into the picture: push, pull or push-pull with the fan-out,
     /// loss and mean delay of the scenario
     #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
@@ -224,6 +225,23 @@ struct RunArgs {
     /// Print nothing but errors and failed expectations (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// Whether pictures are drawn, and how wide.
+#[derive(Debug, Args)]
+struct PictureArgs {
+    /// Draw no pictures and write no report.html
+    #[arg(long)]
+    no_plots: bool,
+    /// How many pixels wide pictures are
+    #[arg(long, value_name = "PX", default_value_t = Width::NORMAL, conflicts_with = "no_plots")]
+    width: Width,
+}
+
+impl PictureArgs {
+    fn wanted(&self) -> Pictures {
+        if self.no_plots { Pictures::Skip } else { Pictures::Draw(self.width) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -251,7 +269,7 @@ struct DiffArgs {
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// Scenario files
+    /// Scenario files; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Replace a value of the scenario before it is checked (repeatable)
@@ -265,7 +283,7 @@ struct CheckArgs {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     match cli.command {
         Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
@@ -331,7 +349,7 @@ impl RunArgs {
             format: format(self.json, self.quiet),
             codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
             trace,
-            pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
+            pictures: self.pictures.wanted(),
             model: self.model,
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
@@ -364,13 +382,40 @@ fn paint(stream: &impl IsTerminal) -> Paint {
     }
 }
 
+/// What the standard library says of a number, and what we say: with its range.
+const NUMBERS: [(&str, &str); 3] = [
+    ("number too large to fit in target type", "too large: at most 2^64 - 1, for a node 2^32 - 1"),
+    ("number would be zero for non-zero type", "it must be at least 1"),
+    ("invalid digit found in string", "this is no whole number from 0 on"),
+];
+
+/// Names the nearest command to one that is none; of short words clap names only all but equal ones.
+fn suggest(error: &mut clap::Error) {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed))
+            if error.get(ContextKind::SuggestedSubcommand).is_none() =>
+        {
+            typed.clone()
+        }
+        _ => return,
+    };
+    let sim = Cli::command();
+    let names = sim.get_subcommands().filter(|command| !command.is_hide_set());
+    if let Some(near) = nearest(&typed, names.map(clap::Command::get_name)) {
+        let near = ContextValue::Strings(vec![near.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, near);
+    }
+}
+
 /// Tells what is wrong with the arguments, or the help that they ask for.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    suggest(&mut error);
     let paint = if error.use_stderr() { paint(&io::stderr()) } else { paint(&io::stdout()) };
     let mut text = match paint {
         Paint::Plain => error.render().to_string(),
         Paint::Coloured => error.render().ansi().to_string(),
     };
+    text = NUMBERS.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours));
     // A word of the command line may hold whole lines.
     for word in env::args_os().skip(1) {
         let word = word.to_string_lossy();
@@ -446,8 +491,6 @@ fn begins_with_colour(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parsed(arguments: &str) -> Result<RunArgs, clap::Error> {
@@ -467,7 +510,7 @@ mod tests {
         let request = parsed("sim run a.toml").unwrap().request().unwrap();
         assert_eq!((request.seed, request.seeds, request.threads), (1, None, None));
         assert_eq!((request.out, request.format), (PathBuf::from("out"), Format::Table));
-        assert_eq!((request.codec, request.pictures), (Codec::Skip, Pictures::Draw));
+        assert_eq!((request.codec, request.pictures), (Codec::Skip, Pictures::Draw(Width::NORMAL)));
     }
 
     #[test]
@@ -505,6 +548,15 @@ mod tests {
         let coloured = coloured.replace("\\u{1b}[0m", "\u{1b}[0m");
         assert_eq!(sieved(text, Paint::Coloured), coloured);
         assert_eq!(sieved("中文\n\n", Paint::Plain), "中文\n\n");
+    }
+
+    #[test]
+    fn pictures_are_as_wide_as_asked_for() {
+        let wide = parsed("sim run a --width 900").unwrap().request().unwrap().pictures;
+        assert_eq!(wide.width().map(Width::pixels), Some(900));
+        for arguments in ["sim run a --width 9", "sim run a --width 900 --no-plots"] {
+            assert_eq!(parsed(arguments).unwrap_err().exit_code(), 2, "{arguments}");
+        }
     }
 
     #[test]

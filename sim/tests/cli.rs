@@ -248,9 +248,9 @@ fn two_traces_are_the_same_or_part_at_an_event_that_is_named() {
     bench.call("run small.toml --trace --trace-node 2 -q --no-plots --out again", 0);
     let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
     assert!(err.contains("the same --trace-.. filters"), "{err}");
-    bench.call("run small.toml -q --no-plots --out again", 0);
-    let (_, err) = bench.call("diff out/small/seed-1 again/small/seed-1", 2);
-    let command = "sim run again/small/seed-1/scenario.toml --seed 1 --trace";
+    bench.call("run small.toml -q --no-plots --out untraced", 0);
+    let (_, err) = bench.call("diff out/small/seed-1 untraced/small/seed-1", 2);
+    let command = "sim run untraced/small/seed-1/scenario.toml --seed 1 --trace";
     assert!(err.contains(command), "{err}");
 }
 
@@ -304,12 +304,18 @@ fn set_gives_the_run_a_folder_of_its_own() {
 }
 
 #[test]
-fn the_folder_of_the_same_run_is_replaced_and_nothing_unfinished_stays() {
+fn a_later_run_with_other_flags_deletes_nothing_that_is_still_true() {
     let bench = Bench::new();
+    bench.call("run small.toml --trace -q", 0);
+    bench.write("out/small/seed-1/notes.md", "mine");
+    let before = bench.files("out");
     bench.call("run small.toml --no-plots -q", 0);
-    bench.write("out/small/seed-1/stale", "");
+    assert_eq!(bench.files("out"), before);
+    bench.write("small.toml", &SMALL.replace("nodes = 5", "nodes = 6"));
     bench.call("run small.toml --no-plots -q", 0);
-    assert!(!bench.path("out/small/seed-1/stale").exists());
+    let after = bench.files("out");
+    assert!(after.contains_key("small/seed-1/notes.md"));
+    assert!(!after.keys().any(|name| name.ends_with(".png") || name.ends_with("trace.jsonl")));
     let entries = fs::read_dir(bench.path("out")).unwrap().count();
     assert_eq!(entries, 1, "something was left beside the scenario's folder");
 }
@@ -340,10 +346,9 @@ fn a_reader_who_closes_the_pipe_is_no_error() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
+/// Ends a long run by a signal.
 #[cfg(unix)]
-#[test]
-fn an_interrupt_is_exit_code_130_and_leaves_no_results() {
-    let bench = Bench::new();
+fn ended_by(bench: &Bench, signal: &str) -> std::process::Output {
     let long = "name = \"long\"\nnodes = 300\nduration = \"24h\"\n";
     bench.write("long.toml", long);
     let mut child = Process::new(SIM)
@@ -354,19 +359,97 @@ fn an_interrupt_is_exit_code_130_and_leaves_no_results() {
         .spawn()
         .unwrap();
     // The handler is installed just before the folder is made.
-    while !bench.path("out").exists() && child.try_wait().unwrap().is_none() {
+    let begun =
+        || fs::read_dir(bench.path("out")).is_ok_and(|mut entries| entries.next().is_some());
+    while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
     let mut ended = None;
     while ended.is_none() {
-        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        Process::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         ended = child.try_wait().unwrap();
     }
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(output.stdout, b"");
-    let left = bench.files("out");
-    assert!(left.is_empty(), "left behind: {:?}", left.keys());
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_or_a_polite_kill_is_exit_code_130_and_leaves_no_results() {
+    for signal in ["-INT", "-TERM"] {
+        let bench = Bench::new();
+        let output = ended_by(&bench, signal);
+        assert_eq!(output.status.code(), Some(130), "{signal}");
+        assert_eq!(output.stdout, b"");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("interrupted: nothing"));
+        let left = bench.files("out");
+        assert!(left.is_empty(), "left behind: {:?}", left.keys());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_run_left_is_swept_by_the_next() {
+    let bench = Bench::new();
+    assert_eq!(ended_by(&bench, "-KILL").status.code(), None);
+    let entries =
+        || fs::read_dir(bench.path("out")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(entries().all(|name| name.to_string_lossy().starts_with(".unfinished-")));
+    bench.call("run small.toml --no-plots -q", 0);
+    assert_eq!(entries().collect::<Vec<_>>(), ["small"]);
+}
+
+#[test]
+fn a_scenario_may_come_from_standard_input() {
+    let bench = Bench::new();
+    let piped = |arguments: &str, text: &str, code: i32| {
+        let mut sim = bench.sim();
+        let asked = sim.args(arguments.split_whitespace()).write_stdin(text).assert().code(code);
+        let output = asked.get_output();
+        String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap()
+    };
+    let from_file = bench.call("run small.toml --json --no-plots", 0).0;
+    assert_eq!(piped("run - --json --no-plots", SMALL, 0), from_file);
+    assert!(piped("check -", SMALL, 0).starts_with("-: small, 5 nodes"));
+    // It is read once, however often it is named.
+    assert_eq!(piped("check - -", SMALL, 0).matches("-: small, 5 nodes").count(), 2);
+    let wrong = piped("check -", "name = 'x'\nnodse = 3\n", 2);
+    assert!(wrong.contains("<stdin>:2:1: unknown key `nodse`, did you mean `nodes`?"), "{wrong}");
+    let told = piped("sweep - --vary engine.fan_out=1,2 --print-shards 2", SMALL, 2);
+    assert!(told.contains("name a file instead of -"), "{told}");
+}
+
+#[test]
+fn a_trace_of_a_rumor_that_never_was_is_refused_with_those_that_were() {
+    let bench = Bench::new();
+    let told = bench.refused("run small.toml --trace --trace-rumor metadata-1", 2);
+    let expected = "--trace-rumor metadata-1: there is no such rumor, did you mean metadata-0?";
+    assert!(told.contains(expected) && told.contains("There are metadata-0"), "{told}");
+}
+
+#[test]
+fn a_command_that_is_none_names_the_nearest() {
+    let bench = Bench::new();
+    for (typed, near) in [("rnu", "run"), ("chekc", "check"), ("explian", "explain")] {
+        let told = bench.refused(typed, 2);
+        assert!(told.contains(&format!("'{near}'")), "{typed}: {told}");
+    }
+}
+
+#[test]
+fn a_number_out_of_range_is_told_its_range() {
+    let bench = Bench::new();
+    for (arguments, range) in [
+        ("--seed 99999999999999999999", "at most 2^64 - 1"),
+        ("--threads 0", "at least 1"),
+        ("--seeds 0", "0 is not in 1..=100000"),
+        ("--set nodes=99999999999999999999", "a number of nodes from 1 to 10000000"),
+        ("--set engine.fan_out=70000", "70000 is out of range: at most 65535"),
+        ("--set engine.buffer=-1", "-1 is out of range: it must not be negative"),
+        ("--width 9", "from 300 to 5400"),
+    ] {
+        let told = bench.refused(&format!("run small.toml {arguments}"), 2);
+        assert!(told.contains(range), "{arguments}: {told}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::{SEEDS_MAX, format, paint, watched};
 use crate::commands::{Failure, Report, beside, model};
 use crate::model::{Epidemic, Spread, Stop};
 use crate::report::files::Pictures;
+use crate::report::plots::Width;
 use crate::rivals::Rival;
 use crate::scenario::Percent;
 
@@ -108,6 +109,10 @@ struct BesideArgs {
     /// Draw no picture
     #[arg(long, requires = "beside")]
     no_plots: bool,
+    /// How many pixels wide the picture is
+    #[arg(long, value_name = "PX", default_value_t = Width::NORMAL, requires = "beside",
+          conflicts_with = "no_plots")]
+    width: Width,
 }
 
 impl ModelArgs {
@@ -133,7 +138,7 @@ impl ModelArgs {
     }
 
     fn beside_request(self, file: PathBuf) -> beside::Request {
-        let BesideArgs { rivals, seeds, sets, out, no_plots, .. } = self.beside;
+        let BesideArgs { rivals, seeds, sets, out, no_plots, width, .. } = self.beside;
         beside::Request {
             file,
             seed: self.seed,
@@ -143,7 +148,7 @@ impl ModelArgs {
             threads: self.threads,
             out,
             format: format(self.json, false),
-            pictures: if no_plots { Pictures::Skip } else { Pictures::Draw },
+            pictures: if no_plots { Pictures::Skip } else { Pictures::Draw(width) },
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
             audience: watched(false),

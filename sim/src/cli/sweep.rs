@@ -6,9 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{format, paint, watched};
+use super::{PictureArgs, format, paint, watched};
 use crate::commands::sweep::{Request, Show};
-use crate::report::files::Pictures;
 use crate::sweep::SeedRange;
 
 pub(super) const SWEEP_EXAMPLES: &str = "\
@@ -38,7 +37,7 @@ Exit codes: 0 joined, 2 the slices are not those of one sweep, each once and all
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
-    /// The scenario file
+    /// The scenario file; - is standard input
     file: PathBuf,
     /// Vary a key over a list or a closed range, such as engine.fan_out=1..=8 (repeatable)
     #[arg(long, value_name = "KEY=VALUES", required = true)]
@@ -87,9 +86,8 @@ struct ShowArgs {
     /// Print sweep.json instead of tables
     #[arg(long)]
     json: bool,
-    /// Draw no pictures and write no report.html
-    #[arg(long)]
-    no_plots: bool,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// Print nothing but errors (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
@@ -124,7 +122,7 @@ impl ShowArgs {
             out: self.out,
             measures: self.measures,
             format: format(self.json, self.quiet),
-            pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
+            pictures: self.pictures.wanted(),
             paint: paint(&io::stdout()),
         }
     }

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{format, paint, watched};
+use super::{PictureArgs, format, paint, watched};
 use crate::commands::tune::Request;
-use crate::report::files::Pictures;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +25,7 @@ wrong.";
 
 #[derive(Debug, Args)]
 pub(super) struct TuneArgs {
-    /// The scenario file
+    /// The scenario file; - is standard input
     file: PathBuf,
     /// What must hold: a measure of `sim measures`, an operator and a value (repeatable)
     #[arg(long = "target", value_name = "CONDITION", required = true)]
@@ -59,9 +58,8 @@ pub(super) struct TuneArgs {
     /// Print tune.json instead of tables
     #[arg(long)]
     json: bool,
-    /// Draw no picture
-    #[arg(long)]
-    no_plots: bool,
+    #[command(flatten)]
+    pictures: PictureArgs,
     /// Print nothing but errors (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
@@ -81,7 +79,7 @@ impl TuneArgs {
             threads: self.threads,
             out: self.out,
             format: format(self.json, self.quiet),
-            pictures: if self.no_plots { Pictures::Skip } else { Pictures::Draw },
+            pictures: self.pictures.wanted(),
             paint: paint(&io::stdout()),
             error_paint: paint(&io::stderr()),
             audience: watched(self.quiet),

@@ -110,7 +110,8 @@ fn run_all(
     let pool = trial::pool(request.threads, request.seeds as usize)?;
     let total =
         scenario.duration().saturating_mul(u32::try_from(request.seeds).unwrap_or(u32::MAX));
-    let progress = Progress::new(total, request.audience);
+    let runs = request.seeds as usize;
+    let progress = Progress::new(scenario.name(), runs, total, request.audience);
     let one = |seed: u64| run_one(request, scenario, rivals, seed, &progress);
     let seeds: Vec<u64> = seeds.collect();
     let runs = pool.install(|| seeds.into_par_iter().map(one).collect());

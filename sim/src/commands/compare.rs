@@ -148,14 +148,16 @@ fn pairs(
     let total: std::time::Duration =
         settings.iter().map(|setting| setting.scenario.duration()).sum();
     let count = settings.len() * seeds.len();
-    let progress = Progress::new(total.saturating_mul(seeds.len() as u32), request.audience);
+    let total = total.saturating_mul(seeds.len() as u32);
+    let progress = Progress::new("compare", count, total, request.audience);
     let pool = trial::pool(request.threads, count)?;
     let piece = |number: usize| {
         let (place, setting) = (number / settings.len(), settings[number % settings.len()]);
         one(request, setting, seeds[place], &progress)
     };
-    let mut made = trial::each(&pool, count, piece)?.into_iter();
+    let made = trial::each(&pool, count, piece);
     progress.finish();
+    let mut made = made?.into_iter();
     let mut next = |side: &Side, seed: u64| match side {
         Side::Results(results) => results.runs[&seed].clone(),
         Side::Setting(_) => made.next().expect("each setting was run with each seed"),

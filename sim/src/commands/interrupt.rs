@@ -1,11 +1,11 @@
-//! Ctrl-C: the command ends at once, with its own exit code and without half-written results.
+//! Ctrl-C, or a polite kill: the command ends at once, with its own exit code and without half-written results.
 
 use std::process;
 
-use super::Exit;
+use super::{Exit, progress};
 use crate::report::files;
 
-/// From now on Ctrl-C discards what is not published and ends the process.
+/// From now on Ctrl-C and SIGTERM discard what is not published and end the process.
 ///
 /// Where a handler can't be installed, Ctrl-C ends the process as it always does; what is left
 /// of the results then is a hidden folder that nobody takes for a run.
@@ -25,6 +25,7 @@ pub fn install_keeping(text: &'static str) {
 
 fn install_saying(text: &'static str) {
     let installed = ctrlc::set_handler(move || {
+        progress::clear();
         let _held_to_the_end = files::discard_unpublished();
         #[cfg(feature = "testbed")]
         let _held_as_well = crate::testbed::discard();

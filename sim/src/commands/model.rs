@@ -58,7 +58,7 @@ fn figures(request: &Request) -> Result<Figures, Failure> {
     let Request { epidemic, runs, seed, .. } = *request;
     let nodes = u64::from(epidemic.nodes());
     let pool = trial::pool(request.threads, runs.min(NODES_AT_ONCE / nodes) as usize)?;
-    let progress = Progress::steps(runs * nodes, request.audience);
+    let progress = Progress::steps("model", runs, runs * nodes, request.audience);
     let one = |run: u64| {
         let mut left = nodes;
         let outbreak = Outbreak::nth(&epidemic, seed, run, &mut |reached| {
@@ -66,6 +66,7 @@ fn figures(request: &Request) -> Result<Figures, Failure> {
             progress.advance(reached.into());
         });
         progress.advance(left);
+        progress.end_run();
         outbreak
     };
     let mut tally = Tally::default();

@@ -1,14 +1,24 @@
 //! A bar for the impatient: on a terminal only, and only once a second has passed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rumormill::Instant;
 
+use crate::report::human;
 use crate::report::timing::Stopwatch;
 
 /// How long a command may take before it shows a bar.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// No line of it is wider than a terminal: 40 for the name and the count, some 20 for the times.
+const TEMPLATE: &str = "{msg:.40} {bar:16} {percent:>3} %, {eta} to go";
+/// Letters of the name.
+const NAME_MAX: usize = 18;
+
+/// The bar that is on the terminal.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Who watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +37,39 @@ pub struct Progress {
     audience: Audience,
     /// What a millisecond of a run counts, where some runs cost more than others.
     weight: u64,
+    runs: Arc<Runs>,
+}
+
+/// What is being done, and how much of it is.
+#[derive(Debug)]
+struct Runs {
+    name: String,
+    ended: AtomicU64,
+    all: AtomicU64,
+}
+
+impl Runs {
+    fn text(&self) -> String {
+        let (ended, all) = (self.ended.load(Ordering::Relaxed), self.all.load(Ordering::Relaxed));
+        format!("{}: {} of {}", self.name, human::count(ended), human::counted(all, "run"))
+    }
 }
 
 impl Progress {
-    /// For runs that take so much virtual time together.
-    pub fn new(total: Duration, audience: Audience) -> Self {
-        Self::steps(millis(total), audience)
+    /// For so many runs that take so much virtual time together.
+    pub fn new(name: &str, runs: usize, total: Duration, audience: Audience) -> Self {
+        Self::steps(name, runs as u64, millis(total), audience)
     }
 
-    /// For work of so many steps together.
-    pub fn steps(total: u64, audience: Audience) -> Self {
+    /// For runs of so many steps together.
+    pub fn steps(name: &str, runs: u64, total: u64, audience: Audience) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_length(total);
-        let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}, {eta} to go");
-        bar.set_style(style.expect("the template is fixed and right"));
-        Self { bar, since: Stopwatch::start(), audience, weight: 1 }
+        bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("it is fixed and right"));
+        let name = human::shortened(name, NAME_MAX);
+        let runs = Runs { name, ended: AtomicU64::new(0), all: AtomicU64::new(runs) };
+        bar.set_message(runs.text());
+        Self { bar, since: Stopwatch::start(), audience, weight: 1, runs: Arc::new(runs) }
     }
 
     /// What one run calls with its virtual time, now and then.
@@ -54,13 +82,21 @@ impl Progress {
         }
     }
 
+    /// One more run is done.
+    pub fn end_run(&self) {
+        self.runs.ended.fetch_add(1, Ordering::Relaxed);
+        self.bar.set_message(self.runs.text());
+    }
+
     /// The same progress, of which a run's time is this many times as much.
     pub fn weighing(&self, weight: u32) -> Self {
         Self { weight: weight.into(), ..self.clone() }
     }
 
-    /// More virtual time is to come than was known.
-    pub fn expect(&self, more: Duration) {
+    /// More runs, and more virtual time, are to come than were known.
+    pub fn expect(&self, runs: usize, more: Duration) {
+        self.runs.all.fetch_add(runs as u64, Ordering::Relaxed);
+        self.bar.set_message(self.runs.text());
         self.bar.inc_length(millis(more));
     }
 
@@ -73,9 +109,17 @@ impl Progress {
     pub fn advance(&self, steps: u64) {
         self.bar.inc(steps);
         let late = self.audience == Audience::Person && self.since.elapsed() > PATIENCE;
-        if late && self.bar.is_hidden() {
+        if late && self.bar.is_hidden() && !self.bar.is_finished() {
+            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.bar.clone());
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
+    }
+}
+
+/// Takes the bar away, if there is one, for good: whoever still works draws none.
+pub fn clear() {
+    if let Some(bar) = &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
+        bar.finish_and_clear();
     }
 }
 
@@ -89,7 +133,7 @@ mod tests {
 
     #[test]
     fn runs_add_up_and_a_clock_that_stands_adds_nothing() {
-        let progress = Progress::new(Duration::from_secs(20), Audience::Nobody);
+        let progress = Progress::new("loss", 2, Duration::from_secs(20), Audience::Nobody);
         for _ in 0..2 {
             let mut tell = progress.of_run();
             for ms in [4_000, 4_000, 10_000] {
@@ -99,6 +143,27 @@ mod tests {
         assert_eq!(progress.bar.position(), 20_000);
         progress.weighing(3).of_run()(Instant::from_nanos(1_000_000_000));
         assert_eq!(progress.bar.position(), 23_000);
+        assert!(progress.bar.is_hidden());
+    }
+
+    #[test]
+    fn a_bar_says_what_is_done_and_how_many_runs_of_how_many() {
+        let progress = Progress::new("loss", 1, Duration::ZERO, Audience::Nobody);
+        assert_eq!(progress.bar.message(), "loss: 0 of 1 run");
+        progress.expect(11, Duration::from_secs(1));
+        progress.end_run();
+        assert_eq!(progress.bar.message(), "loss: 1 of 12 runs");
+        let long = Progress::new(&"long".repeat(20), 100_000, Duration::ZERO, Audience::Nobody);
+        assert!(long.bar.message().chars().count() <= 40, "{}", long.bar.message());
+    }
+
+    #[test]
+    fn a_bar_that_was_cleared_does_not_come_back() {
+        let progress = Progress::new("loss", 1, Duration::from_secs(9), Audience::Nobody);
+        *SHOWN.lock().unwrap() = Some(progress.bar.clone());
+        clear();
+        assert!(progress.bar.is_finished());
+        progress.advance(1);
         assert!(progress.bar.is_hidden());
     }
 }

@@ -17,7 +17,7 @@ use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::summary::{FaultWindow, RunResult, SeriesRow, Summary};
 use crate::report::timing::{Stopwatch, Timing};
-use crate::report::{html, json};
+use crate::report::{html, human, json};
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 use crate::stats::Share;
@@ -26,6 +26,7 @@ use crate::world::{Codec, Engines, Filter, Options, Tape};
 mod both;
 mod closing;
 mod net;
+mod rumors;
 mod sizes;
 mod theory;
 
@@ -106,6 +107,8 @@ struct Outcome {
     /// What a comparison of two places needs, where there is one.
     series: Vec<SeriesRow>,
     fault_windows: Vec<FaultWindow>,
+    /// Rumors that the run had no room to follow.
+    rumors_left_out: u64,
 }
 
 /// Runs everything that is asked for.
@@ -122,6 +125,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let runs: Vec<(&Job, u64)> =
         jobs.iter().flat_map(|job| seeds.clone().map(move |seed| (job, seed))).collect();
     let outcomes = run_all(request, &stage, &runs)?;
+    rumors::check(request, &outcomes)?;
     let per_job = seeds.count();
     let outcomes: Vec<&[Outcome]> = outcomes.chunks(per_job).collect();
     if request.seeds.is_some() {
@@ -129,11 +133,11 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
             write_seeds(request, &stage, job, outcomes)?;
         }
     }
-    if request.pictures == Pictures::Draw
+    if let Some(width) = request.pictures.width()
         && jobs.iter().all(|job| job.place.is_virtual())
         && let Some(sizes) = sizes::of(&jobs, &outcomes, request.seed)
     {
-        stage.write_sizes(&sizes)?;
+        stage.write_sizes(&sizes, width)?;
     }
     let both = both::write(request, &stage, &jobs, &outcomes)?;
     stage.publish()?;
@@ -210,7 +214,13 @@ fn run_all(
     let engines = if threads > runs.len() { Engines::SideBySide } else { Engines::OneByOne };
     let hands = Hands { threads, engines };
     let total = runs.iter().map(|(job, _)| job.scenario.duration()).sum();
-    let progress = Progress::new(total, request.audience);
+    let name = match runs {
+        [(first, _), ..] if runs.iter().all(|(job, _)| job.file == first.file) => {
+            first.scenario.name().to_owned()
+        }
+        _ => human::counted(request.files.len() as u64, "scenario"),
+    };
+    let progress = Progress::new(&name, runs.len(), total, request.audience);
     let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, hands, &progress);
     let outcomes = pool.install(|| runs.par_iter().map(one).collect());
     progress.finish();
@@ -238,11 +248,12 @@ fn run_one(
     let over_seeds = request.seeds.is_some();
     let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
     files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
-    if pictures == Pictures::Draw {
-        files::write_report(&folder, &html::Page { run: &run, plan: &plan, seeds: None })?;
+    if let Some(width) = pictures.width() {
+        let page = html::Page { run: &run, plan: &plan, seeds: None };
+        files::write_report(&folder, &page, width)?;
     }
     let table = closing::table(request, &run);
-    let keeps_view = over_seeds && request.pictures == Pictures::Draw;
+    let keeps_view = over_seeds && request.pictures != Pictures::Skip;
     let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
     let mut summary = run.summary;
     let (mut series, mut fault_windows) = (Vec::new(), Vec::new());
@@ -253,7 +264,8 @@ fn run_one(
         summary.rumors.iter_mut().for_each(|rumor| rumor.curve = Vec::new());
     }
     let wanted = plan.expect_seeds.clone();
-    Ok(Outcome { summary, wanted, table, view, series, fault_windows })
+    let rumors_left_out = run.rumors_left_out;
+    Ok(Outcome { summary, wanted, table, view, series, fault_windows, rumors_left_out })
 }
 
 fn tape(folder: &Path, plan: &Plan, filter: &Filter) -> Result<Tape, Failure> {
@@ -282,7 +294,9 @@ fn simulate(
         Place::Virtual => trial::run(plan, options, tape, progress, reproduction),
         #[cfg(feature = "testbed")]
         Place::Real(net) => trial::judged(plan, reproduction, || {
-            Ok(crate::testbed::run(plan, net, tape, &mut progress.of_run())?)
+            let result = crate::testbed::run(plan, net, tape, &mut progress.of_run())?;
+            progress.end_run();
+            Ok(result)
         }),
     }
 }
@@ -339,15 +353,17 @@ fn write_seeds(
     });
     let folder = stage.scenario_folder(&job.folder)?;
     let aggregate = json::aggregate(&runs);
-    files::write_seeds(&folder, &aggregate, seeds.as_ref())?;
-    let Some(seeds) = &seeds else { return Ok(()) };
+    let seeds = seeds.as_ref().zip(request.pictures.width());
+    files::write_seeds(&folder, &aggregate, seeds)?;
+    let Some((seeds, width)) = seeds else { return Ok(()) };
     if !job.place.is_virtual() {
         // A real run can't be had again.
         return Ok(());
     }
     // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
-    let nobody = Progress::new(job.scenario.duration(), Audience::Nobody);
+    let (name, duration) = (job.scenario.name(), job.scenario.duration());
+    let nobody = Progress::new(name, 1, duration, Audience::Nobody);
     let run = simulate(request, job, &plan, None, Engines::OneByOne, &nobody)?;
     let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };
-    Ok(files::write_report(&folder, &page)?)
+    Ok(files::write_report(&folder, &page, width)?)
 }

@@ -15,7 +15,7 @@ use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::measures::{self, Measure};
-use crate::reading::shown;
+use crate::reading::{STDIN, shown};
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::sweep::Results;
 use crate::report::{human, json, sweep as report, terminal};
@@ -76,6 +76,10 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let grid = Grid::new(&request.file, &request.sets, axes, request.seeds)
         .map_err(|error| grid_failure(&error, request.error_paint))?;
     if let Some(of) = request.print_shards {
+        if request.file == Path::new(STDIN) {
+            let why = "--print-shards: each command reads the scenario: name a file instead of -";
+            return Err(Failure::wrong(why));
+        }
         return shards::commands(request, &grid.plan, of);
     }
     let plan = grid.plan.of_slice(shard);
@@ -177,7 +181,8 @@ fn run_cells(
         scenario.duration().saturating_mul(scenario.nodes())
     };
     let total: Duration = cells.iter().map(cost).sum();
-    let progress = Progress::new(total.saturating_mul(n as u32), request.audience);
+    let total = total.saturating_mul(n as u32);
+    let progress = Progress::new(&grid.plan.scenario, cells.len() * n, total, request.audience);
     let pool = trial::pool(request.threads, cells.len() * n)?;
     let empty = || Mutex::new(Running { trials: vec![None; n], left: n });
     let running: Vec<Mutex<Running>> = cells.iter().map(|_| empty()).collect();
@@ -275,7 +280,7 @@ pub(super) fn conclude(
 fn page(show: &Show, results: &Results, folder: &Path) -> String {
     let mut text = terminal::sweep(results, show.paint);
     text += &format!("\nfiles: {}\n", shown(folder));
-    if show.pictures == Pictures::Draw {
+    if show.pictures != Pictures::Skip {
         text += &format!("to look at: {}\n", shown(&folder.join("report.html")));
     }
     text

@@ -70,10 +70,12 @@ pub(super) fn run(
     reproduction: impl FnOnce() -> String,
 ) -> Result<RunResult, Failure> {
     judged(plan, reproduction, || {
-        Ok(match tape {
+        let result = match tape {
             Some(tape) => world::run_traced(plan, &options, tape, &mut progress.of_run()),
             None => world::run(plan, &options, &mut progress.of_run()),
-        })
+        };
+        progress.end_run();
+        Ok(result)
     })
 }
 

@@ -97,12 +97,12 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         detection: plan.crashes().then(|| measures::known("detection.all")),
         fresh: request.fresh as usize,
     };
-    let progress = Progress::new(Duration::ZERO, request.audience);
+    let progress = Progress::new(&plan.name, 0, Duration::ZERO, request.audience);
     let pool = trial::pool(request.threads, choice.cells.len() * LAST)?;
     let mut runner = Runner { request, choice: &choice, pool, progress, runs: 0 };
-    let race = race::run(choice.cells.len(), &goal, &mut runner)?;
+    let race = race::run(choice.cells.len(), &goal, &mut runner);
     runner.progress.finish();
-    let tuning = tuning_of(&runner, &goal, &race, share)?;
+    let tuning = tuning_of(&runner, &goal, &race?, share)?;
     conclude(request, &choice, &tuning)
 }
 
@@ -174,7 +174,7 @@ impl Track for Runner<'_> {
     fn run(&mut self, pairs: &[(usize, usize)]) -> Result<Vec<Figures>, Failure> {
         let duration =
             |&(place, _): &(usize, usize)| self.choice.cells[place].1.scenario.duration();
-        self.progress.expect(pairs.iter().map(duration).sum());
+        self.progress.expect(pairs.len(), pairs.iter().map(duration).sum());
         self.runs += pairs.len();
         let piece = |number: usize| {
             let (place, seed) = pairs[number];
@@ -406,7 +406,7 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
 fn page(request: &Request, tuning: &Tuning, folder: &Path) -> String {
     let mut text = terminal::tuning(tuning, request.paint);
     text += &format!("\nfiles: {}\n", shown(folder));
-    if request.pictures == Pictures::Draw {
+    if request.pictures != Pictures::Skip {
         text += &format!("to look at: {}\n", shown(&folder.join("front.png")));
     }
     text

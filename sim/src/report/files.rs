@@ -1,11 +1,12 @@
 //! The files of a run, written aside and moved to their place at once.
 //!
 //! A reader of the output folder never sees half of a run: everything is written into a hidden
-//! folder first, and renamed when all of it is there. Whoever ends the process early calls
-//! [`discard_unpublished`], after which no trace is left.
+//! folder first, and moved when all of it is there, the summary last. Whoever ends the process early
+//! calls [`discard_unpublished`], after which no trace is left; what a killed process left is swept
+//! away by the next. What others put into a folder stays.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 use crate::report::beside::Beside;
 use crate::report::both::{Both, View};
-use crate::report::plots::{self, PlotError};
+use crate::report::plots::{self, PlotError, Width};
 use crate::report::summary::RunResult;
 use crate::report::timing::Timing;
 use crate::report::{csv, html, json, sweep, tuning};
@@ -25,18 +26,16 @@ use crate::world::{Filter, Tape};
 /// Folders that hold results on their way; held while some are being moved to their place.
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// The files that stand beside the folders of seeds.
-const OVER_SEEDS: [&str; 9] = [
-    "aggregate.json",
-    "both.json",
-    "both.png",
-    "both.svg",
-    "delivery.png",
-    "delivery.svg",
-    REPORT,
-    "spread.png",
-    "spread.svg",
+/// What a run, its seeds together, and protocols side by side are known by: the file that differs
+/// when anything differs, and the others that may stand beside it.
+const KNOWN_BY: [(&str, &[&str]); 3] = [
+    ("summary.json", &["delivery.png", "delivery.svg", REPORT, "spread.png", "spread.svg", TRACE]),
+    ("aggregate.json", &["delivery.png", "delivery.svg", REPORT, "spread.png", "spread.svg"]),
+    ("beside.json", &["beside.png", "beside.svg"]),
 ];
+
+/// How the names of hidden folders begin that hold results on their way.
+const UNFINISHED: &str = ".unfinished-";
 
 /// The file of the page that shows a run.
 const REPORT: &str = "report.html";
@@ -75,10 +74,20 @@ pub enum FileError {
 /// Whether runs get pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pictures {
-    /// They do.
-    Draw,
+    /// They do, so wide.
+    Draw(Width),
     /// They don't.
     Skip,
+}
+
+impl Pictures {
+    /// How wide they are, where there are any.
+    pub fn width(self) -> Option<Width> {
+        match self {
+            Self::Draw(width) => Some(width),
+            Self::Skip => None,
+        }
+    }
 }
 
 /// The name of the folder of all runs of a scenario: one of its own when `--set` changed it.
@@ -96,6 +105,8 @@ pub fn folder_name(scenario: &Scenario) -> String {
 pub struct Stage {
     out: PathBuf,
     root: PathBuf,
+    /// Held, it says to other processes that the hidden folder is in use; some disks have no locks.
+    _lock: Option<File>,
     /// Whether the output folder is ours to remove when nothing comes of it.
     made_out: bool,
 }
@@ -109,12 +120,10 @@ impl Stage {
         let failed = |source| FileError::Write { path: out.to_owned(), source };
         let made_out = !out.exists();
         fs::create_dir_all(out).map_err(failed)?;
-        let root = out.join(format!(".unfinished-{}.tmp", std::process::id()));
-        // Left by a process that was killed and had the same number.
-        let _ = fs::remove_dir_all(&root);
-        fs::create_dir(&root).map_err(failed)?;
+        clear_unfinished_stages(out);
+        let (root, lock) = begin(out).map_err(failed)?;
         stages().insert(root.clone());
-        Ok(Self { out: out.to_owned(), root, made_out })
+        Ok(Self { out: out.to_owned(), root, _lock: lock, made_out })
     }
 
     /// Makes the folder of one run of a scenario, whose folder is called `name`.
@@ -146,49 +155,97 @@ impl Stage {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn write_sizes(&self, sizes: &plots::Sizes) -> Result<(), FileError> {
-        Ok(plots::write_sizes(&self.root, sizes)?)
+    pub fn write_sizes(&self, sizes: &plots::Sizes, width: Width) -> Result<(), FileError> {
+        Ok(plots::write_sizes(&self.root, sizes, width)?)
     }
 
-    /// Moves everything to its place, in exchange for what earlier runs left there.
+    /// Moves everything to its place. Of what is there already, files of the same names are
+    /// replaced, those that would no longer be true go, and all others stay.
     ///
     /// # Errors
-    /// When a folder can't be moved.
+    /// When a file can't be moved.
     pub fn publish(self) -> Result<(), FileError> {
         let guard = stages();
-        for folder in entries(&self.root)? {
-            let target = self.out.join(name_of(&folder));
-            if folder.is_file() {
-                self.replace(&folder, &target)?;
-                continue;
-            }
-            make(&target)?;
-            let contents = entries(&folder)?;
-            if contents.iter().any(|path| path.is_file()) {
-                // Pictures of the last time would stand beside figures of this time.
-                OVER_SEEDS.iter().for_each(|name| drop(fs::remove_file(target.join(name))));
-            }
-            for content in contents {
-                self.replace(&content, &target.join(name_of(&content)))?;
-            }
-        }
+        let published = publish(&self.root, &self.out);
         drop(guard);
-        Ok(())
+        published
     }
+}
 
-    /// Puts a file or folder in the place of another; the other goes when the stage goes.
-    fn replace(&self, from: &Path, to: &Path) -> Result<(), FileError> {
-        let failed = |source| FileError::Write { path: to.to_owned(), source };
-        if to.is_dir() {
-            let old = from.with_extension("old");
-            fs::rename(to, &old).map_err(failed)?;
-            return fs::rename(from, to).map_err(|error| {
-                let _ = fs::rename(&old, to);
-                failed(error)
-            });
-        }
-        fs::rename(from, to).map_err(failed)
+/// Moves all that one folder holds into another.
+fn publish(from: &Path, to: &Path) -> Result<(), FileError> {
+    make(to)?;
+    let (folders, mut files): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(from)?.into_iter().partition(|path| path.is_dir());
+    for folder in &folders {
+        publish(folder, &to.join(name_of(folder)))?;
     }
+    clear_outdated(from, to, &files);
+    // Who finds the new summary finds all that belongs to it.
+    let is_last = |path: &Path| KNOWN_BY.iter().any(|(known, _)| name_of(path) == Path::new(known));
+    files.sort_by_key(|path| is_last(path));
+    for file in files {
+        let place = to.join(name_of(&file));
+        fs::rename(&file, &place).map_err(|source| FileError::Write { path: place, source })?;
+    }
+    Ok(())
+}
+
+/// Removes pictures, pages and traces of earlier runs, which would stand beside figures that they
+/// don't show: those that are not written anew, unless the figures are the same.
+fn clear_outdated(from: &Path, to: &Path, files: &[PathBuf]) {
+    let content = |folder: &Path, name: &str| fs::read(folder.join(name)).ok();
+    for (known, others) in KNOWN_BY {
+        let Some(new) = content(from, known) else { continue };
+        if content(to, known).is_some_and(|old| old == new) {
+            continue;
+        }
+        let is_written = |name: &str| files.iter().any(|file| name_of(file) == Path::new(name));
+        for name in others.iter().filter(|name| !is_written(name)) {
+            let _ = fs::remove_file(to.join(name));
+        }
+    }
+}
+
+/// Makes a hidden folder in an output folder, which is locked as long as what is returned is held.
+fn begin(out: &Path) -> io::Result<(PathBuf, Option<File>)> {
+    let process = std::process::id();
+    for number in 0_u64.. {
+        let root = out.join(format!("{UNFINISHED}{process}-{number}.tmp"));
+        match fs::create_dir(&root) {
+            // Of another stage, or of a process in another container.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made?,
+        }
+        let file = File::open(&root).ok();
+        let taken = file
+            .as_ref()
+            .is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        // Whoever sweeps at this moment took it for one that was left.
+        if !taken && root.is_dir() {
+            return Ok((root, file));
+        }
+    }
+    unreachable!("numbers don't end")
+}
+
+/// Removes hidden folders of which nobody holds the lock: their processes were killed.
+fn clear_unfinished_stages(out: &Path) {
+    let is_stage = |path: &PathBuf| {
+        let name = name_of(path).to_string_lossy().into_owned();
+        name.starts_with(UNFINISHED) && name.ends_with(".tmp") && path.is_dir()
+    };
+    for path in entries(out).unwrap_or_default().into_iter().filter(is_stage) {
+        if let Some(_lock) = locked(&path) {
+            // What can't be removed stays hidden.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// A file or folder whose lock nobody held, and which is ours now.
+fn locked(path: &Path) -> Option<File> {
+    File::open(path).ok().filter(|file| file.try_lock().is_ok())
 }
 
 impl Drop for Stage {
@@ -235,8 +292,8 @@ pub fn write_run(
     write(&folder.join("timing.json"), &json::document(timing))?;
     write_table(&folder.join("series.csv"), |to| csv::write_series(to, &run.series))?;
     write_table(&folder.join("rumors.csv"), |to| csv::write_rumors(to, run))?;
-    if pictures == Pictures::Draw {
-        plots::write_run(folder, run)?;
+    if let Some(width) = pictures.width() {
+        plots::write_run(folder, run, width)?;
     }
     Ok(())
 }
@@ -246,9 +303,9 @@ pub fn write_run(
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write_report(folder: &Path, page: &html::Page<'_>) -> Result<(), FileError> {
+pub fn write_report(folder: &Path, page: &html::Page<'_>, width: Width) -> Result<(), FileError> {
     if page.seeds.is_some() {
-        plots::write_delivery(folder, page.run)?;
+        plots::write_delivery(folder, page.run, width)?;
     }
     write(&folder.join(REPORT), &html::document(page))
 }
@@ -284,8 +341,8 @@ pub fn write_sweep(
     let path = folder.join("sweep.csv");
     fs::write(&path, sweep::csv(results)).map_err(|source| FileError::Write { path, source })?;
     write(&folder.join("sweep.json"), &json::document(&sweep::document(results)))?;
-    if pictures == Pictures::Draw {
-        plots::write_sweep(folder, results)?;
+    if let Some(width) = pictures.width() {
+        plots::write_sweep(folder, results, width)?;
         write(&folder.join(REPORT), &html::sweep::document(results))?;
     }
     Ok(())
@@ -305,8 +362,8 @@ pub fn write_tuning(
     if let Some(text) = recommended {
         write(&folder.join("recommended.toml"), text)?;
     }
-    if pictures == Pictures::Draw {
-        plots::write_front(folder, tuning)?;
+    if let Some(width) = pictures.width() {
+        plots::write_front(folder, tuning, width)?;
     }
     Ok(())
 }
@@ -318,11 +375,11 @@ pub fn write_tuning(
 pub fn write_seeds(
     folder: &Path,
     aggregate: &serde_json::Value,
-    picture: Option<&plots::Seeds>,
+    picture: Option<(&plots::Seeds, Width)>,
 ) -> Result<(), FileError> {
     write(&folder.join("aggregate.json"), &json::document(aggregate))?;
-    if let Some(seeds) = picture {
-        plots::write_seeds(folder, seeds)?;
+    if let Some((seeds, width)) = picture {
+        plots::write_seeds(folder, seeds, width)?;
     }
     Ok(())
 }
@@ -335,8 +392,8 @@ pub fn write_beside(folder: &Path, beside: &Beside, pictures: Pictures) -> Resul
     let folder = folder.join(BESIDE);
     make(&folder)?;
     write(&folder.join(BESIDE).with_extension("json"), &json::document(&beside.document()))?;
-    if pictures == Pictures::Draw {
-        plots::write_beside(&folder, beside)?;
+    if let Some(width) = pictures.width() {
+        plots::write_beside(&folder, beside, width)?;
     }
     Ok(())
 }
@@ -349,22 +406,39 @@ pub fn write_whole(path: &Path, text: &str) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let name = format!(".{}.{}.tmp", name_of(path).to_string_lossy(), std::process::id());
     let aside = path.with_file_name(name);
-    let written = File::create(&aside).and_then(|mut file| {
+    let written = create_locked(&aside).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        fs::rename(&aside, path)
     });
-    written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+    written.map_err(|error| {
         let _ = fs::remove_file(&aside);
         failed(error)
     })
 }
 
-/// Removes what killed processes left half-written in a folder. What can't be removed stays
-/// hidden, and nobody takes it for a result.
+/// Makes a file that nobody takes for one that was left as long as it is held.
+fn create_locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::create(path)?;
+        // Some disks have no locks: then nobody sweeps either.
+        let _ = file.lock();
+        if path.exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes what killed processes left half-written in a folder of ours. What can't be removed
+/// stays hidden, and nobody takes it for a result.
 pub fn clear_unfinished(folder: &Path) {
     for path in entries(folder).unwrap_or_default() {
         let name = name_of(&path).to_string_lossy().into_owned();
-        if name.starts_with('.') && name.ends_with(".tmp") && path.is_file() {
+        if name.starts_with('.')
+            && name.ends_with(".tmp")
+            && path.is_file()
+            && let Some(_lock) = locked(&path)
+        {
             let _ = fs::remove_file(path);
         }
     }
@@ -383,10 +457,14 @@ pub fn make_all(folder: &Path) -> Result<(), FileError> {
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn write_both(folder: &Path, both: &Both, picture: Option<&View>) -> Result<(), FileError> {
+pub fn write_both(
+    folder: &Path,
+    both: &Both,
+    picture: Option<(&View, Width)>,
+) -> Result<(), FileError> {
     write(&folder.join("both.json"), &json::document(both))?;
-    if let Some(view) = picture {
-        plots::write_both_nets(folder, view)?;
+    if let Some((view, width)) = picture {
+        plots::write_both_nets(folder, view, width)?;
     }
     Ok(())
 }
@@ -443,7 +521,8 @@ mod tests {
         let run = fixture::partition(5, 1, seed);
         let timing = Timing::new(&run.summary, Duration::from_secs(1), 1);
         let folder = stage.run_folder("partition", seed).unwrap();
-        write_run(&folder, "name = \"partition\"\n", &run, &timing, Pictures::Draw).unwrap();
+        write_run(&folder, "name = \"partition\"\n", &run, &timing, Pictures::Draw(Width::NORMAL))
+            .unwrap();
         folder
     }
 
@@ -475,21 +554,77 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_the_same_run_is_replaced_and_others_stay() {
+    fn a_run_replaces_its_own_files_and_touches_no_others() {
         let out = tempfile::tempdir().unwrap();
-        for seed in [1, 2, 1] {
+        let place =
+            |seed: u64, name: &str| out.path().join(format!("partition/seed-{seed}/{name}"));
+        let again = |seed| {
             let stage = Stage::new(out.path()).unwrap();
-            let folder = write_one(&stage, seed);
-            fs::write(folder.join(format!("only-{seed}")), "").unwrap();
-            let stale = out.path().join("partition/seed-1/only-1");
-            if stale.exists() {
-                fs::write(stale.with_file_name("stale"), "").unwrap();
-            }
+            write_one(&stage, seed);
             stage.publish().unwrap();
+        };
+        again(1);
+        again(2);
+        fs::write(place(1, "notes.md"), "mine").unwrap();
+        fs::write(place(1, "summary.json"), "of another day").unwrap();
+        fs::create_dir(place(1, "own")).unwrap();
+        again(1);
+        assert_eq!(fs::read_to_string(place(1, "notes.md")).unwrap(), "mine");
+        assert!(place(1, "own").is_dir() && place(2, "summary.json").exists());
+        let same = [1, 2].map(|seed| fs::read(place(seed, "scenario.toml")).unwrap());
+        assert!(same[0] == same[1]);
+        assert!(fs::read_to_string(place(1, "summary.json")).unwrap().starts_with('{'));
+        assert_eq!(names(out.path()), ["partition"]);
+    }
+
+    #[test]
+    fn what_a_run_does_not_write_anew_goes_only_if_it_is_no_longer_true() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("a/seed-1");
+        let write = |figures: &str, others: &[&str]| {
+            let stage = Stage::new(out.path()).unwrap();
+            let own = stage.run_folder("a", 1).unwrap();
+            fs::write(own.join("summary.json"), figures).unwrap();
+            others.iter().for_each(|name| fs::write(own.join(name), "").unwrap());
+            stage.publish().unwrap();
+            names(&folder)
+        };
+        write("one", &["spread.png", TRACE]);
+        fs::write(folder.join("my.png"), "").unwrap();
+        assert_eq!(write("one", &[]), ["my.png", "spread.png", "summary.json", TRACE]);
+        assert_eq!(write("other", &["spread.svg"]), ["my.png", "spread.svg", "summary.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_and_what_is_in_use_is_not() {
+        let out = tempfile::tempdir().unwrap();
+        let running = Stage::new(out.path()).unwrap();
+        write_one(&running, 1);
+        let left = out.path().join(".unfinished-999999-0.tmp");
+        fs::create_dir_all(left.join("partition/seed-9")).unwrap();
+        for foreign in [".unfinished-notes", ".other.tmp"] {
+            fs::create_dir(out.path().join(foreign)).unwrap();
         }
-        assert_eq!(names(&out.path().join("partition")), ["seed-1", "seed-2"]);
-        assert!(!out.path().join("partition/seed-1/stale").exists());
-        assert!(out.path().join("partition/seed-2/only-2").exists());
+        let next = Stage::new(out.path()).unwrap();
+        assert!(!left.exists());
+        assert!(running.root().is_dir() && next.root() != running.root());
+        drop(next);
+        running.publish().unwrap();
+        assert!(out.path().join("partition/seed-1/summary.json").exists());
+        assert_eq!(names(out.path()), [".other.tmp", ".unfinished-notes", "partition"]);
+    }
+
+    #[test]
+    fn a_half_written_file_is_swept_unless_somebody_is_writing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [left, own] = [".a.json.1.tmp", ".b.json.2.tmp"].map(|name| folder.path().join(name));
+        fs::write(&left, "").unwrap();
+        let held = create_locked(&own).unwrap();
+        clear_unfinished(folder.path());
+        assert_eq!(names(folder.path()), [".b.json.2.tmp"]);
+        drop(held);
+        clear_unfinished(folder.path());
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]
@@ -515,10 +650,10 @@ mod tests {
     #[test]
     fn pictures_over_seeds_do_not_outlive_their_figures() {
         let out = tempfile::tempdir().unwrap();
-        for picture in ["spread.png", "other.png"] {
+        for (figures, picture) in [("{}", "spread.png"), ("{1}", "other.png")] {
             let stage = Stage::new(out.path()).unwrap();
             let folder = stage.scenario_folder("partition").unwrap();
-            fs::write(folder.join("aggregate.json"), "{}").unwrap();
+            fs::write(folder.join("aggregate.json"), figures).unwrap();
             fs::write(folder.join(picture), "").unwrap();
             stage.publish().unwrap();
         }

@@ -7,6 +7,7 @@ use rumormill::units::show_duration;
 
 use super::plan::{SCHEMA, digest, hex, places};
 use super::{Axis, SeedRange, SweepPlan, witness};
+use crate::reading::shown;
 use crate::scenario::{self, Scenario, ScenarioError, Set};
 
 /// All cells of a sweep.
@@ -60,6 +61,7 @@ impl Grid {
         // What is wrong without any value of an axis is told as what it is.
         let scenario = scenario::load(file, &base).map_err(GridError::from)?;
         let mut plan = plan(&scenario, axes, seeds);
+        (plan.file, plan.sets) = (shown(file).to_string(), sets.to_vec());
         plan.check().map_err(GridError::Command)?;
         let cells = (0..plan.cells_len()).map(|cell| grid_cell(file, &base, sets, &plan, cell));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
@@ -127,6 +129,8 @@ fn plan(scenario: &Scenario, axes: Vec<Axis>, seeds: SeedRange) -> SweepPlan {
         seeds,
         axes,
         shard: None,
+        file: String::new(),
+        sets: Vec::new(),
     }
 }
 

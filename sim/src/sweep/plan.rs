@@ -43,6 +43,12 @@ pub struct SweepPlan {
     pub axes: Vec<Axis>,
     /// The slice of the cells, if not all of them are here.
     pub shard: Option<Shard>,
+    /// The scenario's file as it was typed, for commands to paste; the results don't depend on it.
+    #[serde(default, deserialize_with = "printable")]
+    pub file: String,
+    /// What `--set` changed in it, for all cells.
+    #[serde(default, deserialize_with = "printable")]
+    pub sets: Vec<String>,
 }
 
 /// Seeds in a row.
@@ -284,6 +290,8 @@ pub(crate) fn example(axes: &[&str], n: u64) -> SweepPlan {
         seeds: SeedRange { first: 1, n },
         axes: axes.iter().map(|text| Axis::parse(text).unwrap()).collect(),
         shard: None,
+        file: "folder/example.toml".to_owned(),
+        sets: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Failure, Format, Job, Net, Outcome, Request};
 use crate::reading::shown;
 use crate::report::both::{Both, Runs, View};
-use crate::report::files::{self, Pictures, Stage};
+use crate::report::files::{self, Stage};
 use crate::report::terminal;
 
 /// Writes the files of each scenario that was run at both places, and says what is printed of it:
@@ -29,7 +29,7 @@ pub(super) fn write(
             .map(|(place, it)| Runs { summaries: &summaries[place], series: &it[0].series });
         let both = Both::new(one, other);
         let view = View::new(one, other, of_virtual[0].fault_windows.clone());
-        let picture = Some(&view).filter(|_| request.pictures == Pictures::Draw);
+        let picture = request.pictures.width().map(|width| (&view, width));
         files::write_both(&folder, &both, picture)?;
         let table = match request.format {
             Format::Table => terminal::both(&both, request.paint),

@@ -109,7 +109,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
         }
     };
     let picture = match request.pictures {
-        Pictures::Draw => format!("\nto look at: {}", shown(&files.join("report.html"))),
+        Pictures::Draw(_) => format!("\nto look at: {}", shown(&files.join("report.html"))),
         Pictures::Skip => String::new(),
     };
     format!("{table}\nfiles: {}{picture}\n{next}\n", shown(&files))

@@ -10,6 +10,7 @@ use super::{Request, folder};
 use crate::commands::trial::{quoted, quoted_path};
 use crate::commands::{Exit, Failure, Report};
 use crate::report::files::Pictures;
+use crate::report::plots::Width;
 use crate::sweep::{Shard, SweepPlan};
 
 /// The commands, a line each; the last joins what the others make.
@@ -51,8 +52,10 @@ fn merge(request: &Request, plan: &SweepPlan, of: NonZeroUsize) -> String {
     let mut line = format!("sim merge {}/shard-*-of-{of}", quoted_path(whole));
     let measures = &request.show.measures;
     measures.iter().for_each(|measure| line += &format!(" --measure {}", quoted(measure)));
-    if request.show.pictures == Pictures::Skip {
-        line += " --no-plots";
-    }
+    line += &match request.show.pictures {
+        Pictures::Skip => " --no-plots".to_owned(),
+        Pictures::Draw(Width::NORMAL) => String::new(),
+        Pictures::Draw(width) => format!(" --width {width}"),
+    };
     line + &format!(" --out {}\n", quoted_path(&request.show.out))
 }

@@ -6,6 +6,11 @@ const STATISTICS = [
 // From bad to good: dark to bright, as in the pictures.
 const RAMP = [[52, 24, 86], [57, 73, 140], [38, 121, 142], [48, 168, 120], [150, 208, 82], [250, 230, 90]];
 
+// A word as a shell reads it back.
+function shellWord(word) {
+  return /^[\w./=:,+%@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 function rampColor(goodness) {
   const place = Math.min(Math.max(goodness, 0), 1) * (RAMP.length - 1);
   const below = Math.min(Math.floor(place), RAMP.length - 2);
@@ -190,22 +195,23 @@ class Sweep {
   // The chosen cell: its figures, and how to see one of its runs.
   detail() {
     const { cell } = this;
-    const own = this.data.cells[cell];
+    const figuresOf = this.data.cells[cell];
     const places = placesOf(this.axes, cell);
-    const sets = this.axes.map((axis, i) => `--set '${axis.key}=${axis.values[places[i]]}'`);
-    const command = `sim run ${this.data.scenario}.toml ${sets.join(" ")} --seed ${this.data.seeds[0]}`;
+    const own = this.axes.map((axis, i) => `${axis.key}=${axis.values[places[i]]}`);
+    const sets = [...this.data.sets, ...own].map((set) => `--set ${shellWord(set)}`);
+    const command = ["sim run", shellWord(this.data.file), ...sets, "--seed", this.data.seeds[0]].join(" ");
     const head = ["", ...STATISTICS.slice(0, 5).map(([name]) => name), "95 % sure of the median", "never"];
     const rows = this.data.shown.map((name) => {
       const place = this.data.measures.findIndex((measure) => measure.name === name);
       const measure = this.data.measures[place];
-      const figures = own.figures[place];
+      const figures = figuresOf.figures[place];
       const cells = STATISTICS.slice(0, 5).map(([, i]) => el("td", {}, shownFigure(measure, figures[i])));
       const sure = figures[5] === null ? "" : `${shownFigure(measure, figures[5])} to ${shownFigure(measure, figures[6])}`;
       return el("tr", {}, el("td", {}, name), ...cells, el("td", {}, sure), el("td", {}, grouped(figures[7])));
     });
     return el("section.card.cell", { id: "cell" },
       el("h2", {}, this.name(cell)),
-      el("p.note", {}, `${own.held} of ${plural(own.n, "run")} held all expectations of the scenario. To look into one of them:`),
+      el("p.note", {}, `${figuresOf.held} of ${plural(figuresOf.n, "run")} held all expectations of the scenario. To look into one of them:`),
       el("pre", {}, command),
       el("div.scroll", {}, el("table", {},
         el("thead", {}, el("tr", {}, ...head.map((text) => el("th", {}, text)))), el("tbody", {}, ...rows))));

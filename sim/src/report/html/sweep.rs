@@ -21,6 +21,9 @@ const SCRIPTS: [&str; 2] = [include_str!("data.js"), include_str!("sweep.js")];
 struct Header<'a> {
     title: String,
     scenario: &'a str,
+    /// The file and what was set in it, for a command to paste.
+    file: &'a str,
+    sets: &'a [String],
     sweep: &'a str,
     tool_version: &'a str,
     seeds: [String; 2],
@@ -70,6 +73,8 @@ fn header(results: &Results) -> Header<'_> {
     Header {
         title: results.title(),
         scenario: &plan.scenario,
+        file: &plan.file,
+        sets: &plan.sets,
         sweep: &plan.sweep,
         tool_version: &plan.tool_version,
         seeds: [seeds.start().to_string(), seeds.end().to_string()],
@@ -147,6 +152,15 @@ mod tests {
         for outside in ["http://", "https://", "src=", "@import"] {
             assert!(!page.contains(outside), "the page asks for {outside}");
         }
+    }
+
+    #[test]
+    fn the_command_to_paste_has_the_file_as_it_was_typed_and_what_was_set() {
+        let mut results = results(&["engine.fan_out=1..=3"], 5);
+        results.plan.sets = vec!["network.loss=30%".to_owned()];
+        let header = serde_json::to_value(header(&results)).unwrap();
+        assert_eq!(header["file"], "folder/example.toml");
+        assert_eq!(header["sets"][0], "network.loss=30%");
     }
 
     #[test]

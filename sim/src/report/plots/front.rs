@@ -129,6 +129,7 @@ mod tests {
         let others = names[1..].iter().all(|name| !names[0].starts_with(name) && name != &names[0]);
         assert!(others, "each has one label: {names:?}");
         let folder = tempfile::tempdir().unwrap();
-        super::super::write_front(folder.path(), &tuning(false)).unwrap();
+        super::super::write_front(folder.path(), &tuning(false), super::super::Width::NORMAL)
+            .unwrap();
     }
 }
