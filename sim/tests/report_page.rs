@@ -31,6 +31,10 @@ publish = { node = 15, data = "v2" }
 time = "11s"
 crash = 7
 
+[groups.zone-e]
+nodes = "0..3"
+name = "east-{i}"
+
 [expect]
 "node_list.converged" = "== true"
 "#;
@@ -199,12 +203,12 @@ fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
     assert_eq!((&found["playing"], &found["stopped_at_the_end"]), (&true.into(), &20_000.into()));
     let played = found["played_to"].as_f64().unwrap() - found["played_from"].as_f64().unwrap();
     assert!(played > 0.0 && played < 1_000.0, "{played} ms in two seconds of a rumor");
-    assert_eq!(found["title"], "The story of node 4");
+    assert_eq!(found["title"], "The story of node 4, others");
     assert!(found["story"].as_str().unwrap().contains("metadata-0 "), "{}", found["story"]);
     let tips = ["tip", "zoomed"].map(|key| found[key].as_str().unwrap());
     assert!(tips[0].contains("metadata-0") && tips[1].contains("metadata-0"), "{tips:?}");
     assert_ne!(tips[0], tips[1], "the chart does not zoom");
-    assert_eq!(found["keyed"], "The story of node 1");
+    assert_eq!(found["keyed"], "The story of east-1 (node 1), zone-e");
     assert!(found["controls_end"].as_f64().unwrap() < 400.0, "{}", found["controls_end"]);
     let hops = found["hops"].as_array().unwrap();
     assert_eq!(hops[0], serde_json::json!(["source", 1]));
@@ -263,10 +267,13 @@ fn a_browser_shows_the_page_of_a_sweep_by_any_measure() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("page.toml"), "name = 'page'\nnodes = 3\nduration = '4s'\n")
-        .unwrap();
+    let file = folder.path().join("my files/page.toml");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(file, "name = 'page'\nnodes = 3\nduration = '4s'\n").unwrap();
+    let arguments = "--vary nodes=3,5 --vary engine.cycle=1s,2s --set network.loss=5% --seeds 2 -q";
     let status = Command::new(env!("CARGO_BIN_EXE_sim"))
-        .args("sweep page.toml --vary nodes=3,5 --vary engine.cycle=1s,2s --seeds 2 -q".split(' '))
+        .args(["sweep", "my files/page.toml"])
+        .args(arguments.split(' '))
         .current_dir(folder.path())
         .status()
         .unwrap();
@@ -286,7 +293,8 @@ fn a_browser_shows_the_page_of_a_sweep_by_any_measure() {
     assert_eq!(found["best"], serde_json::json!([]), "two seeds can't tell which is best");
     assert_eq!(found["few"], "too few seeds to say which is best: that takes 7");
     assert_eq!(found["never"], serde_json::json!(["0", "0", "0", "0"]));
-    let command = "sim run page.toml --set 'nodes=5' --set 'engine.cycle=2s' --seed 1";
+    let command = "sim run 'my files/page.toml' --set network.loss=5% --set nodes=5 --set \
+                   engine.cycle=2s --seed 1";
     assert_eq!(found["command"], command);
     assert_eq!((&found["rows"], &found["lines"]), (&4.into(), &2.into()));
 }

@@ -13,7 +13,7 @@ use crate::report::timing::Stopwatch;
 /// How long a command may take before it shows a bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// No line of it is wider than a terminal: 40 for the name and the count, some 20 for the times.
-const TEMPLATE: &str = "{msg:.40} {bar:16} {percent:>3} %, {eta} to go";
+const TEMPLATE: &str = "{msg} {bar:16} {percent:>3} %, {eta} to go";
 /// Letters of the name.
 const NAME_MAX: usize = 18;
 

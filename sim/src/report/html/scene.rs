@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rumormill::{ChangeId, Instant, LinkModel};
 
 use super::pack::Pack;
-use crate::scenario::plan::{Deed, Heal, NodeNo, Plan, StartCause};
+use crate::scenario::plan::{Deed, Heal, Incarnation, NodeNo, Plan, StartCause};
 
 /// Changes of the network that are shown; a link that flaps for hours has too many.
 const CUTS_MAX: usize = 400;
@@ -108,13 +108,18 @@ impl Scene {
 /// More names than so many are names of nodes and not of zones.
 const ZONES_MAX: usize = 12;
 
+/// The zone of nodes to which the file gives no name.
+const OTHERS: &str = "others";
+
+/// The name that the file gives to a node, if any.
+fn named(own: &Incarnation) -> Option<&str> {
+    Some(own.public.name()).filter(|name| *name != format!("node-{}", own.node))
+}
+
 /// The names that the file gives to nodes; empty where it gives none.
 pub(super) fn names(plan: &Plan) -> Vec<Option<&str>> {
     let mut names = vec![None; plan.nodes_ever as usize];
-    for own in &plan.incarnations {
-        let name = Some(own.public.name()).filter(|name| *name != format!("node-{}", own.node));
-        names[own.node as usize] = name;
-    }
+    plan.incarnations.iter().for_each(|own| names[own.node as usize] = named(own));
     if names.iter().any(Option::is_some) { names } else { Vec::new() }
 }
 
@@ -123,7 +128,10 @@ pub(super) fn names(plan: &Plan) -> Vec<Option<&str>> {
 fn zones(plan: &Plan) -> (Vec<String>, Vec<u8>) {
     let mut names = vec![String::new(); plan.nodes_ever as usize];
     for own in &plan.incarnations {
-        let name = own.public.name().trim_end_matches(|letter: char| letter.is_ascii_digit());
+        let name = match named(own) {
+            Some(name) => name.trim_end_matches(|letter: char| letter.is_ascii_digit()),
+            None => OTHERS,
+        };
         name.trim_end_matches(['-', '_', '.']).clone_into(&mut names[own.node as usize]);
     }
     let named = (0..).zip(&names).map(|(node, name)| (node, name.clone()));
@@ -431,7 +439,7 @@ mod tests {
         assert_eq!(zones, ["one", "two"], "they are groups, which have names");
         assert_eq!(zone, [0, 0, 0, 0, 1, 1]);
         let (zones, _) = zones_of("[groups.mixed]\nnodes = [0, 1, 5]\nname = 'east-{i}'\n");
-        assert_eq!(zones, ["mixed", "node"]);
+        assert_eq!(zones, ["mixed", "others"]);
         let plain = |name, nodes| format!("[groups.{name}]\nnodes = '{nodes}'\n");
         let (zones, zone) = zones_of(&(plain("old", "0..3") + &plain("new", "3..6")));
         assert_eq!((zones.join(" ").as_str(), zone[3]), ("old new", 1));
