@@ -81,7 +81,7 @@ impl Mistakes {
 
     /// In the order in which they were typed, each once.
     fn in_order(mut self) -> Vec<Mistake> {
-        self.0.sort_by(|a, b| a.at.cmp(&b.at));
+        self.0.sort_by_key(|mistake| mistake.at);
         self.0.dedup();
         self.0
     }
