@@ -106,13 +106,15 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let pool = trial::pool(request.threads, usize::try_from(BATCH).unwrap_or(usize::MAX))?;
     let since = Stopwatch::start();
     let steps = if let Until::Runs(runs) = request.until { runs } else { 0 };
-    let progress = Progress::steps(steps.saturating_sub(findings.runs), request.audience);
+    let left = steps.saturating_sub(findings.runs);
+    let progress = Progress::steps("fuzz", left, left, request.audience);
     let first = findings.runs;
     while !is_over(request.until, findings.runs, since) {
         let batch = batch(request.until, findings.runs);
         let judged = trial::each(&pool, batch.end as usize - batch.start as usize, |place| {
             let number = batch.start + place as u64;
             let judged = judge(&around, request.seed, number);
+            progress.end_run();
             progress.advance(1);
             Ok(judged.map(|broken| (number, broken)))
         })?;

@@ -51,7 +51,13 @@ struct Runs {
 impl Runs {
     fn text(&self) -> String {
         let (ended, all) = (self.ended.load(Ordering::Relaxed), self.all.load(Ordering::Relaxed));
-        format!("{}: {} of {}", self.name, human::count(ended), human::counted(all, "run"))
+        match all {
+            // Until a time is over, and nobody knows how many that will be.
+            0 => format!("{}: {}", self.name, human::counted(ended, "run")),
+            all => {
+                format!("{}: {} of {}", self.name, human::count(ended), human::counted(all, "run"))
+            }
+        }
     }
 }
 

@@ -41,8 +41,12 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let first = first_failure(request, &read, scenario)?;
     interrupt::install();
     let before = fuzz::lines(&explore::text(&first.scenario));
-    let progress = Progress::steps(request.runs_max, request.audience);
-    let smallest = explore::shrink(first, request.runs_max, &mut |_| progress.advance(1));
+    let runs = request.runs_max;
+    let progress = Progress::steps("shrink", runs, runs, request.audience);
+    let smallest = explore::shrink(first, runs, &mut |_| {
+        progress.end_run();
+        progress.advance(1);
+    });
     progress.finish();
     let name = match &request.out {
         Some(path) => trial::quoted_path(path),

@@ -117,7 +117,7 @@ fn verdicts(comparison: &Comparison) -> String {
     let count = |verdict| comparison.of(verdict).len();
     let same = counted(count(Verdict::Same) as u64, "measure");
     format!(
-        "{} worse, {} better, {} without a difference that could not be chance; {same} the same \
+        "{} worse, {} better, {} that may be chance; {same} the same \
          in every pair",
         count(Verdict::Worse),
         count(Verdict::Better),
@@ -136,7 +136,7 @@ mod tests {
         let sentences = [
             "A: one\nB: other\n  20 pairs of runs with the same seed\n\nB is worse\n",
             "metadata.t99  109 ms  114 ms     +5 ms  +5 ms to +5 ms       0/20",
-            "1 worse, 1 better, 0 without a difference that could not be chance; 1 measure\n  the",
+            "1 worse, 1 better, 0 that may be chance; 1 measure the same in every pair\n",
         ];
         for sentence in sentences {
             assert!(text.contains(sentence), "no {sentence:?} in\n{text}");

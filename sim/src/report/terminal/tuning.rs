@@ -55,10 +55,7 @@ fn front(page: &mut Page, tuning: &Tuning) {
     if tuning.front.is_empty() {
         return;
     }
-    page.section(&format!(
-        "Nothing is both quicker and cheaper: {} against {}",
-        tuning.time.name, tuning.cost.name
-    ));
+    page.section(&format!("Quicker or cheaper: {} against {}", tuning.time.name, tuning.cost.name));
     let axes = &tuning.plan.axes;
     let mut columns = vec![Align::Right; axes.len() + 5];
     columns.extend([Align::Left, Align::Left]);
