@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_long_line_goes_on_below_itself() {
         let mut page = Page::new(Paint::Plain);
-        page.line(Tone::Plain, &"word ".repeat(40).trim_end());
+        page.line(Tone::Plain, "word ".repeat(40).trim_end());
         page.line(Tone::Plain, &"x".repeat(100));
         let text = page.text();
         let lines: Vec<&str> = text.lines().collect();
