@@ -389,7 +389,7 @@ const NUMBERS: [(&str, &str); 3] = [
     ("invalid digit found in string", "this is no whole number from 0 on"),
 ];
 
-/// Names the nearest command to one that is none; of short words clap names only all but equal ones.
+/// Names the nearest command to one that is none; of short words clap names none.
 fn suggest(error: &mut clap::Error) {
     let typed = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(typed))

@@ -1,9 +1,11 @@
 //! What a person can get wrong about groups, links, repetition, pauses and clocks is told with
-//! file, line, caret and the fix.
+//! file, line, caret and the fix; and all that is wrong with a file is told at once.
 
 mod told;
 
-use self::told::{assert_action_told, assert_told, error};
+use rumormill_sim::scenario::{Set, parse};
+
+use self::told::{assert_action_told, assert_told, error, head};
 
 #[test]
 fn groups_are_named_and_fixed_and_agree() {
@@ -151,4 +153,76 @@ fn pauses_and_clocks_must_make_sense() {
     ] {
         assert_action_told(&action, &format!("bad.toml:{first_line}"));
     }
+}
+
+/// The first lines of all that is told.
+fn heads(error: &str) -> Vec<&str> {
+    error.lines().filter(|line| line.starts_with("bad.toml:") || line.starts_with("--")).collect()
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_in_the_order_of_their_lines() {
+    let told = error(
+        "fanout = 3\nwarmup = '1h'\n[expect]\n'removals.flase' = '== 0'\n'removals.right' = 'x'\n\
+         [network]\nlos = '1%'\nloss = '120%'\n[[at]]\ntime = '99s'\ncrush = 7\n\
+         [[at]]\ntime = '5s'\nevery = '1s'\nstop = '9..3'\n[groups.a]\nnmae = 'x'\n\
+         [[link]]\nbetween = ['a']\nloss = '1%'\n[engine]\ncycel = '1s'\nfan_out = 'x'\n",
+    );
+    let expected = [
+        "bad.toml:4:1: unknown key `fanout`, did you mean `[engine] fan_out`?",
+        "bad.toml:5:10: the warm-up 1h leaves nothing of the duration 1m",
+        "bad.toml:7:1: unknown measure `removals.flase`, did you mean `removals.false`?",
+        "bad.toml:8:20: ",
+        "bad.toml:10:1: unknown key `los`, did you mean `loss`?",
+        "bad.toml:11:8: `120%` is out of range: it must lie between 0% and 100%",
+        "bad.toml:13:8: the time 1m 39s lies beyond the duration 1m",
+        "bad.toml:14:1: unknown key `crush`, did you mean `crash`?",
+        "bad.toml:17:1: until when? Add `until = \"50s\"` or `count = 3`",
+        "bad.toml:18:8: `9..3` is upside down, did you mean `3..9`?",
+        "bad.toml:19:1: `nodes` is missing: add `nodes = \"0..25\"`",
+        "bad.toml:20:1: unknown key `nmae`, did you mean `name`?",
+        "bad.toml:22:11: expected a list of two or more, such as [\"0..25\", \"25..50\"]",
+        "bad.toml:25:1: unknown key `cycel`, did you mean `cycle`?",
+        "bad.toml:26:11: ",
+    ];
+    let heads = heads(&told);
+    assert_eq!(heads.len(), expected.len(), "{told}");
+    for (head, expected) in heads.iter().zip(expected) {
+        assert!(head.starts_with(expected), "{head}\n{expected}\n{told}");
+    }
+    let carets =
+        told.lines().filter(|line| line.trim_start().starts_with("| ") && line.contains('^'));
+    assert_eq!(carets.count(), heads.len(), "{told}");
+}
+
+#[test]
+fn of_very_many_mistakes_the_number_is_told() {
+    let told = error(&(0..50).map(|number| format!("zz{number} = 1\n")).collect::<String>());
+    assert_eq!(heads(&told).len(), 20, "{told}");
+    assert!(told.ends_with("\nand 30 more mistakes"), "{told}");
+}
+
+#[test]
+fn what_only_shows_when_the_run_is_laid_out_is_told_at_once_but_no_consequence_of_it() {
+    let told = error(
+        "[[at]]\ntime = '5s'\nstop = 99\n[[at]]\ntime = '6s'\nstop = 7\n\
+         [[at]]\ntime = '7s'\ncrash = '40..60'\n[[at]]\ntime = '8s'\nstart = 45\n",
+    );
+    assert_eq!(
+        heads(&told),
+        [
+            "bad.toml:6:8: there is no node 99: there are 50, 0 to 49",
+            "bad.toml:12:9: there is no node 59: there are 50, 0 to 49",
+        ]
+    );
+}
+
+#[test]
+fn mistakes_of_the_command_line_stand_beside_those_of_the_file() {
+    let sets = ["engine.fan_out=0", "nodse=3"].map(|set| Set::parse(set).unwrap());
+    let text = head() + "warm_up = '5s'\n";
+    let told = parse("bad.toml", &text, &sets).unwrap_err().to_string();
+    assert_eq!(heads(&told).len(), 3, "{told}");
+    assert!(heads(&told)[0].starts_with("bad.toml:4:1: "), "{told}");
+    assert!(heads(&told)[2].starts_with("--set nodse=3: unknown key `nodse`"), "{told}");
 }

@@ -28,8 +28,8 @@ fn files(folder: &Path, extension: &str) -> BTreeMap<String, PathBuf> {
     wanted.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect()
 }
 
-/// The summaries of all shipped scenarios with seed 1, as files hold them, and what is printed. A scenario whose
-/// expectations fail has one as well; that they hold is another test's business.
+/// The summaries of all shipped scenarios with seed 1, as files hold them, and what is printed. One
+/// whose expectations fail has one as well; that they hold is another test's business.
 fn summaries(environment: &[(&str, &str)]) -> (BTreeMap<String, String>, String) {
     let out = tempfile::tempdir().unwrap();
     let scenarios = files(&root().join("scenarios"), "toml");

@@ -1,4 +1,5 @@
-//! Ctrl-C, or a polite kill: the command ends at once, with its own exit code and without half-written results.
+//! Ctrl-C, or a polite kill: the command ends at once, with its own exit code and without
+//! half-written results.
 
 use std::process;
 

@@ -2,8 +2,8 @@
 //! sent, and how all that grows with the number of nodes.
 //!
 //! One picture is laid out once, in a module of its own, and drawn twice, as PNG and as SVG. The
-//! font is embedded, so that a picture looks the same on a machine without any; in an SVG text stays
-//! text, which can be searched and set in the font of a paper.
+//! font is embedded, so that a picture looks the same on a machine without any; in an SVG text
+//! stays text, which can be searched and set in the font of a paper.
 
 mod axis;
 mod beside;

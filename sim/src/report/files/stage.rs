@@ -1,9 +1,9 @@
-//! Results on their way: written into a hidden folder, and moved to their place when all of them are
-//! there.
+//! Results on their way: written into a hidden folder, and moved to their place when all of them
+//! are there.
 //!
 //! A reader of the output folder never sees half of a run: files move one by one, the summary last.
-//! Whoever ends the process early calls [`discard_unpublished`], after which no trace is left; what a
-//! killed process left is swept away by the next. What others put into a folder stays.
+//! Whoever ends the process early calls [`discard_unpublished`], after which no trace is left; what
+//! a killed process left is swept away by the next. What others put into a folder stays.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
