@@ -68,27 +68,28 @@ fn plain() -> &'static (BTreeMap<String, String>, String) {
     PLAIN.get_or_init(|| summaries(&[]))
 }
 
-/// The first place in which two documents differ, in the order of their keys, with both values.
-fn first_difference(path: &str, golden: &Value, now: &Value) -> Option<String> {
+/// Every place in which two documents differ, in the order of their keys, with both values.
+fn differences(path: &str, golden: Option<&Value>, now: Option<&Value>) -> Vec<String> {
     let below = |key: &str, golden: Option<&Value>, now: Option<&Value>| {
         let path = format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
-        match (golden, now) {
-            (Some(golden), Some(now)) => first_difference(&path, golden, now),
-            (Some(_), None) => Some(format!("`{path}` is no longer there")),
-            (None, _) => Some(format!("`{path}` is new")),
-        }
+        differences(&path, golden, now)
     };
     match (golden, now) {
-        (Value::Object(golden), Value::Object(now)) => {
+        (Some(Value::Object(golden)), Some(Value::Object(now))) => {
             let new = now.keys().filter(|key| !golden.contains_key(*key));
-            let mut keys = golden.keys().chain(new);
-            keys.find_map(|key| below(key, golden.get(key), now.get(key)))
+            let keys = golden.keys().chain(new);
+            keys.flat_map(|key| below(key, golden.get(key), now.get(key))).collect()
         }
-        (Value::Array(golden), Value::Array(now)) => {
-            let mut places = 0..golden.len().max(now.len());
-            places.find_map(|at| below(&at.to_string(), golden.get(at), now.get(at)))
+        (Some(Value::Array(golden)), Some(Value::Array(now))) => {
+            let places = 0..golden.len().max(now.len());
+            places.flat_map(|at| below(&at.to_string(), golden.get(at), now.get(at))).collect()
         }
-        _ => (golden != now).then(|| format!("`{path}` was {golden} and is {now}")),
+        (Some(_), None) => vec![format!("`{path}` is no longer there")],
+        (None, Some(now)) => vec![format!("`{path}` is new: {now}")],
+        (Some(golden), Some(now)) if golden != now => {
+            vec![format!("`{path}` was {golden} and is {now}")]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -97,9 +98,12 @@ fn difference(name: &str, golden: Option<&String>, now: &str) -> Option<String> 
     if golden == now {
         return None;
     }
-    let [golden, now] = [golden, now].map(|text| serde_json::from_str(text).unwrap_or_default());
-    let first = first_difference("", &golden, &now);
-    Some(format!("{name}: {}", first.unwrap_or_else(|| "only the way it is written".to_owned())))
+    let [old, new] = [golden, now].map(|text| serde_json::from_str(text).unwrap_or_default());
+    let mut all = differences("", Some(&old), Some(&new));
+    if all.is_empty() {
+        all.push("only the way it is written".to_owned());
+    }
+    Some(format!("{name}:\n    {}", all.join("\n    ")))
 }
 
 fn assert_golden(now: &BTreeMap<String, String>) {
@@ -112,7 +116,7 @@ fn assert_golden(now: &BTreeMap<String, String>) {
     let complaints: Vec<_> = changed.chain(left).collect();
     assert!(
         complaints.is_empty(),
-        "the first difference of each scenario:\n  {}\nIf all of it is meant: {BLESSING}",
+        "what is not as it was:\n  {}\nIf all of it is meant: {BLESSING}",
         complaints.join("\n  "),
     );
 }
@@ -162,19 +166,18 @@ fn the_version_and_the_digest_of_the_scenario_are_no_behaviour() {
     assert_eq!(golden, "{\n  \"seed\": \"1\",\n  \"sent\": 7\n}\n");
     assert_eq!(difference("a", Some(&golden), &summary("0.2.0", "beef", 7)), None);
     let told = difference("a", Some(&golden), &summary("0.1.0", "96072f", 8));
-    assert_eq!(told.as_deref(), Some("a: `sent` was 7 and is 8"));
+    assert_eq!(told.as_deref(), Some("a:\n    `sent` was 7 and is 8"));
 }
 
 #[test]
-fn the_first_difference_is_found_wherever_it_is() {
-    let of = |golden: Value, now: Value| first_difference("", &golden, &now);
-    let golden = serde_json::json!({ "a": 1, "list": [{ "b": null }, 2] });
-    assert_eq!(of(golden.clone(), golden.clone()), None);
-    let told = |now: Value| of(golden.clone(), now).unwrap();
-    let now = serde_json::json!({ "a": 1, "list": [{ "b": 3 }, 7] });
-    assert_eq!(told(now), "`list.0.b` was null and is 3");
-    let now = serde_json::json!({ "a": 1, "list": [{ "b": null }] });
-    assert_eq!(told(now), "`list.1` is no longer there");
-    let now = serde_json::json!({ "a": 1, "list": [{ "b": null }, 2], "z": 0 });
-    assert_eq!(told(now), "`z` is new");
+fn all_differences_are_told_wherever_they_are() {
+    let golden = serde_json::json!({ "a": 1, "list": [{ "b": null }, 2], "z": 0 });
+    let told = |now: &Value| differences("", Some(&golden), Some(now));
+    assert_eq!(told(&golden), [] as [&str; 0]);
+    let now = serde_json::json!({ "a": 1, "list": [{ "b": 3 }, 7], "z": 1 });
+    let all = ["`list.0.b` was null and is 3", "`list.1` was 2 and is 7", "`z` was 0 and is 1"];
+    assert_eq!(told(&now), all);
+    let now = serde_json::json!({ "a": 1, "list": [{ "b": null }], "y": { "of": 5 } });
+    let all = ["`list.1` is no longer there", "`z` is no longer there", "`y` is new: {\"of\":5}"];
+    assert_eq!(told(&now), all);
 }

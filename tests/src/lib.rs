@@ -1,5 +1,7 @@
 //! Shared helpers of the integration tests: scenarios run in virtual time and judged.
 
+pub mod same_runs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

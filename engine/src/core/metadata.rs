@@ -154,6 +154,11 @@ impl Value {
         let digest = digest(&data);
         Ok(Self { data, digest })
     }
+
+    /// The bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 /// Why bytes can't be published.

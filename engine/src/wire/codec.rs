@@ -50,6 +50,10 @@ impl<'a> Writer<'a> {
 
     /// A number of variable length.
     pub(super) fn number(&mut self, number: u64) {
+        if let (1, Ok(byte)) = (number_len(number), u8::try_from(number)) {
+            // By far the most numbers, and a byte of its own for each: the library takes longer.
+            return self.0.push(byte);
+        }
         bincode::encode_into_std_write(number, self.0, NUMBERS)
             .expect("a number can always be appended to a vector");
     }
@@ -320,15 +324,16 @@ impl Wire for SocketAddr {
     fn put(&self, out: &mut Writer<'_>) {
         match self.ip() {
             IpAddr::V4(ip) => {
-                out.bytes(&[4]);
-                out.bytes(&ip.octets());
+                // In one piece: most of what a cluster sends while it starts are records.
+                let ([a, b, c, d], [low, high]) = (ip.octets(), self.port().to_le_bytes());
+                out.bytes(&[4, a, b, c, d, low, high]);
             }
             IpAddr::V6(ip) => {
                 out.bytes(&[6]);
                 out.bytes(&ip.octets());
+                out.bytes(&self.port().to_le_bytes());
             }
         }
-        out.bytes(&self.port().to_le_bytes());
     }
 
     fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {

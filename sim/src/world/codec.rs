@@ -1,13 +1,7 @@
 //! The bytes of packets, as the engine's wire format has them.
 
-use rumormill::Config;
 use rumormill::core::Packet;
 use rumormill::wire;
-
-/// The length of a packet's datagram in bytes, with what guards it on its way.
-pub(crate) fn datagram_len(packet: &Packet, config: &Config) -> usize {
-    wire::encoded_len(packet) + config.guard_len()
-}
 
 /// A packet after its way through bytes. One that our own engine sends must survive it unchanged.
 pub(crate) fn round_trip(packet: &Packet) -> Packet {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rumormill::core::Packet;
 use rumormill::{Config, Outbox, Output};
 
-use super::{codec, trace};
+use super::trace;
 
 /// Length and hash of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,8 @@ pub(super) struct Measures {
 
 impl Measure {
     pub(super) fn take(packet: &Packet, config: &Config) -> Self {
-        Self { len: codec::datagram_len(packet, config), content: trace::content(packet) }
+        let trace::Encoded { len, content } = trace::encoded(packet);
+        Self { len: len + config.guard_len(), content }
     }
 }
 

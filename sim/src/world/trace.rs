@@ -1,12 +1,14 @@
 //! The trace hash: one number that two runs share only if every engine had the same inputs.
 //!
-//! It is taken over values, not over bytes on a wire, and the same on every machine: what goes in
-//! has a fixed width, whatever the platform's `usize`.
+//! A packet counts by its bytes on the wire, a command by the bytes that are defined here, so that
+//! the hash knows nothing of how Rust names and lays out either: an engine that was rebuilt has the
+//! old one's hash if it does what the old one did.
 
-use std::hash::{Hash, Hasher};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
 
-use rumormill::core::{Age, Body, Digest, News, Packet, Sighting, Vector};
-use rumormill::{Command, Instant};
+use rumormill::core::Packet;
+use rumormill::{Command, Instant, wire};
 
 use crate::observe::cast::AddrNo;
 use crate::scenario::plan::NodeNo;
@@ -25,109 +27,99 @@ impl StableHasher {
         let product = u128::from(self.0.rotate_left(23) ^ word ^ ODD) * u128::from(ODD);
         self.0 = (product >> 64) as u64 ^ product as u64;
     }
-}
 
-impl Hasher for StableHasher {
+    fn tag(&mut self, tag: u8) {
+        self.mix(tag.into());
+    }
+
+    fn number(&mut self, number: usize) {
+        self.mix(number as u64);
+    }
+
+    /// Bytes with their number, or a zero at their end would not be told from nothing.
+    fn blob(&mut self, bytes: &[u8]) {
+        self.number(bytes.len());
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|&word| self.mix(u64::from_le_bytes(word)));
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
     fn finish(&self) -> u64 {
         let mut last = self.clone();
         last.mix(0);
         last.0
     }
+}
 
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
-        }
-    }
+/// What a packet comes to on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    /// How many bytes it has, without what guards them on their way.
+    pub(crate) len: usize,
+    /// Their hash.
+    pub(crate) content: u64,
+}
 
-    fn write_u8(&mut self, number: u8) {
-        self.mix(number.into());
+/// Encodes a packet to see what it comes to.
+pub(crate) fn encoded(packet: &Packet) -> Encoded {
+    thread_local! {
+        /// Packets are many, and a buffer for each would cost more than what is put into it.
+        static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-
-    fn write_u16(&mut self, number: u16) {
-        self.mix(number.into());
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.mix(number.into());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.mix(number);
-    }
-
-    fn write_u128(&mut self, number: u128) {
-        self.mix(number as u64);
-        self.mix((number >> 64) as u64);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.mix(number as u64);
-    }
-
-    fn write_isize(&mut self, number: isize) {
-        self.mix(number as i64 as u64);
-    }
+    BYTES.with_borrow_mut(|bytes| {
+        bytes.clear();
+        wire::encode(packet, bytes);
+        let mut hasher = StableHasher::new();
+        hasher.blob(bytes);
+        Encoded { len: bytes.len(), content: hasher.finish() }
+    })
 }
 
 /// The hash of a packet's content.
 pub(crate) fn content(packet: &Packet) -> u64 {
-    let mut hasher = StableHasher::new();
-    match &packet.body {
-        // Nearly all that a run carries are beats: one step each instead of three.
-        Body::Bulk(bulk) => {
-            hasher.write_u32(packet.step.0);
-            for beat in &bulk.beats {
-                let (id, counter, age) = (beat.id.0, beat.counter, beat.age.0);
-                let (id, counter) = (u64::from(id), u64::from(counter));
-                hasher.mix(id << 16 | counter << 8 | u64::from(age));
-            }
-            news(&bulk.news, &mut hasher);
-        }
-        // And while a cluster starts, records.
-        Body::Records(records) => {
-            hasher.write_u8(packet.kind() as u8);
-            hasher.write_u32(packet.step.0);
-            news(&records.news, &mut hasher);
-        }
-        Body::Vector(Vector { digest, first, beats }) => {
-            hasher.write_u8(packet.kind() as u8);
-            hasher.write_u32(packet.step.0);
-            digest.hash(&mut hasher);
-            hasher.write_u32(*first);
-            vector(beats, &mut hasher);
-        }
-        _ => packet.hash(&mut hasher),
-    }
-    hasher.finish()
+    encoded(packet).content
 }
 
-/// Four members a step.
-fn vector(beats: &[(u8, Age)], hasher: &mut StableHasher) {
-    hasher.write_usize(beats.len());
-    for beats in beats.chunks(4) {
-        let add =
-            |word, &(counter, Age(age)): &_| word << 16 | u64::from(counter) << 8 | u64::from(age);
-        hasher.mix(beats.iter().fold(0, add));
+/// A command in bytes. Tags are given once: a new command takes the next one, wherever it stands
+/// in the enum.
+fn put_command(command: &Command, out: &mut StableHasher) {
+    match command {
+        Command::Seeds(seeds) => {
+            out.tag(0);
+            out.number(seeds.len());
+            seeds.iter().for_each(|&seed| put_addr(seed, out));
+        }
+        Command::Publish(value) => {
+            out.tag(1);
+            out.blob(value.data());
+        }
+        Command::PublishTo(value, holders) => {
+            out.tag(2);
+            out.blob(value.data());
+            out.number(*holders);
+        }
+        Command::Update(node) => {
+            out.tag(3);
+            put_addr(node.addr(), out);
+            out.blob(node.name().as_bytes());
+            out.blob(node.private_data().as_bytes());
+        }
+        Command::Stop => out.tag(4),
+        Command::Start => out.tag(5),
+        Command::Leave => out.tag(6),
     }
 }
 
-fn news(news: &[News], hasher: &mut StableHasher) {
-    hasher.write_usize(news.len());
-    for item in news {
-        match item {
-            News::Member(Sighting { record, counter, age }) => {
-                // The digest stands for the record; what its halves are mixed with tells a member
-                // from one that is gone.
-                let Digest(digest) = record.digest();
-                hasher.mix(digest as u64 ^ (u64::from(*counter) << 9 | u64::from(age.0) << 1));
-                hasher.mix((digest >> 64) as u64);
-            }
-            News::Gone(_) | News::Suspected(_) => item.hash(hasher),
-        }
+fn put_addr(addr: SocketAddr, out: &mut StableHasher) {
+    match addr.ip() {
+        IpAddr::V4(ip) => out.blob(&ip.octets()),
+        IpAddr::V6(ip) => out.blob(&ip.octets()),
     }
+    out.number(addr.port().into());
 }
 
 /// The hash over all inputs so far.
@@ -147,7 +139,7 @@ impl Trace {
     /// An engine was given a packet.
     pub(crate) fn packet(&mut self, at: Instant, node: NodeNo, from: AddrNo, content: u64) {
         self.note(at, node, 1, from);
-        self.0.write_u64(content);
+        self.0.mix(content);
     }
 
     /// An engine's deadline came.
@@ -158,7 +150,7 @@ impl Trace {
     /// An engine was given a command.
     pub(crate) fn command(&mut self, at: Instant, node: NodeNo, command: &Command) {
         self.note(at, node, 3, 0);
-        self.0.write(format!("{command:?}").as_bytes());
+        put_command(command, &mut self.0);
     }
 
     /// In hex.
@@ -175,10 +167,14 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use rumormill::core::{AgeStep, Beat, Bulk, LastCall, Record, RecordId, Records};
-    use rumormill::{Generation, Node};
+    use rumormill::core::{
+        Age, AgeStep, Beat, Body, Bulk, Digest, LastCall, News, Record, RecordId, Records,
+        Sighting, Vector,
+    };
+    use rumormill::{Config, Generation, Node, Value};
 
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
         let beat = |&(id, counter, age)| Beat { id: RecordId(id), counter, age: Age(age) };
@@ -232,13 +228,81 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_has_the_length_that_is_told_without_encoding_it() {
+        for packet in [bulk(&[]), bulk(&[(1, 2, 3)]), records(&[(1, 2, 3)]), vector(7, &[(1, 2)])] {
+            assert_eq!(encoded(&packet).len, wire::encoded_len(&packet));
+        }
+    }
+
+    /// The bytes of a command, folded.
+    fn of_command(command: &Command) -> u64 {
+        let mut hasher = StableHasher::new();
+        put_command(command, &mut hasher);
+        hasher.finish()
+    }
+
+    fn value(data: &[u8]) -> Value {
+        Value::new(data, &Config::default()).unwrap()
+    }
+
+    fn node(port: u16, name: &str, data: &str) -> Node {
+        Node::new(format!("10.0.0.1:{port}")).name(name).private_data(data).build().unwrap()
+    }
+
+    #[test]
+    fn equal_commands_have_equal_hashes_and_any_difference_shows() {
+        let seeds = |ports: &[u16]| {
+            Command::Seeds(ports.iter().map(|&port| ([10, 0, 0, 1], port).into()).collect())
+        };
+        let mapped = "[::ffff:10.0.0.1]:1".parse().unwrap();
+        let commands = [
+            seeds(&[]),
+            seeds(&[1]),
+            seeds(&[2]),
+            seeds(&[1, 2]),
+            seeds(&[2, 1]),
+            Command::Seeds(vec![mapped]),
+            Command::Publish(value(b"")),
+            Command::Publish(value(b"a")),
+            Command::Publish(value(b"a\0")),
+            Command::PublishTo(value(b"a"), 0),
+            Command::PublishTo(value(b"a"), 1),
+            Command::Update(node(1, "a", "")),
+            Command::Update(node(2, "a", "")),
+            Command::Update(node(1, "", "a")),
+            Command::Update(node(1, "b", "")),
+            Command::Stop,
+            Command::Start,
+            Command::Leave,
+        ];
+        let hashes: BTreeSet<_> = commands.iter().map(of_command).collect();
+        assert_eq!(hashes.len(), commands.len());
+        assert_eq!(hashes, commands.iter().map(|command| of_command(&command.clone())).collect());
+    }
+
+    /// These stay as they are, whatever becomes of the types: with them stand all hashes of runs.
+    #[test]
     fn the_hash_holds_its_golden_values() {
         assert_eq!(content(&bulk(&[(1, 2, 3)])), GOLDEN.0);
         let mut trace = Trace::new();
         trace.begin(Instant::from_nanos(5), 1);
         trace.packet(Instant::from_nanos(7), 1, 2, 99);
         assert_eq!(trace.text(), GOLDEN.1);
+        let commands = [
+            Command::Seeds(vec![([10, 0, 0, 1], 1).into()]),
+            Command::Publish(value(b"a")),
+            Command::PublishTo(value(b"a"), 3),
+            Command::Update(node(1, "a", "b")),
+            Command::Stop,
+            Command::Start,
+            Command::Leave,
+        ];
+        for command in commands {
+            trace.command(Instant::from_nanos(9), 1, &command);
+        }
+        assert_eq!(trace.text(), GOLDEN.2);
     }
 
-    const GOLDEN: (u64, &str) = (3_675_390_020_872_167_437, "1615a75d65ddb937");
+    const GOLDEN: (u64, &str, &str) =
+        (4_764_228_267_682_293_603, "1615a75d65ddb937", "98ba56928bd6a04e");
 }

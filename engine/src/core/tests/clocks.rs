@@ -12,6 +12,7 @@ const HOUR: i64 = 3_600_000_000_000;
 const YEAR: i64 = 365 * 24 * HOUR;
 
 /// A value whose version has this time.
+#[track_caller]
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
     let value = Value::new(data, &Config::default()).unwrap();
     Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap()
@@ -23,6 +24,7 @@ fn ahead(cluster: &Cluster, data: &[u8], by: Duration) -> Body {
     rumor(Topic::Metadata(metadata(data, nanos)))
 }
 
+#[track_caller]
 fn version(cluster: &mut Cluster, node: u16) -> Version {
     cluster.engine(node).metadata().expect("it holds something").version()
 }

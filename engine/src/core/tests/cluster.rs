@@ -125,6 +125,7 @@ impl Cluster {
     }
 
     /// A cluster whose nodes 1 to `nodes` have joined through node 1 and list each other.
+    #[track_caller]
     pub(crate) fn of(nodes: u16, config: Config) -> Self {
         let mut cluster = Self::new(config);
         for node in 1..=nodes {
@@ -162,11 +163,13 @@ impl Cluster {
         Now { mono: self.now, wall: wall.saturating_add(self.wall_ahead) }
     }
 
+    #[track_caller]
     pub(crate) fn start(&mut self, node: u16, seeds: &[u16]) {
         let record = Arc::new(Record::new(self.node(node), self.generation(node)));
         self.start_as(node, record, seeds);
     }
 
+    #[track_caller]
     pub(crate) fn start_as(&mut self, node: u16, record: Arc<Record>, seeds: &[u16]) {
         let (config, roster) = (Arc::clone(&self.config), Arc::clone(&self.roster));
         let engine = Engine::new(record, config, roster, 1, self.clock_of(node));
@@ -179,22 +182,26 @@ impl Cluster {
         self.engines.remove(&node);
     }
 
+    #[track_caller]
     pub(crate) fn publish(&mut self, node: u16, data: &[u8]) {
         let value = Value::new(data, &self.config).unwrap();
         self.command(node, Command::Publish(value));
     }
 
+    #[track_caller]
     pub(crate) fn command(&mut self, node: u16, command: Command) {
         self.input(node, Input::Command(command));
     }
 
     /// Has a node begin with a list.
+    #[track_caller]
     pub(crate) fn restore(&mut self, node: u16, members: &[Arc<Record>]) {
         let now = self.clock();
         self.engine(node).restore(now, members, &mut Outbox::new());
     }
 
     /// A node publishes while its network is down.
+    #[track_caller]
     pub(crate) fn publish_silently(&mut self, node: u16, data: &[u8]) {
         let loss = std::mem::replace(&mut self.loss, Probability::ONE);
         self.publish(node, data);
@@ -202,12 +209,14 @@ impl Cluster {
     }
 
     /// Hands a message to a node, as if it came from another.
+    #[track_caller]
     pub(crate) fn body(&mut self, node: u16, from: u16, body: Body) {
         let step = AgeStep::of_timeout(self.config.timeout());
         self.packet(node, from, Packet { step, body });
     }
 
     /// What a node does about something else than a packet.
+    #[track_caller]
     pub(crate) fn outputs_of(&mut self, node: u16, input: Input) -> Vec<Output> {
         let (now, mut out) = (self.clock(), Outbox::new());
         self.engine(node).handle(now, input, &mut out);
@@ -215,6 +224,7 @@ impl Cluster {
     }
 
     /// What a node does about a packet, without sending it anywhere.
+    #[track_caller]
     pub(crate) fn outputs(&mut self, node: u16, from: u16, packet: Packet) -> Vec<Output> {
         let (now, mut out) = (self.clock(), Outbox::new());
         let input = datagram(addr(from), packet);
@@ -223,6 +233,7 @@ impl Cluster {
     }
 
     /// The same about a packet that comes by stream.
+    #[track_caller]
     pub(crate) fn outputs_of_stream(
         &mut self,
         node: u16,
@@ -237,6 +248,7 @@ impl Cluster {
     }
 
     /// The request with which a node begins a swap with another.
+    #[track_caller]
     pub(crate) fn swap_request(&mut self, node: u16, with: u16) -> Packet {
         let (now, mut out) = (self.clock(), Outbox::new());
         self.engine(node).begin_swap(now, addr(with), &mut out);
@@ -258,15 +270,18 @@ impl Cluster {
         self.events.iter().filter_map(removal).collect()
     }
 
+    #[track_caller]
     pub(crate) fn packet(&mut self, node: u16, from: u16, packet: Packet) {
         self.input(node, datagram(addr(from), packet));
     }
 
+    #[track_caller]
     pub(crate) fn engine(&mut self, node: u16) -> &mut Engine {
         self.engines.get_mut(&node).expect("a running node")
     }
 
     /// The nodes that a node lists.
+    #[track_caller]
     pub(crate) fn list(&mut self, node: u16) -> Vec<u16> {
         let members = self.engine(node).members();
         let mut list: Vec<_> = members.map(|record| record.node().addr().port()).collect();
@@ -279,6 +294,7 @@ impl Cluster {
         all.iter().all(|&node| self.list(node) == all)
     }
 
+    #[track_caller]
     pub(crate) fn data(&mut self, node: u16) -> Option<Vec<u8>> {
         self.engine(node).metadata().map(|metadata| metadata.data().to_vec())
     }
@@ -290,6 +306,7 @@ impl Cluster {
     }
 
     /// Runs for a time.
+    #[track_caller]
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.step(end) {}
@@ -297,7 +314,8 @@ impl Cluster {
     }
 
     /// Runs until a condition holds, which took the time that is returned. Panics when it
-    /// doesn't within `limit`.
+    /// doesn't within `limit`, with what became of everybody.
+    #[track_caller]
     pub(crate) fn run_until(
         &mut self,
         limit: Duration,
@@ -305,12 +323,33 @@ impl Cluster {
     ) -> Duration {
         let (start, end) = (self.now, self.now + limit);
         while !holds(self) {
-            assert!(self.step(end), "it did not hold within {limit:?}");
+            if !self.step(end) {
+                panic!("it did not hold within {limit:?}:\n{}", self.state());
+            }
         }
         self.now - start
     }
 
+    /// Whom each node lists and what it holds, a line for each.
+    pub(crate) fn state(&mut self) -> String {
+        let nodes: Vec<_> = self.engines.keys().copied().collect();
+        let mut told = String::new();
+        for node in nodes {
+            let list = self.list(node);
+            let holds = match self.data(node) {
+                Some(data) => format!("{:?}", data.escape_ascii().to_string()),
+                None => "nothing".to_owned(),
+            };
+            told += &format!("  node {node} lists {list:?} and holds {holds}\n");
+        }
+        for (node, engine) in &self.off {
+            told += &format!("  node {node} has left, with {} listed\n", engine.members_len());
+        }
+        told
+    }
+
     /// The next thing that happens, if any does before the end.
+    #[track_caller]
     fn step(&mut self, end: Instant) -> bool {
         let flight = self.flights.last_key_value().map(|(&Reverse((at, _)), _)| at);
         let timers = self.engines.iter().filter(|(node, _)| !self.asleep.contains(node));
@@ -330,6 +369,7 @@ impl Cluster {
         true
     }
 
+    #[track_caller]
     fn input(&mut self, node: u16, input: Input) {
         let mut out = Outbox::new();
         let now = self.clock_of(node);
@@ -348,6 +388,7 @@ impl Cluster {
         }
     }
 
+    #[track_caller]
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>, class: Class) {
         *self.sent.entry(packet.kind()).or_default() += 1;
         self.log.push((to, packet.kind()));

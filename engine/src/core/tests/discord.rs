@@ -14,12 +14,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const ELSEWHERE: [u16; 4] = [93, 94, 95, 96];
 
 /// A node that says that it lives at the address of node 3.
+#[track_caller]
 fn claimant(generation: u64) -> Arc<Record> {
     let node = Node::new(addr(3).to_string()).name(format!("c{generation}")).build().unwrap();
     Arc::new(Record::new(node, Generation::new(generation).unwrap()))
 }
 
 /// Three nodes, and so many more that claim the address of the third.
+#[track_caller]
 fn contested(claimants: usize, liveness: Liveness) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::of(3, config);
@@ -87,6 +89,7 @@ fn a_service_that_restarts_again_and_again_has_no_rival() {
 }
 
 /// Nodes of which each lists ten at most.
+#[track_caller]
 fn too_many(nodes: u16) -> Cluster {
     let config = Config::builder().members_max(10).build().unwrap();
     let mut cluster = Cluster::new(config);

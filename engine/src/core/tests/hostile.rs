@@ -22,6 +22,7 @@ const TOMBSTONES_MAX: usize = MEMBERS_MAX / 2 + 64;
 /// From where the attack comes.
 const ATTACKER: u16 = 6_666;
 
+#[track_caller]
 fn config(liveness: Liveness) -> Config {
     Config::builder().members_max(MEMBERS_MAX).liveness(liveness).build().unwrap()
 }
@@ -31,6 +32,7 @@ fn invented_addr(number: u32) -> SocketAddr {
     ((0x0a00_0000 | number).to_be_bytes(), 8000).into()
 }
 
+#[track_caller]
 fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }

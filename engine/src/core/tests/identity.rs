@@ -21,11 +21,13 @@ const JUDGING: [Liveness; 2] = [Liveness::Beats, Liveness::Probes];
 
 const YEAR: i64 = 365 * 24 * 3_600 * 1_000_000_000;
 
+#[track_caller]
 fn config(liveness: Liveness) -> Config {
     Config::builder().liveness(liveness).build().unwrap()
 }
 
 /// Nodes that have known each other for so long that none believes everybody any more.
+#[track_caller]
 fn settled(nodes: u16, liveness: Liveness) -> Cluster {
     let mut cluster = Cluster::of(nodes, config(liveness));
     cluster.run(8 * SECOND);
@@ -34,6 +36,7 @@ fn settled(nodes: u16, liveness: Liveness) -> Cluster {
     cluster
 }
 
+#[track_caller]
 fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }
@@ -273,6 +276,7 @@ fn a_copy_that_is_too_old_to_list_anybody_asks_nobody() {
 }
 
 /// Nodes of a cluster, the clocks of some of which are wrong by so much.
+#[track_caller]
 fn with_clocks(liveness: Liveness, clocks: &[(u16, i64)]) -> Cluster {
     let mut cluster = Cluster::new(config(liveness));
     cluster.clocks.extend(clocks.iter().copied());

@@ -13,6 +13,7 @@ use crate::{Config, Generation, Liveness, Node, Probability, Swap};
 const MS: Duration = Duration::from_millis(1);
 
 /// A cluster of so many of which all from `first_leaver` on leave at once.
+#[track_caller]
 fn scaled_in(nodes: u16, first_leaver: u16, liveness: Liveness, loss: Probability) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::of(nodes, config);
@@ -29,6 +30,7 @@ fn are_right(cluster: &mut Cluster, stay: u16) -> bool {
 }
 
 /// None of the leavers was told as one that was silent.
+#[track_caller]
 fn assert_none_timed_out(cluster: &Cluster, leavers: std::ops::RangeInclusive<u16>) {
     for node in leavers {
         let causes = cluster.removals_of(node);
@@ -173,6 +175,7 @@ fn a_leaver_swaps_with_nobody_though_a_delegate_knows_others_than_it_does() {
 }
 
 /// News of a member.
+#[track_caller]
 fn member(node: u16, name: &str) -> Topic {
     let node = Node::new(addr(node).to_string()).name(name).build().unwrap();
     sighting(Arc::new(Record::new(node, Generation::new(7).unwrap())), 1)
@@ -269,6 +272,7 @@ fn who_leaves_with_the_only_copy_says_so_after_three_seconds() {
     }
 }
 
+#[track_caller]
 fn publish_to(cluster: &mut Cluster, node: u16, data: &[u8], holders: usize) {
     let value = Value::new(data, &Config::default()).unwrap();
     cluster.command(node, Command::PublishTo(value, holders));

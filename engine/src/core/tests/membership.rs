@@ -229,6 +229,7 @@ fn a_rival_at_our_address_is_reported_once_and_not_chased() {
     assert_eq!(conflicts.count(), 1);
 }
 
+#[track_caller]
 fn named(node: u16, name: &str, generation: u64) -> Arc<Record> {
     let node = Node::new(addr(node).to_string()).name(name).build().unwrap();
     Arc::new(Record::new(node, Generation::new(generation).unwrap()))

@@ -4,6 +4,7 @@ use super::cluster::{Cluster, SECOND};
 use crate::core::{Agreement, Body, Event, Metadata, PacketKind, Reach, Topic, Value};
 use crate::{Config, NodeId, Probability, Swap, UnixNanos};
 
+#[track_caller]
 fn metadata(data: &[u8], nanos: i64) -> Metadata {
     let value = Value::new(data, &Config::default()).unwrap();
     Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap()

@@ -11,6 +11,7 @@ mod liveness;
 mod membership;
 mod metadata;
 mod names;
+mod orders;
 mod paths;
 mod probes;
 mod routes;

@@ -13,11 +13,13 @@ const JUDGING: [Liveness; 2] = [Liveness::Beats, Liveness::Probes];
 /// Long before the timeout of five seconds, and longer than the three calls take.
 const SOON: Duration = Duration::from_millis(600);
 
+#[track_caller]
 fn node(node: u16, name: &str) -> Node {
     Node::new(addr(node).to_string()).name(name).build().unwrap()
 }
 
 /// Ten nodes that have known each other for a while, each with a name of its own.
+#[track_caller]
 fn settled(liveness: Liveness) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::of(NODES, config);

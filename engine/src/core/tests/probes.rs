@@ -11,11 +11,13 @@ use crate::{Config, Liveness, Probability};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+#[track_caller]
 fn config() -> Config {
     Config::builder().liveness(Liveness::Probes).build().unwrap()
 }
 
 /// Nodes that have known each other for a while.
+#[track_caller]
 fn settled(nodes: u16) -> Cluster {
     let mut cluster = Cluster::of(nodes, config());
     cluster.run(10 * SECOND);
@@ -41,6 +43,7 @@ fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
 }
 
 /// What a node holds as the counter of another.
+#[track_caller]
 fn counter(cluster: &mut Cluster, at: u16, of: u16) -> u32 {
     let members = &cluster.engine(at).members;
     members.counter(members.node(addr(of)).expect("a member"))

@@ -37,6 +37,7 @@ fn bytes_back(outputs: &[Output], to: SocketAddr) -> usize {
 }
 
 /// A node past its youth that lists two hundred others and holds a value that fills a datagram.
+#[track_caller]
 fn rich(liveness: Liveness) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::new(config);
@@ -62,6 +63,7 @@ fn addr_place(node: u16) -> NodeId {
     NodeId::of(addr(node))
 }
 
+#[track_caller]
 fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }
@@ -185,6 +187,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
 }
 
 /// A cluster of ten that is past its youth.
+#[track_caller]
 fn grown(config: Config) -> Cluster {
     let mut cluster = Cluster::of(10, config);
     cluster.run(8 * SECOND);

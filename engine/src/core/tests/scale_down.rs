@@ -16,6 +16,7 @@ fn left_over(live: u16, liveness: Liveness) -> Cluster {
     left_over_of(MANY, live, liveness)
 }
 
+#[track_caller]
 fn left_over_of(nodes: u16, live: u16, liveness: Liveness) -> Cluster {
     let config = Config::builder().liveness(liveness).build().unwrap();
     let mut cluster = Cluster::new(config);
@@ -39,6 +40,7 @@ fn removed(cluster: &Cluster) -> BTreeMap<u16, usize> {
 }
 
 /// The few list each other and nobody else in time, and never removed each other.
+#[track_caller]
 fn assert_the_few_stay(liveness: Liveness, loss: u64, limit: Duration) {
     let mut cluster = left_over(5, liveness);
     cluster.loss = Probability::from_ppb(loss);

@@ -15,10 +15,12 @@ fn config() -> Config {
     Config::default()
 }
 
+#[track_caller]
 fn without_swaps() -> Config {
     Config::builder().swap(Swap::Off).build().unwrap()
 }
 
+#[track_caller]
 fn metadata(nanos: i64) -> Metadata {
     let value = Value::new(large(), &config()).unwrap();
     Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap()

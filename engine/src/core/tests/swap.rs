@@ -16,6 +16,7 @@ use crate::time::Instant;
 use crate::{Config, Generation, Liveness, Probability};
 
 /// Node 1 and node 2, which list each other and the given nodes, none of which exists.
+#[track_caller]
 fn pair(left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
     let config = Config::builder().liveness(Liveness::Off).build().unwrap();
     let mut cluster = Cluster::new(config);

@@ -9,10 +9,12 @@ use crate::{Config, Liveness, NodeId, Swap, UnixNanos};
 
 const LARGE: usize = 5_000;
 
+#[track_caller]
 fn without_swaps() -> Config {
     Config::builder().swap(Swap::Off).build().unwrap()
 }
 
+#[track_caller]
 fn metadata() -> Metadata {
     let value = Value::new(vec![3; LARGE], &Config::default()).unwrap();
     Metadata::publish(value, None, NodeId(1), UnixNanos(5)).unwrap()
