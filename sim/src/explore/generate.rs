@@ -114,19 +114,19 @@ impl Draw {
     fn size(&mut self, nodes: RangeInclusive<u32>) -> u32 {
         let (least, most) = (u64::from(*nodes.start()), u64::from(*nodes.end()));
         let most = if self.chance(2) { most.min(least + 6) } else { most };
-        self.between(least, most) as u32
+        u32::try_from(self.between(least, most)).expect("both ends are numbers of nodes")
     }
 
     fn bootstrap(&mut self, scenario: &mut Table, nodes: u32) {
-        let random = |count: u64| {
+        let random = |count: i64| {
             let mut table = Table::new();
-            set(&mut table, "random", count as i64);
+            set(&mut table, "random", count);
             Value::Table(table)
         };
-        let others = u64::from(nodes - 1);
+        let others = i64::from(nodes) - 1;
         let bootstrap = match self.between(0, 5) {
             0 | 1 => Value::String("first".into()),
-            2 | 3 if others > 0 => random(self.between(1, others.min(3))),
+            2 | 3 if others > 0 => random(self.number(1, others.min(3))),
             4 => Value::String("full".into()),
             _ => return,
         };
@@ -141,7 +141,7 @@ impl Draw {
         set(&mut engine, "cycle", ms(cycle));
         set(&mut engine, "timeout", ms(timeout));
         set(&mut engine, "redial", "2s");
-        set(&mut engine, "fan_out", self.between(2, 5) as i64);
+        set(&mut engine, "fan_out", self.number(2, 5));
         if self.chance(2) {
             set(&mut engine, "liveness", "probes");
         }
@@ -149,7 +149,7 @@ impl Draw {
             set(&mut engine, "protocol", "tcp");
         }
         if self.chance(8) {
-            set(&mut engine, "size", self.one(&[512, 1_400, 9_000]) as i64);
+            set(&mut engine, "size", self.one(&[512_i64, 1_400, 9_000]));
         }
         engine
     }
@@ -171,7 +171,7 @@ impl Draw {
             }
         }
         if self.chance(12) {
-            set(&mut network, "mtu", self.one(&[1_280, 1_500]) as i64);
+            set(&mut network, "mtu", self.one(&[1_280_i64, 1_500]));
         }
         network
     }
@@ -181,7 +181,7 @@ impl Draw {
         let mut own = Table::new();
         match self.chance(2) {
             true => set(&mut own, "timeout", ms(cycle * self.between(5, 9))),
-            false => set(&mut own, "fan_out", self.between(1, 6) as i64),
+            false => set(&mut own, "fan_out", self.number(1, 6)),
         }
         let mut group = Table::new();
         group.insert("nodes".into(), nodes_value(&self.nodes(nodes)));
@@ -211,93 +211,78 @@ impl Draw {
     fn action(&mut self, kind: Kind, time: u64, nodes: u32) -> Table {
         let mut action = Table::new();
         set(&mut action, "time", ms(time));
-        let some = nodes_value(&self.nodes(nodes));
-        match kind {
-            Kind::Partition => {
-                let side = self.nodes(nodes);
-                action.insert("partition".into(), Value::Array(vec![nodes_value(&side)]));
-                self.hold(&mut action, time);
-            }
-            Kind::Isolate => {
-                action.insert("isolate".into(), some);
-                self.hold(&mut action, time);
-            }
-            Kind::OneWay => {
-                let (from, to) = self.two_sides(nodes);
-                let mut link = Table::new();
-                set(&mut link, "from", from);
-                set(&mut link, "to", to);
-                set(&mut link, "loss", self.one(&["30%", "100%"]));
-                action.insert("link".into(), Value::Table(link));
-                self.hold(&mut action, time);
-            }
-            Kind::Loss => {
-                set(&mut action, "loss", format!("{}%", self.one(&[10, 40, 80])));
-                self.hold(&mut action, time);
-            }
-            Kind::Latency => {
-                set(&mut action, "latency", self.one(&["50ms..100ms", "1s..2s", "5s"]));
-                self.hold(&mut action, time);
-            }
-            Kind::Crash => {
-                action.insert("crash".into(), some);
-                if self.chance(2) {
-                    self.hold(&mut action, time);
-                }
-            }
-            Kind::Leave => {
-                action.insert("leave".into(), some);
-                if self.chance(3) {
-                    self.hold(&mut action, time);
-                }
-            }
-            Kind::Restart => {
-                let mut restart = Table::new();
-                restart.insert("nodes".into(), some);
-                set(&mut restart, "manner", self.one(&["crash", "leave"]));
-                let most = Self::BUSY_MS + Self::HOLD_MS - time;
-                set(&mut restart, "down", ms(self.one(&[0, 1, 200, 3_000, 9_000]).min(most)));
-                set(&mut restart, "address", self.one(&["same", "same", "new", "former"]));
-                action.insert("restart".into(), Value::Table(restart));
-            }
-            Kind::Stop => {
-                action.insert("stop".into(), some);
-                self.hold(&mut action, time);
-            }
-            Kind::Pause => {
-                action.insert("pause".into(), some);
-                self.hold(&mut action, time);
-            }
-            Kind::Clock => {
-                let mut clock = Table::new();
-                clock.insert("nodes".into(), some);
-                let (key, value) = self.one(&[
-                    ("offset", "-10s"),
-                    ("offset", "30s"),
-                    ("jump", "-2s"),
-                    ("jump", "5s"),
-                    ("jump", "1h"),
-                    ("drift", "1%"),
-                ]);
-                set(&mut clock, key, value);
-                action.insert("clock".into(), Value::Table(clock));
-            }
-            Kind::Join => {
-                let mut join = Table::new();
-                set(&mut join, "count", self.between(1, 3) as i64);
-                let mut via = Table::new();
-                set(&mut via, "random", self.between(1, 2) as i64);
-                join.insert("via".into(), Value::Table(via));
-                action.insert("join".into(), Value::Table(join));
-            }
-            Kind::Publish => {
-                let mut publish = Table::new();
-                set(&mut publish, "node", i64::from(self.node(nodes)));
-                set(&mut publish, "size", self.one(&[1, 100, 900, 1_300, 5_000, 60_000]) as i64);
-                action.insert("publish".into(), Value::Table(publish));
-            }
+        let (verb, what) = match kind {
+            Kind::Partition => ("partition", Value::Array(vec![self.some(nodes)])),
+            Kind::Isolate => ("isolate", self.some(nodes)),
+            Kind::OneWay => ("link", self.one_way(nodes)),
+            Kind::Loss => ("loss", format!("{}%", self.one(&[10, 40, 80])).into()),
+            Kind::Latency => ("latency", self.one(&["50ms..100ms", "1s..2s", "5s"]).into()),
+            Kind::Crash => ("crash", self.some(nodes)),
+            Kind::Leave => ("leave", self.some(nodes)),
+            Kind::Stop => ("stop", self.some(nodes)),
+            Kind::Pause => ("pause", self.some(nodes)),
+            Kind::Restart => ("restart", self.restart(time, nodes)),
+            Kind::Clock => ("clock", self.clock(nodes)),
+            Kind::Join => ("join", self.join()),
+            Kind::Publish => ("publish", self.publish(nodes)),
+        };
+        action.insert(verb.into(), what);
+        let ends = match kind {
+            Kind::Partition | Kind::Isolate | Kind::OneWay | Kind::Loss | Kind::Latency => true,
+            Kind::Stop | Kind::Pause => true,
+            Kind::Crash => self.chance(2),
+            Kind::Leave => self.chance(3),
+            Kind::Restart | Kind::Clock | Kind::Join | Kind::Publish => false,
+        };
+        if ends {
+            self.hold(&mut action, time);
         }
         action
+    }
+
+    fn some(&mut self, nodes: u32) -> Value {
+        nodes_value(&self.nodes(nodes))
+    }
+
+    fn one_way(&mut self, nodes: u32) -> Value {
+        let (from, to) = self.two_sides(nodes);
+        let loss = self.one(&["30%", "100%"]);
+        table([("from", from), ("to", to), ("loss", loss.into())])
+    }
+
+    fn restart(&mut self, time: u64, nodes: u32) -> Value {
+        let most = Self::BUSY_MS + Self::HOLD_MS - time;
+        let down = self.one(&[0, 1, 200, 3_000, 9_000]).min(most);
+        let manner = self.one(&["crash", "leave"]);
+        let address = self.one(&["same", "same", "new", "former"]);
+        table([
+            ("nodes", self.some(nodes)),
+            ("manner", manner.into()),
+            ("down", ms(down).into()),
+            ("address", address.into()),
+        ])
+    }
+
+    fn clock(&mut self, nodes: u32) -> Value {
+        let (key, value) = self.one(&[
+            ("offset", "-10s"),
+            ("offset", "30s"),
+            ("jump", "-2s"),
+            ("jump", "5s"),
+            ("jump", "1h"),
+            ("drift", "1%"),
+        ]);
+        table([("nodes", self.some(nodes)), (key, value.into())])
+    }
+
+    fn join(&mut self) -> Value {
+        let via = table([("random", self.number(1, 2).into())]);
+        table([("count", self.number(1, 3).into()), ("via", via)])
+    }
+
+    fn publish(&mut self, nodes: u32) -> Value {
+        let size = self.one(&[1_i64, 100, 900, 1_300, 5_000, 60_000]);
+        table([("node", i64::from(self.node(nodes)).into()), ("size", size.into())])
     }
 
     /// Lets a fault end before the quiet tail.
@@ -324,7 +309,7 @@ impl Draw {
 
     fn node(&mut self, nodes: u32) -> u32 {
         // Node 0 is the seed of most.
-        if self.chance(4) { 0 } else { self.rng.below(nodes as usize) as u32 }
+        if self.chance(4) { 0 } else { self.below(nodes) }
     }
 
     /// One, a few, or any share of them.
@@ -359,6 +344,15 @@ impl Draw {
         self.rng.between(least, most)
     }
 
+    fn number(&mut self, least: i64, most: i64) -> i64 {
+        let span = usize::try_from(most - least + 1).expect("in order");
+        least + i64::try_from(self.rng.below(span)).expect("below the span")
+    }
+
+    fn below(&mut self, nodes: u32) -> u32 {
+        u32::try_from(self.rng.below(nodes as usize)).expect("below a number of nodes")
+    }
+
     fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.below(of.len())]
     }
@@ -376,6 +370,10 @@ fn ms(ms: u64) -> String {
 
 fn set(table: &mut Table, key: &str, value: impl Into<Value>) {
     table.insert(key.to_owned(), value.into());
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
 }
 
 fn nodes_value(nodes: &[u32]) -> Value {

@@ -94,7 +94,7 @@ pub(crate) struct Laws {
     /// Why the convergence of this run can't be judged.
     excuse: Option<String>,
     /// By node and address: the beat with which it was removed by timeout.
-    timed_out: FxHashMap<(NodeNo, SocketAddr), (Generation, u32)>,
+    timed_out: BTreeMap<(NodeNo, SocketAddr), (Generation, u32)>,
     /// Some begin with a list of nodes that may not have started yet.
     vouches: bool,
     once: Once,
@@ -137,7 +137,7 @@ impl Laws {
             cycle_max,
             broken: BTreeMap::new(),
             excuse: None,
-            timed_out: FxHashMap::default(),
+            timed_out: BTreeMap::new(),
             once: Once::default(),
             keeping: Keeping::default(),
             work: Work::new(&cast),

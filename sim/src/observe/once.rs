@@ -1,11 +1,11 @@
 //! Told once: events that a service is promised to hear of once are not repeated.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
 use rumormill::core::Record;
 use rumormill::{Event, Generation, Instant, Version};
-use rustc_hash::FxHashMap;
 
 use super::cast::Cast;
 use crate::scenario::plan::NodeNo;
@@ -13,11 +13,11 @@ use crate::scenario::plan::NodeNo;
 /// What every node was told of, and when for the last time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Once {
-    told: FxHashMap<(NodeNo, Matter), Instant>,
+    told: BTreeMap<(NodeNo, Matter), Instant>,
 }
 
 /// What is told once.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Matter {
     AddressConflict(SocketAddr),
     ClusterTooLarge,

@@ -3,6 +3,7 @@
 //! [`run`] takes a plan to its end and hands back what the observers saw. Nothing in here reads a
 //! clock or draws entropy: a run depends on the plan alone.
 
+mod acts;
 mod alarm;
 mod codec;
 pub(crate) mod fault;
