@@ -46,6 +46,8 @@ struct Limits {
     timeout: Duration,
     /// How long a held counter is near enough to the true one to widen a short one.
     short_counter: Duration,
+    /// Nobody raises its counter more often than this, whatever its own cycle.
+    beat_apart: Duration,
     liveness: Liveness,
 }
 
@@ -65,6 +67,15 @@ impl Limits {
     fn long_ago(&self, now: Instant) -> Instant {
         now.saturating_sub(self.timeout)
     }
+
+    /// The most beats that may have been missed in a silence; of one that was heard just now a few
+    /// may be on their way.
+    fn beats_in(&self, silence: Duration) -> u32 {
+        const ON_THEIR_WAY: u32 = 4;
+        let apart = self.beat_apart.max(Duration::from_millis(1)).as_nanos();
+        let missed = u32::try_from(silence.as_nanos() / apart).unwrap_or(u32::MAX);
+        missed.saturating_add(ON_THEIR_WAY)
+    }
 }
 
 impl Members {
@@ -82,6 +93,7 @@ impl Members {
             tombstones_max: config.members_max() / 2 + 64,
             timeout: config.timeout(),
             short_counter: config.cycle() * 100,
+            beat_apart: config.cycle() / 20,
             liveness: config.liveness(),
         };
         let row = Row::new(record, State::Listed, Standing::Believed, 0, now);
@@ -370,6 +382,11 @@ impl Members {
         }
         let silence = heard.now - row.raised_at();
         if row.state() != State::Listed && silence > self.limits.short_counter {
+            return Seen::Unknown;
+        }
+        // Of a list that was kept no counter is known.
+        if row.counter > 0 && counter - row.counter > self.limits.beats_in(silence) {
+            // A stream may bring one that is older than half of the scale, as if it were ahead.
             return Seen::Unknown;
         }
         self.see_counter(heard, node, counter, age)

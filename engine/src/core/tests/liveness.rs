@@ -45,6 +45,28 @@ fn a_stopped_node_is_removed_though_it_answers_swaps_and_comes_back_when_started
 }
 
 #[test]
+fn a_beat_that_a_stream_brings_after_half_of_the_scale_is_not_taken_for_one_from_ahead() {
+    let mut cluster = Cluster::of(3, Config::default());
+    cluster.run(150 * SECOND);
+    let counter = |cluster: &mut Cluster| {
+        let members = &cluster.engine(1).members;
+        members.counter(members.node(addr(3)).expect("a member"))
+    };
+    let before = counter(&mut cluster);
+    let (now, step) = (cluster.clock().mono, cluster.engine(1).step);
+    let members = &cluster.engine(1).members;
+    let newest = members.beat(members.node(addr(3)).expect("a member"), now, step);
+    // It was sent 140 cycles ago, when it was new.
+    let old = Beat { counter: newest.counter.wrapping_sub(140), age: Age(0), ..newest };
+    cluster.body(1, 2, Body::Bulk(Bulk { beats: vec![old], news: Vec::new() }));
+    cluster.run(SECOND / 10);
+    assert!(counter(&mut cluster) <= before + 1, "{} after {before}", counter(&mut cluster));
+    cluster.events.clear();
+    cluster.run(3 * TIMEOUT);
+    assert!(cluster.removals_of(3).is_empty(), "who lives is not removed");
+}
+
+#[test]
 fn a_stopped_node_still_forwards_and_takes_metadata() {
     let mut cluster = Cluster::of(10, Config::default());
     cluster.command(4, Command::Stop);
