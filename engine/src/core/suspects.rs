@@ -484,7 +484,10 @@ impl Engine {
             *left -= 1;
             self.suspects.calls += usize::from(!is_of_roll);
             suspect.calls += 1;
-            suspect.called_at = now.mono;
+            if suspect.calls <= RollCall::CALLS {
+                // What counts is whether these are answered: more of them put no end off.
+                suspect.called_at = now.mono;
+            }
             let again_soon = is_of_roll && suspect.calls < RollCall::CALLS;
             suspect.next_call = if again_soon { now.mono + patience } else { again };
             let by_stream = suspect.calls == Suspects::STREAM_CALL;

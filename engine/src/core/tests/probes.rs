@@ -226,6 +226,17 @@ fn who_hears_nobody_takes_the_fault_for_its_own_until_everybody_was_asked() {
 }
 
 #[test]
+fn the_last_of_a_cluster_removes_the_dead_however_slow_it_takes_itself_to_be() {
+    let cycle = SECOND / 5;
+    let config = Config::builder().liveness(Liveness::Probes).cycle(cycle).build().unwrap();
+    let mut cluster = Cluster::of(3, config);
+    // Nobody answers, so each probe that fails makes it more patient.
+    (0..9).for_each(|_| cluster.engine(3).prober.health.worsen());
+    [1, 2].map(|node| cluster.crash(node));
+    cluster.run_until(4 * TIMEOUT, |cluster| cluster.list(3) == [3]);
+}
+
+#[test]
 fn a_node_that_slept_puts_its_timers_off_by_as_much() {
     let mut cluster = settled(10);
     cluster.crash(9);
