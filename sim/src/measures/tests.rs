@@ -115,10 +115,13 @@ fn summary() -> Summary {
             rumor("metadata-1", "metadata", 200.0),
             rumor("leave-0", "leave", 400.0),
             rumor("restart-0", "restart", 600.0),
+            rumor("update-0", "update", 650.0),
             rumor("removal-0", "removal", 700.0),
         ],
         peaks: Peaks { members: 33, tombstones: 34, queue: Some(35), packet_bytes: 36 },
         faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),
+        events: Event::NAMES.iter().copied().zip(1_000..).collect(),
+        engine: tally::metrics().map(|metric| metric.name).zip(2_000..).collect(),
         invariants: vec![Invariant {
             name: "sums".to_owned(),
             ok: true,
