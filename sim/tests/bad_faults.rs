@@ -185,8 +185,8 @@ fn injections_say_who_what_and_of_whom() {
         ("to = 1, from = 3".to_owned(), "6:10: `kind` is missing: add `kind = \"goodbye\"`"),
         (
             "to = 1, from = 3, kind = 'goodby'".to_owned(),
-            "6:37: `goodby` is none of \"goodbye\" or \"tombstone\" or \"record\" or \"generation\" \
-             or \"join\" or \"bytes\", did you mean `goodbye`?",
+            "6:37: `goodby` is none of \"goodbye\" or \"tombstone\" or \"record\" or \
+             \"generation\" or \"join\" or \"bytes\", did you mean `goodbye`?",
         ),
         (format!("{stranger}, kind = 'goodbye'"), "6:10: a goodbye of whom? Add `of = 3`"),
         (

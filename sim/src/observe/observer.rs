@@ -1,10 +1,12 @@
 //! All observers of a run as one: the world tells it what happens, it tells each what it needs.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
-use rumormill::{Config, Event, Generation, Instant, LinkModel, NodeId, Version};
+use rumormill::{Config, Event, Generation, Instant, LinkModel, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
@@ -522,13 +524,6 @@ impl Observer {
         self.rumors.list(at, node, (incarnation, record.generation()), way);
     }
 
-    /// A node changed what it says of itself.
-    fn on_update(&mut self, at: Instant, node: NodeNo, new: &Record) {
-        if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
-            self.rumors.update(at, own, new.generation());
-        }
-    }
-
     fn on_removed(&mut self, at: Instant, node: NodeNo, record: &Record, cause: Cause, way: Way) {
         let part = self.cast.find(record.node().addr(), record.generation());
         let Some(incarnation) = part else { return };
@@ -575,27 +570,6 @@ impl Observer {
             let lists = |other| views.lists(other, incarnation);
             self.rumors.removal(at, incarnation, lists);
         }
-    }
-
-    /// Whether a node is the writer of a version.
-    fn wrote(&self, node: NodeNo, version: Version) -> bool {
-        let (State::Live(own) | State::Stopped(own)) = self.truth.state(node) else { return false };
-        version.writer == NodeId::of(self.cast.part(own).record.node().addr())
-    }
-
-    /// Whether an incarnation runs of which packets may speak that nobody sent.
-    fn is_belied(&self, incarnation: IncarnationNo) -> bool {
-        let part = self.cast.part(incarnation);
-        let (State::Live(own) | State::Stopped(own)) = self.truth.state(part.node) else {
-            return false;
-        };
-        own == incarnation && self.cast.may_be_forged(self.cast.addr(part.addr))
-    }
-
-    /// Whether a record is at the node's own address.
-    fn is_own(&self, node: NodeNo, record: &Record) -> bool {
-        let (State::Live(own) | State::Stopped(own)) = self.truth.state(node) else { return false };
-        self.cast.part(own).record.node().addr() == record.node().addr()
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {

@@ -45,7 +45,8 @@ impl Walk<'_> {
             &[node] => Ok(node),
             more => {
                 let text = format!(
-                    "one node is meant here, {nodes} are {}: write {{ random = 1, from = {nodes} }}",
+                    "one node is meant here, {nodes} are {}: \
+                     write {{ random = 1, from = {nodes} }}",
                     more.len()
                 );
                 Err(Mistake::new(nodes.at, text))

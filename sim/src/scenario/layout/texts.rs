@@ -4,7 +4,7 @@ use rumormill::Node;
 use rumormill::units::show_duration;
 
 use crate::observe::trace::kind_name;
-use crate::scenario::language::actions::{Act, Address, At, Return, Update};
+use crate::scenario::language::actions::{Act, Address, At, Restart, Return, Update};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
     Action, ClockChange, Content, Deed, Ends, Heal, Incarnation, Injection, Links, Manner, Memory,
@@ -25,22 +25,7 @@ pub(super) fn action(
     let set = |nodes: &[NodeNo]| set(nodes, groups);
     let text = match (&at.act, deed) {
         (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
-            let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
-            let Return { down, address, memory, stale_seeds, .. } = &restart.how;
-            let down = show_duration(*down);
-            let moved = match address {
-                Address::Same => "",
-                Address::New => ", new address",
-                Address::Former => ", former address",
-            };
-            let forgets = match memory {
-                Memory::Keeps => "",
-                Memory::Forgets => ", generation forgotten",
-            };
-            let stale =
-                stale_seeds.map(|long| format!(", seeds stale for {}", show_duration(long)));
-            let stale = stale.unwrap_or_default();
-            format!("restart {} ({manner}, down {down}{moved}{forgets}{stale})", set(nodes))
+            format!("restart {} ({})", set(nodes), returning(restart))
         }
         (Act::Join { over, .. }, Deed::Join(range)) => {
             let newcomers = &incarnations[range.clone()];
@@ -102,6 +87,25 @@ pub(super) fn undo(action: &Action, groups: &Groups) -> String {
         Deed::Clock { nodes, change } => clock(&set(nodes), *change),
         _ => format!("heal {}", action.label),
     }
+}
+
+/// How nodes go down and come back.
+fn returning(restart: &Restart) -> String {
+    let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
+    let Return { down, address, memory, stale_seeds, .. } = &restart.how;
+    let down = show_duration(*down);
+    let moved = match address {
+        Address::Same => "",
+        Address::New => ", new address",
+        Address::Former => ", former address",
+    };
+    let forgets = match memory {
+        Memory::Keeps => "",
+        Memory::Forgets => ", generation forgotten",
+    };
+    let stale = stale_seeds.map(|long| format!(", seeds stale for {}", show_duration(long)));
+    let stale = stale.unwrap_or_default();
+    format!("{manner}, down {down}{moved}{forgets}{stale}")
 }
 
 fn updated(update: &Update, said: &[(NodeNo, Node)], set: &dyn Fn(&[NodeNo]) -> String) -> String {
