@@ -10,11 +10,14 @@ mod figures;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use rumormill::Event;
+use rumormill::metrics::Metric;
 use rumormill::units::{self, parse_duration, parse_size};
 use serde_json::Value;
 
 pub use self::figures::Figures;
 
+use crate::observe::tally;
 use crate::report::summary::ExpectationResult;
 use crate::scenario::Percent;
 use crate::scenario::plan::{Expectation, Operator};
@@ -66,7 +69,7 @@ pub enum Better {
 }
 
 /// The kinds of rumors, as in the ids of `rumors[]`.
-pub const RUMOR_KINDS: [&str; 5] = ["metadata", "join", "leave", "restart", "removal"];
+pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "restart", "update", "removal"];
 
 /// Every measure, in the order of `summary.json`.
 pub fn all() -> &'static [Measure] {
@@ -78,7 +81,10 @@ pub fn all() -> &'static [Measure] {
             definition: definition.into(),
         });
         let rumors = RUMOR_KINDS.into_iter().flat_map(of_rumors);
-        fixed.chain(rumors).chain(FAULT_KINDS.into_iter().map(of_faults)).collect()
+        let faults = FAULT_KINDS.into_iter().map(of_faults);
+        let events = Event::NAMES.iter().map(|&name| of_events(name));
+        let engine = tally::metrics().map(of_engine);
+        fixed.chain(rumors).chain(faults).chain(events).chain(engine).collect()
     });
     &ALL
 }
@@ -305,6 +311,10 @@ fn of_faults(kind: &'static str) -> Measure {
     let definition = match kind {
         "burst" => "Bursts of losses that began.".to_owned(),
         "reorder" => "Packets held back so that later ones could pass them.".to_owned(),
+        "corrupt" => "Packets that passed every check though a bit had flipped.".to_owned(),
+        "drop" => "Packets that a `drop` action lost.".to_owned(),
+        "replay" => "Packets that `replay` actions handed over once more.".to_owned(),
+        "inject" => "Packets that `inject` actions made up.".to_owned(),
         "partition" | "link" | "loss" | "latency" => {
             format!("How often a `{kind}` action changed the network.")
         }
@@ -312,6 +322,22 @@ fn of_faults(kind: &'static str) -> Measure {
     };
     let name = format!("faults.{kind}").into();
     Measure { name, unit: Unit::Count, better: Better::Neither, definition: definition.into() }
+}
+
+fn of_events(name: &'static str) -> Measure {
+    let definition = format!("Events `{name}` that engines raised, all nodes together.").into();
+    let name = format!("events.{name}").into();
+    Measure { name, unit: Unit::Count, better: Better::Neither, definition }
+}
+
+fn of_engine(metric: &'static Metric) -> Measure {
+    let how = match tally::is_peak(metric.name) {
+        true => "The greatest of all engines.",
+        false => "All engines together.",
+    };
+    let definition = format!("{} {how}", metric.help()).into();
+    let name = format!("engine.{}", metric.name).into();
+    Measure { name, unit: Unit::Count, better: Better::Neither, definition }
 }
 
 #[rustfmt::skip]

@@ -125,6 +125,106 @@ fn repetitions_must_end_and_lie_within_the_run() {
 }
 
 #[test]
+fn updates_and_restarts_say_what_they_can() {
+    let long = "n".repeat(126) + "{i}";
+    let too_long = format!("`{}9999999` is too long a name: at most 128 bytes", "n".repeat(126));
+    for (action, first_line) in [
+        (
+            "update = { nodes = 7 }".to_owned(),
+            "6:10: nothing to update: add `name = \"b-{i}\"` or `private_data = \"zone=b\"`",
+        ),
+        (
+            "update = { node = 7, name = 'b' }".to_owned(),
+            "6:12: unknown key `node`, did you mean `nodes`?",
+        ),
+        (format!("update = {{ nodes = 7, name = '{long}' }}"), &*format!("6:30: {too_long}")),
+        (
+            "restart = { nodes = 7, forgets = 'generations' }".to_owned(),
+            "6:34: `generations` is none of \"generation\", did you mean `generation`?",
+        ),
+        (
+            "restart = { nodes = 7, stale_seeds = '0s' }".to_owned(),
+            "6:38: `0s` is no time at all: it must be more than zero",
+        ),
+        ("suspend = 70".to_owned(), "6:11: there is no node 70: there are 50, 0 to 49"),
+        (
+            "crash = 7\n[[at]]\ntime = '20s'\nupdate = { nodes = 7, name = 'b' }".to_owned(),
+            "9:20: nothing to update at 20s: node 7 went down at 10s",
+        ),
+    ] {
+        assert_action_told(&action, &format!("bad.toml:{first_line}"));
+    }
+}
+
+#[test]
+fn packets_that_are_dropped_or_played_back_are_named() {
+    for (action, first_line) in [
+        (
+            "drop = { kind = 'rumour' }",
+            "6:17: `rumour` is no kind of packet, did you mean `rumor`?",
+        ),
+        ("drop = { nth = 2 }", "6:8: `kind` is missing: add `kind = \"rumor\"`"),
+        (
+            "drop = { kind = 'rumor', nth = 0 }",
+            "6:32: 0 is out of range: a packet from 1 to 4294967295",
+        ),
+        ("drop = { kind = 'rumor', form = 1 }", "6:26: unknown key `form`, did you mean `from`?"),
+        ("drop = { kind = 'rumor' }\nfor = '1s'", "7:1: `drop` can't be undone: leave `for` out"),
+        ("replay = { from = 1 }", "6:10: `after` is missing: add `after = \"10s\"`"),
+        ("replay = { after = '0s' }", "6:20: `0s` is no time at all: it must be more than zero"),
+        ("replay = { after = '1s', to = 50 }", "6:31: there is no node 50: there are 50, 0 to 49"),
+    ] {
+        assert_action_told(action, &format!("bad.toml:{first_line}"));
+    }
+}
+
+#[test]
+fn injections_say_who_what_and_of_whom() {
+    let stranger = "to = 1, from = '10.9.9.9:80'";
+    for (injection, first_line) in [
+        ("to = 1, from = 3".to_owned(), "6:10: `kind` is missing: add `kind = \"goodbye\"`"),
+        (
+            "to = 1, from = 3, kind = 'goodby'".to_owned(),
+            "6:37: `goodby` is none of \"goodbye\" or \"tombstone\" or \"record\" or \
+             \"generation\" or \"join\" or \"bytes\", did you mean `goodbye`?",
+        ),
+        (format!("{stranger}, kind = 'goodbye'"), "6:10: a goodbye of whom? Add `of = 3`"),
+        (
+            "to = 1, from = '10.9.9:80', kind = 'join'".to_owned(),
+            "6:27: `10.9.9:80` is neither IP:PORT nor nodes: write such as 10.9.9.9:8000",
+        ),
+        (
+            "to = 1, from = '3..5', kind = 'join'".to_owned(),
+            "6:27: one node is meant here, \"3..5\" are 2: \
+             write { random = 1, from = \"3..5\" }",
+        ),
+        (
+            "to = 1, from = 3, kind = 'goodbye', generation = '+2'".to_owned(),
+            "6:61: `+2` is none of \"+1\" or \"max\", did you mean `+1`?",
+        ),
+        (
+            format!("{stranger}, kind = 'bytes', bytes = '726'"),
+            "6:66: these are no bytes in hex: two of 0-9 and a-f each, at most 65507",
+        ),
+        (
+            format!("{stranger}, kind = 'bytes', bytes = '72', of = 3"),
+            "6:72: `of` has no place beside `bytes`: leave it out",
+        ),
+        (
+            format!("{stranger}, kind = 'join', bytes = '72'"),
+            "6:57: `bytes` goes with `kind = \"bytes\"`: leave it out",
+        ),
+        (
+            "to = 70, from = 3, kind = 'goodbye'".to_owned(),
+            "6:17: there is no node 70: there are 50, 0 to 49",
+        ),
+    ] {
+        let action = format!("inject = {{ {injection} }}");
+        assert_action_told(&action, &format!("bad.toml:{first_line}"));
+    }
+}
+
+#[test]
 fn pauses_and_clocks_must_make_sense() {
     let paused = "pause = 7\n[[at]]\ntime = '20s'\n";
     for (action, first_line) in [

@@ -123,6 +123,12 @@ fn what_the_reader_refuses_the_schema_refuses_too() {
         "[[at]]\ntime = '1s'\ncrsh = 3",
         "[[at]]\ntime = '1s'\npublish = { node = 0, dta = 'x' }",
         "[[at]]\ntime = '1s'\nrestart = { nodes = 0, manner = 'die' }",
+        "[[at]]\ntime = '1s'\nrestart = { nodes = 0, forgets = 'name' }",
+        "[[at]]\ntime = '1s'\nupdate = { nodes = 0, nam = 'x' }",
+        "[[at]]\ntime = '1s'\ndrop = { kind = 'gossip' }",
+        "[[at]]\ntime = '1s'\nreplay = { from = 0 }",
+        "[[at]]\ntime = '1s'\ninject = { to = 0, from = 1, kind = 'hello' }",
+        "[[at]]\ntime = '1s'\ninject = { to = 0, from = 1, kind = 'join', generation = '2' }",
         "[expect]\n'removals.fals' = '== 0'",
     ] {
         let text = format!("{whole}{wrong}");

@@ -12,6 +12,7 @@ mod dial;
 mod discord;
 mod display;
 mod engine;
+mod event_names;
 mod fetch;
 mod footprint;
 mod holders;

@@ -231,6 +231,7 @@ fn source(kind: &str, node: NodeNo) -> String {
         "metadata" => format!("published by node {node}"),
         "join" => format!("node {node} joined"),
         "restart" => format!("node {node} came back"),
+        "update" => format!("node {node} changed what it says of itself"),
         "leave" => format!("node {node} said goodbye"),
         "removal" => format!("node {node} was first removed"),
         other => format!("{other} of node {node}"),

@@ -68,7 +68,28 @@ impl Listed {
 fn table(width: u16) -> String {
     let table = rows(all().iter().filter_map(row), width);
     let kinds = RUMOR_KINDS.join(", ");
-    format!("{}\n\nKIND is one of {kinds}.", table.trim_fmt())
+    let [events, counters] = ["events.", "engine."].map(|group| {
+        let names = all().iter().filter_map(|measure| measure.name.strip_prefix(group));
+        names.collect::<Vec<_>>().join(", ")
+    });
+    let one_of = |word, names: &str| wrapped(&format!("{word} is one of {names}."), width);
+    let lists = [one_of("KIND", &kinds), one_of("NAME", &events), one_of("COUNTER", &counters)];
+    format!("{}\n\n{}", table.trim_fmt(), lists.join("\n\n"))
+}
+
+/// A paragraph in lines of at most so many columns.
+fn wrapped(text: &str, width: u16) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a first line");
+        if !line.is_empty() && line.len() + 1 + word.len() > usize::from(width) {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 fn rows(rows: impl Iterator<Item = [String; 4]>, width: u16) -> Table {
@@ -92,15 +113,32 @@ fn full_row(measure: &Measure) -> [String; 4] {
 /// A row, or nothing for a measure that the row of another kind of rumor stands for.
 fn row(measure: &Measure) -> Option<[String; 4]> {
     let [_, unit, better, _] = full_row(measure);
-    let (name, definition) = match measure.name.strip_prefix("rumors.") {
-        None => (measure.name.to_string(), measure.definition.to_string()),
-        Some(rest) => {
-            let field = rest.strip_prefix(RUMOR_KINDS[0])?;
-            let definition = measure.definition.replace(RUMOR_KINDS[0], "KIND");
-            (format!("rumors.KIND{field}"), definition)
-        }
-    };
+    let (mut name, mut definition) = (measure.name.to_string(), measure.definition.to_string());
+    for (group, first, word) in groups() {
+        let Some(rest) = measure.name.strip_prefix(group) else { continue };
+        let field = rest.strip_prefix(first).filter(|field| !field.starts_with('_'))?;
+        name = format!("{group}{word}{field}");
+        definition = match group {
+            "engine." => "What the engines counted, all together; of `_max` the greatest.".into(),
+            _ => definition.replace(first, word),
+        };
+    }
     Some([name, unit, better, definition])
+}
+
+/// Groups of measures that differ by a word alone: the group, its first such word, and what stands
+/// for all of them.
+fn groups() -> [(&'static str, &'static str, &'static str); 3] {
+    let first = |group| {
+        let mut names = all().iter().filter_map(|measure| measure.name.strip_prefix(group));
+        names.next().expect("no group is empty")
+    };
+    let [event, counter] = ["events.", "engine."].map(first);
+    [
+        ("rumors.", RUMOR_KINDS[0], "KIND"),
+        ("events.", event, "NAME"),
+        ("engine.", counter, "COUNTER"),
+    ]
 }
 
 fn unit(unit: Unit) -> &'static str {
@@ -131,11 +169,17 @@ mod tests {
     #[test]
     fn the_table_has_every_measure_once() {
         let table = table(200);
-        for measure in all().iter().filter(|measure| !measure.name.starts_with("rumors.")) {
+        let grouped = |name: &str| groups().iter().any(|(group, ..)| name.starts_with(group));
+        for measure in all().iter().filter(|measure| !grouped(&measure.name)) {
             let rows = table.lines().filter(|line| line.trim_start().starts_with(&*measure.name));
             assert!(rows.count() >= 1, "{} is missing", measure.name);
         }
-        assert_eq!(table.matches("rumors.KIND.t99").count(), 1);
+        for row in ["rumors.KIND.t99", "events.NAME", "engine.COUNTER"] {
+            assert_eq!(table.matches(row).count(), 1, "{row}");
+        }
+        for name in ["update", "address_conflict", "refutations"] {
+            assert!(table.contains(name), "{name} is not listed");
+        }
         assert!(table.contains("removals.false"));
     }
 

@@ -129,9 +129,12 @@ fn names(deed: &Deed, node: NodeNo) -> bool {
         | Deed::Start(nodes)
         | Deed::Leave(nodes)
         | Deed::Pause(nodes)
+        | Deed::Suspend(nodes)
         | Deed::Resume(nodes)
         | Deed::Isolate(nodes)
         | Deed::Clock { nodes, .. } => nodes.contains(&node),
+        Deed::Update(said) => said.iter().any(|&(updated, _)| updated == node),
+        Deed::Inject(injection) => injection.to.contains(&node),
         _ => false,
     }
 }

@@ -60,6 +60,19 @@ fn messages() -> Messages {
     }
 }
 
+/// Some of each kind.
+fn rumors() -> Vec<RumorFigures> {
+    vec![
+        rumor("metadata-0", "metadata", 100.0),
+        rumor("join-0", "join", 300.0),
+        rumor("metadata-1", "metadata", 200.0),
+        rumor("leave-0", "leave", 400.0),
+        rumor("restart-0", "restart", 600.0),
+        rumor("update-0", "update", 650.0),
+        rumor("removal-0", "removal", 700.0),
+    ]
+}
+
 /// A summary in which everything is there and all figures of one kind differ.
 fn summary() -> Summary {
     Summary {
@@ -109,16 +122,11 @@ fn summary() -> Summary {
         removals: Removals { right: 23, wrong: 24, paused: 25, cut: 26, replaced: 63 },
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
-        rumors: vec![
-            rumor("metadata-0", "metadata", 100.0),
-            rumor("join-0", "join", 300.0),
-            rumor("metadata-1", "metadata", 200.0),
-            rumor("leave-0", "leave", 400.0),
-            rumor("restart-0", "restart", 600.0),
-            rumor("removal-0", "removal", 700.0),
-        ],
+        rumors: rumors(),
         peaks: Peaks { members: 33, tombstones: 34, queue: Some(35), packet_bytes: 36 },
         faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),
+        events: Event::NAMES.iter().copied().zip(1_000..).collect(),
+        engine: tally::metrics().map(|metric| metric.name).zip(2_000..).collect(),
         invariants: vec![Invariant {
             name: "sums".to_owned(),
             ok: true,

@@ -1,17 +1,19 @@
 //! The cast of a run: every incarnation that the plan ever starts, found by number, address or
 //! record.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rumormill::core::Record;
-use rumormill::{Config, Generation, Instant, NodeId, Now};
+use rumormill::{Config, Generation, Instant, NodeId, Now, UnixNanos};
 use rustc_hash::FxHashMap;
 
 use super::bits;
 use super::clocks::Clocks;
 use crate::scenario::addresses;
-use crate::scenario::plan::{NodeNo, Plan, StartCause};
+use crate::scenario::plan::{Content, Deed, Injection, Memory, NodeNo, Plan, Speaker, StartCause};
 
 /// The place of an incarnation in the plan.
 pub(crate) type IncarnationNo = u32;
@@ -39,6 +41,7 @@ pub(crate) struct Cast {
     by_addr: FxHashMap<SocketAddr, AddrNo>,
     nodes: u32,
     clocks: Clocks,
+    forged: Forged,
     /// By node: the settings of its engine.
     configs: Vec<Arc<Config>>,
 }
@@ -56,13 +59,15 @@ pub(crate) struct Part {
 #[derive(Clone, Debug)]
 struct Addr {
     addr: SocketAddr,
-    /// Who has it, in order of generation. Addresses are never handed on to other nodes.
+    /// Who has it, in order of start; that of generation as well, but for those who forgot theirs.
+    /// Addresses are never handed on to other nodes.
     parts: Vec<IncarnationNo>,
 }
 
 /// The last incarnation that an address has.
 #[derive(Clone, Copy, Debug)]
 struct Holder {
+    /// From this generation on it can be nobody else.
     generation: Generation,
     incarnation: IncarnationNo,
     node: NodeNo,
@@ -94,16 +99,24 @@ impl Cast {
             by_addr: FxHashMap::default(),
             nodes: plan.nodes_ever,
             clocks: Clocks::of(plan),
+            forged: Forged::of(plan),
             configs: vec![Arc::clone(&plan.engine); plan.nodes_ever as usize],
         };
         let mut last: Vec<Option<(Instant, Generation)>> = vec![None; plan.nodes_ever as usize];
+        let updates = Updates::of(plan);
         for incarnation in &plan.incarnations {
             let node = incarnation.node;
             let (start, cause) = (incarnation.start, incarnation.cause);
             let last = &mut last[node as usize];
             assert!(last.is_none_or(|(at, _)| at <= start), "node {node} starts in order");
-            let wall = cast.clocks.wall(node, start);
-            let generation = Generation::start(last.map(|(_, last)| last), wall);
+            let wall = |at| cast.clocks.wall(node, at);
+            let remembered = match (*last, incarnation.memory) {
+                (Some((since, generation)), Memory::Keeps) => {
+                    Some(updates.after(node, since..start, generation, wall))
+                }
+                (None, _) | (_, Memory::Forgets) => None,
+            };
+            let generation = Generation::start(remembered, wall(start));
             cast.configs[node as usize] = Arc::clone(&incarnation.config);
             *last = Some((start, generation));
             let addr = cast.intern(incarnation.public.addr());
@@ -114,7 +127,7 @@ impl Cast {
             others.push(number);
             let planned = || Arc::new(Record::new(incarnation.public.clone(), generation));
             let record = record(number as usize).unwrap_or_else(planned);
-            let generation = record.generation();
+            let generation = cast.alone_from(addr, record.generation());
             cast.holders[addr as usize] = Holder { generation, incarnation: number, node };
             cast.parts.push(Part { node, addr, start, cause, record });
         }
@@ -125,6 +138,19 @@ impl Cast {
             cast.ring_places[number as usize] = place;
         }
         cast
+    }
+
+    /// From which generation on a newcomer to an address is the only one it can be: its own, or the
+    /// one above all that were there, if it forgot them.
+    fn alone_from(&self, addr: AddrNo, own: Generation) -> Generation {
+        let before = self.addrs[addr as usize].parts.iter();
+        let earlier = before.filter_map(|&part| self.parts.get(part as usize));
+        match earlier.map(|part| part.record.generation()).max() {
+            Some(highest) if highest >= own => {
+                Generation::new(highest.get() + 1).unwrap_or(Generation::MAX)
+            }
+            _ => own,
+        }
     }
 
     fn in_ring_order(&self) -> impl Iterator<Item = IncarnationNo> + use<> {
@@ -141,6 +167,14 @@ impl Cast {
     /// What every wall clock shows.
     pub(crate) fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// Whether a packet that no node sent may have spoken of a node at this address.
+    pub(crate) fn may_be_forged(&self, addr: SocketAddr) -> bool {
+        match &self.forged {
+            Forged::Some(addrs) => addrs.contains(&addr),
+            Forged::Anybody => true,
+        }
     }
 
     /// What both clocks of a node show at a time.
@@ -223,15 +257,18 @@ impl Cast {
     }
 
     /// The incarnation with this address and generation. An engine may have raised its generation
-    /// by itself: then the last of the plan's that is not above it. `None` at a strange address.
+    /// by itself: then the last to start of the plan's that are not above it. `None` at a strange
+    /// address.
     pub(crate) fn find(&self, addr: SocketAddr, generation: Generation) -> Option<IncarnationNo> {
         let addr = self.addr_no(addr)? as usize;
         let last = &self.holders[addr];
         if last.generation <= generation {
             return Some(last.incarnation);
         }
-        let is = |part: &&IncarnationNo| self.part(**part).record.generation() <= generation;
-        self.addrs[addr].parts.iter().rev().find(is).copied()
+        let of = |part: &&IncarnationNo| self.part(**part).record.generation();
+        let parts = || self.addrs[addr].parts.iter().rev();
+        let same = parts().find(|part| of(part) == generation);
+        same.or_else(|| parts().find(|part| of(part) <= generation)).copied()
     }
 
     fn intern(&mut self, addr: SocketAddr) -> AddrNo {
@@ -250,9 +287,69 @@ impl Cast {
     }
 }
 
+/// Of whom the packets speak that the plan makes up.
+#[derive(Clone, Debug)]
+enum Forged {
+    /// Of those at these addresses, if any.
+    Some(BTreeSet<SocketAddr>),
+    /// Bytes may say anything.
+    Anybody,
+}
+
+impl Forged {
+    fn of(plan: &Plan) -> Self {
+        let mut addrs = BTreeSet::new();
+        for action in &plan.actions {
+            match &action.deed {
+                Deed::Inject(Injection { content: Content::Bytes(_), .. }) => {
+                    return Self::Anybody;
+                }
+                Deed::Inject(Injection { content: Content::Of { of, .. }, .. }) => match of {
+                    Speaker::Stranger(addr) => _ = addrs.insert(*addr),
+                    Speaker::Node(node) => {
+                        let lives = plan.incarnations.iter().filter(|life| life.node == *node);
+                        addrs.extend(lives.map(|life| life.public.addr()));
+                    }
+                },
+                _ => {}
+            }
+        }
+        Self::Some(addrs)
+    }
+}
+
+/// By node: when it is told to say something else of itself, in order of time.
+struct Updates(BTreeMap<NodeNo, Vec<Instant>>);
+
+impl Updates {
+    fn of(plan: &Plan) -> Self {
+        let mut updates: BTreeMap<NodeNo, Vec<Instant>> = BTreeMap::new();
+        for action in &plan.actions {
+            if let Deed::Update(said) = &action.deed {
+                said.iter().for_each(|&(node, _)| updates.entry(node).or_default().push(action.at));
+            }
+        }
+        Self(updates)
+    }
+
+    /// The generation of a node at the end of a time, from that at its beginning: each update
+    /// takes the next.
+    fn after(
+        &self,
+        node: NodeNo,
+        time: Range<Instant>,
+        generation: Generation,
+        wall: impl Fn(Instant) -> UnixNanos,
+    ) -> Generation {
+        let own = self.0.get(&node).into_iter().flatten().filter(|at| time.contains(at));
+        own.fold(generation, |last, &at| last.after(wall(at)).unwrap_or(last))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::plan::ClockChange;
     use crate::world::testkit;
 
     #[test]
@@ -276,6 +373,35 @@ mod tests {
         assert_eq!(places, [0, 1, 2, 3, 4, 5]);
         assert_eq!(cast.same_addr(4), [1, 4]);
         assert_eq!(cast.find("9.9.9.9:9".parse().unwrap(), Generation::MAX), None);
+    }
+
+    #[test]
+    fn who_forgot_its_generation_is_found_below_and_above_its_former_life_but_not_at_it() {
+        let mut plan = testkit::plan_with_restarts(3);
+        let change = ClockChange::Offset { nanos: -3_600_000_000_000 };
+        testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+        let keeps = Cast::of(&plan).part(4).record.generation();
+        plan.incarnations[4].memory = Memory::Forgets;
+        let cast = Cast::of(&plan);
+        let (addr, former) = (cast.part(1).record.node().addr(), cast.part(1).record.generation());
+        let own = cast.part(4).record.generation();
+        assert!(own < former && former < keeps, "{own} {former} {keeps}");
+        let find = |generation: u64| cast.find(addr, Generation::new(generation).unwrap());
+        let found = [own.get() - 1, own.get(), former.get() - 1, former.get(), former.get() + 1];
+        assert_eq!(found.map(find), [None, Some(4), Some(4), Some(1), Some(4)]);
+    }
+
+    #[test]
+    fn who_was_updated_before_its_clock_went_back_starts_above_that() {
+        let mut plan = testkit::plan_with_restarts(3);
+        let said = testkit::node(1);
+        testkit::act(&mut plan, 400, "", Deed::Update(vec![(1, said.clone()), (2, said.clone())]));
+        testkit::act(&mut plan, 450, "", Deed::Update(vec![(1, said)]));
+        let change = ClockChange::Offset { nanos: -3_600_000_000_000 };
+        testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+        let cast = Cast::of(&plan);
+        let start = cast.part(1).record.generation().get();
+        assert_eq!(cast.part(4).record.generation().get(), start + 450_000_000 + 1);
     }
 
     #[test]

@@ -52,9 +52,14 @@ impl Clocks {
         clocks
     }
 
+    /// What a clock shows that is right.
+    pub(crate) fn true_time(&self, at: Instant) -> UnixNanos {
+        EPOCH.saturating_add(at - Instant::ZERO)
+    }
+
     /// What the clock of a node shows.
     pub(crate) fn wall(&self, node: NodeNo, at: Instant) -> UnixNanos {
-        let true_time = EPOCH.saturating_add(at - Instant::ZERO);
+        let true_time = self.true_time(at);
         match self.by_node.get(node as usize) {
             None => true_time,
             Some(stretches) => UnixNanos(true_time.0.saturating_add(ahead(stretches, at))),

@@ -269,8 +269,10 @@ impl Laws {
         if self.cast.is_alone(incarnation) {
             return;
         }
+        let generation = |part| self.cast.part(part).record.generation();
         for &part in self.cast.same_addr(incarnation) {
-            if part < incarnation {
+            // Who forgot its generation is below its own former life, which may well be heard of.
+            if part < incarnation && generation(part) < generation(incarnation) {
                 self.gone.set(node, part);
             }
         }
@@ -408,7 +410,7 @@ impl Laws {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::plan::{ClockChange, Deed};
+    use crate::scenario::plan::{ClockChange, Deed, Memory};
     use crate::world::testkit::{self, at_ms};
     use rumormill::NodeId;
 
@@ -452,6 +454,22 @@ mod tests {
         assert_eq!(name, "gone_stay_gone");
         assert!(detail.starts_with("at 0.002000s: node 0 lists node 1"), "{detail}");
         assert!(detail.ends_with("(and 1 more)"), "{detail}");
+    }
+
+    #[test]
+    fn the_former_life_of_who_forgot_its_generation_may_be_heard_of_again() {
+        let mut plan = testkit::plan_with_restarts(3);
+        let change = ClockChange::Jump { nanos: -3_600_000_000_000 };
+        testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+        plan.incarnations[4].memory = Memory::Forgets;
+        let mut laws = Laws::new(Arc::new(Cast::of(&plan)), &plan);
+        for second in [4, 5] {
+            laws.list(at_ms(2_000), 0, second);
+            laws.list(at_ms(3_000), 0, second - 3);
+        }
+        let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+        assert_eq!(name, "gone_stay_gone");
+        assert!(detail.contains("lists node 2") && !detail.contains("more"), "{detail}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) mod removals;
 pub(crate) mod rumors;
 pub(crate) mod settling;
 pub(crate) mod staleness;
+pub(crate) mod tally;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;

@@ -1,9 +1,12 @@
 //! All observers of a run as one: the world tells it what happens, it tells each what it needs.
 
+mod own;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
-use rumormill::{Config, Event, Generation, Instant, LinkModel, NodeId, Version};
+use rumormill::{Config, Event, Generation, Instant, LinkModel, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
@@ -16,6 +19,7 @@ use super::removals::{self, Detections, Reason};
 use super::rumors::{Kind, Load, Presence, Row, RumorNo, RumorReport, Rumors, Way};
 use super::settling::Settling;
 use super::staleness::Staleness;
+use super::tally::Tally;
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
 use crate::report::summary::{
@@ -54,6 +58,7 @@ pub(crate) struct Observer {
     rumors: Rumors,
     traffic: Traffic,
     crossing: Crossing,
+    tally: Tally,
     laws: Laws,
     settling: Settling,
     /// By node: since when it has run and not been stopped, or until when it ran.
@@ -89,6 +94,8 @@ pub(crate) struct Findings {
     pub(crate) detection: Detection,
     pub(crate) view_error: ViewError,
     pub(crate) rumors: RumorReport,
+    pub(crate) events: BTreeMap<&'static str, u64>,
+    pub(crate) engine: BTreeMap<&'static str, u64>,
     pub(crate) invariants: Vec<Invariant>,
     pub(crate) series: Vec<SeriesRow>,
     pub(crate) live: u32,
@@ -112,6 +119,7 @@ impl Observer {
             rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
             traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
             crossing: Crossing::new(plan),
+            tally: Tally::default(),
             laws: Laws::new(Arc::clone(cast), plan),
             settling: Settling::of(plan, cast),
             presence: vec![Presence::Never; nodes as usize],
@@ -226,12 +234,17 @@ impl Observer {
         beat: Option<(Generation, u32)>,
     ) {
         self.unsettled = true;
+        self.tally.raised(event);
         self.check_repeats(at, node, event);
         self.laws.tell(at, node, event, beat);
         self.laws.happen(at);
         match event {
-            Event::Joined(record) | Event::Updated { new: record, .. } => {
-                self.on_listed(at, node, record, way);
+            Event::Joined(record) => self.on_listed(at, node, record, way),
+            Event::Updated { old, new } => {
+                if old.node() != new.node() && self.is_own(node, new) {
+                    self.on_update(at, node, new);
+                }
+                self.on_listed(at, node, new, way);
             }
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => {
@@ -286,6 +299,11 @@ impl Observer {
         {
             self.laws.repeats(at, node, incarnation);
         }
+    }
+
+    /// A node took over a list that many share: as if each of these others had joined.
+    pub(crate) fn on_full_list(&mut self, others: u64) {
+        self.tally.took_over(others);
     }
 
     /// Which rumors a packet carries.
@@ -373,6 +391,7 @@ impl Observer {
 
     /// The counters of an engine whose time is over.
     pub(crate) fn count_state(&mut self, at: Instant, node: NodeNo, stats: &Stats) {
+        self.tally.retire(stats);
         self.laws.count_state(at, node, stats);
     }
 
@@ -474,6 +493,8 @@ impl Observer {
                 ghosts_max: self.views.ghosts_max(),
             },
             rumors,
+            events: self.tally.events(),
+            engine: self.tally.engine(),
             invariants: self.laws.finish(),
             series: self.series,
             live,
@@ -483,7 +504,9 @@ impl Observer {
     fn on_listed(&mut self, at: Instant, node: NodeNo, record: &Record, way: Way) {
         let addr = record.node().addr();
         let Some(incarnation) = self.cast.find(addr, record.generation()) else {
-            self.laws.list_stranger(at, node, &format!("{record:?}"));
+            if !self.cast.may_be_forged(addr) {
+                self.laws.list_stranger(at, node, &format!("{record:?}"));
+            }
             return;
         };
         self.laws.list(at, node, incarnation);
@@ -498,7 +521,7 @@ impl Observer {
         if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
             self.settling.hear(own, incarnation);
         }
-        self.rumors.list(at, node, incarnation, way);
+        self.rumors.list(at, node, (incarnation, record.generation()), way);
     }
 
     fn on_removed(&mut self, at: Instant, node: NodeNo, record: &Record, cause: Cause, way: Way) {
@@ -507,6 +530,8 @@ impl Observer {
         // A packet may have woken the engine, but nobody told it to lose patience.
         let way = if cause == Cause::Timeout { Way::Source } else { way };
         match cause {
+            // It runs and says so: the goodbye is a lie.
+            Cause::Left if self.is_belied(incarnation) => {}
             Cause::Left => self.laws.heard_goodbye(node, incarnation),
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);
@@ -545,12 +570,6 @@ impl Observer {
             let lists = |other| views.lists(other, incarnation);
             self.rumors.removal(at, incarnation, lists);
         }
-    }
-
-    /// Whether a node is the writer of a version.
-    fn wrote(&self, node: NodeNo, version: Version) -> bool {
-        let (State::Live(own) | State::Stopped(own)) = self.truth.state(node) else { return false };
-        version.writer == NodeId::of(self.cast.part(own).record.node().addr())
     }
 
     fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {

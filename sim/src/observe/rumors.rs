@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Body, Cause, News, Packet, PacketKind, Rumor as Told, Topic};
-use rumormill::{Instant, Version};
+use rumormill::{Generation, Instant, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use crate::scenario::plan::NodeNo;
@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     Metadata,
     Join,
     Restart,
+    Update,
     Leave,
     Removal,
 }
@@ -40,6 +41,7 @@ impl Kind {
             Self::Metadata => "metadata",
             Self::Join => "join",
             Self::Restart => "restart",
+            Self::Update => "update",
             Self::Leave => "leave",
             Self::Removal => "removal",
         }
@@ -102,6 +104,8 @@ pub(crate) struct Rumors {
     newest: Vec<Option<Version>>,
     /// By incarnation: the rumors of its start and of its end.
     about: Vec<About>,
+    /// By incarnation: what it has changed of what it says, in order of generation.
+    updates: BTreeMap<IncarnationNo, Vec<(Generation, RumorNo)>>,
     rows: Vec<Row>,
     rows_max: usize,
     rows_left_out: u64,
@@ -170,6 +174,7 @@ impl Rumors {
             tags: BTreeMap::new(),
             newest,
             about,
+            updates: BTreeMap::new(),
             rows: Vec::new(),
             rows_max,
             rows_left_out: 0,
@@ -194,6 +199,20 @@ impl Rumors {
         let node = self.cast.part(incarnation).node;
         if let Some(rumor) = self.open(kind, node, at, None) {
             self.about[incarnation as usize].start = Some(rumor);
+            self.take(rumor, node, at, Way::Source);
+        }
+    }
+
+    /// An incarnation says something else of itself from now on, as this generation.
+    pub(crate) fn update(
+        &mut self,
+        at: Instant,
+        incarnation: IncarnationNo,
+        generation: Generation,
+    ) {
+        let node = self.cast.part(incarnation).node;
+        if let Some(rumor) = self.open(Kind::Update, node, at, None) {
+            self.updates.entry(incarnation).or_default().push((generation, rumor));
             self.take(rumor, node, at, Way::Source);
         }
     }
@@ -244,9 +263,15 @@ impl Rumors {
         }
     }
 
-    /// A node lists an incarnation: it has heard of its start, and need not hear of what was at
-    /// this address before.
-    pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo, way: Way) {
+    /// A node lists an incarnation by a record of this generation: it has heard of its start and of
+    /// what it changed up to then, and need not hear of what was at this address before.
+    pub(crate) fn list(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        (incarnation, generation): (IncarnationNo, Generation),
+        way: Way,
+    ) {
         if self.rumors.is_empty() {
             return;
         }
@@ -259,7 +284,25 @@ impl Rumors {
             if part < incarnation {
                 about.ends().for_each(|rumor| self.take(rumor, node, at, way));
             }
+            let upto = if part < incarnation { Generation::MAX } else { generation };
+            if part <= incarnation {
+                self.take_updates(part, upto, node, at, way);
+            }
         }
+    }
+
+    fn take_updates(
+        &mut self,
+        incarnation: IncarnationNo,
+        upto: Generation,
+        node: NodeNo,
+        at: Instant,
+        way: Way,
+    ) {
+        let Some(updates) = self.updates.get(&incarnation) else { return };
+        let known = updates.iter().filter(|(of, _)| *of <= upto).map(|&(_, rumor)| rumor);
+        let known: Vec<RumorNo> = known.collect();
+        known.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
     }
 
     /// A node removed an incarnation.
@@ -292,17 +335,17 @@ impl Rumors {
             Body::RumorAck(ack) => return carried.extend(self.tags.get(&ack.token.tag())),
             Body::Bulk(bulk) => &bulk.news,
             Body::Records(records) => &records.news,
-            Body::Join(join) => return carried.extend(self.start_of(&join.me.record)),
-            Body::Alive(alive) => return carried.extend(self.start_of(&alive.me.record)),
+            Body::Join(join) => return carried.extend(self.told_by(&join.me.record)),
+            Body::Alive(alive) => return carried.extend(self.told_by(&alive.me.record)),
             Body::Welcome(welcome) => {
                 let starts =
-                    welcome.members.iter().filter_map(|member| self.start_of(&member.record));
+                    welcome.members.iter().filter_map(|member| self.told_by(&member.record));
                 return carried.extend(starts);
             }
             _ => return,
         };
         carried.extend(news.iter().filter_map(|item| match item {
-            News::Member(member) => self.start_of(&member.record),
+            News::Member(member) => self.told_by(&member.record),
             News::Gone(gone) => {
                 let about = self.about[self.cast.find(gone.addr, gone.generation)? as usize];
                 match gone.cause {
@@ -365,9 +408,12 @@ impl Rumors {
         Some(self.versions[place].1)
     }
 
-    fn start_of(&self, record: &rumormill::core::Record) -> Option<RumorNo> {
+    /// What a record tells: that its incarnation changed what it says, or else that it started.
+    fn told_by(&self, record: &rumormill::core::Record) -> Option<RumorNo> {
         let incarnation = self.cast.find(record.node().addr(), record.generation())?;
-        self.about[incarnation as usize].start
+        let mut updates = self.updates.get(&incarnation).into_iter().flatten();
+        let update = updates.find(|(of, _)| *of == record.generation()).map(|&(_, rumor)| rumor);
+        update.or(self.about[incarnation as usize].start)
     }
 
     /// Who does not list the subject of a removal has nothing to learn.

@@ -13,7 +13,7 @@ use super::cast::{AddrNo, Cast, IncarnationNo};
 use super::members::Views;
 use super::metadata::Agreement;
 use super::truth::Truth;
-use crate::scenario::plan::{Deed, NodeNo, Plan, WayIn};
+use crate::scenario::plan::{Action, Deed, NodeNo, Plan, WayIn};
 
 /// When all must be well, and when it last was.
 #[derive(Clone, Debug)]
@@ -55,6 +55,16 @@ impl Spell {
     }
 }
 
+/// Until when an action is felt that does not end by another.
+fn end(plan: &Plan, action: &Action) -> Instant {
+    match &action.deed {
+        Deed::Replay { after, until, .. } => {
+            until.unwrap_or(Instant::ZERO + plan.duration) + *after
+        }
+        _ => action.at,
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -76,8 +86,10 @@ impl Settling {
         let is_publish = |deed: &Deed| matches!(deed, Deed::Publish { .. });
         let publishes = plan.actions.iter().filter(|action| is_publish(&action.deed));
         let faults = plan.actions.iter().filter(|action| !is_publish(&action.deed));
-        let starts = plan.incarnations.iter().map(|incarnation| incarnation.start);
-        let last_fault = faults.map(|action| action.at).chain(starts).max();
+        let starts = plan.incarnations.iter().map(|incarnation| {
+            incarnation.stale_seeds.map_or(incarnation.start, |stale| stale.until)
+        });
+        let last_fault = faults.map(|action| end(plan, action)).chain(starts).max();
         let mut settling = Self {
             last_fault: last_fault.unwrap_or_default(),
             last_publish: publishes.map(|action| action.at).max().unwrap_or_default(),

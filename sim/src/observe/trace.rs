@@ -165,14 +165,21 @@ impl<'a> Recorder<'a> {
         tape.note(at, Event::Paths { sides, cut });
     }
 
-    /// A packet was put on the network, which decided what becomes of it.
-    pub(crate) fn sent(&mut self, parcel: &Parcel<'_>, fate: Fate, observer: &Observer) {
+    /// A packet was put on the network, which decided what becomes of it, and how often it is
+    /// played back.
+    pub(crate) fn sent(
+        &mut self,
+        parcel: &Parcel<'_>,
+        fate: Fate,
+        replays: u32,
+        observer: &Observer,
+    ) {
         let Some(tape) = &mut self.0 else { return };
         tape.name_rumors(observer);
         let (packet, bytes) = (packet(parcel, &tape.rumors), parcel.bytes);
         let copies = match fate {
-            Fate::Delivered { again: Some(_), .. } => 2,
-            _ => 1,
+            Fate::Delivered { again: Some(_), .. } => 2 + replays,
+            _ => 1 + replays,
         };
         tape.note(parcel.sent, Event::Send { packet, bytes, copies });
         let cause = match fate {
@@ -237,7 +244,7 @@ fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
     Packet {
         from: parcel.from,
         to: parcel.to,
-        kind: kind(parcel.kind).into(),
+        kind: kind_name(parcel.kind).into(),
         content: format!("{:016x}", parcel.content),
         rumors: parcel.carried.iter().map(|&rumor| rumors[rumor as usize].clone()).collect(),
         announces: parcel.load == Load::Announcement && !parcel.carried.is_empty(),
@@ -309,7 +316,34 @@ fn state(
     Event::State { node, change, about, life, cause, version, from }
 }
 
-fn kind(kind: PacketKind) -> &'static str {
+/// Every kind of packet.
+pub(crate) const PACKET_KINDS: [PacketKind; 22] = [
+    PacketKind::Bulk,
+    PacketKind::Rumor,
+    PacketKind::Join,
+    PacketKind::Welcome,
+    PacketKind::SwapRequest,
+    PacketKind::SwapAnswer,
+    PacketKind::Vector,
+    PacketKind::Ids,
+    PacketKind::Wanted,
+    PacketKind::Records,
+    PacketKind::Value,
+    PacketKind::LastCall,
+    PacketKind::Alive,
+    PacketKind::Announced,
+    PacketKind::Fetch,
+    PacketKind::Fetched,
+    PacketKind::Probe,
+    PacketKind::ProbeAnswer,
+    PacketKind::ProbeRequest,
+    PacketKind::Vouch,
+    PacketKind::RumorAck,
+    PacketKind::Echo,
+];
+
+/// What a kind of packet is called in traces and scenarios.
+pub(crate) fn kind_name(kind: PacketKind) -> &'static str {
     match kind {
         PacketKind::Bulk => "bulk",
         PacketKind::Rumor => "rumor",

@@ -169,6 +169,8 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
         rumors,
         peaks: Peaks { members: 50, tombstones: 25, queue: Some(800), packet_bytes: 1_380 },
         faults: [("partition".to_owned(), 1)].into(),
+        events: [("joined", 1)].into(),
+        engine: [("inputs", 1)].into(),
         invariants: vec![Invariant {
             name: "packets".to_owned(),
             ok: true,

@@ -4,6 +4,8 @@
 //! Times are milliseconds of virtual time since the start of the run, or since the start of the
 //! rumor or episode where the name says `t..` or `converged_after`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::report::curves::Theory;
@@ -45,7 +47,11 @@ pub struct Summary {
     pub rumors: Vec<RumorFigures>,
     pub peaks: Peaks,
     /// How often each fault was injected, by kind.
-    pub faults: std::collections::BTreeMap<String, u64>,
+    pub faults: BTreeMap<String, u64>,
+    /// How often engines raised each kind of event.
+    pub events: BTreeMap<&'static str, u64>,
+    /// What the engines counted, all their lives together.
+    pub engine: BTreeMap<&'static str, u64>,
     pub invariants: Vec<Invariant>,
     pub expectations: Vec<ExpectationResult>,
     pub ok: bool,

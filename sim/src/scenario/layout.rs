@@ -5,10 +5,11 @@
 
 mod births;
 mod fit;
+mod packets;
 mod texts;
+mod updates;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +18,14 @@ use rumormill::{Instant, Node, Rng, nanos};
 
 use self::births::{initial, random_others};
 use self::fit::Wanted;
-use super::addresses::address;
 use super::errors::{Mistake, Mistakes};
 use super::language::Typed;
-use super::language::actions::{Act, Address, At, Payload, Repeat, Restart};
+use super::language::actions::{Act, At, Payload, Repeat, Restart, Return};
 use super::language::links::Scope;
 use super::language::nodes::{Moment, Nodes};
 use super::plan::{
-    Action, ClockChange, Deed, Heal, Incarnation, Manner, NodeNo, StartCause, WayIn,
+    Action, ClockChange, Deed, Heal, Incarnation, Manner, Memory, NodeNo, StaleSeeds, StartCause,
+    WayIn,
 };
 
 /// The parts of a plan that depend on the seed.
@@ -80,6 +81,8 @@ struct Walk<'s> {
     addresses: u32,
     /// What is wrong so far.
     found: Mistakes,
+    /// What nodes say of themselves since an update in their present life.
+    updated: BTreeMap<NodeNo, Node>,
 }
 
 /// Who comes first at one time.
@@ -177,6 +180,7 @@ impl<'s> Walk<'s> {
             drawn: false,
             addresses: typed.nodes + typed.newcomers,
             found: Mistakes::default(),
+            updated: BTreeMap::new(),
         }
     }
 
@@ -219,7 +223,7 @@ impl<'s> Walk<'s> {
         self.drawn |= !at.jitter.is_zero();
         match at.act.struck() {
             Some(nodes) => {
-                let set = self.fit(at, nodes)?;
+                let set = self.fit(at, nodes, Wanted::by(&at.act))?;
                 self.strike_all(at, index, set);
             }
             None => {
@@ -239,6 +243,9 @@ impl<'s> Walk<'s> {
             Act::Heal(heal) => Ok(Deed::Heal(heal.clone())),
             Act::Link { scope, change, .. } => self.link(scope.as_ref(), change.change()),
             Act::Join { count, via, over } => self.join(*count, via, *over),
+            Act::Drop(drop) => self.drop_one(drop),
+            Act::Replay(replay) => self.replay(at, replay),
+            Act::Inject(inject) => self.inject(at, inject),
             _ => unreachable!("it strikes nodes"),
         }
     }
@@ -283,7 +290,12 @@ impl<'s> Walk<'s> {
                 nodes.iter().for_each(|&node| *self.paused(node) = true);
                 Deed::Pause(nodes)
             }
-            Act::Restart(restart) => self.restart(restart, nodes),
+            Act::Suspend(_) => {
+                nodes.iter().for_each(|&node| *self.paused(node) = true);
+                Deed::Suspend(nodes)
+            }
+            Act::Update(update) => Deed::Update(self.update(update, &nodes)),
+            Act::Restart(Restart { manner, how, .. }) => self.go_and_return(nodes, *manner, how),
             Act::Clock { change, .. } => Deed::Clock { nodes, change: *change },
             _ => unreachable!("it strikes no nodes"),
         }
@@ -303,7 +315,7 @@ impl<'s> Walk<'s> {
     fn schedule_undo(&mut self, at: &At, hold: Duration, deed: &Deed) {
         let deed = match deed {
             Deed::Stop(nodes) => Deed::Start(nodes.clone()),
-            Deed::Pause(nodes) => Deed::Resume(nodes.clone()),
+            Deed::Pause(nodes) | Deed::Suspend(nodes) => Deed::Resume(nodes.clone()),
             Deed::Clock { nodes, change } => {
                 Deed::Clock { nodes: nodes.clone(), change: undone(*change) }
             }
@@ -390,7 +402,7 @@ impl<'s> Walk<'s> {
     /// `crash` and `leave`; with `for`, they are restarts.
     fn go_down(&mut self, at: &At, nodes: Vec<NodeNo>, manner: Manner) -> Deed {
         match at.hold {
-            Some(down) => self.go_and_return(nodes, manner, down, Address::Same, None),
+            Some(down) => self.go_and_return(nodes, manner, &Return::after(down)),
             None => self.go(nodes, manner),
         }
     }
@@ -405,31 +417,24 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn restart(&mut self, restart: &Restart, nodes: Vec<NodeNo>) -> Deed {
-        let data = restart.private_data.as_deref();
-        self.go_and_return(nodes, restart.manner, restart.down, restart.address, data)
-    }
-
-    fn go_and_return(
-        &mut self,
-        nodes: Vec<NodeNo>,
-        manner: Manner,
-        down: Duration,
-        address: Address,
-        private_data: Option<&str>,
-    ) -> Deed {
+    fn go_and_return(&mut self, nodes: Vec<NodeNo>, manner: Manner, how: &Return) -> Deed {
         // Who would come back after the end of the run just goes.
-        let Some(start) = self.later(down) else { return self.go(nodes, manner) };
+        let Some(start) = self.later(how.down) else { return self.go(nodes, manner) };
         let first = self.incarnations.len();
+        let start_at = Instant::ZERO + start;
+        let stale = |stale_for| StaleSeeds { as_of: self.now, until: start_at + stale_for };
+        let stale_seeds = how.stale_seeds.map(stale);
         for &node in &nodes {
-            let public = self.next_public(node, address, private_data);
+            let public = self.next_public(node, how.address, how.private_data.as_deref());
             self.begin_incarnation(Incarnation {
                 node,
-                start: Instant::ZERO + start,
+                start: start_at,
                 public,
                 config: births::config(self.typed, node),
                 way_in: WayIn::Seeds(Vec::new()),
                 cause: StartCause::Restart,
+                memory: how.memory,
+                stale_seeds,
             });
         }
         let comes_back = first..self.incarnations.len();
@@ -445,32 +450,6 @@ impl<'s> Walk<'s> {
             None => self.nodes.push(State { life, first: last, last }),
         }
         self.incarnations.push(incarnation);
-    }
-
-    fn next_public(&mut self, node: NodeNo, at: Address, private_data: Option<&str>) -> Node {
-        let last = &self.incarnations[self.nodes[node as usize].last].public;
-        let addr = match at {
-            Address::Same => Some(last.addr()),
-            Address::New => None,
-            Address::Former => self.former_addr(node),
-        };
-        let addr = addr.unwrap_or_else(|| {
-            self.addresses += 1;
-            address(self.addresses - 1)
-        });
-        Node::new(addr.to_string())
-            .name(last.name())
-            .private_data(private_data.unwrap_or(last.private_data()))
-            .build()
-            .expect("the language limits private data")
-    }
-
-    /// Where a node was before it came to its present address.
-    fn former_addr(&self, node: NodeNo) -> Option<SocketAddr> {
-        let State { first, last, .. } = self.nodes[node as usize];
-        let present = self.incarnations[last].public.addr();
-        let lives = self.incarnations[first..last].iter().rev().filter(|life| life.node == node);
-        lives.map(|life| life.public.addr()).find(|&addr| addr != present)
     }
 
     /// Gives nodes that come back now their first seeds if one of them runs, else a few random
@@ -519,14 +498,15 @@ impl<'s> Walk<'s> {
                 config: births::config(self.typed, node),
                 way_in: WayIn::Seeds(seeds.clone()),
                 cause: StartCause::Join,
+                memory: Memory::Keeps,
+                stale_seeds: None,
             });
         }
         Ok(Deed::Join(first..self.incarnations.len()))
     }
 
     /// Those of the nodes to which the action can happen now; an error when there are none.
-    fn fit(&mut self, at: &At, nodes: &Nodes) -> Result<Vec<NodeNo>, Mistake> {
-        let wanted = Wanted::by(&at.act);
+    fn fit(&mut self, at: &At, nodes: &Nodes, wanted: Wanted) -> Result<Vec<NodeNo>, Mistake> {
         let named = nodes.evaluate(self)?;
         let fit: Vec<NodeNo> =
             named.iter().copied().filter(|&node| self.is(node, wanted)).collect();

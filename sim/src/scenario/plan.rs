@@ -3,11 +3,13 @@
 //! Nodes are numbered: the initial ones from 0, newcomers on from there, and a node that restarts
 //! at a new address keeps its number. The plan knows nothing of engines or packets.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use rumormill::Ways;
+use rumormill::core::PacketKind;
 use rumormill::{Config, Instant, Link, LinkChange, NetworkChange, Node};
 
 /// The number of a node in a plan.
@@ -93,6 +95,28 @@ pub struct Incarnation {
     pub way_in: WayIn,
     /// Why it starts.
     pub cause: StartCause,
+    /// What it knows of its earlier life.
+    pub memory: Memory,
+    /// Whether it is first given addresses that its seeds have no longer.
+    pub stale_seeds: Option<StaleSeeds>,
+}
+
+/// A name service that lags behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleSeeds {
+    /// It gives the addresses that the seeds had just before this time...
+    pub as_of: Instant,
+    /// ...until then; from then on it gives the right ones.
+    pub until: Instant,
+}
+
+/// What a starting node knows of its earlier life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Its last generation, above which it takes the next.
+    Keeps,
+    /// Nothing: its clock alone says which generation it is.
+    Forgets,
 }
 
 impl Incarnation {
@@ -215,8 +239,32 @@ pub enum Deed {
     Leave(Vec<NodeNo>),
     /// The processes neither read nor send.
     Pause(Vec<NodeNo>),
-    /// They go on after a pause.
+    /// Their machines sleep: nothing is read or sent, and the monotonic clocks stand still.
+    Suspend(Vec<NodeNo>),
+    /// They go on after a pause, or wake from their sleep.
     Resume(Vec<NodeNo>),
+    /// Each node says this of itself from now on; the address is its own.
+    Update(Vec<(NodeNo, Node)>),
+    /// One packet that is sent from now on gets lost.
+    Drop {
+        /// Of this kind.
+        kind: PacketKind,
+        /// How many such there are up to this one, itself included.
+        nth: u64,
+        /// Between these.
+        ends: Ends,
+    },
+    /// What is sent from now on arrives once more.
+    Replay {
+        /// Between these.
+        ends: Ends,
+        /// So long after it arrived for the first time.
+        after: Duration,
+        /// What is sent from then on doesn't.
+        until: Option<Instant>,
+    },
+    /// A packet that no node sent arrives.
+    Inject(Injection),
     /// Wall clocks change.
     Clock {
         /// Whose.
@@ -235,6 +283,113 @@ pub enum Deed {
         /// Their next incarnations, in the order of `nodes`.
         comes_back: Range<usize>,
     },
+}
+
+/// Packets from some nodes to some nodes, both sorted; `None` is all there ever are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Senders.
+    pub from: Option<Vec<NodeNo>>,
+    /// Receivers.
+    pub to: Option<Vec<NodeNo>>,
+}
+
+impl Ends {
+    /// Whether a packet between two nodes is meant.
+    pub fn have(&self, from: NodeNo, to: NodeNo) -> bool {
+        let has = |set: &Option<Vec<NodeNo>>, node| {
+            set.as_ref().is_none_or(|set| set.binary_search(&node).is_ok())
+        };
+        has(&self.from, from) && has(&self.to, to)
+    }
+}
+
+/// A packet that no node sent, as if it came from somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Each of these gets one.
+    pub to: Vec<NodeNo>,
+    /// From whom it seems to come.
+    pub from: Speaker,
+    /// What it says.
+    pub content: Content,
+}
+
+/// Who speaks, or who is spoken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// A node, at the address that it has then.
+    Node(NodeNo),
+    /// Whoever is at this address.
+    Stranger(SocketAddr),
+}
+
+/// What an injected packet says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A claim about somebody.
+    Of {
+        /// Which.
+        lie: Lie,
+        /// About whom.
+        of: Speaker,
+        /// In which generation.
+        claim: Claim,
+    },
+    /// These bytes, as they stand behind what guards a datagram.
+    Bytes(Arc<[u8]>),
+}
+
+/// A claim about a node that need not be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// It said goodbye.
+    Goodbye,
+    /// It timed out.
+    Tombstone,
+    /// It is a member, told as in a swap.
+    Record,
+    /// It has come back in another generation, told as news.
+    Generation,
+    /// It wants in.
+    Join,
+}
+
+impl Lie {
+    /// All, as a scenario names them.
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("goodbye", Self::Goodbye),
+        ("tombstone", Self::Tombstone),
+        ("record", Self::Record),
+        ("generation", Self::Generation),
+        ("join", Self::Join),
+    ];
+
+    /// As a scenario names it.
+    pub fn name(self) -> &'static str {
+        Self::NAMED.iter().find(|(_, lie)| *lie == self).expect("every lie has a name").0
+    }
+}
+
+/// The generation that a lie is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The one in which the node runs, or last ran.
+    Present,
+    /// The one above.
+    Next,
+    /// The highest there is.
+    Max,
+}
+
+impl Claim {
+    /// Those that a scenario names.
+    pub const NAMED: [(&'static str, Self); 2] = [("+1", Self::Next), ("max", Self::Max)];
+
+    /// As a scenario names it, if it does.
+    pub fn name(self) -> Option<&'static str> {
+        Self::NAMED.iter().find(|(_, claim)| *claim == self).map(|(name, _)| *name)
+    }
 }
 
 /// How a node goes down before a restart.

@@ -33,7 +33,7 @@ use self::netns::Namespaces;
 use self::play::Player;
 use crate::observe::trace::Tape;
 use crate::report::summary::RunResult;
-use crate::scenario::plan::{Deed, Plan, WayIn};
+use crate::scenario::plan::{Action, Deed, Memory, Plan, WayIn};
 
 /// The command, of no use to a person, that runs one node of `--net netns`.
 pub const GUEST: &str = "node-in-namespace";
@@ -79,6 +79,12 @@ pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
     let clock = plan.actions.iter().find(|action| matches!(action.deed, Deed::Clock { .. }));
     let why = if let Some(clock) = clock {
         format!("`{}` needs clocks that can be set", clock.text)
+    } else if let Some(action) = plan.actions.iter().find(|action| !can_be_done(action)) {
+        format!("`{}` can be done in virtual time alone", action.text)
+    } else if plan.incarnations.iter().any(|born| born.stale_seeds.is_some()) {
+        "`stale_seeds` needs a name service of its own".to_owned()
+    } else if plan.incarnations.iter().any(|born| born.memory == Memory::Forgets) {
+        "`forgets` needs clocks that can be set".to_owned()
     } else if !plan.clocks.is_empty() {
         "a group's clock that is unlike the others can't be had".to_owned()
     } else if begins_complete_but_late(plan) {
@@ -94,6 +100,18 @@ pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
         "{}: real nodes share the machine's clock and addresses: {why}; or run it without --net",
         plan.name
     )))
+}
+
+/// Whether real nodes, and the network between them, can be made to do an action.
+fn can_be_done(action: &Action) -> bool {
+    !matches!(
+        action.deed,
+        Deed::Suspend(_)
+            | Deed::Update(_)
+            | Deed::Drop { .. }
+            | Deed::Replay { .. }
+            | Deed::Inject(_)
+    )
 }
 
 /// Nodes can't know records of nodes that have yet to start.

@@ -178,7 +178,12 @@ impl<'p, H: Hosts> Player<'p, H> {
             Deed::Resume(nodes) => nodes.iter().for_each(|&node| self.resume(node)),
             // The newcomers come by themselves.
             Deed::Join(_) => {}
-            Deed::Clock { .. } => unreachable!("`check` refuses such plans"),
+            Deed::Clock { .. }
+            | Deed::Suspend(_)
+            | Deed::Update(_)
+            | Deed::Drop { .. }
+            | Deed::Replay { .. }
+            | Deed::Inject(_) => unreachable!("`check` refuses such plans"),
             Deed::Partition(_)
             | Deed::Isolate(_)
             | Deed::Link { .. }

@@ -371,7 +371,7 @@ impl<'a> Replay<'a> {
             carried,
             load,
         };
-        self.recorder.sent(&flight.told(), fate, &self.observer);
+        self.recorder.sent(&flight.told(), fate, 0, &self.observer);
         let fates = self.observer.fates();
         match fate {
             Fate::Delivered { at, again } => {

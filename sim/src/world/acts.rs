@@ -45,10 +45,21 @@ impl World<'_> {
                 };
                 self.exit(nodes, exit, cause);
             }
-            Deed::Stop(_) | Deed::Start(_) | Deed::Pause(_) | Deed::Resume(_) => {
+            Deed::Stop(_)
+            | Deed::Start(_)
+            | Deed::Pause(_)
+            | Deed::Suspend(_)
+            | Deed::Resume(_) => {
                 self.silence(action, cause);
                 self.observer.commit(at, &self.links, cause);
             }
+            Deed::Update(said) => {
+                self.faults.count(cause, said.len() as u64);
+                for (node, said) in said {
+                    self.command(*node, Command::Update(said.clone()));
+                }
+            }
+            Deed::Drop { .. } | Deed::Replay { .. } | Deed::Inject(_) => self.meddle(action),
             // What clocks show follows from the plan; the engines see it with their next input.
             Deed::Clock { nodes, change } if fault::is_new(*change) => {
                 self.faults.count(cause, nodes.len() as u64);

@@ -97,6 +97,20 @@ impl Faults {
         self.open(at, text, nodes.to_vec(), Some(ends));
     }
 
+    /// Something is at work on packets from now on, until a time if that is known; its number, to
+    /// end it by.
+    pub(crate) fn begin(&mut self, at: Instant, text: &str, to: Option<Instant>) -> usize {
+        self.open(at, text, Vec::new(), None);
+        let number = self.windows.len() - 1;
+        self.windows[number].to = to;
+        number
+    }
+
+    /// What had that number is at work no longer.
+    pub(crate) fn end(&mut self, at: Instant, number: usize) {
+        self.windows[number].to = Some(at);
+    }
+
     /// A node is as it was.
     pub(crate) fn recover(&mut self, at: Instant, node: NodeNo, how: Recovery) {
         let open = self.windows.iter_mut().filter(|window| window.to.is_none());
@@ -119,7 +133,7 @@ impl Faults {
         let written = self.windows.into_iter().map(|window| FaultWindow {
             text: window.text,
             from_ms: ms(window.from),
-            to_ms: ms(window.to.unwrap_or(end)),
+            to_ms: ms(window.to.map_or(end, |to| to.min(end))),
         });
         written.collect()
     }
@@ -140,9 +154,9 @@ pub(crate) fn network_changes(deed: &Deed) -> Option<Vec<NetworkChange>> {
     })
 }
 
-/// Everything that is counted, by the names of the actions that do it; `burst` and `reorder` are
-/// what links do by themselves.
-pub const KINDS: [&str; 14] = [
+/// Everything that is counted, by the names of the actions that do it; `burst`, `reorder` and
+/// `corrupt` are what links do by themselves.
+pub const KINDS: [&str; 20] = [
     "partition",
     "isolate",
     "link",
@@ -154,9 +168,15 @@ pub const KINDS: [&str; 14] = [
     "leave",
     "join",
     "pause",
+    "suspend",
     "clock",
+    "update",
+    "drop",
+    "replay",
+    "inject",
     "burst",
     "reorder",
+    "corrupt",
 ];
 
 /// What a deed is called, as a cause and in counts.
@@ -172,6 +192,11 @@ pub(crate) fn kind(deed: &Deed) -> &'static str {
         Deed::Start(_) => "start",
         Deed::Leave(_) => "leave",
         Deed::Pause(_) => "pause",
+        Deed::Suspend(_) => "suspend",
+        Deed::Update(_) => "update",
+        Deed::Drop { .. } => "drop",
+        Deed::Replay { .. } => "replay",
+        Deed::Inject(_) => "inject",
         Deed::Resume(_) => "resume",
         Deed::Clock { .. } => "clock",
         Deed::Join(_) => "join",

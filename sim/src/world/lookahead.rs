@@ -93,14 +93,24 @@ pub(super) struct Told {
 }
 
 impl Running {
+    /// What the node's own clocks show when those of a machine that never slept show this.
+    pub(super) fn own(&self, now: Now) -> Now {
+        Now { mono: now.mono.saturating_sub(self.behind), ..now }
+    }
+
+    /// The engine's deadline as a time of the run.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.engine.deadline().map(|deadline| deadline + self.behind)
+    }
+
     /// Hands an input to the engine.
     pub(super) fn handle(&mut self, now: Now, input: Input, outbox: &mut Outbox) -> Told {
         let before = self.engine.stats().updates;
-        self.engine.handle(now, input, outbox);
+        self.engine.handle(self.own(now), input, outbox);
         let updates = self.engine.stats().updates - before;
         let has_left =
             matches!(outbox.outputs().last(), Some(Output::Answer(rumormill::Answer::Left(_))));
-        Told { updates, deadline: self.engine.deadline(), has_left }
+        Told { updates, deadline: self.deadline(), has_left }
     }
 }
 
@@ -186,7 +196,8 @@ impl World<'_> {
         if span.is_zero() {
             return;
         }
-        let is_border = |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_));
+        let is_border =
+            |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_) | Event::Resolve(_));
         let horizon = self.queue.look_ahead(end, span, Lookahead::EVENTS_MAX, is_border);
         self.lookahead.clear();
         for (at, event) in self.queue.ahead() {
@@ -195,7 +206,7 @@ impl World<'_> {
                     (self.cast.node_at(to), Coming::Packet { from, parcel }, Some(to))
                 }
                 Event::Wake { node, stamp } => (node, Coming::Wake { stamp }, None),
-                Event::Begin(_) | Event::Act(_) => break,
+                Event::Begin(_) | Event::Act(_) | Event::Resolve(_) => break,
             };
             let seat = &self.seats[node as usize];
             let is_there = |running: &Running| addr.is_none_or(|addr| addr == running.addr);
@@ -261,7 +272,7 @@ impl Work {
     /// Does all that comes, and what the engine has planned before the horizon.
     fn run(&mut self, given: Given<'_>) {
         let mut running = self.running.take().expect("only who runs has work");
-        let mut deadline = running.engine.deadline();
+        let mut deadline = running.deadline();
         let mut coming = std::mem::take(&mut self.coming);
         let mut known = coming.drain(..).peekable();
         let mut planned: Option<(Instant, Coming)> = None;
@@ -277,7 +288,11 @@ impl Work {
             let input = match next {
                 Coming::Begin => {
                     let full = given.full.expect("who begins with a list has one");
-                    running.engine.restore_full(now, full, &mut self.next_answer().outbox);
+                    running.engine.restore_full(
+                        running.own(now),
+                        full,
+                        &mut self.next_answer().outbox,
+                    );
                     Some(Input::Timeout)
                 }
                 Coming::Packet { from, parcel } => {

@@ -9,6 +9,7 @@ mod codec;
 pub(crate) mod fault;
 mod lookahead;
 mod measure;
+mod packets;
 mod parcels;
 mod pause;
 mod queue;

@@ -1,8 +1,9 @@
-//! Nodes that fall silent: stopped ones, and paused processes, for which what arrives waits.
+//! Nodes that fall silent: stopped ones, and processes that are paused or whose machine sleeps, for
+//! which what arrives waits.
 
 use std::collections::VecDeque;
 
-use rumormill::{Command, Input};
+use rumormill::{Command, Input, Instant};
 
 use super::fault;
 use super::parcels::ParcelNo;
@@ -11,8 +12,33 @@ use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
 use crate::scenario::plan::{Action, Deed, NodeNo};
 
-/// What came to a socket while nobody read it: sender and packet, the oldest first.
-pub(super) type Inbox = VecDeque<(AddrNo, ParcelNo)>;
+/// What came to a socket while nobody read it.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    /// Sender and packet, the oldest first.
+    waiting: VecDeque<(AddrNo, ParcelNo)>,
+    still: Still,
+}
+
+/// How a process stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Still {
+    /// It does not run; its clocks do.
+    Paused,
+    /// Its machine has slept since then, and with it the monotonic clock.
+    Asleep(Instant),
+}
+
+impl Inbox {
+    fn new(still: Still) -> Self {
+        Self { waiting: VecDeque::new(), still }
+    }
+
+    /// How many packets wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
 
 impl World<'_> {
     /// Nodes fall silent, or end their silence.
@@ -41,7 +67,12 @@ impl World<'_> {
             Deed::Pause(nodes) => {
                 self.faults.count(cause, nodes.len() as u64);
                 self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
-                self.pause(nodes);
+                self.pause(nodes, Still::Paused);
+            }
+            Deed::Suspend(nodes) => {
+                self.faults.count(cause, nodes.len() as u64);
+                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
+                self.pause(nodes, Still::Asleep(at));
             }
             Deed::Resume(nodes) => {
                 for &node in nodes {
@@ -54,25 +85,30 @@ impl World<'_> {
     }
 
     /// The processes of these nodes stand still from now on, if they run.
-    pub(super) fn pause(&mut self, nodes: &[NodeNo]) {
+    fn pause(&mut self, nodes: &[NodeNo], still: Still) {
         for &node in nodes {
             let seat = &mut self.seats[node as usize];
             if seat.is_up() && seat.inbox.is_none() {
-                seat.inbox = Some(Inbox::new());
+                seat.inbox = Some(Inbox::new(still));
                 self.recorder.pause(self.now, node);
                 self.observer.on_pause(node);
             }
         }
     }
 
-    /// They go on: overdue timers fire late, and then what waited is read.
+    /// They go on: timers fire that are overdue by the monotonic clock, and then what waited is
+    /// read.
     pub(super) fn resume(&mut self, node: NodeNo) {
-        let Some(inbox) = self.seats[node as usize].inbox.take() else { return };
         let now = self.now;
+        let seat = &mut self.seats[node as usize];
+        let Some(inbox) = seat.inbox.take() else { return };
+        if let Still::Asleep(since) = inbox.still {
+            seat.oversleep(now - since);
+        }
         self.recorder.resume(now, node);
         self.observer.on_wake(now, node);
         self.check_deadline(node);
-        for (from, parcel) in inbox {
+        for (from, parcel) in inbox.waiting {
             self.read(node, from, parcel);
         }
     }
@@ -83,7 +119,7 @@ impl World<'_> {
         let room = self.cast.config(node).buffer();
         let Some(inbox) = &mut self.seats[node as usize].inbox else { return false };
         if inbox.len() < room {
-            inbox.push_back((from, parcel));
+            inbox.waiting.push_back((from, parcel));
         } else {
             let told = self.parcels.get(parcel).told(Some(node));
             self.recorder.dropped(self.now, &told, "overflow");
@@ -95,7 +131,8 @@ impl World<'_> {
 
     /// What waits for a node will never be read: it dies in its sleep.
     pub(super) fn forget_inbox(&mut self, node: NodeNo) {
-        for (_, parcel) in self.seats[node as usize].inbox.take().unwrap_or_default() {
+        let inbox = self.seats[node as usize].inbox.take();
+        for (_, parcel) in inbox.map(|inbox| inbox.waiting).unwrap_or_default() {
             let told = self.parcels.get(parcel).told(Some(node));
             self.recorder.dropped(self.now, &told, "to_dead");
             self.observer.fates().to_dead += 1;

@@ -50,6 +50,8 @@ impl Outcome<'_> {
             rumors: findings.rumors.figures,
             peaks: self.peaks,
             faults: self.faults.counts(),
+            events: findings.events,
+            engine: findings.engine,
             ok: findings.invariants.iter().all(|invariant| invariant.ok),
             invariants: findings.invariants,
             expectations: Vec::new(),

@@ -1,14 +1,15 @@
 //! Starts: nodes take their seats and are told how to find the others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::{Command, Engine, FullList, Input, Rng, Roster};
+use rumormill::{Command, Engine, FullList, Input, Instant, Rng, Roster};
 
 use super::lookahead::Lookahead;
 use super::world::{Event, Running, World};
 use super::{Engines, fault};
-use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
+use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::{Exit, Knows};
 use crate::observe::rumors::Way;
 use crate::scenario::plan::{NodeNo, Plan, StartCause, WayIn};
@@ -114,7 +115,8 @@ impl World<'_> {
             let (record, config) = (Arc::clone(&part.record), Arc::clone(cast.config(part.node)));
             let now = cast.now(part.node, now);
             let engine = Engine::new(record, config, rosters.roster(), seed, now);
-            Running { engine: Box::new(engine), addr: part.addr }
+            let (engine, behind) = (Box::new(engine), Duration::ZERO);
+            Running { engine, incarnation, addr: part.addr, behind }
         };
         match self.options.engines {
             Engines::OneByOne => batch.iter().map(engine).collect(),
@@ -138,12 +140,22 @@ impl World<'_> {
     fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
         match &self.plan.incarnations[incarnation as usize].way_in {
             WayIn::Seeds(seeds) => {
-                let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
+                let stale = self.plan.incarnations[incarnation as usize].stale_seeds;
+                let addr = |&seed: &NodeNo| {
+                    let addr = match stale {
+                        Some(stale) => self.addr_before(seed, stale.as_of),
+                        None => self.current_addr(seed),
+                    };
+                    self.cast.addr(addr)
+                };
                 let addrs = seeds.iter().map(addr).collect();
                 self.command(node, Command::Seeds(addrs));
+                if let Some(stale) = stale {
+                    self.queue.push(stale.until, Event::Resolve(incarnation));
+                }
             }
             // It has listed them ahead.
-            WayIn::Full if self.lookahead.has_done_ahead(node) => {}
+            WayIn::Full if self.lookahead.has_done_ahead(node) => self.count_full_list(),
             WayIn::Full => self.list_all(node, self.is_initial(incarnation)),
             WayIn::Knows(nodes) => {
                 let mut nodes = nodes.clone();
@@ -168,7 +180,10 @@ impl World<'_> {
         let (now, full) = (self.clocks_of(node), self.rosters.full());
         let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
         match full.filter(|_| is_one) {
-            Some(full) => engine.restore_full(now, &full, &mut self.outbox),
+            Some(full) => {
+                engine.restore_full(now, &full, &mut self.outbox);
+                self.count_full_list();
+            }
             None => {
                 let parts = self.cast.initial().map(|number| self.cast.part(number));
                 let others = parts.filter(|part| part.node != node);
@@ -178,21 +193,51 @@ impl World<'_> {
         self.drain(node, Way::Source);
     }
 
+    fn count_full_list(&mut self) {
+        self.observer.on_full_list(u64::from(self.plan.nodes) - 1);
+    }
+
+    /// An incarnation that was given stale addresses is given the right ones, if it still runs.
+    pub(super) fn resolve(&mut self, incarnation: IncarnationNo) {
+        let node = self.cast.part(incarnation).node;
+        let WayIn::Seeds(seeds) = &self.plan.incarnations[incarnation as usize].way_in else {
+            return;
+        };
+        let running = self.seats[node as usize].running.as_ref();
+        if running.is_some_and(|running| running.incarnation == incarnation) {
+            let addr = |&seed: &NodeNo| self.cast.addr(self.current_addr(seed));
+            let addrs = seeds.iter().map(addr).collect();
+            self.command(node, Command::Seeds(addrs));
+        }
+    }
+
     /// The address of a node now: where it runs, else where it will first, or last did, run.
-    fn current_addr(&self, node: NodeNo) -> AddrNo {
+    pub(super) fn current_addr(&self, node: NodeNo) -> AddrNo {
         if let Some(running) = &self.seats[node as usize].running {
             return running.addr;
         }
+        self.last_part(node).addr
+    }
+
+    /// The incarnation as which a node runs, or last did, or will first.
+    pub(super) fn last_part(&self, node: NodeNo) -> &Part {
+        self.part_before(node, self.now + Duration::from_nanos(1))
+    }
+
+    /// The address at which a node was, or will first be, just before a time.
+    fn addr_before(&self, node: NodeNo, at: Instant) -> AddrNo {
+        self.part_before(node, at).addr
+    }
+
+    fn part_before(&self, node: NodeNo, at: Instant) -> &Part {
         let own = || self.cast.parts().iter().filter(|part| part.node == node);
-        let past = own().rfind(|part| part.start <= self.now);
-        past.or_else(|| own().next()).expect("every node of a plan starts once").addr
+        let past = own().rfind(|part| part.start < at);
+        past.or_else(|| own().next()).expect("every node of a plan starts once")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rumormill::{Config, Liveness, Swap};
 
     use super::*;

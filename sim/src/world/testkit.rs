@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rumormill::{Burst, Config, Instant, Link, LinkChange, Loss, NetworkChange, Node, Probability};
+use rumormill::{
+    Burst, Config, Instant, Link, LinkChange, Loss, NetworkChange, Node, NodeBuilder, Probability,
+};
 
 use crate::scenario::plan::{
-    Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, NodeNo, Plan, SeedShare,
+    Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, Memory, NodeNo, Plan, SeedShare,
     StartCause, WayIn, Ways,
 };
 
@@ -34,6 +36,8 @@ pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
         config: Arc::clone(&engine),
         way_in: WayIn::Seeds(if number == 0 { vec![] } else { vec![0] }),
         cause: StartCause::Initial,
+        memory: Memory::Keeps,
+        stale_seeds: None,
     });
     Plan {
         name: "test".into(),
@@ -72,7 +76,16 @@ pub(crate) fn restart(plan: &mut Plan, number: NodeNo, start: Instant) -> usize 
     let way_in = WayIn::Seeds(if number == 0 { vec![1] } else { vec![0] });
     let (public, cause) = (node(number), StartCause::Restart);
     let config = config_of(plan, number);
-    plan.incarnations.push(Incarnation { node: number, start, public, config, way_in, cause });
+    plan.incarnations.push(Incarnation {
+        node: number,
+        start,
+        public,
+        config,
+        way_in,
+        cause,
+        memory: Memory::Keeps,
+        stale_seeds: None,
+    });
     plan.incarnations.len() - 1
 }
 
@@ -96,7 +109,16 @@ pub(crate) fn join(plan: &mut Plan, start: Instant) -> usize {
     let way_in = WayIn::Seeds(vec![0]);
     let (public, cause) = (node(number), StartCause::Join);
     let config = Arc::clone(&plan.engine);
-    plan.incarnations.push(Incarnation { node: number, start, public, config, way_in, cause });
+    plan.incarnations.push(Incarnation {
+        node: number,
+        start,
+        public,
+        config,
+        way_in,
+        cause,
+        memory: Memory::Keeps,
+        stale_seeds: None,
+    });
     plan.incarnations.len() - 1
 }
 
@@ -108,7 +130,7 @@ pub(crate) fn act(plan: &mut Plan, ms: u64, label: &str, deed: Deed) {
 
 /// Any few things happening to a few nodes, at any times and under any weather.
 pub(crate) fn any_plan() -> impl Strategy<Value = Plan> {
-    let steps = prop::collection::vec((0_u8..17, 100_u64..25_000, sets()), 0..12);
+    let steps = prop::collection::vec((0_u8..20, 100_u64..25_000, sets()), 0..12);
     let weather = (0_u64..30, 0_u64..20, 0_u64..20, any::<bool>());
     (any::<u64>(), 2_u32..9, weather, steps).prop_map(|(seed, nodes, weather, mut steps)| {
         let mut plan = plan(nodes, Duration::from_secs(30));
@@ -180,6 +202,9 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             let nodes: Vec<_> = a.into_iter().filter(|&node| !pending(node)).collect();
             for &node in &nodes {
                 let part = restart(plan, node, at_ms(ms + ms % 7_000));
+                if ms.is_multiple_of(5) {
+                    plan.incarnations[part].memory = Memory::Forgets;
+                }
                 if ms.is_multiple_of(3) {
                     // Another address under the same name.
                     let addr = self::node(1_000 + part as NodeNo).addr();
@@ -199,6 +224,16 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             Deed::Link { links: Links::Between(vec![a, b]), change }
         }
         15 => Deed::Heal(Heal::Action(plan.actions.len() / 2)),
+        16 => Deed::Suspend(a),
+        17 => Deed::Resume(b),
+        18 => {
+            let said = |node: NodeNo| {
+                let was = self::node(node);
+                let data = format!("since {}", ms % 3);
+                NodeBuilder::from(was).private_data(data).build().expect("a valid node")
+            };
+            Deed::Update(a.into_iter().map(|node| (node, said(node))).collect())
+        }
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
     };
     act(plan, ms, "any", deed);

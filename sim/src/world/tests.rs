@@ -1,5 +1,7 @@
 //! Whole runs of small plans.
 
+mod faults;
+
 use std::time::Duration;
 
 use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Node, Protocol};

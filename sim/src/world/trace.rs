@@ -142,6 +142,13 @@ impl Trace {
         self.0.mix(content);
     }
 
+    /// An engine was given a packet that no node sent.
+    pub(crate) fn injected(&mut self, at: Instant, node: NodeNo, from: SocketAddr, content: u64) {
+        self.note(at, node, 4, 0);
+        put_addr(from, &mut self.0);
+        self.0.mix(content);
+    }
+
     /// An engine's deadline came.
     pub(crate) fn timeout(&mut self, at: Instant, node: NodeNo) {
         self.note(at, node, 2, 0);

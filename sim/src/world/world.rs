@@ -1,16 +1,18 @@
 //! The kernel: engines, the network between them and a virtual clock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
 use rumormill::{
-    Answer, Class, Command, Engine, Fate, Generation, Input, Instant, LinkModel, Metadata, Now,
-    Outbox, Output,
+    Answer, Class, Command, Engine, Generation, Input, Instant, LinkModel, Metadata, Now, Outbox,
+    Output,
 };
 
 use super::alarm::Alarm;
 use super::lookahead::{Lookahead, Told};
 use super::measure::{Measure, Measures};
+use super::packets::Meddling;
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
 use super::queue::Queue;
@@ -21,7 +23,6 @@ use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::Observer;
 use crate::observe::rumors::Way;
 use crate::observe::trace::Recorder;
-use crate::observe::traffic::HEADERS;
 use crate::report::summary::{Peaks, RunResult};
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 
@@ -32,6 +33,8 @@ pub(super) enum Event {
     Begin(IncarnationNo),
     /// An action of the plan.
     Act(u32),
+    /// The name service catches up for an incarnation.
+    Resolve(IncarnationNo),
     /// A packet arrives.
     Arrive { from: AddrNo, to: AddrNo, parcel: ParcelNo },
     /// A node's deadline may have come. Only the newest wake-up of a node counts.
@@ -52,6 +55,14 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// The machine slept for so long, which its monotonic clock does not know.
+    pub(super) fn oversleep(&mut self, slept: Duration) {
+        if let Some(running) = &mut self.running {
+            running.behind += slept;
+            self.deadline = self.deadline.map(|deadline| deadline + slept);
+        }
+    }
+
     /// True for a node that runs and has not been told to go.
     pub(super) fn is_up(&self) -> bool {
         self.running.is_some() && !self.is_leaving
@@ -61,7 +72,10 @@ impl Seat {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) engine: Box<Engine>,
+    pub(super) incarnation: IncarnationNo,
     pub(super) addr: AddrNo,
+    /// How far its monotonic clock is behind: it stands still while the machine sleeps.
+    pub(super) behind: Duration,
 }
 
 /// A run in progress.
@@ -76,12 +90,13 @@ pub(super) struct World<'a> {
     pub(super) lookahead: Lookahead,
     pub(super) links: LinkModel,
     pub(super) faults: fault::Faults,
+    pub(super) meddling: Meddling,
     pub(super) parcels: Parcels,
     pub(super) outbox: Outbox,
     /// Of what the input at hand sends, as far as it is measured.
     measures: Measures,
     /// What the input at hand has sent so far: one packet may go to many.
-    batch: Vec<ParcelNo>,
+    pub(super) batch: Vec<ParcelNo>,
     pub(super) observer: Observer,
     pub(super) trace: Trace,
     pub(super) recorder: Recorder<'a>,
@@ -91,7 +106,7 @@ pub(super) struct World<'a> {
     pub(super) timeline: Vec<(f64, String)>,
     samples: u64,
     /// Somebody sends without end.
-    is_runaway: bool,
+    pub(super) is_runaway: bool,
 }
 
 impl<'a> World<'a> {
@@ -109,6 +124,7 @@ impl<'a> World<'a> {
             lookahead: Lookahead::new(plan.nodes_ever),
             links: LinkModel::new(plan.seed, plan.network.clone()),
             faults: fault::Faults::default(),
+            meddling: Meddling::default(),
             parcels: Parcels::default(),
             outbox: Outbox::new(),
             measures: Measures::default(),
@@ -141,7 +157,7 @@ impl<'a> World<'a> {
         self.finish()
     }
 
-    fn play(&mut self, progress: &mut dyn FnMut(Instant)) {
+    pub(super) fn play(&mut self, progress: &mut dyn FnMut(Instant)) {
         let end = Instant::ZERO + self.plan.duration;
         let mut next_sample = Instant::ZERO;
         while let Some((at, event)) = self.next(end) {
@@ -215,6 +231,7 @@ impl<'a> World<'a> {
                 let plan = self.plan;
                 self.act(number as usize, &plan.actions[number as usize]);
             }
+            Event::Resolve(incarnation) => self.resolve(incarnation),
             Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
             Event::Wake { node, stamp } => self.wake(node, stamp),
         }
@@ -223,7 +240,9 @@ impl<'a> World<'a> {
 
     /// Both clocks of a node.
     pub(super) fn clocks_of(&self, node: NodeNo) -> Now {
-        self.cast.now(node, self.now)
+        let running = self.seats[node as usize].running.as_ref();
+        let now = self.cast.now(node, self.now);
+        running.map_or(now, |running| running.own(now))
     }
 
     /// The engine of a node is no more.
@@ -305,8 +324,8 @@ impl<'a> World<'a> {
         told.map(|told| self.answer(node, told, way)).is_some()
     }
 
-    fn give(&mut self, node: NodeNo, input: Input, way: Way) {
-        let now = self.clocks_of(node);
+    pub(super) fn give(&mut self, node: NodeNo, input: Input, way: Way) {
+        let now = self.cast.now(node, self.now);
         let Some(running) = &mut self.seats[node as usize].running else { return };
         let told = running.handle(now, input, &mut self.outbox);
         self.answer(node, told, way);
@@ -404,44 +423,6 @@ impl<'a> World<'a> {
         self.parcels.get_mut(number).carried = carried;
         self.batch.push(number);
         number
-    }
-
-    /// Puts a parcel on the network. An address that nobody ever has is a dead one.
-    fn send(&mut self, node: NodeNo, to: Option<AddrNo>, number: ParcelNo, class: Class) {
-        let parcel = self.parcels.get(number);
-        let carried = &parcel.carried;
-        let (packet, len) = (parcel.packet(), parcel.len as u64);
-        self.is_runaway |= self.observer.on_send(self.now, node, packet, len, carried);
-        let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
-        let (Some(from), Some(to)) = (from, to) else {
-            self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);
-            self.observer.fates().to_dead += 1;
-            return;
-        };
-        let len = parcel.len + HEADERS as usize;
-        let receiver = self.cast.node_at(to);
-        self.observer.on_way(self.now, node, receiver, len as u64);
-        let fate = match class {
-            Class::Datagram => self.links.fate(self.now, node, receiver, len),
-            Class::Stream => self.links.stream(self.now, node, receiver, parcel.len),
-        };
-        self.recorder.sent(&parcel.told(Some(receiver)), fate, &self.observer);
-        let fates = self.observer.fates();
-        match fate {
-            Fate::Delivered { at, again } => {
-                let arrive = Event::Arrive { from, to, parcel: number };
-                for at in again.into_iter().chain([at]) {
-                    self.parcels.hold(number);
-                    self.queue.push(at, arrive);
-                }
-                fates.duplicated += u64::from(again.is_some());
-            }
-            Fate::Lost => fates.lost += 1,
-            Fate::Cut => fates.cut += 1,
-            Fate::Oversize => fates.oversize += 1,
-            Fate::Overflow => fates.overflow += 1,
-            Fate::Corrupted => fates.corrupted += 1,
-        }
     }
 
     fn finish(mut self) -> RunResult {

@@ -33,11 +33,12 @@ const SIM: &str = env!("CARGO_BIN_EXE_sim");
 const SEEDS: u64 = 3;
 
 /// What a trace does not determine, as paths of which `*` is any key or place, and why.
-const NOT_DETERMINED: [(&str, &str); 12] = [
+const NOT_DETERMINED: [(&str, &str); 13] = [
     ("tool_version", "is that of the binary"),
     ("inputs", "timers that fire are no lines"),
     ("updates", "a line does not say what a packet's beats were compared with"),
     ("trace_hash", "is over packets, of which a line has no more than a hash"),
+    ("engine.*", "what engines count for themselves is no line"),
     ("peaks.tombstones", "nobody is told when a tombstone is laid or forgotten"),
     ("peaks.queue", "is of the simulator's own queue"),
     ("faults.burst", "links draw it for themselves"),
@@ -68,12 +69,19 @@ fn leaves(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
 /// Which of [`NOT_DETERMINED`] some run had a value for.
 static USED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
+fn covers(listed: &str, path: &str) -> bool {
+    match listed.strip_suffix('*') {
+        Some(all) => path.starts_with(all),
+        None => listed == path,
+    }
+}
+
 fn given(summary: &Value) -> Map<String, Value> {
     let mut found = Vec::new();
     leaves("", summary, &mut found);
     let mut given = Map::new();
     for (path, value) in found {
-        if let Some((listed, _)) = NOT_DETERMINED.iter().find(|(listed, _)| *listed == path) {
+        if let Some((listed, _)) = NOT_DETERMINED.iter().find(|(listed, _)| covers(listed, &path)) {
             USED.lock().unwrap().insert(listed);
             given.insert(path, value);
         }

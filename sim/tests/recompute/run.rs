@@ -1,5 +1,7 @@
 //! A run told again by its trace, line by line.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::cluster::{Cluster, Life, Truth};
@@ -32,6 +34,8 @@ pub(crate) struct Run<'a> {
     /// The line of the last action.
     action: String,
     faults: Map<String, Value>,
+    /// By name: how many nodes told of it.
+    events: BTreeMap<&'static str, u64>,
     /// By node: the last packet that it got.
     got: Vec<(u64, Way)>,
     learned: Vec<Receipt>,
@@ -57,6 +61,7 @@ impl<'a> Run<'a> {
             unsettled: true,
             action: String::new(),
             faults: Map::new(),
+            events: rumormill::Event::NAMES.iter().map(|&name| (name, 0)).collect(),
             got: vec![(0, Way::default()); nodes],
             learned: Vec::new(),
         };
@@ -246,6 +251,8 @@ impl<'a> Run<'a> {
 
     fn state(&mut self, line: &Line) {
         self.unsettled = true;
+        let event = self.events.get_mut(line.change.as_str());
+        *event.unwrap_or_else(|| panic!("no event is {}", line.change)) += 1;
         let way = self.way(line);
         match (line.change.as_str(), line.about) {
             ("joined" | "updated", None) => self.lists.only_real_nodes = false,
@@ -341,6 +348,8 @@ impl<'a> Run<'a> {
                 "packet_bytes": self.traffic.packet_max(),
             },
             "faults": self.faults,
+            "events": self.events,
+            "engine": {},
             "invariants": self.invariants(),
             "rumors": rumors,
         });

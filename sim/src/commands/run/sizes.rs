@@ -11,7 +11,7 @@ use crate::scenario::plan::Plan;
 use crate::stats::Sample;
 
 /// Kinds of rumors, the one to follow first.
-const KINDS: [&str; 5] = ["metadata", "join", "restart", "leave", "removal"];
+const KINDS: [&str; 6] = ["metadata", "join", "restart", "update", "leave", "removal"];
 
 /// Sizes that make a comparison.
 const SIZES_MIN: usize = 3;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumormill::core::{
-    Age, AgeStep, Alive, Bulk, Gone, Join, LastCall, Padding, Records, RingArc, RumorAck, Settings,
-    Sighting, Summary, SwapRequest, Token, Welcome,
+    Age, AgeStep, Alive, Bulk, Gone, Join, LastCall, Padding, Record, Records, RingArc, RumorAck,
+    Settings, Sighting, Summary, SwapRequest, Token, Welcome,
 };
 use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
 
@@ -99,12 +99,39 @@ fn who_was_not_there_all_the_while_is_excluded() {
 }
 
 #[test]
+fn an_update_is_held_by_whoever_lists_it_or_what_came_after_it() {
+    let mut rumors = rumors();
+    let start = rumors.cast.part(2).record.generation().get();
+    let generation = |later| Generation::new(start + later).unwrap();
+    rumors.update(at_ms(10), 2, generation(20));
+    rumors.update(at_ms(15), 2, generation(30));
+    // One hears of the first, one of the second only, one of the restart.
+    rumors.list(at_ms(20), 0, (2, generation(20)), by(2, 15, PacketKind::Bulk));
+    rumors.list(at_ms(30), 1, (2, generation(31)), by(0, 25, PacketKind::Bulk));
+    rumors.list(at_ms(40), 3, (6, Generation::MIN), by(1, 35, PacketKind::Bulk));
+    let held = |rumor: usize| -> Vec<(NodeNo, Instant, u32)> {
+        let rows = rumors.rows().iter().filter(|row| row.rumor as usize == rumor);
+        rows.map(|row| (row.node, row.at, row.hop)).collect()
+    };
+    let ms = at_ms;
+    assert_eq!(held(0), [(2, ms(10), 0), (0, ms(20), 1), (1, ms(30), 2), (3, ms(40), 3)]);
+    assert_eq!(held(1), [(2, ms(15), 0), (1, ms(30), 1), (3, ms(40), 2)]);
+    // Its record tells of it and of nothing else.
+    let told = |generation| {
+        let record = Record::new(testkit::node(2), generation);
+        rumors.told_by(&record).map(|rumor| rumors.id(rumor))
+    };
+    assert_eq!(told(generation(30)).as_deref(), Some("update-1"));
+    assert_eq!(told(generation(29)), None);
+}
+
+#[test]
 fn a_restart_supersedes_what_was_said_of_the_node_before() {
     let mut rumors = rumors();
     rumors.leave(at_ms(10), 2, |node| node != 3);
     rumors.unlist(at_ms(20), 0, 2, by(2, 15, PacketKind::Bulk));
     rumors.start(at_ms(30), Kind::Restart, 6);
-    rumors.list(at_ms(40), 1, 6, by(2, 35, PacketKind::Rumor));
+    rumors.list(at_ms(40), 1, (6, Generation::MIN), by(2, 35, PacketKind::Rumor));
     let figures = figures(rumors, &always());
     let ids: Vec<_> = figures.iter().map(|rumor| rumor.id.as_str()).collect();
     assert_eq!(ids, ["leave-0", "restart-0"]);

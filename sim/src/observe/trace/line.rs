@@ -258,7 +258,11 @@ impl fmt::Display for Event {
                 write!(f, "{} of {} paths between sides are cut", cut.len(), sides.len().pow(2))
             }
             Self::Send { packet, bytes, copies } => {
-                let copies = if *copies > 1 { ", arrives twice" } else { "" };
+                let copies = match *copies {
+                    0 | 1 => "",
+                    2 => ", arrives twice",
+                    _ => ", arrives more than twice",
+                };
                 write!(f, "sent: {packet}, {bytes} B{copies}")
             }
             Self::Drop { packet, cause, .. } => write!(f, "never arrives ({cause}): {packet}"),

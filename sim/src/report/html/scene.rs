@@ -194,7 +194,7 @@ fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
             }
             Deed::Stop(nodes) => all(nodes, Turn::Stop),
             Deed::Start(nodes) => all(nodes, Turn::Start),
-            Deed::Pause(nodes) => all(nodes, Turn::Pause),
+            Deed::Pause(nodes) | Deed::Suspend(nodes) => all(nodes, Turn::Pause),
             Deed::Resume(nodes) => all(nodes, Turn::Resume),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! `[[at]]`: one action each, with its time, how often it repeats and how long it holds.
 
+pub(in crate::scenario) mod packets;
 pub(super) mod read;
 mod toml;
 
@@ -15,10 +16,10 @@ use super::network::Properties;
 use super::nodes::{Names, Nodes};
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
-use crate::scenario::plan::{ClockChange, Heal, Manner};
+use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
 use crate::scenario::units::{parse_positive_time, parse_time};
 
-pub(super) const ACTIONS: [&str; 15] = [
+pub(super) const ACTIONS: [&str; 20] = [
     "publish",
     "partition",
     "heal",
@@ -33,7 +34,12 @@ pub(super) const ACTIONS: [&str; 15] = [
     "leave",
     "join",
     "pause",
+    "suspend",
     "clock",
+    "update",
+    "drop",
+    "replay",
+    "inject",
 ];
 pub(super) const BESIDE: [&str; 8] =
     ["time", "for", "every", "until", "count", "jitter", "stagger", "label"];
@@ -80,9 +86,23 @@ pub(in crate::scenario) enum Act {
     Start(Nodes),
     Leave(Nodes),
     Pause(Nodes),
+    Suspend(Nodes),
     Restart(Restart),
     Join { count: u32, via: Nodes, over: Duration },
     Clock { nodes: Nodes, change: ClockChange },
+    Update(Update),
+    Drop(packets::Drop),
+    Replay(packets::Replay),
+    Inject(Box<packets::Inject>),
+}
+
+/// What nodes say of themselves from then on; what is none stays as it was.
+#[derive(Clone, Debug)]
+pub(in crate::scenario) struct Update {
+    pub(in crate::scenario) nodes: Nodes,
+    /// The pattern of their names.
+    pub(in crate::scenario) name: Option<String>,
+    pub(in crate::scenario) private_data: Option<String>,
 }
 
 /// What is published.
@@ -107,9 +127,26 @@ impl Payload {
 pub(in crate::scenario) struct Restart {
     pub(in crate::scenario) nodes: Nodes,
     pub(in crate::scenario) manner: Manner,
+    pub(in crate::scenario) how: Return,
+}
+
+/// How nodes that are down come back.
+#[derive(Clone, Debug)]
+pub(in crate::scenario) struct Return {
     pub(in crate::scenario) down: Duration,
     pub(in crate::scenario) address: Address,
     pub(in crate::scenario) private_data: Option<String>,
+    pub(in crate::scenario) memory: Memory,
+    /// For how long the name service gives the addresses of before.
+    pub(in crate::scenario) stale_seeds: Option<Duration>,
+}
+
+impl Return {
+    /// As if nothing had been.
+    pub(in crate::scenario) fn after(down: Duration) -> Self {
+        let (address, memory) = (Address::Same, Memory::Keeps);
+        Self { down, address, private_data: None, memory, stale_seeds: None }
+    }
 }
 
 /// Under which address a node comes back.
@@ -252,7 +289,9 @@ fn read_hold(entry: &Entry, action: &str) -> Result<Duration, Mistake> {
         "stop",
         "leave",
         "pause",
+        "suspend",
         "clock",
+        "replay",
     ];
     if !undoable.contains(&action) {
         let text = format!("`{action}` can't be undone: leave `for` out");
@@ -393,7 +432,9 @@ impl Act {
             | Self::Start(nodes)
             | Self::Leave(nodes)
             | Self::Pause(nodes)
+            | Self::Suspend(nodes)
             | Self::Restart(Restart { nodes, .. })
+            | Self::Update(Update { nodes, .. })
             | Self::Clock { nodes, .. } => Some(nodes),
             _ => None,
         }
@@ -412,9 +453,14 @@ impl Act {
             Self::Start(_) => "start",
             Self::Leave(_) => "leave",
             Self::Pause(_) => "pause",
+            Self::Suspend(_) => "suspend",
             Self::Restart(_) => "restart",
             Self::Join { .. } => "join",
             Self::Clock { .. } => "clock",
+            Self::Update(_) => "update",
+            Self::Drop(_) => "drop",
+            Self::Replay(_) => "replay",
+            Self::Inject(_) => "inject",
         }
     }
 }

@@ -15,7 +15,10 @@ pub(super) const CLOCK_KEYS: [&str; 2] = ["offset", "drift"];
 pub(super) const KEYS: [&str; 5] = ["nodes", "name", "private_data", "clock", "engine"];
 
 /// What stands for a node's place in its group, in a pattern of names.
-const PLACE: &str = "{i}";
+pub(in crate::scenario) const PLACE: &str = "{i}";
+
+/// Places are numbers of at most as many digits as this.
+const PLACE_MAX: &str = "9999999";
 
 /// All groups, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -246,6 +249,16 @@ fn check_name(Entry { key, key_at, .. }: &Entry) -> Result<(), Mistake> {
 }
 
 /// Private data must be short.
+/// A pattern of names, whoever it is for.
+pub(super) fn check_node_name(pattern: &str, item: &Item) -> Result<(), Mistake> {
+    let longest = pattern.replace(PLACE, PLACE_MAX);
+    if longest.len() > NAME_LEN_MAX {
+        let text = format!("`{longest}` is too long a name: at most {NAME_LEN_MAX} bytes");
+        return Err(Mistake::new(item.at, text));
+    }
+    Ok(())
+}
+
 pub(super) fn check_private_data(data: &str, item: &Item) -> Result<(), Mistake> {
     if data.len() > PRIVATE_DATA_LEN_MAX {
         let (len, max) = (data.len(), PRIVATE_DATA_LEN_MAX);

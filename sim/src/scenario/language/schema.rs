@@ -7,9 +7,11 @@
 use rumormill::{Config, ConfigBuilder, Setting};
 use serde_json::{Map, Value, json};
 
-use super::actions::{self, read};
+use super::actions::{self, packets, read};
 use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes};
 use crate::measures;
+use crate::observe::trace::{PACKET_KINDS, kind_name};
+use crate::scenario::plan::{Claim, Lie};
 
 /// The schema.
 pub(in crate::scenario) fn schema() -> Value {
@@ -297,7 +299,38 @@ fn act(key: &str) -> Value {
             other => unreachable!("`{other}` is described nowhere"),
         }),
         "clock" => object(&read::CLOCK_KEYS, &["nodes"], clock),
-        "isolate" | "crash" | "stop" | "start" | "leave" | "pause" => struck(),
+        "update" => object(&read::UPDATE_KEYS, &["nodes"], |key| match key {
+            "nodes" => nodes_ref(),
+            "name" => text("b-{i}", "their names from then on; {i} is the place among the nodes"),
+            "private_data" => text("zone=b", "what they say of themselves from then on"),
+            other => unreachable!("`{other}` is described nowhere"),
+        }),
+        "drop" => object(&packets::DROP_KEYS, &["kind"], of_packets),
+        "replay" => object(&packets::REPLAY_KEYS, &["after"], of_packets),
+        "inject" => object(&packets::INJECT_KEYS, &["to", "from", "kind"], |key| match key {
+            "to" | "of" => nodes_ref(),
+            "from" => either(&[nodes_ref(), text("10.9.9.9:8000", "as whom it comes")]),
+            "kind" => {
+                let lies = Lie::NAMED.map(|(name, _)| name);
+                words(&[lies.as_slice(), &["bytes"]].concat(), "what the packet says")
+            }
+            "generation" => {
+                words(&Claim::NAMED.map(|(name, _)| name), "in which generation, if not its own")
+            }
+            "bytes" => text("726d0100", "the packet in hex"),
+            other => unreachable!("`{other}` is described nowhere"),
+        }),
+        "isolate" | "crash" | "stop" | "start" | "leave" | "pause" | "suspend" => struck(),
+        other => unreachable!("`{other}` is described nowhere"),
+    }
+}
+
+fn of_packets(key: &str) -> Value {
+    match key {
+        "kind" => words(&PACKET_KINDS.map(kind_name), "a kind of packet, as in traces"),
+        "nth" => number(1, "the first, or a later one"),
+        "from" | "to" => nodes_ref(),
+        "after" => time("they arrive once more, so much later"),
         other => unreachable!("`{other}` is described nowhere"),
     }
 }
@@ -312,6 +345,8 @@ fn restart() -> Value {
             words(&names, "under which address they come back")
         }
         "private_data" => text("zone=b", "what they say of themselves from then on"),
+        "forgets" => words(&["generation"], "what they don't know of their earlier life"),
+        "stale_seeds" => time("for how long they are given the addresses of before as seeds"),
         other => unreachable!("`{other}` is described nowhere"),
     })
 }

@@ -6,7 +6,7 @@ use rumormill::{Config, Instant, Node, NodeBuilder, Rng, nanos};
 
 use crate::scenario::addresses::address;
 use crate::scenario::language::{Bootstrap, Typed};
-use crate::scenario::plan::{Incarnation, NodeNo, StartCause, WayIn};
+use crate::scenario::plan::{Incarnation, Memory, NodeNo, StartCause, WayIn};
 
 /// What a node says of itself at first.
 pub(super) fn public(typed: &Typed, node: NodeNo) -> Node {
@@ -54,6 +54,8 @@ pub(super) fn initial(typed: &Typed, seed: u64) -> Vec<Incarnation> {
         config: config(typed, node),
         way_in: way_in(node),
         cause: StartCause::Initial,
+        memory: Memory::Keeps,
+        stale_seeds: None,
     };
     all.iter().map(begin).collect()
 }

@@ -33,7 +33,7 @@ impl Wanted {
     pub(super) fn by(act: &Act) -> Self {
         match act {
             Act::Crash(_) => Self::Running,
-            Act::Leave(_) | Act::Pause(_) => Self::Awake,
+            Act::Leave(_) | Act::Pause(_) | Act::Suspend(_) | Act::Update(_) => Self::Awake,
             Act::Stop(_) => Self::Live,
             Act::Start(_) => Self::Stopped,
             Act::Restart(_) => Self::NotComing,

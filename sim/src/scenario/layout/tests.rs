@@ -1,5 +1,7 @@
 //! Plans of small scenarios, as sentences.
 
+mod faults;
+
 use rumormill::units::show_duration;
 use rumormill::{Latency, Loss, Probability};
 

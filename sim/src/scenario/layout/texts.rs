@@ -1,11 +1,14 @@
 //! The line that tells a person what an action did, with the nodes that were drawn.
 
+use rumormill::Node;
 use rumormill::units::show_duration;
 
-use crate::scenario::language::actions::{Act, Address, At};
+use crate::observe::trace::kind_name;
+use crate::scenario::language::actions::{Act, Address, At, Restart, Return, Update};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
-    Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, NodeNo, WayIn,
+    Action, ClockChange, Content, Deed, Ends, Heal, Incarnation, Injection, Links, Manner, Memory,
+    NodeNo, Speaker, WayIn,
 };
 use crate::scenario::units::{show_drift, show_signed_time};
 
@@ -22,14 +25,7 @@ pub(super) fn action(
     let set = |nodes: &[NodeNo]| set(nodes, groups);
     let text = match (&at.act, deed) {
         (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
-            let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
-            let down = show_duration(restart.down);
-            let moved = match restart.address {
-                Address::Same => "",
-                Address::New => ", new address",
-                Address::Former => ", former address",
-            };
-            format!("restart {} ({manner}, down {down}{moved})", set(nodes))
+            format!("restart {} ({})", set(nodes), returning(restart))
         }
         (Act::Join { over, .. }, Deed::Join(range)) => {
             let newcomers = &incarnations[range.clone()];
@@ -55,6 +51,15 @@ pub(super) fn action(
             format!("{} {}", act.verb(), set(nodes))
         }
         (_, Deed::Pause(nodes)) => format!("pause {}", set(nodes)),
+        (_, Deed::Suspend(nodes)) => format!("suspend {}", set(nodes)),
+        (Act::Update(update), Deed::Update(said)) => updated(update, said, &set),
+        (_, Deed::Drop { kind, nth, ends }) => {
+            format!("drop {} {nth} {}", kind_name(*kind), between(ends, &set))
+        }
+        (_, Deed::Replay { ends, after, .. }) => {
+            format!("replay {} after {}", between(ends, &set), show_duration(*after))
+        }
+        (_, Deed::Inject(injection)) => injected(injection, &set),
         (_, Deed::Clock { nodes, change }) => clock(&set(nodes), *change),
         (_, Deed::Partition(sides)) => {
             let sides: Vec<String> = sides.iter().map(|side| set(side)).collect();
@@ -82,6 +87,53 @@ pub(super) fn undo(action: &Action, groups: &Groups) -> String {
         Deed::Clock { nodes, change } => clock(&set(nodes), *change),
         _ => format!("heal {}", action.label),
     }
+}
+
+/// How nodes go down and come back.
+fn returning(restart: &Restart) -> String {
+    let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
+    let Return { down, address, memory, stale_seeds, .. } = &restart.how;
+    let down = show_duration(*down);
+    let moved = match address {
+        Address::Same => "",
+        Address::New => ", new address",
+        Address::Former => ", former address",
+    };
+    let forgets = match memory {
+        Memory::Keeps => "",
+        Memory::Forgets => ", generation forgotten",
+    };
+    let stale = stale_seeds.map(|long| format!(", seeds stale for {}", show_duration(long)));
+    let stale = stale.unwrap_or_default();
+    format!("{manner}, down {down}{moved}{forgets}{stale}")
+}
+
+fn updated(update: &Update, said: &[(NodeNo, Node)], set: &dyn Fn(&[NodeNo]) -> String) -> String {
+    let nodes: Vec<NodeNo> = said.iter().map(|&(node, _)| node).collect();
+    let quoted = |key, text: &Option<String>| text.as_ref().map(|text| format!("{key} {text:?}"));
+    let changes = [quoted("name", &update.name), quoted("private data", &update.private_data)];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    format!("update {}: {}", set(&nodes), changes.join(", "))
+}
+
+fn between(ends: &Ends, set: &dyn Fn(&[NodeNo]) -> String) -> String {
+    let show = |nodes: &Option<Vec<NodeNo>>| nodes.as_deref().map_or("all".to_owned(), set);
+    format!("{} -> {}", show(&ends.from), show(&ends.to))
+}
+
+fn injected(injection: &Injection, set: &dyn Fn(&[NodeNo]) -> String) -> String {
+    let who = |speaker: Speaker| match speaker {
+        Speaker::Node(node) => node.to_string(),
+        Speaker::Stranger(addr) => addr.to_string(),
+    };
+    let what = match &injection.content {
+        Content::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Content::Of { lie, of, claim } => {
+            let claim = claim.name().map(|claim| format!(", generation {claim}"));
+            format!("{} of {}{}", lie.name(), who(*of), claim.unwrap_or_default())
+        }
+    };
+    format!("inject {what}, from {} to {}", who(injection.from), set(&injection.to))
 }
 
 fn clock(nodes: &str, change: ClockChange) -> String {

@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use super::{Act, Address, Payload, Restart, TIME, choice};
-use crate::scenario::document::{Entry, Item, Value};
+use super::packets::{read_drop, read_inject, read_replay};
+use super::{Act, Address, Payload, Restart, Return, TIME, Update, choice};
+use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
-use crate::scenario::language::groups::check_private_data;
+use crate::scenario::language::groups::{check_node_name, check_private_data};
 use crate::scenario::language::links::{SCOPE_KEYS, read_change, read_scope};
 use crate::scenario::language::network::{self, Properties};
 use crate::scenario::language::nodes::{Names, Nodes};
-use crate::scenario::plan::{ClockChange, Heal, Manner};
-use crate::scenario::units::{parse_drift, parse_signed_time, parse_time};
+use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
+use crate::scenario::units::{parse_drift, parse_positive_time, parse_signed_time, parse_time};
 
 pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
 pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
-pub(in crate::scenario::language) const RESTART_KEYS: [&str; 5] =
-    ["nodes", "manner", "down", "address", "private_data"];
+pub(in crate::scenario::language) const RESTART_KEYS: [&str; 7] =
+    ["nodes", "manner", "down", "address", "private_data", "forgets", "stale_seeds"];
 pub(in crate::scenario::language) const JOIN_KEYS: [&str; 3] = ["count", "via", "over"];
 pub(in crate::scenario::language) const CLOCK_KEYS: [&str; 4] =
     ["nodes", "offset", "jump", "drift"];
+pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 3] = ["nodes", "name", "private_data"];
 
 /// Most nodes of one `join`.
 const JOIN_MAX: u64 = 1_000_000;
@@ -43,7 +45,12 @@ pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Result<Act, Mistake> 
         "restart" => Act::Restart(read_restart(item, names)?),
         "join" => read_join(item, names)?,
         "pause" => Act::Pause(read_nodes(item, names)?),
+        "suspend" => Act::Suspend(read_nodes(item, names)?),
         "clock" => read_clock(item, names)?,
+        "update" => Act::Update(read_update(item, names)?),
+        "drop" => Act::Drop(read_drop(item, names)?),
+        "replay" => Act::Replay(read_replay(item, names)?),
+        "inject" => Act::Inject(Box::new(read_inject(item, names)?)),
         other => unreachable!("`{other}` is no action"),
     })
 }
@@ -123,9 +130,7 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
     let mut restart = Restart {
         nodes: Nodes::one(0, item.at),
         manner: Manner::Crash,
-        down: Duration::from_secs(1),
-        address: Address::Same,
-        private_data: None,
+        how: Return::after(Duration::from_secs(1)),
     };
     let table = match &item.value {
         Value::Table(table) if table.entry("random").is_none() => table,
@@ -137,17 +142,46 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
         restart.manner = choice(item, [("crash", Manner::Crash), ("leave", Manner::Leave)])?;
     }
     if let Some(item) = table.item("down") {
-        restart.down = item.parsed(TIME, parse_time)?;
+        restart.how.down = item.parsed(TIME, parse_time)?;
     }
     if let Some(item) = table.item("address") {
-        restart.address = choice(item, Address::NAMED)?;
+        restart.how.address = choice(item, Address::NAMED)?;
     }
-    if let Some(item) = table.item("private_data") {
-        let data = item.text("a text")?;
-        check_private_data(data, item)?;
-        restart.private_data = Some(data.to_owned());
+    restart.how.private_data = read_private_data(table)?;
+    if let Some(item) = table.item("forgets") {
+        restart.how.memory = choice(item, [("generation", Memory::Forgets)])?;
+    }
+    if let Some(item) = table.item("stale_seeds") {
+        restart.how.stale_seeds = Some(item.parsed(TIME, parse_positive_time)?);
     }
     Ok(restart)
+}
+
+fn read_private_data(table: &Table) -> Result<Option<String>, Mistake> {
+    let Some(item) = table.item("private_data") else { return Ok(None) };
+    let data = item.text("a text")?;
+    check_private_data(data, item)?;
+    Ok(Some(data.to_owned()))
+}
+
+fn read_update(item: &Item, names: Names<'_>) -> Result<Update, Mistake> {
+    let table = item.table("a table, such as { nodes = 7, private_data = \"zone=b\" }")?;
+    table.only(&UPDATE_KEYS)?;
+    let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    let name = match table.item("name") {
+        None => None,
+        Some(item) => {
+            let name = item.text("a name in quotes, such as \"b-{i}\"")?;
+            check_node_name(name, item)?;
+            Some(name.to_owned())
+        }
+    };
+    let private_data = read_private_data(table)?;
+    if name.is_none() && private_data.is_none() {
+        let text = "nothing to update: add `name = \"b-{i}\"` or `private_data = \"zone=b\"`";
+        return Err(Mistake::new(item.at, text));
+    }
+    Ok(Update { nodes, name, private_data })
 }
 
 fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {

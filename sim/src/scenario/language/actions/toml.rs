@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rumormill::units::show_duration;
 
-use super::{Act, At, Payload, Repeat, Restart};
+use super::{Act, At, Payload, Repeat, Restart, Return, Update};
 use crate::scenario::language::links::Scope;
 use crate::scenario::language::network::Properties;
 use crate::scenario::language::nodes::show_list;
 use crate::scenario::language::text_literal;
-use crate::scenario::plan::{ClockChange, Heal, Manner};
+use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
 use crate::scenario::units::{show_drift, show_signed_time};
 
 impl Act {
@@ -33,6 +33,11 @@ impl Act {
             Self::Start(nodes) => ("start", nodes.to_string()),
             Self::Leave(nodes) => ("leave", nodes.to_string()),
             Self::Pause(nodes) => ("pause", nodes.to_string()),
+            Self::Suspend(nodes) => ("suspend", nodes.to_string()),
+            Self::Update(update) => ("update", update.toml()),
+            Self::Drop(drop) => ("drop", drop.toml()),
+            Self::Replay(replay) => ("replay", replay.toml()),
+            Self::Inject(inject) => ("inject", inject.toml()),
             Self::Clock { nodes, change } => {
                 let (key, value) = clock_row(*change);
                 ("clock", format!("{{ nodes = {nodes}, {key} = {value} }}"))
@@ -73,18 +78,36 @@ fn link_toml(scope: Option<&Scope>, change: &Properties) -> String {
 
 impl Restart {
     fn toml(&self) -> String {
-        let Self { nodes, manner, down, address, private_data } = self;
+        let Self { nodes, manner, how } = self;
+        let Return { down, address, private_data, memory, stale_seeds } = how;
         let manner = if *manner == Manner::Crash { "crash" } else { "leave" };
         let address = address.name();
         let down = show_duration(*down);
-        let data =
-            private_data.as_ref().map(|data| format!(", private_data = {}", text_literal(data)));
+        let data = text_field("private_data", private_data.as_deref());
+        let forgets = match memory {
+            Memory::Keeps => "",
+            Memory::Forgets => ", forgets = \"generation\"",
+        };
+        let stale = text_field("stale_seeds", stale_seeds.map(show_duration).as_deref());
         format!(
             "{{ nodes = {nodes}, manner = \"{manner}\", down = \"{down}\", \
-             address = \"{address}\"{} }}",
-            data.unwrap_or_default()
+             address = \"{address}\"{data}{forgets}{stale} }}"
         )
     }
+}
+
+impl Update {
+    fn toml(&self) -> String {
+        let Self { nodes, name, private_data } = self;
+        let name = text_field("name", name.as_deref());
+        let data = text_field("private_data", private_data.as_deref());
+        format!("{{ nodes = {nodes}{name}{data} }}")
+    }
+}
+
+/// A further field of a table in one line, if it is there.
+fn text_field(key: &str, text: Option<&str>) -> String {
+    text.map(|text| format!(", {key} = {}", text_literal(text))).unwrap_or_default()
 }
 
 impl At {

@@ -1,0 +1,70 @@
+//! What a node says of itself in its next life, or from now on in this one.
+
+use std::net::SocketAddr;
+
+use rumormill::{Node, NodeBuilder};
+
+use super::Walk;
+use crate::scenario::addresses::address;
+use crate::scenario::language::actions::{Address, Update};
+use crate::scenario::language::groups::PLACE;
+use crate::scenario::plan::NodeNo;
+
+impl Walk<'_> {
+    /// What each of these nodes says from now on, in this life and those that follow.
+    pub(super) fn update(&mut self, update: &Update, nodes: &[NodeNo]) -> Vec<(NodeNo, Node)> {
+        let mut said = Vec::with_capacity(nodes.len());
+        for (place, &node) in nodes.iter().enumerate() {
+            let was = self.public(node);
+            let name = update.name.as_ref().map(|name| name.replace(PLACE, &place.to_string()));
+            let public = NodeBuilder::from(was.clone())
+                .name(name.as_deref().unwrap_or(was.name()))
+                .private_data(update.private_data.as_deref().unwrap_or(was.private_data()))
+                .build()
+                .expect("the language limits names and private data");
+            self.updated.insert(node, public.clone());
+            said.push((node, public));
+        }
+        said
+    }
+
+    /// What a node says of itself when it comes back.
+    pub(super) fn next_public(
+        &mut self,
+        node: NodeNo,
+        at: Address,
+        private_data: Option<&str>,
+    ) -> Node {
+        let addr = match at {
+            Address::Same => Some(self.public(node).addr()),
+            Address::New => None,
+            Address::Former => self.former_addr(node),
+        };
+        let addr = addr.unwrap_or_else(|| {
+            self.addresses += 1;
+            address(self.addresses - 1)
+        });
+        let last = self.public(node);
+        let public = Node::new(addr.to_string())
+            .name(last.name())
+            .private_data(private_data.unwrap_or(last.private_data()))
+            .build()
+            .expect("the language limits private data");
+        self.updated.remove(&node);
+        public
+    }
+
+    /// What a node said of itself last.
+    fn public(&self, node: NodeNo) -> &Node {
+        let last = self.nodes[node as usize].last;
+        self.updated.get(&node).unwrap_or(&self.incarnations[last].public)
+    }
+
+    /// Where a node was before it came to its present address.
+    fn former_addr(&self, node: NodeNo) -> Option<SocketAddr> {
+        let (first, last) = (self.nodes[node as usize].first, self.nodes[node as usize].last);
+        let present = self.incarnations[last].public.addr();
+        let lives = self.incarnations[first..last].iter().rev().filter(|life| life.node == node);
+        lives.map(|life| life.public.addr()).find(|&addr| addr != present)
+    }
+}

@@ -1,0 +1,331 @@
+//! What befalls packets on the network: their fate by the links between two nodes, and what a
+//! scenario does to single ones, which are lost, handed over once more, or made up.
+//!
+//! No chance is drawn for the latter, and which bit flips in a packet has a stream of its own, so
+//! that nothing else in a run changes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumormill::core::{
+    Age, AgeStep, Body, Bulk, Cause, Gone, Join, News, Packet, PacketKind, Padding, Record,
+    Records, Settings, Sighting, Summary,
+};
+use rumormill::{Carrier, Class, Config, Fate, Generation, Input, Instant, Node, Rng, wire};
+
+use super::measure::Measure;
+use super::parcels::ParcelNo;
+use super::world::{Event, World};
+use super::{codec, fault};
+use crate::observe::cast::AddrNo;
+use crate::observe::rumors::Way;
+use crate::observe::traffic::HEADERS;
+use crate::scenario::plan::{Action, Claim, Content, Deed, Ends, Injection, Lie, NodeNo, Speaker};
+
+/// The beat counter of a forged departure: beyond what a run comes to, below what is refused.
+const COUNTER: u32 = 1 << 30;
+
+/// What is done to packets that are still to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Meddling {
+    drops: Vec<Drop>,
+    replays: Vec<Replay>,
+    /// Packets in which a bit flipped so far.
+    flips: u64,
+}
+
+#[derive(Debug)]
+struct Drop {
+    kind: PacketKind,
+    /// Such packets that still pass, and then this one.
+    nth: u64,
+    ends: Ends,
+    /// Its number among the faults.
+    window: usize,
+}
+
+#[derive(Debug)]
+struct Replay {
+    ends: Ends,
+    after: Duration,
+    until: Option<Instant>,
+}
+
+impl Meddling {
+    /// A packet is sent: the faults that have it lost.
+    fn lose(&mut self, kind: PacketKind, from: NodeNo, to: NodeNo) -> Vec<usize> {
+        let due = |drop: &mut Drop| {
+            let counts = drop.kind == kind && drop.ends.have(from, to);
+            drop.nth -= u64::from(counts);
+            drop.nth == 0
+        };
+        self.drops.extract_if(.., due).map(|drop| drop.window).collect()
+    }
+
+    /// After how long a packet that is sent now arrives once more.
+    fn replays(
+        &self,
+        now: Instant,
+        from: NodeNo,
+        to: NodeNo,
+    ) -> impl Iterator<Item = Duration> + '_ {
+        let plays = move |replay: &&Replay| {
+            replay.until.is_none_or(|until| now < until) && replay.ends.have(from, to)
+        };
+        self.replays.iter().filter(plays).map(|replay| replay.after)
+    }
+}
+
+impl World<'_> {
+    /// Puts a parcel on the network. An address that nobody ever has is a dead one.
+    pub(super) fn send(
+        &mut self,
+        node: NodeNo,
+        to: Option<AddrNo>,
+        number: ParcelNo,
+        class: Class,
+    ) {
+        let parcel = self.parcels.get(number);
+        let carried = &parcel.carried;
+        let (packet, len) = (parcel.packet(), parcel.len as u64);
+        self.is_runaway |= self.observer.on_send(self.now, node, packet, len, carried);
+        let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
+        let (Some(from), Some(to)) = (from, to) else {
+            self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);
+            self.observer.fates().to_dead += 1;
+            return;
+        };
+        let (len, kind) = (parcel.len + HEADERS as usize, parcel.kind);
+        let receiver = self.cast.node_at(to);
+        self.observer.on_way(self.now, node, receiver, len as u64);
+        let mut fate = match class {
+            Class::Datagram => self.links.fate(self.now, node, receiver, len),
+            Class::Stream => self.links.stream(self.now, node, receiver, parcel.len),
+        };
+        if self.is_dropped(kind, node, receiver) {
+            fate = Fate::Lost;
+        }
+        let mut arrives = number;
+        if fate == Fate::Corrupted
+            && let Some((at, flipped)) = self.flip((node, receiver), number)
+        {
+            (fate, arrives) = (Fate::Delivered { at, again: None }, flipped);
+        }
+        let replays = match fate {
+            Fate::Delivered { at, .. } => self.play_back((node, receiver), at, (from, to, arrives)),
+            _ => 0,
+        };
+        let parcel = self.parcels.get(number);
+        self.recorder.sent(&parcel.told(Some(receiver)), fate, replays, &self.observer);
+        let fates = self.observer.fates();
+        match fate {
+            Fate::Delivered { at, again } => {
+                let arrive = Event::Arrive { from, to, parcel: arrives };
+                for at in again.into_iter().chain([at]) {
+                    self.parcels.hold(arrives);
+                    self.queue.push(at, arrive);
+                }
+                fates.duplicated += u64::from(again.is_some()) + u64::from(replays);
+            }
+            Fate::Lost => fates.lost += 1,
+            Fate::Cut => fates.cut += 1,
+            Fate::Oversize => fates.oversize += 1,
+            Fate::Overflow => fates.overflow += 1,
+            Fate::Corrupted => fates.corrupted += 1,
+        }
+    }
+
+    /// Begins to meddle with packets, or sends one that nobody sent.
+    pub(super) fn meddle(&mut self, action: &Action) {
+        let at = self.now;
+        match &action.deed {
+            Deed::Drop { kind, nth, ends } => {
+                let window = self.faults.begin(at, &action.text, None);
+                let (kind, nth, ends) = (*kind, *nth, ends.clone());
+                self.meddling.drops.push(Drop { kind, nth, ends, window });
+            }
+            Deed::Replay { ends, after, until } => {
+                self.faults.begin(at, &action.text, *until);
+                let (ends, after, until) = (ends.clone(), *after, *until);
+                self.meddling.replays.push(Replay { ends, after, until });
+            }
+            Deed::Inject(injection) => {
+                self.faults.count(fault::kind(&action.deed), injection.to.len() as u64);
+                injection.to.iter().for_each(|&to| self.inject(to, injection));
+            }
+            other => unreachable!("{other:?} does nothing to packets"),
+        }
+    }
+
+    /// A bit flips in a packet on its way: when what arrives, if it passes all checks as another.
+    fn flip(
+        &mut self,
+        (sender, receiver): (NodeNo, NodeNo),
+        number: ParcelNo,
+    ) -> Option<(Instant, ParcelNo)> {
+        self.meddling.flips += 1;
+        let noise = Rng::fork(self.plan.seed, "corrupt", self.meddling.flips).bits();
+        let (run, parcel) = (self.guard_run(sender), self.parcels.get(number));
+        let configs = [sender, receiver].map(|node| self.cast.config(node).as_ref());
+        let packet = codec::flip(parcel.packet(), parcel.class, noise, &run, configs)?;
+        Some(self.land(packet, (sender, receiver), parcel.class))
+    }
+
+    /// Has another packet arrive than was sent, as soon as any could.
+    fn land(
+        &mut self,
+        packet: Packet,
+        (sender, receiver): (NodeNo, NodeNo),
+        class: Class,
+    ) -> (Instant, ParcelNo) {
+        let packet = Arc::new(packet);
+        let Measure { len, content } = Measure::take(&packet, self.cast.config(receiver));
+        let number = self.parcels.add(packet, class, sender, self.now);
+        // Until all that this input sends is on its way.
+        self.batch.push(number);
+        let parcel = self.parcels.get_mut(number);
+        (parcel.len, parcel.content) = (len, content);
+        self.faults.count("corrupt", 1);
+        (self.now + self.links.latency_min(), number)
+    }
+
+    fn guard_run(&self, node: NodeNo) -> wire::Run {
+        let (addr, now) = (self.cast.addr(self.current_addr(node)), self.clocks_of(node));
+        wire::Run { addr, random: [0; 8], now }
+    }
+
+    /// Whether the scenario has a packet lost that is sent now.
+    pub(super) fn is_dropped(&mut self, kind: PacketKind, from: NodeNo, to: NodeNo) -> bool {
+        if self.meddling.drops.is_empty() {
+            return false;
+        }
+        let due = self.meddling.lose(kind, from, to);
+        for &window in &due {
+            self.faults.end(self.now, window);
+            self.faults.count("drop", 1);
+        }
+        !due.is_empty()
+    }
+
+    /// Has a packet that will arrive arrive once more, as often as the scenario wants.
+    pub(super) fn play_back(
+        &mut self,
+        (sender, receiver): (NodeNo, NodeNo),
+        arrives: Instant,
+        (from, to, parcel): (AddrNo, AddrNo, ParcelNo),
+    ) -> u32 {
+        let mut times = 0;
+        for after in self.meddling.replays(self.now, sender, receiver) {
+            self.parcels.hold(parcel);
+            self.queue.push(arrives + after, Event::Arrive { from, to, parcel });
+            times += 1;
+        }
+        self.faults.count("replay", u64::from(times));
+        times
+    }
+
+    /// Hands a node that runs and reads a packet that nobody sent, at once. One that does not gets
+    /// nothing.
+    fn inject(&mut self, to: NodeNo, injection: &Injection) {
+        let from = self.addr_of(injection.from);
+        let packet = match &injection.content {
+            Content::Bytes(bytes) => wire::decode(bytes).ok(),
+            Content::Of { lie, of, claim } => Some(self.forge(to, *lie, *of, *claim)),
+        };
+        self.observer.fates().sent += 1;
+        let Some(packet) = packet else {
+            self.observer.fates().corrupted += 1;
+            return;
+        };
+        if self.seats[to as usize].running.is_none() || self.is_paused(to) {
+            self.observer.fates().to_dead += 1;
+            return;
+        }
+        self.observer.fates().delivered += 1;
+        let Measure { len, content } = Measure::take(&packet, self.cast.config(to));
+        self.trace.injected(self.now, to, from, content);
+        let (carrier, packet) = (Carrier::Datagram(len), Arc::new(packet));
+        self.give(to, Input::Packet { from, carrier, packet }, Way::Source);
+    }
+
+    /// What a liar says of somebody.
+    fn forge(&self, to: NodeNo, lie: Lie, of: Speaker, claim: Claim) -> Packet {
+        let present = self.record_of(of);
+        let generation = match claim {
+            Claim::Present => present.generation(),
+            Claim::Next => {
+                Generation::new(present.generation().get() + 1).unwrap_or(Generation::MAX)
+            }
+            Claim::Max => Generation::MAX,
+        };
+        let record = Arc::new(Record::new(present.node().clone(), generation));
+        let addr = record.node().addr();
+        let gone = |cause| News::from(Gone { addr, generation, counter: COUNTER, cause });
+        let me = Sighting { record: Arc::clone(&record), counter: 1, age: Age(0) };
+        let bulk = |news| Body::Bulk(Bulk { beats: Vec::new(), news: vec![news] });
+        let config = self.cast.config(to);
+        let body = match lie {
+            Lie::Goodbye => bulk(gone(Cause::Left)),
+            Lie::Tombstone => bulk(gone(Cause::Timeout)),
+            Lie::Generation => bulk(News::Member(me)),
+            Lie::Record => Body::Records(Records { news: vec![News::Member(me)] }),
+            Lie::Join => {
+                let summary = self.summary_of(&record, config, to);
+                Body::Join(Join { token: COUNTER, me, summary, padding: Padding(0) })
+            }
+        };
+        Packet { step: AgeStep::of_timeout(config.timeout()), body }
+    }
+
+    /// What somebody holds who knows but itself.
+    fn summary_of(&self, record: &Record, config: &Config, to: NodeNo) -> Summary {
+        let (wall, settings) = (self.clocks_of(to).wall, Settings::of(config));
+        Summary { members: 1, digest: record.digest(), version: None, wall, settings }
+    }
+
+    /// What somebody says of itself, or last said.
+    fn record_of(&self, speaker: Speaker) -> Arc<Record> {
+        match speaker {
+            Speaker::Stranger(addr) => {
+                let generation = Generation::start(None, self.cast.clocks().true_time(self.now));
+                Arc::new(Record::new(Node::at(addr), generation))
+            }
+            Speaker::Node(node) => match &self.seats[node as usize].running {
+                Some(running) => Arc::clone(running.engine.me()),
+                None => Arc::clone(&self.last_part(node).record),
+            },
+        }
+    }
+
+    fn addr_of(&self, speaker: Speaker) -> SocketAddr {
+        match speaker {
+            Speaker::Stranger(addr) => addr,
+            Speaker::Node(node) => self.cast.addr(self.current_addr(node)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumormill::core::LastCall;
+
+    use super::*;
+    use crate::world::{Options, testkit};
+
+    /// No single bit passes the checks that there are, so that this is done by hand.
+    #[test]
+    fn what_passes_the_checks_arrives_in_place_of_what_was_sent() {
+        let plan = testkit::plan(2, Duration::from_secs(1));
+        let options = Options::default();
+        let mut world = World::new(&plan, &options);
+        let body = Body::LastCall(LastCall::default());
+        let packet = Packet { step: AgeStep(25_000), body };
+        let (at, number) = world.land(packet, (0, 1), Class::Datagram);
+        assert_eq!(at.since(Instant::ZERO), Duration::from_millis(1));
+        let parcel = world.parcels.get(number);
+        assert_eq!((parcel.from, parcel.kind), (0, PacketKind::LastCall));
+        assert!(parcel.len > 10 && parcel.content != 0);
+        assert_eq!((world.faults.counts()["corrupt"], &*world.batch), (1, &[number][..]));
+    }
+}
