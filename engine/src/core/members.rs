@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
+use super::bounds::Limits;
 use super::ids::Found;
 use super::marks::Marks;
 use super::newcomers::Newcomers;
@@ -39,45 +40,6 @@ pub(crate) struct Members {
     limits: Limits,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    members_max: usize,
-    tombstones_max: usize,
-    timeout: Duration,
-    /// How long a held counter is near enough to the true one to widen a short one.
-    short_counter: Duration,
-    /// Nobody raises its counter more often than this, whatever its own cycle.
-    beat_apart: Duration,
-    liveness: Liveness,
-}
-
-impl Limits {
-    /// True when a counter is young enough to list a member by.
-    fn fresh(&self, step: AgeStep, age: Age) -> bool {
-        match self.liveness {
-            Liveness::Off | Liveness::Probes => true,
-            Liveness::Beats => step.elapsed(age).is_some_and(|elapsed| elapsed < self.timeout),
-        }
-    }
-}
-
-impl Limits {
-    /// When a counter was raised of which nobody says when: too long ago for those who judge by
-    /// that.
-    fn long_ago(&self, now: Instant) -> Instant {
-        now.saturating_sub(self.timeout)
-    }
-
-    /// The most beats that may have been missed in a silence; of one that was heard just now a few
-    /// may be on their way.
-    fn beats_in(&self, silence: Duration) -> u32 {
-        const ON_THEIR_WAY: u32 = 4;
-        let apart = self.beat_apart.max(Duration::from_millis(1)).as_nanos();
-        let missed = u32::try_from(silence.as_nanos() / apart).unwrap_or(u32::MAX);
-        missed.saturating_add(ON_THEIR_WAY)
-    }
-}
-
 impl Members {
     /// A list of nobody but the node itself, whose counter is zero.
     pub(crate) fn new(
@@ -88,14 +50,7 @@ impl Members {
     ) -> Self {
         let mut directory = Directory::new(roster);
         let (record, node) = directory.intern(me);
-        let limits = Limits {
-            members_max: config.members_max(),
-            tombstones_max: config.members_max() / 2 + 64,
-            timeout: config.timeout(),
-            short_counter: config.cycle() * 100,
-            beat_apart: config.cycle() / 20,
-            liveness: config.liveness(),
-        };
+        let limits = Limits::of(config);
         let row = Row::new(record, State::Listed, Standing::Believed, 0, now);
         Self {
             directory,

@@ -4,6 +4,7 @@ mod agreement;
 mod arcs;
 mod audience;
 mod beat;
+mod bounds;
 mod buckets;
 mod called;
 mod claims;

@@ -1,8 +1,8 @@
 //! `sim fuzz`: random scenarios until a law breaks, and the smallest scenario of each failure.
 //!
-//! Runs are numbered, and each follows from the seed and its number alone. They are judged a batch
-//! at a time, in order, so that the findings don't depend on the number of threads; after each batch
-//! all that is known is on disk, and the same command goes on from there.
+//! Runs are numbered, and each follows from the seed and its number alone. They are judged a
+//! batch at a time, in order, so that the findings don't depend on the number of threads; after
+//! each batch all that is known is on disk, and the same command goes on from there.
 
 use std::collections::BTreeMap;
 use std::fs;

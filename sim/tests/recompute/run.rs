@@ -384,10 +384,15 @@ impl<'a> Run<'a> {
             ("silence_before_removal", None),
             ("state_is_bounded", None),
             ("only_real_nodes", Some(self.lists.only_real_nodes)),
+            ("convergence", None),
+            ("no_zombie", None),
+            ("no_loss", None),
+            ("bounded_work", None),
+            ("told_once", None),
         ];
         let told = |(name, ok): (&str, Option<bool>)| match ok {
-            Some(ok) => json!({ "name": name, "ok": ok, "detail": null }),
-            None => json!({ "name": name }),
+            Some(ok) => json!({ "name": name, "ok": ok, "detail": null, "first": null }),
+            None => json!({}),
         };
         laws.into_iter().map(told).collect()
     }

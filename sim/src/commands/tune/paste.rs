@@ -59,7 +59,7 @@ fn argument(key: &str, value: &toml::Value) -> String {
     match (closed, parse_duration(text)) {
         (Some(name), _) => format!("{name}::{}", capitalised(text)),
         (None, Ok(time)) if key != "cluster" => duration(time),
-        _ => format!("{text:?}.to_owned()"),
+        _ => format!("{text:?}"),
     }
 }
 
