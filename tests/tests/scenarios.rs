@@ -87,6 +87,16 @@ fn no_value_is_lost_or_kept_by_wrong_clocks() {
 }
 
 #[test]
+fn forged_packets_take_nobody_off_the_lists() {
+    holds_on_ten_seeds("forgeries");
+}
+
+#[test]
+fn all_restart_while_names_are_stale_and_find_each_other() {
+    holds_on_ten_seeds("stale-names");
+}
+
+#[test]
 fn the_scenario_of_the_testbed_holds_in_virtual_time() {
     holds_on_ten_seeds("testbed");
 }
@@ -105,6 +115,7 @@ fn every_shipped_scenario_is_tested_here() {
         "config-rollout",
         "flapping-node",
         "flash-crowd",
+        "forgeries",
         "joins",
         "loss",
         "narrow-path",
@@ -112,6 +123,7 @@ fn every_shipped_scenario_is_tested_here() {
         "rolling-restart",
         "scale-down",
         "scale-in",
+        "stale-names",
         "stop",
         "testbed",
         "two-regions",
