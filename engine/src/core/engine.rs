@@ -431,12 +431,19 @@ impl Engine {
         }
     }
 
+    /// All members but ourselves, in order of the ring.
+    pub(super) fn others(&mut self) -> Vec<NodeIx> {
+        let me = self.members.me();
+        let mut others = self.members.in_ring_order().to_vec();
+        others.retain(|&node| node != me);
+        others
+    }
+
     /// Up to `count` different listed members, ourselves and newcomers excepted, drawn at random.
     pub(super) fn pick(&mut self, now: Instant, count: usize) -> Vec<NodeIx> {
         if count >= self.believed_len() {
-            let me = self.members.me();
-            let mut nodes = self.members.in_ring_order().to_vec();
-            nodes.retain(|&node| node != me && !self.members.is_newcomer(node));
+            let mut nodes = self.others();
+            nodes.retain(|&node| !self.members.is_newcomer(node));
             return nodes;
         }
         let (mut picked, mut draws) = (self.pick_awake(now, count), 0);

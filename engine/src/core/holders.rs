@@ -126,11 +126,12 @@ impl Engine {
     /// One of the last members that have not said that they hold what a publisher waits for. It may
     /// have it from another, whom it told; we learn of that by a swap.
     pub(super) fn straggler(&mut self) -> Option<NodeIx> {
+        if self.holders.waits.is_empty() {
+            return None;
+        }
+        let mut rest = self.others();
         let held_by = &self.holders.waits.front()?.held_by;
-        let members = &mut self.members;
-        let me = members.me();
-        let mut rest = members.in_ring_order().to_vec();
-        rest.retain(|&node| node != me && !held_by.contains(&members.addr(node)));
+        rest.retain(|&node| !held_by.contains(&self.members.addr(node)));
         // While they are many the rumor is still at work.
         let few = (1..=Holders::STRAGGLERS_MAX).contains(&rest.len());
         few.then(|| rest[self.rng.below(rest.len())])
@@ -164,9 +165,7 @@ impl Engine {
     /// Tells one that stays, itself, of the value that goes with us: those to whom its part of
     /// the ring was given may have left with it.
     pub(super) fn tell_who_stays(&mut self, now: Now, out: &mut Outbox) {
-        let me = self.members.me();
-        let mut others = self.members.in_ring_order().to_vec();
-        others.retain(|&node| node != me);
+        let others = self.others();
         let Some(metadata) = self.metadata.as_ref().filter(|_| !others.is_empty()) else { return };
         let topic = self.topic_of(metadata);
         let one = others[self.rng.below(others.len())];

@@ -187,11 +187,8 @@ impl Engine {
         if !self.most_are_silent() {
             return Vec::new();
         }
-        let me = self.members.me();
-        let mut awake = self.members.in_ring_order().to_vec();
-        awake.retain(|&node| {
-            node != me && !self.members.is_newcomer(node) && !self.is_silent(now, node)
-        });
+        let mut awake = self.others();
+        awake.retain(|&node| !self.members.is_newcomer(node) && !self.is_silent(now, node));
         let count = count.min(awake.len());
         for at in 0..count {
             let other = at + self.rng.below(awake.len() - at);
