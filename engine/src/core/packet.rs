@@ -381,6 +381,34 @@ pub enum PacketKind {
     Echo,
 }
 
+impl PacketKind {
+    /// Every kind at the place that is its tag on the wire: new ones go to the end.
+    pub const ALL: [Self; 22] = [
+        Self::Bulk,
+        Self::Rumor,
+        Self::Join,
+        Self::Welcome,
+        Self::SwapRequest,
+        Self::SwapAnswer,
+        Self::Vector,
+        Self::Ids,
+        Self::Wanted,
+        Self::Records,
+        Self::Value,
+        Self::LastCall,
+        Self::Alive,
+        Self::Announced,
+        Self::Fetch,
+        Self::Fetched,
+        Self::Probe,
+        Self::ProbeAnswer,
+        Self::ProbeRequest,
+        Self::Vouch,
+        Self::RumorAck,
+        Self::Echo,
+    ];
+}
+
 impl Packet {
     /// Which kind of packet this is.
     pub fn kind(&self) -> PacketKind {

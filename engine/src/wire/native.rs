@@ -23,32 +23,6 @@ const HEADER_LEN: usize = 8;
 /// Most buckets that the ring is cut into, as a power of two.
 const BUCKET_BITS_MAX: u8 = 16;
 
-/// Every kind at the place that is its tag on the wire: new ones go to the end.
-const KINDS: [PacketKind; 22] = [
-    PacketKind::Bulk,
-    PacketKind::Rumor,
-    PacketKind::Join,
-    PacketKind::Welcome,
-    PacketKind::SwapRequest,
-    PacketKind::SwapAnswer,
-    PacketKind::Vector,
-    PacketKind::Ids,
-    PacketKind::Wanted,
-    PacketKind::Records,
-    PacketKind::Value,
-    PacketKind::LastCall,
-    PacketKind::Alive,
-    PacketKind::Announced,
-    PacketKind::Fetch,
-    PacketKind::Fetched,
-    PacketKind::Probe,
-    PacketKind::ProbeAnswer,
-    PacketKind::ProbeRequest,
-    PacketKind::Vouch,
-    PacketKind::RumorAck,
-    PacketKind::Echo,
-];
-
 impl Wire for Packet {
     const LEN_MIN: usize = HEADER_LEN;
     const FIXED: bool = false;
@@ -69,7 +43,7 @@ impl Wire for Packet {
         if version != VERSION {
             return Err(Reject::UnknownVersion);
         }
-        let kind = KINDS.get(usize::from(kind)).ok_or(Reject::UnknownKind)?;
+        let kind = PacketKind::ALL.get(usize::from(kind)).ok_or(Reject::UnknownKind)?;
         let step = AgeStep::take(&mut Reader::new(&step))?;
         Ok(Self { step, body: take_body(*kind, input)? })
     }
@@ -91,7 +65,7 @@ pub(super) fn check_version(bytes: &[u8]) -> Result<(), Reject> {
 
 /// The kind that these bytes claim to be.
 pub(super) fn kind(bytes: &[u8]) -> Option<PacketKind> {
-    bytes.get(3).and_then(|&kind| KINDS.get(usize::from(kind))).copied()
+    bytes.get(3).and_then(|&kind| PacketKind::ALL.get(usize::from(kind))).copied()
 }
 
 fn put_body(body: &Body, out: &mut Writer<'_>) {

@@ -275,72 +275,33 @@ fn state(
         Way::Source => None,
         Way::Packet { from, .. } => Some(from),
     };
-    let (change, about, cause, version) = match event {
-        EngineEvent::Joined(record) => ("joined", life_of(record), None, None),
-        EngineEvent::Updated { new, .. } => ("updated", life_of(new), None, None),
-        EngineEvent::Removed { record, cause } => {
-            ("removed", life_of(record), Some(cause.to_string()), None)
-        }
-        EngineEvent::Replaced { old, .. } => ("replaced", life_of(old), None, None),
-        EngineEvent::NameConflict { second, .. } => ("name_conflict", life_of(second), None, None),
-        EngineEvent::Woke(_) => ("woke", None, None, None),
-        EngineEvent::AddressConflict(record) => ("address_conflict", life_of(record), None, None),
-        EngineEvent::GenerationsExhausted(record) => {
-            ("generations_exhausted", life_of(record), None, None)
-        }
-        EngineEvent::VersionAhead { version, .. } => {
-            ("version_ahead", None, None, Some(version.to_string()))
-        }
-        EngineEvent::VersionsExhausted(version) => {
-            ("versions_exhausted", None, None, Some(version.to_string()))
-        }
-        EngineEvent::Corrupted(version) => ("corrupted", None, None, Some(version.to_string())),
-        EngineEvent::Superseded { theirs, .. } => {
-            ("superseded", None, None, Some(theirs.to_string()))
-        }
-        EngineEvent::Published(metadata) => {
-            ("published", None, None, Some(metadata.version().to_string()))
-        }
-        EngineEvent::PathNarrow { .. } => ("path_narrow", None, None, None),
-        EngineEvent::ValueUnreachable { version, .. } => {
-            ("value_unreachable", None, None, Some(version.to_string()))
-        }
-        EngineEvent::SettingsDiffer { .. } => ("settings_differ", None, None, None),
-        EngineEvent::ListFull { .. } => ("list_full", None, None, None),
-        EngineEvent::NotReached(_) => ("not_reached", None, None, None),
-        EngineEvent::ClusterTooLarge { .. } => ("cluster_too_large", None, None, None),
-        other => unreachable!("a trace has no name for {other:?}"),
+    let about = match event {
+        EngineEvent::Joined(record)
+        | EngineEvent::Updated { new: record, .. }
+        | EngineEvent::Removed { record, .. }
+        | EngineEvent::Replaced { old: record, .. }
+        | EngineEvent::NameConflict { second: record, .. }
+        | EngineEvent::AddressConflict(record)
+        | EngineEvent::GenerationsExhausted(record) => life_of(record),
+        _ => None,
+    };
+    let version = match event {
+        EngineEvent::VersionAhead { version, .. }
+        | EngineEvent::ValueUnreachable { version, .. }
+        | EngineEvent::VersionsExhausted(version)
+        | EngineEvent::Corrupted(version)
+        | EngineEvent::Superseded { theirs: version, .. } => Some(*version),
+        EngineEvent::Published(metadata) => Some(metadata.version()),
+        _ => None,
+    };
+    let cause = match event {
+        EngineEvent::Removed { cause, .. } => Some(cause.to_string().into()),
+        _ => None,
     };
     let (about, life) = about.map_or((None, 0), |(about, life)| (Some(about), life));
-    let (change, cause) = (change.into(), cause.map(Into::into));
+    let (change, version) = (event.name().into(), version.map(|version| version.to_string()));
     Event::State { node, change, about, life, cause, version, from }
 }
-
-/// Every kind of packet.
-pub(crate) const PACKET_KINDS: [PacketKind; 22] = [
-    PacketKind::Bulk,
-    PacketKind::Rumor,
-    PacketKind::Join,
-    PacketKind::Welcome,
-    PacketKind::SwapRequest,
-    PacketKind::SwapAnswer,
-    PacketKind::Vector,
-    PacketKind::Ids,
-    PacketKind::Wanted,
-    PacketKind::Records,
-    PacketKind::Value,
-    PacketKind::LastCall,
-    PacketKind::Alive,
-    PacketKind::Announced,
-    PacketKind::Fetch,
-    PacketKind::Fetched,
-    PacketKind::Probe,
-    PacketKind::ProbeAnswer,
-    PacketKind::ProbeRequest,
-    PacketKind::Vouch,
-    PacketKind::RumorAck,
-    PacketKind::Echo,
-];
 
 /// What a kind of packet is called in traces and scenarios.
 pub(crate) fn kind_name(kind: PacketKind) -> &'static str {

@@ -4,13 +4,14 @@
 //! of the engine itself. It is no second reader: what depends on another value, and how a text is
 //! written in detail, `sim check` knows alone.
 
+use rumormill::core::PacketKind;
 use rumormill::{Config, ConfigBuilder, Setting};
 use serde_json::{Map, Value, json};
 
 use super::actions::{self, packets, read};
 use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes};
 use crate::measures;
-use crate::observe::trace::{PACKET_KINDS, kind_name};
+use crate::observe::trace::kind_name;
 use crate::scenario::plan::{Claim, Lie};
 
 /// The schema.
@@ -327,7 +328,7 @@ fn act(key: &str) -> Value {
 
 fn of_packets(key: &str) -> Value {
     match key {
-        "kind" => words(&PACKET_KINDS.map(kind_name), "a kind of packet, as in traces"),
+        "kind" => words(&PacketKind::ALL.map(kind_name), "a kind of packet, as in traces"),
         "nth" => number(1, "the first, or a later one"),
         "from" | "to" => nodes_ref(),
         "after" => time("they arrive once more, so much later"),

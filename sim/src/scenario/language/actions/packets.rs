@@ -7,7 +7,7 @@ use rumormill::core::PacketKind;
 use rumormill::units::{nearest, show_duration};
 
 use super::{TIME, choice};
-use crate::observe::trace::{PACKET_KINDS, kind_name};
+use crate::observe::trace::kind_name;
 use crate::scenario::document::{Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::nodes::{Names, Nodes};
@@ -84,9 +84,9 @@ pub(super) fn read_drop(item: &Item, names: Names<'_>) -> Result<Drop, Mistake> 
 
 fn read_kind(item: &Item) -> Result<PacketKind, Mistake> {
     let typed = item.text("a kind of packet in quotes, such as \"rumor\"")?;
-    let found = PACKET_KINDS.into_iter().find(|&kind| kind_name(kind) == typed);
+    let found = PacketKind::ALL.into_iter().find(|&kind| kind_name(kind) == typed);
     found.ok_or_else(|| {
-        let all = PACKET_KINDS.map(kind_name);
+        let all = PacketKind::ALL.map(kind_name);
         let hint = match nearest(typed, all) {
             Some(near) => format!(", did you mean `{near}`?"),
             None => format!(": it is one of {}", all.join(", ")),
