@@ -1,5 +1,6 @@
 //! The laboratory of rumormill: replays scenarios on the production engine and measures them.
 
+mod caught;
 pub mod cli;
 pub mod commands;
 mod explore;

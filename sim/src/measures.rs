@@ -18,9 +18,9 @@ use serde_json::Value;
 pub use self::figures::Figures;
 
 use crate::observe::tally;
-use crate::report::summary::ExpectationResult;
+use crate::report::summary::{ExpectationResult, Summary};
 use crate::scenario::Percent;
-use crate::scenario::plan::{Expectation, Operator};
+use crate::scenario::plan::{Expectation, Operator, Plan};
 use crate::world::FAULT_KINDS;
 
 /// A figure of a run.
@@ -138,6 +138,15 @@ pub fn judge(expectation: &Expectation, summary: &Value) -> ExpectationResult {
     let got = measure.map_or(Value::Null, |measure| value(summary, measure));
     let ok = as_number(&got).is_some_and(|got| expectation.operator.holds(got, expectation.value));
     ExpectationResult { name: expectation.name.clone(), want: expectation.want.clone(), got, ok }
+}
+
+/// Holds the figures of a run against what its scenario expects, and says whether all is well.
+pub(crate) fn judge_run(plan: &Plan, summary: &mut Summary) {
+    let figures = serde_json::to_value(&*summary).expect("figures have string keys");
+    let judged = plan.expect.iter().map(|expectation| judge(expectation, &figures));
+    summary.expectations = judged.collect();
+    summary.ok = summary.invariants.iter().all(|law| law.ok)
+        && summary.expectations.iter().all(|result| result.ok);
 }
 
 /// The worst rumor of a kind; one that took too long to be timed is worse than all, and one

@@ -2,9 +2,7 @@
 //!
 //! Runs share nothing, so that any number of threads may each do one.
 
-use std::any::Any;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +12,7 @@ use rumormill::text::{find_unprintable, is_unprintable};
 
 use super::Failure;
 use super::progress::Progress;
+use crate::caught::caught;
 use crate::measures;
 use crate::report::summary::{RunResult, Summary};
 use crate::report::terminal::WIDTH;
@@ -85,9 +84,8 @@ pub(super) fn judged(
     reproduction: impl FnOnce() -> String,
     run: impl FnOnce() -> Result<RunResult, Failure>,
 ) -> Result<RunResult, Failure> {
-    let mut run = catch_unwind(AssertUnwindSafe(run))
-        .map_err(|panic| Failure::bug(message(&*panic), &reproduction()))??;
-    judge(plan, &mut run.summary);
+    let mut run = caught(run).map_err(|panic| Failure::bug(&panic, &reproduction()))??;
+    measures::judge_run(plan, &mut run.summary);
     Ok(run)
 }
 
@@ -142,19 +140,6 @@ fn escaped(char: char) -> String {
         }
         char => char.to_string(),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
-}
-
-/// Holds the figures against what the scenario expects.
-fn judge(plan: &Plan, summary: &mut Summary) {
-    let figures = serde_json::to_value(&*summary).expect("figures have string keys");
-    let judged = plan.expect.iter().map(|expectation| measures::judge(expectation, &figures));
-    summary.expectations = judged.collect();
-    summary.ok = laws_hold(summary) && summary.expectations.iter().all(|result| result.ok);
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! Findings: what a run broke, and what makes two of them the same.
 
-use std::any::Any;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rumormill::Instant;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::draft;
+use crate::caught::caught;
 use crate::measures;
 use crate::report::summary::Summary;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
@@ -62,46 +61,41 @@ impl Trial {
 
     /// Runs a plan.
     pub(crate) fn of_plan(plan: &Plan) -> Self {
-        let run = || world::run(plan, &Options::default(), &mut |_| {});
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(run) => judge(plan, &run.summary),
-            Err(panic) => {
-                let detail = message(&*panic).to_owned();
+        match caught(|| world::run(plan, &Options::default(), &mut |_| {})) {
+            Ok(mut run) => {
+                measures::judge_run(plan, &mut run.summary);
+                judged(plan, &run.summary)
+            }
+            Err(detail) => {
                 // The same place in the code is the same fault, whoever met it.
                 let role = detail.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
-                let fingerprint = Fingerprint { law: "panic".into(), role, faults: faults(plan) };
-                Self::Broken(Broken { fingerprint, detail })
+                broken(plan, "panic", role, detail)
             }
         }
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
-}
-
-fn judge(plan: &Plan, summary: &Summary) -> Trial {
+/// The first law that was broken, else the first expectation that failed.
+fn judged(plan: &Plan, summary: &Summary) -> Trial {
     if let Some(law) = summary.invariants.iter().find(|law| !law.ok) {
         let role = match law.first {
             Some(first) => role(plan, first.node, first.at_ms),
             None => "nobody".into(),
         };
-        let fingerprint = Fingerprint { law: law.name.clone(), role, faults: faults(plan) };
-        let detail = law.detail.clone().unwrap_or_default();
-        return Trial::Broken(Broken { fingerprint, detail });
+        return broken(plan, &law.name, role, law.detail.clone().unwrap_or_default());
     }
-    let figures = serde_json::to_value(summary).expect("figures have string keys");
-    let judged = plan.expect.iter().map(|expectation| measures::judge(expectation, &figures));
-    match judged.into_iter().find(|result| !result.ok) {
+    match summary.expectations.iter().find(|result| !result.ok) {
         None => Trial::Held,
         Some(failed) => {
             let detail = format!("{} {}, got {}", failed.name, failed.want, failed.got);
-            let (law, role) = (failed.name, "expectation".into());
-            let fingerprint = Fingerprint { law, role, faults: faults(plan) };
-            Trial::Broken(Broken { fingerprint, detail })
+            broken(plan, &failed.name, "expectation".into(), detail)
         }
     }
+}
+
+fn broken(plan: &Plan, law: &str, role: String, detail: String) -> Trial {
+    let fingerprint = Fingerprint { law: law.to_owned(), role, faults: faults(plan) };
+    Trial::Broken(Broken { fingerprint, detail })
 }
 
 /// How a node came in, and the last fault before that time that names it.
