@@ -388,11 +388,10 @@ impl LinkModel {
         if self.changes.is_empty() {
             return self.default.mean_loss();
         }
-        // One endpoint of each class stands for all of it.
-        let by_class: BTreeMap<_, _> = (0..endpoints).map(|it| (self.class(it), it)).collect();
+        let examples = self.examples(endpoints);
         let mut worst: f64 = 0.0;
-        for &from in by_class.values() {
-            for &to in by_class.values() {
+        for &from in &examples {
+            for &to in &examples {
                 if let Route::Open(link) = self.routes.between(from, to) {
                     worst = worst.max(link.mean_loss());
                 }
@@ -405,6 +404,12 @@ impl LinkModel {
     /// force. Classes are dense from zero and renumbered by every change.
     pub fn class(&self, endpoint: u32) -> u32 {
         self.routes.class(endpoint)
+    }
+
+    /// One of these endpoints for each class, which stands for all of it.
+    pub fn examples(&self, endpoints: u32) -> Vec<u32> {
+        let by_class: BTreeMap<_, _> = (0..endpoints).map(|it| (self.class(it), it)).collect();
+        by_class.into_values().collect()
     }
 
     /// Puts a change in force.

@@ -93,8 +93,8 @@ pub(crate) struct Laws {
     broken: BTreeMap<Law, Offences>,
     /// Why the convergence of this run can't be judged.
     excuse: Option<String>,
-    /// By node and address: the beat with which it was removed by timeout.
-    timed_out: BTreeMap<(NodeNo, SocketAddr), (Generation, u32)>,
+    /// By node: whom it removed by timeout, and with which beat.
+    timed_out: Vec<BTreeMap<SocketAddr, Beat>>,
     /// Some begin with a list of nodes that may not have started yet.
     vouches: bool,
     once: Once,
@@ -137,8 +137,8 @@ impl Laws {
             cycle_max,
             broken: BTreeMap::new(),
             excuse: None,
-            timed_out: BTreeMap::new(),
-            once: Once::default(),
+            timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
+            once: Once::new(cast.nodes()),
             keeping: Keeping::default(),
             work: Work::new(&cast),
             vouches: plan.incarnations.iter().any(Incarnation::knows_others),
@@ -152,7 +152,7 @@ impl Laws {
     /// A node begins and knows nothing.
     pub(crate) fn begin(&mut self, node: NodeNo) {
         self.gone.clear_row(node);
-        self.timed_out.retain(|&(owner, _), _| owner != node);
+        self.timed_out[node as usize].clear();
         self.once.begin(node);
     }
 
@@ -163,7 +163,7 @@ impl Laws {
         }
         match (event, beat) {
             (Event::Removed { record, cause: Cause::Timeout }, Some(beat)) => {
-                self.timed_out.insert((node, record.node().addr()), beat);
+                self.timed_out[node as usize].insert(record.node().addr(), beat);
             }
             (Event::Joined(record) | Event::Updated { new: record, .. }, Some(beat)) => {
                 self.come_back(at, node, record.node().addr(), beat);
@@ -174,7 +174,7 @@ impl Laws {
     }
 
     fn come_back(&mut self, at: Instant, node: NodeNo, addr: SocketAddr, beat: Beat) {
-        let Some(then) = self.timed_out.remove(&(node, addr)) else { return };
+        let Some(then) = self.timed_out[node as usize].remove(&addr) else { return };
         if beat <= then {
             let (newest, old) = (beat.1, then.1);
             let detail = format!(
@@ -408,129 +408,4 @@ impl Laws {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::plan::{ClockChange, Deed, Memory};
-    use crate::world::testkit::{self, at_ms};
-    use rumormill::NodeId;
-
-    fn laws() -> Laws {
-        laws_of(&testkit::plan_with_restarts(3))
-    }
-
-    fn laws_of(plan: &Plan) -> Laws {
-        Laws::new(Arc::new(Cast::of(plan)), plan)
-    }
-
-    fn broken(laws: Laws) -> Vec<(String, String)> {
-        let broken = laws.finish().into_iter().filter(|invariant| !invariant.ok);
-        broken.map(|invariant| (invariant.name, invariant.detail.unwrap())).collect()
-    }
-
-    #[test]
-    fn a_run_without_offence_names_every_law() {
-        let mut laws = laws();
-        laws.list(at_ms(0), 0, 1);
-        laws.time_out(at_ms(5_000), 0, 1);
-        laws.list(at_ms(6_000), 0, 1);
-        laws.list(at_ms(6_000), 0, 4);
-        laws.count_packets(at_ms(9), &Messages { sent: 2, delivered: 2, ..Messages::default() });
-        let invariants = laws.finish();
-        assert_eq!(invariants.len(), 11);
-        assert!(invariants.iter().all(|invariant| invariant.ok && invariant.detail.is_none()));
-    }
-
-    #[test]
-    fn who_left_or_was_replaced_must_not_come_back_where_it_is_known() {
-        let mut laws = laws();
-        laws.list(at_ms(1), 0, 4);
-        laws.list(at_ms(2), 0, 1);
-        laws.heard_goodbye(0, 2);
-        laws.list(at_ms(3), 0, 2);
-        laws.list(at_ms(4), 2, 1);
-        laws.begin(0);
-        laws.list(at_ms(5), 0, 1);
-        let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
-        assert_eq!(name, "gone_stay_gone");
-        assert!(detail.starts_with("at 0.002000s: node 0 lists node 1"), "{detail}");
-        assert!(detail.ends_with("(and 1 more)"), "{detail}");
-    }
-
-    #[test]
-    fn the_former_life_of_who_forgot_its_generation_may_be_heard_of_again() {
-        let mut plan = testkit::plan_with_restarts(3);
-        let change = ClockChange::Jump { nanos: -3_600_000_000_000 };
-        testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
-        plan.incarnations[4].memory = Memory::Forgets;
-        let mut laws = Laws::new(Arc::new(Cast::of(&plan)), &plan);
-        for second in [4, 5] {
-            laws.list(at_ms(2_000), 0, second);
-            laws.list(at_ms(3_000), 0, second - 3);
-        }
-        let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
-        assert_eq!(name, "gone_stay_gone");
-        assert!(detail.contains("lists node 2") && !detail.contains("more"), "{detail}");
-    }
-
-    #[test]
-    fn a_removal_before_the_timeout_is_noticed() {
-        let mut laws = laws();
-        laws.time_out(at_ms(4_700), 0, 1);
-        laws.asked(at_ms(20_000), 0, 2, at_ms(20_000));
-        laws.answered(at_ms(20_000), 0, 2);
-        laws.time_out(at_ms(24_000), 0, 2);
-        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 1);
-        laws.time_out(at_ms(23_000), 0, 2);
-        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2);
-        laws.asked(at_ms(40_000), 0, 2, at_ms(35_000));
-        laws.answered(at_ms(40_000), 0, 2);
-        laws.answered(at_ms(40_001), 0, 2);
-        laws.time_out(at_ms(41_000), 0, 2);
-        assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
-    }
-
-    #[test]
-    fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows() {
-        let mut plan = testkit::plan(3, Duration::from_secs(60));
-        let change = ClockChange::Jump { nanos: 4_000_000_000 };
-        testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
-        let mut laws = laws_of(&plan);
-        for node in [0, 1] {
-            laws.asked(at_ms(19_000), node, 2, at_ms(19_000));
-            laws.answered(at_ms(19_000), node, 2);
-            laws.time_out(at_ms(21_000), node, 2);
-        }
-        let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
-        assert_eq!(name, "silence_before_removal");
-        assert!(detail.contains("node 1 removes node 2"), "{detail}");
-    }
-
-    #[test]
-    fn a_removal_is_early_by_the_timeout_of_the_node_that_removes() {
-        let mut plan = testkit::plan(3, Duration::from_secs(60));
-        let slow = Config::builder().timeout(Duration::from_secs(10)).build().unwrap();
-        plan.incarnations[1].config = Arc::new(slow);
-        let mut laws = laws_of(&plan);
-        laws.time_out(at_ms(6_000), 0, 2);
-        laws.time_out(at_ms(9_000), 1, 2);
-        let [(_, detail)] = &broken(laws)[..] else { panic!("one law") };
-        assert!(detail.contains("node 1 removes node 2"), "{detail}");
-    }
-
-    #[test]
-    fn unbounded_state_lost_packets_strangers_and_old_versions_are_noticed() {
-        let mut laws = laws();
-        let mut stats = Stats::default();
-        stats.members_max = 65_537;
-        laws.count_state(at_ms(1), 0, &stats);
-        laws.count_packets(at_ms(1), &Messages { sent: 2, lost: 1, ..Messages::default() });
-        laws.list_stranger(at_ms(1), 0, "9.9.9.9:9");
-        let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
-        laws.went_back(at_ms(1), 0, version, version);
-        laws.lost(at_ms(1), 0, version);
-        let names: Vec<_> = broken(laws).into_iter().map(|(name, _)| name).collect();
-        let four =
-            ["packets_conserved", "versions_never_go_back", "state_is_bounded", "only_real_nodes"];
-        assert_eq!(names, four);
-    }
-}
+mod tests;

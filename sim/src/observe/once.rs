@@ -11,9 +11,10 @@ use super::cast::Cast;
 use crate::scenario::plan::NodeNo;
 
 /// What every node was told of, and when for the last time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Once {
-    told: BTreeMap<(NodeNo, Matter), Instant>,
+    /// By node.
+    told: Vec<BTreeMap<Matter, Instant>>,
 }
 
 /// What is told once.
@@ -85,9 +86,13 @@ impl Once {
     /// After so many quiet timeouts, conflicts and missing calls are told again.
     const QUIET_TIMEOUTS: u32 = 4;
 
+    pub(crate) fn new(nodes: u32) -> Self {
+        Self { told: vec![BTreeMap::new(); nodes as usize] }
+    }
+
     /// A node begins, and was told of nothing.
     pub(crate) fn begin(&mut self, node: NodeNo) {
-        self.told.retain(|&(told, _), _| told != node);
+        self.told[node as usize].clear();
     }
 
     /// A node's service hears of an event; what it was told of before, if it was.
@@ -103,7 +108,7 @@ impl Once {
         | Event::Updated { old: record, .. } = event
         {
             let gone = record.node().addr();
-            self.told.retain(|(told, matter), _| *told != node || !matter.ends_with(gone));
+            self.told[node as usize].retain(|matter, _| !matter.ends_with(gone));
         }
         let matter = Matter::of(event)?;
         let text = matter.to_string();
@@ -113,7 +118,7 @@ impl Once {
             }
             _ => None,
         };
-        let before = self.told.insert((node, matter), at)?;
+        let before = self.told[node as usize].insert(matter, at)?;
         let is_due = again.is_some_and(|quiet| at - before >= quiet);
         (!is_due).then(|| format!("node {node} is told again of {text}, as it was at {before}"))
     }
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_told_again_is_noticed_unless_it_ended_or_was_quiet_long_enough() {
         let cast = Cast::of(&testkit::plan(3, Duration::from_secs(60)));
-        let mut once = Once::default();
+        let mut once = Once::new(3);
         let full = Event::ListFull { members_max: 2 };
         let record = Arc::clone(&cast.part(1).record);
         let conflict = Event::AddressConflict(Arc::clone(&record));

@@ -284,8 +284,8 @@ fn has_one_way(links: &LinkModel, nodes: u32) -> bool {
     if !links.has_cuts() {
         return false;
     }
-    let by_class: BTreeMap<_, _> = (0..nodes).map(|node| (links.class(node), node)).collect();
-    let mut pairs = by_class.values().flat_map(|&a| by_class.values().map(move |&b| (a, b)));
+    let examples = links.examples(nodes);
+    let mut pairs = examples.iter().flat_map(|&a| examples.iter().map(move |&b| (a, b)));
     pairs.any(|(a, b)| links.passes(a, b) != links.passes(b, a))
 }
 
@@ -422,5 +422,44 @@ mod tests {
         assert!(right_once.holds(at_ms(150), false) && !right_once.holds(at_ms(201), false));
         assert!(!right_once.holds(at_ms(150), true), "without loss it must stay so");
         assert_eq!(lan().loss, Loss::NONE);
+    }
+
+    #[test]
+    fn of_settings_that_promise_nothing_nothing_is_asked() {
+        let with = |set: fn(rumormill::ConfigBuilder) -> rumormill::ConfigBuilder| {
+            let mut plan = testkit::plan(3, Duration::from_secs(300));
+            testkit::configure(&mut plan, set(Config::builder()).build().unwrap());
+            Stand::of(plan)
+        };
+        assert_excused(&mut with(|config| config.swap(Swap::Off)), "swaps are off");
+        assert_excused(&mut with(|config| config.liveness(Liveness::Off)), "nobody is removed");
+        assert_excused(&mut with(|config| config.members_max(2)), "the list is full");
+        assert_excused(&mut with(|config| config.buffer(8)), "hardly any room");
+        assert_excused(
+            &mut with(|config| config.timeout(Duration::from_millis(2_500))),
+            "below three cycles",
+        );
+        let mut narrow = testkit::plan(3, Duration::from_secs(300));
+        narrow.network.mtu = Some(1_000);
+        assert_excused(&mut Stand::of(narrow), "narrower than 1,200");
+        let mut slow = testkit::plan(3, Duration::from_secs(300));
+        slow.network.bandwidth = Some(1_000_000);
+        assert_excused(&mut Stand::of(slow), "bandwidth");
+    }
+
+    #[test]
+    fn a_seed_that_moved_on_is_no_way_in() {
+        let mut plan = testkit::plan(3, Duration::from_secs(300));
+        plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Seeds(vec![]));
+        // Node 2 was given the address that node 1 had then.
+        plan.incarnations[2].way_in = WayIn::Seeds(vec![1]);
+        let moved = testkit::restart(&mut plan, 1, at_ms(9_000));
+        let public = &mut plan.incarnations[moved].public;
+        *public = public.with_addr("10.9.9.9:8000".parse().unwrap());
+        plan.incarnations[moved].way_in = WayIn::Seeds(vec![0]);
+        let mut stand = Stand::of(plan);
+        stand.truth.set(at_ms(9_000), 1, State::Live(3));
+        stand.commit();
+        assert_excused(&mut stand, "islands: nodes 0 and 2");
     }
 }

@@ -74,13 +74,22 @@ pub(crate) fn plan_with_restarts(nodes: u32) -> Plan {
 /// Adds an incarnation that starts again at a time, and says its place in the plan.
 pub(crate) fn restart(plan: &mut Plan, number: NodeNo, start: Instant) -> usize {
     let way_in = WayIn::Seeds(if number == 0 { vec![1] } else { vec![0] });
-    let (public, cause) = (node(number), StartCause::Restart);
-    let config = config_of(plan, number);
+    begin(plan, number, start, way_in, StartCause::Restart)
+}
+
+/// Adds an incarnation with the settings of its node, and says its place in the plan.
+fn begin(
+    plan: &mut Plan,
+    number: NodeNo,
+    start: Instant,
+    way_in: WayIn,
+    cause: StartCause,
+) -> usize {
     plan.incarnations.push(Incarnation {
         node: number,
         start,
-        public,
-        config,
+        public: node(number),
+        config: config_of(plan, number),
         way_in,
         cause,
         memory: Memory::Keeps,
@@ -106,20 +115,7 @@ pub(crate) fn configure(plan: &mut Plan, config: Config) {
 pub(crate) fn join(plan: &mut Plan, start: Instant) -> usize {
     let number = plan.nodes_ever;
     plan.nodes_ever += 1;
-    let way_in = WayIn::Seeds(vec![0]);
-    let (public, cause) = (node(number), StartCause::Join);
-    let config = Arc::clone(&plan.engine);
-    plan.incarnations.push(Incarnation {
-        node: number,
-        start,
-        public,
-        config,
-        way_in,
-        cause,
-        memory: Memory::Keeps,
-        stale_seeds: None,
-    });
-    plan.incarnations.len() - 1
+    begin(plan, number, start, WayIn::Seeds(vec![0]), StartCause::Join)
 }
 
 /// Adds an action under a label.

@@ -1,0 +1,262 @@
+//! Laws that are broken, one at a time, and told as what they are.
+
+use super::*;
+use crate::observe::observer::{Knows, Observer};
+use crate::observe::rumors::Way;
+use crate::scenario::plan::{ClockChange, Deed, Memory};
+use crate::world::testkit::{self, at_ms};
+use rumormill::NodeId;
+
+fn laws() -> Laws {
+    laws_of(&testkit::plan_with_restarts(3))
+}
+
+fn laws_cast() -> Cast {
+    Cast::of(&testkit::plan_with_restarts(3))
+}
+
+fn laws_of(plan: &Plan) -> Laws {
+    Laws::new(Arc::new(Cast::of(plan)), plan)
+}
+
+fn broken(laws: Laws) -> Vec<(String, String)> {
+    let broken = laws.finish().into_iter().filter(|invariant| !invariant.ok);
+    broken.map(|invariant| (invariant.name, invariant.detail.unwrap())).collect()
+}
+
+#[test]
+fn a_run_without_offence_names_every_law() {
+    let mut laws = laws();
+    laws.list(at_ms(0), 0, 1);
+    laws.time_out(at_ms(5_000), 0, 1);
+    laws.list(at_ms(6_000), 0, 1);
+    laws.list(at_ms(6_000), 0, 4);
+    laws.count_packets(at_ms(9), &Messages { sent: 2, delivered: 2, ..Messages::default() });
+    let invariants = laws.finish();
+    assert_eq!(invariants.len(), 11);
+    assert!(invariants.iter().all(|invariant| invariant.ok && invariant.detail.is_none()));
+}
+
+#[test]
+fn who_left_or_was_replaced_must_not_come_back_where_it_is_known() {
+    let mut laws = laws();
+    laws.list(at_ms(1), 0, 4);
+    laws.list(at_ms(2), 0, 1);
+    laws.heard_goodbye(0, 2);
+    laws.list(at_ms(3), 0, 2);
+    laws.list(at_ms(4), 2, 1);
+    laws.begin(0);
+    laws.list(at_ms(5), 0, 1);
+    let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+    assert_eq!(name, "gone_stay_gone");
+    assert!(detail.starts_with("at 0.002000s: node 0 lists node 1"), "{detail}");
+    assert!(detail.ends_with("(and 1 more)"), "{detail}");
+}
+
+#[test]
+fn the_former_life_of_who_forgot_its_generation_may_be_heard_of_again() {
+    let mut plan = testkit::plan_with_restarts(3);
+    let change = ClockChange::Jump { nanos: -3_600_000_000_000 };
+    testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+    plan.incarnations[4].memory = Memory::Forgets;
+    let mut laws = Laws::new(Arc::new(Cast::of(&plan)), &plan);
+    for second in [4, 5] {
+        laws.list(at_ms(2_000), 0, second);
+        laws.list(at_ms(3_000), 0, second - 3);
+    }
+    let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+    assert_eq!(name, "gone_stay_gone");
+    assert!(detail.contains("lists node 2") && !detail.contains("more"), "{detail}");
+}
+
+#[test]
+fn a_removal_before_the_timeout_is_noticed() {
+    let mut laws = laws();
+    laws.time_out(at_ms(4_700), 0, 1);
+    laws.asked(at_ms(20_000), 0, 2, at_ms(20_000));
+    laws.answered(at_ms(20_000), 0, 2);
+    laws.time_out(at_ms(24_000), 0, 2);
+    assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 1);
+    laws.time_out(at_ms(23_000), 0, 2);
+    assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2);
+    laws.asked(at_ms(40_000), 0, 2, at_ms(35_000));
+    laws.answered(at_ms(40_000), 0, 2);
+    laws.answered(at_ms(40_001), 0, 2);
+    laws.time_out(at_ms(41_000), 0, 2);
+    assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
+}
+
+#[test]
+fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows() {
+    let mut plan = testkit::plan(3, Duration::from_secs(60));
+    let change = ClockChange::Jump { nanos: 4_000_000_000 };
+    testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
+    let mut laws = laws_of(&plan);
+    for node in [0, 1] {
+        laws.asked(at_ms(19_000), node, 2, at_ms(19_000));
+        laws.answered(at_ms(19_000), node, 2);
+        laws.time_out(at_ms(21_000), node, 2);
+    }
+    let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+    assert_eq!(name, "silence_before_removal");
+    assert!(detail.contains("node 1 removes node 2"), "{detail}");
+}
+
+#[test]
+fn a_removal_is_early_by_the_timeout_of_the_node_that_removes() {
+    let mut plan = testkit::plan(3, Duration::from_secs(60));
+    let slow = Config::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    plan.incarnations[1].config = Arc::new(slow);
+    let mut laws = laws_of(&plan);
+    laws.time_out(at_ms(6_000), 0, 2);
+    laws.time_out(at_ms(9_000), 1, 2);
+    let [(_, detail)] = &broken(laws)[..] else { panic!("one law") };
+    assert!(detail.contains("node 1 removes node 2"), "{detail}");
+}
+
+#[test]
+fn unbounded_state_lost_packets_strangers_and_old_versions_are_noticed() {
+    let mut laws = laws();
+    let mut stats = Stats::default();
+    stats.members_max = 65_537;
+    laws.count_state(at_ms(1), 0, &stats);
+    laws.count_packets(at_ms(1), &Messages { sent: 2, lost: 1, ..Messages::default() });
+    laws.list_stranger(at_ms(1), 0, "9.9.9.9:9");
+    let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
+    laws.went_back(at_ms(1), 0, version, version);
+    laws.lost(at_ms(1), 0, version);
+    let names: Vec<_> = broken(laws).into_iter().map(|(name, _)| name).collect();
+    let four =
+        ["packets_conserved", "versions_never_go_back", "state_is_bounded", "only_real_nodes"];
+    assert_eq!(names, four);
+}
+
+#[test]
+fn who_was_removed_by_timeout_comes_back_by_a_newer_beat_only() {
+    let mut laws = laws();
+    let record = || Arc::clone(&laws_cast().part(1).record);
+    let beat = |counter| Some((record().generation(), counter));
+    let removed = Event::Removed { record: record(), cause: Cause::Timeout };
+    let joined = Event::Joined(record());
+    for (ms, event, counter) in
+        [(1, &removed, 7), (2, &joined, 8), (3, &removed, 8), (4, &joined, 8)]
+    {
+        laws.tell(at_ms(ms), 0, event, beat(counter));
+    }
+    let first = laws.broken[&Law::NoZombie].first;
+    assert_eq!((first.at_ms, first.node), (4.0, Some(0)));
+    let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
+    assert_eq!(name, "no_zombie");
+    assert!(detail.ends_with("again with beat 8, removed by timeout with 8"), "{detail}");
+}
+
+#[test]
+fn who_begins_anew_has_removed_nobody() {
+    let mut laws = laws();
+    let record = Arc::clone(&laws_cast().part(1).record);
+    let beat = Some((record.generation(), 7));
+    let removed = Event::Removed { record: Arc::clone(&record), cause: Cause::Timeout };
+    laws.tell(at_ms(1), 0, &removed, beat);
+    laws.begin(0);
+    laws.tell(at_ms(2), 0, &Event::Joined(record), beat);
+    assert_eq!(broken(laws), []);
+}
+
+#[test]
+fn too_much_of_anything_that_is_held_is_told_by_what_it_is() {
+    let most = Footprint { members: 3, tombstones: 2, rumors: 4, ..Footprint::default() };
+    let mut held_well = laws();
+    held_well.weigh(at_ms(1), 0, &most);
+    assert_eq!(broken(held_well), []);
+    let too_many = [
+        Footprint { members: 65_537, ..most },
+        Footprint { tombstones: 65_601, ..most },
+        Footprint { rumors: 529, ..most },
+        Footprint { parts: 4 * 16 * 3 + 1, ..most },
+        Footprint { lost: 65, ..most },
+        Footprint { waiting: 2 * 5 + 513, ..most },
+        Footprint { publishers: 65, ..most },
+    ];
+    let names = [
+        "members",
+        "tombstones",
+        "rumors",
+        "parts of rumors",
+        "lost addresses",
+        "news that waits",
+        "publishers that wait",
+    ];
+    for (held, name) in too_many.iter().zip(names) {
+        let mut laws = laws();
+        laws.weigh(at_ms(1), 0, held);
+        let [(law, detail)] = &broken(laws)[..] else { panic!("one law for {name}") };
+        assert_eq!(law, "state_is_bounded");
+        assert!(detail.contains(&format!(" {name}: at most ")), "{detail}");
+    }
+}
+
+#[test]
+fn a_run_is_judged_at_its_end_or_says_why_not() {
+    let mut unsettled = laws();
+    let detail = "node 1 does not list node 2".to_owned();
+    unsettled.settle(at_ms(9), Verdict::Unsettled { node: 1, detail });
+    assert_eq!(broken(unsettled)[0].0, "convergence");
+    let mut excused = laws();
+    excused.settle(at_ms(9), Verdict::Excused("swaps are off".into()));
+    let judged = excused.finish();
+    let law = judged.iter().find(|law| law.name == "convergence").unwrap();
+    assert_eq!((law.ok, law.detail.as_deref()), (true, Some("not judged: swaps are off")));
+    let mut lost = laws();
+    let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
+    lost.keeping.hold(1, version);
+    lost.exit(1, Exit::Leave);
+    lost.off(at_ms(5), 1, true, true);
+    lost.settle(at_ms(9), Verdict::Settled);
+    let [(name, detail)] = &broken(lost)[..] else { panic!("one law") };
+    assert_eq!(name, "no_loss");
+    assert!(detail.starts_with("at 0.005000s: version 1-"), "{detail}");
+}
+
+#[test]
+fn who_sends_without_end_breaks_the_law_long_before_the_run_is_ended() {
+    let mut laws = laws();
+    let ends = (1..200_000).find(|_| laws.send(at_ms(1), 1)).expect("it is ended");
+    let told = &laws.broken[&Law::BoundedWork];
+    assert_eq!((told.times, told.first.node), (1, Some(1)));
+    assert!(told.detail.contains("sends") && ends > 1_000, "{} at {ends}", told.detail);
+}
+
+#[test]
+fn who_is_listed_before_it_has_started_may_be_removed_before_that() {
+    let mut plan = testkit::plan_with_restarts(3);
+    let early = |plan: &Plan| {
+        let mut laws = laws_of(plan);
+        laws.time_out(at_ms(5_100), 0, 4);
+        broken(laws).len()
+    };
+    assert_eq!(early(&plan), 1, "it started 4.1 seconds before");
+    plan.incarnations[0].way_in = crate::scenario::plan::WayIn::Full;
+    assert_eq!(early(&plan), 0, "node 0 may have had it on its list since the beginning");
+}
+
+#[test]
+fn who_is_listed_does_not_join_once_more_and_who_is_not_is_not_removed() {
+    let plan = testkit::plan_with_restarts(3);
+    let cast = Arc::new(Cast::of(&plan));
+    let mut observer = Observer::new(&plan, &cast);
+    (0..3).for_each(|part| observer.on_begin(at_ms(0), part, Knows::Itself));
+    let record = || Arc::clone(&cast.part(1).record);
+    let removed = Event::Removed { record: record(), cause: Cause::Left };
+    let joined = Event::Joined(record());
+    for (ms, event) in [(1, &joined), (2, &joined), (3, &removed), (4, &removed)] {
+        observer.on_event(at_ms(ms), 0, event, Way::Source, None);
+    }
+    let judged = observer.finish(at_ms(9), 0, None).invariants;
+    let law = judged.iter().find(|law| law.name == "told_once").unwrap();
+    assert_eq!(law.first.map(|first| first.at_ms), Some(2.0));
+    let detail = law.detail.as_deref().unwrap();
+    assert!(
+        detail.contains("node 0 is told of node 1") && detail.ends_with("(and 1 more)"),
+        "{detail}"
+    );
+}
