@@ -1,6 +1,7 @@
 //! The command line as a user meets it: exit codes, what is printed where, and the files.
 
 mod bench;
+mod calls;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +11,7 @@ use std::process::{Command as Process, Stdio};
 use serde_json::Value;
 
 use bench::Bench;
+use calls::call;
 
 const SIM: &str = env!("CARGO_BIN_EXE_sim");
 
@@ -39,10 +41,7 @@ impl Bench {
 
     /// Calls `sim`, expects an exit code, and returns what it printed.
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let output =
-            self.sim().args(arguments.split_whitespace()).assert().code(code).get_output().clone();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr))
+        call(self.sim().args(arguments.split_whitespace()), code)
     }
 
     /// A call that must come to nothing: no output, no files.

@@ -1,12 +1,14 @@
 //! Exploring as a user meets it: what is found, made small, kept and refused.
 
 mod bench;
+mod calls;
 
 use std::fs;
 
 use serde_json::Value;
 
 use bench::Bench;
+use calls::call;
 
 /// A scenario that fails by one of its actions alone.
 const FAILS: &str = r#"
@@ -51,11 +53,7 @@ impl Bench {
     /// Calls `sim`, expects an exit code, and returns what it printed.
     #[track_caller]
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let mut command = self.sim();
-        let output =
-            command.args(arguments.split_whitespace()).assert().code(code).get_output().clone();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr))
+        call(self.sim().args(arguments.split_whitespace()), code)
     }
 
     fn findings(&self, out: &str) -> String {

@@ -1,5 +1,7 @@
 //! `sim model` as a user meets it: keys, exit codes, what is refused and how.
 
+mod calls;
+
 use assert_cmd::Command;
 use serde_json::Value;
 
@@ -7,11 +9,7 @@ const SIM: &str = env!("CARGO_BIN_EXE_sim");
 
 /// Calls `sim model`, expects an exit code, and returns what it printed.
 fn call(arguments: &str, code: i32) -> (String, String) {
-    let mut command = Command::new(SIM);
-    command.arg("model").args(arguments.split_whitespace());
-    let output = command.assert().code(code).get_output().clone();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr))
+    calls::call(Command::new(SIM).arg("model").args(arguments.split_whitespace()), code)
 }
 
 fn json(arguments: &str) -> Value {

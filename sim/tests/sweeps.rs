@@ -1,6 +1,7 @@
 //! Sweeps as a user meets them: cells, slices, what is kept, what is refused.
 
 mod bench;
+mod calls;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use bench::Bench;
+use calls::call;
 
 const SCENARIO: &str = r#"
 name = "small"
@@ -34,12 +36,9 @@ impl Bench {
     }
 
     /// Calls `sim`, expects an exit code, and returns what it printed.
+    #[track_caller]
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
-        let mut command = self.sim();
-        let output =
-            command.args(arguments.split_whitespace()).assert().code(code).get_output().clone();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr))
+        call(self.sim().args(arguments.split_whitespace()), code)
     }
 
     fn refused(&self, arguments: &str) -> String {

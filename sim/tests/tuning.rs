@@ -1,12 +1,14 @@
 //! Tuning and comparing as a user, or a user's CI, meets them.
 
 mod bench;
+mod calls;
 
 use std::fs;
 
 use serde_json::Value;
 
 use bench::Bench;
+use calls::call;
 
 const SMALL: &str = r#"
 name = "small"
@@ -45,9 +47,7 @@ impl Bench {
     /// Calls `sim`, expects an exit code, and returns what it printed; `~` in a word is a blank.
     fn call(&self, arguments: &str, code: i32) -> (String, String) {
         let words = arguments.split_whitespace().map(|word| word.replace('~', " "));
-        let output = self.sim().args(words).assert().code(code).get_output().clone();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr))
+        call(self.sim().args(words), code)
     }
 
     fn refused(&self, arguments: &str) -> String {
