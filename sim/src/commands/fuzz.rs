@@ -5,8 +5,6 @@
 //! each batch all that is known is on disk, and the same command goes on from there.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,7 +16,7 @@ use toml::Table;
 use super::progress::{Audience, Progress};
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::explore::{self, Around, Broken, Fingerprint, Smallest, Trial};
-use crate::reading::shown;
+use crate::reading::{self, ReadError, shown};
 use crate::report::files;
 use crate::report::timing::Stopwatch;
 use crate::scenario::{self, Paint};
@@ -93,6 +91,8 @@ const BATCH: u64 = 256;
 const SHRINK_RUNS: u64 = 1_500;
 /// Failures that are made smaller; of more there is something else to do first.
 const FINDINGS_MAX: usize = 64;
+/// Longest `findings.json` that is gone on from, in bytes.
+const FINDINGS_LEN_MAX: u64 = 1 << 20;
 
 /// Explores.
 ///
@@ -102,7 +102,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let around = around(request)?;
     let folder = request.out.join("fuzz").join(format!("seed-{}", request.seed));
     let mut findings = resume(&folder, request, &around)?;
-    interrupt::install_keeping("findings are kept, and the same command goes on from there");
+    interrupt::install_saying("findings are kept, and the same command goes on from there");
     let pool = trial::pool(request.threads, usize::try_from(BATCH).unwrap_or(usize::MAX))?;
     let since = Stopwatch::start();
     let steps = if let Until::Runs(runs) = request.until { runs } else { 0 };
@@ -143,13 +143,13 @@ fn resume(folder: &Path, request: &Request, around: &Around) -> Result<Findings,
         Around::Scenario(scenario) => explore::text(scenario),
     };
     let path = folder.join("findings.json");
-    let bytes = match fs::read(&path) {
+    let bytes = match reading::bytes(&path, FINDINGS_LEN_MAX) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(ReadError::Missing { .. }) => {
             let (schema, seed) = (SCHEMA.to_owned(), request.seed.to_string());
             return Ok(Findings { schema, seed, drawn_from, runs: 0, findings: Vec::new() });
         }
-        Err(error) => return Err(Failure::machine(format!("{}: {error}", shown(&path)))),
+        Err(error) => return Err(error.into()),
     };
     let wrong = |why: &str| {
         Failure::wrong(format!("{}: {why}; name another --out or --seed", shown(&path)))

@@ -19,12 +19,8 @@ pub fn install_keeping_cells() {
     install_saying("finished cells are kept, and the same command goes on from there");
 }
 
-/// As [`install`], for a command that keeps what it has found.
-pub fn install_keeping(text: &'static str) {
-    install_saying(text);
-}
-
-fn install_saying(text: &'static str) {
+/// As [`install`], for a command that keeps something: what it says of that.
+pub fn install_saying(text: &'static str) {
     let installed = ctrlc::set_handler(move || {
         progress::clear();
         let _held_to_the_end = files::discard_unpublished();

@@ -37,7 +37,8 @@ pub struct Request {
 pub fn run(request: &Request) -> Result<Report, Failure> {
     let read = scenario::load(&request.file, &[]);
     let read = read.map_err(|error| Failure::scenario(&error, request.error_paint))?;
-    let scenario = typed(request, &read)?;
+    let scenario = read.text().parse::<Table>();
+    let scenario = scenario.map_err(|error| Failure::wrong(error.message()))?;
     let first = first_failure(request, &read, scenario)?;
     interrupt::install();
     let before = fuzz::lines(&explore::text(&first.scenario));
@@ -68,13 +69,6 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
             Ok(Report { out: said, err: String::new(), exit: Exit::Held })
         }
     }
-}
-
-/// The file as typed, where it can be taken apart, else with all defaults written out.
-fn typed(request: &Request, read: &Scenario) -> Result<Table, Failure> {
-    let text = std::fs::read_to_string(&request.file);
-    let text = text.unwrap_or_else(|_| read.resolved().to_owned());
-    text.parse::<Table>().map_err(|error| Failure::wrong(error.message()))
 }
 
 fn first_failure(request: &Request, read: &Scenario, scenario: Table) -> Result<Smallest, Failure> {

@@ -48,6 +48,11 @@ impl Sources {
         &self.0[place.source as usize]
     }
 
+    /// What was typed first: the file.
+    pub(super) fn file(&self) -> &str {
+        &self.0[0].text
+    }
+
     /// Takes in a text and gives it the next number.
     pub(super) fn add(&mut self, origin: Origin, text: &str) -> u32 {
         assert!(text.len() <= TEXT_LEN_MAX, "the caller limits the length");

@@ -212,6 +212,11 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> ScenarioError {
 }
 
 impl Scenario {
+    /// The file as it was typed.
+    pub(crate) fn text(&self) -> &str {
+        self.sources.file()
+    }
+
     /// Its name, which names the folder of its results.
     pub fn name(&self) -> &str {
         &self.typed.name
