@@ -35,9 +35,13 @@ enum Kind {
     Pause,
     Clock,
     Publish,
+    Update,
+    Suspend,
+    Drop,
+    Replay,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 17] = [
     Kind::Partition,
     Kind::Isolate,
     Kind::OneWay,
@@ -51,6 +55,10 @@ const KINDS: [Kind; 13] = [
     Kind::Pause,
     Kind::Clock,
     Kind::Publish,
+    Kind::Update,
+    Kind::Suspend,
+    Kind::Drop,
+    Kind::Replay,
 ];
 
 /// The scenario of this number under a seed: always the same.
@@ -225,14 +233,19 @@ impl Draw {
             Kind::Clock => ("clock", self.clock(nodes)),
             Kind::Join => ("join", self.join()),
             Kind::Publish => ("publish", self.publish(nodes)),
+            Kind::Update => ("update", self.update(nodes)),
+            Kind::Suspend => ("suspend", self.some(nodes)),
+            Kind::Drop => ("drop", self.drop()),
+            Kind::Replay => ("replay", self.replay(nodes)),
         };
         action.insert(verb.into(), what);
         let ends = match kind {
             Kind::Partition | Kind::Isolate | Kind::OneWay | Kind::Loss | Kind::Latency => true,
-            Kind::Stop | Kind::Pause => true,
+            Kind::Stop | Kind::Pause | Kind::Suspend | Kind::Replay => true,
             Kind::Crash => self.chance(2),
             Kind::Leave => self.chance(3),
-            Kind::Restart | Kind::Clock | Kind::Join | Kind::Publish => false,
+            Kind::Restart | Kind::Clock | Kind::Join => false,
+            Kind::Publish | Kind::Update | Kind::Drop => false,
         };
         if ends {
             self.hold(&mut action, time);
@@ -255,12 +268,16 @@ impl Draw {
         let down = self.one(&[0, 1, 200, 3_000, 9_000]).min(most);
         let manner = self.one(&["crash", "leave"]);
         let address = self.one(&["same", "same", "new", "former"]);
-        table([
+        let mut restart = vec![
             ("nodes", self.some(nodes)),
             ("manner", manner.into()),
             ("down", ms(down).into()),
             ("address", address.into()),
-        ])
+        ];
+        if self.chance(6) {
+            restart.push(("forgets", "generation".into()));
+        }
+        table(restart)
     }
 
     fn clock(&mut self, nodes: u32) -> Value {
@@ -278,6 +295,22 @@ impl Draw {
     fn join(&mut self) -> Value {
         let via = table([("random", self.number(1, 2).into())]);
         table([("count", self.number(1, 3).into()), ("via", via)])
+    }
+
+    fn update(&mut self, nodes: u32) -> Value {
+        let own = format!("v{}", self.between(1, 3));
+        table([("nodes", self.some(nodes)), ("private_data", own.into())])
+    }
+
+    fn drop(&mut self) -> Value {
+        let kind = self.one(&["rumor", "rumor_ack", "join", "welcome", "swap_answer", "alive"]);
+        table([("kind", kind.into()), ("nth", self.number(1, 5).into())])
+    }
+
+    fn replay(&mut self, nodes: u32) -> Value {
+        let (from, to) = self.two_sides(nodes);
+        let after = self.one(&[1, 500, 4_000, 9_000]);
+        table([("from", from), ("to", to), ("after", ms(after).into())])
     }
 
     fn publish(&mut self, nodes: u32) -> Value {
@@ -325,12 +358,12 @@ impl Draw {
         drawn
     }
 
-    /// Two sets that have nobody in common; the second may be empty no more than the first.
+    /// Two sets that have nobody in common: of a single node there are none, and what is drawn then
+    /// is refused as a person's file would be.
     fn two_sides(&mut self, nodes: u32) -> (Value, Value) {
         let from = self.nodes(nodes);
         let rest: Vec<u32> = (0..nodes).filter(|node| !from.contains(node)).collect();
         match rest.is_empty() {
-            // One node hears nothing of the others: of a single one there are no sides.
             true => (nodes_value(&from[..1]), nodes_value(&from[from.len() - 1..])),
             false => (nodes_value(&from), nodes_value(&rest)),
         }
@@ -372,8 +405,8 @@ fn set(table: &mut Table, key: &str, value: impl Into<Value>) {
     table.insert(key.to_owned(), value.into());
 }
 
-fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+fn table<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 fn nodes_value(nodes: &[u32]) -> Value {

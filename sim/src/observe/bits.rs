@@ -76,6 +76,14 @@ pub(crate) fn flip(words: &mut [u64], column: u32) {
     words[column as usize / 64] ^= bit(column);
 }
 
+/// The columns of the bits that are set, in ascending order.
+pub(crate) fn ones(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
+    (0..).step_by(64).zip(words).flat_map(|(base, &word)| {
+        let rest = std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)));
+        rest.take_while(|&word| word != 0).map(move |word| base + word.trailing_zeros())
+    })
+}
+
 /// How many bits are set in `a` and not in `b`.
 pub(crate) fn count_without(a: &[u64], b: &[u64]) -> u64 {
     a.iter().zip(b).map(|(a, b)| u64::from((a & !b).count_ones())).sum()
@@ -123,6 +131,7 @@ mod tests {
             b in prop::collection::btree_set(0_u32..130, 0..60),
         ) {
             let [left, right] = [&a, &b].map(|set| mask(130, set.iter().copied()));
+            prop_assert!(ones(&left).eq(a.iter().copied()));
             prop_assert_eq!(count_without(&left, &right), a.difference(&b).count() as u64);
         }
     }

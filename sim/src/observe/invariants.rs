@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::{Cause, Footprint, Stats};
-use rumormill::{Config, Event, Generation, Instant, Version};
+use rumormill::core::{Cause, Footprint, PacketKind, Stats};
+use rumormill::{Config, Event, Generation, Instant, Liveness, Version};
 use rustc_hash::FxHashMap;
 
 use super::cast::{Cast, IncarnationNo};
@@ -288,25 +288,40 @@ impl Laws {
         self.gone.set(node, incarnation);
     }
 
-    /// A last call or a probe of a node arrived, which had sent it at this time.
+    /// A question of a node arrived, which had sent it at this time.
     pub(crate) fn asked(
         &mut self,
         at: Instant,
         by: NodeNo,
         incarnation: IncarnationNo,
-        sent: Instant,
+        (question, sent): (PacketKind, Instant),
     ) {
-        self.questions.insert((by, incarnation), (at, sent));
+        if self.proves(by, question) {
+            self.questions.insert((by, incarnation), (at, sent));
+        }
     }
 
-    /// An answer to a last call or a probe arrived. It proves life since the question was sent, for
-    /// it may answer one that took long; answers leave at the instant in which questions come.
-    pub(crate) fn answered(&mut self, sent: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        if let Some(&(arrived, asked)) = self.questions.get(&(node, incarnation))
+    /// An answer to a question arrived. It proves life since the question was sent, for it may
+    /// answer one that took long; answers leave at the instant in which questions come.
+    pub(crate) fn answered(
+        &mut self,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+        (answer, sent): (PacketKind, Instant),
+    ) {
+        if self.proves(node, answer)
+            && let Some(&(arrived, asked)) = self.questions.get(&(node, incarnation))
             && arrived == sent
         {
             self.answers.insert((node, incarnation), asked);
         }
+    }
+
+    /// Whether such a talk tells a node that the other lives. With beats a probe only shows that a
+    /// newcomer is at its address: its answer carries no beat.
+    fn proves(&self, node: NodeNo, kind: PacketKind) -> bool {
+        let is_probe = matches!(kind, PacketKind::Probe | PacketKind::ProbeAnswer);
+        !is_probe || self.cast.config(node).liveness() == Liveness::Probes
     }
 
     /// A node removes an incarnation by timeout.

@@ -6,6 +6,7 @@ pub(crate) mod clocks;
 pub(crate) mod crossing;
 pub(crate) mod episodes;
 pub(crate) mod invariants;
+pub(crate) mod islands;
 pub(crate) mod keeping;
 pub(crate) mod lists;
 pub(crate) mod members;

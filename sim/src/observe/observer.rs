@@ -351,12 +351,12 @@ impl Observer {
         match kind {
             PacketKind::LastCall | PacketKind::Probe => {
                 if let Some(asked) = self.truth.live(node) {
-                    self.laws.asked(at, from, asked, sent);
+                    self.laws.asked(at, from, asked, (kind, sent));
                 }
             }
             PacketKind::Alive | PacketKind::ProbeAnswer => {
                 if let Some(incarnation) = self.truth.live(from) {
-                    self.laws.answered(sent, node, incarnation);
+                    self.laws.answered(node, incarnation, (kind, sent));
                 }
             }
             _ => {}

@@ -4,16 +4,17 @@
 //! is follows from the settings: a silent node takes a timeout to be found out, one that was lost
 //! is dialled once a `redial`, a conflict is forgotten after four timeouts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rumormill::{Config, Instant, LinkModel, Liveness, Swap, Wire};
 
-use super::cast::{AddrNo, Cast, IncarnationNo};
+use super::cast::{Cast, IncarnationNo};
+use super::islands::Acquaintance;
 use super::members::Views;
 use super::metadata::Agreement;
 use super::truth::Truth;
-use crate::scenario::plan::{Action, Deed, NodeNo, Plan, WayIn};
+use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
 
 /// When all must be well, and when it last was.
 #[derive(Clone, Debug)]
@@ -28,10 +29,7 @@ pub(crate) struct Settling {
     excuse: Option<&'static str>,
     lists: Spell,
     values: Spell,
-    /// Incarnations that heard of each other, by hearsay too: one of them stands for all.
-    heard: Vec<IncarnationNo>,
-    /// Whose addresses those that start with seeds are given.
-    seeds: Vec<(IncarnationNo, Vec<NodeNo>)>,
+    acquaintance: Acquaintance,
 }
 
 /// A thing that is true for spells of time.
@@ -90,27 +88,15 @@ impl Settling {
             incarnation.stale_seeds.map_or(incarnation.start, |stale| stale.until)
         });
         let last_fault = faults.map(|action| end(plan, action)).chain(starts).max();
-        let mut settling = Self {
+        Self {
             last_fault: last_fault.unwrap_or_default(),
             last_publish: publishes.map(|action| action.at).max().unwrap_or_default(),
             patience: patience(plan, cast),
             excuse: excuse(plan, cast),
             lists: Spell::default(),
             values: Spell::default(),
-            heard: (0..).take(cast.parts().len()).collect(),
-            seeds: Vec::new(),
-        };
-        let initial: Vec<_> = cast.initial().collect();
-        for (number, incarnation) in (0..).zip(&plan.incarnations) {
-            match &incarnation.way_in {
-                WayIn::Seeds(seeds) => settling.seeds.push((number, seeds.clone())),
-                WayIn::Full => initial.iter().for_each(|&other| settling.hear(number, other)),
-                WayIn::Knows(known) => {
-                    known.iter().for_each(|&node| settling.hear(number, initial[node as usize]));
-                }
-            }
+            acquaintance: Acquaintance::of(plan, cast),
         }
-        settling
     }
 
     /// How the lists and the values are now.
@@ -119,24 +105,14 @@ impl Settling {
         self.values.note(at, agreement.is_complete());
     }
 
-    /// Two incarnations know of each other from now on.
+    /// One incarnation lists another.
     pub(crate) fn hear(&mut self, one: IncarnationNo, other: IncarnationNo) {
-        let (one, other) = (self.root(one), self.root(other));
-        self.heard[one.max(other) as usize] = one.min(other);
-    }
-
-    fn root(&mut self, mut of: IncarnationNo) -> IncarnationNo {
-        while self.heard[of as usize] != of {
-            let next = self.heard[of as usize];
-            self.heard[of as usize] = self.heard[next as usize];
-            of = next;
-        }
-        of
+        self.acquaintance.hear(one, other);
     }
 
     /// Judges the run at its end.
     pub(crate) fn judge(
-        &mut self,
+        &self,
         end: Instant,
         cast: &Cast,
         truth: &Truth,
@@ -158,43 +134,20 @@ impl Settling {
         if end < lists_from {
             return Verdict::Excused("the run ends too soon after its last fault".to_owned());
         }
-        if let Some((one, other)) = self.islands(cast, truth) {
-            let (one, other) = (cast.node_of(one), cast.node_of(other));
-            let why = format!("islands: nodes {one} and {other} have no way to hear of each other");
-            return Verdict::Excused(why);
-        }
         let still = loss == 0.0;
         if !self.lists.holds(lists_from, still) {
-            return self.wrong_list(cast, truth, views);
+            return match self.acquaintance.islands(cast, truth) {
+                Some((one, other)) => Verdict::Excused(format!(
+                    "islands: nodes {one} and {other} have no way to hear of each other"
+                )),
+                None => self.wrong_list(cast, truth, views),
+            };
         }
         let values_from = lists_from.max(self.last_publish + self.patience);
         if end >= values_from && !self.values.holds(values_from, still) {
             return wrong_value(truth, agreement);
         }
         Verdict::Settled
-    }
-
-    /// Two live nodes that could reach each other, but were never told of one another.
-    fn islands(&mut self, cast: &Cast, truth: &Truth) -> Option<(IncarnationNo, IncarnationNo)> {
-        for (incarnation, seeds) in std::mem::take(&mut self.seeds) {
-            if truth.live(cast.node_of(incarnation)) != Some(incarnation) {
-                continue;
-            }
-            // A seed that came back elsewhere is not found at the address that was given.
-            let own = cast.part(incarnation).start;
-            let there = seeds.iter().filter_map(|&seed| {
-                let given = addr_at(cast, seed, own)?;
-                truth.live(seed).filter(|&live| cast.part(live).addr == given)
-            });
-            let there: Vec<_> = there.collect();
-            there.into_iter().for_each(|seed| self.hear(incarnation, seed));
-        }
-        let mut first = BTreeMap::new();
-        truth.live_nodes().find_map(|(node, incarnation)| {
-            let component = truth.component(node);
-            let one = *first.entry(component).or_insert(incarnation);
-            (self.root(one) != self.root(incarnation)).then_some((one, incarnation))
-        })
     }
 
     fn wrong_list(&self, cast: &Cast, truth: &Truth, views: &Views) -> Verdict {
@@ -216,13 +169,6 @@ impl Settling {
             }
         }
     }
-}
-
-/// The address that a node has at a time, or will have first.
-fn addr_at(cast: &Cast, node: NodeNo, at: Instant) -> Option<AddrNo> {
-    let own = || cast.parts().iter().filter(|part| part.node == node);
-    let last = own().take_while(|part| part.start <= at).last();
-    last.or_else(|| own().next()).map(|part| part.addr)
 }
 
 fn wrong_value(truth: &Truth, agreement: &Agreement) -> Verdict {
@@ -295,6 +241,7 @@ mod tests {
 
     use super::*;
     use crate::observe::truth::State;
+    use crate::scenario::plan::WayIn;
     use crate::world::testkit::{self, at_ms, lan};
     use rumormill::{Loss, NetworkChange, NodeId, Version, Ways};
 
@@ -412,6 +359,21 @@ mod tests {
         let held = (&stand.views, &stand.agreement);
         let verdict = settling.judge(end, &stand.cast, &stand.truth, held, &mut stand.links);
         assert!(matches!(verdict, Verdict::Unsettled { .. }), "they heard of each other once");
+    }
+
+    #[test]
+    fn one_that_is_cut_off_or_down_joins_no_islands() {
+        let mut plan = testkit::plan(3, Duration::from_secs(300));
+        plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Seeds(vec![1]));
+        assert!(matches!(Stand::of(plan.clone()).judge(), Verdict::Unsettled { .. }));
+        let mut cut_off = Stand::of(plan.clone());
+        cut_off.links.apply(NetworkChange::Partition(vec![vec![0, 2], vec![1]]));
+        cut_off.commit();
+        assert_excused(&mut cut_off, "islands: nodes 0 and 2");
+        let mut down = Stand::of(plan);
+        down.truth.set(at_ms(9_000), 1, State::Down);
+        down.commit();
+        assert_excused(&mut down, "islands: nodes 0 and 2");
     }
 
     #[test]

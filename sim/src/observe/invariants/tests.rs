@@ -73,17 +73,31 @@ fn the_former_life_of_who_forgot_its_generation_may_be_heard_of_again() {
 fn a_removal_before_the_timeout_is_noticed() {
     let mut laws = laws();
     laws.time_out(at_ms(4_700), 0, 1);
-    laws.asked(at_ms(20_000), 0, 2, at_ms(20_000));
-    laws.answered(at_ms(20_000), 0, 2);
+    laws.asked(at_ms(20_000), 0, 2, (PacketKind::LastCall, at_ms(20_000)));
+    laws.answered(0, 2, (PacketKind::Alive, at_ms(20_000)));
     laws.time_out(at_ms(24_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 1);
     laws.time_out(at_ms(23_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2);
-    laws.asked(at_ms(40_000), 0, 2, at_ms(35_000));
-    laws.answered(at_ms(40_000), 0, 2);
-    laws.answered(at_ms(40_001), 0, 2);
+    laws.asked(at_ms(40_000), 0, 2, (PacketKind::LastCall, at_ms(35_000)));
+    laws.answered(0, 2, (PacketKind::Alive, at_ms(40_000)));
+    laws.answered(0, 2, (PacketKind::Alive, at_ms(40_001)));
     laws.time_out(at_ms(41_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
+}
+
+#[test]
+fn a_probe_proves_life_to_those_who_live_by_probes_alone() {
+    for (liveness, timed_out) in [(Liveness::Beats, 9_000), (Liveness::Probes, 5_700)] {
+        let mut plan = testkit::plan(3, Duration::from_secs(60));
+        testkit::configure(&mut plan, Config::builder().liveness(liveness).build().unwrap());
+        let mut laws = laws_of(&plan);
+        laws.asked(at_ms(5_500), 0, 2, (PacketKind::Probe, at_ms(5_500)));
+        laws.answered(0, 2, (PacketKind::ProbeAnswer, at_ms(5_500)));
+        laws.time_out(at_ms(timed_out), 0, 2);
+        let is_early = liveness == Liveness::Probes;
+        assert_eq!(broken(laws).len(), usize::from(is_early), "{liveness:?}");
+    }
 }
 
 #[test]
@@ -93,8 +107,8 @@ fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows() {
     testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
     let mut laws = laws_of(&plan);
     for node in [0, 1] {
-        laws.asked(at_ms(19_000), node, 2, at_ms(19_000));
-        laws.answered(at_ms(19_000), node, 2);
+        laws.asked(at_ms(19_000), node, 2, (PacketKind::LastCall, at_ms(19_000)));
+        laws.answered(node, 2, (PacketKind::Alive, at_ms(19_000)));
         laws.time_out(at_ms(21_000), node, 2);
     }
     let [(name, detail)] = &broken(laws)[..] else { panic!("one law") };
