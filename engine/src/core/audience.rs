@@ -9,10 +9,9 @@ use super::packet::{News, Topic};
 use super::roster::NodeIx;
 
 impl Members {
-    /// Who is told of something, for a reader, who must have called [`Members::in_ring_order`]
-    /// since the last change.
+    /// Who is told of something.
     pub(super) fn audience(&self, topic: &Topic) -> RingView<'_> {
-        let ring = self.ring_order();
+        let ring = self.ring();
         if let Topic::Membership(News::Suspected(_)) = topic {
             return RingView::new(ring, &self.doubted[..], &self.directory);
         }

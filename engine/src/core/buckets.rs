@@ -17,21 +17,19 @@ impl Members {
         }
         // More than we ever ask for ourselves.
         let mut sums = vec![Digest::default(); 1 << bits];
-        self.table.sort(&self.directory);
-        for &node in self.table.ring() {
+        for &node in self.ring() {
             sums[self.place(node).bucket(bits)] += self.digest_of(node);
         }
         sums
     }
 
     /// The listed ones in one bucket, when the ring is cut into `2^bits`.
-    /// [`Members::in_ring_order`] must have been called since the last change.
     pub(crate) fn in_bucket(&self, bits: u32, bucket: usize) -> &[NodeIx] {
-        &self.ring_order()[self.ring_bound(bits, bucket)..self.ring_bound(bits, bucket + 1)]
+        &self.ring()[self.ring_bound(bits, bucket)..self.ring_bound(bits, bucket + 1)]
     }
 
     fn ring_bound(&self, bits: u32, bucket: usize) -> usize {
-        let ring = self.ring_order();
+        let ring = self.ring();
         match self.directory.bucket_start(bits, bucket) {
             // The nodes that are listed are spread evenly among all.
             Some(start) => {

@@ -234,10 +234,8 @@ impl Engine {
     }
 
     /// The listed members, itself included, in order of the ring.
-    pub fn members(&mut self) -> impl Iterator<Item = &Arc<Record>> {
-        let nodes = self.members.in_ring_order().to_vec();
-        let members = &self.members;
-        nodes.into_iter().map(|node| members.record(node))
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.members.ring().iter().map(|&node| self.members.record(node))
     }
 
     /// How many members are listed, itself included.
@@ -432,9 +430,9 @@ impl Engine {
     }
 
     /// All members but ourselves, in order of the ring.
-    pub(super) fn others(&mut self) -> Vec<NodeIx> {
+    pub(super) fn others(&self) -> Vec<NodeIx> {
         let me = self.members.me();
-        let mut others = self.members.in_ring_order().to_vec();
+        let mut others = self.members.ring().to_vec();
         others.retain(|&node| node != me);
         others
     }

@@ -102,15 +102,8 @@ impl Members {
     }
 
     /// The listed ones in order of the ring.
-    pub(crate) fn in_ring_order(&mut self) -> &[NodeIx] {
-        self.table.sort(&self.directory);
-        self.table.ring()
-    }
-
-    /// The same for a reader, who must have called [`Members::in_ring_order`] since the last
-    /// change.
-    pub(crate) fn ring_order(&self) -> &[NodeIx] {
-        self.table.ring()
+    pub(crate) fn ring(&self) -> &[NodeIx] {
+        self.table.ring(&self.directory)
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {

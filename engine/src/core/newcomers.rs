@@ -217,7 +217,7 @@ impl Engine {
         assert!(self.believed_len() > 0, "nobody can be drawn where nobody is");
         let me = self.members.me();
         loop {
-            let ring = self.members.in_ring_order();
+            let ring = self.members.ring();
             let node = ring[self.rng.below(ring.len())];
             if node != me && !self.members.is_newcomer(node) {
                 return node;
@@ -247,9 +247,8 @@ impl Engine {
         if self.members.newcomers().len() == 0 || self.life != Life::Running {
             return;
         }
-        let len = self.members.in_ring_order().len();
-        let first = self.rng.below(len);
-        let ring = self.members.ring_order();
+        let ring = self.members.ring();
+        let first = self.rng.below(ring.len());
         let around = ring[first..].iter().chain(&ring[..first]).copied();
         let newcomers = around.filter(|&node| self.members.is_newcomer(node));
         let asked: Vec<_> = newcomers.take(Self::ASKED_PER_CYCLE_MAX).collect();

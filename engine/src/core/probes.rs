@@ -162,7 +162,7 @@ impl Engine {
 
     fn next_to_probe(&mut self) -> Option<NodeIx> {
         let me = self.members.me();
-        let ring = self.members.in_ring_order();
+        let ring = self.members.ring();
         if ring.len() == 1 {
             return None;
         }

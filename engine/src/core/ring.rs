@@ -1,13 +1,23 @@
 //! The listed members in order of their places on the ring, sorted only when somebody asks.
 
+use std::cell::{OnceCell, RefCell};
+
 use super::roster::{Directory, NodeIx};
 
-/// Members in ring order, with changes that are not yet put in place.
+/// Members in ring order.
 ///
-/// A list that grows by thousands at once would move its tail for each of them; so additions and
-/// removals wait, and are merged when the order is next needed.
+/// A list that grows by thousands at once would move its tail for each of them; so what changes
+/// waits, and is put in place by the first who reads. A reader never sees what waits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ring {
+    /// In order; empty while changes wait.
+    sorted: OnceCell<Vec<NodeIx>>,
+    waiting: RefCell<Waiting>,
+}
+
+/// What was in order, and the changes since.
+#[derive(Clone, Debug, Default)]
+struct Waiting {
     sorted: Vec<NodeIx>,
     added: Vec<NodeIx>,
     removed: Vec<NodeIx>,
@@ -16,52 +26,67 @@ pub(crate) struct Ring {
 impl Ring {
     /// These, which are in order.
     pub(super) fn of(sorted: &[NodeIx]) -> Self {
-        Self { sorted: sorted.to_vec(), ..Self::default() }
+        Self { sorted: OnceCell::from(sorted.to_vec()), ..Self::default() }
     }
 
     /// Room for so many members before any must move.
     pub(super) fn with_capacity(members: usize) -> Self {
-        Self { sorted: Vec::with_capacity(members), ..Self::default() }
+        Self { sorted: OnceCell::from(Vec::with_capacity(members)), ..Self::default() }
     }
 
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
-        self.sorted.len() + self.added.len() - self.removed.len()
+        self.sorted.get().map_or_else(|| self.waiting.borrow().len(), Vec::len)
     }
 
     /// Adds a node that is not a member.
     pub(crate) fn insert(&mut self, node: NodeIx) {
-        match self.removed.iter().position(|&removed| removed == node) {
-            Some(at) => drop(self.removed.swap_remove(at)),
-            None => self.added.push(node),
+        let Waiting { added, removed, .. } = self.change();
+        match removed.iter().position(|&removed| removed == node) {
+            Some(at) => drop(removed.swap_remove(at)),
+            None => added.push(node),
         }
     }
 
     /// Removes a node that is a member.
     pub(crate) fn remove(&mut self, node: NodeIx) {
-        match self.added.iter().position(|&added| added == node) {
-            Some(at) => drop(self.added.swap_remove(at)),
-            None => self.removed.push(node),
+        let Waiting { added, removed, .. } = self.change();
+        match added.iter().position(|&added| added == node) {
+            Some(at) => drop(added.swap_remove(at)),
+            None => removed.push(node),
         }
     }
 
-    /// All members in order of the ring; asks for [`Ring::sort`] after a change.
-    pub(crate) fn sorted(&self) -> &[NodeIx] {
-        assert!(self.added.is_empty() && self.removed.is_empty(), "changes are put in place first");
-        &self.sorted
+    fn change(&mut self) -> &mut Waiting {
+        let waiting = self.waiting.get_mut();
+        if let Some(sorted) = self.sorted.take() {
+            waiting.sorted = sorted;
+        }
+        waiting
+    }
+
+    /// All members in order of the ring.
+    pub(crate) fn sorted(&self, directory: &Directory) -> &[NodeIx] {
+        self.sorted.get_or_init(|| self.waiting.take().into_sorted(directory))
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.sorted.len() + self.added.len() - self.removed.len()
     }
 
     /// Puts the changes in place.
-    pub(crate) fn sort(&mut self, directory: &Directory) {
+    fn into_sorted(mut self, directory: &Directory) -> Vec<NodeIx> {
         if !self.removed.is_empty() {
             self.removed.sort_unstable();
-            let removed = std::mem::take(&mut self.removed);
-            self.sorted.retain(|node| removed.binary_search(node).is_err());
+            self.sorted.retain(|node| self.removed.binary_search(node).is_err());
         }
         if !self.added.is_empty() {
             self.added.sort_unstable_by(|&a, &b| directory.compare_places(a, b));
             self.merge(directory);
         }
+        self.sorted
     }
 
     /// Moves the added ones to their places, the last one first, so that each of the others moves
@@ -154,10 +179,9 @@ mod tests {
                 }
                 prop_assert_eq!(ring.len(), listed.len());
                 if then == 0 {
-                    ring.sort(&directory);
                     let mut expected = listed.clone();
                     expected.sort_by_key(|&node| (directory.place(node), directory.addr(node)));
-                    prop_assert_eq!(ring.sorted(), &expected[..]);
+                    prop_assert_eq!(ring.sorted(&directory), &expected[..]);
                 }
             }
         }

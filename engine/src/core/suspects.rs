@@ -275,7 +275,7 @@ impl Engine {
     pub(super) fn call_the_roll(&mut self, now: Now) {
         self.suspects.roll_from = now.mono + self.config.timeout();
         let me = self.members.me();
-        for node in self.members.in_ring_order().to_vec() {
+        for node in self.members.ring().to_vec() {
             let addr = self.members.addr(node);
             if node == me || self.suspects.has(addr) {
                 continue;

@@ -93,7 +93,7 @@ impl Engine {
         }
         let mut tries = 0;
         loop {
-            let ring = self.members.in_ring_order();
+            let ring = self.members.ring();
             let partner = ring[self.swapper.round.next(ring.len(), &mut self.rng)];
             tries += 1;
             let addr = self.members.addr(partner);
@@ -290,7 +290,7 @@ impl Engine {
 
     /// Our beats by place on the ring, paged; at least one page. None where nobody beats, and while
     /// we are young and the list has just changed: the records that changed it brought theirs.
-    fn vectors(&mut self, now: Now) -> Vec<Vector> {
+    fn vectors(&self, now: Now) -> Vec<Vector> {
         let digest = self.members.digest();
         let room = self.config.path_len_max()
             - (len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT);
@@ -298,8 +298,7 @@ impl Engine {
             Liveness::Off | Liveness::Probes => Vec::new(),
             Liveness::Beats if self.is_young(now) && self.swapper.listed != digest => Vec::new(),
             Liveness::Beats => {
-                self.members.in_ring_order();
-                let nodes = self.members.ring_order().iter();
+                let nodes = self.members.ring().iter();
                 nodes.map(|&node| self.members.vector_beat(node, now.mono, self.step)).collect()
             }
         };
@@ -384,12 +383,11 @@ impl Engine {
     /// All our beats with their ids, for a partner whose list is not ours. Not when we have just
     /// started, as all may have: the lists differ throughout then, most beats would be of members
     /// that the partner does not know, and the records that it gets bring theirs along.
-    pub(super) fn send_all_beats(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+    pub(super) fn send_all_beats(&self, now: Now, to: SocketAddr, out: &mut Outbox) {
         if self.config.liveness() != Liveness::Beats || self.is_young(now) {
             return;
         }
-        self.members.in_ring_order();
-        let nodes = self.members.ring_order().iter();
+        let nodes = self.members.ring().iter();
         let beats: Vec<_> =
             nodes.map(|&node| self.members.beat(node, now.mono, self.step)).collect();
         for packet in self.bulk_packets(beats, Vec::new()) {
@@ -408,8 +406,7 @@ impl Engine {
     }
 
     /// Our ids in some buckets, in as few datagrams as it takes.
-    fn ids(&mut self, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
-        self.members.in_ring_order();
+    fn ids(&self, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
         let room = self.config.path_len_max() - len::HEADER - len::IDS;
         let empty = || Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
         let mut pages = Vec::new();
@@ -438,7 +435,6 @@ impl Engine {
         if ids.echo.is_some_and(|token| self.is_token_of(now.mono, from, token)) {
             self.confirm(now, from, out);
         }
-        self.members.in_ring_order();
         let (held, unknown) = self.resolve(&ids.ids);
         let lacked = self.lacked(ids, &held);
         let is_clear = |node: &NodeIx| unknown.binary_search(&self.members.id_of(*node)).is_err();

@@ -118,19 +118,12 @@ impl Table {
         }
     }
 
-    /// Puts changes of the order in place.
-    pub(super) fn sort(&mut self, directory: &Directory) {
-        if let Self::Own(own) = self {
-            own.ring.sort(directory);
-        }
-    }
-
-    /// The listed ones in order of the ring; asks for [`Table::sort`] after a change.
-    pub(super) fn ring(&self) -> &[NodeIx] {
+    /// The listed ones in order of the ring.
+    pub(super) fn ring(&self, directory: &Directory) -> &[NodeIx] {
         match self {
             Self::Alone { me, .. } => me,
             Self::Full { list, .. } => &list.ring,
-            Self::Own(own) => own.ring.sorted(),
+            Self::Own(own) => own.ring.sorted(directory),
         }
     }
 
@@ -200,8 +193,7 @@ impl Table {
 impl Own {
     /// The listed ones in order of the ring, with their rows to change.
     pub(super) fn walk(&mut self, directory: &Directory) -> (&[NodeIx], &mut [Row]) {
-        self.ring.sort(directory);
-        (self.ring.sorted(), &mut self.rows)
+        (self.ring.sorted(directory), &mut self.rows)
     }
 
     /// Lists a node that has a row and is not listed.
@@ -230,11 +222,10 @@ impl Own {
 
     /// The sums of the digests by bucket, as many as are kept up.
     pub(super) fn sums(&mut self, directory: &Directory) -> &[Digest; BUCKETS] {
-        let (ring, rows) = (&mut self.ring, &self.rows);
+        let (ring, rows) = (&self.ring, &self.rows);
         self.sums.get_or_insert_with(|| {
             let mut sums = Box::new([Digest::default(); BUCKETS]);
-            ring.sort(directory);
-            for &node in ring.sorted() {
+            for &node in ring.sorted(directory) {
                 let record = rows[node.index()].record;
                 sums[directory.bucket(record)] += directory.digest(record);
             }
@@ -298,9 +289,8 @@ mod tests {
         for shared in [full, Table::alone(me, row, digest)] {
             let mut own = shared.clone();
             own.own(&directory);
-            own.sort(&directory);
             assert_eq!((own.len(), own.digest()), (shared.len(), shared.digest()));
-            assert_eq!(own.ring(), shared.ring());
+            assert_eq!(own.ring(&directory), shared.ring(&directory));
             for node in directory.shared_nodes() {
                 assert_eq!(format!("{:?}", own.row(node)), format!("{:?}", shared.row(node)));
             }

@@ -86,7 +86,6 @@ impl Engine {
         silent: Option<&Part>,
         out: &mut Outbox,
     ) -> bool {
-        self.members.in_ring_order();
         let told = &self.telling.told[at];
         let view = self.members.audience(&told.topic);
         let fan_out = parts_max.min(self.telling.told[at].budget.max(1));
@@ -135,8 +134,7 @@ impl Engine {
         }
     }
 
-    fn view(&mut self, topic: &Topic) -> RingView<'_> {
-        self.members.in_ring_order();
+    fn view(&self, topic: &Topic) -> RingView<'_> {
         self.members.audience(topic)
     }
 
@@ -158,7 +156,7 @@ impl Engine {
     }
 
     /// Whom we know on the arc of a rumor; nobody if the sender knows the same, or did not say.
-    fn known_on(&mut self, rumor: &Rumor) -> Vec<u16> {
+    fn known_on(&self, rumor: &Rumor) -> Vec<u16> {
         let Some(theirs) = rumor.view else { return Vec::new() };
         let view = self.view(&rumor.topic);
         match view.digest(rumor.arc) {
@@ -207,7 +205,6 @@ impl Engine {
     /// Tells those on an arc whom its delegate does not know; on a large arc they are too many,
     /// and the delegate is told of them instead.
     fn tell_unknown(&mut self, now: Now, at: usize, part: &Part, known: &[u16], out: &mut Outbox) {
-        self.members.in_ring_order();
         let view = self.members.audience(&self.telling.told[at].topic);
         let small = view.count(part.arc) <= Self::SMALL_ARC;
         let unknown: Vec<NodeIx> = view
@@ -295,7 +292,6 @@ impl Engine {
     }
 
     fn tell_again(&mut self, now: Now, at: usize, place: usize, out: &mut Outbox) {
-        self.members.in_ring_order();
         let told = &self.telling.told[at];
         let part = told.parts[place];
         match self.remedy(told, &part) {

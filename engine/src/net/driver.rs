@@ -271,7 +271,7 @@ impl Running {
             self.handle(Input::Timeout);
         }
         if self.listing.take_due(now.mono) {
-            let (members, _) = snapshot(&mut self.driver.engine);
+            let (members, _) = snapshot(&self.driver.engine);
             self.print(Line::Listen { bound: self.bound, members: &members });
         }
     }
@@ -441,7 +441,7 @@ impl Running {
     }
 
     fn show(&mut self, events: Vec<Event>) {
-        let list = events.iter().any(changes_list).then(|| snapshot(&mut self.driver.engine));
+        let list = events.iter().any(changes_list).then(|| snapshot(&self.driver.engine));
         if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
             self.print(Line::Listen { bound: self.bound, members });
         }
@@ -543,7 +543,7 @@ fn changes_list(event: &Event) -> bool {
 }
 
 /// The listed members by address, without and with their generations.
-fn snapshot(engine: &mut Machine) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
+fn snapshot(engine: &Machine) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
     let mut records = engine.members();
     records.sort_by_key(|record| record.node().addr());
     (records.iter().map(|record| record.node().clone()).collect(), records.into())

@@ -177,7 +177,7 @@ impl Machine {
     }
 
     /// The listed members, in no particular order.
-    pub(crate) fn members(&mut self) -> Vec<Arc<Record>> {
+    pub(crate) fn members(&self) -> Vec<Arc<Record>> {
         match self {
             Self::Native(engine) => engine.members().cloned().collect(),
             Self::Pekonode(foreign) => foreign.engine.members().cloned().collect(),

@@ -94,7 +94,6 @@ impl World {
         let engines: BTreeMap<_, _> =
             (1..=nodes).map(|node| (node, cluster.engine(node).clone())).collect();
         let list = |engine: &Engine| {
-            let mut engine = engine.clone();
             let listed = engine.members().map(|it| (it.node().addr(), it.generation()));
             listed.collect::<BTreeMap<_, _>>()
         };

@@ -166,7 +166,7 @@ proptest! {
         for &node in &listed {
             members.see(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
         }
-        let ring = members.in_ring_order().to_vec();
+        let ring = members.ring().to_vec();
         prop_assert_eq!(ring.len(), listed.len() + 1);
         for bucket in 0..1_usize << bits {
             let inside = |&node: &_| members.place(node).bucket(bits) == bucket;
