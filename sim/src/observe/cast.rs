@@ -182,6 +182,13 @@ impl Cast {
         Now { mono: at, wall: self.clocks.wall(node, at) }
     }
 
+    /// The incarnation that a node was, or will first be, just before a time.
+    pub(crate) fn before(&self, node: NodeNo, at: Instant) -> &Part {
+        let own = || self.parts.iter().filter(|part| part.node == node);
+        let past = own().rfind(|part| part.start < at);
+        past.or_else(|| own().next()).expect("every node of a plan starts once")
+    }
+
     /// The settings of a node's engine, in all its lives.
     pub(crate) fn config(&self, node: NodeNo) -> &Arc<Config> {
         &self.configs[node as usize]

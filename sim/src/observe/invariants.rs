@@ -90,6 +90,12 @@ pub(crate) struct Laws {
     cast: Arc<Cast>,
     timeout_max: Duration,
     cycle_max: Duration,
+    /// The longest that any packet was in flight: what it says may be older than all memory.
+    longest_flight: Duration,
+    /// In flight for so long it may bring back one of whom even the tombstone is forgotten.
+    forgotten_after: Duration,
+    /// In flight for so long a counter, which travels modulo 256, may be misread.
+    misread_after: Duration,
     broken: BTreeMap<Law, Offences>,
     /// Why the convergence of this run can't be judged.
     excuse: Option<String>,
@@ -117,6 +123,10 @@ struct Offences {
 }
 
 impl Laws {
+    /// How many timeouts a tombstone is kept.
+    const TOMBSTONE_TIMEOUTS: u32 = 20;
+    /// In so many cycles a counter comes near half of its scale.
+    const COUNTER_CYCLES: u32 = 100;
     /// Tombstones beyond the number of members.
     const TOMBSTONES_OVER: usize = 64;
     const LOST_MAX: usize = 64;
@@ -132,9 +142,14 @@ impl Laws {
         let gone = Lists::new(cast.nodes(), cast.parts().len(), [].into_iter());
         let timeout_max = cast.configs().map(Config::timeout).max().unwrap_or_default();
         let cycle_max = cast.configs().map(Config::cycle).max().unwrap_or_default();
+        let shortest =
+            |of: fn(&Config) -> Duration| cast.configs().map(of).min().unwrap_or_default();
         Self {
             timeout_max,
             cycle_max,
+            longest_flight: Duration::ZERO,
+            forgotten_after: shortest(Config::timeout) * Self::TOMBSTONE_TIMEOUTS,
+            misread_after: shortest(Config::cycle) * Self::COUNTER_CYCLES,
             broken: BTreeMap::new(),
             excuse: None,
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
@@ -149,11 +164,17 @@ impl Laws {
         }
     }
 
-    /// A node begins and knows nothing.
+    /// A node begins and knows nothing: if it was still about to leave, it never got an answer.
     pub(crate) fn begin(&mut self, node: NodeNo) {
         self.gone.clear_row(node);
         self.timed_out[node as usize].clear();
         self.once.begin(node);
+        self.keeping.crash(node);
+    }
+
+    /// A packet is delivered that was in flight for so long.
+    pub(crate) fn flew(&mut self, flight: Duration) {
+        self.longest_flight = self.longest_flight.max(flight);
     }
 
     /// A node's service hears of an event; `beat` is the newest that is held of whom it is about.
@@ -175,7 +196,7 @@ impl Laws {
 
     fn come_back(&mut self, at: Instant, node: NodeNo, addr: SocketAddr, beat: Beat) {
         let Some(then) = self.timed_out[node as usize].remove(&addr) else { return };
-        if beat <= then {
+        if beat <= then && self.longest_flight < self.forgotten_after {
             let (newest, old) = (beat.1, then.1);
             let detail = format!(
                 "node {node} lists {addr} again with beat {newest}, removed by timeout with {old}"
@@ -261,7 +282,7 @@ impl Laws {
 
     /// A node lists an incarnation.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        if self.gone.has(node, incarnation) {
+        if self.gone.has(node, incarnation) && self.longest_flight < self.forgotten_after {
             let who = self.who(incarnation);
             let detail = format!("node {node} lists {who} again");
             self.breaks(Law::GoneStayGone, at, Some(node), &detail);
@@ -327,6 +348,9 @@ impl Laws {
     /// A node removes an incarnation by timeout.
     pub(crate) fn time_out(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         let start = self.cast.part(incarnation).start;
+        if self.longest_flight >= self.misread_after {
+            return;
+        }
         // Ages travel in steps of a 200th of the sender's timeout, rounded at each hop; and the
         // beat in an answer may be a cycle old.
         let timeout = self.cast.config(node).silence_min();

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rumormill::Instant;
-
 use super::bits;
-use super::cast::{AddrNo, Cast, IncarnationNo};
+use super::cast::{Cast, IncarnationNo};
 use super::lists::Lists;
 use super::truth::Truth;
 use crate::scenario::plan::{NodeNo, Plan, WayIn};
@@ -77,17 +75,10 @@ impl Acquaintance {
     ) -> impl Iterator<Item = IncarnationNo> + 'a {
         let own = cast.part(one).start;
         self.seeds.get(&one).into_iter().flatten().filter_map(move |&seed| {
-            let given = addr_at(cast, seed, own)?;
+            let given = cast.before(seed, own).addr;
             truth.live(seed).filter(|&live| cast.part(live).addr == given)
         })
     }
-}
-
-/// The address that a node has at a time, or will have first.
-fn addr_at(cast: &Cast, node: NodeNo, at: Instant) -> Option<AddrNo> {
-    let own = || cast.parts().iter().filter(|part| part.node == node);
-    let last = own().take_while(|part| part.start <= at).last();
-    last.or_else(|| own().next()).map(|part| part.addr)
 }
 
 /// Disjoint sets of incarnations, each known by the least of them.

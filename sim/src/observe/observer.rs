@@ -348,6 +348,7 @@ impl Observer {
         self.traffic.fates().delivered += 1;
         self.rumors.delivered(load, carried);
         let Way::Packet { from, sent, kind } = way else { return };
+        self.laws.flew(at - sent);
         match kind {
             PacketKind::LastCall | PacketKind::Probe => {
                 if let Some(asked) = self.truth.live(node) {

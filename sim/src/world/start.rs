@@ -221,18 +221,12 @@ impl World<'_> {
 
     /// The incarnation as which a node runs, or last did, or will first.
     pub(super) fn last_part(&self, node: NodeNo) -> &Part {
-        self.part_before(node, self.now + Duration::from_nanos(1))
+        self.cast.before(node, self.now + Duration::from_nanos(1))
     }
 
     /// The address at which a node was, or will first be, just before a time.
     fn addr_before(&self, node: NodeNo, at: Instant) -> AddrNo {
-        self.part_before(node, at).addr
-    }
-
-    fn part_before(&self, node: NodeNo, at: Instant) -> &Part {
-        let own = || self.cast.parts().iter().filter(|part| part.node == node);
-        let past = own().rfind(|part| part.start < at);
-        past.or_else(|| own().next()).expect("every node of a plan starts once")
+        self.cast.before(node, at).addr
     }
 }
 

@@ -87,6 +87,24 @@ fn a_removal_before_the_timeout_is_noticed() {
 }
 
 #[test]
+fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
+    let zombie = |laws: &mut Laws| {
+        laws.heard_goodbye(0, 2);
+        laws.list(at_ms(150_000), 0, 2);
+    };
+    let early = |laws: &mut Laws| laws.time_out(at_ms(1_000), 0, 1);
+    // A hundred cycles, and twenty timeouts.
+    for break_one in [&zombie as &dyn Fn(&mut Laws), &early] {
+        for (flight, is_broken) in [(99, true), (100, false)] {
+            let mut laws = laws();
+            laws.flew(Duration::from_secs(flight));
+            break_one(&mut laws);
+            assert_eq!(broken(laws).len(), usize::from(is_broken), "in flight for {flight} s");
+        }
+    }
+}
+
+#[test]
 fn a_probe_proves_life_to_those_who_live_by_probes_alone() {
     for (liveness, timed_out) in [(Liveness::Beats, 9_000), (Liveness::Probes, 5_700)] {
         let mut plan = testkit::plan(3, Duration::from_secs(60));
@@ -220,15 +238,24 @@ fn a_run_is_judged_at_its_end_or_says_why_not() {
     let judged = excused.finish();
     let law = judged.iter().find(|law| law.name == "convergence").unwrap();
     assert_eq!((law.ok, law.detail.as_deref()), (true, Some("not judged: swaps are off")));
-    let mut lost = laws();
-    let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
-    lost.keeping.hold(1, version);
-    lost.exit(1, Exit::Leave);
-    lost.off(at_ms(5), 1, true, true);
-    lost.settle(at_ms(9), Verdict::Settled);
-    let [(name, detail)] = &broken(lost)[..] else { panic!("one law") };
+}
+
+#[test]
+fn a_value_is_lost_with_its_last_holder_unless_that_was_interrupted_in_leaving() {
+    let leave = |interrupt: fn(&mut Laws)| {
+        let mut laws = laws();
+        let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
+        laws.keeping.hold(1, version);
+        laws.exit(1, Exit::Leave);
+        interrupt(&mut laws);
+        laws.off(at_ms(5), 1, true, true);
+        laws.settle(at_ms(9), Verdict::Settled);
+        broken(laws)
+    };
+    let [(name, detail)] = &leave(|_| {})[..] else { panic!("one law") };
     assert_eq!(name, "no_loss");
     assert!(detail.starts_with("at 0.005000s: version 1-"), "{detail}");
+    assert_eq!(leave(|laws| laws.begin(1)), [], "its first life promised nothing");
 }
 
 #[test]
