@@ -103,7 +103,7 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
 }
 
 /// The goodbye of a node.
-fn goodbye(cluster: &mut Cluster, node: u16) -> Topic {
+pub(super) fn goodbye(cluster: &mut Cluster, node: u16) -> Topic {
     let generation = cluster.engine(node).me().generation();
     let gone = Gone { addr: addr(node), generation, counter: 1, cause: Cause::Left };
     Topic::Membership(gone.into())

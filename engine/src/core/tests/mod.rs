@@ -2,6 +2,7 @@
 
 mod clocks;
 mod cluster;
+mod delegates;
 mod dial;
 mod discord;
 mod hostile;
@@ -14,6 +15,7 @@ mod names;
 mod orders;
 mod paths;
 mod probes;
+mod retelling;
 mod routes;
 mod scale_down;
 mod streams;

@@ -11,17 +11,17 @@ use crate::core::{
 use crate::metrics::Histogram;
 use crate::{Config, Liveness, NodeId, Probability, Swap, UnixNanos};
 
-const MS: Duration = Duration::from_millis(1);
+pub(super) const MS: Duration = Duration::from_millis(1);
 
 /// Nothing repairs what a rumor misses.
 #[track_caller]
-fn alone(fan_out: u16) -> Config {
+pub(super) fn alone(fan_out: u16) -> Config {
     let config = Config::builder().fan_out(fan_out).swap(Swap::Off).liveness(Liveness::Off);
     config.ack_timeout(21 * MS).build().unwrap()
 }
 
 /// Nodes that list each other from the start, but for those that `unknown` names.
-fn listing(nodes: u16, config: Config, unknown: impl Fn(u16, u16) -> bool) -> Cluster {
+pub(super) fn listing(nodes: u16, config: Config, unknown: impl Fn(u16, u16) -> bool) -> Cluster {
     let mut cluster = Cluster::new(config);
     (1..=nodes).for_each(|node| cluster.start(node, &[]));
     let records: Vec<Arc<Record>> =
@@ -39,7 +39,7 @@ fn listing(nodes: u16, config: Config, unknown: impl Fn(u16, u16) -> bool) -> Cl
     cluster
 }
 
-fn full(nodes: u16, fan_out: u16) -> Cluster {
+pub(super) fn full(nodes: u16, fan_out: u16) -> Cluster {
     listing(nodes, alone(fan_out), |_, _| false)
 }
 
@@ -48,17 +48,17 @@ fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
 }
 
 #[track_caller]
-fn metadata(data: &[u8], nanos: i64) -> Topic {
+pub(super) fn metadata(data: &[u8], nanos: i64) -> Topic {
     let value = Value::new(data, &Config::default()).unwrap();
     Topic::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap())
 }
 
-fn packet(body: Body) -> Packet {
+pub(super) fn packet(body: Body) -> Packet {
     Packet { step: AgeStep(25_000), body }
 }
 
 /// The rumors among outputs, with whom they go to, and the acknowledgements.
-fn told(outputs: &[Output]) -> (Vec<u16>, Vec<RumorAck>) {
+pub(super) fn told(outputs: &[Output]) -> (Vec<u16>, Vec<RumorAck>) {
     let (mut rumors, mut acks) = (Vec::new(), Vec::new());
     for output in outputs {
         if let Output::Send { to, packet, .. } = output {
@@ -73,7 +73,7 @@ fn told(outputs: &[Output]) -> (Vec<u16>, Vec<RumorAck>) {
 }
 
 /// The rumors among outputs: to whom, for which arc, of what.
-fn rumors(outputs: &[Output]) -> Vec<(u16, RingArc, Topic)> {
+pub(super) fn rumors(outputs: &[Output]) -> Vec<(u16, RingArc, Topic)> {
     let rumor = |output: &Output| match output {
         Output::Send { to, packet, .. } => match &packet.body {
             Body::Rumor(rumor) => Some((to.port(), rumor.arc, rumor.topic.clone())),
