@@ -19,6 +19,7 @@ mod retelling;
 mod routes;
 mod scale_down;
 mod streams;
+mod suspicions;
 mod swap;
 mod telling;
 mod unreached;

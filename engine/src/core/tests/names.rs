@@ -220,3 +220,30 @@ fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhil
         assert_eq!(calls.count(), 3, "calls of node {at}");
     }
 }
+
+#[test]
+fn the_last_beat_of_one_that_was_replaced_does_not_bring_it_back_and_a_later_one_does() {
+    let mut cluster = settled(Liveness::Beats);
+    let last = cluster.engine(4);
+    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    cluster.crash(4);
+    cluster.start_named(40, "n4");
+    cluster.run_until(SOON, Cluster::all_list_all);
+    for (later, is_back) in [(1, false), (2, true)] {
+        let beat = Beat { id, counter: counter.wrapping_add(later), age: Age(0) };
+        cluster.body(1, 2, Body::Bulk(Bulk { beats: vec![beat], news: Vec::new() }));
+        assert_eq!(cluster.list(1).contains(&4), is_back, "{later} later than what was known");
+    }
+}
+
+#[test]
+fn who_leaves_calls_no_namesakes() {
+    let mut cluster = settled(Liveness::Probes);
+    cluster.command(3, Command::Leave);
+    let generation = Generation::start(None, cluster.clock().wall);
+    let record = Arc::new(Record::new(node(40, "n4"), generation));
+    let news = vec![News::Member(Sighting { record, counter: 1, age: Age(0) })];
+    cluster.log.clear();
+    cluster.body(3, 2, Body::Bulk(Bulk { beats: Vec::new(), news }));
+    assert!(cluster.log.iter().all(|it| it.1 != PacketKind::Probe), "{:?}", cluster.log);
+}

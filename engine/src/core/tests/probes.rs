@@ -18,7 +18,7 @@ fn config() -> Config {
 
 /// Nodes that have known each other for a while.
 #[track_caller]
-fn settled(nodes: u16) -> Cluster {
+pub(super) fn settled(nodes: u16) -> Cluster {
     let mut cluster = Cluster::of(nodes, config());
     cluster.run(10 * SECOND);
     cluster.sent.clear();
@@ -32,7 +32,7 @@ fn removals(cluster: &Cluster) -> usize {
     cluster.events.iter().filter(|it| matches!(it.2, Event::Removed { .. })).count()
 }
 
-fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
+pub(super) fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
     let me = cluster.engine(of).me().clone();
     Suspicion {
         addr: addr(of),
@@ -44,12 +44,12 @@ fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
 
 /// What a node holds as the counter of another.
 #[track_caller]
-fn counter(cluster: &mut Cluster, at: u16, of: u16) -> u32 {
+pub(super) fn counter(cluster: &mut Cluster, at: u16, of: u16) -> u32 {
     let members = &cluster.engine(at).members;
     members.counter(members.node(addr(of)).expect("a member"))
 }
 
-fn records(news: News) -> Body {
+pub(super) fn records(news: News) -> Body {
     Body::Records(Records { news: vec![news] })
 }
 

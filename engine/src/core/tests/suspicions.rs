@@ -1,0 +1,272 @@
+//! Suspicions as they come and go by packets: which are believed, passed on, and refuted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along};
+use super::probes::{counter, records, settled, suspicion};
+use super::retelling::copies;
+use super::telling::{packet, rumors, told};
+use crate::core::{
+    Age, Body, Bulk, Cause, Engine, Gone, Input, News, Outbox, Output, PacketKind, Probe,
+    ProbeRequest, Records, Reply, RingArc, Sighting, Suspicion, Topic, Vouch, Word,
+};
+use crate::{Config, Generation};
+
+/// The record of a node with so many more than its counter.
+#[track_caller]
+fn alive(cluster: &mut Cluster, of: u16, more: u32) -> News {
+    let record = Arc::clone(cluster.engine(of).me());
+    let counter = counter(cluster, of, of) + more;
+    News::Member(Sighting { record, counter, age: Age(0) })
+}
+
+/// What node 1 does about a rumor of a suspicion, which node 2 sends for an arc.
+#[track_caller]
+fn hears(cluster: &mut Cluster, suspicion: Suspicion, arc: Option<RingArc>) -> Vec<Output> {
+    let topic = Topic::Membership(News::from(suspicion));
+    let body = arc.map_or_else(|| rumor(topic.clone()), |arc| rumor_along(arc, topic.clone()));
+    cluster.outputs(1, 2, packet(body))
+}
+
+/// The membership news among outputs that go to one node, but for rumors.
+fn news_to(outputs: &[Output], node: u16) -> Vec<News> {
+    let news = |output: &Output| match output {
+        Output::Send { to, packet, .. } if *to == addr(node) => match &packet.body {
+            Body::Records(Records { news }) | Body::Bulk(Bulk { news, .. }) => Some(news.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    outputs.iter().filter_map(news).flatten().collect()
+}
+
+/// True when node 1 would tell one that probes it that it is suspected.
+#[track_caller]
+fn suspects(cluster: &mut Cluster, of: u16) -> bool {
+    let (now, mut engine, mut out) = (cluster.clock(), cluster.engine(1).clone(), Outbox::new());
+    let probe = Probe { token: 7, holds: engine.holds(), reply: Reply::Datagram };
+    engine.handle(now, datagram(addr(of), packet(Body::Probe(probe))), &mut out);
+    let outputs: Vec<_> = out.drain().collect();
+    news_to(&outputs, of).iter().any(|news| matches!(news, News::Suspected(_)))
+}
+
+#[test]
+fn a_suspicion_of_another_life_goes_no_further() {
+    for (another, goes_on) in [(false, true), (true, false)] {
+        let mut cluster = settled(6);
+        let mut of = suspicion(&mut cluster, 3);
+        if another {
+            of.generation = Generation::new(1).unwrap();
+        }
+        let (rumors, acks) = told(&hears(&mut cluster, of, None));
+        assert_eq!((!rumors.is_empty(), acks.len()), (goes_on, 1));
+        assert_eq!(suspects(&mut cluster, 3), goes_on);
+    }
+}
+
+#[test]
+fn where_everybody_beats_a_suspicion_is_passed_on_and_nobody_asks_the_suspect() {
+    let mut cluster = Cluster::of(6, Config::default());
+    let of = suspicion(&mut cluster, 3);
+    assert!(!told(&hears(&mut cluster, of, None)).0.is_empty());
+    cluster.log.clear();
+    cluster.run(4 * SECOND);
+    assert!(!cluster.log.contains(&(addr(3), PacketKind::Probe)));
+}
+
+#[test]
+fn only_what_is_newer_than_a_suspicion_refutes_it() {
+    let mut cluster = settled(6);
+    let mut of = suspicion(&mut cluster, 3);
+    of.counter += 5;
+    hears(&mut cluster, of, None);
+    for (more, is_suspected) in [(3, true), (5, true), (6, false)] {
+        let news = alive(&mut cluster, 3, more);
+        cluster.outputs(1, 2, packet(records(news)));
+        assert_eq!(suspects(&mut cluster, 3), is_suspected, "by {more} more");
+    }
+}
+
+#[test]
+fn a_suspect_is_told_of_no_suspicion_until_it_has_refuted_its_own() {
+    let mut cluster = settled(8);
+    let [of, other, third] = [5, 6, 7].map(|node| suspicion(&mut cluster, node));
+    hears(&mut cluster, of, None);
+    let its_own = Some(RingArc::of(place(5)));
+    let receivers = |outputs: &[Output]| -> BTreeSet<u16> {
+        copies(outputs).into_iter().map(|(to, _)| to).collect()
+    };
+    assert_eq!(receivers(&hears(&mut cluster, other, its_own)), [].into());
+    let refutation = alive(&mut cluster, 5, 1);
+    cluster.outputs(1, 2, packet(records(refutation)));
+    assert_eq!(receivers(&hears(&mut cluster, third, its_own)), [5].into());
+}
+
+#[test]
+fn what_is_said_of_one_that_has_refuted_is_answered_once_with_its_record() {
+    let mut cluster = settled(6);
+    let old = suspicion(&mut cluster, 3);
+    let Suspicion { addr, generation, counter, .. } = old;
+    let gone = News::from(Gone { addr, generation, counter, cause: Cause::Timeout });
+    let refutation = alive(&mut cluster, 3, 1);
+    cluster.outputs(1, 4, packet(records(refutation.clone())));
+    for said in [vec![News::from(old); 3], vec![gone]] {
+        let outputs = cluster.outputs(1, 2, packet(Body::Records(Records { news: said.clone() })));
+        let answers = news_to(&outputs, 2);
+        let [News::Member(answer)] = &answers[..] else { panic!("{answers:?} to {said:?}") };
+        assert_eq!((answer.record.node().addr(), answer.counter), (addr, counter + 1));
+    }
+}
+
+#[test]
+fn who_suspects_us_is_answered_with_our_refutation() {
+    let mut cluster = settled(6);
+    let of = suspicion(&mut cluster, 3);
+    let outputs = cluster.outputs(3, 2, packet(records(News::from(of.clone()))));
+    let answers = news_to(&outputs, 2);
+    let [News::Member(answer)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!((answer.record.node().addr(), answer.counter), (of.addr, of.counter + 1));
+}
+
+#[test]
+fn what_is_said_of_another_life_of_ours_is_not_refuted() {
+    let mut cluster = settled(6);
+    let mut of = suspicion(&mut cluster, 3);
+    of.generation = Generation::new(1).unwrap();
+    let before = counter(&mut cluster, 3, 3);
+    cluster.outputs(3, 2, packet(records(News::from(of))));
+    assert_eq!(counter(&mut cluster, 3, 3), before);
+    assert_eq!(cluster.engine(3).stats().refutations, 0);
+}
+
+/// What a node does in a time in which it hears nothing, with when it does it.
+#[track_caller]
+fn alone_for(
+    cluster: &mut Cluster,
+    engine: &mut Engine,
+    time: Duration,
+) -> Vec<(Duration, Output)> {
+    let (start, mut now, mut out) = (cluster.now, cluster.clock(), Outbox::new());
+    let mut outputs = Vec::new();
+    while let Some(next) = engine.deadline().filter(|&at| at <= start + time) {
+        now.mono = now.mono.max(next);
+        engine.handle(now, Input::Timeout, &mut out);
+        outputs.extend(out.drain().map(|output| (now.mono - start, output)));
+    }
+    outputs
+}
+
+#[test]
+fn a_suspicion_that_comes_with_other_news_is_passed_on_once_with_the_next_relay() {
+    let mut cluster = settled(6);
+    let of = News::from(suspicion(&mut cluster, 3));
+    let mut outputs = Vec::new();
+    for by in [2, 4] {
+        outputs.extend(cluster.outputs(1, by, packet(records(of.clone()))));
+    }
+    let mut engine = cluster.engine(1).clone();
+    let later = alone_for(&mut cluster, &mut engine, SECOND / 2);
+    outputs.extend(later.into_iter().map(|(_, output)| output));
+    let received: Vec<usize> = (2..=6)
+        .map(|node| news_to(&outputs, node).iter().filter(|&it| *it == of).count())
+        .collect();
+    assert!(received.iter().all(|&times| times <= 1), "{received:?}");
+    assert!(received.contains(&1), "nobody was told");
+}
+
+/// When each direct probe goes out, and each request to others to probe.
+fn probing(outputs: &[(Duration, Output)]) -> Vec<(PacketKind, Duration)> {
+    let mut steps: Vec<(PacketKind, Duration)> = Vec::new();
+    for (at, output) in outputs {
+        let Output::Send { packet, .. } = output else { continue };
+        let step = (packet.kind(), *at);
+        if matches!(step.0, PacketKind::Probe | PacketKind::ProbeRequest) && !steps.contains(&step)
+        {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+#[test]
+fn who_hears_nobody_waits_twice_as_long_for_the_next_answer() {
+    let mut cluster = settled(6);
+    let mut engine = cluster.engine(1).clone();
+    let steps = probing(&alone_for(&mut cluster, &mut engine, 4 * SECOND));
+    let starts = |at: usize| steps[at].0 == PacketKind::Probe;
+    let asked: Vec<_> =
+        (0..steps.len()).filter(|&at| steps[at].0 == PacketKind::ProbeRequest).collect();
+    // The probe by stream goes with the request.
+    let direct = |at: usize| (0..at).rev().find(|&it| starts(it) && steps[it].1 < steps[at].1);
+    let wait = |at: usize| steps[at].1 - steps[direct(at).expect("a probe")].1;
+    assert_eq!(wait(asked[1]), 2 * wait(asked[0]), "{steps:?}");
+}
+
+#[test]
+fn each_answer_makes_a_node_that_was_slow_less_patient() {
+    let mut cluster = settled(6);
+    (0..3).for_each(|_| cluster.engine(1).prober.health.worsen());
+    cluster.run(15 * SECOND);
+    assert_eq!(cluster.engine(1).prober.health.factor(), 1);
+}
+
+#[test]
+fn who_found_one_silent_is_no_witness_against_the_next() {
+    let mut cluster = settled(6);
+    let (mut engine, now) = (cluster.engine(1).clone(), cluster.now);
+    let outputs = alone_until_asking(&mut cluster, &mut engine);
+    let requests: Vec<_> = outputs.iter().filter_map(|(_, output)| request_to(output)).collect();
+    for (&(by, request), word) in requests.iter().zip([Word::Silent, Word::Lives]) {
+        let vouch = Body::Vouch(Vouch { token: request.token, word });
+        engine.handle(cluster.clock(), datagram(addr(by), packet(vouch)), &mut Outbox::new());
+    }
+    let outputs = alone_for(&mut cluster, &mut engine, 3 * SECOND);
+    let suspected = outputs.iter().filter(|(_, output)| {
+        let topics = rumors(std::slice::from_ref(output));
+        topics.iter().any(|(.., it)| matches!(it, Topic::Membership(News::Suspected(_))))
+    });
+    assert_eq!(suspected.count(), 0);
+    assert!(cluster.now > now && outputs.iter().any(|(_, it)| request_to(it).is_some()));
+}
+
+fn request_to(output: &Output) -> Option<(u16, ProbeRequest)> {
+    match output {
+        Output::Send { to, packet, .. } => match packet.body {
+            Body::ProbeRequest(request) => Some((to.port(), request)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Lets a node hear nothing until it asks others to probe.
+#[track_caller]
+fn alone_until_asking(cluster: &mut Cluster, engine: &mut Engine) -> Vec<(Duration, Output)> {
+    for _ in 0..100 {
+        let next = engine.deadline().expect("it probes");
+        let wait = next.max(cluster.now) - cluster.now;
+        let outputs = alone_for(cluster, engine, wait);
+        cluster.now = cluster.now + wait;
+        if outputs.iter().any(|(_, output)| request_to(output).is_some()) {
+            return outputs;
+        }
+    }
+    panic!("nobody was asked");
+}
+
+#[test]
+fn who_slept_for_long_says_unasked_that_it_lives() {
+    let mut cluster = settled(6);
+    let before = counter(&mut cluster, 4, 4);
+    cluster.now = cluster.now + 60 * SECOND;
+    let said = rumors(&cluster.outputs_of(4, Input::Timeout));
+    let own = |(_, _, topic): &(u16, RingArc, Topic)| match topic {
+        Topic::Membership(News::Member(it)) => {
+            it.record.node().addr() == addr(4) && it.counter == before + 1
+        }
+        _ => false,
+    };
+    assert!(said.iter().any(own), "{said:?}");
+}
