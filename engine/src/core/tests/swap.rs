@@ -2,23 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr, record};
+use super::telling::packet;
 use crate::core::members::Members;
 use crate::core::row::Standing;
 use crate::core::seen::Heard;
 use crate::core::{
-    Age, AgeStep, Body, Detail, Ids, Output, Packet, PacketKind, Roster, Sighting, SwapRequest,
+    Age, AgeStep, Beat, Body, Bulk, Detail, Ids, Input, Output, Packet, PacketKind, Roster,
+    Sighting, SwapRequest,
 };
 use crate::time::Instant;
-use crate::{Config, Generation, Liveness, Probability};
+use crate::{Config, Generation, Liveness, Probability, Swap};
 
 /// Node 1 and node 2, which list each other and the given nodes, none of which exists.
 #[track_caller]
 fn pair(left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
-    let config = Config::builder().liveness(Liveness::Off).build().unwrap();
+    pair_with(Swap::On, left, right)
+}
+
+#[track_caller]
+fn pair_with(swap: Swap, left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster {
+    let config = Config::builder().liveness(Liveness::Off).swap(swap).build().unwrap();
     let mut cluster = Cluster::new(config);
     for (node, others) in [(1, left), (2, right)] {
         cluster.start_as(node, record(node), &[]);
@@ -39,6 +47,8 @@ fn swap(cluster: &mut Cluster) -> Vec<PacketKind> {
             if let Output::Send { to: next, packet, .. } = output
                 && next == addr(from)
             {
+                let longest = Config::default().path_len_max();
+                assert!(packet.len_max() <= longest, "{:?} is too long", packet.kind());
                 kinds.push(packet.kind());
                 waiting.insert(0, (to, from, packet.as_ref().clone()));
             }
@@ -71,6 +81,96 @@ fn swap_with_an_older_peer_sends_it_our_metadata() {
         cluster.publish_silently(publisher, b"v1");
         assert!(swap(&mut cluster).contains(&PacketKind::Value));
         assert!(cluster.all_hold(b"v1"));
+    }
+}
+
+#[test]
+fn what_both_hold_is_not_sent() {
+    let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
+    cluster.publish_silently(1, b"v1");
+    swap(&mut cluster);
+    assert!(cluster.all_hold(b"v1"));
+    assert!(!swap(&mut cluster).contains(&PacketKind::Value));
+}
+
+#[test]
+fn a_swap_brings_each_of_two_the_beats_that_the_other_heard_whether_their_lists_agree_or_not() {
+    for agree in [true, false] {
+        let mut cluster = Cluster::of(4, Config::default());
+        cluster.run(8 * SECOND);
+        let members = |cluster: &mut Cluster, at: u16, of: u16| {
+            let members = &cluster.engine(at).members;
+            members.counter(members.node(addr(of)).expect("a member"))
+        };
+        let newest = [3, 4].map(|of| members(&mut cluster, of, of) + 1);
+        for (at, of, counter) in [(1, 3, newest[0]), (2, 4, newest[1])] {
+            let id = cluster.engine(of).me().id();
+            let beats = vec![Beat { id, counter: counter as u8, age: Age(0) }];
+            cluster.outputs(at, 3, packet(Body::Bulk(Bulk { beats, news: Vec::new() })));
+        }
+        if !agree {
+            cluster.restore(1, &[record(50)]);
+        }
+        swap(&mut cluster);
+        for at in [1, 2] {
+            let heard = [3, 4].map(|of| members(&mut cluster, at, of));
+            assert_eq!(heard, newest, "at node {at}, where that the lists agree is {agree}");
+        }
+    }
+}
+
+/// The tokens of swap requests among outputs.
+fn requests(outputs: &[Output]) -> Vec<u32> {
+    let token = |output: &Output| match output {
+        Output::Send { packet, .. } => match &packet.body {
+            Body::SwapRequest(request) => Some(request.token),
+            _ => None,
+        },
+        Output::Event(_) | Output::Answer(_) => None,
+    };
+    outputs.iter().filter_map(token).collect()
+}
+
+/// What node 1 does by timers within a time.
+#[track_caller]
+fn waits(cluster: &mut Cluster, time: Duration) -> Vec<Output> {
+    let end = cluster.now + time;
+    let mut outputs = Vec::new();
+    while let Some(next) = cluster.engine(1).deadline().filter(|&at| at <= end) {
+        cluster.now = cluster.now.max(next);
+        outputs.extend(cluster.outputs_of(1, Input::Timeout));
+    }
+    outputs
+}
+
+#[test]
+fn a_request_that_nobody_answers_is_sent_four_times() {
+    // It begins none of its own accord.
+    let mut cluster = pair_with(Swap::Off, &BTreeSet::new(), &BTreeSet::new());
+    let Body::SwapRequest(SwapRequest { token, .. }) = cluster.swap_request(1, 2).body else {
+        unreachable!()
+    };
+    assert_eq!(requests(&waits(&mut cluster, 10 * SECOND)), [token; 3]);
+}
+
+#[test]
+fn an_answer_to_a_request_that_was_sent_twice_says_nothing_of_the_round_trip() {
+    for twice in [false, true] {
+        let mut cluster = pair_with(Swap::Off, &BTreeSet::new(), &BTreeSet::new());
+        let request = cluster.swap_request(1, 2);
+        if twice {
+            let again = waits(&mut cluster, Duration::from_millis(60));
+            assert_eq!(requests(&again).len(), 1, "the same once more");
+        }
+        let answers = cluster.outputs(2, 1, request);
+        let answer = answers.iter().find_map(|output| match output {
+            Output::Send { packet, .. } if packet.kind() == PacketKind::SwapAnswer => Some(packet),
+            _ => None,
+        });
+        let before = cluster.engine(1).stats().round_trip.count();
+        cluster.outputs(1, 2, answer.expect("an answer").as_ref().clone());
+        let measured = cluster.engine(1).stats().round_trip.count() - before;
+        assert_eq!(measured, u64::from(!twice));
     }
 }
 
