@@ -49,6 +49,18 @@ fn a_large_arc_goes_to_another_after_two_silences() {
 }
 
 #[test]
+fn an_arc_of_more_than_the_fan_out_is_not_told_each_of_it_though_the_sends_would_do() {
+    let mut cluster = full(100, 8);
+    let first = copies(&publishes(&mut cluster, b"v1"));
+    let nine = |(_, rumor): &&(u16, Rumor)| on(rumor.arc, 100).len() == 9;
+    let delegate = first.iter().find(nine).expect("a part of nine").0;
+    for handed in first.iter().filter(|&&(to, _)| to != delegate) {
+        answers(&mut cluster, handed);
+    }
+    assert_eq!(receivers(&waits(&mut cluster)), [delegate].into());
+}
+
+#[test]
 fn where_one_was_only_late_a_large_arc_goes_to_another_after_three() {
     let mut cluster = full(20, 2);
     let first = copies(&publishes(&mut cluster, b"v1"));

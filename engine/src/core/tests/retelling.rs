@@ -139,13 +139,13 @@ fn only_what_is_overdue_is_sent_again() {
     assert_eq!(subjects(&cluster.outputs_of(1, Input::Timeout)), [3].into());
 }
 
-/// Eight others, all told by node 1, of whom so many are silent; what it sends after one wait:
-/// how many copies, and how many acknowledgements each asks for.
+/// Others, all told by node 1, of whom so many are silent; what it sends after one wait: how many
+/// copies, and how many acknowledgements each asks for.
 #[track_caller]
-fn after_silence_of(silent: usize, fan_out: u16) -> (usize, Vec<u8>) {
-    let mut cluster = full(9, fan_out);
+fn after_silence_of(silent: usize, others: u16, fan_out: u16) -> (usize, Vec<u8>) {
+    let mut cluster = full(others + 1, fan_out);
     let first = copies(&publishes(&mut cluster, b"v1"));
-    assert!(first.len() == 8 && first.iter().all(|(_, rumor)| rumor.acks == 1));
+    assert!(first.len() == usize::from(others) && first.iter().all(|(_, rumor)| rumor.acks == 1));
     for handed in &first[silent..] {
         answers(&mut cluster, handed);
     }
@@ -156,24 +156,25 @@ fn after_silence_of(silent: usize, fan_out: u16) -> (usize, Vec<u8>) {
 
 #[test]
 fn the_more_of_eight_are_silent_the_more_acknowledgements_are_asked_for_up_to_five() {
-    let sent: Vec<_> = (1..=8).map(|silent| after_silence_of(silent, 8)).collect();
+    let sent: Vec<_> = (1..=8).map(|silent| after_silence_of(silent, 8, 8)).collect();
     // Three are told twice, which is a chance more for each; of 24 sends more wait to be made
     // where more are silent.
     let expected = [(1, 1), (2, 1), (6, 1), (4, 3), (5, 4), (6, 5), (7, 5), (8, 5)];
     assert_eq!(sent, expected.map(|(sends, acks)| (sends, vec![acks])));
-    assert_eq!(after_silence_of(4, 16), (8, vec![2]), "two of each copy where there are two");
+    assert_eq!(after_silence_of(4, 8, 16), (8, vec![2]), "two of each copy where there are two");
+    assert_eq!(after_silence_of(3, 16, 16), (3, vec![1]), "three of sixteen are likely dead");
 }
 
-/// Eight others of whom four are silent at first and so many of these answer at the second try, by
+/// Eight others of whom some are silent at first and so many of these answer at the second try, by
 /// the number of acknowledgements that node 1 was asked for: how many copies the third try has.
 #[track_caller]
-fn third_try(late: usize, asked: u8) -> usize {
+fn third_try(silent: usize, late: usize, asked: u8) -> usize {
     let mut cluster = full(10, 16);
     let Body::Rumor(mut asking) = rumor(metadata(b"v1", 5)) else { unreachable!() };
     asking.acks = asked;
     let first = copies(&cluster.outputs(1, 2, packet(Body::Rumor(asking))));
     assert_eq!(first.len(), 8);
-    for handed in &first[4..] {
+    for handed in &first[silent..] {
         answers(&mut cluster, handed);
     }
     waits(&mut cluster);
@@ -185,9 +186,10 @@ fn third_try(late: usize, asked: u8) -> usize {
 
 #[test]
 fn who_is_silent_at_the_second_try_too_is_dead_unless_the_teller_or_another_lost_packets() {
-    assert_eq!(third_try(0, 1), 4, "the dead are told once more, and not by two copies");
-    assert_eq!(third_try(1, 1), 6, "one was only late: packets get lost");
-    assert_eq!(third_try(0, 2), 8, "where it came from, packets get lost");
+    assert_eq!(third_try(4, 0, 1), 4, "the dead are told once more, and not by two copies");
+    assert_eq!(third_try(3, 0, 1), 3, "three are enough to tell");
+    assert_eq!(third_try(4, 1, 1), 6, "one was only late: packets get lost");
+    assert_eq!(third_try(4, 0, 2), 8, "where it came from, packets get lost");
 }
 
 /// Hands node 1 its rumor back: what it then tells of, as places among nodes 2 to 10.
