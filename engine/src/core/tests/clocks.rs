@@ -165,7 +165,7 @@ fn what_was_published_before_the_clock_was_known_to_be_ahead_stays_and_its_publi
         cluster.start(node, &[1]);
     }
     cluster.run(20 * SECOND);
-    assert!(cluster.all_hold(b"early"));
+    cluster.assert_all_hold(b"early");
     let [Event::VersionAhead { version: ahead, by }] = told(&cluster, 1)[..] else {
         panic!("told once: {:?}", told(&cluster, 1))
     };
@@ -191,7 +191,7 @@ fn a_value_outlives_its_publisher_and_the_clocks_that_were_ahead_with_it() {
             cluster.run(if at_once { Duration::ZERO } else { 10 * SECOND });
         }
         cluster.run(20 * SECOND);
-        assert!(cluster.all_hold(b"kept"));
+        cluster.assert_all_hold(b"kept");
         cluster.start(6, &[2]);
         cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"kept"));
     }
@@ -269,7 +269,7 @@ fn publishers_do_not_outbid_each_other_for_ever() {
     }
     cluster.run(20 * SECOND);
     let last = cluster.data(1).unwrap();
-    assert!(cluster.all_hold(&last));
+    cluster.assert_all_hold(&last);
     let after: usize = (1..=10).map(|node| changes(&cluster, node)).sum();
     // Each hears of ten values and of ten that were published once more, if none is overtaken.
     assert!(after - before <= 200, "{}", after - before);
@@ -288,7 +288,7 @@ fn what_cannot_be_beaten_is_told_to_who_publishes() {
     cluster.publish(2, b"ours");
     cluster.body(2, 1, rumor(Topic::Metadata(last.clone())));
     cluster.run(SECOND);
-    assert!(cluster.all_hold(b"last"));
+    cluster.assert_all_hold(b"last");
     cluster.publish(3, b"more");
     assert_eq!(cluster.data(3).unwrap(), b"last");
     for node in [2, 3] {
@@ -362,6 +362,7 @@ struct Trial {
 }
 
 impl Trial {
+    #[track_caller]
     fn new(offsets: &[i64]) -> Self {
         let mut cluster = Cluster::new(Config::default());
         let live: Vec<u16> = (1..).take(offsets.len()).collect();
@@ -404,6 +405,7 @@ impl Trial {
     }
 
     /// What a node publishes it holds, whatever it held and whatever its clock shows.
+    #[track_caller]
     fn publish(&mut self, node: u16) {
         let before = self.cluster.engine(node).metadata().map(Metadata::version);
         self.publishes += 1;
@@ -415,6 +417,7 @@ impl Trial {
     }
 
     /// Who once held something holds something.
+    #[track_caller]
     fn run(&mut self, duration: Duration) {
         let end = self.cluster.now + duration;
         while self.cluster.now < end {
@@ -430,6 +433,7 @@ impl Trial {
     }
 
     /// All come to hold the newest there is, and then whatever anybody publishes.
+    #[track_caller]
     fn end(mut self) {
         self.cluster.far_side.clear();
         let newest = self.live.iter().map(|&node| self.cluster.engine(node).metadata().cloned());
@@ -442,7 +446,7 @@ impl Trial {
         let held = self.cluster.engine(self.live[0]).metadata().cloned();
         assert!(held.as_ref().map(Metadata::version) >= newest.map(|it| it.version()));
         if let Some(held) = held {
-            assert!(self.cluster.all_hold(held.data()), "all hold {held:?}");
+            self.cluster.assert_all_hold(held.data());
         }
         let last = self.live[self.live.len() - 1];
         self.publish(last);

@@ -75,12 +75,14 @@ fn carrier(packet: &Packet) -> Carrier {
 }
 
 /// A record of a node that a test speaks of.
+#[track_caller]
 pub(crate) fn record(node: u16) -> Arc<Record> {
     let node = Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap();
     Arc::new(Record::new(node, Generation::new(7).unwrap()))
 }
 
 /// A rumor that its receiver is to tell everybody but node 2, who sends it.
+#[track_caller]
 pub(crate) fn rumor(topic: Topic) -> Body {
     let [others, _] = RingArc::whole(place(2)).minus(RingArc::of(place(2)));
     rumor_along(others.expect("the rest of the ring"), topic)
@@ -142,6 +144,7 @@ impl Cluster {
         self
     }
 
+    #[track_caller]
     fn node(&self, node: u16) -> Node {
         Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap()
     }
@@ -305,6 +308,19 @@ impl Cluster {
         self.engines.values().all(|engine| held(engine).as_deref() == Some(data))
     }
 
+    /// Panics, with what became of everybody, unless all that run list just each other.
+    #[track_caller]
+    pub(crate) fn assert_all_list_all(&mut self) {
+        assert!(self.all_list_all(), "lists differ:\n{}", self.state());
+    }
+
+    /// Panics, with what became of everybody, unless all that run hold this.
+    #[track_caller]
+    pub(crate) fn assert_all_hold(&mut self, data: &[u8]) {
+        let shown = data[..data.len().min(40)].escape_ascii();
+        assert!(self.all_hold(data), "not all hold \"{shown}\":\n{}", self.state());
+    }
+
     /// Runs for a time.
     #[track_caller]
     pub(crate) fn run(&mut self, duration: Duration) {
@@ -337,7 +353,10 @@ impl Cluster {
         for node in nodes {
             let list = self.list(node);
             let holds = match self.data(node) {
-                Some(data) => format!("{:?}", data.escape_ascii().to_string()),
+                Some(data) => {
+                    let start = data[..data.len().min(40)].escape_ascii();
+                    format!("\"{start}\" ({} bytes)", data.len())
+                }
                 None => "nothing".to_owned(),
             };
             told += &format!("  node {node} lists {list:?} and holds {holds}\n");

@@ -292,6 +292,7 @@ fn nobody_is_told_of_its_own_end_or_earlier_life_for_being_listed_anew() {
 }
 
 /// A later incarnation of a node.
+#[track_caller]
 fn later(node: u16) -> Arc<Record> {
     let generation = Generation::new(8).unwrap();
     Arc::new(Record::new(record(node).node().clone(), generation))

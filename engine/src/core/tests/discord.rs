@@ -34,6 +34,7 @@ fn contested(claimants: usize, liveness: Liveness) -> Cluster {
 }
 
 /// Packets a second that come to a node, in the minute to come.
+#[track_caller]
 fn rate(cluster: &mut Cluster, node: u16) -> usize {
     cluster.log.clear();
     cluster.run(60 * SECOND);

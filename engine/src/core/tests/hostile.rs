@@ -57,10 +57,12 @@ fn records(news: impl IntoIterator<Item = News>) -> Body {
 
 impl Cluster {
     /// How much a node holds, as the length of the text of all its state.
+    #[track_caller]
     fn state_len(&mut self, node: u16) -> usize {
         format!("{:?}", self.engine(node)).len()
     }
 
+    #[track_caller]
     fn assert_bounded(&mut self, node: u16) {
         let stats = *self.engine(node).stats();
         assert!(stats.members_max <= MEMBERS_MAX, "{stats:?}");
@@ -161,7 +163,8 @@ fn a_forged_counter_of_ours_makes_us_begin_a_new_incarnation() {
     }
     cluster.run(20 * SECOND);
     assert!(cluster.engine(2).me().generation() > record.generation());
-    assert!(cluster.all_list_all() && cluster.removals_of(2).is_empty());
+    cluster.assert_all_list_all();
+    assert_eq!(cluster.removals_of(2), []);
 }
 
 /// Pours invented nodes over every node, a lot of 100 each millisecond, for a time.
@@ -183,7 +186,8 @@ fn a_million_invented_nodes_delay_neither_a_publish_nor_a_newcomer() {
     assert!(newcomers > 100, "the flood is felt: {newcomers} members");
     cluster.publish(3, b"in the flood");
     flood(&mut cluster, NODES, 4_000..4_100);
-    assert!(cluster.all_hold(b"in the flood"), "100 ms after it was published");
+    // 100 ms after it was published.
+    cluster.assert_all_hold(b"in the flood");
     cluster.start(NODES + 1, &[1]);
     flood(&mut cluster, NODES, 4_100..10_000);
     for node in 1..=NODES + 1 {

@@ -65,6 +65,7 @@ fn records(news: News) -> Body {
 
 impl Cluster {
     /// The incarnation that a node is.
+    #[track_caller]
     fn incarnation(&mut self, node: u16) -> Generation {
         self.engine(node).me().generation()
     }
@@ -75,6 +76,7 @@ impl Cluster {
     }
 
     /// True when every node lists this one as the incarnation that it is.
+    #[track_caller]
     fn is_right_of(&mut self, nodes: u16, of: u16) -> bool {
         let me = Arc::clone(self.engine(of).me());
         (1..=nodes).all(|at| self.engine(at).members().any(|held| *held == me))
@@ -95,6 +97,7 @@ impl Cluster {
 }
 
 /// Every way in which a node can be told of an incarnation of one.
+#[track_caller]
 fn told_of(cluster: &mut Cluster, node: u16, generation: Generation) -> Vec<Body> {
     let news = || member(node, generation);
     let bulk = Bulk { beats: Vec::new(), news: vec![news()] };
@@ -486,7 +489,7 @@ fn a_copy_that_comes_after_the_goodbye_of_one_never_held_lists_it_for_a_timeout_
         assert!(cluster.engine(1).lists(addr(9)));
         cluster.run_until(2 * TIMEOUT, Cluster::all_list_all);
         cluster.run(4 * TIMEOUT);
-        assert!(cluster.all_list_all());
+        cluster.assert_all_list_all();
     }
 }
 

@@ -24,6 +24,7 @@ fn scaled_in(nodes: u16, first_leaver: u16, liveness: Liveness, loss: Probabilit
     cluster
 }
 
+#[track_caller]
 fn are_right(cluster: &mut Cluster, stay: u16) -> bool {
     let all: Vec<_> = (1..=stay).collect();
     (1..=stay).all(|node| cluster.list(node) == all)
@@ -103,6 +104,7 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
 }
 
 /// The goodbye of a node.
+#[track_caller]
 pub(super) fn goodbye(cluster: &mut Cluster, node: u16) -> Topic {
     let generation = cluster.engine(node).me().generation();
     let gone = Gone { addr: addr(node), generation, counter: 1, cause: Cause::Left };
@@ -123,7 +125,9 @@ fn a_leaver_passes_on_what_it_is_told_and_says_nothing_that_would_list_it_anew()
         assert_eq!(kinds(&cluster.outputs(3, 1, packet(body))), []);
     }
     cluster.run(10 * SECOND);
-    assert!(cluster.list(1).len() == 9 && cluster.all_list_all(), "nobody lists it again");
+    // Nobody lists it again.
+    assert_eq!(cluster.list(1).len(), 9);
+    cluster.assert_all_list_all();
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn a_node_that_slept_asks_before_it_judges() {
         .collect();
     assert_eq!(by_sleeper, [9]);
     assert_eq!(cluster.engine(4).stats().sleeps, 1);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn an_old_copy_does_not_bring_back_a_node_that_left() {
     let bulk = Bulk { beats: Vec::new(), news: vec![News::Member(copy)] };
     cluster.body(1, 2, Body::Bulk(bulk));
     cluster.run(SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_restart_at_the_same_address_replaces_the_old_incarnation_and_is_listed_once
     cluster.run_until(2 * SECOND, |cluster| {
         (1..=10).all(|node| cluster.engine(node).members().any(|held| *held == record))
     });
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     assert_eq!(cluster.removals_of(4), []);
 }
 
@@ -207,7 +207,7 @@ fn an_update_changes_what_all_list_and_lists_nobody_twice() {
             members.any(|held| held.node().private_data() == "v=2")
         })
     });
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     assert_eq!(cluster.removals_of(3), []);
 }
 
@@ -253,7 +253,7 @@ fn two_live_nodes_with_one_name_both_stay_listed_and_are_reported_once() {
     cluster.run(SECOND);
     cluster.start_as(40, named(40, "n4", 1), &[1]);
     cluster.run(30 * SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     let at = |node: u16| {
         let conflict = |it: &&(_, u16, Event)| matches!(it.2, Event::NameConflict { .. });
         cluster.events.iter().filter(conflict).filter(|it| it.1 == node).count()

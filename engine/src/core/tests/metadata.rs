@@ -39,7 +39,7 @@ fn two_that_publish_at_once_end_with_the_larger_version_everywhere() {
     let winner: &[u8] = if larger == Some(1) { b"one" } else { b"two" };
     cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(winner));
     cluster.run(3 * SECOND);
-    assert!(cluster.all_hold(winner));
+    cluster.assert_all_hold(winner);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_older_version_than_the_held_one_is_not_passed_on() {
     cluster.body(1, 2, rumor(metadata(b"old", 5)));
     cluster.run(SECOND);
     assert_eq!(rumors(&cluster), before);
-    assert!(cluster.all_hold(b"new"));
+    cluster.assert_all_hold(b"new");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn with_a_secret_values_about_as_long_as_a_datagram_leave_room_for_the_seal() {
         cluster.publish(1, &vec![7; len]);
         cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(&vec![7; len]));
     }
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_value_that_was_corrupted_in_memory_is_found_within_a_minute_and_repaired_fr
     let again = cluster.engine(3).metadata.take().unwrap();
     cluster.engine(3).metadata = Some(again.corrupted(b""));
     cluster.run(64 * SECOND);
-    assert!(cluster.all_hold(b"sound"));
+    cluster.assert_all_hold(b"sound");
 }
 
 #[test]

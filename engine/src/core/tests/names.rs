@@ -99,7 +99,8 @@ fn a_namesake_that_was_paused_while_another_came_is_told_of_by_all_when_it_is_ba
         assert_eq!(cluster.conflicts_told(1..=NODES), [0; 10]);
         cluster.asleep.remove(&4);
         cluster.run(20 * SECOND);
-        assert!(cluster.all_list_all(), "both stay");
+        // Both stay.
+        cluster.assert_all_list_all();
         let told = cluster.conflicts_told((1..=NODES).chain([40]));
         assert_eq!(told, [1; 11], "{liveness:?}");
     }
@@ -116,7 +117,7 @@ fn a_pair_of_which_one_was_gone_and_is_back_is_told_of_again() {
         cluster.run(SECOND);
         cluster.start_named(40, "n4");
         cluster.run(30 * SECOND);
-        assert!(cluster.all_list_all());
+        cluster.assert_all_list_all();
         let mut others = cluster.conflicts_told(1..=NODES);
         // What restarted knows nothing of before.
         assert_eq!(others.remove(3), 2, "the namesake itself");
@@ -133,7 +134,7 @@ fn a_pair_whose_members_both_live_is_told_of_once_whatever_they_change() {
         cluster.command(4, Command::Update(changed.build().unwrap()));
         cluster.run(3 * SECOND);
     }
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     assert_eq!(cluster.conflicts_told((1..=NODES).chain([40])), [1; 11]);
 }
 
@@ -144,7 +145,7 @@ fn one_that_takes_the_name_of_another_is_told_of_each_time_by_all_and_itself() {
         cluster.command(5, Command::Update(node(5, name)));
         cluster.run(3 * SECOND);
     }
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     assert_eq!(cluster.conflicts_told(1..=NODES), [2; 10]);
 }
 
@@ -186,7 +187,7 @@ fn namesakes_that_come_at_one_time_are_each_waited_for_and_none_that_lives_is_re
         cluster.run(10 * SECOND);
         let replaced = |it: &&(_, u16, Event)| matches!(it.2, Event::Replaced { .. });
         assert_eq!(cluster.events.iter().filter(replaced).count(), 0, "{liveness:?}");
-        assert!(cluster.all_list_all());
+        cluster.assert_all_list_all();
     }
 }
 
@@ -197,7 +198,7 @@ fn a_name_that_all_have_costs_each_fewer_than_two_calls_for_each_of_the_others()
         cluster.start_named(node, "web");
     }
     cluster.run(5 * SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     let of_kind = |kind| cluster.sent.get(&kind).copied().unwrap_or(0);
     let calls = of_kind(PacketKind::LastCall) + of_kind(PacketKind::Probe);
     assert!(calls < 30 * 29 * 2, "{calls} calls");

@@ -78,6 +78,7 @@ struct World {
     left: BTreeMap<u16, BTreeSet<(SocketAddr, Generation)>>,
 }
 
+#[track_caller]
 fn config(liveness: Liveness) -> Config {
     let config = Config::builder().liveness(liveness).timeout(3 * SECOND).redial(SECOND);
     config.build().unwrap()
@@ -85,6 +86,7 @@ fn config(liveness: Liveness) -> Config {
 
 impl World {
     /// Nodes that list each other and hold a value, and have nothing more to say.
+    #[track_caller]
     fn settled(nodes: u16, liveness: Liveness) -> Self {
         let mut cluster = Cluster::of(nodes, config(liveness));
         cluster.publish(1, b"old");
@@ -111,6 +113,7 @@ impl World {
         }
     }
 
+    #[track_caller]
     fn of(case: Case, liveness: Liveness) -> Self {
         let mut world = Self::settled(if case == Case::Join { 2 } else { 3 }, liveness);
         match case {
@@ -139,6 +142,7 @@ impl World {
         world
     }
 
+    #[track_caller]
     fn start(&mut self, node: u16) {
         let me = Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap();
         let record = Record::new(me, Generation::start(None, self.now.wall));
@@ -149,6 +153,7 @@ impl World {
         self.command(node, Command::Seeds(vec![addr(1), addr(2)]));
     }
 
+    #[track_caller]
     fn publish(&mut self, node: u16, data: &[u8]) {
         let value = Value::new(data, &Config::default()).unwrap();
         self.command(node, Command::Publish(value));
@@ -189,6 +194,7 @@ impl World {
     }
 
     /// Holds what a node tells its service against what it told before.
+    #[track_caller]
     fn hear(&mut self, node: u16, event: &Event) {
         let of = |record: &Record| (record.node().addr(), record.generation());
         let told = self.told.entry(node).or_default();
@@ -269,6 +275,7 @@ impl World {
         world
     }
 
+    #[track_caller]
     fn take(&mut self, id: PacketId) -> Flight {
         let at = self.flights.iter().position(|flight| flight.id == id).expect("it flies");
         self.flights.remove(at)
@@ -286,6 +293,7 @@ impl World {
     }
 
     /// Lets time pass, in which what flies arrives as it was sent.
+    #[track_caller]
     fn pass(&mut self, time: Duration) {
         let end = self.now.mono + time;
         let mut queue: VecDeque<(Instant, Flight)> = VecDeque::new();
@@ -314,6 +322,7 @@ impl World {
     }
 
     /// Panics unless all is as it should be, some time after the last of it.
+    #[track_caller]
     fn assert_agrees(&mut self, case: Case) {
         self.pass(5 * SECOND);
         self.assert_laws(case);
@@ -324,6 +333,7 @@ impl World {
         }
     }
 
+    #[track_caller]
     fn assert_laws(&mut self, case: Case) {
         let truth: BTreeMap<_, _> = self
             .engines

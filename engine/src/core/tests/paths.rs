@@ -133,7 +133,7 @@ fn a_path_that_becomes_wider_is_used_again() {
     for len in 1_303..1_310 {
         cluster.publish(1, &value(len));
         cluster.run(5 * SECOND);
-        assert!(cluster.all_hold(&value(len)));
+        cluster.assert_all_hold(&value(len));
     }
     assert_eq!(cluster.streams[&PacketKind::Fetched], streams);
 }
@@ -146,7 +146,7 @@ fn with_a_size_of_8_000_lists_converge_over_a_path_that_carries_1_200_bytes() {
     let took = cluster.run_until(20 * SECOND, Cluster::all_list_all);
     assert!(took < 2 * SECOND, "{took:?}");
     cluster.run(10 * SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
 }
 
 #[test]

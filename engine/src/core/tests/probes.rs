@@ -32,6 +32,7 @@ fn removals(cluster: &Cluster) -> usize {
     cluster.events.iter().filter(|it| matches!(it.2, Event::Removed { .. })).count()
 }
 
+#[track_caller]
 pub(super) fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
     let me = cluster.engine(of).me().clone();
     Suspicion {
@@ -260,7 +261,7 @@ fn a_node_that_slept_for_long_is_removed_removes_the_dead_alone_and_comes_back()
     cluster.events.clear();
     cluster.asleep.clear();
     cluster.run(15 * SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
     let by_sleeper: Vec<_> =
         (1..=10).filter(|&node| cluster.removals_of(node).iter().any(|it| it.0 == 4)).collect();
     assert_eq!(by_sleeper, [9]);

@@ -66,6 +66,7 @@ pub(super) fn answers(cluster: &mut Cluster, (delegate, rumor): &(u16, Rumor)) -
 }
 
 /// Of whom membership rumors are, each once.
+#[track_caller]
 fn subjects(outputs: &[Output]) -> BTreeSet<u16> {
     let subject = |(_, rumor): (u16, Rumor)| match rumor.topic {
         Topic::Membership(News::Member(it)) => it.record.node().addr().port(),

@@ -62,6 +62,7 @@ fn nor_where_packets_get_lost() {
 }
 
 /// To how many each node sent a packet of a kind how often, in a time.
+#[track_caller]
 fn calls(cluster: &mut Cluster, kind: PacketKind, time: Duration) -> BTreeMap<u16, usize> {
     cluster.log.clear();
     cluster.run(time);

@@ -293,5 +293,5 @@ fn with_tcp_everything_goes_by_stream_and_no_loss_is_felt() {
     cluster.publish(1, b"v1");
     cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));
     cluster.run(20 * SECOND);
-    assert!(cluster.all_list_all());
+    cluster.assert_all_list_all();
 }

@@ -38,6 +38,7 @@ fn pair_with(swap: Swap, left: &BTreeSet<u16>, right: &BTreeSet<u16>) -> Cluster
 }
 
 /// One swap between the two, to its end.
+#[track_caller]
 fn swap(cluster: &mut Cluster) -> Vec<PacketKind> {
     let request = cluster.swap_request(1, 2);
     let mut kinds = vec![PacketKind::SwapRequest];
@@ -80,7 +81,7 @@ fn swap_with_an_older_peer_sends_it_our_metadata() {
         let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
         cluster.publish_silently(publisher, b"v1");
         assert!(swap(&mut cluster).contains(&PacketKind::Value));
-        assert!(cluster.all_hold(b"v1"));
+        cluster.assert_all_hold(b"v1");
     }
 }
 
@@ -89,7 +90,7 @@ fn what_both_hold_is_not_sent() {
     let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
     cluster.publish_silently(1, b"v1");
     swap(&mut cluster);
-    assert!(cluster.all_hold(b"v1"));
+    cluster.assert_all_hold(b"v1");
     assert!(!swap(&mut cluster).contains(&PacketKind::Value));
 }
 

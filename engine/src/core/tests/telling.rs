@@ -21,6 +21,7 @@ pub(super) fn alone(fan_out: u16) -> Config {
 }
 
 /// Nodes that list each other from the start, but for those that `unknown` names.
+#[track_caller]
 pub(super) fn listing(nodes: u16, config: Config, unknown: impl Fn(u16, u16) -> bool) -> Cluster {
     let mut cluster = Cluster::new(config);
     (1..=nodes).for_each(|node| cluster.start(node, &[]));
@@ -331,6 +332,7 @@ fn what_is_told_twice_leaves_sends_for_all_that_wait() {
 }
 
 /// What ten nodes measured, by one of their histograms.
+#[track_caller]
 fn measured(cluster: &mut Cluster, of: impl Fn(&Stats) -> Histogram) -> (u64, Duration) {
     let all = (1..=10).map(|node| of(cluster.engine(node).stats()));
     all.fold((0, Duration::ZERO), |(count, sum), it| (count + it.count(), sum + it.sum()))
