@@ -236,15 +236,3 @@ fn the_last_beat_of_one_that_was_replaced_does_not_bring_it_back_and_a_later_one
         assert_eq!(cluster.list(1).contains(&4), is_back, "{later} later than what was known");
     }
 }
-
-#[test]
-fn who_leaves_calls_no_namesakes() {
-    let mut cluster = settled(Liveness::Probes);
-    cluster.command(3, Command::Leave);
-    let generation = Generation::start(None, cluster.clock().wall);
-    let record = Arc::new(Record::new(node(40, "n4"), generation));
-    let news = vec![News::Member(Sighting { record, counter: 1, age: Age(0) })];
-    cluster.log.clear();
-    cluster.body(3, 2, Body::Bulk(Bulk { beats: Vec::new(), news }));
-    assert!(cluster.log.iter().all(|it| it.1 != PacketKind::Probe), "{:?}", cluster.log);
-}

@@ -67,13 +67,10 @@ fn a_suspicion_of_another_life_goes_no_further() {
 }
 
 #[test]
-fn where_everybody_beats_a_suspicion_is_passed_on_and_nobody_asks_the_suspect() {
+fn where_everybody_beats_a_suspicion_is_passed_on_all_the_same() {
     let mut cluster = Cluster::of(6, Config::default());
     let of = suspicion(&mut cluster, 3);
     assert!(!told(&hears(&mut cluster, of, None)).0.is_empty());
-    cluster.log.clear();
-    cluster.run(4 * SECOND);
-    assert!(!cluster.log.contains(&(addr(3), PacketKind::Probe)));
 }
 
 #[test]
