@@ -4,6 +4,9 @@
 //! timeout; a container that was started anew is listed once. If both answer, both stay, and the
 //! service is told once. Replacing at once would make two live namesakes flap every cycle.
 //!
+//! A beat keeps its node, for a link may carry beats and no answers. It takes no other's place: it
+//! may have been under way for longer than its node took to die and come back elsewhere.
+//!
 //! What was found holds until one of the two comes anew: was removed and is listed again, or takes
 //! the name. Then the pair is examined again, by all who see both, so that a container that goes
 //! back and forth between two addresses is listed once each time. One that was replaced and comes
@@ -50,7 +53,15 @@ struct Pair {
 struct Side {
     node: NodeIx,
     place: NodeId,
-    alive: bool,
+    sign: Sign,
+}
+
+/// What shows that a member lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Nothing,
+    Beat,
+    Answer,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +129,7 @@ impl Rivals {
     /// Notes that the node at this place answered.
     pub(super) fn answered(&mut self, place: NodeId) {
         let sides = self.open.iter_mut().flat_map(|pair| &mut pair.sides);
-        sides.filter(|side| side.place == place).for_each(|side| side.alive = true);
+        sides.filter(|side| side.place == place).for_each(|side| side.sign = Sign::Answer);
     }
 }
 
@@ -159,8 +170,8 @@ impl Engine {
     }
 
     fn side(&self, node: NodeIx) -> Side {
-        let (place, alive) = (self.members.place(node), node == self.members.me());
-        Side { node, place, alive }
+        let sign = if node == self.members.me() { Sign::Answer } else { Sign::Nothing };
+        Side { node, place: self.members.place(node), sign }
     }
 
     /// Calls those that have not answered, and judges the pairs that were called often enough.
@@ -175,17 +186,21 @@ impl Engine {
             // The last beat of one that died may be under way for as long, and ages are whole
             // steps: only a later one is of a living node.
             let surely_later = pair.since + wait + self.step.elapsed(Age(1)).unwrap_or_default();
-            for side in &mut pair.sides {
-                side.alive |= self.members.raised_at(side.node) > surely_later;
+            for side in pair.sides.iter_mut().filter(|side| side.sign == Sign::Nothing) {
+                if self.members.raised_at(side.node) > surely_later {
+                    side.sign = Sign::Beat;
+                }
             }
             let both_listed = pair.sides.iter().all(|side| self.members.is_listed(side.node));
-            match pair.sides.map(|side| side.alive) {
+            match pair.sides.map(|side| side.sign) {
                 _ if !both_listed => {}
-                [true, true] => self.report_namesakes(&pair, out),
-                [false, true] if pair.calls == Rivals::CALLS_MAX => {
+                [Sign::Beat | Sign::Answer, Sign::Beat | Sign::Answer] => {
+                    self.report_namesakes(&pair, out);
+                }
+                [Sign::Nothing, Sign::Answer] if pair.calls == Rivals::CALLS_MAX => {
                     self.replace(now, &pair, 0, out);
                 }
-                [true, false] if pair.calls == Rivals::CALLS_MAX => {
+                [Sign::Answer, Sign::Nothing] if pair.calls == Rivals::CALLS_MAX => {
                     self.replace(now, &pair, 1, out);
                 }
                 _ if pair.calls == Rivals::CALLS_MAX => {}
@@ -203,7 +218,7 @@ impl Engine {
     }
 
     fn call_silent(&mut self, now: Now, wait: Duration, pair: &Pair, out: &mut Outbox) {
-        for side in pair.sides.iter().filter(|side| !side.alive) {
+        for side in pair.sides.iter().filter(|side| side.sign != Sign::Answer) {
             if self.rivals.called.iter().all(|&(node, _)| node != side.node) {
                 self.rivals.called.push((side.node, now.mono + wait));
                 let to: SocketAddr = self.members.addr(side.node);

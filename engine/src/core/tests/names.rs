@@ -89,6 +89,29 @@ fn the_last_beat_of_one_that_died_may_arrive_late_and_is_no_sign_of_life() {
 }
 
 #[test]
+fn a_beat_that_is_later_than_the_restart_elsewhere_takes_nobodys_place() {
+    let mut cluster = settled(Liveness::Beats);
+    let last = cluster.engine(4);
+    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    cluster.crash(4);
+    // What the new one answers is under way for longer than three calls take.
+    cluster.cuts.insert((1, 40));
+    let generation = Generation::start(None, cluster.clock().wall);
+    cluster.start_as(40, Arc::new(Record::new(node(40, "n4"), generation)), &[2]);
+    cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
+    for late in 1..=20 {
+        cluster.run(Duration::from_millis(10));
+        let beat = Beat { id, counter: counter.wrapping_add(late), age: Age(0) };
+        cluster.body(1, 2, Body::Bulk(Bulk { beats: vec![beat], news: Vec::new() }));
+    }
+    cluster.run(SECOND);
+    assert_eq!(cluster.replacements(1, 40), 0, "it lives");
+    cluster.cuts.clear();
+    cluster.run(8 * SECOND);
+    assert!(cluster.all_list_all(), "the former one had its timeout");
+}
+
+#[test]
 fn a_namesake_that_was_paused_while_another_came_is_told_of_by_all_when_it_is_back() {
     for liveness in JUDGING {
         let mut cluster = settled(liveness);
