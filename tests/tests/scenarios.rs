@@ -1,5 +1,6 @@
 //! The shipped scenarios hold what they expect, on more than one seed, and repeat exactly.
 
+use rumormill::NodeId;
 use rumormill_sim::world::Codec;
 use rumormill_tests::{assert_explained, assert_holds, load, run, scenarios, stem};
 
@@ -32,6 +33,34 @@ fn a_fifth_of_loss_removes_nobody_and_hides_no_crash() {
 #[test]
 fn any_value_crosses_a_path_that_is_narrower_than_size() {
     holds_on_ten_seeds("narrow-path");
+}
+
+#[test]
+fn the_second_page_of_beats_keeps_who_stands_on_it_and_hides_no_crash() {
+    for seed in 1..=2 {
+        assert_holds(&load("two-pages", &[]), seed);
+    }
+}
+
+#[test]
+fn of_those_that_crash_two_stand_beyond_the_first_page() {
+    // Two bytes for each, at most: the page ends before the datagram does.
+    const PAGE_LEN_MAX: usize = 1200 / 2;
+    let plan = load("two-pages", &[]).plan(1).expect("a plan");
+    let place = |node: usize| NodeId::of(plan.incarnations[node].public.addr());
+    let rank = |node| (0..900).filter(|&other| place(other) < place(node)).count();
+    let beyond = |node: &usize| rank(*node) >= PAGE_LEN_MAX;
+    assert_eq!([0, 3, 5].iter().filter(|node| beyond(node)).count(), 2);
+}
+
+#[test]
+fn what_comes_twice_or_after_a_restart_changes_no_list() {
+    holds_on_ten_seeds("late-packets");
+}
+
+#[test]
+fn who_has_lost_more_members_than_can_be_dialled_finds_the_others_after_a_partition() {
+    holds_on_ten_seeds("lost-members");
 }
 
 #[test]
@@ -117,7 +146,9 @@ fn every_shipped_scenario_is_tested_here() {
         "flash-crowd",
         "forgeries",
         "joins",
+        "late-packets",
         "loss",
+        "lost-members",
         "narrow-path",
         "partition",
         "rolling-restart",
@@ -126,6 +157,7 @@ fn every_shipped_scenario_is_tested_here() {
         "stale-names",
         "stop",
         "testbed",
+        "two-pages",
         "two-regions",
         "wrong-clocks",
         "zone-partition",
