@@ -3,6 +3,32 @@
 use rumormill::Rng;
 use rumormill_sim::scenario;
 
+/// What packets there are, as traces name them.
+const KINDS: [&str; 22] = [
+    "bulk",
+    "rumor",
+    "rumor_ack",
+    "join",
+    "welcome",
+    "swap_request",
+    "swap_answer",
+    "vector",
+    "ids",
+    "wanted",
+    "records",
+    "value",
+    "announced",
+    "fetch",
+    "fetched",
+    "last_call",
+    "alive",
+    "probe",
+    "probe_answer",
+    "probe_request",
+    "vouch",
+    "echo",
+];
+
 /// The name and the text of the scenario with this number among those of this seed.
 ///
 /// Now and then one is drawn that strikes nodes of which none is left: the next takes its place.
@@ -152,17 +178,22 @@ impl Draw {
     }
 
     fn action(&mut self, nodes: u64) -> String {
-        match self.0.below(14) {
+        match self.0.below(22) {
             0..3 => self.publish(),
             3 => self.struck("crash", "for = \"3s\""),
             4 => self.struck("leave", "for = \"2s\""),
-            5..7 => self.restart(),
-            7 => self.struck("stop", "for = \"6s\""),
-            8 => self.struck("pause", "for = \"4s\""),
-            9 => self.join(),
-            10 => self.clock(),
-            11 => self.cut(nodes),
-            12 => self.link(),
+            5..8 => self.restart(),
+            8 => self.struck("stop", "for = \"6s\""),
+            9 => self.struck("pause", "for = \"4s\""),
+            10 => self.struck("suspend", "for = \"5s\""),
+            11 => self.join(),
+            12 => self.clock(),
+            13 => self.cut(nodes),
+            14..16 => self.link(),
+            16 => self.update(),
+            17..19 => self.drop_one(),
+            19 => self.replay(),
+            20 => self.inject(nodes),
             _ => self.struck("isolate", "for = \"3s\""),
         }
     }
@@ -193,9 +224,10 @@ impl Draw {
         let down = self.pick(&["0s", "500ms", "3s"]);
         let again = self.pick(&["", "every = \"3s\"\ncount = 2", "stagger = \"300ms\""]);
         let random = self.pick(&["1%", "30%", "100%"]);
+        let more = self.pick(&["", "", ", forgets = \"generation\"", ", stale_seeds = \"4s\""]);
         format!(
             "restart = {{ nodes = {{ random = \"{random}\" }}, manner = \"{manner}\", down = \
-             \"{down}\", address = \"{address}\" }}\n{again}"
+             \"{down}\", address = \"{address}\"{more} }}\n{again}"
         )
     }
 
@@ -228,11 +260,51 @@ impl Draw {
             "latency = \"200ms..900ms\"",
             "duplicate = \"50%\"",
             "mtu = 1000",
+            "corrupt = \"20%\"",
+            "reorder = \"50%\"",
             "bandwidth = \"64kbit/s\"",
             "loss = { burst = { enter = \"5%\", leave = \"10%\", loss = \"100%\" } }",
         ]);
         let ends = self.pick(&["from = 0, to = \"all\"", "between = [\"east\", \"west\"]"]);
         format!("link = {{ {ends}, {change} }}\nfor = \"4s\"\n")
+    }
+
+    fn update(&mut self) -> String {
+        let change = self.pick(&["name = \"n-{i}\"", "private_data = \"role=writer\""]);
+        let random = self.pick(&["1%", "60%"]);
+        format!("update = {{ nodes = {{ random = \"{random}\" }}, {change} }}\n")
+    }
+
+    /// One packet of a kind, once or time and again.
+    fn drop_one(&mut self) -> String {
+        let kind = self.pick(&KINDS);
+        let nth = self.0.between(1, 3);
+        let ends = self.pick(&["", ", from = \"east\"", ", to = { random = 1 }"]);
+        let again = self.pick(&["", "every = \"200ms\"\ncount = 10"]);
+        format!("drop = {{ kind = \"{kind}\", nth = {nth}{ends} }}\n{again}")
+    }
+
+    fn replay(&mut self) -> String {
+        let ends = self.pick(&["", "from = { random = 1 }, ", "from = \"east\", to = \"west\", "]);
+        let after = self.pick(&["0s", "700ms", "8s"]);
+        format!("replay = {{ {ends}after = \"{after}\" }}\nfor = \"3s\"\n")
+    }
+
+    fn inject(&mut self, nodes: u64) -> String {
+        let of = self.0.below(nodes as usize);
+        let what = match self.0.below(6) {
+            0 => format!("kind = \"goodbye\", of = {of}"),
+            1 => format!("kind = \"tombstone\", of = {of}"),
+            2 => format!("kind = \"record\", of = {of}"),
+            3 => {
+                let generation = self.pick(&["+1", "max"]);
+                format!("kind = \"generation\", of = {of}, generation = \"{generation}\"")
+            }
+            4 => "kind = \"join\"".to_owned(),
+            _ => "kind = \"bytes\", bytes = \"726d0100ffffffff\"".to_owned(),
+        };
+        let from = self.pick(&["0", "\"10.9.9.9:8000\""]);
+        format!("inject = {{ to = {{ random = \"40%\" }}, from = {from}, {what} }}\n")
     }
 }
 
@@ -242,8 +314,10 @@ mod tests {
 
     use std::collections::BTreeSet;
 
+    use rumormill::core::PacketKind;
+
     /// What the net is to be held under.
-    const SUBJECTS: [&str; 24] = [
+    const SUBJECTS: [&str; 34] = [
         "liveness = \"probes\"",
         "liveness = \"beats\"",
         "protocol = \"tcp\"",
@@ -268,6 +342,16 @@ mod tests {
         "\ncrash",
         "every",
         "stagger",
+        "suspend",
+        "update",
+        "\ndrop",
+        "replay",
+        "inject",
+        "corrupt",
+        "reorder",
+        "forgets",
+        "stale_seeds",
+        "jump",
     ];
 
     #[test]
@@ -278,6 +362,15 @@ mod tests {
             seen.extend(SUBJECTS.into_iter().filter(|subject| text.contains(subject)));
         }
         assert_eq!(seen, BTreeSet::from(SUBJECTS));
+    }
+
+    #[test]
+    fn packets_of_every_kind_there_is_may_get_lost() {
+        let drops =
+            KINDS.map(|kind| format!("[[at]]\ntime = \"1s\"\ndrop = {{ kind = \"{kind}\" }}\n"));
+        let text = format!("name = \"a\"\nnodes = 2\nduration = \"2s\"\n{}", drops.concat());
+        scenario::parse("a", &text, &[]).and_then(|it| it.plan(1)).unwrap();
+        assert_eq!(BTreeSet::from(KINDS).len(), PacketKind::ALL.len());
     }
 
     #[test]
