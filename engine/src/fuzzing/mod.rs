@@ -6,6 +6,7 @@ mod decoders;
 mod lives;
 mod packets;
 mod pekonode;
+mod samples;
 mod script;
 mod seal;
 #[cfg(feature = "net")]
@@ -18,6 +19,7 @@ mod tests;
 pub use decoders::{connection, decode, decode_pekonode};
 pub use lives::{arrival, handle, probes};
 pub use pekonode::pekonode;
+pub use samples::samples;
 pub use seal::seal;
 #[cfg(feature = "net")]
 pub use stream::stream;
