@@ -15,8 +15,9 @@ use std::process::{Child, Command, Stdio};
 pub use difference::{Difference, Ended};
 pub use generate::scenario;
 
-/// What two runs must have in common.
-const FILES: [&str; 3] = ["summary.json", "rumors.csv", "trace.jsonl"];
+/// What two runs must have in common, the most telling first: a line of a trace is what happened,
+/// and the hash in a summary says no more than that something did.
+const FILES: [&str; 3] = ["trace.jsonl", "rumors.csv", "summary.json"];
 
 /// Two builds, and where they write.
 #[derive(Clone, Debug)]
@@ -98,5 +99,25 @@ fn remove_all(folder: PathBuf) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_runs_that_differ_in_all_files_the_first_event_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = ["old", "new"].map(|side| folder.path().join(side));
+        for (side, run) in runs.iter().enumerate() {
+            fs::create_dir(run).unwrap();
+            FILES.iter().for_each(|name| fs::write(run.join(name), side.to_string()).unwrap());
+        }
+        let told = first_difference(&runs).unwrap().expect("they differ").to_string();
+        assert!(told.starts_with("trace.jsonl:1\n"), "{told}");
+        fs::copy(runs[0].join("trace.jsonl"), runs[1].join("trace.jsonl")).unwrap();
+        let told = first_difference(&runs).unwrap().expect("they differ").to_string();
+        assert!(told.starts_with("rumors.csv:1\n"), "{told}");
     }
 }
