@@ -59,6 +59,8 @@ impl Engine {
         if self.config.liveness() == Liveness::Beats {
             if unseen >= long {
                 self.members.age_all(unseen);
+                // Our own beat is as old, though by this clock we beat a moment ago.
+                self.members.beat_once(now.mono);
             }
             self.liveness.judge_from = now.mono + (self.config.timeout() - self.called_after());
             self.timers.set(Timer::Check, now.mono);

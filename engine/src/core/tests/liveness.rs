@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Age, Beat, Body, Bulk, Cause, Command, Event, Gone, News, PacketKind, Sighting};
+use crate::core::packet::{LastCall, Padding};
+use crate::core::{
+    Age, AgeStep, Beat, Body, Bulk, Cause, Command, Event, Gone, News, Packet, PacketKind, Sighting,
+};
 use crate::{Config, Probability};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -200,6 +203,20 @@ fn a_node_that_slept_asks_before_it_judges() {
     assert_eq!(by_sleeper, [9]);
     assert_eq!(cluster.engine(4).stats().sleeps, 1);
     cluster.assert_all_list_all();
+}
+
+#[test]
+fn who_wakes_answers_with_a_beat_that_nobody_has_however_lately_it_beat_by_its_own_clock() {
+    let mut cluster = Cluster::of(2, Config::default());
+    cluster.run(3 * SECOND);
+    let (_, before) = cluster.engine(1).newest_beat(addr(1)).unwrap();
+    // That a machine was suspended its wall clock alone shows.
+    cluster.wall_ahead = 60 * SECOND;
+    let step = AgeStep::of_timeout(TIMEOUT);
+    let call = Body::LastCall(LastCall { token: 7, padding: Padding(0) });
+    cluster.outputs(1, 2, Packet { step, body: call });
+    let (_, after) = cluster.engine(1).newest_beat(addr(1)).unwrap();
+    assert_eq!(after, before + 1);
 }
 
 #[test]
