@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rumormill::core::Record;
@@ -112,7 +112,7 @@ impl Cast {
             let wall = |at| cast.clocks.wall(node, at);
             let remembered = match (*last, incarnation.memory) {
                 (Some((since, generation)), Memory::Keeps) => {
-                    Some(updates.after(node, since..start, generation, wall))
+                    Some(updates.after(node, since..=start, generation, wall))
                 }
                 (None, _) | (_, Memory::Forgets) => None,
             };
@@ -344,7 +344,7 @@ impl Updates {
     fn after(
         &self,
         node: NodeNo,
-        time: Range<Instant>,
+        time: RangeInclusive<Instant>,
         generation: Generation,
         wall: impl Fn(Instant) -> UnixNanos,
     ) -> Generation {
@@ -403,12 +403,17 @@ mod tests {
         let mut plan = testkit::plan_with_restarts(3);
         let said = testkit::node(1);
         testkit::act(&mut plan, 400, "", Deed::Update(vec![(1, said.clone()), (2, said.clone())]));
-        testkit::act(&mut plan, 450, "", Deed::Update(vec![(1, said)]));
+        testkit::act(&mut plan, 450, "", Deed::Update(vec![(1, said.clone())]));
         let change = ClockChange::Offset { nanos: -3_600_000_000_000 };
         testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
         let cast = Cast::of(&plan);
         let start = cast.part(1).record.generation().get();
         assert_eq!(cast.part(4).record.generation().get(), start + 450_000_000 + 1);
+        // Node 1 is updated in the very instant of its restart.
+        let again = cast.part(4).start.as_nanos() / 1_000_000;
+        testkit::act(&mut plan, again, "", Deed::Update(vec![(1, said)]));
+        let at_once = Cast::of(&plan).part(4).record.generation();
+        assert_eq!(at_once.get(), start + 450_000_000 + 2);
     }
 
     #[test]

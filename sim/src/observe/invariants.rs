@@ -108,10 +108,10 @@ pub(crate) struct Laws {
     work: Work,
     /// Node by incarnation: which ones it knows to have left or been replaced.
     gone: Lists,
-    /// When the last question of a node to an incarnation arrived, and when it was sent.
-    questions: FxHashMap<(NodeNo, IncarnationNo), (Instant, Instant)>,
-    /// When a node sent an incarnation the last question to which the answer arrived.
-    answers: FxHashMap<(NodeNo, IncarnationNo), Instant>,
+    /// By node: when its last question to an incarnation arrived, and when it was sent.
+    questions: Vec<FxHashMap<IncarnationNo, (Instant, Instant)>>,
+    /// By node: when it sent an incarnation the last question to which the answer arrived.
+    answers: Vec<FxHashMap<IncarnationNo, Instant>>,
 }
 
 /// How a law was broken for the first time, and how often.
@@ -158,8 +158,8 @@ impl Laws {
             work: Work::new(&cast),
             vouches: plan.incarnations.iter().any(Incarnation::knows_others),
             gone,
-            questions: FxHashMap::default(),
-            answers: FxHashMap::default(),
+            questions: vec![FxHashMap::default(); cast.nodes() as usize],
+            answers: vec![FxHashMap::default(); cast.nodes() as usize],
             cast,
         }
     }
@@ -168,6 +168,8 @@ impl Laws {
     pub(crate) fn begin(&mut self, node: NodeNo) {
         self.gone.clear_row(node);
         self.timed_out[node as usize].clear();
+        self.questions[node as usize].clear();
+        self.answers[node as usize].clear();
         self.once.begin(node);
         self.keeping.crash(node);
     }
@@ -291,6 +293,13 @@ impl Laws {
             return;
         }
         let generation = |part| self.cast.part(part).record.generation();
+        // A number from the future is worth nothing: who answers at the address is believed, be it
+        // late and of a former life.
+        let horizon = self.cast.clocks().wall(node, at);
+        let horizon = horizon.saturating_add(self.cast.config(node).clock_skew_max());
+        if i128::from(generation(incarnation).get()) > i128::from(horizon.0) {
+            return;
+        }
         for &part in self.cast.same_addr(incarnation) {
             // Who forgot its generation is below its own former life, which may well be heard of.
             if part < incarnation && generation(part) < generation(incarnation) {
@@ -318,7 +327,7 @@ impl Laws {
         (question, sent): (PacketKind, Instant),
     ) {
         if self.proves(by, question) {
-            self.questions.insert((by, incarnation), (at, sent));
+            self.questions[by as usize].insert(incarnation, (at, sent));
         }
     }
 
@@ -331,10 +340,10 @@ impl Laws {
         (answer, sent): (PacketKind, Instant),
     ) {
         if self.proves(node, answer)
-            && let Some(&(arrived, asked)) = self.questions.get(&(node, incarnation))
+            && let Some(&(arrived, asked)) = self.questions[node as usize].get(&incarnation)
             && arrived == sent
         {
-            self.answers.insert((node, incarnation), asked);
+            self.answers[node as usize].insert(incarnation, asked);
         }
     }
 
@@ -357,7 +366,7 @@ impl Laws {
         let beat = self.cycle_max * 11 / 10;
         let from_start = timeout.saturating_sub(self.timeout_max / 20);
         let from_answer = from_start.saturating_sub(beat);
-        let answer = self.answers.get(&(node, incarnation)).copied();
+        let answer = self.answers[node as usize].get(&incarnation).copied();
         // Who finds its wall clock far ahead must take it that it slept so long, and that the
         // beat in an answer is from before.
         let slept =

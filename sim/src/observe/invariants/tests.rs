@@ -70,6 +70,19 @@ fn the_former_life_of_who_forgot_its_generation_may_be_heard_of_again() {
 }
 
 #[test]
+fn who_is_from_the_future_replaces_nobody_for_good() {
+    for (ahead, is_broken) in [(30, true), (3_600, false)] {
+        let mut plan = testkit::plan_with_restarts(3);
+        let change = ClockChange::Offset { nanos: ahead * 1_000_000_000 };
+        testkit::act(&mut plan, 0, "", Deed::Clock { nodes: vec![1], change });
+        let mut laws = laws_of(&plan);
+        laws.list(at_ms(2_000), 0, 4);
+        laws.list(at_ms(3_000), 0, 1);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "{ahead} seconds ahead");
+    }
+}
+
+#[test]
 fn a_removal_before_the_timeout_is_noticed() {
     let mut laws = laws();
     laws.time_out(at_ms(4_700), 0, 1);
