@@ -15,7 +15,7 @@ use rumormill::core::{
 use rumormill::{
     Carrier, Config, Engine, Generation, Input, Instant, Node, Now, Outbox, UnixNanos,
 };
-use rumormill_sim::report::summary::RunResult;
+use rumormill_sim::results::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
 use rumormill_sim::world::{self, Engines, Options};
 

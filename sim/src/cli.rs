@@ -30,8 +30,8 @@ use crate::commands::run::{Format, Net, Request};
 use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, new, run};
 use crate::model::Spread;
 use crate::report::files::Pictures;
-use crate::report::json::document;
 use crate::report::plots::Width;
+use crate::results::json::document;
 use crate::scenario::{Name, Paint};
 use crate::world::{Codec, Filter};
 

@@ -2,6 +2,7 @@
 
 mod caught;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 mod explore;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -12,6 +13,7 @@ pub mod model;
 mod observe;
 mod reading;
 pub mod report;
+pub mod results;
 pub mod rivals;
 pub mod scenario;
 pub mod stats;

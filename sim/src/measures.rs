@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use self::figures::Figures;
 
 use crate::observe::tally;
-use crate::report::summary::{ExpectationResult, Summary};
+use crate::results::summary::{ExpectationResult, Summary};
 use crate::scenario::Percent;
 use crate::scenario::plan::{Expectation, Operator, Plan};
 use crate::world::FAULT_KINDS;

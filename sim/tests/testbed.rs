@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rumormill_sim::measures;
-use rumormill_sim::report::summary::{RunResult, Summary};
+use rumormill_sim::results::summary::{RunResult, Summary};
 use rumormill_sim::scenario::{self, Set};
 use rumormill_sim::testbed::{self, Net, TestbedError};
 

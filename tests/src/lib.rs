@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rumormill_sim::measures;
-use rumormill_sim::report::summary::RunResult;
+use rumormill_sim::results::summary::RunResult;
 use rumormill_sim::scenario::plan::Plan;
 use rumormill_sim::scenario::{self, Scenario, Set};
 use rumormill_sim::world::{self, Codec, Options};

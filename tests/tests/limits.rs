@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rumormill_sim::report::summary::RumorFigures;
+use rumormill_sim::results::summary::RumorFigures;
 use rumormill_sim::scenario::Scenario;
 use rumormill_sim::world::Codec;
 use rumormill_tests::{

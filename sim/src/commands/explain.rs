@@ -21,7 +21,7 @@ use super::run::Format;
 use super::trial::{hint, quoted_path};
 use super::{Exit, Failure, Report};
 use crate::report::human;
-use crate::report::json::document;
+use crate::results::json::document;
 use crate::scenario::plan::NodeNo;
 
 /// Lines of a tree; a larger one is told of by its first.

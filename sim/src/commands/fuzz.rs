@@ -15,10 +15,10 @@ use toml::Table;
 
 use super::progress::{Audience, Progress};
 use super::{Exit, Failure, Report, interrupt, trial};
+use crate::clock::Stopwatch;
 use crate::explore::{self, Around, Broken, Fingerprint, Smallest, Trial};
 use crate::reading::{self, ReadError, shown};
 use crate::report::files;
-use crate::report::timing::Stopwatch;
 use crate::scenario::{self, Paint};
 
 /// What to explore, and for how long.

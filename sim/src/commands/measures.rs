@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::run::Format;
 use super::{Exit, Failure, Report};
 use crate::measures::{Better, Measure, RUMOR_KINDS, Unit, all, unknown};
-use crate::report::json::document;
+use crate::results::json::document;
 
 /// Lists the measures whose name has a pattern in it, or all.
 ///

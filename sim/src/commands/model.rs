@@ -10,7 +10,8 @@ use super::{Exit, Failure, Report, interrupt, trial};
 use crate::model::Epidemic;
 use crate::model::figures::{Figures, Tally};
 use crate::model::outbreak::Outbreak;
-use crate::report::{json, terminal};
+use crate::report::terminal;
+use crate::results::json;
 use crate::scenario::Paint;
 
 /// Runs that are held in memory before they are added up.

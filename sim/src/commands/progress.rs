@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rumormill::Instant;
 
+use crate::clock::Stopwatch;
 use crate::report::human;
-use crate::report::timing::Stopwatch;
 
 /// How long a command may take before it shows a bar.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -11,13 +11,15 @@ use rayon::prelude::*;
 
 use super::progress::{Audience, Progress};
 use super::{Failure, Report, interrupt, trial};
+use crate::clock::Stopwatch;
 use crate::model::Spread;
 use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::plots::{SeedView, Seeds};
-use crate::report::summary::{FaultWindow, RunResult, SeriesRow, Summary};
-use crate::report::timing::{Stopwatch, Timing};
-use crate::report::{html, human, json};
+use crate::report::{html, human};
+use crate::results::json;
+use crate::results::summary::{FaultWindow, RunResult, SeriesRow, Summary};
+use crate::results::timing::Timing;
 use crate::scenario::plan::{Plan, SeedShare};
 use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 use crate::stats::Share;

@@ -14,8 +14,8 @@ use super::Failure;
 use super::progress::Progress;
 use crate::caught::caught;
 use crate::measures;
-use crate::report::summary::{RunResult, Summary};
 use crate::report::terminal::WIDTH;
+use crate::results::summary::{RunResult, Summary};
 use crate::scenario::plan::Plan;
 use crate::world::{self, Options, Tape};
 

@@ -9,7 +9,7 @@ use toml::Table;
 use super::draft;
 use crate::caught::caught;
 use crate::measures;
-use crate::report::summary::Summary;
+use crate::results::summary::Summary;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 use crate::scenario::{self, ScenarioError};
 use crate::world::{self, Options, fault_kind};

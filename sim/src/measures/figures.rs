@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Measure, all, as_number, value};
-use crate::report::summary::Summary;
+use crate::results::summary::Summary;
 
 /// What a run was worth in every measure, in the order of the registry; true is 1, false is 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl Figures {
 mod tests {
     use super::*;
     use crate::measures::find;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn figures_are_those_of_the_summary() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::report::summary::{
+use crate::results::summary::{
     Bytes, Detection, Episode, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
     Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures, Summary, ViewError,
 };
@@ -76,7 +76,7 @@ fn rumors() -> Vec<RumorFigures> {
 /// A summary in which everything is there and all figures of one kind differ.
 fn summary() -> Summary {
     Summary {
-        schema: crate::report::summary::SCHEMA,
+        schema: crate::results::summary::SCHEMA,
         scenario: "hand-made".to_owned(),
         scenario_digest: String::new(),
         tool_version: "0",

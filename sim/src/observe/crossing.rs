@@ -4,7 +4,7 @@
 use rumormill::{Instant, NetworkChange, Ways, nanos};
 
 use super::bits::BitMatrix;
-use crate::report::summary::LinkFigures;
+use crate::results::summary::LinkFigures;
 use crate::scenario::plan::{NodeNo, Plan};
 
 /// The counters of the described links.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rumormill::Instant;
 
 use super::ms;
-use crate::report::summary::{Episode, NodeListFigures};
+use crate::results::summary::{Episode, NodeListFigures};
 
 /// The episodes of a run.
 #[derive(Clone, Debug)]

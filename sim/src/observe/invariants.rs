@@ -17,7 +17,7 @@ use super::observer::Exit;
 use super::once::Once;
 use super::settling::Verdict;
 use super::work::{Excess, Work};
-use crate::report::summary::{Invariant, Messages, Offence};
+use crate::results::summary::{Invariant, Messages, Offence};
 use crate::scenario::plan::{Incarnation, NodeNo, Plan};
 
 /// A beat: of which incarnation, and its counter.

@@ -22,7 +22,7 @@ use super::staleness::Staleness;
 use super::tally::Tally;
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
-use crate::report::summary::{
+use crate::results::summary::{
     Bytes, Detection, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
     NodeTraffic, PerNodePerSecond, Removals, SeriesRow, ViewError,
 };

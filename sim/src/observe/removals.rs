@@ -8,7 +8,7 @@ use rumormill::Instant;
 use super::cast::IncarnationNo;
 use super::ms;
 use super::truth::{State, Truth};
-use crate::report::summary::{Detection, Removals};
+use crate::results::summary::{Detection, Removals};
 use crate::scenario::plan::NodeNo;
 
 /// Why a node removed another that had not said goodbye.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rumormill::{Instant, nanos};
 
 use super::{ms, rank};
-use crate::report::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond};
+use crate::results::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond};
 use crate::scenario::plan::NodeNo;
 
 /// UDP and IPv4 headers of one packet, in bytes.

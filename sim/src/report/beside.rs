@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::curves::{self, Curve, Levels};
-use crate::report::summary::RunResult;
+use crate::results::summary::RunResult;
 use crate::rivals::course::Course;
 use crate::stats::{Sample, Share, Spread};
 
@@ -162,7 +162,7 @@ fn protocol(way: &Way) -> Protocol {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     /// Three ways with courses that are easy to tell apart; the last never reaches all.
     pub(crate) fn beside() -> Beside {

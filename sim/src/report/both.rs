@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::measures::{self, Unit};
 use crate::report::curves::{self, Curve};
-use crate::report::summary::{FaultWindow, SeriesRow, Summary};
+use crate::results::summary::{FaultWindow, SeriesRow, Summary};
 use crate::stats::Sample;
 
 /// The schema of [`Both`].
@@ -168,7 +168,7 @@ fn curves_of(summaries: &[Summary], kind: &str) -> Vec<Curve> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     fn runs(seed: u64) -> (Vec<Summary>, Vec<SeriesRow>) {
         let run = fixture::partition(50, 3, seed);

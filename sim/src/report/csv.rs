@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::report::summary::{RumorRow, RunResult, SeriesRow};
+use crate::results::summary::{RumorRow, RunResult, SeriesRow};
 
 /// The columns of `series.csv`.
 const SERIES: [&str; 6] = ["t_ms", "missing", "ghosts", "messages", "bytes", "updates"];
@@ -50,7 +50,7 @@ fn table<W: Write>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut bytes = Vec::new();

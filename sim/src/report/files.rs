@@ -14,9 +14,10 @@ use thiserror::Error;
 use crate::report::beside::Beside;
 use crate::report::both::{Both, View};
 use crate::report::plots::{self, PlotError, Width};
-use crate::report::summary::RunResult;
-use crate::report::timing::Timing;
-use crate::report::{csv, html, json, sweep, tuning};
+use crate::report::{csv, html, sweep, tuning};
+use crate::results::json;
+use crate::results::summary::RunResult;
+use crate::results::timing::Timing;
 use crate::scenario::Scenario;
 use crate::world::{Filter, Tape};
 

@@ -17,10 +17,11 @@ use self::pack::Pack;
 use self::scene::Scene;
 use super::plots::Seeds;
 use crate::report::curves::{self, Curve, Levels};
-use crate::report::summary::{
+use crate::report::human;
+use crate::results::json;
+use crate::results::summary::{
     FaultWindow, NodeTraffic, RumorFigures, RumorRow, RunResult, SeriesRow,
 };
-use crate::report::{human, json};
 use crate::scenario::plan::Plan;
 use crate::stats::Sample;
 

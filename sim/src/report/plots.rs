@@ -37,10 +37,11 @@ use thiserror::Error;
 use crate::reading::shown;
 use crate::report::beside::Beside;
 use crate::report::both::View;
-use crate::report::curves::{self, Levels, Theory};
-use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
+use crate::report::curves::{self, Levels};
 use crate::report::sweep::Results;
 use crate::report::tuning::Tuning;
+use crate::results::summary::{FaultWindow, RunResult, SeriesRow};
+use crate::results::theory::Theory;
 
 /// The name of the embedded font; generic, so that a viewer of the SVG has one like it.
 const FONT: &str = "sans-serif";
@@ -309,7 +310,7 @@ fn register_fonts() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     /// The runs of the first `count` seeds with so many rumors each.
     pub(super) fn seeds(count: u64, rumors: u32) -> Seeds {

@@ -210,7 +210,7 @@ fn field(measure: &Measure, figure: Option<f64>) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::{fixture, json as to_json};
+    use crate::results::{fixture, json as to_json};
     use crate::sweep::Trial;
 
     /// A sweep with these axes; larger places along the first are quicker, along the second

@@ -17,7 +17,7 @@ use crate::measures::{self, Unit};
 use crate::report::human::{
     bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
 };
-use crate::report::summary::{ExpectationResult, RumorFigures, RunResult, Summary};
+use crate::results::summary::{ExpectationResult, RumorFigures, RunResult, Summary};
 use crate::scenario::Paint;
 use crate::stats::Sample;
 
@@ -375,7 +375,7 @@ fn slowest_first<T>(elements: &[T], figures: impl Fn(&T) -> (Option<f64>, f64)) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     fn text(rumors: u32) -> String {
         run(&fixture::partition(50, rumors, 1), Paint::Plain)

@@ -210,7 +210,7 @@ fn recommended(tuning: &Tuning, own: &Recommended) -> Value {
 pub(crate) mod tests {
     use super::*;
     use crate::measures::find;
-    use crate::report::json as to_json;
+    use crate::results::json as to_json;
 
     /// A tuning of four settings, of which the second is recommended.
     pub(crate) fn tuning(met: bool) -> Tuning {

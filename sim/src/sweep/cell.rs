@@ -12,8 +12,8 @@ use super::SweepPlan;
 use crate::measures::{self, Figures, Measure};
 use crate::reading::{self, ReadError, printable};
 use crate::report::files::{self, FileError};
-use crate::report::json;
-use crate::report::summary::Summary;
+use crate::results::json;
+use crate::results::summary::Summary;
 use crate::stats::{Sample, Share};
 
 const SCHEMA: &str = "cell/1";
@@ -229,7 +229,7 @@ mod tests {
     use super::super::plan::example;
     use super::*;
     use crate::measures::find;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     fn told(loaded: Result<Option<Cell>, ReadError>) -> String {
         loaded.unwrap_err().to_string()

@@ -6,7 +6,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::report::json;
+use crate::results::json;
 use crate::scenario;
 use crate::world::{self, Options};
 

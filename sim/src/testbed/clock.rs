@@ -2,7 +2,7 @@
 
 use rumormill::Instant;
 
-use crate::report::timing::Stopwatch;
+use crate::clock::Stopwatch;
 
 /// A clock that shows zero when a run begins.
 #[derive(Clone, Copy, Debug)]

@@ -32,7 +32,7 @@ use self::loopback::Loopback;
 use self::netns::Namespaces;
 use self::play::Player;
 use crate::observe::trace::Tape;
-use crate::report::summary::RunResult;
+use crate::results::summary::RunResult;
 use crate::scenario::plan::{Action, Deed, Memory, Plan, WayIn};
 
 /// The command, of no use to a person, that runs one node of `--net netns`.

@@ -15,7 +15,7 @@ use crate::observe::observer::{Exit, Knows, Observer};
 use crate::observe::rumors::{Load, Way};
 use crate::observe::trace::{Parcel, Recorder, Tape};
 use crate::observe::traffic::HEADERS;
-use crate::report::summary::{Peaks, RunResult};
+use crate::results::summary::{Peaks, RunResult};
 use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause};
 use crate::world::fault::{self, Recovery};
 use crate::world::result::Outcome;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rumormill::{ChangeId, Instant, LinkChange, LinkModel, NetworkChange};
 
-use crate::report::summary::FaultWindow;
+use crate::results::summary::FaultWindow;
 use crate::scenario::plan::{Action, ClockChange, Deed, Heal, NodeNo};
 
 /// The faults of a run.

@@ -32,7 +32,7 @@ pub(crate) use self::queue::Queue;
 use crate::observe::trace::Recorder;
 pub use crate::observe::trace::Tape;
 pub use crate::observe::trace::line::Filter;
-use crate::report::summary::RunResult;
+use crate::results::summary::RunResult;
 use crate::scenario::plan::Plan;
 
 /// How a plan is run, apart from what it says.

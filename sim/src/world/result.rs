@@ -4,7 +4,7 @@ use rumormill::Instant;
 
 use super::fault::Faults;
 use crate::observe::observer::Findings;
-use crate::report::summary::{Nodes, Peaks, RunResult, SCHEMA, Summary};
+use crate::results::summary::{Nodes, Peaks, RunResult, SCHEMA, Summary};
 use crate::scenario::plan::Plan;
 
 /// A run at its end.

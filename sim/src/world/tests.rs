@@ -8,7 +8,7 @@ use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Node, Prot
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
-use crate::report::summary::{Removals, RumorFigures, Summary};
+use crate::results::summary::{Removals, RumorFigures, Summary};
 use crate::scenario::plan::{ClockChange, Deed, Heal, Links, Manner, NodeNo, WayIn, Ways};
 
 fn result(plan: &Plan) -> RunResult {

@@ -23,7 +23,7 @@ use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::observer::Observer;
 use crate::observe::rumors::Way;
 use crate::observe::trace::Recorder;
-use crate::report::summary::{Peaks, RunResult};
+use crate::results::summary::{Peaks, RunResult};
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 
 /// Something that happens at a time.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::commands::Failure;
 use crate::measures::Figures;
 use crate::reading::{self, shown};
-use crate::report::summary::SUMMARY_LEN_MAX;
+use crate::results::summary::SUMMARY_LEN_MAX;
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::sweep::{Store, split};
 
@@ -113,7 +113,7 @@ struct Run {
 fn summary(path: &Path) -> Result<Run, Failure> {
     let value: Value = reading::json(path, SUMMARY_LEN_MAX)?;
     let seed = value["seed"].as_str().and_then(|seed| seed.parse().ok());
-    let known = value["schema"] == crate::report::summary::SCHEMA;
+    let known = value["schema"] == crate::results::summary::SCHEMA;
     match (seed, value["scenario"].as_str()) {
         (Some(seed), Some(scenario)) if known => {
             Ok(Run { scenario: scenario.to_owned(), seed, figures: Figures::read(&value) })

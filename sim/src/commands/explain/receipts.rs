@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::commands::Failure;
 use crate::reading::{self, LineLimit, ReadError, open, printable};
 use crate::report::human;
-use crate::report::summary::SUMMARY_LEN_MAX;
+use crate::results::summary::SUMMARY_LEN_MAX;
 use crate::scenario::NODES_MAX;
 use crate::scenario::plan::NodeNo;
 

@@ -6,7 +6,7 @@ use super::{Request, run};
 use crate::commands::run::Format;
 use crate::commands::{Exit, Failure, Report};
 use crate::report::files::{self, Pictures};
-use crate::report::timing::Timing;
+use crate::results::timing::Timing;
 use crate::scenario::plan::{Deed, Plan};
 use crate::world::testkit::{act, plan};
 use crate::world::{self, Filter, Options};

@@ -6,9 +6,9 @@ use super::{Format, Job, Net, Outcome, Request, held, worst};
 use crate::commands::{Exit, Report, holds, trial};
 use crate::reading::shown;
 use crate::report::files::Pictures;
-use crate::report::json::{self, Runs, Summaries};
-use crate::report::summary::{RunResult, Summary};
 use crate::report::terminal::{self, WIDTH};
+use crate::results::json::{self, Runs, Summaries};
+use crate::results::summary::{RunResult, Summary};
 use crate::world::Codec;
 
 /// Seeds that the hint at the end proposes.

@@ -6,7 +6,7 @@ use super::theory::{self, mean_ms};
 use super::{Job, Outcome};
 use crate::model::Spread;
 use crate::report::plots::{Size, Sizes};
-use crate::report::summary::Summary;
+use crate::results::summary::Summary;
 use crate::scenario::plan::Plan;
 use crate::stats::Sample;
 

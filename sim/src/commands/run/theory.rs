@@ -9,7 +9,7 @@ use crate::model::figures::Tally;
 use crate::model::outbreak::Outbreak;
 use crate::model::theory::mean_loss;
 use crate::model::{Epidemic, FAN_OUT_MAX, Spread, Stop};
-use crate::report::curves::Theory;
+use crate::results::theory::Theory;
 use crate::scenario::plan::Plan;
 
 /// Outbreaks whose mean is drawn: few are enough for a line.

@@ -4,7 +4,7 @@ use rumormill::Instant;
 
 use super::{Kind, Row, Rumor, RumorNo, Rumors, Way};
 use crate::observe::{ms, rank};
-use crate::report::summary::{CURVE_STEPS_MAX, RumorFigures, RumorRow};
+use crate::results::summary::{CURVE_STEPS_MAX, RumorFigures, RumorRow};
 use crate::scenario::plan::NodeNo;
 
 /// Where a node was in the run.

@@ -10,7 +10,7 @@ use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, U
 
 use super::*;
 use crate::observe::clocks::EPOCH;
-use crate::report::summary::RumorFigures;
+use crate::results::summary::RumorFigures;
 use crate::world::testkit::{self, at_ms};
 
 const NODES: u32 = 4;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::{Event, Filter, Line};
 use super::*;
-use crate::report::summary::RunResult;
+use crate::results::summary::RunResult;
 use crate::scenario::plan::Deed;
 use crate::world::testkit::{act, percent, plan as empty_plan};
 use crate::world::{self, Codec, Options};

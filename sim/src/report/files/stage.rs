@@ -209,8 +209,8 @@ mod tests {
 
     use super::super::{Pictures, write_run};
     use super::*;
-    use crate::report::fixture;
-    use crate::report::timing::Timing;
+    use crate::results::fixture;
+    use crate::results::timing::Timing;
 
     fn write_one(stage: &Stage, seed: u64) -> PathBuf {
         let run = fixture::partition(5, 1, seed);

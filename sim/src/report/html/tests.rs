@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::DeflateDecoder;
 
 use super::*;
-use crate::report::fixture;
+use crate::results::fixture;
 use crate::world::testkit;
 
 fn plan(nodes: u32) -> Plan {

@@ -7,7 +7,7 @@ use super::single::{empty_error_panel, empty_spread_panel, level_stairs, spread_
 use crate::report::both::{Side, View};
 use crate::report::curves::{self, Curve};
 use crate::report::human;
-use crate::report::summary::SeriesRow;
+use crate::results::summary::SeriesRow;
 
 /// Among more rumors only so many have a thin line each.
 const THIN_LINES_MAX: usize = 60;
@@ -86,7 +86,7 @@ fn error_panel(view: &View) -> Panel {
 mod tests {
     use super::*;
     use crate::report::both::Runs;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn both_sides_have_their_curves_and_the_medians_lie_above() {

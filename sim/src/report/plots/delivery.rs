@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 use super::axis::{Axis, Scale};
 use super::panel::{Bar, COLORS, Entry, Figure, Panel};
 use crate::report::human;
-use crate::report::summary::{NodeTraffic, RumorRow, RunResult};
+use crate::results::summary::{NodeTraffic, RumorRow, RunResult};
 
 /// Ways of learning from others, with their colours.
 const WAYS: [(&str, RGBColor); 4] =
@@ -105,7 +105,7 @@ fn load_legend(falling: &[f64]) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn the_bars_of_a_hop_stand_on_each_other_and_add_up_to_all_first_receipts() {

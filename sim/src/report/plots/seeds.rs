@@ -11,7 +11,7 @@ use super::single::{
 use super::{BAND_OPACITY, Seeds};
 use crate::report::curves::{LEVELS, Levels};
 use crate::report::human;
-use crate::report::summary::SeriesRow;
+use crate::results::summary::SeriesRow;
 use crate::stats::Sample;
 
 /// Lays out the picture of all seeds of a scenario.

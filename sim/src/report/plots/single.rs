@@ -6,9 +6,10 @@ use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::panel::{COLORS, Entry, Figure, Line, Panel, Stroke, staircase, union};
-use crate::report::curves::{self, Curve, Theory};
+use crate::report::curves::{self, Curve};
 use crate::report::human;
-use crate::report::summary::{FaultWindow, RunResult, SeriesRow};
+use crate::results::summary::{FaultWindow, RunResult, SeriesRow};
+use crate::results::theory::Theory;
 
 /// Up to so many rumors have a line and a colour each.
 const RUMORS_EACH: usize = COLORS.len();
@@ -201,7 +202,7 @@ pub(super) fn error_strokes() -> (Stroke, Stroke) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn a_few_rumors_have_a_line_and_an_entry_each() {

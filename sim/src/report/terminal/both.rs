@@ -65,7 +65,7 @@ fn table(page: &mut Page, pairs: &[Pair], texts: impl Fn(&Pair) -> [String; 2]) 
 mod tests {
     use super::*;
     use crate::report::both::Runs;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn each_shown_measure_is_one_and_has_a_line_with_its_ratio() {

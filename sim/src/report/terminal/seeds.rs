@@ -3,7 +3,7 @@
 use super::layout::{Align, Page, Rows, Tone};
 use super::{measured, nodes};
 use crate::report::human::{bytes, count, percent, span, three_digits};
-use crate::report::summary::Summary;
+use crate::results::summary::Summary;
 use crate::scenario::Paint;
 use crate::stats::{Interval, Sample, Share};
 

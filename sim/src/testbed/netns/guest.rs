@@ -16,7 +16,7 @@ use super::super::loopback;
 use super::forms::{
     Birth, EventForm, Order, RecordForm, StatsForm, Told, What, bytes, packet_text,
 };
-use crate::report::timing::{Stopwatch, unix_nanos};
+use crate::clock::{Stopwatch, unix_nanos};
 use crate::scenario;
 use crate::world::trace::content;
 

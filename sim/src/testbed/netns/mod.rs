@@ -25,9 +25,9 @@ use super::bed::Weather;
 use super::clock::Clock;
 use super::log::{Arrival, Happening, Log, Verdict};
 use super::play::Hosts;
+use crate::clock::unix_nanos;
 use crate::observe::cast::IncarnationNo;
 use crate::observe::observer::Exit;
-use crate::report::timing::unix_nanos;
 use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
 use crate::world::network_changes;
 

@@ -1,6 +1,6 @@
 //! Made-up runs for the tests of reports, so that these need no engine.
 
-use crate::report::summary::{
+use super::summary::{
     Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
     LinkFigures, Messages, MetadataFigures, NodeListFigures, NodeTraffic, Nodes, Peaks,
     PerNodePerSecond, Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary,

@@ -1,13 +1,12 @@
 //! What a run cost this machine: the one report that differs between two runs of the same plan.
 //!
-//! It has a file of its own, so that everything else can be compared byte by byte. This is also
-//! the only place in the simulator that reads a clock.
+//! It has a file of its own, so that everything else can be compared byte by byte.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::report::summary::Summary;
+use super::summary::Summary;
 
 /// The content of `timing.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -22,32 +21,6 @@ pub struct Timing {
     pub peak_memory_bytes: Option<u64>,
     /// Threads for all runs of the command: one for each, or several where runs are few.
     pub threads: usize,
-}
-
-/// A clock that was started.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Starts.
-    #[expect(clippy::disallowed_methods, reason = "what a run costs is measured in real time")]
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time since the start.
-    pub fn elapsed(self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-/// What the wall clock of the machine shows: what processes of one run tell their time by.
-#[cfg(feature = "testbed")]
-#[expect(clippy::disallowed_methods, reason = "processes have no other clock in common")]
-pub(crate) fn unix_nanos() -> rumormill::UnixNanos {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = since.map_or(0, rumormill::nanos);
-    rumormill::UnixNanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
 impl Timing {
@@ -79,7 +52,7 @@ fn high_water_mark(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     #[test]
     fn the_high_water_mark_is_read_from_the_status_of_the_process() {

@@ -7,7 +7,7 @@ use rumormill::text::is_unprintable;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::report::summary::Summary;
+use super::summary::Summary;
 use crate::stats::{Sample, Share};
 
 /// The schema of many runs.
@@ -156,7 +156,7 @@ fn list(lists: &[&Value]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::results::fixture;
 
     fn aggregated(seeds: std::ops::RangeInclusive<u64>) -> Value {
         let summaries: Vec<Summary> =
@@ -233,7 +233,7 @@ mod tests {
         run.invariants[0].detail = Some("what".to_owned());
         let full = value(&run);
         let mut empty = fixture::partition(50, 1, 1).summary;
-        empty.metadata = crate::report::summary::MetadataFigures::default();
+        empty.metadata = crate::results::summary::MetadataFigures::default();
         let empty = value(&empty);
         assert_nulls_are_known("", &full, &empty);
     }

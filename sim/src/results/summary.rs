@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::report::curves::Theory;
+use super::theory::Theory;
 
 /// The schema of [`Summary`].
 pub const SCHEMA: &str = "summary/1";

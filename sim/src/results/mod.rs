@@ -1,0 +1,8 @@
+//! What a run is known by: its figures and their JSON, data alone that whoever shows it reads.
+
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod json;
+pub mod summary;
+pub mod theory;
+pub mod timing;
