@@ -21,3 +21,4 @@ pub mod sweep;
 #[cfg(feature = "testbed")]
 pub mod testbed;
 pub mod world;
+pub mod writing;

@@ -18,8 +18,8 @@ use super::{Exit, Failure, Report, interrupt, trial};
 use crate::clock::Stopwatch;
 use crate::explore::{self, Around, Broken, Fingerprint, Smallest, Trial};
 use crate::reading::{self, ReadError, shown};
-use crate::report::files;
 use crate::scenario::{self, Paint};
+use crate::writing;
 
 /// What to explore, and for how long.
 #[derive(Clone, Debug)]
@@ -254,8 +254,8 @@ fn save(folder: &Path, findings: &Findings) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    path.parent().map_or(Ok(()), files::make_all)?;
-    Ok(files::write_whole(path, text)?)
+    path.parent().map_or(Ok(()), writing::make_all)?;
+    Ok(writing::write_whole(path, text)?)
 }
 
 fn report(findings: &Findings, folder: &Path, runs: u64, took: Duration) -> Report {

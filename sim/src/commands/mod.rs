@@ -28,6 +28,7 @@ use rumormill::text::Printable;
 use crate::reading::ReadError;
 use crate::report::files::FileError;
 use crate::scenario::{Blame, Paint, ScenarioError};
+use crate::writing::WriteError;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +107,12 @@ impl From<ReadError> for Failure {
             ReadError::Disk { .. } => Self::machine(error.to_string()),
             _ => Self::wrong(error.to_string()),
         }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::machine(error.to_string())
     }
 }
 

@@ -9,9 +9,9 @@ use super::progress::{Audience, Progress};
 use super::{Exit, Failure, Report, fuzz, interrupt, trial};
 use crate::explore::{self, Smallest, Trial};
 use crate::reading::shown;
-use crate::report::files;
 use crate::scenario::{self, Paint, Scenario};
 use crate::sweep::SeedRange;
+use crate::writing;
 
 /// What to make smaller.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     match &request.out {
         None => Ok(Report { out: text, err: said, exit: Exit::Held }),
         Some(path) => {
-            files::write_whole(path, &text)?;
+            writing::write_whole(path, &text)?;
             Ok(Report { out: said, err: String::new(), exit: Exit::Held })
         }
     }

@@ -29,6 +29,7 @@ use crate::scenario::{Paint, Percent};
 use crate::stats::Sample;
 use crate::sweep::{Axis, Choice, GridCell, GridError, SeedRange, Trial};
 use crate::world::Options;
+use crate::writing;
 
 /// What is searched where `--vary` says nothing of it.
 const USUAL: [&str; 2] = ["engine.fan_out=1,2,3,4,6,8", "engine.cycle=250ms,500ms,1s,2s,4s"];
@@ -369,7 +370,7 @@ fn conclude(request: &Request, choice: &Choice, tuning: &Tuning) -> Result<Repor
     let folder = folder(request, choice);
     let stage = Stage::new(&request.out)?;
     let place = stage.root().join(&folder);
-    files::make_all(&place)?;
+    writing::make_all(&place)?;
     let own =
         tuning.recommended.as_ref().map(|own| choice.cells[own.setting].1.scenario.resolved());
     files::write_tuning(&place, tuning, own, request.pictures)?;

@@ -4,8 +4,8 @@
 
 mod stage;
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -20,6 +20,7 @@ use crate::results::summary::RunResult;
 use crate::results::timing::Timing;
 use crate::scenario::Scenario;
 use crate::world::{Filter, Tape};
+use crate::writing::{WriteError, make, write};
 
 pub use self::stage::{Stage, discard_unpublished};
 
@@ -37,13 +38,8 @@ pub const TRACE: &str = "trace.jsonl";
 #[derive(Debug, Error)]
 pub enum FileError {
     /// The disk, or the rights to it.
-    #[error("cannot write {path}: {source}; choose another folder with --out")]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A table failed for another reason than the disk.
     #[error("cannot write {path}: {source}; choose another folder with --out")]
     Table {
@@ -98,8 +94,8 @@ pub fn write_run(
     pictures: Pictures,
 ) -> Result<(), FileError> {
     write(&folder.join("scenario.toml"), resolved)?;
-    write(&folder.join("summary.json"), &json::document(&run.summary))?;
-    write(&folder.join("timing.json"), &json::document(timing))?;
+    write(&folder.join("summary.json"), json::document(&run.summary))?;
+    write(&folder.join("timing.json"), json::document(timing))?;
     write_table(&folder.join("series.csv"), |to| csv::write_series(to, &run.series))?;
     write_table(&folder.join("rumors.csv"), |to| csv::write_rumors(to, run))?;
     if let Some(width) = pictures.width() {
@@ -117,7 +113,7 @@ pub fn write_report(folder: &Path, page: &html::Page<'_>, width: Width) -> Resul
     if page.seeds.is_some() {
         plots::write_delivery(folder, page.run, width)?;
     }
-    write(&folder.join(REPORT), &html::document(page))
+    Ok(write(&folder.join(REPORT), html::document(page))?)
 }
 
 /// Begins the trace of a run in its folder.
@@ -126,7 +122,7 @@ pub fn write_report(folder: &Path, page: &html::Page<'_>, width: Width) -> Resul
 /// When the file can't be made.
 pub fn tape(folder: &Path, filter: &Filter) -> Result<Tape, FileError> {
     let path = folder.join(TRACE);
-    let file = File::create(&path).map_err(|source| FileError::Write { path, source })?;
+    let file = File::create(&path).map_err(|source| WriteError::new(&path, source))?;
     Ok(Tape::new(Box::new(BufWriter::new(file)), filter.clone()))
 }
 
@@ -136,7 +132,7 @@ pub fn tape(folder: &Path, filter: &Filter) -> Result<Tape, FileError> {
 /// When any part of it could not be written.
 pub fn end_tape(folder: &Path, tape: Tape) -> Result<(), FileError> {
     let path = folder.join(TRACE);
-    tape.finish().map_err(|source| FileError::Write { path, source })
+    Ok(tape.finish().map_err(|source| WriteError::new(&path, source))?)
 }
 
 /// Writes what a sweep showed into a folder.
@@ -148,12 +144,11 @@ pub fn write_sweep(
     results: &sweep::Results,
     pictures: Pictures,
 ) -> Result<(), FileError> {
-    let path = folder.join("sweep.csv");
-    fs::write(&path, sweep::csv(results)).map_err(|source| FileError::Write { path, source })?;
-    write(&folder.join("sweep.json"), &json::document(&sweep::document(results)))?;
+    write(&folder.join("sweep.csv"), sweep::csv(results))?;
+    write(&folder.join("sweep.json"), json::document(&sweep::document(results)))?;
     if let Some(width) = pictures.width() {
         plots::write_sweep(folder, results, width)?;
-        write(&folder.join(REPORT), &html::sweep::document(results))?;
+        write(&folder.join(REPORT), html::sweep::document(results))?;
     }
     Ok(())
 }
@@ -168,7 +163,7 @@ pub fn write_tuning(
     recommended: Option<&str>,
     pictures: Pictures,
 ) -> Result<(), FileError> {
-    write(&folder.join("tune.json"), &json::document(&tuning::document(tuning)))?;
+    write(&folder.join("tune.json"), json::document(&tuning::document(tuning)))?;
     if let Some(text) = recommended {
         write(&folder.join("recommended.toml"), text)?;
     }
@@ -187,7 +182,7 @@ pub fn write_seeds(
     aggregate: &serde_json::Value,
     picture: Option<(&plots::Seeds, Width)>,
 ) -> Result<(), FileError> {
-    write(&folder.join("aggregate.json"), &json::document(aggregate))?;
+    write(&folder.join("aggregate.json"), json::document(aggregate))?;
     if let Some((seeds, width)) = picture {
         plots::write_seeds(folder, seeds, width)?;
     }
@@ -201,71 +196,11 @@ pub fn write_seeds(
 pub fn write_beside(folder: &Path, beside: &Beside, pictures: Pictures) -> Result<(), FileError> {
     let folder = folder.join(BESIDE);
     make(&folder)?;
-    write(&folder.join(BESIDE).with_extension("json"), &json::document(&beside.document()))?;
+    write(&folder.join(BESIDE).with_extension("json"), json::document(&beside.document()))?;
     if let Some(width) = pictures.width() {
         plots::write_beside(&folder, beside, width)?;
     }
     Ok(())
-}
-
-/// Writes a file so that it is there whole or not at all, even if the machine stops meanwhile.
-///
-/// # Errors
-/// When it can't be written; nothing is left of it then.
-pub fn write_whole(path: &Path, text: &str) -> Result<(), FileError> {
-    let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let name = format!(".{}.{}.tmp", name_of(path).to_string_lossy(), std::process::id());
-    let aside = path.with_file_name(name);
-    let written = create_locked(&aside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    });
-    written.map_err(|error| {
-        let _ = fs::remove_file(&aside);
-        failed(error)
-    })
-}
-
-/// A file or folder whose lock nobody held, and which is ours now.
-fn locked(path: &Path) -> Option<File> {
-    File::open(path).ok().filter(|file| file.try_lock().is_ok())
-}
-
-/// Makes a file that nobody takes for one that was left as long as it is held.
-fn create_locked(path: &Path) -> io::Result<File> {
-    loop {
-        let file = File::create(path)?;
-        // Some disks have no locks: then nobody sweeps either.
-        let _ = file.lock();
-        if path.exists() {
-            return Ok(file);
-        }
-    }
-}
-
-/// Removes what killed processes left half-written in a folder of ours. What can't be removed
-/// stays hidden, and nobody takes it for a result.
-pub fn clear_unfinished(folder: &Path) {
-    for path in entries(folder).unwrap_or_default() {
-        let name = name_of(&path).to_string_lossy().into_owned();
-        if name.starts_with('.')
-            && name.ends_with(".tmp")
-            && path.is_file()
-            && let Some(_lock) = locked(&path)
-        {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// When it can't be made.
-pub fn make_all(folder: &Path) -> Result<(), FileError> {
-    fs::create_dir_all(folder)
-        .map_err(|source| FileError::Write { path: folder.to_owned(), source })
 }
 
 /// Writes what real runs of a scenario show beside virtual ones into the folder of the real ones.
@@ -277,64 +212,19 @@ pub fn write_both(
     both: &Both,
     picture: Option<(&View, Width)>,
 ) -> Result<(), FileError> {
-    write(&folder.join("both.json"), &json::document(both))?;
+    write(&folder.join("both.json"), json::document(both))?;
     if let Some((view, width)) = picture {
         plots::write_both_nets(folder, view, width)?;
     }
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), FileError> {
-    fs::write(path, text).map_err(|source| FileError::Write { path: path.to_owned(), source })
-}
-
 fn write_table(
     path: &Path,
     table: impl FnOnce(&mut BufWriter<File>) -> Result<(), ::csv::Error>,
 ) -> Result<(), FileError> {
-    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    let failed = |source| WriteError::new(path, source);
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
     table(&mut file).map_err(|source| FileError::Table { path: path.to_owned(), source })?;
-    file.flush().map_err(failed)
-}
-
-/// Makes a folder unless it exists, but none above it: those are there unless all was discarded.
-fn make(folder: &Path) -> Result<(), FileError> {
-    match fs::create_dir(folder) {
-        Err(source) if !folder.is_dir() => {
-            Err(FileError::Write { path: folder.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What a folder holds, in order of the names.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let failed = |source| FileError::Write { path: folder.to_owned(), source };
-    let found = fs::read_dir(folder).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths = found.collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn name_of(path: &Path) -> &Path {
-    Path::new(path.file_name().unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_half_written_file_is_swept_unless_somebody_is_writing_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let [left, own] = [".a.json.1.tmp", ".b.json.2.tmp"].map(|name| folder.path().join(name));
-        fs::write(&left, "").unwrap();
-        let held = create_locked(&own).unwrap();
-        clear_unfinished(folder.path());
-        assert_eq!(entries(folder.path()).unwrap(), [own.as_path()]);
-        drop(held);
-        clear_unfinished(folder.path());
-        assert!(entries(folder.path()).unwrap().is_empty());
-    }
+    Ok(file.flush().map_err(failed)?)
 }

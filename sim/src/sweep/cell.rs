@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::SweepPlan;
 use crate::measures::{self, Figures, Measure};
 use crate::reading::{self, ReadError, printable};
-use crate::report::files::{self, FileError};
 use crate::results::json;
 use crate::results::summary::Summary;
 use crate::stats::{Sample, Share};
+use crate::writing::{self, WriteError};
 
 const SCHEMA: &str = "cell/1";
 
@@ -154,12 +154,12 @@ impl Store {
     ///
     /// # Errors
     /// When the folder can't be written to.
-    pub fn open(folder: &Path, plan: &SweepPlan) -> Result<Self, FileError> {
+    pub fn open(folder: &Path, plan: &SweepPlan) -> Result<Self, WriteError> {
         let store = Self { folder: folder.to_owned() };
-        files::make_all(&store.cells())?;
-        files::clear_unfinished(folder);
-        files::clear_unfinished(&store.cells());
-        files::write_whole(&folder.join("plan.json"), &json::document(plan))?;
+        writing::make_all(&store.cells())?;
+        writing::clear_unfinished(folder);
+        writing::clear_unfinished(&store.cells());
+        writing::write_whole(&folder.join("plan.json"), &json::document(plan))?;
         Ok(store)
     }
 
@@ -208,9 +208,9 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn save(&self, cell: &Cell) -> Result<(), FileError> {
+    pub fn save(&self, cell: &Cell) -> Result<(), WriteError> {
         let text = serde_json::to_string(cell).expect("figures have string keys") + "\n";
-        files::write_whole(&self.path(cell.cell), &text)
+        writing::write_whole(&self.path(cell.cell), &text)
     }
 
     fn cells(&self) -> PathBuf {

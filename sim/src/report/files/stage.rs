@@ -11,8 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{FileError, REPORT, TRACE, entries, locked, make, name_of};
+use super::{FileError, REPORT, TRACE};
 use crate::report::plots::{self, Width};
+use crate::writing::{WriteError, entries, locked, make, name_of};
 
 /// Folders that hold results on their way; held while some are being moved to their place.
 static STAGES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -45,7 +46,7 @@ impl Stage {
     /// # Errors
     /// When one of them can't be made.
     pub fn new(out: &Path) -> Result<Self, FileError> {
-        let failed = |source| FileError::Write { path: out.to_owned(), source };
+        let failed = |source| WriteError::new(out, source);
         let made_out = !out.exists();
         fs::create_dir_all(out).map_err(failed)?;
         clear_unfinished_stages(out);
@@ -114,7 +115,7 @@ fn publish(from: &Path, to: &Path) -> Result<(), FileError> {
     files.sort_by_key(|path| is_last(path));
     for file in files {
         let place = to.join(name_of(&file));
-        fs::rename(&file, &place).map_err(|source| FileError::Write { path: place, source })?;
+        fs::rename(&file, &place).map_err(|source| WriteError::new(&place, source))?;
     }
     Ok(())
 }
