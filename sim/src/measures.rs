@@ -5,23 +5,16 @@
 //! whatever else asks for figures, use these names and no others. What a figure is worth is read
 //! from the summary as JSON, so that a summary in a file serves as well as one in memory.
 
-mod figures;
-
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use rumormill::Event;
-use rumormill::metrics::Metric;
+use rumormill::core::Stats;
+use rumormill::metrics::{self, Metric};
 use rumormill::units::{self, parse_duration, parse_size};
 use serde_json::Value;
 
-pub use self::figures::Figures;
-
-use crate::observe::tally;
-use crate::results::summary::{ExpectationResult, Summary};
 use crate::scenario::Percent;
-use crate::scenario::plan::{Expectation, Operator, Plan};
-use crate::world::FAULT_KINDS;
 
 /// A figure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +64,31 @@ pub enum Better {
 /// The kinds of rumors, as in the ids of `rumors[]`.
 pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "restart", "update", "removal"];
 
+/// The kinds of faults, by the names of the actions that do it; `burst`, `reorder` and
+/// `corrupt` are what links do by themselves.
+pub const FAULT_KINDS: [&str; 20] = [
+    "partition",
+    "isolate",
+    "link",
+    "loss",
+    "latency",
+    "crash",
+    "restart",
+    "stop",
+    "leave",
+    "join",
+    "pause",
+    "suspend",
+    "clock",
+    "update",
+    "drop",
+    "replay",
+    "inject",
+    "burst",
+    "reorder",
+    "corrupt",
+];
+
 /// Every measure, in the order of `summary.json`.
 pub fn all() -> &'static [Measure] {
     static ALL: LazyLock<Vec<Measure>> = LazyLock::new(|| {
@@ -83,7 +101,7 @@ pub fn all() -> &'static [Measure] {
         let rumors = RUMOR_KINDS.into_iter().flat_map(of_rumors);
         let faults = FAULT_KINDS.into_iter().map(of_faults);
         let events = Event::NAMES.iter().map(|&name| of_events(name));
-        let engine = tally::metrics().map(of_engine);
+        let engine = engine_counters().map(of_engine);
         fixed.chain(rumors).chain(faults).chain(events).chain(engine).collect()
     });
     &ALL
@@ -130,23 +148,6 @@ pub fn value(summary: &Value, measure: &Measure) -> Value {
         summary.get("faults")?.get(kind).is_none().then(|| 0.into())
     })
     .unwrap_or(Value::Null)
-}
-
-/// Holds a summary against an expectation. Null holds none.
-pub fn judge(expectation: &Expectation, summary: &Value) -> ExpectationResult {
-    let measure = find(&expectation.name);
-    let got = measure.map_or(Value::Null, |measure| value(summary, measure));
-    let ok = as_number(&got).is_some_and(|got| expectation.operator.holds(got, expectation.value));
-    ExpectationResult { name: expectation.name.clone(), want: expectation.want.clone(), got, ok }
-}
-
-/// Holds the figures of a run against what its scenario expects, and says whether all is well.
-pub(crate) fn judge_run(plan: &Plan, summary: &mut Summary) {
-    let figures = serde_json::to_value(&*summary).expect("figures have string keys");
-    let judged = plan.expect.iter().map(|expectation| judge(expectation, &figures));
-    summary.expectations = judged.collect();
-    summary.ok = summary.invariants.iter().all(|law| law.ok)
-        && summary.expectations.iter().all(|result| result.ok);
 }
 
 /// The worst rumor of a kind; one that took too long to be timed is worse than all, and one
@@ -277,6 +278,18 @@ fn plain_number(text: &str) -> Option<f64> {
     if plain { text.parse().ok() } else { None }
 }
 
+/// How a figure is held against an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Operator {
+    Less,
+    AtMost,
+    Equal,
+    NotEqual,
+    AtLeast,
+    Greater,
+}
+
 impl Operator {
     /// All, a symbol before its own beginnings.
     const ALL: [Self; 6] =
@@ -305,6 +318,16 @@ impl Operator {
             Self::Greater => got > limit,
         }
     }
+}
+
+/// True for a counter that says how many there were at most.
+pub(crate) fn is_peak(counter: &str) -> bool {
+    counter.ends_with("_max")
+}
+
+/// The counters of an engine that are added up, and those that keep the greatest.
+pub(crate) fn engine_counters() -> impl Iterator<Item = &'static Metric> {
+    Stats::metrics().filter(|metric| metric.kind == metrics::Kind::Counter || is_peak(metric.name))
 }
 
 fn of_rumors(kind: &'static str) -> impl Iterator<Item = Measure> {
@@ -340,7 +363,7 @@ fn of_events(name: &'static str) -> Measure {
 }
 
 fn of_engine(metric: &'static Metric) -> Measure {
-    let how = match tally::is_peak(metric.name) {
+    let how = match is_peak(metric.name) {
         true => "The greatest of all engines.",
         false => "All engines together.",
     };

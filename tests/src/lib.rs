@@ -5,7 +5,7 @@ pub mod same_runs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rumormill_sim::measures;
+use rumormill_sim::results::judge;
 use rumormill_sim::results::summary::RunResult;
 use rumormill_sim::scenario::plan::Plan;
 use rumormill_sim::scenario::{self, Scenario, Set};
@@ -68,7 +68,7 @@ pub fn assert_holds_as(scenario: &Scenario, seed: u64, command: &str) -> RunResu
     let figures = serde_json::to_value(&result.summary).expect("a summary is JSON");
     let mut complaints = Vec::new();
     for expectation in &plan.expect {
-        let judged = measures::judge(expectation, &figures);
+        let judged = judge::judge(expectation, &figures);
         if !judged.ok {
             complaints.push(format!("{} {}, got {}", judged.name, judged.want, judged.got));
         }

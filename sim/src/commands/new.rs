@@ -39,7 +39,7 @@ fn text(name: &Name, nodes: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measures;
+    use crate::results::judge;
     use crate::scenario::parse;
     use crate::world::{self, Options};
 
@@ -55,7 +55,7 @@ mod tests {
                 let summary = serde_json::to_value(summary).unwrap();
                 assert!(plan.expect.len() >= 4);
                 for expectation in &plan.expect {
-                    let judged = measures::judge(expectation, &summary);
+                    let judged = judge::judge(expectation, &summary);
                     assert!(judged.ok, "{nodes} nodes, seed {seed}: {judged:?}");
                 }
             }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Failure;
+use crate::measures::Operator;
 use crate::measures::{self, Unit};
 use crate::reading::refused;
-use crate::scenario::plan::{Expectation, Operator, Plan};
+use crate::scenario::plan::{Expectation, Plan};
 
 /// Measures of which the first is never above the second in one run.
 const ORDERED: [(&str, &str); 10] = [

@@ -13,8 +13,8 @@ use rumormill::text::{find_unprintable, is_unprintable};
 use super::Failure;
 use super::progress::Progress;
 use crate::caught::caught;
-use crate::measures;
 use crate::report::terminal::WIDTH;
+use crate::results::judge;
 use crate::results::summary::{RunResult, Summary};
 use crate::scenario::plan::Plan;
 use crate::world::{self, Options, Tape};
@@ -85,7 +85,7 @@ pub(super) fn judged(
     run: impl FnOnce() -> Result<RunResult, Failure>,
 ) -> Result<RunResult, Failure> {
     let mut run = caught(run).map_err(|panic| Failure::bug(&panic, &reproduction()))??;
-    measures::judge_run(plan, &mut run.summary);
+    judge::judge_run(plan, &mut run.summary);
     Ok(run)
 }
 

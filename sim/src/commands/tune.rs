@@ -17,11 +17,12 @@ use self::race::{Candidate, Goal, LAST, Race, Track};
 use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, holds, interrupt, sweep, targets, trial};
-use crate::measures::{self, Better, Figures, Measure, Unit};
+use crate::measures::{self, Better, Measure, Unit};
 use crate::reading::shown;
 use crate::report::files::{self, Pictures, Stage};
 use crate::report::tuning::{self, Fallen, Origin, Recommended, Setting, Target, Tuning};
 use crate::report::{human, terminal};
+use crate::results::Figures;
 use crate::results::json;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{Expectation, Plan};
@@ -295,7 +296,7 @@ fn told(
 
 /// How far a figure is beyond a target, in parts of its limit; negative when it holds with room.
 fn excess(target: &Expectation, got: Option<f64>) -> f64 {
-    use crate::scenario::plan::Operator::{AtLeast, AtMost, Equal, Greater, Less, NotEqual};
+    use crate::measures::Operator::{AtLeast, AtMost, Equal, Greater, Less, NotEqual};
     let Some(got) = got else { return f64::INFINITY };
     let beyond = (got - target.value) / target.value.abs().max(1.0);
     match target.operator {

@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::draft;
 use crate::caught::caught;
-use crate::measures;
+use crate::results::judge;
 use crate::results::summary::Summary;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 use crate::scenario::{self, ScenarioError};
@@ -63,7 +63,7 @@ impl Trial {
     pub(crate) fn of_plan(plan: &Plan) -> Self {
         match caught(|| world::run(plan, &Options::default(), &mut |_| {})) {
             Ok(mut run) => {
-                measures::judge_run(plan, &mut run.summary);
+                judge::judge_run(plan, &mut run.summary);
                 judged(plan, &run.summary)
             }
             Err(detail) => {

@@ -3,10 +3,13 @@
 use serde_json::json;
 
 use super::*;
+use crate::results::judge::judge;
 use crate::results::summary::{
-    Bytes, Detection, Episode, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
-    Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures, Summary, ViewError,
+    Bytes, Detection, Episode, ExpectationResult, Invariant, LinkFigures, Messages,
+    MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures,
+    Summary, ViewError,
 };
+use crate::scenario::plan::Expectation;
 
 /// Numbers and flags of `summary.json` that are no measures, as paths; `*` is any key or index.
 const NO_MEASURES: [&str; 9] = [
@@ -126,7 +129,7 @@ fn summary() -> Summary {
         peaks: Peaks { members: 33, tombstones: 34, queue: Some(35), packet_bytes: 36 },
         faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),
         events: Event::NAMES.iter().copied().zip(1_000..).collect(),
-        engine: tally::metrics().map(|metric| metric.name).zip(2_000..).collect(),
+        engine: engine_counters().map(|metric| metric.name).zip(2_000..).collect(),
         invariants: vec![Invariant {
             name: "sums".to_owned(),
             ok: true,

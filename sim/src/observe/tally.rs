@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use rumormill::Event;
 use rumormill::core::Stats;
-use rumormill::metrics::{Kind, Metric, Reading};
+use rumormill::metrics::Reading;
 use rustc_hash::FxHashMap;
+
+use crate::measures::{engine_counters, is_peak};
 
 /// Counts over a run.
 #[derive(Clone, Debug, Default)]
@@ -49,19 +51,9 @@ impl Tally {
     }
 }
 
-/// True for a counter that says how many there were at most.
-pub(crate) fn is_peak(counter: &str) -> bool {
-    counter.ends_with("_max")
-}
-
-/// The counters of an engine that are added up, and those that keep the greatest.
-pub(crate) fn metrics() -> impl Iterator<Item = &'static Metric> {
-    Stats::metrics().filter(|metric| metric.kind == Kind::Counter || is_peak(metric.name))
-}
-
 fn counters(stats: &Stats) -> impl Iterator<Item = (&'static str, u64)> {
     stats.readings().filter_map(|(metric, reading)| match reading {
-        Reading::Number(count) if metrics().any(|counted| counted == metric) => {
+        Reading::Number(count) if engine_counters().any(|counted| counted == metric) => {
             Some((metric.name, count))
         }
         _ => None,
@@ -88,7 +80,7 @@ mod tests {
         assert_eq!((tally.events()["woke"], tally.events()["joined"]), (2, 0));
         assert_eq!(tally.events().len(), Event::NAMES.len());
         // All but the members listed now and the histograms.
-        assert_eq!(tally.engine().len(), metrics().count());
+        assert_eq!(tally.engine().len(), engine_counters().count());
         assert!(tally.engine().len() > 25 && !tally.engine().contains_key("members"));
     }
 }

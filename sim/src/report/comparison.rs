@@ -8,7 +8,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::measures::{self, Better, Figures, Measure};
+use crate::measures::{self, Better, Measure};
+use crate::results::Figures;
 use crate::stats::{Interval, Sample, sign_test};
 
 /// The schema of the document.

@@ -12,6 +12,8 @@ pub use rumormill::Ways;
 use rumormill::core::PacketKind;
 use rumormill::{Config, Instant, Link, LinkChange, NetworkChange, Node};
 
+use crate::measures::Operator;
+
 /// The number of a node in a plan.
 pub type NodeNo = u32;
 
@@ -452,18 +454,6 @@ pub struct Expectation {
     pub operator: Operator,
     /// The value of the condition, in the unit of the measure.
     pub value: f64,
-}
-
-/// How a figure is held against an expectation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Operator {
-    Less,
-    AtMost,
-    Equal,
-    NotEqual,
-    AtLeast,
-    Greater,
 }
 
 /// Share of seeds that must hold every expectation.

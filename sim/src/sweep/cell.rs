@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::SweepPlan;
-use crate::measures::{self, Figures, Measure};
+use crate::measures::{self, Measure};
 use crate::reading::{self, ReadError, printable};
+use crate::results::Figures;
 use crate::results::json;
 use crate::results::summary::Summary;
 use crate::stats::{Sample, Share};

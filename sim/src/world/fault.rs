@@ -154,31 +154,6 @@ pub(crate) fn network_changes(deed: &Deed) -> Option<Vec<NetworkChange>> {
     })
 }
 
-/// Everything that is counted, by the names of the actions that do it; `burst`, `reorder` and
-/// `corrupt` are what links do by themselves.
-pub const KINDS: [&str; 20] = [
-    "partition",
-    "isolate",
-    "link",
-    "loss",
-    "latency",
-    "crash",
-    "restart",
-    "stop",
-    "leave",
-    "join",
-    "pause",
-    "suspend",
-    "clock",
-    "update",
-    "drop",
-    "replay",
-    "inject",
-    "burst",
-    "reorder",
-    "corrupt",
-];
-
 /// What a deed is called, as a cause and in counts.
 pub(crate) fn kind(deed: &Deed) -> &'static str {
     match deed {

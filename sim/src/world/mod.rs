@@ -25,7 +25,6 @@ mod world;
 
 use rumormill::Instant;
 
-pub use self::fault::KINDS as FAULT_KINDS;
 pub(crate) use self::fault::{Faults, kind as fault_kind, network_changes};
 pub(crate) use self::queue::Queue;
 

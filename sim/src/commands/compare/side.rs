@@ -8,8 +8,8 @@ use rumormill::text::Printable;
 use serde_json::Value;
 
 use crate::commands::Failure;
-use crate::measures::Figures;
 use crate::reading::{self, shown};
+use crate::results::Figures;
 use crate::results::summary::SUMMARY_LEN_MAX;
 use crate::scenario::{self, Paint, Scenario, Set};
 use crate::sweep::{Store, split};

@@ -5,7 +5,8 @@
 //! leader falls. The leader of a finished race must hold on fresh seeds, which no decision has
 //! seen: what was picked for its good luck is found out there.
 
-use crate::measures::{Figures, Measure};
+use crate::measures::Measure;
+use crate::results::Figures;
 use crate::scenario::plan::Expectation;
 use crate::stats::{Interval, Sample, Share, sign_test, wilson};
 
@@ -218,8 +219,8 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::measures::Operator;
     use crate::measures::find;
-    use crate::scenario::plan::Operator;
 
     /// Candidates whose figures are a function of candidate and seed.
     struct Table<F> {

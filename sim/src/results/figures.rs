@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Measure, all, as_number, value};
-use crate::results::summary::Summary;
+use super::summary::Summary;
+use crate::measures::{Measure, all, as_number, value};
 
 /// What a run was worth in every measure, in the order of the registry; true is 1, false is 0.
 #[derive(Clone, Debug, PartialEq)]
