@@ -1,5 +1,6 @@
 //! The laboratory of rumormill: replays scenarios on the production engine and measures them.
 
+mod bits;
 mod caught;
 pub mod cli;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod fuzzing;
 pub mod measures;
 pub mod model;
 mod observe;
+mod percent;
 mod reading;
 pub mod report;
 pub mod results;

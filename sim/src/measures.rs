@@ -14,7 +14,7 @@ use rumormill::metrics::{self, Metric};
 use rumormill::units::{self, parse_duration, parse_size};
 use serde_json::Value;
 
-use crate::scenario::Percent;
+use crate::percent::Percent;
 
 /// A figure of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use rumormill::Probability;
 use super::{SEEDS_MAX, format, paint, watched};
 use crate::commands::{Failure, Report, beside, model};
 use crate::model::{Epidemic, Spread, Stop};
+use crate::percent::Percent;
 use crate::report::files::Pictures;
 use crate::report::plots::Width;
 use crate::rivals::Rival;
-use crate::scenario::Percent;
 
 /// The most runs of one command.
 const RUNS_MAX: u64 = 1_000_000;

@@ -14,12 +14,13 @@ use self::side::{Setting, Side};
 use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, sweep, trial};
+use crate::percent::Percent;
 use crate::report::comparison::{self, Comparison, Verdict};
 use crate::report::human::counted;
 use crate::report::{markdown, terminal};
 use crate::results::Figures;
 use crate::results::json;
-use crate::scenario::{Paint, Percent};
+use crate::scenario::Paint;
 use crate::sweep::{SeedRange, Trial};
 use crate::world::Options;
 

@@ -16,7 +16,7 @@
 use rumormill::Rng;
 
 use super::{Cause, Epidemic, Rule, Spread, Stop};
-use crate::observe::bits::BitMatrix;
+use crate::bits::BitMatrix;
 
 /// What became of one outbreak.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use rumormill::core::Record;
 use rumormill::{Config, Generation, Instant, NodeId, Now, UnixNanos};
 use rustc_hash::FxHashMap;
 
-use super::bits;
 use super::clocks::Clocks;
+use crate::bits;
 use crate::scenario::addresses;
 use crate::scenario::plan::{Content, Deed, Injection, Memory, NodeNo, Plan, Speaker, StartCause};
 

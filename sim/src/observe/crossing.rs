@@ -3,7 +3,7 @@
 
 use rumormill::{Instant, NetworkChange, Ways, nanos};
 
-use super::bits::BitMatrix;
+use crate::bits::BitMatrix;
 use crate::results::summary::LinkFigures;
 use crate::scenario::plan::{NodeNo, Plan};
 

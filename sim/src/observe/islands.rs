@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::bits;
 use super::cast::{Cast, IncarnationNo};
 use super::lists::Lists;
 use super::truth::Truth;
+use crate::bits;
 use crate::scenario::plan::{NodeNo, Plan, WayIn};
 
 /// Who ever heard of whom, and who was given whose address.

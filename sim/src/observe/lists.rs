@@ -2,7 +2,7 @@
 //!
 //! A matrix of a million nodes by a million would be 125 GB, though all its rows may be alike.
 
-use super::bits;
+use crate::bits;
 
 /// Node by incarnation.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::bits::{self, count_without};
 use super::cast::{Cast, IncarnationNo};
 use super::lists::Lists;
 use super::truth::{NodeShift, Shift, Truth};
+use crate::bits::{self, count_without};
 use crate::scenario::plan::NodeNo;
 
 /// The node lists of all nodes, and how wrong those of live nodes are.

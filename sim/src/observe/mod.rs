@@ -1,6 +1,5 @@
 //! What a run shows: observers that the world tells everything and that change nothing.
 
-pub(crate) mod bits;
 pub(crate) mod cast;
 pub(crate) mod clocks;
 pub(crate) mod crossing;

@@ -18,6 +18,7 @@ use rumormill::{Event as EngineEvent, Fate, Instant, LinkModel};
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
 use super::rumors::{Load, RumorNo, Way};
+use crate::scenario::kinds::kind_name;
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// Where the lines of a run go.
@@ -301,32 +302,4 @@ fn state(
     let (about, life) = about.map_or((None, 0), |(about, life)| (Some(about), life));
     let (change, version) = (event.name().into(), version.map(|version| version.to_string()));
     Event::State { node, change, about, life, cause, version, from }
-}
-
-/// What a kind of packet is called in traces and scenarios.
-pub(crate) fn kind_name(kind: PacketKind) -> &'static str {
-    match kind {
-        PacketKind::Bulk => "bulk",
-        PacketKind::Rumor => "rumor",
-        PacketKind::Join => "join",
-        PacketKind::Welcome => "welcome",
-        PacketKind::SwapRequest => "swap_request",
-        PacketKind::SwapAnswer => "swap_answer",
-        PacketKind::Vector => "vector",
-        PacketKind::Ids => "ids",
-        PacketKind::Wanted => "wanted",
-        PacketKind::Records => "records",
-        PacketKind::Value => "value",
-        PacketKind::LastCall => "last_call",
-        PacketKind::Alive => "alive",
-        PacketKind::Announced => "announced",
-        PacketKind::Fetch => "fetch",
-        PacketKind::Fetched => "fetched",
-        PacketKind::RumorAck => "rumor_ack",
-        PacketKind::Probe => "probe",
-        PacketKind::ProbeAnswer => "probe_answer",
-        PacketKind::ProbeRequest => "probe_request",
-        PacketKind::Vouch => "vouch",
-        PacketKind::Echo => "echo",
-    }
 }

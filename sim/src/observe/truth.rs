@@ -10,8 +10,8 @@ use std::time::Duration;
 use rumormill::{Instant, LinkModel};
 use rustc_hash::FxHashMap;
 
-use super::bits::BitMatrix;
 use super::cast::IncarnationNo;
+use crate::bits::BitMatrix;
 use crate::scenario::plan::NodeNo;
 
 /// How a node is.

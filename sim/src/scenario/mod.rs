@@ -7,6 +7,7 @@
 pub mod addresses;
 mod document;
 mod errors;
+pub(crate) mod kinds;
 mod language;
 mod layout;
 mod name;
@@ -23,7 +24,6 @@ use rumormill::{Config, Loss};
 pub use self::errors::{Blame, Paint, ScenarioError};
 pub(crate) use self::language::NODES_MAX;
 pub use self::name::Name;
-pub(crate) use self::units::Percent;
 
 use self::document::{Origin, Place, Sources, Table};
 use self::errors::{Mistake, Mistakes};

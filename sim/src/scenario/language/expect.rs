@@ -3,10 +3,10 @@
 use rumormill::units::nearest;
 
 use crate::measures;
+use crate::percent::Percent;
 use crate::scenario::document::{Entry, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes, did_you_mean};
 use crate::scenario::plan::{Expectation, SeedShare};
-use crate::scenario::units::Percent;
 
 /// Reads `[expect]`; names may stand in quotes or as dotted keys.
 pub(super) fn read(table: Option<&Table>, found: &mut Mistakes) -> (Vec<Expectation>, SeedShare) {

@@ -29,7 +29,8 @@ use super::document::{Item, Place, Table, Value};
 use super::errors::{Mistake, Mistakes, did_you_mean};
 use super::name::Name;
 use super::plan::{Expectation, SeedShare};
-use super::units::{Percent, Span, TIME_MAX, parse_positive_time, parse_time};
+use super::units::{Span, TIME_MAX, parse_positive_time, parse_time};
+use crate::percent::Percent;
 
 /// Most nodes of a scenario, newcomers included.
 pub(crate) const NODES_MAX: u64 = 10_000_000;

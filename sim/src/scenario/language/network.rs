@@ -5,10 +5,11 @@ use std::time::Duration;
 use rumormill::units::{parse_size, show_duration};
 use rumormill::{Burst, Latency, Link, LinkChange, Loss};
 
+use crate::percent::Percent;
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::units::{
-    Percent, Span, parse_bandwidth, parse_positive_time, parse_time, show_bandwidth,
+    Span, parse_bandwidth, parse_positive_time, parse_time, show_bandwidth,
 };
 
 /// Every property a link can be given.

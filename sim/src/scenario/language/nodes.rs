@@ -8,10 +8,10 @@ use std::fmt;
 use rumormill::Rng;
 use rumormill::units::nearest;
 
+use crate::percent::Percent;
 use crate::scenario::document::{Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, did_you_mean};
 use crate::scenario::plan::NodeNo;
-use crate::scenario::units::Percent;
 
 const WHAT: &str = "nodes, such as 7, \"0..25\", \"live\" or { random = 5 }";
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::actions::{self, packets, read};
 use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes};
 use crate::measures;
-use crate::observe::trace::kind_name;
+use crate::scenario::kinds::kind_name;
 use crate::scenario::plan::{Claim, Lie};
 
 /// The schema.

@@ -3,7 +3,7 @@
 use rumormill::Node;
 use rumormill::units::show_duration;
 
-use crate::observe::trace::kind_name;
+use crate::scenario::kinds::kind_name;
 use crate::scenario::language::actions::{Act, Address, At, Restart, Return, Update};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{

@@ -7,9 +7,9 @@ use rumormill::core::PacketKind;
 use rumormill::units::{nearest, show_duration};
 
 use super::{TIME, choice};
-use crate::observe::trace::kind_name;
 use crate::scenario::document::{Item, Table, Value};
 use crate::scenario::errors::Mistake;
+use crate::scenario::kinds::kind_name;
 use crate::scenario::language::nodes::{Names, Nodes};
 use crate::scenario::language::text_literal;
 use crate::scenario::plan::{Claim, Lie};
