@@ -1,5 +1,5 @@
-//! How nodes, versions and values are written in any serde format, and read again with the checks
-//! of their constructors.
+//! How nodes, digests and durations are written in any serde format, and read again with the checks
+//! of their constructors; records and values are so in the core.
 //!
 //! In formats for people what a number would lose (half of a 64-bit one, in JavaScript) is text,
 //! and durations are written as in the settings: `250ms`.
@@ -67,12 +67,9 @@ mod told {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::core::{Metadata, Record, Version};
     use crate::node::{Generation, Node};
     use crate::units::show_duration;
 
@@ -125,80 +122,6 @@ mod told {
             let number = u64::deserialize(deserializer)?;
             let told = || D::Error::custom(format!("{number} is no generation: 1 to 2^62 are"));
             Self::new(number).ok_or_else(told)
-        }
-    }
-
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename = "Record", deny_unknown_fields)]
-    struct RecordForm<N> {
-        node: N,
-        generation: Generation,
-    }
-
-    impl Serialize for Record {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let generation = self.generation();
-            RecordForm { node: self.node(), generation }.serialize(serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Record {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let RecordForm { node, generation } = RecordForm::deserialize(deserializer)?;
-            Ok(Self::new(node, generation))
-        }
-    }
-
-    /// For people: text where it is text, so that a log can be read.
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename = "Metadata", deny_unknown_fields)]
-    struct ReadableForm<'a> {
-        version: Version,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        text: Option<Cow<'a, str>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        base64: Option<String>,
-    }
-
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename = "Metadata", deny_unknown_fields)]
-    struct CompactForm<'a> {
-        version: Version,
-        data: Cow<'a, [u8]>,
-    }
-
-    impl Serialize for Metadata {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let version = self.version();
-            if !serializer.is_human_readable() {
-                let data = Cow::Borrowed(&self.data()[..]);
-                return CompactForm { version, data }.serialize(serializer);
-            }
-            let (text, base64) = match std::str::from_utf8(self.data()) {
-                Ok(text) => (Some(text.into()), None),
-                Err(_) => (None, Some(BASE64_STANDARD.encode(self.data()))),
-            };
-            ReadableForm { version, text, base64 }.serialize(serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Metadata {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let (version, data) = if deserializer.is_human_readable() {
-                let ReadableForm { version, text, base64 } =
-                    Deserialize::deserialize(deserializer)?;
-                let data = match (text, base64) {
-                    (Some(text), None) => text.into_owned().into_bytes(),
-                    (None, Some(text)) => BASE64_STANDARD.decode(text).map_err(D::Error::custom)?,
-                    _ => return Err(D::Error::custom("give either `text` or `base64`")),
-                };
-                (version, data)
-            } else {
-                let CompactForm { version, data } = Deserialize::deserialize(deserializer)?;
-                (version, data.into_owned())
-            };
-            let told = || D::Error::custom("the data is not that of the version's digest");
-            Self::verified(version, data.into()).ok_or_else(told)
         }
     }
 }

@@ -99,7 +99,6 @@ mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod latency;
 mod link;
 pub mod metrics;
 #[cfg(feature = "net")]

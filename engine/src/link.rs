@@ -15,6 +15,7 @@
 
 mod burst;
 mod chance;
+mod latency;
 mod route;
 mod stream;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and never waits for that task; what changes something is told to it in order.
 
 mod events;
+mod in_memory;
 mod keys;
 mod orders;
 mod publish;

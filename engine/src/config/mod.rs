@@ -91,6 +91,8 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
+
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
 pub use choices::{Liveness, Protocol, Swap, Wire};
@@ -299,6 +301,18 @@ impl Config {
     /// Largest metadata value in bytes.
     pub fn metadata_len_max(&self) -> usize {
         self.metadata_len_max
+    }
+
+    /// Most bytes that this node may publish: the same, and on the wire of pekonode what a packet
+    /// of `size` bytes is sure to have room for. Base64 takes four bytes for three there, and the
+    /// longest name and private data are beside it.
+    pub fn value_len_max(&self) -> usize {
+        /// A node's name and private data with each byte escaped, its address and the keys.
+        const REST: usize = 6 * (NAME_LEN_MAX + PRIVATE_DATA_LEN_MAX) + 400;
+        match self.wire {
+            Wire::Native => self.metadata_len_max,
+            Wire::Pekonode => self.metadata_len_max.min(self.size().saturating_sub(REST) / 4 * 3),
+        }
     }
 
     /// Most members that are listed.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, Wire};
+use crate::config::Config;
 use crate::node::NodeId;
 use crate::time::UnixNanos;
 
@@ -143,11 +143,7 @@ impl Value {
     /// When they are more than `metadata_len_max`.
     pub fn new(data: impl Into<Arc<[u8]>>, config: &Config) -> Result<Self, PublishError> {
         let data = data.into();
-        let wire_max = match config.wire() {
-            Wire::Native => usize::MAX,
-            Wire::Pekonode => crate::pekonode::metadata_len_max(config.size()),
-        };
-        let (len, max) = (data.len(), config.metadata_len_max().min(wire_max));
+        let (len, max) = (data.len(), config.value_len_max());
         if len > max {
             return Err(PublishError::TooLarge { len, max });
         }

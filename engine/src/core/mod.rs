@@ -16,6 +16,8 @@ mod engine;
 mod event_names;
 mod fetch;
 mod footprint;
+#[cfg(feature = "serde")]
+mod forms;
 mod holders;
 mod identity;
 mod ids;

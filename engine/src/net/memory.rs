@@ -9,12 +9,10 @@ use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
 use super::clock::Clock;
-use super::transport::Home;
-use crate::config::Config;
 use crate::core::Class;
 use crate::link::{ChangeId, Fate, Link, LinkChange, LinkModel, NetworkChange, Ways};
-use crate::node::NodeBuilder;
-use crate::node_list::{NodeList, NodeListError};
+#[cfg(doc)]
+use crate::node_list::NodeList;
 use crate::rng::Rng;
 use crate::time::{Instant, UnixNanos};
 
@@ -167,19 +165,6 @@ impl MemoryNetwork {
             stats: MemoryStats::default(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
-    }
-
-    /// Prepares a node of this network, as [`NodeList::new`] does one of the machine; nothing is
-    /// bound before [`NodeList::join`].
-    ///
-    /// # Errors
-    /// When the node or one of the configuration's seeds is none.
-    pub fn node(
-        &self,
-        node: impl Into<NodeBuilder>,
-        config: Config,
-    ) -> Result<NodeList, NodeListError> {
-        NodeList::at(Home::Memory(self.clone()), node.into(), config)
     }
 
     /// Parts the nodes: two of them can talk only if they are in one group; those in no group

@@ -10,10 +10,10 @@ use super::contacts::SeedStatus;
 use super::presence::Ended;
 use super::queued::{Newest, Queued};
 use super::stats::NetStats;
-#[cfg(doc)]
-use crate::NodeList;
 use crate::core::{Agreement, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
+#[cfg(doc)]
+use crate::node_list::NodeList;
 use crate::wire::Reject;
 
 /// A node as it is now.

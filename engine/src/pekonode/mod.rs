@@ -40,11 +40,3 @@ mod tests;
 pub use engine::Engine;
 pub use io::{Input, Outbox, Output};
 pub use packet::{Carried, Kind, Packet, SecretKey, mark};
-
-/// Most bytes of metadata that a packet of `size` bytes is sure to have room for: base64 takes
-/// four bytes for three, and the longest name and private data are beside it.
-pub fn metadata_len_max(size: usize) -> usize {
-    /// A node's name and private data with each byte escaped, its address and the keys.
-    const REST: usize = 6 * (crate::NAME_LEN_MAX + crate::PRIVATE_DATA_LEN_MAX) + 400;
-    size.saturating_sub(REST) / 4 * 3
-}

@@ -229,12 +229,12 @@ fn a_list_that_packets_have_no_room_for_is_refused_with_an_event() {
 #[test]
 fn a_value_without_room_for_marks_is_handed_over_directly() {
     let config = Config::builder().wire(Wire::Pekonode).size(8_192).build().unwrap();
+    let value = vec![7; config.value_len_max()];
     let mut cluster = Cluster::new(config);
     for at in 1..=60 {
         cluster.start(10_000 + at, &[10_001]);
     }
     cluster.run(10 * SECOND);
-    let value = vec![7; metadata_len_max(8_192)];
     let name = Arc::clone(cluster.ours(10_002).me());
     assert_eq!(name.node().name(), "n10002");
     cluster.publish(10_002, &value);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::link::Latency;
+use super::Latency;
 use crate::time::nanos;
 
 /// Quantiles in the table of a [`Latency::Table`].
