@@ -1,6 +1,7 @@
 //! Any bytes, for whatever reads bytes: datagrams, packets of pekonode, calls.
 
-use crate::{Config, wire};
+use crate::config::Config;
+use crate::wire;
 
 /// Takes any bytes for a datagram. What is refused is refused; what is a packet has no other
 /// encoding, and its length is told without encoding.

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::script::{STARTED, Script, addr};
-use crate::config::{Config, Liveness, Wire};
+use crate::config::{Config, Liveness, Swap, Wire};
 use crate::core::{Command, Record, Value};
 use crate::node::{Generation, Node};
 use crate::pekonode::{Carried, Engine, Input, Kind, Outbox, Output, Packet, SecretKey, mark};
 use crate::time::{Instant, Now, UnixNanos};
-use crate::{Swap, wire};
+use crate::wire;
 
 /// Most packets in answer to one input, beside one for each member.
 const SENDS_MAX: usize = 64;

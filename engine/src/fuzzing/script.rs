@@ -160,8 +160,8 @@ impl<'a> Script<'a> {
     /// A node; one of plain texts if those of the script can't be.
     pub(super) fn node(&mut self) -> Option<Node> {
         let addr = self.addr()?;
-        let name = self.label(crate::NAME_LEN_MAX)?;
-        let data = self.label(crate::PRIVATE_DATA_LEN_MAX)?;
+        let name = self.label(crate::node::NAME_LEN_MAX)?;
+        let data = self.label(crate::node::PRIVATE_DATA_LEN_MAX)?;
         Some(Node::of(addr, &name, &data).unwrap_or_else(|_| Node::at(addr)))
     }
 

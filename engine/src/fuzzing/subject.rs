@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::script::{STARTED, addr};
+use crate::config::Config;
 use crate::core::{Carrier, Class, Command, Engine, Input, Outbox, Output, Packet, Record, Roster};
 use crate::node::{Generation, Node};
 use crate::time::{Instant, Now, UnixNanos};
-use crate::{Config, wire};
+use crate::wire;
 
 /// Most packets that one input may make an engine with a list of at most
 /// [`Subject::MEMBERS_MAX`] send: far more than an honest one does, far less than a weapon.
