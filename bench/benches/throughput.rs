@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
-use rumormill::core::{Body, Packet, Record};
+use rumormill::core::packet::Body;
+use rumormill::core::{Packet, Record};
 use rumormill_bench::{Subject, bulks, members, register_fonts, vectors};
 
 /// Between two packets where there is news all the time: a busy node, whose members stay alive.

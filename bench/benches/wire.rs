@@ -4,9 +4,10 @@ use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
+use rumormill::Config;
 use rumormill::core::Packet;
+use rumormill::time::{Instant, Now, UnixNanos};
 use rumormill::wire::{self, Guard, Run, StreamGuard};
-use rumormill::{Config, Instant, Now, UnixNanos};
 use rumormill_bench::{full_bulk, full_records, full_vector, members, register_fonts};
 
 fn main() {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput};
 use plotters::style::{FontStyle, register_font};
+use rumormill::core::packet::{Body, Bulk, News, Records, Vector};
 use rumormill::core::{
-    Age, AgeStep, Beat, Body, Bulk, Digest, News, Packet, Record, Records, Roster, Sighting, Vector,
+    Age, AgeStep, Beat, Carrier, Digest, Engine, Input, Outbox, Packet, Record, Roster, Sighting,
 };
-use rumormill::{
-    Carrier, Config, Engine, Generation, Input, Instant, Node, Now, Outbox, UnixNanos,
-};
+use rumormill::node::Generation;
+use rumormill::time::{Instant, Now, UnixNanos};
+use rumormill::{Config, Node};
 use rumormill_sim::results::summary::RunResult;
 use rumormill_sim::scenario::{self, plan::Plan};
 use rumormill_sim::world::{self, Engines, Options};

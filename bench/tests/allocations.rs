@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use rumormill::core::Packet;
-use rumormill::{Input, Output};
+use rumormill::core::{Input, Output, Packet};
 use rumormill_bench::{Subject, bulks, members, vectors};
 
 const MEMBERS: u32 = 1_000;

@@ -22,14 +22,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rumormill::core::{
-    Age, AgeStep, Body, Cause, News, Packet, Record, Records, RingArc, Rumor, Sighting, Token,
-    Topic,
-};
+use rumormill::core::packet::{Body, News, Records, RingArc, Rumor, Token, Topic};
+use rumormill::core::{Age, AgeStep, Cause, Packet, Record, Sighting};
+use rumormill::node::{Generation, NodeId};
+use rumormill::time::{Now, UnixNanos};
 use rumormill::wire::{Guard, Run};
-use rumormill::{
-    Config, Event, Events, Generation, Node, NodeId, NodeList, Notice, Now, UnixNanos, Version,
-};
+use rumormill::{Config, Event, Events, Node, NodeList, Notice, Version};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -289,7 +287,7 @@ fn call(to: SocketAddr, mut pace: Pace) -> u64 {
 
 /// The stranger's: it has no secret.
 fn guard() -> Guard {
-    let now = Now { mono: rumormill::Instant::ZERO, wall: UnixNanos(0) };
+    let now = Now { mono: rumormill::time::Instant::ZERO, wall: UnixNanos(0) };
     let run = Run { addr: ([127, 0, 0, 1], 1).into(), random: [0; 8], now };
     Guard::new(&Config::default(), &run)
 }
@@ -297,7 +295,7 @@ fn guard() -> Guard {
 fn datagram(guard: &mut Guard, body: Body) -> Vec<u8> {
     let mut datagram = Vec::new();
     let step = AgeStep::of_timeout(Duration::from_secs(1));
-    let now = Now { mono: rumormill::Instant::ZERO, wall: UnixNanos(0) };
+    let now = Now { mono: rumormill::time::Instant::ZERO, wall: UnixNanos(0) };
     guard.encode(now, &Packet { step, body }, &mut datagram);
     datagram
 }

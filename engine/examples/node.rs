@@ -17,9 +17,11 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
+use rumormill::config::Advertise;
+use rumormill::node::NodeId;
 use rumormill::text::Printable;
 use rumormill::units::{parse_duration, parse_size};
-use rumormill::{Advertise, Config, Event, Node, NodeId, NodeList, Notice};
+use rumormill::{Config, Event, Node, NodeList, Notice};
 
 /// Runs one node of a cluster: joins, tells what happens, publishes what is typed.
 #[derive(Parser)]

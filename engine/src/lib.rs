@@ -54,6 +54,39 @@
 //! knows no goodbye, so there `leave` is a silence; versions name no writer, and metadata is as
 //! long as a packet has room for.
 //!
+//! # Which module for whom
+//! What nearly every service names is at the root. The rest is where it belongs:
+//!
+//! | you | module | what is in it |
+//! |---|---|---|
+//! | run a service | [`config`] | all settings: [`TransportKind`], [`Wire`], [`Advertise`], ... |
+//! | | [`node`] | ids, generations, limits of names and private data |
+//! | | [`node_list`] | [`Keys`], beside what is at the root |
+//! | | [`net`] | what is told of sockets: [`NetStats`], [`SeedStatus`], [`Ended`] |
+//! | | [`metrics`] | everything that is counted, as a page for Prometheus |
+//! | | [`recipes`] | code to copy |
+//! | test a service | [`net`] | [`MemoryNetwork`], a network without sockets; [`Interceptor`] |
+//! | drive the engine yourself | [`core`] | [`Engine`], its inputs and outputs |
+//! | | [`core::packet`] | the packets, as values |
+//! | | [`wire`] | packets to bytes and back; [`Keyring`] and what guards them |
+//! | | [`time`], [`rng`] | instants and chance, which are arguments |
+//! | | [`pekonode`] | the engine of the other wire |
+//! | simulate a network | [`link`] | [`LinkModel`]: delay, loss, partitions, in memory |
+//! | read what people type | [`units`], [`text`] | durations, sizes; texts of strangers |
+//!
+//! [`TransportKind`]: config::TransportKind
+//! [`Wire`]: config::Wire
+//! [`Advertise`]: config::Advertise
+//! [`Keys`]: node_list::Keys
+//! [`NetStats`]: net::NetStats
+//! [`SeedStatus`]: net::SeedStatus
+//! [`Ended`]: net::Ended
+//! [`MemoryNetwork`]: net::MemoryNetwork
+//! [`Interceptor`]: net::Interceptor
+//! [`Engine`]: core::Engine
+//! [`Keyring`]: wire::Keyring
+//! [`LinkModel`]: link::LinkModel
+//!
 //! # For your own sockets, or a simulation
 //! [`Engine`] is the protocol as a state machine: time, chance and packets are arguments, what is
 //! to be sent is a result. Its docs say what a driver must do. [`wire`] turns its packets into
@@ -61,10 +94,10 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use rumormill::core::Record;
-//! use rumormill::{
-//!     Config, Engine, Generation, Input, Instant, Node, Now, Outbox, Output, Roster, UnixNanos,
-//! };
+//! use rumormill::core::{Engine, Input, Outbox, Output, Record, Roster};
+//! use rumormill::node::Generation;
+//! use rumormill::time::{Instant, Now, UnixNanos};
+//! use rumormill::{Config, Node};
 //!
 //! let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 //! let node = Node::new("10.0.0.5:8000").name("A").build()?;
@@ -99,46 +132,29 @@ mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod link;
+pub mod link;
 pub mod metrics;
 #[cfg(feature = "net")]
-mod net;
-mod node;
+pub mod net;
+pub mod node;
 #[cfg(feature = "net")]
-mod node_list;
+pub mod node_list;
 pub mod pekonode;
 #[cfg(all(any(doc, doctest), feature = "net"))]
 pub mod recipes;
-mod rng;
+pub mod rng;
 pub mod text;
-mod time;
+pub mod time;
 pub mod units;
 pub mod wire;
 
-pub use config::{
-    Advertise, Config, ConfigBuilder, ConfigError, Liveness, Protocol, SecretKey, Setting, Swap,
-    Wire,
-};
-pub use core::{
-    Agreement, Answer, Carrier, Class, Command, Difference, Engine, Event, FullList, Input,
-    Metadata, NotConfirmed, Outbox, Output, PublishError, Reach, Roster, Value, Version,
-};
-pub use link::{
-    Burst, ChangeId, Fate, Latency, Link, LinkChange, LinkModel, Loss, NetworkChange, Ways,
-};
+pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey};
+pub use core::{Event, Metadata, Version};
 #[cfg(feature = "net")]
-pub use net::{
-    Departure, Ended, Interceptor, MemoryNetwork, MemoryStats, NetStats, Notice, Rejected,
-    SeedState, SeedStatus, StreamStats,
-};
-pub use node::{
-    Generation, NAME_LEN_MAX, Node, NodeBuilder, NodeError, NodeId, PRIVATE_DATA_LEN_MAX,
-};
+pub use net::Notice;
+pub use node::{Node, NodeBuilder, NodeError};
 #[cfg(feature = "net")]
-pub use node_list::{Events, Keys, NodeList, NodeListError};
-pub use rng::{Probability, Rng};
-pub use time::{Instant, Now, UnixNanos, nanos};
-pub use wire::{Keyring, KeyringError};
+pub use node_list::{Events, NodeList, NodeListError};
 
 /// The examples of the README, which are compiled and run with those of these docs.
 #[cfg(all(doctest, feature = "net"))]

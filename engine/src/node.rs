@@ -300,7 +300,7 @@ impl fmt::Display for Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::UnixNanos;
+    use crate::time::UnixNanos;
 
     #[test]
     fn an_address_without_port_is_refused_with_the_fix() {

@@ -21,7 +21,7 @@ use rand::rngs::SysError;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Advertise, Config, Protocol, Wire};
+use crate::config::{Advertise, Config, TransportKind, Wire};
 use crate::core::{Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
     AddressWatch, Console, Contacts, Driver, Ended, Home, Interceptor, Local, Machine, Mode,
@@ -268,7 +268,7 @@ impl NodeList {
         let start = |listener| Streams::start(listener, local.bound, port, &self.config, streams);
         // A pekonode cluster knows no streams beside its datagrams, only streams instead of them.
         let (wire, protocol) = (self.config.wire(), self.config.protocol());
-        let has_streams = wire == Wire::Native || protocol == Protocol::Tcp;
+        let has_streams = wire == Wire::Native || protocol == TransportKind::Tcp;
         let listener = ports.listener.filter(|_| has_streams);
         let streams = listener.map(start);
         let socket = ports.socket;

@@ -46,7 +46,10 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use rumormill::{Config, Link, MemoryNetwork, Node, NodeList, Reach};
+//! use rumormill::core::Reach;
+//! use rumormill::link::Link;
+//! use rumormill::net::MemoryNetwork;
+//! use rumormill::{Config, Node, NodeList};
 //!
 //! /// Waits until this node knows what the cluster knows; an error says why it may not.
 //! async fn ready(list: &NodeList) -> Result<(), String> {
@@ -117,7 +120,9 @@
 //!     }
 //!     Ok(())
 //! }
-//! # use rumormill::{Config, Link, MemoryNetwork, Node};
+//! # use rumormill::link::Link;
+//! # use rumormill::net::MemoryNetwork;
+//! # use rumormill::{Config, Node};
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
@@ -167,7 +172,9 @@
 //!     list.keys().remove(old).await
 //! }
 //! # use std::time::Duration;
-//! # use rumormill::{Link, MemoryNetwork, Node};
+//! # use rumormill::Node;
+//! # use rumormill::link::Link;
+//! # use rumormill::net::MemoryNetwork;
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = std::env::temp_dir().join(format!("rumormill-recipe-{}", std::process::id()));
@@ -200,7 +207,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use rumormill::{Config, Link, MemoryNetwork, Node, NodeList};
+//! use rumormill::link::Link;
+//! use rumormill::net::MemoryNetwork;
+//! use rumormill::{Config, Node, NodeList};
 //!
 //! fn leader(list: &NodeList) -> Option<Node> {
 //!     list.get().first().cloned()
@@ -234,9 +243,9 @@
 //! # each_side_of_a_partition_has_a_leader().unwrap();
 //! ```
 //!
-//! [`PRIVATE_DATA_LEN_MAX`]: crate::PRIVATE_DATA_LEN_MAX
+//! [`PRIVATE_DATA_LEN_MAX`]: crate::node::PRIVATE_DATA_LEN_MAX
 //! [`NodeList::settled`]: crate::NodeList::settled
 //! [`NodeList::ended`]: crate::NodeList::ended
 //! [`NodeList::leave`]: crate::NodeList::leave
-//! [`Keys::add`]: crate::Keys::add
-//! [`MemoryNetwork`]: crate::MemoryNetwork
+//! [`Keys::add`]: crate::node_list::Keys::add
+//! [`MemoryNetwork`]: crate::net::MemoryNetwork

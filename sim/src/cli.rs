@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use rumormill::nanos;
 use rumormill::text::{Printable, find_unprintable};
+use rumormill::time::nanos;
 use rumormill::units::{nearest, parse_duration};
 
 use self::model::ModelArgs;

@@ -22,8 +22,8 @@ impl Stopwatch {
 /// What the wall clock of the machine shows: what processes of one run tell their time by.
 #[cfg(feature = "testbed")]
 #[expect(clippy::disallowed_methods, reason = "processes have no other clock in common")]
-pub(crate) fn unix_nanos() -> rumormill::UnixNanos {
+pub(crate) fn unix_nanos() -> rumormill::time::UnixNanos {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = since.map_or(0, rumormill::nanos);
-    rumormill::UnixNanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    let nanos = since.map_or(0, rumormill::time::nanos);
+    rumormill::time::UnixNanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rumormill::Probability;
+use rumormill::rng::Probability;
 
 /// A share of a whole, exact to a billionth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,8 @@ mod told;
 use std::fs;
 use std::path::Path;
 
-use rumormill::{Config, Value};
+use rumormill::Config;
+use rumormill::core::Value;
 use rumormill_sim::scenario::{Blame, Set, load, parse};
 
 use self::told::{assert_action_told, assert_told, error, head, whole_error};

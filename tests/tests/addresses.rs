@@ -8,7 +8,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::Duration;
 
-use rumormill::{Config, Node, NodeList, NodeListError, Notice, SeedState};
+use rumormill::net::SeedState;
+use rumormill::{Config, Node, NodeList, NodeListError, Notice};
 use tokio::time::Instant;
 
 use helpers::cluster::{CYCLE, TIMEOUT, eventually};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rumormill::core::Cause;
-use rumormill::{Config, Event, Events, NodeList, NodeListError, NotConfirmed, Notice};
+use rumormill::core::{Cause, NotConfirmed};
+use rumormill::{Config, Event, Events, NodeList, NodeListError, Notice};
 
 use helpers::cluster::{cluster_of, eventually};
 

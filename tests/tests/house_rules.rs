@@ -251,6 +251,59 @@ fn every_test_that_the_security_document_names_is_there() {
     assert_none(&missing.map(|name| format!("there is no test {name}")).collect::<Vec<_>>());
 }
 
+/// What nearly every service writes. All else that is public stands in the module that it is of,
+/// of which the docs of the crate have the map.
+const ROOT_NAMES: [&str; 15] = [
+    "Config",
+    "ConfigBuilder",
+    "ConfigError",
+    "Event",
+    "Events",
+    "Liveness",
+    "Metadata",
+    "Node",
+    "NodeBuilder",
+    "NodeError",
+    "NodeList",
+    "NodeListError",
+    "Notice",
+    "SecretKey",
+    "Version",
+];
+
+/// The names of all `pub use` at the margin, whatever lines they are written on.
+fn re_exported(text: &str) -> Vec<&str> {
+    let statements = text.split("\npub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let names = statements.filter_map(|statement| statement.split_once("::"));
+    let names = names.flat_map(|(_, names)| names.split(['{', '}', ',']).map(str::trim));
+    let mut names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_root_of_the_engine_has_the_names_of_a_service_and_no_others() {
+    let text = fs::read_to_string(root().join("engine/src/lib.rs")).expect("the crate's root");
+    let why = "re-export a name in its module and add that to the map in the crate's docs";
+    assert_eq!(re_exported(&text), ROOT_NAMES, "{why}");
+    assert_eq!(re_exported("\npub use a::{\n    C,\n    B,\n};\npub use d::E;\n"), ["B", "C", "E"]);
+}
+
+#[test]
+fn nothing_is_re_exported_by_a_glob() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| line.ends_with("::*;")) {
+            if line.trim_start().starts_with("pub") {
+                let name = shown(&path);
+                complaints
+                    .push(format!("{name}:{number}: name what this re-exports, or its module"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
 /// The name of a type that a line makes public.
 fn public_type(line: &str) -> Option<&str> {
     let item = line.trim_start().strip_prefix("pub ")?;

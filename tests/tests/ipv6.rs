@@ -6,8 +6,9 @@ mod helpers;
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
+use rumormill::config::TransportKind;
 use rumormill::core::Cause;
-use rumormill::{Config, NodeList, Protocol};
+use rumormill::{Config, NodeList};
 
 use helpers::cluster::{CYCLE, TIMEOUT, eventually, lists, node_of, removal};
 
@@ -20,7 +21,7 @@ fn has_ipv6() -> bool {
     bound.is_ok()
 }
 
-fn config(protocol: Protocol, listen: Option<&str>) -> Config {
+fn config(protocol: TransportKind, listen: Option<&str>) -> Config {
     let mut config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(2 * CYCLE);
     config = config.protocol(protocol);
     if let Some(listen) = listen {
@@ -70,7 +71,7 @@ async fn a_cluster_on_ipv6_lives_as_one_on_ipv4() {
     if !has_ipv6() {
         return;
     }
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let nodes = joined(&["[::1]:0"; 4], &config(protocol, None)).await;
         assert!(nodes.iter().all(|node| node.local_addr().unwrap().ip() == Ipv6Addr::LOCALHOST));
         live_together(nodes).await;
@@ -82,7 +83,7 @@ async fn nodes_of_either_family_on_sockets_of_both_are_one_cluster() {
     if !has_ipv6() {
         return;
     }
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let addrs = ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0", "[::1]:0", "127.0.0.1:0"];
         let nodes = joined(&addrs, &config(protocol, Some("[::]:0"))).await;
         assert!(nodes.iter().all(|node| node.local_addr().unwrap().is_ipv6()));
@@ -95,7 +96,7 @@ async fn nodes_of_ipv4_alone_join_through_one_that_listens_on_both() {
     if !has_ipv6() {
         return;
     }
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let both = config(protocol, Some("[::]:0"));
         let mut nodes = joined(&["127.0.0.1:0", "127.0.0.1:0"], &both).await;
         for _ in 0..2 {

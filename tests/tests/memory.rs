@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rumormill::core::Cause;
-use rumormill::{
-    Config, Event, Events, Link, LinkChange, Loss, MemoryNetwork, Node, NodeBuilder, NodeList,
-    NodeListError, Notice, Probability, Ways,
-};
+use rumormill::link::{Link, LinkChange, Loss, Ways};
+use rumormill::net::MemoryNetwork;
+use rumormill::rng::Probability;
+use rumormill::{Config, Event, Events, Node, NodeBuilder, NodeList, NodeListError, Notice};
 use tokio::time::{Instant, sleep};
 
 const SEED: u64 = 4711;

@@ -11,11 +11,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::Record;
+use rumormill::config::{Setting, TransportKind, Wire};
+use rumormill::core::{
+    Carrier, Class, Command, Engine, Input, Outbox, Output, Record, Roster, Value,
+};
+use rumormill::node::Generation;
+use rumormill::time::{Instant, Now, UnixNanos};
 use rumormill::{
-    Carrier, Class, Command, Config, ConfigBuilder, Engine, Event, Generation, Input, Instant,
-    Node, NodeBuilder, NodeList, NodeListError, Now, Outbox, Output, Protocol, Roster, Setting,
-    UnixNanos, Value, Wire, pekonode, wire,
+    Config, ConfigBuilder, Event, Node, NodeBuilder, NodeList, NodeListError, pekonode, wire,
 };
 use rumormill_sim::scenario::{self, Scenario};
 use rumormill_tests::assert_holds;
@@ -25,12 +28,12 @@ use helpers::cluster::{CYCLE, TIMEOUT, cluster_of, eventually};
 /// A node's settings on either wire, by datagram and by stream.
 fn configs() -> [Config; 4] {
     let [native, pekonode] = [Wire::Native, Wire::Pekonode];
-    let [udp, tcp] = [Protocol::Udp, Protocol::Tcp];
+    let [udp, tcp] = [TransportKind::Udp, TransportKind::Tcp];
     let ways = [(native, udp), (pekonode, udp), (native, tcp), (pekonode, tcp)];
     ways.map(|(wire, protocol)| config(wire, protocol))
 }
 
-fn config(wire: Wire, protocol: Protocol) -> Config {
+fn config(wire: Wire, protocol: TransportKind) -> Config {
     let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(2 * CYCLE);
     config.wire(wire).protocol(protocol).build().unwrap()
 }
@@ -218,8 +221,8 @@ async fn a_malformed_datagram_kills_the_process() {
         let before = counted();
         for bytes in [&b"{}"[..], b"", b"null", b"{\"Node\":", b"\xff\xfe", b"[[[[[[[["] {
             match config.protocol() {
-                Protocol::Udp => drop(socket.send_to(bytes, addr).unwrap()),
-                Protocol::Tcp => TcpStream::connect(addr).unwrap().write_all(bytes).unwrap(),
+                TransportKind::Udp => drop(socket.send_to(bytes, addr).unwrap()),
+                TransportKind::Tcp => TcpStream::connect(addr).unwrap().write_all(bytes).unwrap(),
                 other => unreachable!("no Go node speaks {other}"),
             }
         }
@@ -308,7 +311,7 @@ fn is_free(addr: SocketAddr) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tcp_accepted_connections_never_closed() {
     for wire in [Wire::Native, Wire::Pekonode] {
-        let list = node("127.0.0.1:0", &config(wire, Protocol::Tcp));
+        let list = node("127.0.0.1:0", &config(wire, TransportKind::Tcp));
         list.join().await.unwrap();
         let addr = list.local_addr().unwrap();
         let callers: Vec<_> = (0..40).map(|_| TcpStream::connect(addr).unwrap()).collect();
@@ -339,7 +342,7 @@ fn beat_of(addr: SocketAddr) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_read_per_message() {
-    let list = node("127.0.0.1:0", &config(Wire::Pekonode, Protocol::Tcp));
+    let list = node("127.0.0.1:0", &config(Wire::Pekonode, TransportKind::Tcp));
     list.join().await.unwrap();
     let go = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = TcpStream::connect(list.local_addr().unwrap()).unwrap();
@@ -363,7 +366,7 @@ async fn one_read_per_message() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_hung_peer_stops_all_beats() {
-    let nodes = cluster_of(2, &config(Wire::Pekonode, Protocol::Tcp)).await;
+    let nodes = cluster_of(2, &config(Wire::Pekonode, TransportKind::Tcp)).await;
     let hung = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = hung.local_addr().unwrap();
     // It takes no call, and what the system takes for it is full.

@@ -6,31 +6,32 @@ mod helpers;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use rumormill::config::{TransportKind, Wire};
 use rumormill::core::Cause;
 use rumormill::pekonode::{Carried, Kind, Packet, SecretKey};
 use rumormill::wire::Reject;
 use rumormill::wire::pekonode::{decode, encode};
-use rumormill::{Config, Node, NodeList, Protocol, Wire};
+use rumormill::{Config, Node, NodeList};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster_of, eventually, lists, removal};
 
 fn config() -> Config {
-    config_of(Protocol::Udp)
+    config_of(TransportKind::Udp)
 }
 
-fn config_of(protocol: Protocol) -> Config {
+fn config_of(protocol: TransportKind) -> Config {
     let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(2 * CYCLE);
     config.wire(Wire::Pekonode).protocol(protocol).build().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_list_each_other_agree_and_remove_one_that_is_gone() {
-    live_together(&config_of(Protocol::Udp)).await;
+    live_together(&config_of(TransportKind::Udp)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_over_tcp_list_each_other_agree_and_remove_one_that_is_gone() {
-    live_together(&config_of(Protocol::Tcp)).await;
+    live_together(&config_of(TransportKind::Tcp)).await;
 }
 
 async fn live_together(config: &Config) {

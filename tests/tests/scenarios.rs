@@ -1,6 +1,6 @@
 //! The shipped scenarios hold what they expect, on more than one seed, and repeat exactly.
 
-use rumormill::NodeId;
+use rumormill::node::NodeId;
 use rumormill_sim::world::Codec;
 use rumormill_tests::{assert_explained, assert_holds, load, run, scenarios, stem};
 

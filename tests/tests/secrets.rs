@@ -4,10 +4,9 @@ mod helpers;
 
 use std::time::Duration;
 
-use rumormill::wire::Reject;
-use rumormill::{
-    Config, ConfigBuilder, Keyring, KeyringError, NodeList, NodeListError, Protocol, SecretKey,
-};
+use rumormill::config::TransportKind;
+use rumormill::wire::{Keyring, KeyringError, Reject};
+use rumormill::{Config, ConfigBuilder, NodeList, NodeListError, SecretKey};
 
 use helpers::cluster::{cluster_of, eventually, node_of};
 
@@ -39,7 +38,8 @@ async fn ten_nodes_change_their_secret_under_load_and_no_packet_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_nodes_that_talk_by_stream_change_their_secret_under_load_and_nothing_is_refused() {
-    rotate_under_load(config().protocol(Protocol::Tcp).secret_key("old").build().unwrap()).await;
+    rotate_under_load(config().protocol(TransportKind::Tcp).secret_key("old").build().unwrap())
+        .await;
 }
 
 async fn rotate_under_load(config: Config) {
@@ -105,7 +105,7 @@ async fn packets_of_another_cluster_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn calls_of_another_secret_cluster_or_without_a_seal_are_refused_and_counted() {
-    let tcp = || config().protocol(Protocol::Tcp);
+    let tcp = || config().protocol(TransportKind::Tcp);
     let with =
         |secret: &str, cluster: &str| tcp().secret_key(secret).cluster(cluster).build().unwrap();
     let blue = with("one", "blue");

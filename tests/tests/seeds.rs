@@ -5,7 +5,9 @@ mod helpers;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use rumormill::{Config, ConfigBuilder, Node, NodeList, Notice, Reach, SeedState};
+use rumormill::core::Reach;
+use rumormill::net::SeedState;
+use rumormill::{Config, ConfigBuilder, Node, NodeList, Notice};
 use tokio::time::Instant;
 
 use helpers::cluster::{CYCLE, TIMEOUT, eventually};

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rumormill::core::{AgeStep, Body, Cause, LastCall, Packet};
+use rumormill::config::TransportKind;
+use rumormill::core::packet::{Body, LastCall};
+use rumormill::core::{AgeStep, Cause, Packet};
 use rumormill::wire::{self, Reject};
-use rumormill::{Config, Event, NodeBuilder, NodeList, Notice, Protocol};
+use rumormill::{Config, Event, NodeBuilder, NodeList, Notice};
 
 use helpers::cluster::{
     CYCLE, TIMEOUT, cluster, cluster_of, eventually, lists, node, node_of, removal,
@@ -189,7 +191,7 @@ async fn a_flood_does_not_silence_a_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_system_will_not_send_is_counted_and_survived() {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let config = Config::builder().cycle(CYCLE).timeout(TIMEOUT).redial(CYCLE);
         let config = config.protocol(protocol).build().unwrap();
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rumormill::core::{AgeStep, Announcement, Body, Call, Cause, Fetch, LastCall, Packet};
-use rumormill::core::{RingArc, Rumor, Token, Topic};
+use rumormill::config::TransportKind;
+use rumormill::core::packet::{
+    Announcement, Body, Call, Fetch, LastCall, RingArc, Rumor, Token, Topic,
+};
+use rumormill::core::{AgeStep, Cause, Packet};
+use rumormill::node::NodeId;
+use rumormill::time::{Now, UnixNanos};
 use rumormill::wire::{self, Guard, Reject, Run, StreamGuard, StreamSealer};
-use rumormill::{Config, ConfigBuilder, NodeId, NodeList, Now, Protocol, UnixNanos, Version};
+use rumormill::{Config, ConfigBuilder, NodeList, Version};
 
 use helpers::cluster::{CYCLE, TIMEOUT, cluster, cluster_of, eventually, removal};
 
@@ -20,7 +25,7 @@ fn config() -> ConfigBuilder {
 }
 
 fn tcp() -> Config {
-    config().protocol(Protocol::Tcp).build().unwrap()
+    config().protocol(TransportKind::Tcp).build().unwrap()
 }
 
 fn large(seed: usize) -> Vec<u8> {
@@ -37,7 +42,7 @@ async fn until_all_hold(nodes: &[NodeList], data: &[u8]) {
 
 fn frame(body: Body) -> Vec<u8> {
     let mut packet = Vec::new();
-    let now = Now { mono: rumormill::Instant::ZERO, wall: UnixNanos(0) };
+    let now = Now { mono: rumormill::time::Instant::ZERO, wall: UnixNanos(0) };
     let addr = "127.0.0.1:9".parse().unwrap();
     let run = Run { addr, random: [0; 8], now };
     let mut guard = Guard::new(&Config::default(), &run);
@@ -123,7 +128,7 @@ async fn with_tcp_nodes_join_publish_crash_and_leave_as_with_udp() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_are_sealed_with_a_secret_and_strangers_are_refused() {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let config = config().protocol(protocol).secret_key("secret").build().unwrap();
         let nodes = cluster_of(3, &config).await;
         let data = large(21);
@@ -173,7 +178,7 @@ impl SealedCall {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packets_repeated_left_out_moved_or_changed_end_a_sealed_connection() {
-    let config = config().protocol(Protocol::Tcp).secret_key("secret").build().unwrap();
+    let config = config().protocol(TransportKind::Tcp).secret_key("secret").build().unwrap();
     let nodes = cluster_of(1, &config).await;
     let stats = || nodes[0].stats();
     let meddle: [fn(&mut [Vec<u8>; 3]); 4] = [
@@ -202,7 +207,7 @@ async fn packets_repeated_left_out_moved_or_changed_end_a_sealed_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sealed_connection_that_is_played_back_opens_nothing() {
-    let config = config().protocol(Protocol::Tcp).secret_key("secret").build().unwrap();
+    let config = config().protocol(TransportKind::Tcp).secret_key("secret").build().unwrap();
     let nodes = cluster_of(1, &config).await;
     let stats = || nodes[0].stats();
     let mut call = SealedCall::to(&nodes[0], &config);
@@ -217,7 +222,7 @@ async fn a_sealed_connection_that_is_played_back_opens_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ports_are_free_after_leave_and_after_drop() {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         let config = config().protocol(protocol).build().unwrap();
         let mut nodes = cluster_of(3, &config).await;
         let data = large(5);

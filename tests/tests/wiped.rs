@@ -9,11 +9,12 @@ use std::io::BufRead as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use rumormill::core::{AgeStep, Body, LastCall, Packet};
-use rumormill::wire::{Guard, Run};
-use rumormill::{
-    Config, ConfigBuilder, Instant, Keyring, NodeList, Now, Protocol, SecretKey, UnixNanos,
-};
+use rumormill::config::TransportKind;
+use rumormill::core::packet::{Body, LastCall};
+use rumormill::core::{AgeStep, Packet};
+use rumormill::time::{Instant, Now, UnixNanos};
+use rumormill::wire::{Guard, Keyring, Run};
+use rumormill::{Config, ConfigBuilder, NodeList, SecretKey};
 
 /// A secret, with every bit flipped: it must not lie in memory because it is looked for.
 const SECRET: [u8; 32] = [
@@ -158,7 +159,7 @@ fn no_key_of_a_datagram_stays() {
 }
 
 fn no_key_of_a_node_stays_when_it_has_left() {
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in [TransportKind::Udp, TransportKind::Tcp] {
         // One thread, so that there is one stack.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -10,7 +10,7 @@ use crate::text::Printable;
 /// `"10.0.0.5:8000"`, `"10.0.0.0/8"`, or the name of an interface such as `"eth1"`.
 ///
 /// ```
-/// use rumormill::Advertise;
+/// use rumormill::config::Advertise;
 ///
 /// let network: Advertise = "10.0.0.0/8".parse()?;
 /// assert!(network.names("eth1", "10.200.0.7".parse().unwrap()));

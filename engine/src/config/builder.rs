@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::advertise::Advertise;
 use super::secret::SecretFile;
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Liveness, Protocol, SecretKey, Swap, Wire};
+use super::{Config, Liveness, SecretKey, Swap, TransportKind, Wire};
 use crate::text::{Printable, find_unprintable};
 use crate::units::{nearest, show_duration};
 
@@ -26,7 +26,7 @@ pub struct ConfigBuilder {
     listen_addr: Option<SocketAddr>,
     advertise: Option<Advertise>,
     print: bool,
-    protocol: Protocol,
+    protocol: TransportKind,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Option<Duration>,
@@ -54,7 +54,7 @@ impl Default for ConfigBuilder {
             listen_addr: None,
             advertise: None,
             print: false,
-            protocol: Protocol::Udp,
+            protocol: TransportKind::Udp,
             liveness: Liveness::Beats,
             swap: Swap::On,
             relay_delay: None,
@@ -127,7 +127,7 @@ impl ConfigBuilder {
         /// Whether the console lines of pekonode are printed.
         print: bool => std::convert::identity;
         /// How packets travel.
-        protocol: Protocol => std::convert::identity;
+        protocol: TransportKind => std::convert::identity;
         /// How silence is detected.
         liveness: Liveness => std::convert::identity;
         /// Whether differences are repaired.

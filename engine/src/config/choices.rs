@@ -84,7 +84,7 @@ macro_rules! choices {
 
 choices! {
     /// How packets travel.
-    pub enum Protocol {
+    pub enum TransportKind {
         /// In datagrams, and over TCP what exceeds one; nothing does with `wire = "pekonode"`.
         #[default]
         Udp = "udp",
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_choice_is_read_as_it_is_shown() {
-        is_read_as_shown::<Protocol>();
+        is_read_as_shown::<TransportKind>();
         is_read_as_shown::<Liveness>();
         is_read_as_shown::<Swap>();
         is_read_as_shown::<Wire>();

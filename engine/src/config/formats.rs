@@ -156,7 +156,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Advertise, Liveness, Protocol, Swap};
+    use crate::config::{Advertise, Liveness, Swap, TransportKind};
 
     #[derive(Debug, Deserialize)]
     struct Service {
@@ -287,7 +287,7 @@ mod tests {
             .listen_addr("0.0.0.0:7001".parse().unwrap())
             .advertise("10.0.0.0/8".parse::<Advertise>().unwrap())
             .print(true)
-            .protocol(Protocol::Tcp)
+            .protocol(TransportKind::Tcp)
             .liveness(Liveness::Probes)
             .redial_for(second * 86_400 * 60)
             .seeds(["10.0.0.9:8000", "node-1:8000"])

@@ -95,7 +95,7 @@ use crate::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
-pub use choices::{Liveness, Protocol, Swap, Wire};
+pub use choices::{Liveness, Swap, TransportKind, Wire};
 pub use secret::SecretKey;
 pub use setting::Setting;
 
@@ -121,7 +121,7 @@ pub struct Config {
     listen_addr: Option<SocketAddr>,
     advertise: Option<Advertise>,
     print: bool,
-    protocol: Protocol,
+    protocol: TransportKind,
     liveness: Liveness,
     swap: Swap,
     relay_delay: Duration,
@@ -259,7 +259,7 @@ impl Config {
     }
 
     /// How packets travel.
-    pub fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> TransportKind {
         self.protocol
     }
 

@@ -46,8 +46,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::node::NodeId;
-    use crate::{Generation, Node, Version};
+    use crate::core::Version;
+    use crate::node::{Generation, Node, NodeId};
 
     #[test]
     fn a_name_is_the_variant_in_snake_case() {

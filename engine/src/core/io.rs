@@ -9,7 +9,7 @@ use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
 use super::settings::Difference;
-use crate::config::{Config, Protocol};
+use crate::config::{Config, TransportKind};
 use crate::node::Node;
 
 /// Something that happens to an engine.
@@ -301,8 +301,8 @@ impl Outbox {
     /// Says what the engine that fills it takes for a datagram.
     pub(crate) fn begin(&mut self, config: &Config) {
         (self.path_len_max, self.datagram_len_max) = match config.protocol() {
-            Protocol::Udp => (config.path_len_max(), config.packet_len_max()),
-            Protocol::Tcp => (0, 0),
+            TransportKind::Udp => (config.path_len_max(), config.packet_len_max()),
+            TransportKind::Tcp => (0, 0),
         };
         self.guard_len = config.guard_len();
         self.limit = None;

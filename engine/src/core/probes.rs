@@ -17,7 +17,7 @@ use super::roster::NodeIx;
 use super::round::Round;
 use super::rtt::Rtt;
 use super::timers::Timer;
-use crate::config::{Config, Liveness, Protocol};
+use crate::config::{Config, Liveness, TransportKind};
 use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
@@ -227,7 +227,7 @@ impl Engine {
         for &proxy in &proxies {
             out.send(self.members.addr(proxy), &request);
         }
-        if self.config.protocol() == Protocol::Udp {
+        if self.config.protocol() == TransportKind::Udp {
             self.send_probe(target, token, Reply::Stream, out);
         }
         let wait = self.prober.second_patience(&self.config) * self.prober.health.factor();

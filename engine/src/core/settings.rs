@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn what_matters_is_told_with_both_values_and_the_rest_is_not() {
         let ours = Config::default();
-        let other = Config::builder().fan_out(7).timeout(9 * SECOND).swap(crate::Swap::Off);
+        let other = Config::builder().fan_out(7).timeout(9 * SECOND).swap(crate::config::Swap::Off);
         assert_eq!(differences(&ours, &other.build().unwrap()), [""; 0]);
         let slow = Config::builder().cycle(3 * SECOND).build().unwrap();
         assert_eq!(

@@ -7,7 +7,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::config::{Config, ConfigBuilder, Liveness, Protocol, Swap};
+use crate::config::{Config, ConfigBuilder, Liveness, Swap, TransportKind};
 use crate::node::{Generation, Node, NodeId};
 
 /// What the wall clocks of all scripts show at first.
@@ -194,7 +194,7 @@ impl<'a> Script<'a> {
     /// Settings of one node, with room for at most so many members: small, so that limits are met.
     pub(super) fn settings(&mut self, members_max: usize) -> Option<ConfigBuilder> {
         let [ways, sizes] = self.take()?;
-        let protocol = if ways & 4 == 0 { Protocol::Udp } else { Protocol::Tcp };
+        let protocol = if ways & 4 == 0 { TransportKind::Udp } else { TransportKind::Tcp };
         let swap = if ways & 0x38 == 0x38 { Swap::Off } else { Swap::On };
         let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Beats, Liveness::Off];
         let config = Config::builder()

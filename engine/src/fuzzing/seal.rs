@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::script::{STARTED, Script, addr};
 use crate::config::{Config, SecretKey};
-use crate::core::{AgeStep, Body, Holds, Packet, Probe, Reply};
+use crate::core::packet::{Body, Holds, Probe, Reply};
+use crate::core::{AgeStep, Packet};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire::{Guard, Keyring, Run};
 

@@ -125,7 +125,7 @@ mod tests {
     fn a_message_takes_a_round_trip_and_its_latency() {
         let mut links = LinkModel::new(1, Link::uniform(5 * MS, 5 * MS));
         let link = LinkChange {
-            latency: Some(crate::Latency::Uniform { min: MS, max: MS }),
+            latency: Some(crate::link::Latency::Uniform { min: MS, max: MS }),
             ..LinkChange::default()
         };
         links.apply(NetworkChange::Links {

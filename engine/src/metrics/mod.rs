@@ -21,7 +21,7 @@
 //! All counters begin at zero with each join, as after a restart of the process. A [`Histogram`]
 //! has the same buckets everywhere, so that those of many nodes may be added up.
 //!
-//! [`NetStats`]: crate::NetStats
+//! [`NetStats`]: crate::net::NetStats
 //! [`NodeList::stats`]: crate::NodeList::stats
 //! [`Stats`]: crate::core::Stats
 //!

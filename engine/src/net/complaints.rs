@@ -78,14 +78,17 @@ mod tests {
     use tokio::time::sleep;
 
     use super::super::console::kept;
+    use crate::config::{Config, TransportKind, Wire};
+    use crate::link::Link;
+    use crate::net::MemoryNetwork;
+    use crate::node::Node;
     use crate::node_list::NodeList;
-    use crate::{Config, Link, MemoryNetwork, Node, Protocol, Wire};
 
     use super::*;
 
     const CYCLE: Duration = Duration::from_secs(1);
 
-    fn config(wire: Wire, protocol: Protocol) -> Config {
+    fn config(wire: Wire, protocol: TransportKind) -> Config {
         let config = Config::builder().wire(wire).protocol(protocol).cycle(CYCLE).size(8_192);
         config.print(true).build().unwrap()
     }
@@ -97,7 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_no_packet_is_complained_of_in_the_words_of_go_once_a_second() {
         let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
-        let config = config(Wire::Pekonode, Protocol::Udp);
+        let config = config(Wire::Pekonode, TransportKind::Udp);
         let list = network.node(Node::new("10.0.0.1:8000"), config).unwrap();
         list.join().await.unwrap();
         let stranger = network.bind("10.0.0.3:8000".parse().unwrap()).unwrap();
@@ -119,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_by_stream_is_complained_of_as_well() {
-        let config = config(Wire::Pekonode, Protocol::Tcp);
+        let config = config(Wire::Pekonode, TransportKind::Tcp);
         let list = NodeList::new(Node::new("127.0.0.1:0"), config).unwrap();
         list.join().await.unwrap();
         for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[b'1'; 9_000], b""] {
@@ -142,7 +145,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_list_is_told_once_a_cycle_as_go_does_and_not_by_a_node_that_is_stopped() {
         let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
-        let config = config(Wire::Pekonode, Protocol::Udp);
+        let config = config(Wire::Pekonode, TransportKind::Udp);
         let lists = [1, 2].map(|host| {
             network.node(Node::new(format!("10.0.0.{host}:8000")), config.clone()).unwrap()
         });
@@ -165,7 +168,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn on_our_own_wire_the_list_is_told_when_it_changes_and_nothing_in_the_words_of_go() {
         let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
-        let config = config(Wire::Native, Protocol::Udp);
+        let config = config(Wire::Native, TransportKind::Udp);
         let list = network.node(Node::new("10.0.0.1:8000"), config).unwrap();
         list.join().await.unwrap();
         let stranger = network.bind("10.0.0.3:8000".parse().unwrap()).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::seeds::Place;
 use super::udp::Family;
-use crate::config::{Config, Protocol, Wire};
+use crate::config::{Config, TransportKind, Wire};
 use crate::core::Reach;
 use crate::node::NodeId;
 use crate::text::Printable;
@@ -50,7 +50,7 @@ pub enum SeedState {
     Seeking,
     /// One way of two does not get through. `Udp`: nothing comes back from there, though something
     /// takes calls by TCP. `Tcp`: it answers, and takes no call, so that large values can't pass.
-    Filtered(Protocol),
+    Filtered(TransportKind),
     /// It does not hold our secret, or one of us has none. With a secret so does a node of another
     /// cluster, and whatever else hangs up on a call of ours.
     WrongKey,
@@ -75,8 +75,12 @@ impl fmt::Display for SeedState {
             Self::Contacted => "contacted",
             Self::Myself => "this node itself",
             Self::Seeking => "being looked for",
-            Self::Filtered(Protocol::Udp) => "silent, and takes calls by TCP: is UDP filtered?",
-            Self::Filtered(Protocol::Tcp) => "contacted, and takes no call by TCP: is it filtered?",
+            Self::Filtered(TransportKind::Udp) => {
+                "silent, and takes calls by TCP: is UDP filtered?"
+            }
+            Self::Filtered(TransportKind::Tcp) => {
+                "contacted, and takes no call by TCP: is it filtered?"
+            }
             Self::WrongKey => "of another secret: compare `secret_key` and `cluster`",
             Self::OtherCluster => "of another cluster: compare `cluster`",
             Self::Silent => "silent",
@@ -192,7 +196,9 @@ impl Contacts {
         Self {
             me,
             family: Family::of(bound),
-            tries: streams && config.wire() == Wire::Native && config.protocol() == Protocol::Udp,
+            tries: streams
+                && config.wire() == Wire::Native
+                && config.protocol() == TransportKind::Udp,
             pace,
             places: Vec::new(),
             addrs: BTreeMap::new(),
@@ -340,7 +346,7 @@ impl Contacts {
 impl Contact {
     /// True when packets come and go, whatever else does not.
     fn answers(&self) -> bool {
-        matches!(self.state, SeedState::Contacted | SeedState::Filtered(Protocol::Tcp))
+        matches!(self.state, SeedState::Contacted | SeedState::Filtered(TransportKind::Tcp))
     }
 
     fn look(&mut self, now: Instant, touch: Touch, pace: Pace) {
@@ -363,7 +369,7 @@ impl Contact {
     /// When the state holds no longer, if nothing shows it anew.
     fn end(&self, pace: Pace) -> Option<Instant> {
         match self.state {
-            SeedState::Seeking | SeedState::Contacted | SeedState::Filtered(Protocol::Tcp) => {
+            SeedState::Seeking | SeedState::Contacted | SeedState::Filtered(TransportKind::Tcp) => {
                 Some(self.since + pace.silent_after)
             }
             // It is dialled, and shows it again, in each period.
@@ -389,24 +395,24 @@ impl Contact {
     fn tried(&mut self, now: Instant, trial: Trial, pace: Pace) {
         self.next_trial = Some(now + pace.redial);
         self.state = match (&self.state, trial) {
-            (SeedState::Contacted | SeedState::Filtered(Protocol::Tcp), Trial::NotTaken) => {
-                SeedState::Filtered(Protocol::Tcp)
+            (SeedState::Contacted | SeedState::Filtered(TransportKind::Tcp), Trial::NotTaken) => {
+                SeedState::Filtered(TransportKind::Tcp)
             }
-            (SeedState::Contacted | SeedState::Filtered(Protocol::Tcp), Trial::Taken) => {
+            (SeedState::Contacted | SeedState::Filtered(TransportKind::Tcp), Trial::Taken) => {
                 self.next_trial = None;
                 SeedState::Contacted
             }
-            (SeedState::Silent | SeedState::Filtered(Protocol::Udp), Trial::Taken) => {
-                SeedState::Filtered(Protocol::Udp)
+            (SeedState::Silent | SeedState::Filtered(TransportKind::Udp), Trial::Taken) => {
+                SeedState::Filtered(TransportKind::Udp)
             }
             (
-                SeedState::Silent | SeedState::Filtered(Protocol::Udp) | SeedState::WrongKey,
+                SeedState::Silent | SeedState::Filtered(TransportKind::Udp) | SeedState::WrongKey,
                 Trial::HungUp,
             ) => {
                 self.since = now;
                 SeedState::WrongKey
             }
-            (SeedState::Filtered(Protocol::Udp), Trial::NotTaken) => SeedState::Silent,
+            (SeedState::Filtered(TransportKind::Udp), Trial::NotTaken) => SeedState::Silent,
             // What packets have shown is more than a call can.
             (state, _) => state.clone(),
         };
@@ -495,7 +501,7 @@ mod tests {
         bed.contacts.tried(bed.now, addr("10.0.0.2:8000"), Trial::NotTaken);
         bed.now = bed.now + redial;
         let news = bed.look(Touch::Answers);
-        assert_eq!(news.changed[0].state, SeedState::Filtered(Protocol::Tcp));
+        assert_eq!(news.changed[0].state, SeedState::Filtered(TransportKind::Tcp));
         assert_eq!(news.to_try.len(), 1, "it is tried again");
         bed.contacts.tried(bed.now, addr("10.0.0.2:8000"), Trial::Taken);
         bed.now = bed.now + 9 * redial;
@@ -508,7 +514,7 @@ mod tests {
     fn a_call_tells_a_silent_seed_from_one_that_is_filtered_and_from_one_that_hangs_up() {
         let mut bed = Bed::of(&["10.0.0.2:8000"]);
         assert_eq!(bed.after(1), [SeedState::Silent]);
-        assert_eq!(bed.tried(Trial::Taken), [SeedState::Filtered(Protocol::Udp)]);
+        assert_eq!(bed.tried(Trial::Taken), [SeedState::Filtered(TransportKind::Udp)]);
         assert_eq!(bed.tried(Trial::NotTaken), [SeedState::Silent]);
         assert_eq!(bed.tried(Trial::HungUp), [SeedState::WrongKey]);
         assert_eq!(bed.tried(Trial::Taken), [SeedState::WrongKey], "it says nothing of the key");

@@ -7,7 +7,7 @@ use super::admission::Sender;
 use super::complaints::Complaint;
 use super::contacts::Touch;
 use super::stream_in::Ticket;
-use crate::config::{Config, Protocol, SecretKey, Wire};
+use crate::config::{Config, SecretKey, TransportKind, Wire};
 use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
 use crate::pekonode;
 use crate::time::{Instant, Now};
@@ -208,7 +208,7 @@ impl Foreign {
     }
 
     /// How its packets travel.
-    pub(crate) fn protocol(&self) -> Protocol {
+    pub(crate) fn protocol(&self) -> TransportKind {
         self.engine.config().protocol()
     }
 

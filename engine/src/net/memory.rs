@@ -49,7 +49,9 @@ const PORT_FIRST: u16 = 49_152;
 ///
 /// ```
 /// use std::time::Duration;
-/// use rumormill::{Config, Link, MemoryNetwork, Node, NodeList};
+/// use rumormill::link::Link;
+/// use rumormill::net::MemoryNetwork;
+/// use rumormill::{Config, Node, NodeList};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let runtime = tokio::runtime::Builder::new_current_thread()
@@ -461,7 +463,7 @@ mod tests {
         let network = network(|_| {});
         let (a, b) = (port(&network, "10.0.0.1:1"), port(&network, "10.0.0.2:1"));
         let slow = LinkChange {
-            latency: Some(crate::Latency::Uniform { min: 20 * DELAY, max: 20 * DELAY }),
+            latency: Some(crate::link::Latency::Uniform { min: 20 * DELAY, max: 20 * DELAY }),
             ..LinkChange::default()
         };
         let slow = network.degrade(slow);

@@ -15,7 +15,7 @@ use super::machine::Foreign;
 use super::stats::NetStats;
 use super::stream::Streams;
 use super::transport::Transport;
-use crate::config::Protocol;
+use crate::config::TransportKind;
 use crate::core::Packet;
 use crate::time::Now;
 use crate::wire::{self, Answer, Guard};
@@ -94,8 +94,8 @@ impl Outgoing {
                     encode(&mut bytes);
                     streams.post(to, bytes);
                 }
-                (None, Some(socket), Protocol::Tcp) => socket.stream(encode, to),
-                (None, Some(socket), Protocol::Udp) => {
+                (None, Some(socket), TransportKind::Tcp) => socket.stream(encode, to),
+                (None, Some(socket), TransportKind::Udp) => {
                     encode(&mut self.bytes);
                     send_counted(socket, &self.bytes, to, &mut patience, stats).await;
                     self.bytes.clear();
@@ -164,7 +164,8 @@ mod tests {
     use super::super::transport::Home;
     use super::*;
     use crate::config::Config;
-    use crate::core::{AgeStep, Body, LastCall};
+    use crate::core::AgeStep;
+    use crate::core::packet::{Body, LastCall};
     use crate::time::{Instant, UnixNanos};
 
     const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };

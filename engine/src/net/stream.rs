@@ -463,11 +463,12 @@ mod tests {
     use super::super::presence::caught;
     use super::super::tcp::Ports;
     use super::*;
-    use crate::config::Protocol;
-    use crate::core::{AgeStep, Body, LastCall};
+    use crate::config::TransportKind;
+    use crate::core::AgeStep;
+    use crate::core::packet::{Body, LastCall};
 
     fn streams() -> Streams {
-        let config = Config::builder().protocol(Protocol::Tcp).build().unwrap();
+        let config = Config::builder().protocol(TransportKind::Tcp).build().unwrap();
         let ports = Ports::bind(&config, "127.0.0.1:0".parse().unwrap(), 0).unwrap();
         let guard = StreamGuard::with_keyring(&config, None);
         Streams::start(ports.listener.unwrap(), ports.bound, 1, &config, guard)

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::transport::Transport;
 use super::udp::Socket;
-use crate::config::{Config, Protocol};
+use crate::config::{Config, TransportKind};
 
 /// Times that another port is asked of the system when the one it gave is taken for TCP.
 const PORTS_TRIED_MAX: usize = 32;
@@ -36,8 +36,8 @@ impl Ports {
         let mut tries = 1;
         loop {
             let socket = match config.protocol() {
-                Protocol::Udp => Some(Socket::bind(addr, queue_bytes)?),
-                Protocol::Tcp => None,
+                TransportKind::Udp => Some(Socket::bind(addr, queue_bytes)?),
+                TransportKind::Tcp => None,
             };
             let taken = match &socket {
                 Some(socket) => socket.local_addr()?,
@@ -115,7 +115,7 @@ pub(crate) async fn dial(
 mod tests {
     use super::*;
 
-    fn config(protocol: Protocol) -> Config {
+    fn config(protocol: TransportKind) -> Config {
         Config::builder().protocol(protocol).build().unwrap()
     }
 
@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_free_port_is_free_for_both() {
         for _ in 0..20 {
-            let ports = Ports::bind(&config(Protocol::Udp), loopback(), 1 << 16).unwrap();
+            let ports = Ports::bind(&config(TransportKind::Udp), loopback(), 1 << 16).unwrap();
             let Some(Transport::Udp(socket)) = &ports.socket else { panic!("no socket") };
             assert_eq!(socket.local_addr().unwrap(), ports.bound);
         }
@@ -136,19 +136,19 @@ mod tests {
     async fn a_port_that_is_taken_for_either_is_an_error() {
         let tcp = std::net::TcpListener::bind(loopback()).unwrap();
         let addr = tcp.local_addr().unwrap();
-        for protocol in [Protocol::Udp, Protocol::Tcp] {
+        for protocol in [TransportKind::Udp, TransportKind::Tcp] {
             let error = Ports::bind(&config(protocol), addr, 1 << 16).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         }
         let udp = std::net::UdpSocket::bind(loopback()).unwrap();
         let addr = udp.local_addr().unwrap();
-        assert!(Ports::bind(&config(Protocol::Udp), addr, 1 << 16).is_err());
-        assert!(Ports::bind(&config(Protocol::Tcp), addr, 1 << 16).unwrap().socket.is_none());
+        assert!(Ports::bind(&config(TransportKind::Udp), addr, 1 << 16).is_err());
+        assert!(Ports::bind(&config(TransportKind::Tcp), addr, 1 << 16).unwrap().socket.is_none());
     }
 
     #[tokio::test]
     async fn a_dial_comes_from_the_address_that_we_listen_on() {
-        let ports = Ports::bind(&config(Protocol::Tcp), loopback(), 0).unwrap();
+        let ports = Ports::bind(&config(TransportKind::Tcp), loopback(), 0).unwrap();
         let bound: SocketAddr = "127.0.0.2:4711".parse().unwrap();
         // Not every system has the whole network of loopback.
         let patience = Duration::from_secs(3);
@@ -165,7 +165,7 @@ mod tests {
         let mss = |stream: &TcpStream| SockRef::from(stream).tcp_mss().unwrap();
         for (ours, theirs) in [(1_000, large), (large, 1_000), (large, large)] {
             let bind = |size| {
-                let config = Config::builder().protocol(Protocol::Tcp).size(size);
+                let config = Config::builder().protocol(TransportKind::Tcp).size(size);
                 Ports::bind(&config.build().unwrap(), loopback(), 0).unwrap()
             };
             let segment = |size| Config::builder().size(size).build().unwrap().segment_len_max();

@@ -58,7 +58,7 @@ pub enum Notice {
     /// The system keeps fewer bytes of unread datagrams for this node than `buffer` times `size`,
     /// so that a burst may get lost. Raise its limit (on Linux `net.core.rmem_max`, which is
     /// often 208 KiB) to what was wanted, or lower `buffer`. Told once in a life, behind the node's
-    /// own `Joined`; [`crate::NetStats::queue_bytes`] shows it later on.
+    /// own `Joined`; [`crate::net::NetStats::queue_bytes`] shows it later on.
     BufferClamped {
         /// `buffer` times `size`.
         wanted: usize,

@@ -162,7 +162,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Config, Link, MemoryNetwork, Node};
+    use crate::config::Config;
+    use crate::link::Link;
+    use crate::net::MemoryNetwork;
+    use crate::node::Node;
 
     async fn next(events: &mut Events) -> Option<Notice> {
         poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await

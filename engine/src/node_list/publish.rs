@@ -38,7 +38,8 @@ impl NodeList {
     /// counts too. They hold them in memory.
     ///
     /// ```
-    /// # use rumormill::{NodeList, NodeListError, NotConfirmed};
+    /// # use rumormill::core::NotConfirmed;
+    /// # use rumormill::{NodeList, NodeListError};
     /// # async fn raise(list: &NodeList) -> Result<(), NodeListError> {
     /// match list.publish_to("limit=10", 2).await {
     ///     Err(NodeListError::NotConfirmed(NotConfirmed { version, held_by })) => {

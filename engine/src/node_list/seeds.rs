@@ -11,7 +11,8 @@ impl NodeList {
     /// all are [`SeedState::Seeking`].
     ///
     /// ```
-    /// # use rumormill::{NodeList, SeedState};
+    /// # use rumormill::NodeList;
+    /// # use rumormill::net::SeedState;
     /// # fn tell(list: &NodeList) {
     /// for seed in list.seeds().iter().filter(|seed| seed.state != SeedState::Contacted) {
     ///     eprintln!("{} is {}", seed.seed, seed.state);

@@ -23,7 +23,8 @@ impl NodeList {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use rumormill::{NodeList, Reach};
+    /// # use rumormill::NodeList;
+    /// # use rumormill::core::Reach;
     /// # async fn start_work(list: &NodeList) {
     /// let agreement = list.settled(Duration::from_secs(1), Duration::from_secs(30)).await;
     /// match agreement.reach {

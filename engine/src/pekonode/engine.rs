@@ -16,9 +16,9 @@ use crate::time::{Instant, Now, nanos};
 /// One node among pekonode nodes.
 ///
 /// # The driver's contract
-/// That of [`crate::Engine`]: call [`Engine::handle`] with [`Input::Timeout`] at once and then
-/// whenever [`Engine::deadline`] has come, and with every packet and command; `now.mono` never
-/// goes back; drain the outbox after each call.
+/// That of [`core::Engine`](crate::core::Engine): call [`Engine::handle`] with [`Input::Timeout`]
+/// at once and then whenever [`Engine::deadline`] has come, and with every packet and command;
+/// `now.mono` never goes back; drain the outbox after each call.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(super) me: Arc<Record>,

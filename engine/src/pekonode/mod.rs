@@ -1,9 +1,9 @@
 //! A node inside a cluster of pekonode nodes, as a state machine without sockets or clocks.
 //!
-//! [`Engine`] is to a node with `wire = "pekonode"` what [`crate::Engine`] is to any other: the
-//! same contract with its driver, the same commands and events, another protocol. Its peers may be
-//! unmodified Go nodes or nodes like itself, and it cannot tell which. What it does about the
-//! faults of the former:
+//! [`Engine`] is to a node with `wire = "pekonode"` what [`core::Engine`](crate::core::Engine) is
+//! to any other: the same contract with its driver, the same commands and events, another protocol.
+//! Its peers may be unmodified Go nodes or nodes like itself, and it cannot tell which. What it
+//! does about the faults of the former:
 //!
 //! - **Exponential copies.** A Go node forwards every copy to `fan_out` nodes that the copy does
 //!   not mark. So a rumor goes out in slices of at most `fan_out` + 1 nodes, each slice to one of

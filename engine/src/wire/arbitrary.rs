@@ -8,17 +8,20 @@ use proptest::option;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use crate::UnixNanos;
 use crate::config::Liveness;
-use crate::core::{
-    Age, AgeStep, Alive, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch,
-    Gone, Held, Holds, Ids, Join, LastCall, Metadata, News, Packet, Padding, Probe, ProbeAnswer,
-    ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck, Settings, Sighting,
-    Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version, ViewDigest, Vouch,
+use crate::core::packet::{
+    Alive, Announcement, Body, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids, Join,
+    LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc, Rumor,
+    RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest, Vouch,
     Wanted, Welcome, Word,
+};
+use crate::core::{
+    Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, Record, RecordId, Settings, Sighting,
+    Version,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::text::is_unprintable;
+use crate::time::UnixNanos;
 
 /// Packets of every kind, each as likely as the others.
 pub(crate) fn packet() -> impl Strategy<Value = Packet> {

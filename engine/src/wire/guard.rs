@@ -23,9 +23,11 @@ use crate::time::Now;
 /// ([`Guard::wants_random`]).
 ///
 /// ```
-/// use rumormill::core::{AgeStep, Body, Packet, LastCall};
+/// use rumormill::Config;
+/// use rumormill::core::packet::{Body, LastCall};
+/// use rumormill::core::{AgeStep, Packet};
+/// use rumormill::time::{Instant, Now, UnixNanos};
 /// use rumormill::wire::{Guard, Reject, Run};
-/// use rumormill::{Config, Instant, Now, UnixNanos};
 ///
 /// let config = Config::builder().cluster("blue").secret_key("secret").build()?;
 /// let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };

@@ -55,7 +55,8 @@ pub const CUT_LEN_MAX: usize = 9_216;
 /// Appends the encoded packet to `out`.
 ///
 /// ```
-/// use rumormill::core::{AgeStep, Body, Packet, LastCall};
+/// use rumormill::core::packet::{Body, LastCall};
+/// use rumormill::core::{AgeStep, Packet};
 /// use rumormill::wire;
 ///
 /// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
 use super::reject::Reject;
 use crate::config::Liveness;
+use crate::core::packet::{
+    Alive, Announcement, Body, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids, Join,
+    LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc, Rumor,
+    RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest, Vouch,
+    Wanted, Welcome, Word,
+};
 use crate::core::{
-    Age, AgeStep, Alive, Announcement, Beat, Body, Bulk, Call, Cause, Detail, Digest, Echo, Fetch,
-    Gone, Held, Holds, Ids, Join, LastCall, Metadata, News, Packet, PacketKind, Padding, Probe,
-    ProbeAnswer, ProbeRequest, Record, RecordId, Records, Reply, RingArc, Rumor, RumorAck,
-    Settings, Sighting, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, Version,
-    ViewDigest, Vouch, Wanted, Welcome, Word,
+    Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, PacketKind, Record, RecordId, Settings,
+    Sighting, Version,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;

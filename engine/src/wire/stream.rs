@@ -31,9 +31,10 @@ const VERSION: u8 = 1;
 /// Source: the order of the handshake is that of TLS with a shared key, without its choices.
 ///
 /// ```
-/// use rumormill::core::{AgeStep, Body, Packet, LastCall};
-/// use rumormill::wire::{self, StreamGuard};
 /// use rumormill::Config;
+/// use rumormill::core::packet::{Body, LastCall};
+/// use rumormill::core::{AgeStep, Packet};
+/// use rumormill::wire::{self, StreamGuard};
 ///
 /// let config = Config::builder().secret_key("secret").build()?;
 /// let (a, b) = (StreamGuard::of(&config), StreamGuard::of(&config));

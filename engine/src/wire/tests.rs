@@ -4,10 +4,8 @@ use proptest::prelude::*;
 
 use super::arbitrary::packet;
 use super::*;
-use crate::core::{
-    Age, AgeStep, Alive, Beat, Body, Bulk, Cause, Gone, Ids, LastCall, News, PacketKind, Record,
-    RecordId, Sighting, Vector, Wanted,
-};
+use crate::core::packet::{Alive, Body, Bulk, Gone, Ids, LastCall, News, Vector, Wanted};
+use crate::core::{Age, AgeStep, Beat, Cause, PacketKind, Record, RecordId, Sighting};
 use crate::node::{Generation, Node};
 
 fn encoded(packet: &Packet) -> Vec<u8> {

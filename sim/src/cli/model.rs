@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use rumormill::Probability;
+use rumormill::rng::Probability;
 
 use super::{SEEDS_MAX, format, paint, watched};
 use crate::commands::{Failure, Report, beside, model};

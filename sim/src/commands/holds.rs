@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use rumormill::Liveness;
+use rumormill::config::{TransportKind, Wire};
 use rumormill::units::show_duration;
-use rumormill::{Liveness, Protocol, Wire};
 
 use crate::model::theory::{Detector, Watch, mean_loss};
 use crate::report::human::{count, percent};
@@ -49,7 +50,7 @@ pub fn holds(scenario: &Scenario) -> bool {
 /// the other wire knows no calls.
 fn watch(scenario: &Scenario) -> Option<Watch> {
     let config = scenario.engine();
-    if config.protocol() == Protocol::Tcp || config.wire() == Wire::Pekonode {
+    if config.protocol() == TransportKind::Tcp || config.wire() == Wire::Pekonode {
         return None;
     }
     let detector = match config.liveness() {

@@ -82,7 +82,7 @@ fn figures(request: &Request) -> Result<Figures, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::Probability;
+    use rumormill::rng::Probability;
 
     use super::*;
 

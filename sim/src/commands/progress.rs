@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use crate::clock::Stopwatch;
 use crate::report::human;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rumormill::Rng;
+use rumormill::rng::Rng;
 use rumormill::units::show_duration;
 use toml::{Table, Value};
 

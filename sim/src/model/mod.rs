@@ -14,7 +14,7 @@ pub mod theory;
 use std::fmt;
 use std::str::FromStr;
 
-use rumormill::Probability;
+use rumormill::rng::Probability;
 use rumormill::units::nearest;
 
 /// The most nodes: an outbreak takes up to ten bytes for each.

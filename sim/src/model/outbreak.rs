@@ -13,7 +13,7 @@
 //! which nobody asked changes nothing. What gets lost is no news to the teller: it moves a blind
 //! coin or counter, and leaves one with feedback as it is.
 
-use rumormill::Rng;
+use rumormill::rng::Rng;
 
 use super::{Cause, Epidemic, Rule, Spread, Stop};
 use crate::bits::BitMatrix;

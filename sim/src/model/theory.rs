@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use rumormill::{Loss, Probability, Swap};
+use rumormill::config::Swap;
+use rumormill::link::Loss;
+use rumormill::rng::Probability;
 use serde::Serialize;
 
 use super::{Cause, Epidemic, Rule, Spread, Stop};
@@ -191,7 +193,7 @@ fn got_through(epidemic: &Epidemic) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::Burst;
+    use rumormill::link::Burst;
 
     use super::*;
 

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use rumormill::Config;
 use rumormill::core::Record;
-use rumormill::{Config, Generation, Instant, NodeId, Now, UnixNanos};
+use rumormill::node::{Generation, NodeId};
+use rumormill::time::{Instant, Now, UnixNanos};
 use rustc_hash::FxHashMap;
 
 use super::clocks::Clocks;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rumormill::{Instant, UnixNanos, nanos};
+use rumormill::time::{Instant, UnixNanos, nanos};
 
 use crate::scenario::plan::{ClockChange, Deed, NodeNo, Plan};
 

@@ -1,7 +1,8 @@
 //! What is sent over the links that a scenario describes under `[[link]]`, such as those between
 //! two regions.
 
-use rumormill::{Instant, NetworkChange, Ways, nanos};
+use rumormill::link::{NetworkChange, Ways};
+use rumormill::time::{Instant, nanos};
 
 use crate::bits::BitMatrix;
 use crate::results::summary::LinkFigures;
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
     use crate::world::testkit::{self, at_ms};
     use proptest::prelude::*;
-    use rumormill::LinkChange;
+    use rumormill::link::LinkChange;
 
     const NODES: u32 = 6;
 

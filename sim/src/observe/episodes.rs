@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use super::ms;
 use crate::results::summary::{Episode, NodeListFigures};

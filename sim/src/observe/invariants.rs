@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumormill::core::{Cause, Footprint, PacketKind, Stats};
-use rumormill::{Config, Event, Generation, Instant, Liveness, Version};
+use rumormill::node::Generation;
+use rumormill::time::Instant;
+use rumormill::{Config, Event, Liveness, Version};
 use rustc_hash::FxHashMap;
 
 use super::cast::{Cast, IncarnationNo};

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use rumormill::{Instant, Version};
+use rumormill::Version;
+use rumormill::time::Instant;
 
 use crate::scenario::plan::NodeNo;
 
@@ -66,7 +67,7 @@ impl Keeping {
 mod tests {
     use super::*;
     use crate::world::testkit::at_ms;
-    use rumormill::NodeId;
+    use rumormill::node::NodeId;
 
     fn version(nanos: i64) -> Version {
         Version { nanos, writer: NodeId(1), digest: [0; 16] }

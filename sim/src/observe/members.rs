@@ -243,7 +243,8 @@ mod tests {
     use crate::observe::truth::State;
     use crate::world::testkit;
     use proptest::prelude::*;
-    use rumormill::{Instant, LinkModel, NetworkChange};
+    use rumormill::link::{LinkModel, NetworkChange};
+    use rumormill::time::Instant;
 
     const NODES: u32 = 5;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rumormill::{Instant, Version};
+use rumormill::Version;
+use rumormill::time::Instant;
 
 use super::truth::Truth;
 use crate::scenario::plan::NodeNo;
@@ -141,7 +142,8 @@ mod tests {
     use crate::observe::truth::State;
     use crate::world::testkit;
     use proptest::prelude::*;
-    use rumormill::{LinkModel, NetworkChange, NodeId};
+    use rumormill::link::{LinkModel, NetworkChange};
+    use rumormill::node::NodeId;
 
     const NODES: u32 = 5;
 

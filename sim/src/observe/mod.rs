@@ -22,7 +22,7 @@ pub(crate) mod traffic;
 pub(crate) mod truth;
 pub(crate) mod work;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 /// Milliseconds of virtual time.
 fn ms(at: Instant) -> f64 {

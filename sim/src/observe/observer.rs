@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
-use rumormill::{Config, Event, Generation, Instant, LinkModel, Version};
+use rumormill::link::LinkModel;
+use rumormill::node::Generation;
+use rumormill::time::Instant;
+use rumormill::{Config, Event, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;

@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use rumormill::core::Record;
-use rumormill::{Event, Generation, Instant, Version};
+use rumormill::node::Generation;
+use rumormill::time::Instant;
+use rumormill::{Event, Version};
 
 use super::cast::Cast;
 use crate::scenario::plan::NodeNo;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use super::cast::IncarnationNo;
 use super::ms;
@@ -202,7 +202,7 @@ impl Crash {
 mod tests {
     use super::*;
     use crate::world::testkit;
-    use rumormill::{LinkChange, LinkModel, Loss, NetworkChange, Ways};
+    use rumormill::link::{LinkChange, LinkModel, Loss, NetworkChange, Ways};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 

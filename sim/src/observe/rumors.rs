@@ -10,8 +10,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rumormill::core::{Body, Cause, News, Packet, PacketKind, Rumor as Told, Topic};
-use rumormill::{Generation, Instant, Version};
+use rumormill::Version;
+use rumormill::core::packet::{Body, News, Rumor as Told, Topic};
+use rumormill::core::{Cause, Packet, PacketKind};
+use rumormill::node::Generation;
+use rumormill::time::Instant;
 
 use super::cast::{Cast, IncarnationNo};
 use crate::scenario::plan::NodeNo;

@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rumormill::{Config, Instant, LinkModel, Liveness, Swap, Wire};
+use rumormill::config::{Swap, Wire};
+use rumormill::link::LinkModel;
+use rumormill::time::Instant;
+use rumormill::{Config, Liveness};
 
 use super::cast::{Cast, IncarnationNo};
 use super::islands::Acquaintance;
@@ -243,7 +246,9 @@ mod tests {
     use crate::observe::truth::State;
     use crate::scenario::plan::WayIn;
     use crate::world::testkit::{self, at_ms, lan};
-    use rumormill::{Loss, NetworkChange, NodeId, Version, Ways};
+    use rumormill::Version;
+    use rumormill::link::{Loss, NetworkChange, Ways};
+    use rumormill::node::NodeId;
 
     /// A cluster as it is at the end of a run.
     struct Stand {
@@ -337,7 +342,7 @@ mod tests {
         assert_excused(&mut Stand::of(lossy), "40 % of packets");
         let mut one_way = stand();
         let (from, to, ways) = (vec![0], vec![1, 2], Ways::One);
-        let change = rumormill::LinkChange { loss: Some(Loss::ALL), ..Default::default() };
+        let change = rumormill::link::LinkChange { loss: Some(Loss::ALL), ..Default::default() };
         one_way.links.apply(NetworkChange::Links { from, to, ways, change });
         assert_excused(&mut one_way, "one way");
         let mut paused = testkit::plan(3, Duration::from_secs(300));

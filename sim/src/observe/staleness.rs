@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rumormill::{Instant, Version, nanos};
+use rumormill::Version;
+use rumormill::time::{Instant, nanos};
 
 use crate::scenario::plan::NodeNo;
 
@@ -94,7 +95,7 @@ impl Tenure {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::NodeId;
+    use rumormill::node::NodeId;
 
     use super::*;
 

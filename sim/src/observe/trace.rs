@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
+use rumormill::Event as EngineEvent;
 use rumormill::core::{PacketKind, Record};
-use rumormill::{Event as EngineEvent, Fate, Instant, LinkModel};
+use rumormill::link::{Fate, LinkModel};
+use rumormill::time::Instant;
 
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rumormill::{Instant, nanos};
+use rumormill::time::{Instant, nanos};
 
 use super::{ms, rank};
 use crate::results::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond};

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rumormill::{Instant, LinkModel};
+use rumormill::link::LinkModel;
+use rumormill::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::cast::IncarnationNo;
@@ -336,7 +337,7 @@ impl Reach {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rumormill::{Link, LinkChange, Loss, NetworkChange, Ways};
+    use rumormill::link::{Link, LinkChange, Loss, NetworkChange, Ways};
 
     const NODES: u32 = 7;
 

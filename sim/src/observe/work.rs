@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use rumormill::{Config, Instant};
+use rumormill::Config;
+use rumormill::time::Instant;
 
 use super::cast::Cast;
 use crate::scenario::plan::NodeNo;

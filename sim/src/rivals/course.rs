@@ -1,6 +1,8 @@
 //! How a rumor spreads by a rival's rule: the course of one run, in virtual time.
 
-use rumormill::{Fate, Instant, LinkModel, Rng, nanos};
+use rumormill::link::{Fate, LinkModel};
+use rumormill::rng::Rng;
+use rumormill::time::{Instant, nanos};
 
 use super::setting::Setting;
 use super::{Rival, tellings_max};

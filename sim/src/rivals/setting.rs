@@ -1,6 +1,6 @@
 //! What of a scenario a rival lives through: its last publish, its network and its crashes.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 use crate::world::{fault_kind, network_changes};

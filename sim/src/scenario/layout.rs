@@ -14,7 +14,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Instant, Node, Rng, nanos};
+use rumormill::Node;
+use rumormill::rng::Rng;
+use rumormill::time::{Instant, nanos};
 
 use self::births::{initial, random_others};
 use self::fit::Wanted;
@@ -393,7 +395,7 @@ impl<'s> Walk<'s> {
     fn link(
         &mut self,
         scope: Option<&Scope>,
-        change: rumormill::LinkChange,
+        change: rumormill::link::LinkChange,
     ) -> Result<Deed, Mistake> {
         let Some(scope) = scope else { return Ok(Deed::Network(change)) };
         Ok(Deed::Link { links: scope.evaluate(self)?, change })

@@ -19,7 +19,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::{Config, Loss};
+use rumormill::Config;
+use rumormill::link::Loss;
 
 pub use self::errors::{Blame, Paint, ScenarioError};
 pub(crate) use self::language::NODES_MAX;

@@ -8,9 +8,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use rumormill::Ways;
 use rumormill::core::PacketKind;
-use rumormill::{Config, Instant, Link, LinkChange, NetworkChange, Node};
+pub use rumormill::link::Ways;
+use rumormill::link::{Link, LinkChange, NetworkChange};
+use rumormill::time::Instant;
+use rumormill::{Config, Node};
 
 use crate::measures::Operator;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use rumormill::nanos;
+use rumormill::time::nanos;
 use rumormill::units::{nearest, parse_duration, show_duration};
 
 use crate::percent::Percent;

@@ -6,8 +6,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rumormill::core::Packet;
-use rumormill::{Class, Departure, Event, Fate, Interceptor, LinkModel, Output};
+use rumormill::Event;
+use rumormill::core::{Class, Output, Packet};
+use rumormill::link::{Fate, LinkModel};
+use rumormill::net::{Departure, Interceptor};
 use tokio::sync::watch;
 
 use super::book::Book;

@@ -1,6 +1,6 @@
 //! The one clock of a run: the time since it began.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use crate::clock::Stopwatch;
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use rumormill::{Departure, Instant};
+use rumormill::net::Departure;
+use rumormill::time::Instant;
 
 use super::clock::Clock;
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumormill::Instant;
 use rumormill::core::PacketKind;
+use rumormill::time::Instant;
 
 use crate::observe::rumors::{Load, RumorNo, Way};
 use crate::observe::trace::Parcel;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use rumormill::Event;
 use rumormill::core::{Packet, Record, Stats};
-use rumormill::{Event, Fate, Instant};
+use rumormill::link::Fate;
+use rumormill::time::Instant;
 
 use super::TestbedError;
 use crate::observe::cast::IncarnationNo;

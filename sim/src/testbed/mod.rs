@@ -19,7 +19,7 @@ mod replay;
 
 use std::sync::Arc;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 use thiserror::Error;
 use tokio::runtime;
 

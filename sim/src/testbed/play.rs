@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Record, Stats};
-use rumormill::{Instant, Value};
+use rumormill::core::{Record, Stats, Value};
+use rumormill::time::Instant;
 use tokio::time::sleep;
 
 use super::TestbedError;

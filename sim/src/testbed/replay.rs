@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rumormill::core::{Packet, Record};
-use rumormill::{Event, Fate, Instant, Value};
+use rumormill::Event;
+use rumormill::core::{Packet, Record, Value};
+use rumormill::link::Fate;
+use rumormill::time::Instant;
 
 use super::bed::{Weather, Whims};
 use super::flights::{Flight, Flights, Missing};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rumormill::{Command, Value};
+use rumormill::core::{Command, Value};
 
 use super::fault;
 use super::world::World;

@@ -1,6 +1,6 @@
 //! Alarms: when a node wakes up next to look at its deadline.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 /// The wake-up of one node that counts.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,8 @@
 //! The bytes of packets, as the engine's wire format has them.
 
-use rumormill::core::Packet;
+use rumormill::Config;
+use rumormill::core::{Class, Packet};
 use rumormill::wire::{self, Guard, Run};
-use rumormill::{Class, Config};
 
 /// A packet after its way through bytes. One that our own engine sends must survive it unchanged.
 pub(crate) fn round_trip(packet: &Packet) -> Packet {
@@ -48,8 +48,9 @@ fn open(bytes: &mut [u8], class: Class, run: &Run, receiver: &Config) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use rumormill::core::{AgeStep, Body, LastCall};
-    use rumormill::{Instant, Now, UnixNanos};
+    use rumormill::core::AgeStep;
+    use rumormill::core::packet::{Body, LastCall};
+    use rumormill::time::{Instant, Now, UnixNanos};
 
     use super::*;
 

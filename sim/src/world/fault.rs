@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rumormill::{ChangeId, Instant, LinkChange, LinkModel, NetworkChange};
+use rumormill::link::{ChangeId, LinkChange, LinkModel, NetworkChange};
+use rumormill::time::Instant;
 
 use crate::results::summary::FaultWindow;
 use crate::scenario::plan::{Action, ClockChange, Deed, Heal, NodeNo};

@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rumormill::core::Packet;
-use rumormill::{FullList, Input, Instant, Now, Outbox, Output};
+use rumormill::core::{FullList, Input, Outbox, Output, Packet};
+use rumormill::time::{Instant, Now};
 
 use super::Engines;
 use super::alarm::Alarm;
@@ -108,8 +108,10 @@ impl Running {
         let before = self.engine.stats().updates;
         self.engine.handle(self.own(now), input, outbox);
         let updates = self.engine.stats().updates - before;
-        let has_left =
-            matches!(outbox.outputs().last(), Some(Output::Answer(rumormill::Answer::Left(_))));
+        let has_left = matches!(
+            outbox.outputs().last(),
+            Some(Output::Answer(rumormill::core::Answer::Left(_)))
+        );
         Told { updates, deadline: self.deadline(), has_left }
     }
 }

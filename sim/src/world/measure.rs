@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rumormill::core::Packet;
-use rumormill::{Config, Outbox, Output};
+use rumormill::Config;
+use rumormill::core::{Outbox, Output, Packet};
 
 use super::trace;
 

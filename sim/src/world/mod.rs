@@ -23,7 +23,7 @@ pub(crate) mod trace;
 #[expect(clippy::module_inception, reason = "the world proper; the rest of the folder serves it")]
 mod world;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 pub(crate) use self::fault::{Faults, kind as fault_kind, network_changes};
 pub(crate) use self::queue::Queue;

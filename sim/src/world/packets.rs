@@ -8,11 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumormill::core::packet::{Body, Bulk, Gone, Join, News, Padding, Records, Summary};
 use rumormill::core::{
-    Age, AgeStep, Body, Bulk, Cause, Gone, Join, News, Packet, PacketKind, Padding, Record,
-    Records, Settings, Sighting, Summary,
+    Age, AgeStep, Carrier, Cause, Class, Input, Packet, PacketKind, Record, Settings, Sighting,
 };
-use rumormill::{Carrier, Class, Config, Fate, Generation, Input, Instant, Node, Rng, wire};
+use rumormill::link::Fate;
+use rumormill::node::Generation;
+use rumormill::rng::Rng;
+use rumormill::time::Instant;
+use rumormill::{Config, Node, wire};
 
 use super::measure::Measure;
 use super::parcels::ParcelNo;
@@ -308,7 +312,7 @@ impl World<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::core::LastCall;
+    use rumormill::core::packet::LastCall;
 
     use super::*;
     use crate::world::{Options, testkit};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Packet, PacketKind};
-use rumormill::{Carrier, Class, Instant};
+use rumormill::core::{Carrier, Class, Packet, PacketKind};
+use rumormill::time::Instant;
 
 use super::codec;
 use crate::observe::rumors::{Load, RumorNo, Way};
@@ -157,7 +157,8 @@ impl Parcels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::{AgeStep, Body, LastCall};
+    use rumormill::core::AgeStep;
+    use rumormill::core::packet::{Body, LastCall};
 
     #[test]
     fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use rumormill::{Command, Input, Instant};
+use rumormill::core::{Command, Input};
+use rumormill::time::Instant;
 
 use super::fault;
 use super::parcels::ParcelNo;

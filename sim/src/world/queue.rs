@@ -9,7 +9,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 /// A bucket spans 2^17 ns (131 us), the ring 8,192 of them (1.07 s): a cluster's packets fly for
 /// less, and most wake-ups are nearer than a cycle.

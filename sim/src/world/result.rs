@@ -1,6 +1,6 @@
 //! The result of a run, put together from what the world counted and the observers found.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use super::fault::Faults;
 use crate::observe::observer::Findings;

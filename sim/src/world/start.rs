@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::{Command, Engine, FullList, Input, Instant, Rng, Roster};
+use rumormill::core::{Command, Engine, FullList, Input, Roster};
+use rumormill::rng::Rng;
+use rumormill::time::Instant;
 
 use super::lookahead::Lookahead;
 use super::world::{Event, Running, World};
@@ -232,7 +234,8 @@ impl World<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::{Config, Liveness, Swap};
+    use rumormill::config::Swap;
+    use rumormill::{Config, Liveness};
 
     use super::*;
     use crate::scenario::plan::Deed;

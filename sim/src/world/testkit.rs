@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rumormill::{
-    Burst, Config, Instant, Link, LinkChange, Loss, NetworkChange, Node, NodeBuilder, Probability,
-};
+use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
+use rumormill::rng::Probability;
+use rumormill::time::Instant;
+use rumormill::{Config, Node, NodeBuilder};
 
 use crate::scenario::plan::{
     Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, Memory, NodeNo, Plan, SeedShare,

@@ -4,7 +4,9 @@ mod faults;
 
 use std::time::Duration;
 
-use rumormill::{Burst, Config, Link, LinkChange, Loss, NetworkChange, Node, Protocol};
+use rumormill::config::TransportKind;
+use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
+use rumormill::{Config, Node};
 
 use super::testkit::{self, act, at_ms, percent};
 use super::*;
@@ -306,7 +308,7 @@ fn a_value_that_exceeds_a_datagram_is_fetched_by_stream_once_by_each() {
 #[test]
 fn by_stream_only_no_loss_is_felt_and_every_law_holds() {
     let mut plan = eventful();
-    testkit::configure(&mut plan, Config::builder().protocol(Protocol::Tcp).build().unwrap());
+    testkit::configure(&mut plan, Config::builder().protocol(TransportKind::Tcp).build().unwrap());
     publish(&mut plan, 30_000, 0, &"large".repeat(1_000));
     let summary = summary(&plan);
     let messages = summary.messages;

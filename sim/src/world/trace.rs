@@ -7,8 +7,9 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
-use rumormill::core::Packet;
-use rumormill::{Command, Instant, wire};
+use rumormill::core::{Command, Packet};
+use rumormill::time::Instant;
+use rumormill::wire;
 
 use crate::observe::cast::AddrNo;
 use crate::scenario::plan::NodeNo;
@@ -177,11 +178,10 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use rumormill::core::{
-        Age, AgeStep, Beat, Body, Bulk, Digest, LastCall, News, Record, RecordId, Records,
-        Sighting, Vector,
-    };
-    use rumormill::{Config, Generation, Node, Value};
+    use rumormill::core::packet::{Body, Bulk, LastCall, News, Records, Vector};
+    use rumormill::core::{Age, AgeStep, Beat, Digest, Record, RecordId, Sighting, Value};
+    use rumormill::node::Generation;
+    use rumormill::{Config, Node};
 
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
         let beat = |&(id, counter, age)| Beat { id: RecordId(id), counter, age: Age(age) };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::{
-    Answer, Class, Command, Engine, Generation, Input, Instant, LinkModel, Metadata, Now, Outbox,
-    Output,
-};
+use rumormill::Metadata;
+use rumormill::core::{Answer, Class, Command, Engine, Input, Outbox, Output};
+use rumormill::link::LinkModel;
+use rumormill::node::Generation;
+use rumormill::time::{Instant, Now};
 
 use super::alarm::Alarm;
 use super::lookahead::{Lookahead, Told};

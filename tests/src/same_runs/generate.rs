@@ -1,6 +1,6 @@
 //! Scenarios drawn by a seed: small clusters, odd settings and networks, and many things at once.
 
-use rumormill::Rng;
+use rumormill::rng::Rng;
 use rumormill_sim::scenario;
 
 /// What packets there are, as traces name them.

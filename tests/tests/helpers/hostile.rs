@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use rumormill::core::{Age, PacketKind};
-use rumormill::core::{AgeStep, Beat, Body, Bulk, Packet, RecordId};
+use rumormill::Config;
+use rumormill::core::packet::{Body, Bulk};
+use rumormill::core::{Age, AgeStep, Beat, Packet, PacketKind, RecordId};
+use rumormill::rng::Rng;
+use rumormill::time::{Instant, Now, UnixNanos};
 use rumormill::wire::{self, Guard, Run};
-use rumormill::{Config, Instant, Now, Rng, UnixNanos};
 
 use super::cluster::eventually;
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, place, rumor};
-use crate::core::{Body, Event, Metadata, Topic, Value, Version};
-use crate::{Config, NodeId, UnixNanos};
+use crate::config::Config;
+use crate::core::packet::{Body, Topic};
+use crate::core::{Event, Metadata, Value, Version};
+use crate::node::NodeId;
+use crate::time::UnixNanos;
 
 const HOUR: i64 = 3_600_000_000_000;
 const YEAR: i64 = 365 * 24 * HOUR;

@@ -9,11 +9,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Config;
+use crate::core::packet::{Body, RingArc, Rumor, Token, Topic};
 use crate::core::{
-    AgeStep, Answer, Body, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
-    Output, Packet, PacketKind, Record, RingArc, Roster, Rumor, Token, Topic, Value,
+    AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
+    Output, Packet, PacketKind, Record, Roster, Value,
 };
-use crate::{Config, Generation, Instant, Node, NodeId, Now, Probability, Rng, UnixNanos, wire};
+use crate::node::{Generation, Node, NodeId};
+use crate::rng::{Probability, Rng};
+use crate::time::{Instant, Now, UnixNanos};
+use crate::wire;
 
 /// The wall clock at the zero of virtual time.
 const EPOCH: i64 = 1_800_000_000_000_000_000;

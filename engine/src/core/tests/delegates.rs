@@ -7,11 +7,10 @@ use super::cluster::{Cluster, SECOND, addr, place, record, rumor, rumor_along};
 use super::leaving::goodbye;
 use super::retelling::{answers, copies, hears, listed, member, publishes, waits};
 use super::telling::{MS, alone, full, listing, metadata, packet, rumors, told};
-use crate::core::{
-    AgeStep, Body, Input, News, Output, PacketKind, Record, Records, RingArc, Rumor, RumorAck,
-    Suspicion, Token, Topic,
-};
-use crate::{Config, Generation, Liveness, NodeId};
+use crate::config::{Config, Liveness};
+use crate::core::packet::{Body, News, Records, RingArc, Rumor, RumorAck, Suspicion, Token, Topic};
+use crate::core::{AgeStep, Input, Output, PacketKind, Record};
+use crate::node::{Generation, NodeId};
 
 /// Those who are told, each once.
 fn receivers(outputs: &[Output]) -> BTreeSet<u16> {
@@ -268,7 +267,7 @@ fn who_knows_few_on_a_large_arc_is_told_of_as_many_as_fit_one_datagram() {
 #[test]
 fn nobody_is_told_of_its_own_end_or_earlier_life_for_being_listed_anew() {
     let (old, new) = (record(50), later(50));
-    let gone = crate::core::Gone {
+    let gone = crate::core::packet::Gone {
         addr: addr(50),
         generation: old.generation(),
         counter: 1,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::core::{Command, Event, Input, Outbox, Output, PacketKind, Record};
-use crate::{Config, Generation, Node};
+use crate::node::{Generation, Node};
 
 use super::cluster::{Cluster, SECOND, addr};
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
+use crate::config::{Config, Liveness};
 use crate::core::packet::Holds;
 use crate::core::{Event, Record};
-use crate::{Config, Generation, Liveness, Node};
+use crate::node::{Generation, Node};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

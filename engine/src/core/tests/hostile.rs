@@ -9,12 +9,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr, datagram};
-use crate::config::Liveness;
-use crate::core::{
-    Age, AgeStep, Body, Bulk, Cause, Digest, Event, Gone, Holds, LastCall, News, Outbox, Packet,
-    PacketKind, ProbeAnswer, Record, Records, Sighting, Summary, Welcome,
+use crate::config::{Config, Liveness};
+use crate::core::packet::{
+    Body, Bulk, Gone, Holds, LastCall, News, ProbeAnswer, Records, Summary, Welcome,
 };
-use crate::{Config, Generation, Node, Probability};
+use crate::core::{
+    Age, AgeStep, Cause, Digest, Event, Outbox, Packet, PacketKind, Record, Sighting,
+};
+use crate::node::{Generation, Node};
+use crate::rng::Probability;
 
 const MEMBERS_MAX: usize = 1_000;
 const TOMBSTONES_MAX: usize = MEMBERS_MAX / 2 + 64;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, rumor};
+use crate::config::{Config, Liveness};
 use crate::core::beat::COUNTER_MAX;
-use crate::core::{
-    Age, AgeStep, Alive, Body, Bulk, Cause, Command, Event, Gone, Join, LastCall, News, Output,
-    Packet, PacketKind, Padding, Record, Records, Sighting, Suspicion, Topic,
+use crate::core::packet::{
+    Alive, Body, Bulk, Gone, Join, LastCall, News, Padding, Records, Suspicion, Topic,
 };
-use crate::{Config, Generation, Liveness, Node, NodeId};
+use crate::core::{
+    Age, AgeStep, Cause, Command, Event, Output, Packet, PacketKind, Record, Sighting,
+};
+use crate::node::{Generation, Node, NodeId};
 
 /// From where forgeries come.
 const ATTACKER: u16 = 6_666;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::packet::{Body, Gone, LastCall, News, RingArc, RumorAck, Topic};
 use crate::core::{
-    Age, AgeStep, Answer, Body, Cause, Command, Gone, Input, LastCall, News, NotConfirmed, Outbox,
-    Output, Packet, PacketKind, Record, RingArc, RumorAck, Sighting, Topic, Value,
+    Age, AgeStep, Answer, Cause, Command, Input, NotConfirmed, Outbox, Output, Packet, PacketKind,
+    Record, Sighting, Value,
 };
-use crate::{Config, Generation, Liveness, Node, Probability, Swap};
+use crate::node::{Generation, Node};
+use crate::rng::Probability;
 
 const MS: Duration = Duration::from_millis(1);
 

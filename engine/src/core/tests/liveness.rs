@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::packet::{LastCall, Padding};
-use crate::core::{
-    Age, AgeStep, Beat, Body, Bulk, Cause, Command, Event, Gone, News, Packet, PacketKind, Sighting,
-};
-use crate::{Config, Probability};
+use crate::config::Config;
+use crate::core::packet::{Body, Bulk, Gone, LastCall, News, Padding};
+use crate::core::{Age, AgeStep, Beat, Cause, Command, Event, Packet, PacketKind, Sighting};
+use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,7 +78,8 @@ fn a_stopped_node_still_forwards_and_takes_metadata() {
 
 #[test]
 fn a_silent_node_gets_a_last_call_and_its_answer_saves_it() {
-    let mut cluster = Cluster::of(2, Config::builder().swap(crate::Swap::Off).build().unwrap());
+    let mut cluster =
+        Cluster::of(2, Config::builder().swap(crate::config::Swap::Off).build().unwrap());
     // Node 2 hears nothing and relays nothing of its own: only node 1's calls reach it.
     let before = cluster.sent.get(&PacketKind::Alive).copied().unwrap_or(0);
     cluster.mute_beats = true;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{
-    Age, Alive, Body, Bulk, Cause, Command, Event, News, PacketKind, Record, Sighting,
-};
-use crate::{Config, Generation, Node, Probability};
+use crate::config::Config;
+use crate::core::packet::{Alive, Body, Bulk, News};
+use crate::core::{Age, Cause, Command, Event, PacketKind, Record, Sighting};
+use crate::node::{Generation, Node};
+use crate::rng::Probability;
 
 #[test]
 fn three_nodes_that_join_through_one_list_each_other_within_a_cycle() {

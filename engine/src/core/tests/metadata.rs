@@ -1,8 +1,12 @@
 //! Metadata: one value, told once to each, the larger version wins.
 
 use super::cluster::{Cluster, SECOND};
-use crate::core::{Agreement, Body, Event, Metadata, PacketKind, Reach, Topic, Value};
-use crate::{Config, NodeId, Probability, Swap, UnixNanos};
+use crate::config::{Config, Swap};
+use crate::core::packet::{Body, Topic};
+use crate::core::{Agreement, Event, Metadata, PacketKind, Reach, Value};
+use crate::node::NodeId;
+use crate::rng::Probability;
+use crate::time::UnixNanos;
 
 #[track_caller]
 fn metadata(data: &[u8], nanos: i64) -> Metadata {

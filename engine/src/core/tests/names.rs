@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{Age, Beat, Body, Bulk, Command, Event, News, PacketKind, Record, Sighting};
-use crate::{Config, Generation, Liveness, Node};
+use crate::config::{Config, Liveness};
+use crate::core::packet::{Body, Bulk, News};
+use crate::core::{Age, Beat, Command, Event, PacketKind, Record, Sighting};
+use crate::node::{Generation, Node};
 
 const NODES: u16 = 10;
 const JUDGING: [Liveness; 2] = [Liveness::Beats, Liveness::Probes];

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
+use crate::config::{Config, Liveness};
 use crate::core::{
     Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Outbox, Output, Packet, Record,
     Value,
 };
-use crate::{Config, Generation, Instant, Liveness, Node, Now, wire};
+use crate::node::{Generation, Node};
+use crate::time::{Instant, Now};
+use crate::wire;
 
 /// Packets whose order is chosen; what is left then arrives as it was sent.
 const CHOSEN: usize = 4;

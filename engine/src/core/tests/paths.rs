@@ -1,8 +1,8 @@
 //! Paths that carry less than `size`.
 
 use super::cluster::{Cluster, SECOND, addr, record};
+use crate::config::{Config, ConfigBuilder, Swap};
 use crate::core::{Answer, Command, Event, PacketKind, Value};
-use crate::{Config, ConfigBuilder, Swap};
 
 /// What every path carries.
 const NARROW: usize = Config::PATH_SIZE;
@@ -51,7 +51,7 @@ fn any_value_arrives_by_swap_over_a_path_that_carries_1_200_bytes_whatever_the_s
             for len in lengths() {
                 cluster.publish_silently(2, &value(len));
                 // Its rumor is given up before anything gets through again.
-                let loss = std::mem::replace(&mut cluster.loss, crate::Probability::ONE);
+                let loss = std::mem::replace(&mut cluster.loss, crate::rng::Probability::ONE);
                 cluster.run(3 * SECOND);
                 cluster.loss = loss;
                 cluster.run_until(5 * SECOND, |it| it.all_hold(&value(len)));

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, datagram};
-use crate::core::{
-    AgeStep, Body, Cause, Command, Event, Gone, Input, News, Outbox, Output, Packet, PacketKind,
-    ProbeAnswer, ProbeRequest, Records, Suspicion,
-};
-use crate::{Config, Liveness, Probability};
+use crate::config::{Config, Liveness};
+use crate::core::packet::{Body, Gone, News, ProbeAnswer, ProbeRequest, Records, Suspicion};
+use crate::core::{AgeStep, Cause, Command, Event, Input, Outbox, Output, Packet, PacketKind};
+use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,7 +38,7 @@ pub(super) fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
         addr: addr(of),
         generation: me.generation(),
         counter: counter(cluster, of, of),
-        witnesses: vec![crate::NodeId(7)],
+        witnesses: vec![crate::node::NodeId(7)],
     }
 }
 

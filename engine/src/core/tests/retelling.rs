@@ -7,11 +7,9 @@ use std::time::Duration;
 use super::cluster::{Cluster, SECOND, place, record, rumor, rumor_along};
 use super::leaving::goodbye;
 use super::telling::{MS, full, listing, metadata, packet, rumors, told};
-use crate::core::{
-    Age, Body, Command, Input, News, Outbox, Output, Record, RingArc, Rumor, RumorAck, Sighting,
-    Topic, Value,
-};
-use crate::{Config, Liveness, Swap};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::packet::{Body, News, RingArc, Rumor, RumorAck, Topic};
+use crate::core::{Age, Command, Input, Outbox, Output, Record, Sighting, Value};
 
 /// How long is waited for an acknowledgement.
 const WAIT: Duration = Duration::from_millis(21);

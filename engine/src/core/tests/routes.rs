@@ -7,14 +7,17 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr, datagram, record};
-use crate::core::{
-    Age, AgeStep, Alive, Announcement, Body, Carrier, Class, Command, Detail, Echo, Event, Ids,
-    Input, Join, LastCall, News, Outbox, Output, Packet, PacketKind, Padding, ProbeAnswer,
-    ProbeRequest, Record, Records, Reply, RingArc, Rumor, Sighting, SwapRequest, Token, Topic,
-    ViewDigest, Wanted,
+use crate::config::{Config, Liveness};
+use crate::core::packet::{
+    Alive, Announcement, Body, Detail, Echo, Ids, Join, LastCall, News, Padding, ProbeAnswer,
+    ProbeRequest, Records, Reply, RingArc, Rumor, SwapRequest, Token, Topic, ViewDigest, Wanted,
 };
+use crate::core::{
+    Age, AgeStep, Carrier, Class, Command, Event, Input, Outbox, Output, Packet, PacketKind,
+    Record, Sighting,
+};
+use crate::node::{Generation, Node, NodeBuilder, NodeId};
 use crate::wire::{self, arbitrary};
-use crate::{Config, Generation, Liveness, Node, NodeBuilder, NodeId};
 
 /// From where a stranger writes, or whom it writes in the name of.
 const STRANGER: u16 = 6_666;
@@ -175,7 +178,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
     let [Output::Send { packet, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let Body::SwapAnswer(answer) = &packet.body else { panic!("{packet:?}") };
     assert!(matches!(&answer.detail, Detail::Same(vector) if vector.beats.is_empty()));
-    let swap = Some(crate::core::Held { digest: request.summary.digest, version: None });
+    let swap = Some(crate::core::packet::Held { digest: request.summary.digest, version: None });
     let echo = Echo { token: answer.ask.expect("it is asked to echo"), swap };
     let packet = Packet { step: step(), body: Body::Echo(echo) };
     let kinds: Vec<_> = handle(&mut cluster, addr(STRANGER), packet)
@@ -468,7 +471,8 @@ fn a_welcome_that_nobody_asked_for_is_not_listened_to() {
     let mut cluster = grown(Config::default());
     let join = stranger_s_join(addr(STRANGER));
     let Body::Join(Join { me, summary, .. }) = join.body else { unreachable!() };
-    let welcome = crate::core::Welcome { token: 0, ask: Some(1), summary, members: vec![me] };
+    let welcome =
+        crate::core::packet::Welcome { token: 0, ask: Some(1), summary, members: vec![me] };
     let packet = Packet { step: step(), body: Body::Welcome(welcome) };
     let outputs = handle(&mut cluster, addr(STRANGER), packet);
     assert!(outputs.is_empty(), "{outputs:?}");

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, record};
+use crate::config::{Config, Liveness};
 use crate::core::{Event, PacketKind, Record};
-use crate::{Config, Liveness, Probability};
+use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MANY: u16 = 300;

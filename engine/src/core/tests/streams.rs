@@ -1,11 +1,12 @@
 //! Values that exceed a datagram, and clusters that use streams for everything.
 
 use super::cluster::{Cluster, SECOND, addr, record};
-use crate::core::{
-    AgeStep, Announcement, Body, Call, Class, Fetch, LastCall, Metadata, Output, Packet,
-    PacketKind, Topic, Value, Version,
-};
-use crate::{Config, NodeId, Probability, Protocol, Swap, UnixNanos};
+use crate::config::{Config, Swap, TransportKind};
+use crate::core::packet::{Announcement, Body, Call, Fetch, LastCall, Topic};
+use crate::core::{AgeStep, Class, Metadata, Output, Packet, PacketKind, Value, Version};
+use crate::node::NodeId;
+use crate::rng::Probability;
+use crate::time::UnixNanos;
 
 fn large() -> Vec<u8> {
     (0..1_u32 << 20).map(|at| (at % 251) as u8).collect()
@@ -284,7 +285,7 @@ fn of_two_large_values_the_newer_one_ends_up_everywhere() {
 
 #[test]
 fn with_tcp_everything_goes_by_stream_and_no_loss_is_felt() {
-    let config = Config::builder().protocol(Protocol::Tcp).build().unwrap();
+    let config = Config::builder().protocol(TransportKind::Tcp).build().unwrap();
     let mut cluster = Cluster::of(5, config);
     cluster.loss = Probability::from_ppb(900_000_000);
     let outputs = cluster.outputs(1, 2, packet(Body::LastCall(LastCall::default())));

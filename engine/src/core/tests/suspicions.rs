@@ -8,11 +8,13 @@ use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along}
 use super::probes::{counter, records, settled, suspicion};
 use super::retelling::copies;
 use super::telling::{packet, rumors, told};
-use crate::core::{
-    Age, Body, Bulk, Cause, Engine, Gone, Input, News, Outbox, Output, PacketKind, Probe,
-    ProbeRequest, Records, Reply, RingArc, Sighting, Suspicion, Topic, Vouch, Word,
+use crate::config::Config;
+use crate::core::packet::{
+    Body, Bulk, Gone, News, Probe, ProbeRequest, Records, Reply, RingArc, Suspicion, Topic, Vouch,
+    Word,
 };
-use crate::{Config, Generation};
+use crate::core::{Age, Cause, Engine, Input, Outbox, Output, PacketKind, Sighting};
+use crate::node::Generation;
 
 /// The record of a node with so many more than its counter.
 #[track_caller]

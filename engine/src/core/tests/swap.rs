@@ -8,15 +8,15 @@ use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, addr, record};
 use super::telling::packet;
+use crate::config::{Config, Liveness, Swap};
 use crate::core::members::Members;
+use crate::core::packet::{Body, Bulk, Detail, Ids, SwapRequest};
 use crate::core::row::Standing;
 use crate::core::seen::Heard;
-use crate::core::{
-    Age, AgeStep, Beat, Body, Bulk, Detail, Ids, Input, Output, Packet, PacketKind, Roster,
-    Sighting, SwapRequest,
-};
+use crate::core::{Age, AgeStep, Beat, Input, Output, Packet, PacketKind, Roster, Sighting};
+use crate::node::Generation;
+use crate::rng::Probability;
 use crate::time::Instant;
-use crate::{Config, Generation, Liveness, Probability, Swap};
 
 /// Node 1 and node 2, which list each other and the given nodes, none of which exists.
 #[track_caller]
@@ -196,7 +196,7 @@ fn an_answer_to_no_request_changes_nothing() {
     let Packet { step, body } = cluster.swap_request(1, 2);
     let Body::SwapRequest(SwapRequest { token, summary, .. }) = body else { unreachable!() };
     let detail = Detail::Differ(vec![1; 4]);
-    let answer = crate::core::SwapAnswer { token: token ^ 1, ask: None, summary, detail };
+    let answer = crate::core::packet::SwapAnswer { token: token ^ 1, ask: None, summary, detail };
     let sent = cluster.sent.clone();
     cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
     assert_eq!(cluster.sent, sent);

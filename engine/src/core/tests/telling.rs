@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, place, rumor, rumor_along};
-use crate::core::{
-    AgeStep, Body, Input, Metadata, Output, Packet, PacketKind, Record, RingArc, RumorAck, Stats,
-    Token, Topic, Value, ViewDigest,
-};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::packet::{Body, RingArc, RumorAck, Token, Topic, ViewDigest};
+use crate::core::{AgeStep, Input, Metadata, Output, Packet, PacketKind, Record, Stats, Value};
 use crate::metrics::Histogram;
-use crate::{Config, Liveness, NodeId, Probability, Swap, UnixNanos};
+use crate::node::NodeId;
+use crate::rng::Probability;
+use crate::time::UnixNanos;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 

@@ -1,11 +1,11 @@
 //! Values whose holder is not reached by stream.
 
 use super::cluster::{Cluster, SECOND, addr};
-use crate::core::{
-    AgeStep, Announcement, Body, Call, Event, Fetch, Input, Metadata, Output, Packet, Topic, Value,
-    Version,
-};
-use crate::{Config, Liveness, NodeId, Swap, UnixNanos};
+use crate::config::{Config, Liveness, Swap};
+use crate::core::packet::{Announcement, Body, Call, Fetch, Topic};
+use crate::core::{AgeStep, Event, Input, Metadata, Output, Packet, Value, Version};
+use crate::node::NodeId;
+use crate::time::UnixNanos;
 
 const LARGE: usize = 5_000;
 

@@ -8,7 +8,8 @@ use super::super::contacts::{News, Report, SeedState, SeedStatus, Touch};
 use super::super::seeds::Place;
 use super::super::view::Notice;
 use super::{Driver, Running};
-use crate::core::{AgeStep, Body, Command, Event, Input, LastCall, Packet};
+use crate::core::packet::{Body, LastCall};
+use crate::core::{AgeStep, Command, Event, Input, Packet};
 use crate::wire::Reject;
 
 /// A join is at least as long, and what answers it is far shorter, so that no two nodes of

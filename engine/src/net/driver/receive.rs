@@ -168,14 +168,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::super::memory::Port;
-    use crate::core::{
-        Age, AgeStep, Body, Event, LastCall, Metadata, News, Packet, Record, Records, Sighting,
-        Version,
-    };
+    use crate::config::Config;
+    use crate::core::packet::{Body, LastCall, News, Records};
+    use crate::core::{Age, AgeStep, Event, Metadata, Packet, Record, Sighting, Version};
+    use crate::link::Link;
+    use crate::net::{MemoryNetwork, Notice};
     use crate::node::{Generation, Node, NodeId};
     use crate::node_list::{Events, NodeList};
     use crate::wire::{CUT_LEN_MAX, DATAGRAM_LEN_MAX, Guard, Run};
-    use crate::{Config, Link, MemoryNetwork, Notice};
 
     use super::*;
 

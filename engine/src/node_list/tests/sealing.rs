@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance, sleep};
 
+use crate::config::Config;
+use crate::link::{Link, LinkChange};
+use crate::net::{MemoryNetwork, Notice};
+use crate::node::Node;
+use crate::node_list::NodeList;
+use crate::rng::Probability;
+use crate::time::UnixNanos;
 use crate::wire::Reject;
-use crate::{
-    Config, Link, LinkChange, MemoryNetwork, Node, NodeList, Notice, Probability, UnixNanos,
-};
 
 const START: i64 = 1_800_000_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::go::{Go, Sent};
+use crate::config::{Config, Wire};
 use crate::core::{Command, Event, Metadata, Record, Value};
+use crate::node::{Generation, Node};
 use crate::pekonode::{Carried, Engine, Input, Kind, Outbox, Output, Packet, SecretKey};
-use crate::{Config, Generation, Instant, Node, Now, Probability, Rng, UnixNanos, Wire};
+use crate::rng::{Probability, Rng};
+use crate::time::{Instant, Now, UnixNanos};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::cluster::{Cluster, SECOND, addr, config, node};
 use super::*;
-use crate::UnixNanos;
 use crate::core::Version;
+use crate::time::UnixNanos;
 
 /// Two lists of ours and of a Go node next to each other, after both heard the same.
 fn pair() -> Cluster {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::node::NodeId;
+use crate::node::{Node, NodeId};
 use crate::pekonode::{Carried, Kind, Packet, SecretKey, mark};
-use crate::{Node, Now};
+use crate::time::Now;
 
 /// What it sends.
 pub(super) type Sent = Vec<(SocketAddr, Arc<Packet>)>;

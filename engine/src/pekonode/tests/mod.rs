@@ -9,8 +9,10 @@ mod tcp;
 use std::sync::Arc;
 
 use super::*;
+use crate::config::{Config, Wire};
 use crate::core::{Command, Event};
-use crate::{Config, Node, Probability, Wire};
+use crate::node::Node;
+use crate::rng::Probability;
 use cluster::{Cluster, Member, SECOND, addr, config, node};
 
 /// Packets that one beat costs among this many Go nodes that all list each other.

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::go::{Go, Sent};
-use crate::config::Protocol;
+use crate::config::{Config, TransportKind, Wire};
 use crate::net::Home;
+use crate::node::Node;
+use crate::node_list::NodeList;
 use crate::pekonode::Packet;
+use crate::time::Now;
 use crate::wire::pekonode::{decode, encode};
-use crate::{Config, Node, NodeList, Now, Wire};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SIZE: usize = 16_384;
@@ -115,7 +117,7 @@ fn send(sent: Sent) {
 }
 
 async fn ours(name: &str, seed: SocketAddr) -> NodeList {
-    let config = Config::builder().wire(Wire::Pekonode).protocol(Protocol::Tcp);
+    let config = Config::builder().wire(Wire::Pekonode).protocol(TransportKind::Tcp);
     let config = config.timeout(5 * SECOND).redial(2 * SECOND).build().unwrap();
     let list = NodeList::new(Node::new("127.0.0.1:0").name(name), config).unwrap();
     list.set(seed.to_string()).unwrap();

@@ -22,15 +22,16 @@ use crate::config::SecretKey;
 /// one on every node. At no time is a packet refused.
 ///
 /// ```
-/// use rumormill::{Keyring, SecretKey};
+/// use rumormill::SecretKey;
+/// use rumormill::wire::Keyring;
 ///
 /// let (old, new) = (SecretKey::from("old"), SecretKey::from("new"));
 /// let mut keyring = Keyring::new(old.clone())?;
 /// keyring.add(new.clone())?;
 /// keyring.promote(&new)?;
 /// keyring.remove(&old)?;
-/// assert_eq!(keyring.remove(&new), Err(rumormill::KeyringError::Sealing));
-/// # Ok::<(), rumormill::KeyringError>(())
+/// assert_eq!(keyring.remove(&new), Err(rumormill::wire::KeyringError::Sealing));
+/// # Ok::<(), rumormill::wire::KeyringError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyring {

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{AgeStep, Body, LastCall};
+use crate::core::AgeStep;
+use crate::core::packet::{Body, LastCall};
 use crate::wire::arbitrary::packet;
 use crate::wire::encode;
 

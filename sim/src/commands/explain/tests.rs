@@ -134,7 +134,7 @@ fn the_table_is_read_as_it_is_written() {
 #[test]
 fn the_parts_of_a_delay_meet_without_a_gap_and_add_up_to_it() {
     let mut plan = cut_off();
-    plan.network.loss = rumormill::Probability::from_ppb(400_000_000).into();
+    plan.network.loss = rumormill::rng::Probability::from_ppb(400_000_000).into();
     let kept = Kept::new(&plan, true);
     for node in 0..8 {
         let told = kept.json(Some("metadata-0"), Some(node));

@@ -75,8 +75,8 @@ impl Net {
 #[cfg(feature = "testbed")]
 fn protocol(scenario: &Scenario) -> testbed::Net {
     match scenario.engine().protocol() {
-        rumormill::Protocol::Udp => testbed::Net::Udp,
-        rumormill::Protocol::Tcp => testbed::Net::Tcp,
+        rumormill::config::TransportKind::Udp => testbed::Net::Udp,
+        rumormill::config::TransportKind::Tcp => testbed::Net::Tcp,
         other => unreachable!("no test bed speaks {other}"),
     }
 }

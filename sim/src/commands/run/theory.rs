@@ -1,7 +1,7 @@
 //! The line of theory in pictures: the textbook's epidemic with the fan-out, loss and delay of a
 //! scenario, one round for each hop.
 
-use rumormill::Latency;
+use rumormill::link::Latency;
 
 use super::Request;
 use crate::commands::Failure;

@@ -50,7 +50,7 @@ fn config(rows: &[(String, toml::Value)]) -> Option<Config> {
 fn argument(key: &str, value: &toml::Value) -> String {
     let Some(text) = value.as_str() else { return value.to_string() };
     let closed = match key {
-        "protocol" => Some("Protocol"),
+        "protocol" => Some("TransportKind"),
         "liveness" => Some("Liveness"),
         "swap" => Some("Swap"),
         "wire" => Some("Wire"),
@@ -78,7 +78,8 @@ fn duration(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::{Liveness, Protocol};
+    use rumormill::Liveness;
+    use rumormill::config::TransportKind;
 
     use super::*;
     use crate::scenario::parse;
@@ -126,7 +127,7 @@ mod tests {
     .cycle(Duration::from_micros(1500))
     .timeout(Duration::from_millis(100))
     .size(2000)
-    .protocol(Protocol::Tcp)
+    .protocol(TransportKind::Tcp)
     .liveness(Liveness::Off)
     .cluster("blue")
     .build()?;
@@ -137,7 +138,7 @@ mod tests {
             .cycle(Duration::from_micros(1500))
             .timeout(Duration::from_millis(100))
             .size(2000)
-            .protocol(Protocol::Tcp)
+            .protocol(TransportKind::Tcp)
             .liveness(Liveness::Off)
             .cluster("blue")
             .build();

@@ -1,6 +1,6 @@
 //! Outbreaks against what is published of them, and (in `exact`) against exact probabilities.
 
-use rumormill::Probability;
+use rumormill::rng::Probability;
 
 use super::*;
 use crate::model::figures::{Figures, Tally};

@@ -5,7 +5,7 @@ use crate::observe::observer::{Knows, Observer};
 use crate::observe::rumors::Way;
 use crate::scenario::plan::{ClockChange, Deed, Memory};
 use crate::world::testkit::{self, at_ms};
-use rumormill::NodeId;
+use rumormill::node::NodeId;
 
 fn laws() -> Laws {
     laws_of(&testkit::plan_with_restarts(3))

@@ -1,7 +1,9 @@
 //! What a node says of itself, and whether somebody else says it in its name.
 
+use rumormill::Version;
 use rumormill::core::Record;
-use rumormill::{Instant, NodeId, Version};
+use rumormill::node::NodeId;
+use rumormill::time::Instant;
 
 use super::Observer;
 use crate::observe::cast::IncarnationNo;

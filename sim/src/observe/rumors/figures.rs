@@ -1,6 +1,6 @@
 //! What the rumors of a run come to, at its end.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 
 use super::{Kind, Row, Rumor, RumorNo, Rumors, Way};
 use crate::observe::{ms, rank};

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use rumormill::core::{
-    Age, AgeStep, Alive, Bulk, Gone, Join, LastCall, Padding, Record, Records, RingArc, RumorAck,
-    Settings, Sighting, Summary, SwapRequest, Token, Welcome,
+use rumormill::core::packet::{
+    Alive, Bulk, Gone, Join, LastCall, Padding, Records, RingArc, RumorAck, Summary, SwapRequest,
+    Token, Welcome,
 };
-use rumormill::{Config, Engine, Metadata, NodeId, Now, Outbox, Output, Roster, UnixNanos, Value};
+use rumormill::core::{
+    Age, AgeStep, Engine, Outbox, Output, Record, Roster, Settings, Sighting, Value,
+};
+use rumormill::node::NodeId;
+use rumormill::time::{Now, UnixNanos};
+use rumormill::{Config, Metadata};
 
 use super::*;
 use crate::observe::clocks::EPOCH;
@@ -176,7 +181,7 @@ fn metadata() -> Metadata {
     let now = Now { mono: now, wall: EPOCH.saturating_add(now - Instant::ZERO) };
     let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
     let value = Value::new(*b"x", &Config::default()).unwrap();
-    let publish = rumormill::Input::Command(rumormill::Command::Publish(value));
+    let publish = rumormill::core::Input::Command(rumormill::core::Command::Publish(value));
     let mut out = Outbox::new();
     engine.handle(now, publish, &mut out);
     assert!(out.drain().all(|output| matches!(output, Output::Event(_))));
@@ -203,7 +208,7 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
     let rumor = |tag: u64, topic| {
         let (token, view) = (Token(tag << 32 | 7), None);
-        Body::Rumor(rumormill::core::Rumor { token, acks: 1, arc: whole, view, topic })
+        Body::Rumor(rumormill::core::packet::Rumor { token, acks: 1, arc: whole, view, topic })
     };
     let ack = |tag: u64| Body::RumorAck(RumorAck { token: Token(tag << 32 | 8), known: vec![] });
     let news = vec![

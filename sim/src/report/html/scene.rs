@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use rumormill::{ChangeId, Instant, LinkModel};
+use rumormill::link::{ChangeId, LinkModel};
+use rumormill::time::Instant;
 
 use super::pack::Pack;
 use crate::scenario::plan::{Deed, Heal, Incarnation, NodeNo, Plan, StartCause};
@@ -333,7 +334,7 @@ mod tests {
     use super::*;
     use crate::scenario::plan::Links;
     use crate::world::testkit::{act, at_ms, join, plan, restart};
-    use rumormill::{LinkChange, Loss};
+    use rumormill::link::{LinkChange, Loss};
     use std::time::Duration;
 
     #[test]

@@ -110,7 +110,7 @@ fn bar(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::Probability;
+    use rumormill::rng::Probability;
 
     use super::super::WIDTH;
     use super::*;

@@ -1,6 +1,6 @@
 //! Courses of rivals against what can be counted by hand, and against the textbook's epidemics.
 
-use rumormill::Probability;
+use rumormill::rng::Probability;
 
 use super::*;
 use crate::model::outbreak::Outbreak;

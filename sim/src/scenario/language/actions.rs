@@ -6,8 +6,9 @@ mod toml;
 
 use std::time::Duration;
 
+use rumormill::Config;
+use rumormill::core::PublishError;
 use rumormill::units::{nearest, show_duration};
-use rumormill::{Config, PublishError};
 
 use self::read::read_act;
 pub(super) use self::toml::clock_row;

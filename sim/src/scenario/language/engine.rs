@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use rumormill::config::{Setting, Wire};
 use rumormill::units::show_duration;
-use rumormill::{Config, ConfigBuilder, ConfigError, Setting, Wire};
+use rumormill::{Config, ConfigBuilder, ConfigError};
 
 use super::text_literal;
 use crate::scenario::document::{Entry, Item, Table, Value};

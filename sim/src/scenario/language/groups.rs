@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rumormill::{Config, NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX, Rng};
+use rumormill::Config;
+use rumormill::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
+use rumormill::rng::Rng;
 
 use super::nodes::{Moment, Names, Nodes};
 use super::{Tables, actions, engine, text_literal};

@@ -18,8 +18,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumormill::Config;
+use rumormill::link::NetworkChange;
 use rumormill::units::{nearest, show_duration};
-use rumormill::{Config, NetworkChange};
 
 use self::actions::At;
 use self::groups::Groups;
@@ -331,7 +332,7 @@ fn read_sample(item: Option<&Item>, duration: Duration) -> Result<Duration, Mist
 
 /// A 600th of the run in whole milliseconds, or of a very short one exactly.
 fn default_sample(duration: Duration) -> Duration {
-    let nanos = rumormill::nanos(duration);
+    let nanos = rumormill::time::nanos(duration);
     match (nanos / 600 + 500_000) / 1_000_000 {
         0 => Duration::from_nanos((nanos / 600).max(1)),
         millis => Duration::from_millis(millis),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use rumormill::link::{Burst, Latency, Link, LinkChange, Loss};
 use rumormill::units::{parse_size, show_duration};
-use rumormill::{Burst, Latency, Link, LinkChange, Loss};
 
 use crate::percent::Percent;
 use crate::scenario::document::{Entry, Item, Table, Value};

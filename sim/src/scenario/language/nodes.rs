@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rumormill::Rng;
+use rumormill::rng::Rng;
 use rumormill::units::nearest;
 
 use crate::percent::Percent;

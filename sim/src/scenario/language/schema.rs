@@ -4,8 +4,9 @@
 //! of the engine itself. It is no second reader: what depends on another value, and how a text is
 //! written in detail, `sim check` knows alone.
 
+use rumormill::config::Setting;
 use rumormill::core::PacketKind;
-use rumormill::{Config, ConfigBuilder, Setting};
+use rumormill::{Config, ConfigBuilder};
 use serde_json::{Map, Value, json};
 
 use super::actions::{self, packets, read};

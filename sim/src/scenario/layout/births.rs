@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rumormill::{Config, Instant, Node, NodeBuilder, Rng, nanos};
+use rumormill::rng::Rng;
+use rumormill::time::{Instant, nanos};
+use rumormill::{Config, Node, NodeBuilder};
 
 use crate::scenario::addresses::address;
 use crate::scenario::language::{Bootstrap, Typed};

@@ -1,6 +1,6 @@
 //! Whether an action can happen to a node, by what became of the node so far.
 
-use rumormill::Instant;
+use rumormill::time::Instant;
 use rumormill::units::show_duration;
 
 use super::{Life, Walk};

@@ -2,8 +2,9 @@
 
 mod faults;
 
+use rumormill::link::{Latency, Loss};
+use rumormill::rng::Probability;
 use rumormill::units::show_duration;
-use rumormill::{Latency, Loss, Probability};
 
 use super::*;
 use crate::scenario::addresses::AddressBook;
@@ -371,7 +372,9 @@ fn static_links_are_there_from_the_beginning_and_hold_newcomers() {
         at(&["10s join = { count = 2 }", "20s heal = 'all'"])
     ));
     let sets = plan.links.iter().map(|link| match link {
-        rumormill::NetworkChange::Links { from, to, ways, .. } => (from.len(), to.len(), *ways),
+        rumormill::link::NetworkChange::Links { from, to, ways, .. } => {
+            (from.len(), to.len(), *ways)
+        }
         other => panic!("{other:?}"),
     });
     assert_eq!(sets.collect::<Vec<_>>(), [(5, 7, Ways::Both), (12, 1, Ways::One)]);
@@ -498,8 +501,8 @@ fn links_between_several_sets_are_those_between_any_two_of_them() {
          [[link]]\nbetween = ['a', 'b', 'c']\nlatency = '40ms'\n{}",
         at(&["10s loss = { loss = '100%', between = ['a', ['b', 9], 'c'] }"])
     ));
-    let sets = |change: &rumormill::NetworkChange| match change {
-        rumormill::NetworkChange::Links { from, to, ways: Ways::Both, .. } => {
+    let sets = |change: &rumormill::link::NetworkChange| match change {
+        rumormill::link::NetworkChange::Links { from, to, ways: Ways::Both, .. } => {
             (from.len(), to.len())
         }
         other => panic!("{other:?}"),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rumormill::core::{Cause, Record, Stats};
-use rumormill::{Event, Generation, Metadata, Node, NodeId, Version, wire};
+use rumormill::node::{Generation, NodeId};
+use rumormill::{Event, Metadata, Node, Version, wire};
 use serde::{Deserialize, Serialize};
 
 /// The first line to a node's process: who it is, and when the run began.
@@ -194,8 +195,9 @@ pub(super) fn text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::{AgeStep, Body, LastCall, Packet};
-    use rumormill::{Config, Value};
+    use rumormill::Config;
+    use rumormill::core::packet::{Body, LastCall};
+    use rumormill::core::{AgeStep, Packet, Value};
 
     fn record(port: u16) -> Arc<Record> {
         let node = Node::new(format!("10.0.1.1:{port}")).name("n").private_data("z=1");

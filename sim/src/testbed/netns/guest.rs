@@ -8,8 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rumormill::core::Packet;
-use rumormill::{Departure, Interceptor, Node, NodeList, Output};
+use rumormill::core::{Output, Packet};
+use rumormill::net::{Departure, Interceptor};
+use rumormill::{Node, NodeList};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::super::loopback;
@@ -136,7 +137,7 @@ impl Reporter {
 
     fn tell(&self, what: What) {
         let now = self.ahead + self.since.elapsed();
-        let told = Told { t_ns: rumormill::nanos(now), what };
+        let told = Told { t_ns: rumormill::time::nanos(now), what };
         // Nobody to tell means that the run is over.
         let _ = self.lines.send(told);
     }

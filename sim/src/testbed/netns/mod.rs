@@ -14,7 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use rumormill::core::{Record, Stats};
-use rumormill::{Instant, NetworkChange};
+use rumormill::link::NetworkChange;
+use rumormill::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -45,8 +46,8 @@ pub(super) fn objection(plan: &Plan) -> Option<String> {
     let is_cut = |change: &NetworkChange| match change {
         NetworkChange::Partition(_) | NetworkChange::Isolate(_) => true,
         NetworkChange::Links { change, .. } | NetworkChange::Everywhere(change) => {
-            let only_loss = rumormill::LinkChange { loss: change.loss, ..Default::default() };
-            change.loss == Some(rumormill::Loss::ALL) && *change == only_loss
+            let only_loss = rumormill::link::LinkChange { loss: change.loss, ..Default::default() };
+            change.loss == Some(rumormill::link::Loss::ALL) && *change == only_loss
         }
     };
     let changes = plan.actions.iter().filter_map(|action| network_changes(&action.deed)).flatten();

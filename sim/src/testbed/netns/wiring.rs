@@ -14,7 +14,8 @@ use std::net::IpAddr;
 use std::process::{self, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rumormill::{Latency, Link, Loss, Probability};
+use rumormill::link::{Latency, Link, Loss};
+use rumormill::rng::Probability;
 
 use super::super::TestbedError;
 use crate::scenario::plan::{NodeNo, Plan};

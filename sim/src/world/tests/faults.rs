@@ -1,7 +1,8 @@
 //! Faults that need more of the world than a node that is down or a link that is cut.
 
+use rumormill::NodeBuilder;
 use rumormill::core::PacketKind;
-use rumormill::{Generation, NodeBuilder};
+use rumormill::node::Generation;
 
 use super::*;
 use crate::observe::cast::Cast;
@@ -309,7 +310,7 @@ fn bytes_that_are_no_packet_are_corrupted_and_those_that_are_one_arrive() {
     let before = whole(&plan);
     let call = rumormill::core::Packet {
         step: rumormill::core::AgeStep(25_000),
-        body: rumormill::core::Body::LastCall(rumormill::core::LastCall::default()),
+        body: rumormill::core::packet::Body::LastCall(rumormill::core::packet::LastCall::default()),
     };
     let mut bytes = Vec::new();
     rumormill::wire::encode(&call, &mut bytes);

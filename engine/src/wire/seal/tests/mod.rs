@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::SecretKey;
-use crate::core::{AgeStep, Body, LastCall, Packet};
+use crate::core::packet::{Body, LastCall};
+use crate::core::{AgeStep, Packet};
 use crate::time::UnixNanos;
 use crate::wire::arbitrary::packet;
 use crate::wire::{Guard, encoded_len};
