@@ -237,6 +237,17 @@ fn both_lays_virtual_and_real_beside_each_other_in_folders_of_their_own() {
 }
 
 #[test]
+fn over_real_seeds_there_is_the_page_that_the_output_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, _) = sim(folder.path(), "run short.toml --net udp --seeds 2", 0);
+    assert!(out.contains("to look at: out/short+udp/report.html"), "{out}");
+    let seed = out.split("--seed ").nth(1).unwrap().split(' ').next().unwrap();
+    let page = fs::read_to_string(folder.path().join("out/short+udp/report.html")).unwrap();
+    let title = format!("<title>short, seed {seed}");
+    assert!(page.contains(&title), "no `{title}` in {}", &page[..200]);
+}
+
+#[test]
 fn a_real_run_says_so_and_can_be_explained() {
     let folder = tempfile::tempdir().unwrap();
     let (out, _) = sim(folder.path(), "run short.toml --net tcp --trace --json --no-plots", 0);

@@ -31,10 +31,12 @@ mod net;
 mod rumors;
 mod sizes;
 mod theory;
+mod worst;
 
 pub use net::Net;
 
 use net::Place;
+use worst::Worst;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
@@ -89,6 +91,8 @@ struct Job {
     scenario: Scenario,
     place: Place,
     folder: String,
+    /// Of its seeds, where there are pictures over them.
+    worst: Worst,
 }
 
 /// How the work of all runs is shared out.
@@ -105,7 +109,7 @@ struct Outcome {
     /// The table, where one is printed for each run.
     table: String,
     /// What pictures over seeds need, where there are any.
-    view: Option<(SeedView, Vec<FaultWindow>)>,
+    view: Option<SeedView>,
     /// What a comparison of two places needs, where there is one.
     series: Vec<SeriesRow>,
     fault_windows: Vec<FaultWindow>,
@@ -170,7 +174,13 @@ fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioErro
     };
     let job = |place: Place| {
         let folder = place.folder(&typed);
-        Job { file: file.to_owned(), scenario: scenario.clone(), place, folder }
+        Job {
+            file: file.to_owned(),
+            scenario: scenario.clone(),
+            place,
+            folder,
+            worst: Worst::default(),
+        }
     };
     Ok(net.places(&scenario).into_iter().map(job).collect())
 }
@@ -256,7 +266,10 @@ fn run_one(
     }
     let table = closing::table(request, &run);
     let keeps_view = over_seeds && request.pictures != Pictures::Skip;
-    let view = keeps_view.then(|| (SeedView::new(&run), run.fault_windows.clone()));
+    let view = keeps_view.then(|| SeedView::new(&run));
+    if keeps_view {
+        job.worst.offer(&plan, &run);
+    }
     let mut summary = run.summary;
     let (mut series, mut fault_windows) = (Vec::new(), Vec::new());
     if request.net.is_both() {
@@ -310,27 +323,6 @@ fn held(outcomes: &[Outcome]) -> bool {
     laws && share.reaches(outcomes[0].wanted.share)
 }
 
-/// The run to look at first: one that failed, then the one that took longest to agree.
-fn worst(outcomes: &[Outcome]) -> usize {
-    let badness = |outcome: &Outcome| {
-        let list = &outcome.summary.node_list;
-        let metadata = &outcome.summary.metadata;
-        let never = f64::INFINITY;
-        (
-            !outcome.summary.ok,
-            list.converged_after_max_ms.unwrap_or(never),
-            metadata.converged.map_or(0.0, |_| metadata.converged_after_ms.unwrap_or(never)),
-        )
-    };
-    let mut worst = 0;
-    for place in 1..outcomes.len() {
-        if badness(&outcomes[place]) > badness(&outcomes[worst]) {
-            worst = place;
-        }
-    }
-    worst
-}
-
 fn write_seeds(
     request: &Request,
     stage: &Stage,
@@ -340,32 +332,21 @@ fn write_seeds(
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let wanted = &outcomes[0].wanted;
     let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
-    let worst = worst(outcomes);
-    let plan = job.scenario.plan(request.seed + worst as u64);
-    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
-    let theory = theory::asked(request, &plan)?;
-    let seeds = outcomes[worst].view.as_ref().map(|(_, fault_windows)| Seeds {
-        scenario: job.scenario.name().to_owned(),
-        nodes: job.scenario.nodes(),
-        end_ms: summaries[worst].virtual_ms,
-        views: outcomes.iter().filter_map(|one| Some(one.view.as_ref()?.0.clone())).collect(),
-        worst,
-        fault_windows: fault_windows.clone(),
-        theory: theory.clone(),
-    });
     let folder = stage.scenario_folder(&job.folder)?;
     let aggregate = json::aggregate(&runs);
-    let seeds = seeds.as_ref().zip(request.pictures.width());
-    files::write_seeds(&folder, &aggregate, seeds)?;
-    let Some((seeds, width)) = seeds else { return Ok(()) };
-    if !job.place.is_virtual() {
-        // A real run can't be had again.
-        return Ok(());
-    }
-    // Nobody keeps all of thousands of runs: the worst is run once more, to the same end.
-    let (name, duration) = (job.scenario.name(), job.scenario.duration());
-    let nobody = Progress::new(name, 1, duration, Audience::Nobody);
-    let run = simulate(request, job, &plan, None, Engines::OneByOne, &nobody)?;
-    let page = html::Page { run: &run, plan: &plan, seeds: Some((seeds, &aggregate)) };
+    let (Some((plan, run)), Some(width)) = (job.worst.take(), request.pictures.width()) else {
+        return Ok(files::write_seeds(&folder, &aggregate, None)?);
+    };
+    let seeds = Seeds {
+        scenario: job.scenario.name().to_owned(),
+        nodes: job.scenario.nodes(),
+        end_ms: run.summary.virtual_ms,
+        views: outcomes.iter().filter_map(|one| one.view.clone()).collect(),
+        worst: worst::place(outcomes),
+        fault_windows: run.fault_windows.clone(),
+        theory: run.theory.clone(),
+    };
+    files::write_seeds(&folder, &aggregate, Some((&seeds, width)))?;
+    let page = html::Page { run: &run, plan: &plan, seeds: Some((&seeds, &aggregate)) };
     Ok(files::write_report(&folder, &page, width)?)
 }

@@ -98,7 +98,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             (outcomes[0].table.clone(), files, next)
         }
         Some(_) => {
-            let worst = worst(outcomes);
+            let worst = worst::place(outcomes);
             let next = reproduction(request, &job.file, request.seed + worst as u64);
             let called = if outcomes[worst].summary.ok { "slowest" } else { "worst" };
             (
@@ -119,12 +119,12 @@ fn seeds_table(request: &Request, outcomes: &[Outcome]) -> String {
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let wanted = &outcomes[0].wanted;
     let wanted = (wanted.text.as_str(), wanted.share);
-    terminal::seeds(&summaries, worst(outcomes), wanted, request.paint)
+    terminal::seeds(&summaries, worst::place(outcomes), wanted, request.paint)
 }
 
 /// What failed, in a line each, and the one command that shows it again.
 fn failure(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
-    let place = worst(outcomes);
+    let place = worst::place(outcomes);
     let summary = &outcomes[place].summary;
     let command = reproduction(request, &job.file, request.seed + place as u64);
     let laws = summary.invariants.iter().filter(|law| !law.ok);
