@@ -3,6 +3,9 @@
 //! Nothing here decides anything about the protocol. The driver tells the engine what arrived and
 //! what time it is, and does what the engine wants done. Sockets, clocks, entropy and tokio are
 //! named in this module and in the handle above it, and nowhere else in the crate.
+//!
+//! A service meets what is told here of sockets ([`NetStats`], [`SeedStatus`], [`Ended`]), and in
+//! its tests the network without any, [`MemoryNetwork`].
 
 mod address;
 mod admission;
