@@ -31,6 +31,7 @@ use super::plan::{
 };
 
 /// The parts of a plan that depend on the seed.
+#[derive(Debug)]
 pub(super) struct Laid {
     pub(super) incarnations: Vec<Incarnation>,
     pub(super) actions: Vec<Action>,
