@@ -11,16 +11,18 @@ use rumormill::time::Instant;
 use rumormill::{Config, Event, Liveness, Version};
 use rustc_hash::FxHashMap;
 
+use super::calm::Calm;
 use super::cast::{Cast, IncarnationNo};
 use super::keeping::Keeping;
 use super::lists::Lists;
 use super::ms;
 use super::observer::Exit;
 use super::once::Once;
+use super::removals;
 use super::settling::Verdict;
 use super::work::{Excess, Work};
 use crate::results::summary::{Invariant, Messages, Offence};
-use crate::scenario::plan::{Incarnation, NodeNo, Plan};
+use crate::scenario::plan::{Deed, Incarnation, NodeNo, Plan};
 
 /// A beat: of which incarnation, and its counter.
 type Beat = (Generation, u32);
@@ -30,7 +32,8 @@ type Beat = (Generation, u32);
 pub(crate) enum Law {
     /// Every packet sent or doubled has exactly one fate.
     PacketsConserved,
-    /// The metadata of a node never becomes older, nor is it lost without a word.
+    /// The metadata of a node never becomes older, nor is it lost without a word, nor does the node
+    /// tell of an older one than it holds.
     VersionsNeverGoBack,
     /// An incarnation that left or was replaced is not listed again by a node that knew.
     GoneStayGone,
@@ -52,10 +55,12 @@ pub(crate) enum Law {
     BoundedWork,
     /// What a service is to be told once is not repeated.
     ToldOnce,
+    /// On a perfect network nobody who lives is removed, and news is nowhere late.
+    Calm,
 }
 
 impl Law {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::PacketsConserved,
         Self::VersionsNeverGoBack,
         Self::GoneStayGone,
@@ -67,6 +72,7 @@ impl Law {
         Self::NoLoss,
         Self::BoundedWork,
         Self::ToldOnce,
+        Self::Calm,
     ];
 
     fn name(self) -> &'static str {
@@ -82,6 +88,7 @@ impl Law {
             Self::NoLoss => "no_loss",
             Self::BoundedWork => "bounded_work",
             Self::ToldOnce => "told_once",
+            Self::Calm => "calm",
         }
     }
 }
@@ -105,7 +112,14 @@ pub(crate) struct Laws {
     timed_out: Vec<BTreeMap<SocketAddr, Beat>>,
     /// Some begin with a list of nodes that may not have started yet.
     vouches: bool,
+    /// Goodbyes so far.
+    leaves: usize,
+    /// By node: when it last took anybody off its list.
+    buried: Vec<Instant>,
+    /// A process that does not run forgets nothing.
+    sleeps: bool,
     once: Once,
+    calm: Calm,
     keeping: Keeping,
     work: Work,
     /// Node by incarnation: which ones it knows to have left or been replaced.
@@ -133,8 +147,11 @@ impl Laws {
     const TOMBSTONES_OVER: usize = 64;
     const LOST_MAX: usize = 64;
     const PUBLISHERS_MAX: usize = 64;
-    /// Rumors that a node remembers: goodbyes, and others.
-    const RUMORS_MAX: usize = 512 + 16;
+    /// Rumors that a node remembers, beside those of goodbyes.
+    const RUMORS_MAX: usize = 16;
+    const GOODBYES_MAX: usize = 512;
+    /// Timeouts until it is looked at whether one is to be forgotten, and some more.
+    const LOOK_TIMEOUTS: u32 = 3;
     /// Parts of one rumor, as a multiple of the fan-out; what comes back is cut in two.
     const PARTS_PER_FAN_OUT: usize = 16;
     /// News that waits, beyond twice what is held.
@@ -155,7 +172,14 @@ impl Laws {
             broken: BTreeMap::new(),
             excuse: None,
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
+            leaves: 0,
+            buried: vec![Instant::ZERO; cast.nodes() as usize],
+            sleeps: plan
+                .actions
+                .iter()
+                .any(|action| matches!(action.deed, Deed::Pause(_) | Deed::Suspend(_))),
             once: Once::new(cast.nodes()),
+            calm: Calm::of(plan, &cast),
             keeping: Keeping::default(),
             work: Work::new(&cast),
             vouches: plan.incarnations.iter().any(Incarnation::knows_others),
@@ -186,6 +210,9 @@ impl Laws {
         if let Some(detail) = self.once.tell(at, node, event, &self.cast) {
             self.breaks(Law::ToldOnce, at, Some(node), &detail);
         }
+        if let Event::Removed { .. } | Event::Replaced { .. } = event {
+            self.buried[node as usize] = at;
+        }
         match (event, beat) {
             (Event::Removed { record, cause: Cause::Timeout }, Some(beat)) => {
                 self.timed_out[node as usize].insert(record.node().addr(), beat);
@@ -215,8 +242,40 @@ impl Laws {
         self.breaks(Law::ToldOnce, at, Some(node), &detail);
     }
 
+    /// What a perfect network owes.
+    pub(crate) fn calm(&mut self) -> &mut Calm {
+        &mut self.calm
+    }
+
+    /// A node tells of a version though it holds a newer one.
+    pub(crate) fn tells_older(&mut self, at: Instant, node: NodeNo, version: Version) {
+        let detail = format!("node {node} tells of version {version}, and holds a newer one");
+        self.breaks(Law::VersionsNeverGoBack, at, Some(node), &detail);
+    }
+
+    /// A node comes to hold a version that somebody else has published.
+    pub(crate) fn receive(&mut self, at: Instant, node: NodeNo, version: Version) {
+        if let Some(what) = self.calm.hold(at, version) {
+            self.breaks(Law::Calm, at, Some(node), &format!("node {node} {what}"));
+        }
+    }
+
+    /// A node removes an incarnation by its own judgement.
+    pub(crate) fn remove(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        incarnation: IncarnationNo,
+        verdict: removals::Verdict,
+    ) {
+        if let Some(what) = self.calm.remove(&self.who(incarnation), incarnation, verdict) {
+            self.breaks(Law::Calm, at, Some(node), &format!("node {node} {what}"));
+        }
+    }
+
     /// A node goes down without a word, or says goodbye.
     pub(crate) fn exit(&mut self, node: NodeNo, exit: Exit) {
+        self.leaves += usize::from(exit == Exit::Leave);
         match exit {
             Exit::Crash => self.keeping.crash(node),
             Exit::Leave => self.keeping.leave(node),
@@ -251,13 +310,20 @@ impl Laws {
         let limits = [
             ("members", held.members, members_max),
             ("tombstones", held.tombstones, members_max.saturating_add(Self::TOMBSTONES_OVER)),
-            ("rumors", held.rumors, Self::RUMORS_MAX),
+            ("rumors", held.rumors, Self::RUMORS_MAX + self.leaves.min(Self::GOODBYES_MAX)),
             ("parts of rumors", held.parts, self.parts_max(held.rumors, config.fan_out())),
             ("lost addresses", held.lost, Self::LOST_MAX),
             ("news that waits", held.waiting, 2 * known + Self::WAITING_OVER),
             ("publishers that wait", held.publishers, Self::PUBLISHERS_MAX),
         ];
-        for (what, held, most) in limits.into_iter().filter(|&(_, held, most)| held > most) {
+        let kept = Self::TOMBSTONE_TIMEOUTS + Self::LOOK_TIMEOUTS;
+        let buried = self.buried[node as usize] + config.timeout() * kept;
+        let limits = limits.into_iter().chain((!self.sleeps && buried < at).then_some((
+            "tombstones of long ago",
+            held.tombstones,
+            0,
+        )));
+        for (what, held, most) in limits.filter(|&(_, held, most)| held > most) {
             let detail = format!("node {node} holds {held} {what}: at most {most}");
             self.breaks(Law::StateIsBounded, at, Some(node), &detail);
         }
@@ -405,6 +471,9 @@ impl Laws {
             let held = format!("{members} members and {tombstones} tombstones");
             let detail = format!("node {node} held {held}, with members_max {members_max}");
             self.breaks(Law::StateIsBounded, at, Some(node), &detail);
+        }
+        if let Some(what) = self.calm.count(node, stats) {
+            self.breaks(Law::Calm, at, Some(node), &format!("node {node} {what}"));
         }
     }
 

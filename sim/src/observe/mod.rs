@@ -1,5 +1,6 @@
 //! What a run shows: observers that the world tells everything and that change nothing.
 
+mod calm;
 pub(crate) mod cast;
 pub(crate) mod clocks;
 pub(crate) mod crossing;
@@ -14,7 +15,8 @@ pub(crate) mod observer;
 pub(crate) mod once;
 pub(crate) mod removals;
 pub(crate) mod rumors;
-pub(crate) mod settling;
+pub(crate) mod says;
+mod settling;
 pub(crate) mod staleness;
 pub(crate) mod tally;
 pub(crate) mod trace;

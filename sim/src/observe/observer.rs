@@ -16,11 +16,12 @@ use super::crossing::Crossing;
 use super::episodes::Episodes;
 use super::invariants::Laws;
 use super::members::{Listing, Views};
-use super::metadata::{Agreement, Step};
+use super::metadata::Agreement;
 use super::ms;
 use super::removals::{self, Detections, Reason};
 use super::rumors::{Kind, Load, Presence, Row, RumorNo, RumorReport, Rumors, Way};
-use super::settling::Settling;
+use super::says::Says;
+use super::settling::{Settling, Verdict};
 use super::staleness::Staleness;
 use super::tally::Tally;
 use super::traffic::Traffic;
@@ -64,6 +65,7 @@ pub(crate) struct Observer {
     tally: Tally,
     laws: Laws,
     settling: Settling,
+    says: Says,
     /// By node: since when it has run and not been stopped, or until when it ran.
     presence: Vec<Presence>,
     /// Something happened that may have changed what is true or held.
@@ -125,6 +127,7 @@ impl Observer {
             tally: Tally::default(),
             laws: Laws::new(Arc::clone(cast), plan),
             settling: Settling::of(plan, cast),
+            says: Says::of(plan, cast),
             presence: vec![Presence::Never; nodes as usize],
             unsettled: true,
             changed: None,
@@ -167,7 +170,12 @@ impl Observer {
         let lists = |other| views.lists(other, incarnation);
         match exit {
             Exit::Crash => self.detections.crash(&self.truth, at, node, lists),
-            Exit::Leave => self.rumors.leave(at, incarnation, lists),
+            Exit::Leave => {
+                self.rumors.leave(at, incarnation, lists);
+                if self.views.are_true() {
+                    self.laws.calm().leave(at, incarnation);
+                }
+            }
         }
         self.detections.blind(at, node, |other| views.lists(node, other));
         self.laws.exit(node, exit);
@@ -218,6 +226,7 @@ impl Observer {
             return;
         }
         self.views.shift(&self.truth, &shift);
+        self.laws.calm().disturb();
         self.agreement.shift(&self.truth);
         match self.truth.is_settled() {
             true => self.changed = None,
@@ -250,22 +259,7 @@ impl Observer {
                 self.on_listed(at, node, new, way);
             }
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
-            Event::Published(metadata) => {
-                let version = metadata.version();
-                // What one from the future has overtaken, its publisher publishes once more.
-                let again = !self.rumors.knows(version) && self.wrote(node, version);
-                let way = if again { Way::Source } else { way };
-                if way == Way::Source {
-                    self.agreement.publish(at, version);
-                    self.staleness.publish(at, version);
-                    self.rumors.publish(at, node, version);
-                }
-                self.staleness.hold(at, node, version);
-                if let Step::Back(before) = self.agreement.hold(&self.truth, node, version) {
-                    self.laws.went_back(at, node, before, version);
-                }
-                self.rumors.hold(at, node, version, way);
-            }
+            Event::Published(metadata) => self.on_published(at, node, metadata, way),
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             // Addresses are never handed on in a plan; if it were so, others would list it.
             Event::AddressConflict(_)
@@ -325,6 +319,7 @@ impl Observer {
         carried: &[RumorNo],
     ) -> bool {
         self.traffic.sent(at, node, payload);
+        self.check_told(at, node, packet);
         self.rumors.sent(node, packet, carried);
         self.laws.send(at, node)
     }
@@ -453,6 +448,10 @@ impl Observer {
             let held = (&self.views, &self.agreement);
             self.settling.note(end, held.0, held.1);
             let verdict = self.settling.judge(end, &self.cast, &self.truth, held, links);
+            let verdict = match verdict {
+                Verdict::Settled => self.says.judge(&self.truth, &self.cast),
+                verdict => verdict,
+            };
             self.laws.settle(end, verdict);
         }
         self.traffic.fates().in_flight = in_flight;
@@ -514,6 +513,7 @@ impl Observer {
             return;
         };
         self.laws.list(at, node, incarnation);
+        self.says.list(node, record);
         if !self.cast.is_alone(incarnation) {
             let cast = Arc::clone(&self.cast);
             let others = cast.same_addr(incarnation).iter().filter(|&&it| it != incarnation);
@@ -568,6 +568,7 @@ impl Observer {
         let timeout = self.cast.config(node).timeout();
         let verdict = removals::judge(&self.truth, at, timeout, node, about);
         removals::count(&mut self.removals, reason, verdict);
+        self.laws.remove(at, node, incarnation, verdict);
         // A stopped node that hears of nobody any more is alone with its opinion.
         if self.truth.live(node).is_some() {
             let views = &self.views;

@@ -389,6 +389,7 @@ impl<'a> Run<'a> {
             ("no_loss", None),
             ("bounded_work", None),
             ("told_once", None),
+            ("calm", None),
         ];
         let told = |(name, ok): (&str, Option<bool>)| match ok {
             Some(ok) => json!({ "name": name, "ok": ok, "detail": null, "first": null }),

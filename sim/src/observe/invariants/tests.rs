@@ -33,7 +33,7 @@ fn a_run_without_offence_names_every_law() {
     laws.list(at_ms(6_000), 0, 4);
     laws.count_packets(at_ms(9), &Messages { sent: 2, delivered: 2, ..Messages::default() });
     let invariants = laws.finish();
-    assert_eq!(invariants.len(), 11);
+    assert_eq!(invariants.len(), 12);
     assert!(invariants.iter().all(|invariant| invariant.ok && invariant.detail.is_none()));
 }
 

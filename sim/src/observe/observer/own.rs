@@ -1,16 +1,63 @@
-//! What a node says of itself, and whether somebody else says it in its name.
+//! What a node says of itself, and holds, and whether somebody else says it in its name.
 
-use rumormill::Version;
-use rumormill::core::Record;
+use rumormill::core::packet::{Body, Rumor, Topic};
+use rumormill::core::{Packet, Record};
 use rumormill::node::NodeId;
 use rumormill::time::Instant;
+use rumormill::{Metadata, Version};
 
 use super::Observer;
 use crate::observe::cast::IncarnationNo;
+use crate::observe::metadata::Step;
+use crate::observe::rumors::Way;
 use crate::observe::truth::State;
 use crate::scenario::plan::NodeNo;
 
 impl Observer {
+    /// A node holds another value.
+    pub(super) fn on_published(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        metadata: &Metadata,
+        way: Way,
+    ) {
+        let version = metadata.version();
+        // What one from the future has overtaken, its publisher publishes once more.
+        let again = !self.rumors.knows(version) && self.wrote(node, version);
+        let way = if again { Way::Source } else { way };
+        if way == Way::Source {
+            self.agreement.publish(at, version);
+            self.staleness.publish(at, version);
+            self.rumors.publish(at, node, version);
+            let calm = self.laws.calm();
+            match self.views.are_true() {
+                true => calm.publish(at, version, metadata.data().len(), self.cast.config(node)),
+                false => calm.disturb(),
+            }
+        } else {
+            self.laws.receive(at, node, version);
+        }
+        self.staleness.hold(at, node, version);
+        if let Step::Back(before) = self.agreement.hold(&self.truth, node, version) {
+            self.laws.went_back(at, node, before, version);
+        }
+        self.rumors.hold(at, node, version, way);
+    }
+
+    /// A node tells of no older value than it holds, and calls nobody in vain.
+    pub(super) fn check_told(&mut self, at: Instant, node: NodeNo, packet: &Packet) {
+        let told = match &packet.body {
+            Body::Rumor(Rumor { topic: Topic::Metadata(metadata), .. }) => metadata.version(),
+            Body::Rumor(Rumor { topic: Topic::Announced(it), .. }) => it.version,
+            Body::LastCall(_) => return self.laws.calm().call(node),
+            _ => return,
+        };
+        if self.agreement.version(node).is_some_and(|held| told < held) {
+            self.laws.tells_older(at, node, told);
+        }
+    }
+
     /// A node changed what it says of itself.
     pub(super) fn on_update(&mut self, at: Instant, node: NodeNo, new: &Record) {
         if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {

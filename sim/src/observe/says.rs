@@ -1,0 +1,102 @@
+//! Says: whether what a node was told to say of itself is what the others list.
+//!
+//! Lists are judged by incarnations, of which a node that changes its name stays the same one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use rumormill::Node;
+use rumormill::core::Record;
+
+use super::cast::Cast;
+use super::settling::Verdict;
+use super::truth::Truth;
+use crate::scenario::plan::{Deed, NodeNo, Plan};
+
+/// What nodes should say of themselves, and what is listed of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Says {
+    /// By whom it is said: the last update, as the plan has it, and in which incarnation.
+    wanted: BTreeMap<NodeNo, (u32, Node)>,
+    /// By who lists it, and its address; empty where nothing is wanted.
+    listed: BTreeMap<(NodeNo, SocketAddr), Node>,
+}
+
+impl Says {
+    pub(crate) fn of(plan: &Plan, cast: &Cast) -> Self {
+        let mut wanted = BTreeMap::new();
+        for action in &plan.actions {
+            let Deed::Update(said) = &action.deed else { continue };
+            for (node, says) in said {
+                let lives = |&(_, part): &(u32, &super::cast::Part)| {
+                    part.node == *node && part.start < action.at
+                };
+                if let Some((incarnation, _)) = (0..).zip(cast.parts()).filter(lives).last() {
+                    wanted.insert(*node, (incarnation, says.clone()));
+                }
+            }
+        }
+        Self { wanted, listed: BTreeMap::new() }
+    }
+
+    /// A node lists a record, be it its own.
+    pub(crate) fn list(&mut self, node: NodeNo, record: &Record) {
+        if !self.wanted.is_empty() {
+            self.listed.insert((node, record.node().addr()), record.node().clone());
+        }
+    }
+
+    /// Whom a node that lives lists with other words than it was to say, where all lists are right.
+    pub(crate) fn judge(&self, truth: &Truth, cast: &Cast) -> Verdict {
+        for (&of, (incarnation, says)) in &self.wanted {
+            let addr = cast.part(*incarnation).record.node().addr();
+            let says = says.clone().with_addr(addr);
+            for (node, _) in truth.live_nodes().filter(|&(by, _)| truth.holds(by, of, *incarnation))
+            {
+                let listed = self.listed.get(&(node, addr));
+                if listed.is_some_and(|listed| *listed != says) {
+                    let detail = format!("node {node} does not list what node {of} says of itself");
+                    return Verdict::Unsettled { node, detail };
+                }
+            }
+        }
+        Verdict::Settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::observe::truth::State;
+    use crate::world::testkit::{self, at_ms};
+    use rumormill::link::LinkModel;
+
+    #[test]
+    fn who_lists_what_a_node_said_before_its_update_is_noticed() {
+        let mut plan = testkit::plan(3, Duration::from_secs(60));
+        let new = Node::new("10.0.0.1:7000").name("new").build().unwrap();
+        testkit::act(&mut plan, 9_000, "", Deed::Update(vec![(1, new.clone())]));
+        let cast = Cast::of(&plan);
+        let mut truth = Truth::new(3, Duration::from_secs(5));
+        for node in 0..3 {
+            truth.set(at_ms(0), node, State::Live(node));
+        }
+        truth.commit(at_ms(0), &LinkModel::new(1, testkit::lan()));
+        let mut says = Says::of(&plan, &cast);
+        let generation = cast.part(1).record.generation();
+        for node in 0..3 {
+            says.list(node, &Record::new(new.clone(), generation));
+        }
+        assert_eq!(says.judge(&truth, &cast), Verdict::Settled);
+        says.list(2, &cast.part(1).record);
+        let Verdict::Unsettled { node, detail } = says.judge(&truth, &cast) else {
+            panic!("not so")
+        };
+        assert_eq!((node, detail.contains("node 1 says")), (2, true));
+        truth.set(at_ms(9), 1, State::Down);
+        truth.commit(at_ms(9), &LinkModel::new(1, testkit::lan()));
+        assert_eq!(says.judge(&truth, &cast), Verdict::Settled, "it is gone");
+    }
+}
