@@ -1,4 +1,4 @@
-//! Scenarios as TOML that a person reads: sections as tables, all below on one line.
+//! Scenarios as TOML that a person reads: sections as tables, each action on one line.
 
 use toml::{Table, Value};
 
@@ -7,6 +7,9 @@ pub(crate) fn text(scenario: &Table) -> String {
     let mut text = String::new();
     for (key, value) in in_order(scenario).filter(|(_, value)| !is_section(value)) {
         line(&mut text, key, value);
+    }
+    if let Some(Value::Array(timetable)) = scenario.get("at").filter(|value| is_section(value)) {
+        actions(&mut text, timetable);
     }
     for (key, value) in in_order(scenario) {
         match value {
@@ -17,13 +20,23 @@ pub(crate) fn text(scenario: &Table) -> String {
             }
             // A bootstrap or a start may be a table, on one line.
             Value::Table(_) if is_section(value) => section(&mut text, &format!("[{key}]"), value),
-            Value::Array(tables) if is_section(value) => {
+            Value::Array(tables) if is_section(value) && key != "at" => {
                 tables.iter().for_each(|table| section(&mut text, &format!("[[{key}]]"), table));
             }
             _ => {}
         }
     }
     text
+}
+
+/// What happens, an action on each line, as in a timetable.
+fn actions(text: &mut String, actions: &[Value]) {
+    *text += "at = [\n";
+    for action in actions.iter().filter_map(Value::as_table) {
+        let entries: Vec<String> = in_order(action).map(|(key, value)| entry(key, value)).collect();
+        *text += &format!("    {{ {} }},\n", entries.join(", "));
+    }
+    *text += "]\n";
 }
 
 /// Whether a value stands under a heading of its own.
@@ -65,9 +78,13 @@ fn in_order(table: &Table) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn line(text: &mut String, key: &str, value: &Value) {
+    *text += &(entry(key, value) + "\n");
+}
+
+fn entry(key: &str, value: &Value) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let key = if key.chars().all(plain) { key.to_owned() } else { format!("{key:?}") };
-    *text += &format!("{key} = {value}\n");
+    format!("{key} = {value}")
 }
 
 #[cfg(test)]
@@ -92,9 +109,11 @@ mod tests {
         let table: Table = typed.parse().unwrap();
         let written = text(&table);
         assert_eq!(written.parse::<Table>().unwrap(), table, "{written}");
-        for part in ["bootstrap = { random = 3 }\n", "\n[[at]]\ntime = \"1s\"\n", "[groups.b]\n"] {
+        for part in
+            ["bootstrap = { random = 3 }\n", "\nat = [\n    { time = \"1s\", ", "[groups.b]\n"]
+        {
             assert!(written.contains(part), "{written}");
         }
-        assert!(written.contains("publish = { data = \"it's\", node = 0 }\n"), "{written}");
+        assert!(written.contains("publish = { data = \"it's\", node = 0 } },\n"), "{written}");
     }
 }

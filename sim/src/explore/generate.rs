@@ -61,6 +61,18 @@ const KINDS: [Kind; 17] = [
     Kind::Replay,
 ];
 
+/// What leaves the network as it is: where all of it works, laws can ask for more.
+const HARMLESS: [Kind; 6] =
+    [Kind::Publish, Kind::Update, Kind::Join, Kind::Leave, Kind::Crash, Kind::Restart];
+
+/// How the network of a scenario is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    Any,
+    /// Perfect, and no fault touches it.
+    Calm,
+}
+
 /// The scenario of this number under a seed: always the same.
 pub(crate) fn generate(around: &Around, seed: u64, number: u64) -> Table {
     let mut draw = Draw { rng: Rng::fork(seed, "fuzz", number), times: Vec::new() };
@@ -85,6 +97,7 @@ impl Draw {
 
     fn scenario(&mut self, nodes: RangeInclusive<u32>) -> Table {
         let nodes = self.size(nodes);
+        let weather = if self.chance(6) { Weather::Calm } else { Weather::Any };
         let cycle = self.one(&[200, 500, 1_000, 1_000]);
         let timeout = cycle * self.between(4, 8) + self.one(&[0, 500, 2_000]);
         let mut scenario = Table::new();
@@ -93,16 +106,22 @@ impl Draw {
         self.bootstrap(&mut scenario, nodes);
         let engine = self.engine(cycle, timeout);
         scenario.insert("engine".into(), Value::Table(engine));
-        let network = self.network(cycle);
+        let network = self.network(cycle, weather);
         scenario.insert("network".into(), Value::Table(network));
         if self.chance(8) {
             let group = self.group(nodes, cycle);
             scenario.insert("groups".into(), Value::Table(group));
         }
-        let actions = self.actions(nodes);
+        let actions = self.actions(nodes, weather);
         let tail = settle_ms(cycle, timeout);
         let duration = Duration::from_millis(Self::BUSY_MS + Self::HOLD_MS + tail);
         set(&mut scenario, "duration", show_duration(duration));
+        if let Some(engine) = scenario.get_mut("engine").and_then(Value::as_table_mut)
+            && self.chance(8)
+        {
+            // Room for all, but not for a former address of anybody.
+            set(engine, "members_max", i64::from(nodes) + newcomers(&actions));
+        }
         scenario.insert("at".into(), Value::Array(actions));
         scenario
     }
@@ -110,7 +129,7 @@ impl Draw {
     /// Keeps what stands in a file, and lets more happen in the first half of it.
     fn more_faults(&mut self, mut scenario: Table) -> Table {
         let nodes = scenario.get("nodes").and_then(Value::as_integer).unwrap_or(1);
-        let mut actions = self.actions(u32::try_from(nodes).unwrap_or(1));
+        let mut actions = self.actions(u32::try_from(nodes).unwrap_or(1), Weather::Any);
         if let Some(own) = scenario.get("at").and_then(Value::as_array) {
             actions.extend(own.iter().cloned());
         }
@@ -162,8 +181,12 @@ impl Draw {
         engine
     }
 
-    fn network(&mut self, cycle: u64) -> Table {
+    fn network(&mut self, cycle: u64, weather: Weather) -> Table {
         let mut network = Table::new();
+        if weather == Weather::Calm {
+            set(&mut network, "latency", self.one(&["1ms", "1ms..10ms"]));
+            return network;
+        }
         let longest = (cycle / 10).min(50);
         let latency = match self.between(0, 3) {
             0 => "1ms".to_owned(),
@@ -200,10 +223,13 @@ impl Draw {
     }
 
     /// Up to so many actions of half of the kinds, in order of time.
-    fn actions(&mut self, nodes: u32) -> Vec<Value> {
-        let mut kinds = KINDS.to_vec();
+    fn actions(&mut self, nodes: u32, weather: Weather) -> Vec<Value> {
+        let mut kinds = match weather {
+            Weather::Any => KINDS.to_vec(),
+            Weather::Calm => HARMLESS.to_vec(),
+        };
         self.rng.shuffle(&mut kinds);
-        kinds.truncate(KINDS.len() / 2);
+        kinds.truncate(kinds.len() / 2);
         let count = self.between(1, Self::ACTIONS_MAX);
         let mut actions: Vec<(u64, Table)> = (0..count)
             .map(|_| {
@@ -285,6 +311,7 @@ impl Draw {
             ("offset", "-10s"),
             ("offset", "30s"),
             ("jump", "-2s"),
+            ("jump", "-1h"),
             ("jump", "5s"),
             ("jump", "1h"),
             ("drift", "1%"),
@@ -389,6 +416,12 @@ impl Draw {
     fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.below(of.len())]
     }
+}
+
+/// How many nodes join.
+fn newcomers(actions: &[Value]) -> i64 {
+    let joins = actions.iter().filter_map(|action| action.get("join"));
+    joins.filter_map(|join| join.get("count")?.as_integer()).sum()
 }
 
 /// How long the last fault may be felt, and a little.

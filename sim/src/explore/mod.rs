@@ -11,4 +11,6 @@ mod shrink;
 pub(crate) use self::draft::text;
 pub(crate) use self::finding::{Broken, Fingerprint, Trial};
 pub(crate) use self::generate::{Around, generate};
+#[cfg(feature = "planted")]
+pub(crate) use self::shrink::shrink_by;
 pub(crate) use self::shrink::{Smallest, shrink};

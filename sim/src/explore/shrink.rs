@@ -10,6 +10,7 @@ use rumormill::units::{parse_duration, show_duration};
 use toml::{Table, Value};
 
 use super::finding::{Broken, Fingerprint, Trial};
+use crate::scenario::ScenarioError;
 
 /// What is left.
 #[derive(Clone, Debug)]
@@ -21,16 +22,30 @@ pub(crate) struct Smallest {
     pub(crate) runs: u64,
 }
 
+/// What comes of a scenario with a seed.
+pub(crate) type Try<'a> = &'a dyn Fn(&Table, u64) -> Result<Trial, ScenarioError>;
+
 /// Makes a scenario smaller as long as it breaks the same, with at most so many runs. `told` hears
 /// of the smallest so far before each.
 pub(crate) fn shrink(first: Smallest, runs_max: u64, told: &mut dyn FnMut(&Smallest)) -> Smallest {
+    shrink_by(&Trial::of, first, runs_max, told)
+}
+
+/// The same where a run is not all that there is to try.
+pub(crate) fn shrink_by(
+    trial: Try<'_>,
+    first: Smallest,
+    runs_max: u64,
+    told: &mut dyn FnMut(&Smallest),
+) -> Smallest {
     let wanted = first.broken.fingerprint.clone();
-    let mut search = Search { best: first, wanted, runs_max, told };
+    let mut search = Search { trial, best: first, wanted, runs_max, told };
     while search.pass() {}
     search.best
 }
 
 struct Search<'a> {
+    trial: Try<'a>,
     best: Smallest,
     wanted: Fingerprint,
     runs_max: u64,
@@ -40,6 +55,8 @@ struct Search<'a> {
 impl Search<'_> {
     /// Seeds that an attempt is run with, beside the one that failed so far.
     const SEEDS: u64 = 3;
+    /// In such a time all that follows from the default settings is over.
+    const LONG: Duration = Duration::from_secs(240);
 
     /// Tries every kind of piece once; whether any could be taken away.
     fn pass(&mut self) -> bool {
@@ -66,7 +83,7 @@ impl Search<'_> {
         for seed in seeds {
             self.best.runs += 1;
             (self.told)(&self.best);
-            match Trial::of(&scenario, seed) {
+            match (self.trial)(&scenario, seed) {
                 Ok(Trial::Broken(broken)) if broken.fingerprint.is_like(&self.wanted) => {
                     let runs = self.best.runs;
                     self.best = Smallest { scenario, seed, broken, runs };
@@ -104,6 +121,17 @@ impl Search<'_> {
     fn actions(&self) -> &[Value] {
         let actions = self.best.scenario.get("at").and_then(Value::as_array);
         actions.map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes a setting away, if need be in a longer run: where all is slower it takes its time.
+    fn without(&mut self, change: impl Fn(&mut Table)) {
+        let long = Value::String(show_duration(Self::LONG));
+        let mut scenario = self.best.scenario.clone();
+        change(&mut scenario);
+        if scenario != self.best.scenario && !self.attempt(scenario.clone()) {
+            scenario.insert("duration".into(), long);
+            self.attempt(scenario);
+        }
     }
 
     /// Takes away the nodes at the end, those that nothing happens to, and makes sets smaller.
@@ -145,14 +173,14 @@ impl Search<'_> {
     /// Takes away settings, sections and keys of actions that are not needed.
     fn fewer_keys(&mut self) {
         for key in ["groups", "link", "network", "engine", "bootstrap", "start", "expect"] {
-            self.try_with(|scenario| _ = scenario.remove(key));
+            self.without(|scenario| _ = scenario.remove(key));
         }
         for section in ["engine", "network", "expect"] {
             let table = self.best.scenario.get(section).and_then(Value::as_table);
             let keys: Vec<String> =
                 table.map_or(Vec::new(), |table| table.keys().cloned().collect());
             for key in keys {
-                self.try_with(|scenario| {
+                self.without(|scenario| {
                     let table = scenario.get_mut(section).and_then(Value::as_table_mut);
                     table.map(|table| table.remove(&key));
                 });
