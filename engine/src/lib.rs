@@ -125,6 +125,11 @@
 // What is linked of the async handle is not there without it.
 #![cfg_attr(not(feature = "net"), allow(rustdoc::broken_intra_doc_links))]
 
+// First, for its macro is used in what follows.
+#[macro_use]
+#[doc(hidden)]
+pub mod planted;
+
 mod allowance;
 pub mod config;
 pub mod core;

@@ -222,6 +222,9 @@ struct RunArgs {
     /// loss and mean delay of the scenario
     #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
     model: Option<Spread>,
+    /// Plant this fault in the engine
+    #[arg(long, value_name = "NAME", hide = !commands::planted::IS_BUILT_IN)]
+    planted: Option<String>,
     /// Print nothing but errors and failed expectations (and JSON where asked for)
     #[arg(short, long)]
     quiet: bool,
@@ -295,7 +298,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
         Command::Compare(args) => conclude(commands::compare::run(&args.request())),
-        Command::Fuzz(args) => conclude(commands::fuzz::run(&args.request())),
+        Command::Fuzz(args) => conclude(args.run()),
         Command::Shrink(args) => conclude(commands::shrink::run(&args.request())),
         Command::Tune(args) => conclude(commands::tune::run(&args.request())),
         Command::Merge(args) => {
@@ -338,6 +341,7 @@ impl RunArgs {
 
     fn request(self) -> Result<Request, Failure> {
         let trace = self.filter()?;
+        self.planted.as_deref().map_or(Ok(()), commands::planted::plant)?;
         Ok(Request {
             files: self.files,
             seed: self.seed,

@@ -80,7 +80,11 @@ impl Members {
     /// what is contested.
     pub(crate) fn see_answer(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
         match self.see(heard, sighting, None) {
-            Seen::Contested(node) => self.see_successor(heard, node, sighting),
+            Seen::Contested(node) => planted!(
+                AnswerUndecided,
+                self.see_successor(heard, node, sighting),
+                Seen::Contested(node)
+            ),
             seen => seen,
         }
     }

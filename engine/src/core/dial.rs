@@ -157,7 +157,7 @@ impl Engine {
             // after that would wait for a whole period.
             false => self.part_of(self.config.redial()),
         };
-        self.timers.set(Timer::Dial, now.mono + wait);
+        planted!(DialsEnd, self.timers.set(Timer::Dial, now.mono + wait));
     }
 
     /// Seeds that are not listed, then lost members, each of these in turn. Seeds that are dead
@@ -171,7 +171,8 @@ impl Engine {
             (fresh.is_empty() || fresh.contains(addr)) && !myself.contains(addr)
         };
         let seeds = self.dialler.seeds.iter().copied().filter(is_due);
-        let mut addrs: Vec<_> = seeds.filter(|&addr| again || !self.lists(addr)).collect();
+        let may = planted!(SeedsDialledAlone, true, self.is_alone());
+        let mut addrs: Vec<_> = seeds.filter(|&addr| again || may && !self.lists(addr)).collect();
         self.dialler.lost.retain(|lost| now < lost.until);
         let kept = self.dialler.lost.len().min(Dialler::DIALS_PER_PERIOD / 2);
         addrs.truncate(Dialler::DIALS_PER_PERIOD - kept);
@@ -186,7 +187,7 @@ impl Engine {
                 addrs.push(*addr);
             }
         }
-        self.dialler.lost.rotate_left(lost);
+        planted!(LostUnrotated, self.dialler.lost.rotate_left(lost));
         addrs
     }
 

@@ -205,7 +205,8 @@ impl Engine {
         let Announcement { version, len } = wanted.announcement;
         (wanted.asked, wanted.waits) = (teller, Waits::ToCome);
         wanted.until = now.mono + Fetcher::patience(u64::from(len));
-        self.timers.set_earlier(Timer::Fetch, now.mono + self.config.cycle());
+        let look = now.mono + self.config.cycle();
+        planted!(FetchUnwatched, self.timers.set_earlier(Timer::Fetch, look));
         self.say(teller, version, Call::Send, out);
     }
 
@@ -261,7 +262,7 @@ impl Engine {
     }
 
     fn serve(&mut self, now: Now, to: SocketAddr, version: Version, out: &mut Outbox) {
-        self.fetcher.served.retain(|served| served.until > now.mono);
+        planted!(ServedForEver, self.fetcher.served.retain(|served| served.until > now.mono));
         if self.fetcher.served.iter().any(|it| (it.to, it.version) == (to, version)) {
             // It is on its way.
             return;

@@ -96,7 +96,8 @@ impl Holders {
 
     /// Notes that a node holds a version.
     fn note(&mut self, holder: SocketAddr, held: Version) {
-        if let Some(last) = self.last.as_mut().filter(|last| last.version <= held)
+        let holds = |last: &Last| planted!(OlderConfirmed, last.version <= held, true);
+        if let Some(last) = self.last.as_mut().filter(|last| holds(last))
             && last.keepers.len() < Self::KEEPERS_MAX
             && !last.keepers.contains(&holder)
         {
@@ -178,7 +179,8 @@ impl Engine {
         let held = self.metadata.as_ref().map(Metadata::version)?;
         let last = self.holders.last.as_ref().filter(|last| last.version == held)?;
         let nobody_stays = self.members.len() == 1;
-        let is_kept = last.keepers.iter().any(|&keeper| nobody_stays || self.lists(keeper));
+        let stays = |keeper: SocketAddr| planted!(KeeperGone, self.lists(keeper), true);
+        let is_kept = last.keepers.iter().any(|&keeper| nobody_stays || stays(keeper));
         (!is_kept).then_some(held)
     }
 

@@ -107,6 +107,7 @@ impl Engine {
         }
         let (Outranked::ByCopy(theirs) | Outranked::ByTombstone(theirs)) = by;
         // What others say takes no number from those that are left for our own changes.
+        let theirs = planted!(JumpTooShort, theirs, self.me.generation());
         let next = theirs.after(now.wall).filter(|&next| next <= Generation::CLOCK_MAX);
         let Some(next) = next else { return self.tell_exhausted(out) };
         match self.jumps.judge(now.mono, self.config.timeout(), by) {
@@ -140,6 +141,7 @@ impl Engine {
         let Some(next) = self.me.generation().after(now.wall) else {
             return self.tell_exhausted(out);
         };
+        let node = planted!(UpdateStale, node, self.me.node().clone());
         let me = self.reincarnate(now, node, next, out);
         self.announce(now, me, out);
     }

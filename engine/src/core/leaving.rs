@@ -49,7 +49,7 @@ impl Engine {
             // Nobody has to be told, and nobody could hold what is lost with us.
             return self.be_off(out, None);
         }
-        self.say_goodbye(now, out);
+        planted!(GoodbyeUnsaid, self.say_goodbye(now, out));
         let alone = self.held_by_us_alone();
         if let Some(metadata) = self.metadata.as_ref().filter(|_| alone.is_some()) {
             // Perhaps nobody was there when it was published; what was told is not told again.
@@ -107,7 +107,8 @@ impl Engine {
         let quiet = heard + self.rtts.patience_of_all(&self.config) * Farewell::QUIET_RTOS;
         let limit = since + stay;
         let is_told = self.telling.next().is_none();
-        if now.mono >= limit || (now.mono >= quiet && is_told && !serves) {
+        let done = planted!(OffTooSoon, now.mono >= quiet && is_told && !serves, true);
+        if now.mono >= limit || done {
             return self.be_off(out, lost);
         }
         if lost.is_some() && is_told && now.mono >= quiet && !self.fetcher.is_busy(now.mono) {
@@ -124,6 +125,7 @@ impl Engine {
         self.life = Life::Left;
         self.timers.clear_all();
         let unconfirmed = |version| Err(NotConfirmed { version, held_by: 0 });
+        let lost = planted!(PromiseUnkept, lost, None);
         out.answer(Answer::Left(lost.map_or(Ok(()), unconfirmed)));
     }
 }

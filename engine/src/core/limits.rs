@@ -13,7 +13,8 @@ impl Engine {
     /// There was no room for one more.
     pub(super) fn on_list_full(&mut self, out: &mut Outbox) {
         self.stats.records_over_limit += 1;
-        if !std::mem::replace(&mut self.list_limit.told, true) {
+        let told = std::mem::replace(&mut self.list_limit.told, true);
+        if planted!(FullToldAgain, !told, true) {
             out.event(Event::ListFull { members_max: self.config.members_max() });
         }
     }

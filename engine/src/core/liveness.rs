@@ -62,7 +62,8 @@ impl Engine {
                 // Our own beat is as old, though by this clock we beat a moment ago.
                 self.members.beat_once(now.mono);
             }
-            self.liveness.judge_from = now.mono + (self.config.timeout() - self.called_after());
+            let judge_from = now.mono + (self.config.timeout() - self.called_after());
+            planted!(JudgedAtOnce, self.liveness.judge_from = judge_from);
             self.timers.set(Timer::Check, now.mono);
         }
         if self.life == Life::Running {
@@ -119,17 +120,19 @@ impl Engine {
             next = next.min(self.make_last_calls(now, &silent, out));
         }
         self.members.forget(now.mono, self.tombstone_time());
-        self.timers.set(Timer::Check, next);
+        planted!(WatchEnds, self.timers.set(Timer::Check, next));
     }
 
     /// When a silent member's time is over.
     pub(super) fn silence_end(&self, node: NodeIx) -> Instant {
-        (self.members.raised_at(node) + self.config.timeout()).max(self.liveness.judge_from)
+        let timeout = planted!(RemovedTooSoon, self.config.timeout(), self.called_after());
+        (self.members.raised_at(node) + timeout).max(self.liveness.judge_from)
     }
 
     pub(super) fn remove_silent(&mut self, now: Instant, node: NodeIx, out: &mut Outbox) {
         let record = self.members.remove(now, node, Cause::Timeout);
-        self.dialler.lost(record.node().addr(), now + self.config.redial_for());
+        let until = now + self.config.redial_for();
+        planted!(LostUndialled, self.dialler.lost(record.node().addr(), until));
         out.event(Event::Removed { record, cause: Cause::Timeout });
     }
 
@@ -180,7 +183,7 @@ impl Engine {
         call: &LastCall,
         out: &mut Outbox,
     ) {
-        if self.life == Life::Running {
+        if planted!(LastCallUnanswered, self.life == Life::Running, false) {
             // Whoever asks has nothing that is new enough for it, and only a higher counter is.
             self.renew(now, out);
             let me = self.members.me();

@@ -333,7 +333,8 @@ impl Members {
             return Seen::Unknown;
         }
         // Of a list that was kept no counter is known.
-        if row.counter > 0 && counter - row.counter > self.limits.beats_in(silence) {
+        let too_many = counter - row.counter > self.limits.beats_in(silence);
+        if row.counter > 0 && planted!(BeatFromAhead, too_many, false) {
             // A stream may bring one that is older than half of the scale, as if it were ahead.
             return Seen::Unknown;
         }
@@ -384,10 +385,10 @@ impl Members {
         let raised_at = heard.step.raised_at(heard.now, age);
         let row = self.row(node);
         let state = row.state();
-        if state == State::Gone(Cause::Left) {
+        if planted!(LeaverRelisted, state == State::Gone(Cause::Left), false) {
             return Seen::Refused(node);
         }
-        if counter <= row.counter {
+        if planted!(TombstoneOutranked, counter <= row.counter, counter < row.counter) {
             return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
         }
         let raised_at = match (raised_at, self.limits.liveness) {
@@ -512,7 +513,11 @@ impl Members {
     }
 
     fn is_full(&self) -> bool {
-        self.len() >= self.limits.members_max
+        planted!(
+            ListOverfull,
+            self.len() >= self.limits.members_max,
+            self.len() > self.limits.members_max
+        )
     }
 
     fn list(
@@ -550,7 +555,7 @@ impl Members {
         self.row_mut(node).set_state(State::Gone(cause));
         self.tombstones.insert(now, node);
         // At once: a flood of departures doesn't wait for the next look at the clock.
-        self.forget(now, Duration::MAX);
+        self.forget(now, planted!(TombstonesTooFew, Duration::MAX, Duration::ZERO));
         self.tombstones.sweep(self.limits.tombstones_max, &self.directory);
     }
 

@@ -77,7 +77,7 @@ impl Metadata {
         time: UnixNanos,
     ) -> Result<Self, PublishError> {
         Self::check_successor(held)?;
-        let above = held.map_or(0, |held| held.version.nanos + 1);
+        let above = held.map_or(0, |held| held.version.nanos + planted!(PublishedBelow, 1, 0));
         let nanos = time.0.min(Version::CLOCK_MAX).max(above);
         let version = Version { nanos, writer, digest: value.digest };
         Ok(Self { version, data: value.data })

@@ -198,7 +198,7 @@ impl Engine {
                     self.report_namesakes(&pair, out);
                 }
                 [Sign::Nothing, Sign::Answer] if pair.calls == Rivals::CALLS_MAX => {
-                    self.replace(now, &pair, 0, out);
+                    self.replace(now, &pair, planted!(WrongNamesake, 0, 1), out);
                 }
                 [Sign::Answer, Sign::Nothing] if pair.calls == Rivals::CALLS_MAX => {
                     self.replace(now, &pair, 1, out);

@@ -92,7 +92,7 @@ impl Paths {
         let path = self.peers.iter_mut().find(|path| path.peer == peer)?;
         let vain = |tried: &mut Tried| tried.version == version && tried.sends >= Self::TRIES_MAX;
         let Tried { len, .. } = path.tried.take_if(vain)?;
-        let is_new = path.narrow.is_none();
+        let is_new = planted!(PathToldAgain, path.narrow.is_none(), true);
         path.narrow = Some(Narrow { len, since: now });
         Some(if is_new { Discovery::First(len) } else { Discovery::Again })
     }

@@ -133,7 +133,7 @@ impl Engine {
         self.dialler.forget_refusals();
         self.ask_newcomers(now, out);
         let next = self.jittered(self.config.cycle()) * self.prober.health.factor();
-        self.timers.set(Timer::Probe, now.mono + next);
+        planted!(ProbesEnd, self.timers.set(Timer::Probe, now.mono + next));
         if let Some(node) = self.next_to_probe() {
             self.probe(now, node, out);
         }
@@ -321,7 +321,7 @@ impl Engine {
             self.vouch(errand, Word::Lives, out);
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
-            self.absolve(addr);
+            planted!(AnswerUnheeded, _ = self.absolve(addr));
         } else if self.is_errand_token_of(now.mono, from, token) {
             // Too late for who asked us, but it lives.
             self.absolve(from);

@@ -146,7 +146,7 @@ impl Engine {
             news.extend(self.news_of(node, now));
         }
         news.extend(self.suspects.take_pending().into_iter().map(News::from));
-        waiting.clear();
+        planted!(NewsKept, waiting.clear());
         self.relay.news = waiting;
         // In order of the ring: who receives them walks straight through its table, as we do.
         (self.members.take_marked(now, self.step), news)
@@ -214,7 +214,7 @@ impl Engine {
                 Seen::Old => {}
                 Seen::Advanced(node) => {
                     self.absolve(self.members.addr(node));
-                    self.relay_beat(now.mono, node);
+                    planted!(BeatUnrelayed, self.relay_beat(now.mono, node));
                 }
                 Seen::Unknown => self.stats.beats_unknown += 1,
                 seen => {
@@ -321,9 +321,10 @@ impl Engine {
                 self.call_stranger(now, addr, out);
             }
             Seen::OutrankedMe => {
-                self.outrank(now, Outranked::ByCopy(sighting.record.generation()), out);
+                let by = Outranked::ByCopy(sighting.record.generation());
+                planted!(FormerLifeUnheeded, self.outrank(now, by, out));
             }
-            Seen::Contested(node) => self.ask_owner(now, node, out),
+            Seen::Contested(node) => planted!(ClaimUnasked, self.ask_owner(now, node, out)),
             Seen::Refused(node) => {
                 self.note_outranked(now, node, sighting, via, out);
                 if addr == via.from {

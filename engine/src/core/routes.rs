@@ -215,7 +215,8 @@ impl Engine {
     pub(super) fn confirm(&mut self, now: Now, addr: SocketAddr, out: &mut Outbox) {
         out.lift(addr);
         let Some(node) = self.members.node(addr) else { return self.routes.note_echo(addr) };
-        if !self.members.confirm(node) || !self.members.is_listed(node) {
+        let is_new = planted!(EchoUnheeded, self.members.confirm(node), false);
+        if !is_new || !self.members.is_listed(node) {
             return;
         }
         if self.routes.take_unannounced(addr) {

@@ -73,7 +73,11 @@ impl Engine {
 
     pub(super) fn on_rumor(&mut self, now: Now, rumor: &Rumor, via: Via, out: &mut Outbox) {
         let taken = match self.take_topic(now, rumor, via, out) {
-            Taken::Held => self.tell(now, &rumor.topic, rumor.arc, Some(via.from), rumor.acks, out),
+            Taken::Held => planted!(
+                ArcUntold,
+                self.tell(now, &rumor.topic, rumor.arc, Some(via.from), rumor.acks, out),
+                true
+            ),
             Taken::Fetching | Taken::NotWorthTelling => true,
         };
         self.warn_teller(via.from, &rumor.topic, out);
@@ -146,7 +150,8 @@ impl Engine {
     pub(super) fn take_value(&mut self, now: Now, metadata: &Metadata, out: &mut Outbox) {
         self.stats.updates += 1;
         let ours = self.metadata.clone();
-        if ours.as_ref().is_none_or(|held| held.version() < metadata.version()) {
+        let (new, old) = (metadata.version(), ours.as_ref().map(Metadata::version));
+        if old.is_none_or(|old| planted!(WriterUnranked, old < new, old.nanos < new.nanos)) {
             self.hold(now, metadata.clone(), out);
             self.publish_again(now, ours, out);
         }
@@ -176,8 +181,8 @@ impl Engine {
         self.note_time_to_apply(now, theirs);
         out.event(Event::Published(metadata.clone()));
         self.metadata = Some(metadata);
-        self.telling.supersede(theirs);
-        self.settle_fetch(now, out);
+        planted!(OlderStillTold, self.telling.supersede(theirs));
+        planted!(FetchUnsettled, self.settle_fetch(now, out));
         self.tell_if_ahead(now, out);
     }
 

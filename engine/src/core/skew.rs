@@ -105,7 +105,8 @@ impl Engine {
     /// True for a version from the future whose sender may be a stranger, who could send us the
     /// end of all times. It is counted.
     pub(super) fn refuses(&mut self, now: Now, version: Version, from: SocketAddr) -> bool {
-        let refused = self.ahead_by(now, version).is_some() && !self.is_confirmed(from);
+        let stranger = planted!(MembersRefused, !self.is_confirmed(from), true);
+        let refused = self.ahead_by(now, version).is_some() && stranger;
         self.stats.versions_refused += u64::from(refused);
         refused
     }
@@ -116,7 +117,7 @@ impl Engine {
         let held = self.metadata.as_ref().map(Metadata::version);
         let Some(version) = held.filter(|_| self.skew.told != held) else { return };
         if let Some(by) = self.ahead_by(now, version) {
-            self.skew.told = held;
+            planted!(AheadToldAgain, self.skew.told = held);
             self.stats.versions_ahead += 1;
             out.event(Event::VersionAhead { version, by });
         }

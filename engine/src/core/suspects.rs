@@ -144,7 +144,8 @@ impl Suspect {
             Grounds::Silence => {
                 let share = Suspects::SHARES[self.witnesses.len().saturating_sub(1)];
                 let (most, least) = (config.suspicion_max(), config.suspicion_min());
-                most - (most - least) * share / 1_000
+                let wait = most - (most - least) * share / 1_000;
+                planted!(SuspicionTooShort, wait, Duration::ZERO)
             }
         }
     }
@@ -323,7 +324,8 @@ impl Engine {
         let Gone { addr, generation, counter, .. } = *gone;
         let Some(node) = self.members.node(addr) else { return };
         if node == self.members.me() {
-            return self.refute(now, generation, counter, via, out);
+            planted!(ObituaryUnheeded, self.refute(now, generation, counter, via, out));
+            return;
         }
         if self.members.record(node).generation() != generation {
             return;
@@ -423,7 +425,7 @@ impl Engine {
         if self.suspects.by_addr.len() > Suspects::MANY {
             next = next.max(now.mono + self.config.cycle() / 20);
         }
-        self.timers.set(Timer::Check, next);
+        planted!(SuspectsUnjudged, self.timers.set(Timer::Check, next));
     }
 
     /// Calls that a suspect must have left unanswered: two of which one may have got lost, when
@@ -484,7 +486,7 @@ impl Engine {
             *left -= 1;
             self.suspects.calls += usize::from(!is_of_roll);
             suspect.calls += 1;
-            if suspect.calls <= RollCall::CALLS {
+            if planted!(CallsPutOff, suspect.calls <= RollCall::CALLS, true) {
                 // What counts is whether these are answered: more of them put no end off.
                 suspect.called_at = now.mono;
             }

@@ -60,7 +60,7 @@ impl Engine {
 
     pub(super) fn on_swap(&mut self, now: Now, out: &mut Outbox) {
         let next = self.jittered(self.swap_period());
-        self.timers.set(Timer::Swap, now.mono + next);
+        planted!(SwapsEnd, self.timers.set(Timer::Swap, now.mono + next));
         let partner = self.next_partner(now.mono).map(|partner| self.members.addr(partner));
         if let Some(partner) = partner.filter(|&addr| !self.is_in_vain(now.mono, addr, None)) {
             self.begin_swap(now, partner, out);
@@ -182,7 +182,9 @@ impl Engine {
             return self.answer_in_short(now, from, request, room, out);
         }
         self.send_newer_value(from, request.summary.version, out);
-        let agree = self.members.digest() == request.summary.digest;
+        let summary = &request.summary;
+        let same = self.members.digest() == summary.digest;
+        let agree = planted!(CountsCompared, same, self.members.len() == summary.members as usize);
         let detail = if agree {
             let first = self.vectors(now).into_iter().next().expect("there is a first page");
             Detail::Same(first)
@@ -275,13 +277,16 @@ impl Engine {
         out: &mut Outbox,
     ) {
         if let Some(metadata) = &self.metadata
-            && theirs.is_none_or(|version| version < metadata.version())
+            && theirs.is_none_or(|version| {
+                planted!(NewerUnsent, version < metadata.version(), version > metadata.version())
+            })
         {
             let value = self.packet(Body::Value(metadata.clone()));
             if value.len_max() <= self.config.packet_len_max() {
                 out.attempt(to, &value);
             }
-            if value.len_max() > self.config.path_len_max() {
+            let is_long = value.len_max() > self.config.path_len_max();
+            if planted!(SwapUnannounced, is_long, false) {
                 // Nobody acknowledges the value, and what is long may never arrive.
                 out.send(to, &self.packet(Body::Announced(Announcement::of(metadata))));
             }
@@ -329,7 +334,8 @@ impl Engine {
 
     pub(super) fn on_vector(&mut self, now: Now, vector: &Vector, via: Via, out: &mut Outbox) {
         self.stats.updates += vector.beats.len() as u64;
-        if vector.digest != self.members.digest() {
+        let foreign = vector.digest != self.members.digest();
+        if planted!(VectorForeign, foreign, false) {
             self.stats.vectors_foreign += vector.beats.len() as u64;
             return;
         }
@@ -359,8 +365,10 @@ impl Engine {
         let bits = theirs.len().trailing_zeros();
         let ours = self.buckets(bits, answer.token);
         let differ = |bucket: &usize| ours[*bucket] != theirs[*bucket];
-        let buckets: Vec<u16> =
-            (0..theirs.len()).filter(differ).filter_map(|it| u16::try_from(it).ok()).collect();
+        let buckets: Vec<u16> = (planted!(BucketsSkipped, 0, theirs.len() / 2)..theirs.len())
+            .filter(differ)
+            .filter_map(|it| u16::try_from(it).ok())
+            .collect();
         for page in self.ids(answer.ask, bits, &buckets) {
             out.send(from, &self.packet(Body::Ids(page)));
         }

@@ -216,7 +216,7 @@ impl Own {
         let digest = directory.digest(record);
         self.digest -= digest;
         if let Some(sums) = &mut self.sums {
-            sums[directory.bucket(record)] -= digest;
+            planted!(BucketStale, sums[directory.bucket(record)] -= digest);
         }
     }
 

@@ -179,7 +179,9 @@ impl Engine {
             return;
         };
         let part = self.telling.told[at].parts[place];
-        self.telling.told[at].settle(ack.token);
+        let told = &mut self.telling.told[at];
+        let answered = planted!(AckOfAnother, ack.token, told.parts[0].token);
+        planted!(AckUnheeded, told.settle(answered));
         self.confirm(now, part.to, out);
         if let Topic::Metadata(metadata) = &self.telling.told[at].topic
             && self.is_held_by_who_acknowledges(part.to, metadata)

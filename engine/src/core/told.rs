@@ -116,7 +116,8 @@ impl Telling {
 
     /// The place of a rumor, which is new here if it has none yet.
     pub(super) fn place_of(&mut self, key: TopicKey, topic: &Topic, budget: usize) -> usize {
-        if let Some(at) = self.told.iter().position(|told| told.key == key) {
+        let is = |told: &Told| planted!(RumorForgotten, told.key == key, false);
+        if let Some(at) = self.told.iter().position(is) {
             return at;
         }
         self.make_room(&key);
@@ -151,7 +152,7 @@ impl Telling {
             oldest[usize::from(is_over)].get_or_insert(at);
         }
         let [oldest_told, oldest_over] = oldest;
-        if told == max || over == Self::RUMORS_MAX {
+        if planted!(RumorsStay, told == max || over == Self::RUMORS_MAX, false) {
             self.told.remove(oldest_over.or(oldest_told).expect("there are many"));
         }
     }

@@ -35,7 +35,7 @@ impl Tombstones {
     /// Takes out the oldest one if it is older than `keep`, or there are more than `max`.
     pub(super) fn take_old(&mut self, now: Instant, keep: Duration, max: usize) -> Option<NodeIx> {
         while let Some(&(at, node)) = self.oldest.front() {
-            if now - at <= keep && self.set.len() <= max {
+            if planted!(TombstonesStay, now - at <= keep, true) && self.set.len() <= max {
                 break;
             }
             self.oldest.pop_front();
@@ -68,7 +68,9 @@ impl Members {
         if node == self.me {
             return self.see_me_gone(gone);
         }
-        if gone.generation != self.record(node).generation() || gone.cause == Cause::Timeout {
+        let held = self.record(node).generation();
+        let other = planted!(GoodbyeOfFormerLife, gone.generation != held, gone.generation > held);
+        if other || gone.cause == Cause::Timeout {
             // A tombstone by timeout only blocks what is not newer; a listed member is newer
             // than that, or will run into our own timeout.
             return Departure::Old;

@@ -52,7 +52,7 @@ impl Engine {
     /// What should have gone there by stream is lost.
     pub(super) fn on_stream_failed(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
         if let Some(place) = self.fetcher.wanted.iter().position(|wanted| wanted.asked == to) {
-            self.on_asked_in_vain(now, place, out);
+            planted!(StreamFailureUnheeded, self.on_asked_in_vain(now, place, out));
         }
         for version in self.fetcher.end_serving_to(to) {
             self.note_unreached(now, to, version, out);

@@ -10,7 +10,7 @@ use clap::Args;
 use rumormill::units::parse_duration;
 
 use super::{paint, watched};
-use crate::commands::{fuzz, shrink};
+use crate::commands::{Failure, Report, fuzz, planted, shrink};
 use crate::sweep::SeedRange;
 
 pub(super) const FUZZ_EXAMPLES: &str = "\
@@ -50,6 +50,14 @@ pub(super) struct FuzzArgs {
     /// The seed of all that is drawn
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Plant these faults in the engine, one at a time, and say which law finds each: all, or names
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["file", "runs", "time"],
+          hide = !planted::IS_BUILT_IN)]
+    planted: Option<String>,
+    /// Runs after which a planted fault counts as not found
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "planted",
+          value_parser = clap::value_parser!(u64).range(1..), hide = !planted::IS_BUILT_IN)]
+    budget: u64,
     /// How many nodes a scenario has, such as 5..=30
     #[arg(long, value_name = "RANGE", default_value = "2..=40", value_parser = nodes,
           conflicts_with = "file")]
@@ -66,7 +74,20 @@ pub(super) struct FuzzArgs {
 }
 
 impl FuzzArgs {
-    pub(super) fn request(self) -> fuzz::Request {
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        let Some(names) = &self.planted else { return fuzz::run(&self.request()) };
+        planted::run(&planted::Request {
+            faults: planted::faults(names)?,
+            budget: self.budget,
+            seed: self.seed,
+            nodes: self.nodes,
+            threads: self.threads,
+            out: self.out,
+            audience: watched(self.quiet),
+        })
+    }
+
+    fn request(self) -> fuzz::Request {
         fuzz::Request {
             file: self.file,
             seed: self.seed,

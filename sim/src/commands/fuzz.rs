@@ -88,7 +88,7 @@ const SCHEMA: &str = "findings/1";
 /// Runs that are judged together.
 const BATCH: u64 = 256;
 /// Runs that making one scenario smaller may take.
-const SHRINK_RUNS: u64 = 1_500;
+pub(super) const SHRINK_RUNS: u64 = 1_500;
 /// Failures that are made smaller; of more there is something else to do first.
 const FINDINGS_MAX: usize = 64;
 /// Longest `findings.json` that is gone on from, in bytes.
@@ -180,7 +180,7 @@ fn batch(until: Until, runs: u64) -> std::ops::Range<u64> {
 }
 
 /// What one run broke.
-fn judge(around: &Around, seed: u64, number: u64) -> Option<Broken> {
+pub(super) fn judge(around: &Around, seed: u64, number: u64) -> Option<Broken> {
     let scenario = explore::generate(around, seed, number);
     match Trial::of(&scenario, number) {
         Ok(Trial::Broken(broken)) => Some(broken),
@@ -235,11 +235,16 @@ fn name_of(print: &Fingerprint, place: usize) -> String {
 
 /// The file of a finding: what it shows, and the scenario.
 pub(super) fn explained(smallest: &Smallest, file: &str) -> String {
+    shown_by(smallest, &format!("{file} --seed {}", smallest.seed))
+}
+
+/// The same, which `sim run` shows with these arguments.
+pub(super) fn shown_by(smallest: &Smallest, arguments: &str) -> String {
     let Broken { fingerprint, detail } = &smallest.broken;
-    let (law, seed) = (&fingerprint.law, smallest.seed);
+    let law = &fingerprint.law;
     let detail: String = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let scenario = explore::text(&smallest.scenario);
-    format!("# {law}: {detail}\n# sim run {file} --seed {seed}\n{scenario}")
+    format!("# {law}: {detail}\n# sim run {arguments}\n{scenario}")
 }
 
 /// Lines that say something.
@@ -253,9 +258,9 @@ fn save(folder: &Path, findings: &Findings) -> Result<(), Failure> {
     write(&folder.join("findings.json"), &json)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    path.parent().map_or(Ok(()), writing::make_all)?;
-    Ok(writing::write_whole(path, text)?)
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    path.parent().map_or(Ok(()), files::make_all)?;
+    Ok(files::write_whole(path, text)?)
 }
 
 fn report(findings: &Findings, folder: &Path, runs: u64, took: Duration) -> Report {

@@ -12,6 +12,7 @@ pub mod measures;
 pub mod merge;
 pub mod model;
 pub mod new;
+pub mod planted;
 pub mod progress;
 pub mod run;
 pub mod shrink;
