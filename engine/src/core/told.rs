@@ -174,6 +174,8 @@ impl Telling {
         for told in &mut self.told {
             if matches!(told.key, TopicKey::Metadata(version) if version < held) {
                 told.parts.iter_mut().for_each(Part::settle);
+                // Nor is whoever is listed now told of it.
+                told.arcs.clear();
             }
         }
     }
