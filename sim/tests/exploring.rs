@@ -117,3 +117,13 @@ fn what_holds_or_is_no_search_of_ours_is_refused_in_a_line() {
     let (_, err) = bench.call("fuzz --runs 4 --nodes 2..=3 --seed 3 -q --out kept", 2);
     assert!(err.contains("findings.json") && err.contains("another --out"), "{err}");
 }
+
+#[cfg(not(feature = "planted"))]
+#[test]
+fn a_build_without_faults_to_plant_says_how_to_get_one() {
+    let bench = Bench::new();
+    for arguments in ["fuzz --planted all", "run holds.toml --planted watch-ends"] {
+        let (_, said) = bench.call(arguments, 2);
+        assert!(said.contains("--features planted"), "{said}");
+    }
+}

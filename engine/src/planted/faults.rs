@@ -68,17 +68,21 @@ macro_rules! faults {
 faults! {
     Membership {
         TombstoneOutranked: WrongBound, "A beat no newer than a tombstone lists its member again";
-        LeaverRelisted: MissingCall, "Whoever left is listed again by a beat that its goodbye had not seen";
+        LeaverRelisted: MissingCall,
+            "Whoever left is listed again by a beat that its goodbye had not seen";
         TombstonesTooFew: WrongBound, "A new tombstone takes the place of all older ones";
         WrongNamesake: SwappedOrder, "Of two with one name, the one that answers is replaced";
-        FormerLifeUnheeded: MissingCall, "A node that hears of a higher generation of its own stays below it";
+        FormerLifeUnheeded: MissingCall,
+            "A node that hears of a higher generation of its own stays below it";
         UpdateStale: StaleState, "An update is told with what the node said before";
     }
     Dissemination {
         AckUnheeded: MissingCall, "An acknowledgement settles nothing";
-        AckOfAnother: WrongBound, "An acknowledgement counts for the first that was told, whoever sent it";
+        AckOfAnother: WrongBound,
+            "An acknowledgement counts for the first that was told, whoever sent it";
         ArcUntold: MissingCall, "Who takes on an arc tells nobody on it";
-        RumorForgotten: StaleState, "What was told already is told once more with each copy that comes";
+        RumorForgotten: StaleState,
+            "What was told already is told once more with each copy that comes";
         OlderStillTold: MissingCall, "A newer version does not end the telling of the older";
     }
     Beats {
@@ -114,7 +118,8 @@ faults! {
     Joining {
         DialsEnd: MissingCall, "Who has dialled once dials no more";
         LostUndialled: MissingCall, "Who was removed by timeout is not looked for";
-        LostUnrotated: MissingCall, "The first of the lost are dialled for ever, and the others never";
+        LostUnrotated: MissingCall,
+            "The first of the lost are dialled for ever, and the others never";
         SeedsDialledAlone: WrongBound, "Seeds are dialled only by who is alone";
     }
     Leaving {
@@ -143,10 +148,12 @@ faults! {
         StreamFailureUnheeded: MissingCall, "Who could not be asked by stream is waited for";
     }
     Clocks {
-        PublishedBelow: WrongBound, "A value may be published with the time of the one that it replaces";
+        PublishedBelow: WrongBound,
+            "A value may be published with the time of the one that it replaces";
         AheadToldAgain: StaleState, "That a version lies ahead is told each time";
         JudgedAtOnce: StaleState, "Who slept judges others by what it held before";
-        JumpTooShort: StaleState, "A node jumps above its own generation, not above the one it heard of";
+        JumpTooShort: StaleState,
+            "A node jumps above its own generation, not above the one it heard of";
     }
 }
 
