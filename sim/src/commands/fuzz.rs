@@ -259,8 +259,8 @@ fn save(folder: &Path, findings: &Findings) -> Result<(), Failure> {
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    path.parent().map_or(Ok(()), files::make_all)?;
-    Ok(files::write_whole(path, text)?)
+    path.parent().map_or(Ok(()), writing::make_all)?;
+    Ok(writing::write_whole(path, text)?)
 }
 
 fn report(findings: &Findings, folder: &Path, runs: u64, took: Duration) -> Report {

@@ -16,7 +16,7 @@ use crate::commands::{Exit, Failure, Report, fuzz, interrupt, trial};
 use crate::explore::{self, Around, Broken, Smallest, Trial};
 use crate::reading;
 use crate::report::human::count;
-use crate::report::json::document;
+use crate::results::json::document;
 use crate::scenario::ScenarioError;
 
 /// Which faults to look for, and for how long.
