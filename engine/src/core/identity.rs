@@ -107,8 +107,8 @@ impl Engine {
         }
         let (Outranked::ByCopy(theirs) | Outranked::ByTombstone(theirs)) = by;
         // What others say takes no number from those that are left for our own changes.
-        let theirs = planted!(JumpTooShort, theirs, self.me.generation());
-        let next = theirs.after(now.wall).filter(|&next| next <= Generation::CLOCK_MAX);
+        let held = planted!(JumpTooShort, theirs, self.me.generation());
+        let next = held.after(now.wall).filter(|&next| next <= Generation::CLOCK_MAX);
         let Some(next) = next else { return self.tell_exhausted(out) };
         match self.jumps.judge(now.mono, self.config.timeout(), by) {
             // Others tell two live nodes from a restart by the counter that goes on.
@@ -141,8 +141,8 @@ impl Engine {
         let Some(next) = self.me.generation().after(now.wall) else {
             return self.tell_exhausted(out);
         };
-        let node = planted!(UpdateStale, node, self.me.node().clone());
-        let me = self.reincarnate(now, node, next, out);
+        let said = planted!(UpdateStale, node, self.me.node().clone());
+        let me = self.reincarnate(now, said, next, out);
         self.announce(now, me, out);
     }
 

@@ -125,7 +125,7 @@ impl Engine {
         self.life = Life::Left;
         self.timers.clear_all();
         let unconfirmed = |version| Err(NotConfirmed { version, held_by: 0 });
-        let lost = planted!(PromiseUnkept, lost, None);
-        out.answer(Answer::Left(lost.map_or(Ok(()), unconfirmed)));
+        let told = planted!(PromiseUnkept, lost, None);
+        out.answer(Answer::Left(told.map_or(Ok(()), unconfirmed)));
     }
 }

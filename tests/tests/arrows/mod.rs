@@ -39,6 +39,7 @@ const ENGINE: House = House {
         ("time", ""),
         ("units", "text"),
         ("text", ""),
+        ("planted", ""),
     ],
 };
 
