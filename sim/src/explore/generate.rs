@@ -291,7 +291,8 @@ impl Draw {
 
     fn restart(&mut self, time: u64, nodes: u32) -> Value {
         let most = Self::BUSY_MS + Self::HOLD_MS - time;
-        let down = self.one(&[0, 1, 200, 3_000, 9_000]).min(most);
+        // No process starts in the instant in which another ends: two lives would be of one time.
+        let down = self.one(&[1, 1, 200, 3_000, 9_000]).min(most);
         let manner = self.one(&["crash", "leave"]);
         let address = self.one(&["same", "same", "new", "former"]);
         let mut restart = vec![

@@ -17,7 +17,7 @@ use rumormill::{Config, Liveness, Version};
 
 use super::cast::{Cast, IncarnationNo};
 use super::removals::Verdict;
-use crate::scenario::plan::{Action, Deed, Manner, Memory, NodeNo, Plan};
+use crate::scenario::plan::{Action, Deed, Incarnation, Manner, Memory, NodeNo, Plan, StartCause};
 
 /// What is owed in this run.
 #[derive(Clone, Debug)]
@@ -75,12 +75,8 @@ impl Calm {
             && plan.clocks.is_empty()
             && plan.actions.iter().all(|action| is_harmless(&action.deed))
             && plan.incarnations.iter().all(|start| start.memory == Memory::Keeps)
-            && are_sound(cast);
-        let begin = |start: Instant| start == Instant::ZERO;
-        let all_there = plan
-            .incarnations
-            .iter()
-            .all(|start| begin(start.start) || !plan.incarnations[0].knows_others());
+            && are_sound(cast)
+            && !is_foretold(plan);
         let stays = |action: &Action| {
             matches!(action.deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Update(_))
         };
@@ -89,7 +85,7 @@ impl Calm {
         let starts = plan.incarnations.iter().map(|incarnation| incarnation.start);
         Self {
             network: if fine { Network::Perfect } else { Network::Imperfect },
-            all_answer: all_there && plan.actions.iter().all(stays),
+            all_answer: plan.actions.iter().all(stays),
             // What is held back for others to pass takes a delay more.
             latency: longest.unwrap_or_default() * 2,
             calls: BTreeMap::new(),
@@ -187,6 +183,12 @@ fn is_perfect(link: &Link) -> bool {
         && never(link.corrupt)
         && link.mtu.is_none()
         && link.bandwidth.is_none()
+}
+
+/// Whether some are listed before they have started.
+fn is_foretold(plan: &Plan) -> bool {
+    let is_late = |it: &Incarnation| it.cause == StartCause::Initial && it.start > Instant::ZERO;
+    plan.incarnations.iter().any(Incarnation::knows_others) && plan.incarnations.iter().any(is_late)
 }
 
 /// Whether an action leaves the network and the clocks as they are.

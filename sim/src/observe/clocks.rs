@@ -82,6 +82,12 @@ impl Clocks {
         sum
     }
 
+    /// The most that any clock was set ahead in that time.
+    pub(crate) fn any_set_ahead(&self, since: Instant, until: Instant) -> Duration {
+        let all = (0..).take(self.by_node.len()).map(|node| self.set_ahead(node, since, until));
+        all.max().unwrap_or_default()
+    }
+
     fn change(&mut self, at: Instant, nodes: &[NodeNo], change: ClockChange, own: &[Stretch]) {
         for &node in nodes {
             let place = node as usize;

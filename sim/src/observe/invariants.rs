@@ -108,8 +108,8 @@ pub(crate) struct Laws {
     broken: BTreeMap<Law, Offences>,
     /// Why the convergence of this run can't be judged.
     excuse: Option<String>,
-    /// By node: whom it removed by timeout, and with which beat.
-    timed_out: Vec<BTreeMap<SocketAddr, Beat>>,
+    /// By node: whom it removed by timeout, when, and with which beat.
+    timed_out: Vec<BTreeMap<SocketAddr, (Instant, Beat)>>,
     /// Some begin with a list of nodes that may not have started yet.
     vouches: bool,
     /// Goodbyes so far.
@@ -215,7 +215,7 @@ impl Laws {
         }
         match (event, beat) {
             (Event::Removed { record, cause: Cause::Timeout }, Some(beat)) => {
-                self.timed_out[node as usize].insert(record.node().addr(), beat);
+                self.timed_out[node as usize].insert(record.node().addr(), (at, beat));
             }
             (Event::Joined(record) | Event::Updated { new: record, .. }, Some(beat)) => {
                 self.come_back(at, node, record.node().addr(), beat);
@@ -226,7 +226,10 @@ impl Laws {
     }
 
     fn come_back(&mut self, at: Instant, node: NodeNo, addr: SocketAddr, beat: Beat) {
-        let Some(then) = self.timed_out[node as usize].remove(&addr) else { return };
+        let Some((removed, then)) = self.timed_out[node as usize].remove(&addr) else { return };
+        if at - removed > self.forgotten_after || self.is_worthless(at, node, then.0) {
+            return;
+        }
         if beat <= then && self.longest_flight < self.forgotten_after {
             let (newest, old) = (beat.1, then.1);
             let detail = format!(
@@ -361,11 +364,7 @@ impl Laws {
             return;
         }
         let generation = |part| self.cast.part(part).record.generation();
-        // A number from the future is worth nothing: who answers at the address is believed, be it
-        // late and of a former life.
-        let horizon = self.cast.clocks().wall(node, at);
-        let horizon = horizon.saturating_add(self.cast.config(node).clock_skew_max());
-        if i128::from(generation(incarnation).get()) > i128::from(horizon.0) {
+        if self.is_worthless(at, node, generation(incarnation)) {
             return;
         }
         for &part in self.cast.same_addr(incarnation) {
@@ -374,6 +373,15 @@ impl Laws {
                 self.gone.set(node, part);
             }
         }
+    }
+
+    /// Whether a number is from the future, by a node's own clock or by that of all: whoever
+    /// answers at the address is believed then, be it late and of a former life.
+    fn is_worthless(&self, at: Instant, node: NodeNo, number: Generation) -> bool {
+        let clocks = self.cast.clocks();
+        let now = clocks.wall(node, at).min(clocks.true_time(at));
+        let horizon = now.saturating_add(self.cast.config(node).clock_skew_max());
+        i128::from(number.get()) > i128::from(horizon.0)
     }
 
     /// A node lists somebody at an address that is not in the plan.
@@ -435,10 +443,10 @@ impl Laws {
         let from_start = timeout.saturating_sub(self.timeout_max / 20);
         let from_answer = from_start.saturating_sub(beat);
         let answer = self.answers[node as usize].get(&incarnation).copied();
-        // Who finds its wall clock far ahead must take it that it slept so long, and that the
-        // beat in an answer is from before.
+        // Who finds its wall clock far ahead must take it that it slept so long, that the beat in
+        // an answer is from before, and tells others that all it knows is so old.
         let slept =
-            |since: Instant| self.cast.clocks().set_ahead(node, since.saturating_sub(beat), at);
+            |since: Instant| self.cast.clocks().any_set_ahead(since.saturating_sub(beat), at);
         let too_early = |since: Instant, wait: Duration| at - since + slept(since) < wait;
         // Who is listed before it has started is silent until then.
         let by_start = !self.vouches || start == Instant::ZERO;

@@ -178,7 +178,10 @@ impl Observer {
             }
         }
         self.detections.blind(at, node, |other| views.lists(node, other));
-        self.laws.exit(node, exit);
+        // Whoever lists nobody who lives has nobody to leave anything to.
+        let lists_other = |(other, live)| other != node && self.views.lists(node, live);
+        let heirs = self.truth.live_nodes().any(lists_other);
+        self.laws.exit(node, if heirs { exit } else { Exit::Crash });
         self.laws.happen(at);
         self.truth.set(at, node, State::Down);
         self.presence[node as usize] = Presence::Until(at);

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rumormill::core::{Command, Engine, Input, Outbox, Output, Roster, Value};
 use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
 use rumormill::rng::Probability;
 use rumormill::time::Instant;
-use rumormill::{Config, Node, NodeBuilder};
+use rumormill::{Config, Metadata, Node, NodeBuilder};
 
+use crate::observe::cast::Cast;
 use crate::scenario::plan::{
     Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, Memory, NodeNo, Plan, SeedShare,
     StartCause, WayIn, Ways,
@@ -25,6 +27,19 @@ pub(crate) fn at_ms(ms: u64) -> Instant {
 pub(crate) fn node(number: NodeNo) -> Node {
     let addr = format!("10.{}.{}.{}:7000", number >> 16, (number >> 8) & 255, number & 255);
     Node::new(addr).name(format!("n{number}")).build().expect("a valid node")
+}
+
+/// A value that node 0 of a plan publishes at once.
+pub(crate) fn metadata() -> Metadata {
+    let cast = Cast::of(&plan(1, Duration::from_secs(1)));
+    let me = Arc::clone(&cast.part(0).record);
+    let now = cast.now(0, Instant::ZERO);
+    let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
+    let value = Value::new(*b"x", &Config::default()).unwrap();
+    let mut out = Outbox::new();
+    engine.handle(now, Input::Command(Command::Publish(value)), &mut out);
+    assert!(out.drain().all(|output| matches!(output, Output::Event(_))));
+    engine.metadata().unwrap().clone()
 }
 
 /// Nodes that start at zero, node 0 being everyone's seed, and then nothing happens.

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
+use rumormill::Config;
 use rumormill::core::packet::{
     Alive, Bulk, Gone, Join, LastCall, Padding, Records, RingArc, RumorAck, Summary, SwapRequest,
     Token, Welcome,
 };
-use rumormill::core::{
-    Age, AgeStep, Engine, Outbox, Output, Record, Roster, Settings, Sighting, Value,
-};
+use rumormill::core::{Age, AgeStep, Record, Settings, Sighting};
 use rumormill::node::NodeId;
-use rumormill::time::{Now, UnixNanos};
-use rumormill::{Config, Metadata};
+use rumormill::time::UnixNanos;
 
 use super::*;
-use crate::observe::clocks::EPOCH;
 use crate::results::summary::RumorFigures;
 use crate::world::testkit::{self, at_ms};
 
@@ -175,24 +172,11 @@ fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> News {
     News::from(Gone { addr, generation, counter: 1, cause })
 }
 
-fn metadata() -> Metadata {
-    let cast = Cast::of(&testkit::plan(1, Duration::from_secs(1)));
-    let (me, now) = (Arc::clone(&cast.part(0).record), Instant::ZERO);
-    let now = Now { mono: now, wall: EPOCH.saturating_add(now - Instant::ZERO) };
-    let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
-    let value = Value::new(*b"x", &Config::default()).unwrap();
-    let publish = rumormill::core::Input::Command(rumormill::core::Command::Publish(value));
-    let mut out = Outbox::new();
-    engine.handle(now, publish, &mut out);
-    assert!(out.drain().all(|output| matches!(output, Output::Event(_))));
-    engine.metadata().unwrap().clone()
-}
-
 #[test]
 fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     let mut rumors = rumors();
     let cast = Arc::clone(&rumors.cast);
-    let metadata = metadata();
+    let metadata = testkit::metadata();
     rumors.publish(at_ms(1), 0, metadata.version());
     rumors.start(at_ms(2), Kind::Restart, 5);
     rumors.leave(at_ms(3), 2, |_| true);
