@@ -133,8 +133,12 @@ impl Engine {
         let summary = self.summary(now);
         let padding = self.padding(len::SWAP_REQUEST_MIN, self.usual_answer_len());
         let Some(pending) = &mut self.swapper.pending else { return };
-        let wait = self.rtts.patience(pending.to, &self.config);
+        // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all of
+        // them together no swap would ever end.
+        let wait = self.rtts.patience(pending.to, &self.config) * (1 << pending.sends);
         pending.sends += 1;
+        let is_last = pending.sends == Self::SENDS_MAX;
+        let wait = if is_last { wait.max(self.config.cycle() / 2) } else { wait };
         let request = SwapRequest { token: pending.token, summary, padding };
         let to = pending.to;
         self.timers.set(Timer::SwapRetry, now.mono + wait);
@@ -242,10 +246,7 @@ impl Engine {
         self.timers.clear(Timer::SwapRetry);
         // It has what was sent to the partner's address, wherever it answers from.
         self.confirm(now, pending.to, out);
-        if pending.sends == 1 {
-            // Karn's rule: an answer to a repeated request says nothing of the round trip.
-            self.note_round_trip(pending.to, now.mono - pending.sent_at);
-        }
+        self.note_round_trip(pending.to, now.mono - pending.sent_at, pending.sends);
         self.note_report(from, answer.summary.holds());
         self.note_swap(now.mono, pending.to, answer.summary.holds());
         if let Some(version) = answer.summary.version {

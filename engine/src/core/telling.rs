@@ -112,8 +112,8 @@ impl Engine {
         }
         let Handing { arc, to, view, sends } = handing;
         let token = Token::new(told.key.tag(), self.rng.bits() as u32);
-        let (first_sent_at, sent_at, state) = (now.mono, now.mono, PartState::Settled);
-        told.parts.push(Part { arc, to, token, view, sends, first_sent_at, sent_at, state });
+        let (first_sent_at, state) = (now.mono, PartState::Settled);
+        told.parts.push(Part { arc, to, token, view, sends, first_sent_at, state });
         let part = told.parts.len() - 1;
         self.send_part(now, at, part, out);
         true
@@ -126,7 +126,7 @@ impl Engine {
         let due = now.mono + self.rtts.patience(told.parts[part].to, &self.config);
         let copies = told.copies(part);
         let acks = told.acks_of_each(copies);
-        let Part { arc, to, token, view, .. } = told.send(part, copies, now.mono, due);
+        let Part { arc, to, token, view, .. } = told.send(part, copies, due);
         self.timers.set_earlier(Timer::Tell, due);
         let packet = self.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
         for _ in 0..copies {
@@ -188,10 +188,7 @@ impl Engine {
         {
             self.note_holder(now, part.to, metadata.version(), out);
         }
-        if part.sends == 1 {
-            // Karn's rule: what was sent twice says nothing of the round trip.
-            self.note_round_trip(part.to, now.mono - part.sent_at);
-        }
+        self.note_round_trip(part.to, now.mono - part.first_sent_at, part.sends);
         if let PartState::Waiting(_) = part.state {
             self.stats.hop_delay.observe(now.mono - part.first_sent_at);
             if !ack.known.is_empty() {

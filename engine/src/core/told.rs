@@ -49,7 +49,6 @@ pub(super) struct Part {
     pub(super) view: Option<ViewDigest>,
     pub(super) sends: u32,
     pub(super) first_sent_at: Instant,
-    pub(super) sent_at: Instant,
     pub(super) state: PartState,
 }
 
@@ -290,12 +289,11 @@ impl Told {
     }
 
     /// Some copies of a part are sent, and again at `due` unless somebody answers.
-    pub(super) fn send(&mut self, part: usize, copies: usize, now: Instant, due: Instant) -> Part {
+    pub(super) fn send(&mut self, part: usize, copies: usize, due: Instant) -> Part {
         self.budget -= copies;
         let part = &mut self.parts[part];
         self.first_sends += usize::from(part.sends == 0);
         part.sends += 1;
-        part.sent_at = now;
         part.state = PartState::Waiting(due);
         *part
     }

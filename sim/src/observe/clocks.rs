@@ -66,6 +66,12 @@ impl Clocks {
         }
     }
 
+    /// The earliest that any clock shows.
+    pub(crate) fn earliest(&self, at: Instant) -> UnixNanos {
+        let walls = (0..).take(self.by_node.len()).map(|node| self.wall(node, at));
+        walls.fold(self.true_time(at), UnixNanos::min)
+    }
+
     /// By how much the clock of a node was set ahead after `since` and up to `until`; what it was
     /// set back does not count against it.
     pub(crate) fn set_ahead(&self, node: NodeNo, since: Instant, until: Instant) -> Duration {

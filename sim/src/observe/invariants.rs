@@ -375,11 +375,10 @@ impl Laws {
         }
     }
 
-    /// Whether a number is from the future, by a node's own clock or by that of all: whoever
-    /// answers at the address is believed then, be it late and of a former life.
+    /// Whether a number is from the future for somebody whose clock may count: whoever answers at
+    /// the address is believed then, be it late and of a former life.
     fn is_worthless(&self, at: Instant, node: NodeNo, number: Generation) -> bool {
-        let clocks = self.cast.clocks();
-        let now = clocks.wall(node, at).min(clocks.true_time(at));
+        let now = self.cast.clocks().earliest(at);
         let horizon = now.saturating_add(self.cast.config(node).clock_skew_max());
         i128::from(number.get()) > i128::from(horizon.0)
     }

@@ -178,10 +178,7 @@ impl Observer {
             }
         }
         self.detections.blind(at, node, |other| views.lists(node, other));
-        // Whoever lists nobody who lives has nobody to leave anything to.
-        let lists_other = |(other, live)| other != node && self.views.lists(node, live);
-        let heirs = self.truth.live_nodes().any(lists_other);
-        self.laws.exit(node, if heirs { exit } else { Exit::Crash });
+        self.laws.exit(node, exit);
         self.laws.happen(at);
         self.truth.set(at, node, State::Down);
         self.presence[node as usize] = Presence::Until(at);
@@ -191,7 +188,9 @@ impl Observer {
 
     /// A leaver is off; `promised` is whether it was told that others hold what it held.
     pub(crate) fn on_off(&mut self, at: Instant, node: NodeNo, promised: bool, links: &LinkModel) {
-        let others = !links.has_cuts() && self.truth.live_nodes().next().is_some();
+        // Whoever lists nobody who stays has nobody to leave anything to.
+        let heirs = self.truth.live_nodes().any(|(_, live)| self.views.lists(node, live));
+        let others = !links.has_cuts() && heirs;
         self.laws.off(at, node, promised, others);
     }
 
