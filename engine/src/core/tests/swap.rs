@@ -163,16 +163,33 @@ fn an_answer_to_a_request_that_was_sent_twice_says_nothing_of_the_round_trip() {
             let again = waits(&mut cluster, Duration::from_millis(60));
             assert_eq!(requests(&again).len(), 1, "the same once more");
         }
-        let answers = cluster.outputs(2, 1, request);
-        let answer = answers.iter().find_map(|output| match output {
-            Output::Send { packet, .. } if packet.kind() == PacketKind::SwapAnswer => Some(packet),
-            _ => None,
-        });
+        let answer = answer(&mut cluster, request);
         let before = cluster.engine(1).stats().round_trip.count();
-        cluster.outputs(1, 2, answer.expect("an answer").as_ref().clone());
+        cluster.outputs(1, 2, answer);
         let measured = cluster.engine(1).stats().round_trip.count() - before;
         assert_eq!(measured, u64::from(!twice));
     }
+}
+
+/// What node 2 answers to a request of node 1.
+fn answer(cluster: &mut Cluster, request: Packet) -> Packet {
+    let answers = cluster.outputs(2, 1, request);
+    let answer = answers.iter().find_map(|output| match output {
+        Output::Send { packet, .. } if packet.kind() == PacketKind::SwapAnswer => Some(packet),
+        _ => None,
+    });
+    answer.expect("an answer").as_ref().clone()
+}
+
+#[test]
+fn an_answer_over_a_long_way_is_taken_however_often_was_asked_meanwhile() {
+    let mut cluster = pair_with(Swap::Off, &BTreeSet::new(), &BTreeSet::new());
+    let request = cluster.swap_request(1, 2);
+    let again = waits(&mut cluster, Duration::from_millis(800));
+    assert_eq!(requests(&again).len(), 3, "all that there are");
+    let answer = answer(&mut cluster, request);
+    cluster.outputs(1, 2, answer);
+    assert_eq!(cluster.engine(1).stats().answers_stale, 0);
 }
 
 proptest! {
