@@ -318,7 +318,7 @@ impl Engine {
             }
         } else if let Some(errand) = self.take_errand(from, token) {
             self.absolve(from);
-            self.vouch(errand, Word::Lives, out);
+            self.vouch(errand.client, errand.client_token, Word::Lives, out);
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
             planted!(AnswerUnheeded, _ = self.absolve(addr));
@@ -346,17 +346,24 @@ impl Engine {
         request: ProbeRequest,
         out: &mut Outbox,
     ) {
+        let ProbeRequest { token: client_token, target } = request;
+        // Only of members and for members: no stranger can have us send packets to a third party.
+        if self.life != Life::Running || !self.lists(from) {
+            return;
+        }
+        if !self.lists(target) {
+            // That we hear the asker is worth saying: where nobody else lists the target it would
+            // take all others for dead, and never the target.
+            return self.vouch(from, client_token, Word::Silent, out);
+        }
         let of_one = self.prober.errands.iter().filter(|errand| errand.client == from).count();
         let full = self.prober.errands.len() == Prober::ERRANDS_MAX
             || of_one == Prober::ERRANDS_OF_ONE_MAX;
-        // Only of members and for members: no stranger can have us send packets to a third party.
-        let both_listed = self.lists(request.target) && self.lists(from);
-        if full || self.life != Life::Running || !both_listed {
+        if full {
             return;
         }
-        let token = self.errand_token(now.mono, request.target);
+        let token = self.errand_token(now.mono, target);
         let until = now.mono + self.prober.patience(&self.config);
-        let ProbeRequest { token: client_token, target } = request;
         let errand = Errand { token, target, client: from, client_token, until };
         self.prober.errands.push(errand);
         self.timers.set_earlier(Timer::Errands, until);
@@ -369,9 +376,8 @@ impl Engine {
         Some(errands.remove(at))
     }
 
-    fn vouch(&self, errand: Errand, word: Word, out: &mut Outbox) {
-        let vouch = Vouch { token: errand.client_token, word };
-        out.send(errand.client, &self.packet(Body::Vouch(vouch)));
+    fn vouch(&self, client: SocketAddr, token: u32, word: Word, out: &mut Outbox) {
+        out.send(client, &self.packet(Body::Vouch(Vouch { token, word })));
     }
 
     /// Reports those that did not answer.
@@ -379,7 +385,7 @@ impl Engine {
         let due = |errand: &mut Errand| errand.until <= now.mono;
         let silent: Vec<_> = self.prober.errands.extract_if(.., due).collect();
         for errand in silent {
-            self.vouch(errand, Word::Silent, out);
+            self.vouch(errand.client, errand.client_token, Word::Silent, out);
         }
         if let Some(next) = self.prober.errands.iter().map(|errand| errand.until).min() {
             self.timers.set(Timer::Errands, next);

@@ -164,13 +164,15 @@ impl Engine {
     }
 
     pub(super) fn on_swap_retry(&mut self, now: Now, out: &mut Outbox) {
-        match self.swapper.pending {
-            Some(pending) if pending.sends < Self::SENDS_MAX => self.send_request(now, out),
-            _ => {
-                if let Some(pending) = self.swapper.pending.take() {
-                    self.probe_soon(now, pending.to, out);
-                }
-            }
+        let Some(pending) = self.swapper.pending else { return };
+        if pending.sends == Self::SENDS_MAX {
+            self.swapper.pending = None;
+            return;
+        }
+        self.send_request(now, out);
+        if pending.sends + 1 == Self::SENDS_MAX {
+            // Its answer may still come over a long way; whether it lives is another question.
+            self.probe_soon(now, pending.to, out);
         }
     }
 

@@ -209,7 +209,8 @@ impl<'a> World<'a> {
     /// Holds what every engine holds against its limits.
     fn weigh(&mut self, at: Instant) {
         for (node, seat) in (0..).zip(&self.seats) {
-            if let Some(running) = &seat.running {
+            // What a leaver hears of is told to nobody any more.
+            if let Some(running) = seat.running.as_ref().filter(|_| !seat.is_leaving) {
                 self.observer.weigh(at, node, &running.engine.footprint());
             }
         }

@@ -67,7 +67,8 @@ pub struct Vouch {
 pub enum Word {
     /// It did.
     Lives,
-    /// It did not, but who was asked to probe it lives, and so does the asker's network.
+    /// It did not, or is not listed there; but who was asked to probe it lives, and so does the
+    /// asker's network.
     Silent,
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, Liveness};
-use crate::core::packet::{Body, Gone, News, ProbeAnswer, ProbeRequest, Records, Suspicion};
+use crate::core::packet::{
+    Body, Gone, News, ProbeAnswer, ProbeRequest, Records, Suspicion, Vouch, Word,
+};
 use crate::core::{AgeStep, Cause, Command, Event, Input, Outbox, Output, Packet, PacketKind};
 use crate::rng::Probability;
 
@@ -119,6 +121,26 @@ fn nobody_has_a_third_party_probed_that_is_no_member() {
     }
     let probed = |node| cluster.log.contains(&(addr(node), PacketKind::Probe));
     assert_eq!([3, 9].map(probed), [true, false]);
+}
+
+#[test]
+fn who_is_asked_for_one_that_it_does_not_list_says_that_it_hears_the_asker_if_it_lists_it() {
+    let mut cluster = settled(3);
+    let vouched = |cluster: &mut Cluster, from: u16| {
+        let step = AgeStep::of_timeout(TIMEOUT);
+        let body = Body::ProbeRequest(ProbeRequest { token: 7, target: addr(9) });
+        let said = cluster.outputs(1, from, Packet { step, body });
+        let word = said.iter().find_map(|output| match output {
+            Output::Send { packet, .. } => match &packet.body {
+                Body::Vouch(vouch) => Some(*vouch),
+                _ => None,
+            },
+            _ => None,
+        });
+        word.map(|Vouch { token, word }| (token, word))
+    };
+    assert_eq!(vouched(&mut cluster, 2), Some((7, Word::Silent)));
+    assert_eq!(vouched(&mut cluster, 8), None, "a stranger");
 }
 
 #[test]
