@@ -115,11 +115,20 @@ impl Engine {
     ) {
         if self.config.swap() == Swap::On
             && !self.life.is_leaving()
-            && self.swapper.pending.is_none()
+            && self.may_swap_anew(now.mono)
             && !self.is_in_vain(now.mono, with, theirs)
         {
             self.begin_swap(now, with, out);
         }
+    }
+
+    /// One that is waited for only because its way may be long holds up nobody who is known to
+    /// differ.
+    fn may_swap_anew(&self, now: Instant) -> bool {
+        self.swapper.pending.is_none_or(|pending| {
+            let usual = self.rtts.patience(pending.to, &self.config) * Self::SENDS_MAX;
+            now - pending.sent_at >= usual
+        })
     }
 
     pub(super) fn begin_swap(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {

@@ -96,8 +96,8 @@ fn quiet(config: &Config, nodes: u32) -> u64 {
     let fan_out = config.fan_out() as u64;
     let relays = fan_out * per_second(config.relay_delay()).max(1);
     let rounds = per_second(config.cycle()) * (40 + 4 * u64::from(nodes));
-    // Others swap with it, probe it and call it.
-    2 * relays + rounds + 4 * u64::from(nodes) + 100
+    // Others swap with it, probe it and call it; what came in a pause is answered all at once.
+    2 * relays + 2 * rounds + 4 * u64::from(nodes) + 100
 }
 
 fn each(config: &Config) -> u64 {
