@@ -386,19 +386,33 @@ impl LinkModel {
     /// The share of packets that the worst open direction between these endpoints loses or spoils,
     /// in the long run; 0 where all is cut.
     pub fn loss_max(&mut self, endpoints: u32) -> f64 {
+        let mut worst: f64 = 0.0;
+        self.each_open(endpoints, |link| worst = worst.max(link.mean_loss()));
+        worst
+    }
+
+    /// The median delay of the slowest open direction between these endpoints, with its jitter; 0
+    /// where all is cut.
+    pub fn delay_max(&mut self, endpoints: u32) -> Duration {
+        let mut worst = Duration::ZERO;
+        self.each_open(endpoints, |link| {
+            worst = worst.max(link.latency.at(u64::MAX / 2) + link.jitter);
+        });
+        worst
+    }
+
+    fn each_open(&mut self, endpoints: u32, mut visit: impl FnMut(&Link)) {
         if self.changes.is_empty() {
-            return self.default.mean_loss();
+            return visit(&self.default);
         }
         let examples = self.examples(endpoints);
-        let mut worst: f64 = 0.0;
         for &from in &examples {
             for &to in &examples {
                 if let Route::Open(link) = self.routes.between(from, to) {
-                    worst = worst.max(link.mean_loss());
+                    visit(link);
                 }
             }
         }
-        worst
     }
 
     /// The class of an endpoint: endpoints of one class are treated alike by every change in

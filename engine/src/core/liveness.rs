@@ -51,7 +51,14 @@ impl Engine {
         if late > self.grace() {
             self.suspects.shift(late);
         }
-        if self.config.liveness() == Liveness::Off || (late < long && unseen < long) {
+        if self.config.liveness() == Liveness::Off {
+            return;
+        }
+        if unseen >= self.moment() {
+            // Our own beat is as old, though by this clock we beat a moment ago.
+            self.members.beat_once(now.mono);
+        }
+        if late < long && unseen < long {
             return;
         }
         self.stats.sleeps += 1;
@@ -59,8 +66,6 @@ impl Engine {
         if self.config.liveness() == Liveness::Beats {
             if unseen >= long {
                 self.members.age_all(unseen);
-                // Our own beat is as old, though by this clock we beat a moment ago.
-                self.members.beat_once(now.mono);
             }
             let judge_from = now.mono + (self.config.timeout() - self.called_after());
             planted!(JudgedAtOnce, self.liveness.judge_from = judge_from);

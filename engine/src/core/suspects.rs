@@ -381,17 +381,20 @@ impl Engine {
     /// Raises our counter because somebody asks for a sign of life that is newer than what he
     /// has; not when that was done a moment ago, for then it is on its way. True when it was.
     pub(super) fn renew(&mut self, now: Now, out: &mut Outbox) -> bool {
-        const MOMENT: Duration = Duration::from_millis(250);
         let me = self.members.me();
         if self.members.counter(me) >= COUNTER_MAX / 2 && self.begin_anew(now, out) {
             return true;
         }
-        let moment = MOMENT.min(self.config.relay_delay());
-        let due = now.mono - self.members.raised_at(me) >= moment;
+        let due = now.mono - self.members.raised_at(me) >= self.moment();
         if due {
             self.members.beat_once(now.mono);
         }
         due
+    }
+
+    /// How long a beat is on its way to all.
+    pub(super) fn moment(&self) -> Duration {
+        Duration::from_millis(250).min(self.config.relay_delay())
     }
 
     /// Tells the sender of what was out of date how it really is.

@@ -171,6 +171,13 @@ impl Cast {
         &self.clocks
     }
 
+    /// Whether an incarnation stands below a former life at its address, whose number it forgot.
+    pub(crate) fn has_forgotten(&self, incarnation: IncarnationNo) -> bool {
+        let generation = |part| self.part(part).record.generation();
+        let mut former = self.same_addr(incarnation).iter().filter(|&&part| part < incarnation);
+        former.any(|&part| generation(part) >= generation(incarnation))
+    }
+
     /// Whether a packet that no node sent may have spoken of a node at this address.
     pub(crate) fn may_be_forged(&self, addr: SocketAddr) -> bool {
         match &self.forged {

@@ -355,21 +355,21 @@ impl Laws {
 
     /// A node lists an incarnation.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        if self.gone.has(node, incarnation) && self.longest_flight < self.forgotten_after {
+        let number = self.cast.part(incarnation).record.generation();
+        let is_worthless = self.is_worthless(at, node, number);
+        let may_be_forgotten = self.longest_flight >= self.forgotten_after;
+        if self.gone.has(node, incarnation) && !is_worthless && !may_be_forgotten {
             let who = self.who(incarnation);
             let detail = format!("node {node} lists {who} again");
             self.breaks(Law::GoneStayGone, at, Some(node), &detail);
         }
-        if self.cast.is_alone(incarnation) {
+        if self.cast.is_alone(incarnation) || is_worthless {
             return;
         }
         let generation = |part| self.cast.part(part).record.generation();
-        if self.is_worthless(at, node, generation(incarnation)) {
-            return;
-        }
         for &part in self.cast.same_addr(incarnation) {
             // Who forgot its generation is below its own former life, which may well be heard of.
-            if part < incarnation && generation(part) < generation(incarnation) {
+            if part < incarnation && generation(part) < number {
                 self.gone.set(node, part);
             }
         }

@@ -536,8 +536,8 @@ impl Observer {
         // A packet may have woken the engine, but nobody told it to lose patience.
         let way = if cause == Cause::Timeout { Way::Source } else { way };
         match cause {
-            // It runs and says so: the goodbye is a lie.
-            Cause::Left if self.is_belied(incarnation) => {}
+            // It runs and says so: the goodbye is a lie, or of a life whose number it forgot.
+            Cause::Left if self.is_belied(incarnation, record) => {}
             Cause::Left => self.laws.heard_goodbye(node, incarnation),
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);

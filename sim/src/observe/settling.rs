@@ -130,6 +130,12 @@ impl Settling {
             let why = format!("a link that loses {:.0} % of packets stays to the end", loss * 1e2);
             return Verdict::Excused(why);
         }
+        // A swap begins every cycle, and the one before is given up.
+        if links.delay_max(cast.nodes()) * 2
+            > cast.configs().map(Config::cycle).min().unwrap_or_default()
+        {
+            return Verdict::Excused("a round trip takes longer than a cycle".to_owned());
+        }
         if has_one_way(links, cast.nodes()) {
             return Verdict::Excused("a link that is cut one way stays to the end".to_owned());
         }
@@ -340,6 +346,10 @@ mod tests {
         let mut lossy = testkit::plan(3, Duration::from_secs(300));
         lossy.network.loss = testkit::percent(40).into();
         assert_excused(&mut Stand::of(lossy), "40 % of packets");
+        let mut slow = testkit::plan(3, Duration::from_secs(300));
+        slow.network =
+            rumormill::link::Link::uniform(Duration::from_millis(501), Duration::from_millis(501));
+        assert_excused(&mut Stand::of(slow), "longer than a cycle");
         let mut one_way = stand();
         let (from, to, ways) = (vec![0], vec![1, 2], Ways::One);
         let change = rumormill::link::LinkChange { loss: Some(Loss::ALL), ..Default::default() };

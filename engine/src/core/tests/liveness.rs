@@ -213,8 +213,8 @@ fn who_wakes_answers_with_a_beat_that_nobody_has_however_lately_it_beat_by_its_o
     let last = counter(&mut cluster);
     cluster.run_until(2 * SECOND, |cluster| counter(cluster) > last);
     let before = counter(&mut cluster);
-    // That a machine was suspended its wall clock alone shows.
-    cluster.wall_ahead = 60 * SECOND;
+    // That a machine was suspended its wall clock alone shows, be it for less than a timeout.
+    cluster.wall_ahead = SECOND;
     let step = AgeStep::of_timeout(TIMEOUT);
     let call = Body::LastCall(LastCall { token: 7, padding: Padding(0) });
     cluster.outputs(1, 2, Packet { step, body: call });

@@ -71,13 +71,17 @@ impl Observer {
         version.writer == NodeId::of(self.cast.part(own).record.node().addr())
     }
 
-    /// Whether an incarnation runs of which packets may speak that nobody sent.
-    pub(super) fn is_belied(&self, incarnation: IncarnationNo) -> bool {
+    /// Whether an incarnation runs of which packets may speak that nobody sent, or under a number
+    /// that it never had.
+    pub(super) fn is_belied(&self, incarnation: IncarnationNo, named: &Record) -> bool {
         let part = self.cast.part(incarnation);
         let (State::Live(own) | State::Stopped(own)) = self.truth.state(part.node) else {
             return false;
         };
-        own == incarnation && self.cast.may_be_forged(self.cast.addr(part.addr))
+        own == incarnation
+            && (self.cast.may_be_forged(self.cast.addr(part.addr))
+                || named.generation() > part.record.generation()
+                    && self.cast.has_forgotten(incarnation))
     }
 
     /// Whether a record is at the node's own address.
