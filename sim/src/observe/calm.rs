@@ -28,6 +28,7 @@ pub(crate) struct Calm {
     latency: Duration,
     /// By node: last calls that it made.
     calls: BTreeMap<NodeNo, u64>,
+    members: u64,
     /// Members times timeouts: so many silences would there be if nobody beat.
     silences: u64,
     /// Who left on its own, and when.
@@ -61,8 +62,10 @@ impl Calm {
     /// The longest way of a value that fits a datagram, and of one that is fetched, in delays.
     const DELAYS: u32 = 20;
     const DELAYS_OF_STREAMS: u32 = 120;
-    /// Last calls that say nothing, and how few of the silences may be one for want of luck.
+    /// Last calls that say nothing: also those by which newcomers are asked whether they exist, one
+    /// in so many members; and how few of the silences may be one for want of luck.
     const CALLS_MIN: u64 = 20;
+    const MEMBERS_PER_NEWCOMER: u64 = 16;
     const SILENCES_PER_CALL: u64 = 4;
     /// A value of so many bytes fits every datagram.
     const SHORT: usize = 400;
@@ -89,6 +92,7 @@ impl Calm {
             // What is held back for others to pass takes a delay more.
             latency: longest.unwrap_or_default() * 2,
             calls: BTreeMap::new(),
+            members: cast.nodes().into(),
             silences: u64::from(cast.nodes())
                 * cast.configs().next().map_or(0, |config| {
                     plan.duration.as_millis() as u64 / config.timeout().as_millis().max(1) as u64
@@ -151,7 +155,8 @@ impl Calm {
             return None;
         }
         let calls = self.calls.get(&node).copied().unwrap_or(0);
-        if calls > Self::CALLS_MIN + self.silences / Self::SILENCES_PER_CALL {
+        let asked = Self::CALLS_MIN + self.members / Self::MEMBERS_PER_NEWCOMER;
+        if calls > asked + self.silences / Self::SILENCES_PER_CALL {
             return Some(format!("makes {calls} last calls to members that beat"));
         }
         let counters = [
