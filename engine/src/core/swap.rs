@@ -142,8 +142,8 @@ impl Engine {
         let summary = self.summary(now);
         let padding = self.padding(len::SWAP_REQUEST_MIN, self.usual_answer_len());
         let Some(pending) = &mut self.swapper.pending else { return };
-        // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all of
-        // them together no swap would ever end.
+        // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all
+        // of them together no swap would ever end.
         let wait = self.rtts.patience(pending.to, &self.config) * (1 << pending.sends);
         pending.sends += 1;
         let is_last = pending.sends == Self::SENDS_MAX;

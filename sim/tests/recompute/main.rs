@@ -33,7 +33,7 @@ const SIM: &str = env!("CARGO_BIN_EXE_sim");
 const SEEDS: u64 = 3;
 
 /// What a trace does not determine, as paths of which `*` is any key or place, and why.
-const NOT_DETERMINED: [(&str, &str); 16] = [
+const NOT_DETERMINED: [(&str, &str); 17] = [
     ("tool_version", "is that of the binary"),
     ("inputs", "timers that fire are no lines"),
     ("updates", "a line does not say what a packet's beats were compared with"),
@@ -50,6 +50,7 @@ const NOT_DETERMINED: [(&str, &str); 16] = [
     ("invariants.8.*", "what a leaver was promised is no line"),
     ("invariants.9.*", "how much a node may send is the law's own figure"),
     ("invariants.10.*", "a line does not say of which peer or setting a service is told"),
+    ("invariants.11.*", "what an engine counts as unanswered is no line"),
 ];
 
 /// Milliseconds of so many nanoseconds.
