@@ -259,14 +259,31 @@ fn one_that_answers_late_answers_for_all_that_was_told_in_its_place() {
     assert_eq!(copies(&waits(&mut cluster)), [], "nobody is waited for any more");
 }
 
-/// Has node 1 list another: whom it tells something.
+/// What node 1 does when it lists another.
 #[track_caller]
-fn told_when_listed(cluster: &mut Cluster, node: u16) -> Vec<u16> {
+fn lists(cluster: &mut Cluster, node: u16) -> Vec<Output> {
     let newcomer: Arc<Record> = record(node);
     let (now, mut out) = (cluster.clock(), Outbox::new());
     cluster.engine(1).restore(now, [&newcomer], &mut out);
-    let outputs: Vec<_> = out.drain().collect();
-    told(&outputs).0
+    out.drain().collect()
+}
+
+/// Has node 1 list another: whom it tells something.
+#[track_caller]
+fn told_when_listed(cluster: &mut Cluster, node: u16) -> Vec<u16> {
+    told(&lists(cluster, node)).0
+}
+
+#[test]
+fn who_is_listed_after_a_newer_version_was_published_is_told_of_that_alone() {
+    let mut cluster = full(5, 3);
+    publishes(&mut cluster, b"old");
+    publishes(&mut cluster, b"new");
+    let versions = rumors(&lists(&mut cluster, 50)).into_iter().map(|(_, _, topic)| match topic {
+        Topic::Metadata(metadata) => metadata.data().escape_ascii().to_string(),
+        other => panic!("{other:?} was not published"),
+    });
+    assert_eq!(versions.collect::<Vec<_>>(), ["new"]);
 }
 
 #[test]

@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use super::cluster::{Cluster, SECOND, addr, record};
 use super::telling::packet;
 use crate::config::{Config, Liveness, Swap};
+use crate::core::Sighting;
 use crate::core::members::Members;
 use crate::core::packet::{Body, Bulk, Detail, Ids, SwapRequest};
 use crate::core::row::Standing;
 use crate::core::seen::Heard;
-use crate::core::{Age, AgeStep, Beat, Input, Output, Packet, PacketKind, Roster, Sighting};
+use crate::core::{Age, AgeStep, Beat, Input, Outbox, Output, Packet, PacketKind, Roster};
 use crate::node::Generation;
 use crate::rng::Probability;
 use crate::time::Instant;
@@ -168,6 +169,20 @@ fn an_answer_to_a_request_that_was_sent_twice_says_nothing_of_the_round_trip() {
         cluster.outputs(1, 2, answer);
         let measured = cluster.engine(1).stats().round_trip.count() - before;
         assert_eq!(measured, u64::from(!twice));
+    }
+}
+
+#[test]
+fn who_is_waited_for_over_a_long_way_holds_up_no_other_swap() {
+    // Where nothing was measured four waits are 200 ms.
+    for (waited, begins) in [(199, false), (200, true)] {
+        let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
+        cluster.swap_request(1, 2);
+        cluster.now = cluster.now + Duration::from_millis(waited);
+        let (now, mut out) = (cluster.clock(), Outbox::new());
+        cluster.engine(1).swap_soon(now, addr(2), None, &mut out);
+        let begun = requests(&out.drain().collect::<Vec<_>>()).len();
+        assert_eq!(begun, usize::from(begins), "after {waited} ms");
     }
 }
 
