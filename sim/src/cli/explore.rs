@@ -75,9 +75,9 @@ pub(super) struct FuzzArgs {
 
 impl FuzzArgs {
     pub(super) fn run(self) -> Result<Report, Failure> {
-        let Some(names) = &self.planted else { return fuzz::run(&self.request()) };
+        let Some(faults) = self.planted else { return fuzz::run(&self.request()) };
         planted::run(&planted::Request {
-            faults: planted::faults(names)?,
+            faults,
             budget: self.budget,
             seed: self.seed,
             nodes: self.nodes,

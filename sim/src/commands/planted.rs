@@ -7,50 +7,50 @@
 #[cfg(feature = "planted")]
 mod hunt;
 
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use super::progress::Audience;
+
 #[cfg(feature = "planted")]
-pub use self::hunt::{Request, Shown, faults, plant, run, shown};
+pub use self::hunt::{Shown, plant, run, shown};
 #[cfg(not(feature = "planted"))]
-pub use self::none::{Request, faults, plant, run};
+pub use self::none::{plant, run};
 
 /// Whether faults can be planted in this build.
 pub const IS_BUILT_IN: bool = cfg!(feature = "planted");
 
+/// Which faults to look for, and for how long.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Their names with commas between them, or `all`.
+    pub faults: String,
+    /// Runs after which a fault counts as not found.
+    pub budget: u64,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// How many nodes a scenario has.
+    pub nodes: RangeInclusive<u32>,
+    /// Threads; as many as the machine has processors if not given.
+    pub threads: Option<NonZeroUsize>,
+    /// The folder for results.
+    pub out: PathBuf,
+    /// Who watches while it runs.
+    pub audience: Audience,
+}
+
 /// What a build says that has no faults to plant.
 #[cfg(not(feature = "planted"))]
 mod none {
-    use std::num::NonZeroUsize;
-    use std::ops::RangeInclusive;
-    use std::path::PathBuf;
-
-    use crate::commands::progress::Audience;
+    use super::Request;
     use crate::commands::{Failure, Report};
-
-    /// What could be asked for.
-    #[derive(Clone, Debug)]
-    #[expect(missing_docs, reason = "as in a build that has faults to plant")]
-    pub struct Request {
-        pub faults: Vec<String>,
-        pub budget: u64,
-        pub seed: u64,
-        pub nodes: RangeInclusive<u32>,
-        pub threads: Option<NonZeroUsize>,
-        pub out: PathBuf,
-        pub audience: Audience,
-    }
 
     fn none() -> Failure {
         Failure::wrong(
             "--planted: this build has no faults to plant; make one that has: \
              cargo build --release -p rumormill-sim --features planted",
         )
-    }
-
-    /// There are none.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn faults(_names: &str) -> Result<Vec<String>, Failure> {
-        Err(none())
     }
 
     /// There is none.

@@ -1,9 +1,8 @@
 //! The hunt for planted faults.
 
 use std::fmt::Display;
-use std::num::NonZeroUsize;
-use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 
 use rayon::ThreadPool;
 use rumormill::planted::{self, Planted};
@@ -11,32 +10,14 @@ use rumormill::units::nearest;
 use serde::Serialize;
 use toml::Table;
 
-use crate::commands::progress::{Audience, Progress};
+use super::Request;
+use crate::commands::progress::Progress;
 use crate::commands::{Exit, Failure, Report, fuzz, interrupt, trial};
 use crate::explore::{self, Around, Broken, Smallest, Trial};
 use crate::reading;
 use crate::report::human::count;
 use crate::results::json::document;
 use crate::scenario::ScenarioError;
-
-/// Which faults to look for, and for how long.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// One after the other.
-    pub faults: Vec<Planted>,
-    /// Runs after which a fault counts as not found.
-    pub budget: u64,
-    /// The seed of everything that is drawn.
-    pub seed: u64,
-    /// How many nodes a scenario has.
-    pub nodes: RangeInclusive<u32>,
-    /// Threads; as many as the machine has processors if not given.
-    pub threads: Option<NonZeroUsize>,
-    /// The folder for results.
-    pub out: PathBuf,
-    /// Who watches while it runs.
-    pub audience: Audience,
-}
 
 /// What came of all: `planted.json`.
 #[derive(Debug, Serialize)]
@@ -86,10 +67,7 @@ const LINES: usize = 12;
 const SHRUNK_MAX: u32 = 4;
 
 /// The faults of these names, with commas between them, or all.
-///
-/// # Errors
-/// When there is none of a name.
-pub fn faults(names: &str) -> Result<Vec<Planted>, Failure> {
+fn faults(names: &str) -> Result<Vec<Planted>, Failure> {
     match names {
         "all" => Ok(Planted::ALL.to_vec()),
         names => names.split(',').map(|name| named(name.trim())).collect(),
@@ -117,13 +95,14 @@ pub fn plant(name: &str) -> Result<(), Failure> {
 /// Hunts.
 ///
 /// # Errors
-/// When results can't be written.
+/// When there is no fault of a name, or results can't be written.
 pub fn run(request: &Request) -> Result<Report, Failure> {
+    let faults = faults(&request.faults)?;
     let folder = request.out.join("fuzz").join(format!("planted-seed-{}", request.seed));
     interrupt::install_saying("the scenarios of the faults that were found are kept");
     let pool = trial::pool(request.threads, BATCH as usize)?;
     let mut outcomes = Vec::new();
-    for &fault in &request.faults {
+    for fault in faults {
         let found = match first(request, &pool, fault)? {
             Some((runs, smallest)) => Some(keep(&folder, fault, runs, &smallest)?),
             None => None,
@@ -149,24 +128,24 @@ fn first(
 ) -> Result<Option<(u64, Smallest)>, Failure> {
     let budget = request.budget;
     let progress = Progress::steps(&fault.name(), budget, budget, request.audience);
+    let trial = |scenario: &Table, seed| by_fault(fault, scenario, seed);
     let mut best: Option<(u64, Smallest)> = None;
-    let (mut from, mut shrunk) = (0, 0);
-    while from < budget && shrunk < SHRUNK_MAX {
-        let upto = (from + BATCH).min(budget);
-        for (number, first) in broken(request, pool, fault, from..upto, &progress)? {
-            if shrunk == SHRUNK_MAX || best.as_ref().is_some_and(|best| size(&best.1) <= LINES) {
-                break;
-            }
-            let trial = |scenario: &Table, seed| by_fault(fault, scenario, seed);
-            let smallest = explore::shrink_by(&trial, first, fuzz::SHRINK_RUNS, &mut |_| {});
-            shrunk += 1;
+    let mut shrunk = 0;
+    'search: for from in (0..budget).step_by(BATCH as usize) {
+        let runs = from..(from + BATCH).min(budget);
+        for (number, broken) in broken(request, pool, fault, runs, &progress)? {
+            let smallest = explore::shrink_by(&trial, broken, fuzz::SHRINK_RUNS, &mut |_| {});
             best = match best {
-                Some((runs, best)) if size(&best) <= size(&smallest) => Some((runs, best)),
-                Some((runs, _)) => Some((runs, smallest)),
+                Some((first, best)) if size(&best) <= size(&smallest) => Some((first, best)),
+                Some((first, _)) => Some((first, smallest)),
                 None => Some((number + 1, smallest)),
             };
+            shrunk += 1;
+            let is_small = best.as_ref().is_some_and(|(_, best)| size(best) <= LINES);
+            if is_small || shrunk == SHRUNK_MAX {
+                break 'search;
+            }
         }
-        from = if best.as_ref().is_some_and(|best| size(&best.1) <= LINES) { budget } else { upto };
     }
     progress.finish();
     Ok(best)
@@ -181,20 +160,28 @@ fn broken(
     progress: &Progress,
 ) -> Result<Vec<(u64, Smallest)>, Failure> {
     let around = Around::Nothing(request.nodes.clone());
-    planted::plant(Some(fault));
-    let judged = trial::each(pool, (runs.end - runs.start) as usize, |place| {
-        let number = runs.start + place as u64;
-        let judged = fuzz::judge(&around, request.seed, number);
-        progress.end_run();
-        progress.advance(1);
-        Ok(judged.map(|broken| (number, broken)))
+    let judged = planted_with(fault, || {
+        trial::each(pool, (runs.end - runs.start) as usize, |place| {
+            let number = runs.start + place as u64;
+            let judged = fuzz::judge(&around, request.seed, number);
+            progress.end_run();
+            progress.advance(1);
+            Ok(judged.map(|broken| (number, broken)))
+        })
     });
-    planted::plant(None);
     let broken = judged?.into_iter().flatten().map(|(number, broken)| {
         let scenario = explore::generate(&around, request.seed, number);
         (number, Smallest { scenario, seed: number, broken, runs: 0 })
     });
     Ok(broken.filter(|(number, first)| holds(&first.scenario, *number)).collect())
+}
+
+/// Does something while a fault is planted, and nothing after that.
+fn planted_with<T>(fault: Planted, work: impl FnOnce() -> T) -> T {
+    planted::plant(Some(fault));
+    let done = work();
+    planted::plant(None);
+    done
 }
 
 fn size(smallest: &Smallest) -> usize {
@@ -203,10 +190,7 @@ fn size(smallest: &Smallest) -> usize {
 
 /// What a fault breaks of a scenario that holds without it.
 fn by_fault(fault: Planted, scenario: &Table, seed: u64) -> Result<Trial, ScenarioError> {
-    planted::plant(Some(fault));
-    let trial = Trial::of(scenario, seed);
-    planted::plant(None);
-    match trial? {
+    match planted_with(fault, || Trial::of(scenario, seed))? {
         Trial::Broken(broken) if holds(scenario, seed) => Ok(Trial::Broken(broken)),
         Trial::Broken(_) | Trial::Held => Ok(Trial::Held),
     }
@@ -238,10 +222,7 @@ pub fn shown(fault: Planted, text: &str, seed: u64) -> Result<Shown, String> {
         Trial::Held => None,
     };
     let trial = || Trial::of(&scenario, seed).map(law).map_err(|error| error.to_string());
-    planted::plant(Some(fault));
-    let with = trial();
-    planted::plant(None);
-    Ok(Shown { with: with?, without: trial()? })
+    Ok(Shown { with: planted_with(fault, trial)?, without: trial()? })
 }
 
 /// Writes the smallest scenario of a fault.
