@@ -449,3 +449,18 @@ fn nodes_value(nodes: &[u32]) -> Value {
         many => Value::Array(many.iter().map(|&node| Value::Integer(i64::from(node))).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_process_starts_in_the_instant_in_which_it_ended() {
+        let around = Around::Nothing(2..=8);
+        let scenarios = (0..200).map(|number| generate(&around, 1, number));
+        let actions = scenarios.flat_map(|scenario| scenario["at"].as_array().unwrap().clone());
+        let restarts = actions.filter_map(|action| action.get("restart").cloned());
+        let down: Vec<Value> = restarts.map(|restart| restart["down"].clone()).collect();
+        assert!(down.len() > 20 && down.iter().all(|down| *down != Value::from(ms(0))), "{down:?}");
+    }
+}
