@@ -28,9 +28,8 @@ pub(crate) struct Calm {
     latency: Duration,
     /// By node: last calls that it made.
     calls: BTreeMap<NodeNo, u64>,
-    members: u64,
-    /// Members times timeouts: so many silences would there be if nobody beat.
-    silences: u64,
+    /// The most that say nothing.
+    calls_max: u64,
     /// Who left on its own, and when.
     goodbyes: BTreeMap<IncarnationNo, Instant>,
     /// When something other than a publish happens.
@@ -92,11 +91,7 @@ impl Calm {
             // What is held back for others to pass takes a delay more.
             latency: longest.unwrap_or_default() * 2,
             calls: BTreeMap::new(),
-            members: cast.nodes().into(),
-            silences: u64::from(cast.nodes())
-                * cast.configs().next().map_or(0, |config| {
-                    plan.duration.as_millis() as u64 / config.timeout().as_millis().max(1) as u64
-                }),
+            calls_max: calls_max(plan, cast),
             goodbyes: BTreeMap::new(),
             changes: actions.chain(starts).collect(),
             news: None,
@@ -155,8 +150,7 @@ impl Calm {
             return None;
         }
         let calls = self.calls.get(&node).copied().unwrap_or(0);
-        let asked = Self::CALLS_MIN + self.members / Self::MEMBERS_PER_NEWCOMER;
-        if calls > asked + self.silences / Self::SILENCES_PER_CALL {
+        if calls > self.calls_max {
             return Some(format!("makes {calls} last calls to members that beat"));
         }
         let counters = [
@@ -171,6 +165,18 @@ impl Calm {
     fn is_perfect(&self) -> bool {
         self.network == Network::Perfect
     }
+}
+
+/// How many last calls of a node say nothing. If nobody beat there were as many silences as there
+/// are members, and that in each timeout.
+fn calls_max(plan: &Plan, cast: &Cast) -> u64 {
+    let members = u64::from(cast.nodes());
+    let timeouts = cast.configs().next().map_or(0, |config| {
+        plan.duration.as_millis() as u64 / config.timeout().as_millis().max(1) as u64
+    });
+    Calm::CALLS_MIN
+        + members / Calm::MEMBERS_PER_NEWCOMER
+        + members * timeouts / Calm::SILENCES_PER_CALL
 }
 
 /// The longest delay of a link, if it is known.
@@ -225,6 +231,7 @@ fn are_sound(cast: &Cast) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::plan::WayIn;
     use crate::world::testkit::{self, at_ms};
     use rumormill::node::NodeId;
 
@@ -292,5 +299,27 @@ mod tests {
         let said = calm.count(1, &Stats::default()).unwrap();
         assert_eq!(said, "makes 30 last calls to members that beat");
         assert_eq!(calm.count(0, &Stats::default()), None);
+    }
+
+    #[test]
+    fn the_more_members_the_more_of_them_are_asked_whether_they_exist() {
+        let plan = testkit::plan(1_600, Duration::from_secs(1));
+        let mut calm = Calm::of(&plan, &Cast::of(&plan));
+        (0..120).for_each(|_| calm.call(1));
+        assert_eq!(calm.count(1, &Stats::default()), None);
+        calm.call(1);
+        assert!(calm.count(1, &Stats::default()).unwrap().contains("121 last calls"));
+    }
+
+    #[test]
+    fn who_is_listed_before_it_has_started_may_be_removed_before_that() {
+        let late = |plan: &mut Plan| plan.incarnations[1].start = at_ms(2_000);
+        let removes = |calm: Calm| calm.remove("node 1", 1, Verdict::False).is_some();
+        assert!(removes(calm(late)));
+        let foretold = calm(|plan| {
+            late(plan);
+            plan.incarnations[0].way_in = WayIn::Full;
+        });
+        assert!(!removes(foretold));
     }
 }

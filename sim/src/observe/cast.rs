@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rumormill::Config;
 use rumormill::core::Record;
@@ -201,6 +202,16 @@ impl Cast {
     /// The settings of a node's engine, in all its lives.
     pub(crate) fn config(&self, node: NodeNo) -> &Arc<Config> {
         &self.configs[node as usize]
+    }
+
+    /// The longest that some time is in anybody's settings.
+    pub(crate) fn longest(&self, of: fn(&Config) -> Duration) -> Duration {
+        self.configs().map(of).max().unwrap_or_default()
+    }
+
+    /// The shortest that some time is in anybody's settings.
+    pub(crate) fn shortest(&self, of: fn(&Config) -> Duration) -> Duration {
+        self.configs().map(of).min().unwrap_or_default()
     }
 
     /// The settings of all nodes' engines.

@@ -159,16 +159,12 @@ impl Laws {
 
     pub(crate) fn new(cast: Arc<Cast>, plan: &Plan) -> Self {
         let gone = Lists::new(cast.nodes(), cast.parts().len(), [].into_iter());
-        let timeout_max = cast.configs().map(Config::timeout).max().unwrap_or_default();
-        let cycle_max = cast.configs().map(Config::cycle).max().unwrap_or_default();
-        let shortest =
-            |of: fn(&Config) -> Duration| cast.configs().map(of).min().unwrap_or_default();
         Self {
-            timeout_max,
-            cycle_max,
+            timeout_max: cast.longest(Config::timeout),
+            cycle_max: cast.longest(Config::cycle),
             longest_flight: Duration::ZERO,
-            forgotten_after: shortest(Config::timeout) * Self::TOMBSTONE_TIMEOUTS,
-            misread_after: shortest(Config::cycle) * Self::COUNTER_CYCLES,
+            forgotten_after: cast.shortest(Config::timeout) * Self::TOMBSTONE_TIMEOUTS,
+            misread_after: cast.shortest(Config::cycle) * Self::COUNTER_CYCLES,
             broken: BTreeMap::new(),
             excuse: None,
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
@@ -356,15 +352,16 @@ impl Laws {
     /// A node lists an incarnation.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         let number = self.cast.part(incarnation).record.generation();
-        let is_worthless = self.is_worthless(at, node, number);
-        let may_be_forgotten = self.longest_flight >= self.forgotten_after;
-        if self.gone.has(node, incarnation) && !is_worthless && !may_be_forgotten {
+        let is_gone =
+            self.gone.has(node, incarnation) && self.longest_flight < self.forgotten_after;
+        // Clocks are asked last: nearly everybody is alone at its address.
+        if self.cast.is_alone(incarnation) && !is_gone || self.is_worthless(at, node, number) {
+            return;
+        }
+        if is_gone {
             let who = self.who(incarnation);
             let detail = format!("node {node} lists {who} again");
             self.breaks(Law::GoneStayGone, at, Some(node), &detail);
-        }
-        if self.cast.is_alone(incarnation) || is_worthless {
-            return;
         }
         let generation = |part| self.cast.part(part).record.generation();
         for &part in self.cast.same_addr(incarnation) {
@@ -446,7 +443,8 @@ impl Laws {
         // an answer is from before, and tells others that all it knows is so old.
         let slept =
             |since: Instant| self.cast.clocks().any_set_ahead(since.saturating_sub(beat), at);
-        let too_early = |since: Instant, wait: Duration| at - since + slept(since) < wait;
+        let too_early =
+            |since: Instant, wait: Duration| at - since < wait && at - since + slept(since) < wait;
         // Who is listed before it has started is silent until then.
         let by_start = !self.vouches || start == Instant::ZERO;
         let by_answer = answer.is_some_and(|sent| too_early(sent, from_answer));

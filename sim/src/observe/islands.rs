@@ -1,7 +1,6 @@
 //! Islands: live nodes that could reach each other, but have no way to hear of one another.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::cast::{Cast, IncarnationNo};
 use super::lists::Lists;
@@ -77,8 +76,8 @@ impl Acquaintance {
     ) -> impl Iterator<Item = IncarnationNo> + 'a {
         let own = cast.part(one).start;
         self.seeds.get(&one).into_iter().flatten().filter_map(move |&seed| {
-            let given = [own, own + Duration::from_nanos(1)].map(|at| cast.before(seed, at).addr);
-            truth.live(seed).filter(|&live| given == [cast.part(live).addr; 2])
+            let given = cast.before(seed, own).addr;
+            truth.live(seed).filter(|&live| cast.part(live).addr == given)
         })
     }
 }

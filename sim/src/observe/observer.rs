@@ -110,11 +110,9 @@ pub(crate) struct Findings {
 impl Observer {
     pub(crate) fn new(plan: &Plan, cast: &Arc<Cast>) -> Self {
         let (nodes, config) = (cast.nodes(), &plan.engine);
-        let timeouts = cast.configs().map(Config::timeout);
-        let timeout_max = timeouts.max().unwrap_or_default();
         Self {
             cast: Arc::clone(cast),
-            truth: Truth::new(nodes, timeout_max),
+            truth: Truth::new(nodes, cast.longest(Config::timeout)),
             views: Views::new(Arc::clone(cast)),
             episodes: Episodes::new(config.cycle()),
             agreement: Agreement::new(nodes),

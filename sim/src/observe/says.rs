@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use rumormill::Node;
 use rumormill::core::Record;
 
-use super::cast::Cast;
+use super::cast::{Cast, Part};
 use super::settling::Verdict;
 use super::truth::Truth;
 use crate::scenario::plan::{Deed, NodeNo, Plan};
@@ -28,9 +28,8 @@ impl Says {
         for action in &plan.actions {
             let Deed::Update(said) = &action.deed else { continue };
             for (node, says) in said {
-                let lives = |&(_, part): &(u32, &super::cast::Part)| {
-                    part.node == *node && part.start < action.at
-                };
+                let lives =
+                    |&(_, part): &(u32, &Part)| part.node == *node && part.start < action.at;
                 if let Some((incarnation, _)) = (0..).zip(cast.parts()).filter(lives).last() {
                     wanted.insert(*node, (incarnation, says.clone()));
                 }

@@ -131,9 +131,7 @@ impl Settling {
             return Verdict::Excused(why);
         }
         // A swap begins every cycle, and the one before is given up.
-        if links.delay_max(cast.nodes()) * 2
-            > cast.configs().map(Config::cycle).min().unwrap_or_default()
-        {
+        if links.delay_max(cast.nodes()) * 2 > cast.shortest(Config::cycle) {
             return Verdict::Excused("a round trip takes longer than a cycle".to_owned());
         }
         if has_one_way(links, cast.nodes()) {
@@ -194,14 +192,13 @@ fn wrong_value(truth: &Truth, agreement: &Agreement) -> Verdict {
 
 /// How long after its last fault a cluster may take to be right again.
 fn patience(plan: &Plan, cast: &Cast) -> Duration {
-    let longest = |of: fn(&Config) -> Duration| cast.configs().map(of).max().unwrap_or_default();
-    let (timeout, cycle) = (longest(Config::timeout), longest(Config::cycle));
+    let (timeout, cycle) = (cast.longest(Config::timeout), cast.longest(Config::cycle));
     let patience = timeout * 2 + cycle * 10;
     // Whoever may have been given up by the living has to be found again.
     let parts =
         |deed: &Deed| !matches!(deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Leave(_));
     match plan.actions.iter().any(|action| parts(&action.deed)) {
-        true => patience + timeout * 3 + cycle * 10 + longest(Config::redial) * 3,
+        true => patience + timeout * 3 + cycle * 10 + cast.longest(Config::redial) * 3,
         false => patience,
     }
 }
@@ -434,7 +431,17 @@ mod tests {
         let public = &mut plan.incarnations[moved].public;
         *public = public.with_addr("10.9.9.9:8000".parse().unwrap());
         plan.incarnations[moved].way_in = WayIn::Seeds(vec![0]);
+        let mut later = plan.clone();
         let mut stand = Stand::of(plan);
+        stand.truth.set(at_ms(9_000), 1, State::Live(3));
+        stand.commit();
+        assert_excused(&mut stand, "islands: nodes 0 and 2");
+        // It moved in the very instant in which node 2 started: either may have been given.
+        later.incarnations[2].start = at_ms(9_000);
+        let addr = later.incarnations[moved].public.addr();
+        later.incarnations[moved].public = later.incarnations[1].public.clone();
+        later.incarnations[1].public = later.incarnations[1].public.with_addr(addr);
+        let mut stand = Stand::of(later);
         stand.truth.set(at_ms(9_000), 1, State::Live(3));
         stand.commit();
         assert_excused(&mut stand, "islands: nodes 0 and 2");

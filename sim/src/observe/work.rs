@@ -108,6 +108,7 @@ fn each(config: &Config) -> u64 {
 mod tests {
     use super::*;
     use crate::world::testkit::{self, at_ms};
+    use rumormill::Liveness;
 
     #[test]
     fn what_is_too_much_follows_from_what_happened_lately_and_is_told_once_a_second() {
@@ -125,5 +126,16 @@ mod tests {
         assert_eq!(excesses(&mut work, 30_000, each(cast.config(1))), 0);
         assert_eq!(excesses(&mut work, 30_000, quiet * 20), 1);
         assert!(work.is_runaway(1) && !work.is_runaway(0));
+    }
+
+    #[test]
+    fn who_reads_all_that_came_in_a_pause_may_answer_it_at_once() {
+        let mut plan = testkit::plan(9, Duration::from_secs(60));
+        let timeout = Duration::from_secs(8);
+        let config = Config::builder().fan_out(4).liveness(Liveness::Probes).timeout(timeout);
+        testkit::configure(&mut plan, config.build().unwrap());
+        let mut work = Work::new(&Cast::of(&plan));
+        // So many were seen after three seconds, in a run in which nothing was wrong.
+        assert!((0..321).all(|_| work.send(at_ms(30_000), 0).is_none()));
     }
 }

@@ -208,6 +208,18 @@ fn who_is_removed_for_its_name_was_no_timeout() {
     assert_eq!((right, wrong, replaced), (0, 0, 10));
 }
 
+#[test]
+fn what_a_leaver_still_holds_is_held_against_nobody() {
+    let mut plan = plan(2, 62);
+    let timeout = Duration::from_millis(800);
+    let config = Config::builder().cycle(Duration::from_millis(200)).timeout(timeout);
+    testkit::configure(&mut plan, config.build().unwrap());
+    // Longer than tombstones are kept, and nobody is told of what the two hear of each other.
+    // Just before all are weighed.
+    act(&mut plan, 21_880, "", Deed::Leave(vec![0, 1]));
+    summary(&plan);
+}
+
 fn rumor<'a>(summary: &'a Summary, id: &str) -> &'a RumorFigures {
     summary.rumors.iter().find(|rumor| rumor.id == id).expect("the rumor")
 }

@@ -5,6 +5,7 @@ use crate::observe::observer::{Knows, Observer};
 use crate::observe::rumors::Way;
 use crate::scenario::plan::{ClockChange, Deed, Memory};
 use crate::world::testkit::{self, at_ms};
+use rumormill::core::Record;
 use rumormill::link::LinkModel;
 use rumormill::node::NodeId;
 
@@ -101,6 +102,76 @@ fn a_removal_before_the_timeout_is_noticed() {
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
 }
 
+/// Node 0 removes node 1 by timeout and lists it again at a time, with no newer beat.
+fn comes_back(laws: &mut Laws, ms: u64) {
+    let record = Arc::clone(&laws.cast.part(1).record);
+    let beat = Some((record.generation(), 7));
+    let removed = Event::Removed { record: Arc::clone(&record), cause: Cause::Timeout };
+    laws.tell(at_ms(1), 0, &removed, beat);
+    laws.tell(at_ms(ms), 0, &Event::Joined(record), beat);
+}
+
+#[test]
+fn whose_tombstone_is_forgotten_comes_back_by_any_beat() {
+    // Twenty timeouts of five seconds.
+    for (ms, is_broken) in [(100_001, true), (100_002, false)] {
+        let mut laws = laws();
+        comes_back(&mut laws, ms);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "at {ms} ms");
+    }
+}
+
+#[test]
+fn who_is_from_the_future_comes_back_by_any_beat() {
+    for (back, is_broken) in [(30, true), (3_600, false)] {
+        let mut plan = testkit::plan_with_restarts(3);
+        let change = ClockChange::Offset { nanos: -back * 1_000_000_000 };
+        testkit::act(&mut plan, 0, "", Deed::Clock { nodes: vec![2], change });
+        let mut laws = laws_of(&plan);
+        comes_back(&mut laws, 2);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "{back} seconds back");
+    }
+}
+
+#[test]
+fn an_answer_to_a_former_life_proves_nothing_to_the_next() {
+    for (begins, is_broken) in [(false, true), (true, false)] {
+        let mut laws = laws();
+        laws.asked(at_ms(20_000), 0, 2, (PacketKind::LastCall, at_ms(20_000)));
+        laws.answered(0, 2, (PacketKind::Alive, at_ms(20_000)));
+        if begins {
+            laws.begin(0);
+        }
+        laws.time_out(at_ms(21_000), 0, 2);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "anew: {begins}");
+    }
+}
+
+#[test]
+fn a_goodbye_under_a_number_that_a_running_life_never_had_is_not_its_own() {
+    let mut plan = testkit::plan_with_restarts(3);
+    let change = ClockChange::Jump { nanos: -30_000_000_000 };
+    testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+    plan.incarnations[4].memory = Memory::Forgets;
+    let cast = Arc::new(Cast::of(&plan));
+    let mut observer = Observer::new(&plan, &cast);
+    for part in [0, 1, 2, 4] {
+        observer.on_begin(at_ms(u64::from(part)), part, Knows::Itself);
+    }
+    // Its former life was updated, and said goodbye under the number that it took for that.
+    let former = &cast.part(1).record;
+    let generation = Generation::new(former.generation().get() + 1).unwrap();
+    let record = Arc::new(Record::new(former.node().clone(), generation));
+    let left = Event::Removed { record, cause: Cause::Left };
+    let joined = Event::Joined(Arc::clone(&cast.part(4).record));
+    for (ms, event) in [(5, &joined), (6, &left), (7, &joined)] {
+        observer.on_event(at_ms(ms), 0, event, Way::Source, None);
+    }
+    let judged = observer.finish(at_ms(9), 0, None).invariants;
+    let law = judged.iter().find(|law| law.name == "gone_stay_gone").unwrap();
+    assert!(law.ok, "{:?}", law.detail);
+}
+
 #[test]
 fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     let zombie = |laws: &mut Laws| {
@@ -109,7 +180,8 @@ fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     };
     let early = |laws: &mut Laws| laws.time_out(at_ms(1_000), 0, 1);
     // A hundred cycles, and twenty timeouts.
-    for break_one in [&zombie as &dyn Fn(&mut Laws), &early] {
+    let comes_back = |laws: &mut Laws| comes_back(laws, 2);
+    for break_one in [&zombie as &dyn Fn(&mut Laws), &early, &comes_back] {
         for (flight, is_broken) in [(99, true), (100, false)] {
             let mut laws = laws();
             laws.flew(Duration::from_secs(flight));
