@@ -1,6 +1,7 @@
 //! Islands: live nodes that could reach each other, but have no way to hear of one another.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::cast::{Cast, IncarnationNo};
 use super::lists::Lists;
@@ -76,8 +77,8 @@ impl Acquaintance {
     ) -> impl Iterator<Item = IncarnationNo> + 'a {
         let own = cast.part(one).start;
         self.seeds.get(&one).into_iter().flatten().filter_map(move |&seed| {
-            let given = cast.before(seed, own).addr;
-            truth.live(seed).filter(|&live| cast.part(live).addr == given)
+            let given = [own, own + Duration::from_nanos(1)].map(|at| cast.before(seed, at).addr);
+            truth.live(seed).filter(|&live| given == [cast.part(live).addr; 2])
         })
     }
 }

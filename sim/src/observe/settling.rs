@@ -438,11 +438,14 @@ mod tests {
         assert_excused(&mut stand, "islands: nodes 0 and 2");
         // It moved in the very instant in which node 2 started: either may have been given.
         later.incarnations[2].start = at_ms(9_000);
-        let addr = later.incarnations[moved].public.addr();
-        later.incarnations[moved].public = later.incarnations[1].public.clone();
-        later.incarnations[1].public = later.incarnations[1].public.with_addr(addr);
-        let mut stand = Stand::of(later);
+        let mut stand = Stand::of(later.clone());
         stand.truth.set(at_ms(9_000), 1, State::Live(3));
+        stand.commit();
+        assert_excused(&mut stand, "islands: nodes 0 and 2");
+        // Where it is again in the end.
+        testkit::restart(&mut later, 1, at_ms(12_000));
+        let mut stand = Stand::of(later);
+        stand.truth.set(at_ms(12_000), 1, State::Live(4));
         stand.commit();
         assert_excused(&mut stand, "islands: nodes 0 and 2");
     }
