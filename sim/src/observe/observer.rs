@@ -145,6 +145,7 @@ impl Observer {
             Knows::Itself => self.views.begin(node, incarnation),
             Knows::AllInitial => self.views.begin_full(node, incarnation),
         }
+        self.says.begin(node, &part.record);
         self.agreement.begin(node);
         self.staleness.begin(at, node);
         self.laws.begin(node);

@@ -38,6 +38,12 @@ impl Says {
         Self { wanted, listed: BTreeMap::new() }
     }
 
+    /// A node begins a life, and lists itself.
+    pub(crate) fn begin(&mut self, node: NodeNo, own: &Record) {
+        self.listed.retain(|&(by, _), _| by != node);
+        self.list(node, own);
+    }
+
     /// A node lists a record, be it its own.
     pub(crate) fn list(&mut self, node: NodeNo, record: &Record) {
         if !self.wanted.is_empty() {
@@ -94,6 +100,10 @@ mod tests {
             panic!("not so")
         };
         assert_eq!((node, detail.contains("node 1 says")), (2, true));
+        says.begin(2, &cast.part(2).record);
+        assert_eq!(says.judge(&truth, &cast), Verdict::Settled, "it heard that in a former life");
+        says.begin(1, &cast.part(1).record);
+        assert!(matches!(says.judge(&truth, &cast), Verdict::Unsettled { node: 1, .. }), "itself");
         truth.set(at_ms(9), 1, State::Down);
         truth.commit(at_ms(9), &LinkModel::new(1, testkit::lan()));
         assert_eq!(says.judge(&truth, &cast), Verdict::Settled, "it is gone");

@@ -74,6 +74,17 @@ fn what_a_node_says_already_is_no_update_and_a_paused_one_is_not_told() {
 }
 
 #[test]
+fn who_comes_back_with_other_words_lists_them_at_once() {
+    let mut plan = plan(4, 120);
+    update(&mut plan, 8_000, 3, "zone=b");
+    let said = NodeBuilder::from(testkit::node(3)).private_data("zone=c").build().unwrap();
+    restart_as(&mut plan, 9_000, vec![3], |back| back.public = said.clone());
+    // It says so already: no event tells of it.
+    update(&mut plan, 20_000, 3, "zone=c");
+    summary(&plan);
+}
+
+#[test]
 fn whom_no_packet_reaches_does_not_hear_of_an_update() {
     let mut plan = plan(6, 20);
     act(&mut plan, 7_900, "", Deed::Isolate(vec![4]));
