@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::calm::Calm;
 use super::cast::{Cast, IncarnationNo};
-use super::keeping::Keeping;
+use super::keeping::{Heirs, Keeping};
 use super::lists::Lists;
 use super::ms;
 use super::observer::Exit;
@@ -118,6 +118,8 @@ pub(crate) struct Laws {
     buried: Vec<Instant>,
     /// A process that does not run forgets nothing.
     sleeps: bool,
+    /// By node: when it last found that it had slept.
+    woke: Vec<Option<Instant>>,
     once: Once,
     calm: Calm,
     keeping: Keeping,
@@ -141,6 +143,9 @@ struct Offences {
 impl Laws {
     /// How many timeouts a tombstone is kept.
     const TOMBSTONE_TIMEOUTS: u32 = 20;
+    /// Who slept gives others two fifths of a timeout to answer; by its own clock, which may be
+    /// fast: held to one fifth.
+    const WAKINGS: u32 = 5;
     /// In so many cycles a counter comes near half of its scale.
     const COUNTER_CYCLES: u32 = 100;
     /// Tombstones beyond the number of members.
@@ -170,6 +175,7 @@ impl Laws {
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
             leaves: 0,
             buried: vec![Instant::ZERO; cast.nodes() as usize],
+            woke: vec![None; cast.nodes() as usize],
             sleeps: plan
                 .actions
                 .iter()
@@ -192,6 +198,7 @@ impl Laws {
         self.timed_out[node as usize].clear();
         self.questions[node as usize].clear();
         self.answers[node as usize].clear();
+        self.woke[node as usize] = None;
         self.once.begin(node);
         self.keeping.crash(node);
     }
@@ -217,6 +224,7 @@ impl Laws {
                 self.come_back(at, node, record.node().addr(), beat);
             }
             (Event::Published(metadata), _) => self.keeping.hold(node, metadata.version()),
+            (Event::Woke(_), _) => self.woke[node as usize] = Some(at),
             _ => {}
         }
     }
@@ -281,10 +289,10 @@ impl Laws {
         }
     }
 
-    /// A leaver is off: whether it was told that what it held is in other hands, and whether there
-    /// are any.
-    pub(crate) fn off(&mut self, at: Instant, node: NodeNo, promised: bool, others: bool) {
-        self.keeping.off(at, node, promised, others);
+    /// A leaver is off: whether it was told that what it held is in other hands, and whose these
+    /// might be.
+    pub(crate) fn off(&mut self, at: Instant, node: NodeNo, promised: bool, heirs: Heirs) {
+        self.keeping.off(at, node, promised, heirs);
     }
 
     /// Something happens that all are told of.
@@ -428,6 +436,7 @@ impl Laws {
 
     /// A node removes an incarnation by timeout.
     pub(crate) fn time_out(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        self.judge_sleeper(at, node, incarnation);
         let start = self.cast.part(incarnation).start;
         if self.longest_flight >= self.misread_after {
             return;
@@ -456,6 +465,17 @@ impl Laws {
         }
     }
 
+    /// Who slept was deaf: it asks, and waits for answers, before it takes anybody for dead.
+    fn judge_sleeper(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
+        let config = self.cast.config(node);
+        let Some(woke) = self.woke[node as usize] else { return };
+        if config.liveness() == Liveness::Beats && at - woke < config.timeout() / Self::WAKINGS {
+            let who = self.who(incarnation);
+            let detail = format!("node {node} removes {who} {:?} after it woke", at - woke);
+            self.breaks(Law::SilenceBeforeRemoval, at, Some(node), &detail);
+        }
+    }
+
     /// A node's metadata went from one version to one that is not newer.
     pub(crate) fn went_back(&mut self, at: Instant, node: NodeNo, from: Version, to: Version) {
         let detail = format!("node {node} goes from version {from} to {to}");
@@ -477,7 +497,7 @@ impl Laws {
             let detail = format!("node {node} held {held}, with members_max {members_max}");
             self.breaks(Law::StateIsBounded, at, Some(node), &detail);
         }
-        if let Some(what) = self.calm.count(node, stats) {
+        if let Some(what) = self.calm.count(at, node, stats) {
             self.breaks(Law::Calm, at, Some(node), &format!("node {node} {what}"));
         }
     }

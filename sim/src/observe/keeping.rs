@@ -17,8 +17,22 @@ pub(crate) struct Keeping {
     holders: BTreeSet<NodeNo>,
     /// Those of them that have said goodbye and are not off yet.
     leaving: BTreeSet<NodeNo>,
+    /// Whether it was in other hands than those of whoever held it first.
+    shared: bool,
+    first: Option<NodeNo>,
     /// The leaver that was the last to hold it, though others were there to take it.
     lost: Option<(Instant, NodeNo, Version)>,
+}
+
+/// Who could take what a leaver holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heirs {
+    /// Nobody who stays is listed.
+    None,
+    /// Some are, and some link is cut.
+    Beyond,
+    /// Some are, and all links are open.
+    Near,
 }
 
 impl Keeping {
@@ -27,9 +41,11 @@ impl Keeping {
             self.newest = Some(version);
             self.holders.clear();
             self.leaving.clear();
+            (self.first, self.shared) = (Some(node), false);
         }
         if self.newest == Some(version) {
             self.holders.insert(node);
+            self.shared |= self.first != Some(node);
             self.lost = None;
         }
     }
@@ -47,12 +63,17 @@ impl Keeping {
         }
     }
 
-    /// A leaver is off. `promised` is whether it was told that others hold what it held; `others`
-    /// whether any were there.
-    pub(crate) fn off(&mut self, at: Instant, node: NodeNo, promised: bool, others: bool) {
+    /// A leaver is off. `promised` is whether it was told that others hold what it held: who had it
+    /// from another answers for its way to the rest only while no link is cut.
+    pub(crate) fn off(&mut self, at: Instant, node: NodeNo, promised: bool, heirs: Heirs) {
         let was_last =
             self.leaving.remove(&node) && self.leaving.is_empty() && self.holders.is_empty();
-        if let Some(version) = self.newest.filter(|_| was_last && promised && others) {
+        let vouches = match heirs {
+            Heirs::None => false,
+            Heirs::Beyond => !self.shared,
+            Heirs::Near => true,
+        };
+        if let Some(version) = self.newest.filter(|_| was_last && promised && vouches) {
             self.lost = Some((at, node, version));
         }
     }
@@ -81,12 +102,27 @@ mod tests {
         keeping.hold(2, version(2));
         keeping.leave(1);
         keeping.leave(2);
-        keeping.off(at_ms(1), 1, true, true);
+        keeping.off(at_ms(1), 1, true, Heirs::Near);
         assert_eq!(keeping.lost(), None, "the other may still hand it over");
-        keeping.off(at_ms(2), 2, true, true);
+        keeping.off(at_ms(2), 2, true, Heirs::Near);
         assert_eq!(keeping.lost(), Some((at_ms(2), 2, version(2))));
         keeping.hold(3, version(2));
         assert_eq!(keeping.lost(), None, "it was on its way");
+    }
+
+    #[test]
+    fn behind_a_cut_only_who_alone_ever_held_a_value_answers_for_it() {
+        for (others, is_lost) in [(0, true), (1, false)] {
+            let mut keeping = Keeping::default();
+            keeping.hold(1, version(1));
+            for other in 2..2 + others {
+                keeping.hold(other, version(1));
+                keeping.crash(other);
+            }
+            keeping.leave(1);
+            keeping.off(at_ms(1), 1, true, Heirs::Beyond);
+            assert_eq!(keeping.lost().is_some(), is_lost, "{others} others");
+        }
     }
 
     #[test]
@@ -100,10 +136,10 @@ mod tests {
         crashed.crash(1);
         let mut warned = held();
         warned.leave(1);
-        warned.off(at_ms(1), 1, false, true);
+        warned.off(at_ms(1), 1, false, Heirs::Near);
         let mut alone = held();
         alone.leave(1);
-        alone.off(at_ms(1), 1, true, false);
+        alone.off(at_ms(1), 1, true, Heirs::None);
         assert_eq!([crashed.lost(), warned.lost(), alone.lost()], [None; 3]);
     }
 }

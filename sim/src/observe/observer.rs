@@ -15,6 +15,7 @@ use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
 use super::episodes::Episodes;
 use super::invariants::Laws;
+use super::keeping::Heirs;
 use super::members::{Listing, Views};
 use super::metadata::Agreement;
 use super::ms;
@@ -187,10 +188,12 @@ impl Observer {
 
     /// A leaver is off; `promised` is whether it was told that others hold what it held.
     pub(crate) fn on_off(&mut self, at: Instant, node: NodeNo, promised: bool, links: &LinkModel) {
-        // Whoever lists nobody who stays has nobody to leave anything to.
-        let heirs = self.truth.live_nodes().any(|(_, live)| self.views.lists(node, live));
-        let others = !links.has_cuts() && heirs;
-        self.laws.off(at, node, promised, others);
+        let heirs = match self.truth.live_nodes().any(|(_, live)| self.views.lists(node, live)) {
+            false => Heirs::None,
+            true if links.has_cuts() => Heirs::Beyond,
+            true => Heirs::Near,
+        };
+        self.laws.off(at, node, promised, heirs);
     }
 
     /// A node falls silent, but goes on listening; in force with the next [`Observer::commit`].
@@ -535,8 +538,8 @@ impl Observer {
         // A packet may have woken the engine, but nobody told it to lose patience.
         let way = if cause == Cause::Timeout { Way::Source } else { way };
         match cause {
-            // It runs and says so: the goodbye is a lie, or of a life whose number it forgot.
-            Cause::Left if self.is_belied(incarnation, record) => {}
+            // It is no goodbye of that life: a lie, or of one whose number it forgot.
+            Cause::Left if self.is_belied(at, incarnation, record) => {}
             Cause::Left => self.laws.heard_goodbye(node, incarnation),
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);

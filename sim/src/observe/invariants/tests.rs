@@ -147,29 +147,64 @@ fn an_answer_to_a_former_life_proves_nothing_to_the_next() {
     }
 }
 
+/// Removals by a node that woke, so many milliseconds later.
+fn removes_after_waking(ms: u64, liveness: Liveness) -> usize {
+    let mut plan = testkit::plan(3, Duration::from_secs(60));
+    let timeout = Duration::from_secs(5);
+    let config = Config::builder().timeout(timeout).liveness(liveness);
+    testkit::configure(&mut plan, config.build().unwrap());
+    let mut laws = laws_of(&plan);
+    laws.tell(at_ms(20_000), 0, &Event::Woke(timeout), None);
+    laws.time_out(at_ms(20_000 + ms), 0, 1);
+    laws.begin(0);
+    laws.time_out(at_ms(20_000), 0, 2);
+    broken(laws).len()
+}
+
 #[test]
-fn a_goodbye_under_a_number_that_a_running_life_never_had_is_not_its_own() {
-    let mut plan = testkit::plan_with_restarts(3);
-    let change = ClockChange::Jump { nanos: -30_000_000_000 };
-    testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
-    plan.incarnations[4].memory = Memory::Forgets;
-    let cast = Arc::new(Cast::of(&plan));
-    let mut observer = Observer::new(&plan, &cast);
-    for part in [0, 1, 2, 4] {
-        observer.on_begin(at_ms(u64::from(part)), part, Knows::Itself);
+fn who_slept_asks_before_it_takes_anybody_for_dead() {
+    let beats = [999, 1_000].map(|ms| removes_after_waking(ms, Liveness::Beats));
+    assert_eq!(beats, [1, 0]);
+    // Who is suspected has the time that it has.
+    assert_eq!(removes_after_waking(0, Liveness::Probes), 0);
+}
+
+#[test]
+fn a_goodbye_under_a_number_that_a_life_never_had_is_not_its_own() {
+    // Heard while that life runs, and before it begins.
+    for heard in [1_006, 900] {
+        let mut plan = testkit::plan_with_restarts(3);
+        let change = ClockChange::Jump { nanos: -30_000_000_000 };
+        testkit::act(&mut plan, 500, "", Deed::Clock { nodes: vec![1], change });
+        plan.incarnations[4].memory = Memory::Forgets;
+        let cast = Arc::new(Cast::of(&plan));
+        let mut observer = Observer::new(&plan, &cast);
+        for part in [0, 1, 2] {
+            observer.on_begin(at_ms(0), part, Knows::Itself);
+        }
+        observer.on_exit(at_ms(800), 1, Exit::Leave);
+        // Its former life was updated, and says goodbye under the number that it took for that.
+        let former = &cast.part(1).record;
+        let generation = Generation::new(former.generation().get() + 1).unwrap();
+        let record = Arc::new(Record::new(former.node().clone(), generation));
+        let left = Event::Removed { record, cause: Cause::Left };
+        let joined = Event::Joined(Arc::clone(&cast.part(4).record));
+        let hears = |observer: &mut Observer, ms, event| {
+            observer.on_event(at_ms(ms), 0, event, Way::Source, None);
+        };
+        if heard < 1_000 {
+            hears(&mut observer, heard, &left);
+        }
+        observer.on_begin(at_ms(1_000), 4, Knows::Itself);
+        hears(&mut observer, 1_005, &joined);
+        if heard > 1_000 {
+            hears(&mut observer, heard, &left);
+        }
+        hears(&mut observer, 1_007, &joined);
+        let judged = observer.finish(at_ms(1_009), 0, None).invariants;
+        let law = judged.iter().find(|law| law.name == "gone_stay_gone").unwrap();
+        assert!(law.ok, "heard at {heard} ms: {:?}", law.detail);
     }
-    // Its former life was updated, and said goodbye under the number that it took for that.
-    let former = &cast.part(1).record;
-    let generation = Generation::new(former.generation().get() + 1).unwrap();
-    let record = Arc::new(Record::new(former.node().clone(), generation));
-    let left = Event::Removed { record, cause: Cause::Left };
-    let joined = Event::Joined(Arc::clone(&cast.part(4).record));
-    for (ms, event) in [(5, &joined), (6, &left), (7, &joined)] {
-        observer.on_event(at_ms(ms), 0, event, Way::Source, None);
-    }
-    let judged = observer.finish(at_ms(9), 0, None).invariants;
-    let law = judged.iter().find(|law| law.name == "gone_stay_gone").unwrap();
-    assert!(law.ok, "{:?}", law.detail);
 }
 
 #[test]
@@ -335,7 +370,7 @@ fn a_value_is_lost_with_its_last_holder_unless_that_was_interrupted_in_leaving()
         laws.keeping.hold(1, version);
         laws.exit(1, Exit::Leave);
         interrupt(&mut laws);
-        laws.off(at_ms(5), 1, true, true);
+        laws.off(at_ms(5), 1, true, Heirs::Near);
         laws.settle(at_ms(9), Verdict::Settled);
         broken(laws)
     };

@@ -45,12 +45,13 @@ impl Observer {
         self.rumors.hold(at, node, version, way);
     }
 
-    /// A node tells of no older value than it holds, and calls nobody in vain.
+    /// A node tells of no older value than it holds; whom it calls and probes is counted.
     pub(super) fn check_told(&mut self, at: Instant, node: NodeNo, packet: &Packet) {
         let told = match &packet.body {
             Body::Rumor(Rumor { topic: Topic::Metadata(metadata), .. }) => metadata.version(),
             Body::Rumor(Rumor { topic: Topic::Announced(it), .. }) => it.version,
             Body::LastCall(_) => return self.laws.calm().call(node),
+            Body::Probe(_) => return self.laws.calm().probe(at, node),
             _ => return,
         };
         if self.agreement.version(node).is_some_and(|held| told < held) {
@@ -71,10 +72,18 @@ impl Observer {
         version.writer == NodeId::of(self.cast.part(own).record.node().addr())
     }
 
-    /// Whether an incarnation runs of which packets may speak that nobody sent, or under a number
-    /// that it never had.
-    pub(super) fn is_belied(&self, incarnation: IncarnationNo, named: &Record) -> bool {
+    /// Whether an incarnation is still to come, or runs and packets may speak of it that nobody
+    /// sent, or under a number that it never had.
+    pub(super) fn is_belied(
+        &self,
+        at: Instant,
+        incarnation: IncarnationNo,
+        named: &Record,
+    ) -> bool {
         let part = self.cast.part(incarnation);
+        if part.start > at {
+            return true;
+        }
         let (State::Live(own) | State::Stopped(own)) = self.truth.state(part.node) else {
             return false;
         };
