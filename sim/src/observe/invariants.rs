@@ -203,9 +203,11 @@ impl Laws {
         self.keeping.crash(node);
     }
 
-    /// A packet is delivered that was in flight for so long.
-    pub(crate) fn flew(&mut self, flight: Duration) {
+    /// A packet is delivered that was in flight for so long. True if it may have outlived the
+    /// memory of those of whom it speaks.
+    pub(crate) fn flew(&mut self, flight: Duration) -> bool {
         self.longest_flight = self.longest_flight.max(flight);
+        flight >= self.forgotten_after
     }
 
     /// A node's service hears of an event; `beat` is the newest that is held of whom it is about.
@@ -359,11 +361,10 @@ impl Laws {
 
     /// A node lists an incarnation.
     pub(crate) fn list(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        let number = self.cast.part(incarnation).record.generation();
         let is_gone =
             self.gone.has(node, incarnation) && self.longest_flight < self.forgotten_after;
         // Clocks are asked last: nearly everybody is alone at its address.
-        if self.cast.is_alone(incarnation) && !is_gone || self.is_worthless(at, node, number) {
+        if self.cast.is_alone(incarnation) && !is_gone || self.is_overruled(at, node, incarnation) {
             return;
         }
         if is_gone {
@@ -374,10 +375,17 @@ impl Laws {
         let generation = |part| self.cast.part(part).record.generation();
         for &part in self.cast.same_addr(incarnation) {
             // Who forgot its generation is below its own former life, which may well be heard of.
-            if part < incarnation && generation(part) < number {
+            if part < incarnation && generation(part) < generation(incarnation) {
                 self.gone.set(node, part);
             }
         }
+    }
+
+    /// Whether numbers decide nothing about an incarnation: its own is from the future, or that of
+    /// a later one at its address.
+    fn is_overruled(&self, at: Instant, node: NodeNo, incarnation: IncarnationNo) -> bool {
+        let mut parts = self.cast.same_addr(incarnation).iter().filter(|&&it| it >= incarnation);
+        parts.any(|&part| self.is_worthless(at, node, self.cast.part(part).record.generation()))
     }
 
     /// Whether a number is from the future for somebody whose clock may count: whoever answers at

@@ -350,7 +350,9 @@ impl Observer {
         self.traffic.fates().delivered += 1;
         self.rumors.delivered(load, carried);
         let Way::Packet { from, sent, kind } = way else { return };
-        self.laws.flew(at - sent);
+        if self.laws.flew(at - sent) {
+            self.settling.disturb(at);
+        }
         match kind {
             PacketKind::LastCall | PacketKind::Probe => {
                 if let Some(asked) = self.truth.live(node) {

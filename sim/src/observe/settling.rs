@@ -113,6 +113,11 @@ impl Settling {
         self.acquaintance.hear(one, other);
     }
 
+    /// Something that nobody can be blamed for may put lists wrong once more.
+    pub(crate) fn disturb(&mut self, at: Instant) {
+        self.last_fault = self.last_fault.max(at);
+    }
+
     /// Judges the run at its end.
     pub(crate) fn judge(
         &self,
@@ -292,8 +297,13 @@ mod tests {
         }
 
         fn judge(&mut self) -> Verdict {
+            self.judge_disturbed(Instant::ZERO)
+        }
+
+        fn judge_disturbed(&mut self, at: Instant) -> Verdict {
             let end = Instant::ZERO + self.plan.duration;
             let mut settling = Settling::of(&self.plan, &self.cast);
+            settling.disturb(at);
             let held = (&self.views, &self.agreement);
             settling.note(end, held.0, held.1);
             settling.judge(end, &self.cast, &self.truth, held, &mut self.links)
@@ -419,6 +429,13 @@ mod tests {
         let mut slow = testkit::plan(3, Duration::from_secs(300));
         slow.network.bandwidth = Some(1_000_000);
         assert_excused(&mut Stand::of(slow), "bandwidth");
+    }
+
+    #[test]
+    fn what_was_forgotten_by_all_and_comes_back_has_to_be_forgotten_anew() {
+        let is_judged =
+            |ms| matches!(stand().judge_disturbed(at_ms(ms)), Verdict::Unsettled { .. });
+        assert!(is_judged(200_000) && !is_judged(290_000));
     }
 
     #[test]

@@ -208,6 +208,21 @@ fn a_goodbye_under_a_number_that_a_life_never_had_is_not_its_own() {
 }
 
 #[test]
+fn a_former_life_may_come_back_where_the_present_one_is_from_the_future() {
+    for (ahead, is_broken) in [(30, true), (3_600, false)] {
+        let mut plan = testkit::plan_with_restarts(3);
+        // To others the number of node 1's second life is from the future.
+        let change = ClockChange::Offset { nanos: ahead * 1_000_000_000 };
+        testkit::act(&mut plan, 900, "", Deed::Clock { nodes: vec![1], change });
+        let mut laws = laws_of(&plan);
+        laws.heard_goodbye(0, 1);
+        laws.list(at_ms(1_100), 0, 4);
+        laws.list(at_ms(1_200), 0, 1);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "{ahead} seconds");
+    }
+}
+
+#[test]
 fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     let zombie = |laws: &mut Laws| {
         laws.heard_goodbye(0, 2);
@@ -219,7 +234,7 @@ fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     for break_one in [&zombie as &dyn Fn(&mut Laws), &early, &comes_back] {
         for (flight, is_broken) in [(99, true), (100, false)] {
             let mut laws = laws();
-            laws.flew(Duration::from_secs(flight));
+            assert_ne!(laws.flew(Duration::from_secs(flight)), is_broken);
             break_one(&mut laws);
             assert_eq!(broken(laws).len(), usize::from(is_broken), "in flight for {flight} s");
         }
