@@ -14,7 +14,8 @@ use std::time::Duration;
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::newcomers::Via;
-use super::packet::{Body, Join, News, Packet, Records, Welcome, len};
+use super::packer::Room;
+use super::packet::{Body, Bounded, Join, News, Packet, Records, Welcome};
 use super::record::Sighting;
 use super::roster::NodeIx;
 use super::timers::Timer;
@@ -202,7 +203,7 @@ impl Engine {
     fn join_packet(&self, now: Now, to: SocketAddr) -> Arc<Packet> {
         let me = self.members.sighting(self.members.me(), now.mono, self.step);
         let (token, summary) = (self.token_for(now.mono, to), self.summary(now));
-        let padding = self.padding(len::JOIN_MIN, self.config.path_size());
+        let padding = self.padding(Packet::LEN_MIN + Join::LEN_MIN, self.config.path_size());
         self.packet(Body::Join(Join { token, me, summary, padding }))
     }
 
@@ -235,16 +236,14 @@ impl Engine {
         nodes.extend(self.pick(now.mono, Self::WELCOME_MEMBERS_MAX));
         let longest = self.config.path_len_max();
         let longest = out.room(to).map_or(longest, |room| room.min(longest));
-        let mut room = longest.saturating_sub(len::HEADER + len::WELCOME);
+        let mut room = Room::of::<Welcome>(longest);
         let mut members = Vec::with_capacity(nodes.len());
         for node in nodes {
             let sighting = self.members.sighting(node, now.mono, self.step);
             let is_guest = sighting.record.node().addr() == guest.record.node().addr();
-            if is_guest || sighting.len_max() > room {
-                continue;
+            if !is_guest && room.take(sighting.len_max()) {
+                members.push(sighting);
             }
-            room -= sighting.len_max();
-            members.push(sighting);
         }
         let ask = (!self.is_routable(to)).then(|| self.token_for(now.mono, to));
         let welcome = Welcome { token: join.token, ask, summary: self.summary(now), members };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
-use super::packet::{Alive, Body, Bulk, Cause, LastCall, len};
+use super::packet::{Alive, Body, Bounded, Bulk, Cause, LastCall, Packet};
 use super::roster::NodeIx;
 use super::timers::Timer;
 use crate::config::Liveness;
@@ -160,8 +160,8 @@ impl Engine {
             Some(record) => record.node().name().len() + record.node().private_data().len(),
             None => Self::USUAL_TEXTS_LEN,
         };
-        let answer = len::HEADER + len::TOKEN + len::SIGHTING + texts + self.config.guard_len();
-        let padding = self.padding(len::HEADER + len::TOKEN + len::TAG, answer);
+        let answer = Packet::LEN_BARE + Alive::LEN_BARE + texts + self.config.guard_len();
+        let padding = self.padding(Packet::LEN_MIN + LastCall::LEN_MIN, answer);
         let call = LastCall { token: self.token_for(now.mono, addr), padding };
         out.send(addr, &self.packet(Body::LastCall(call)));
     }

@@ -30,6 +30,7 @@ mod members;
 mod metadata;
 mod names;
 mod newcomers;
+mod packer;
 pub mod packet;
 mod paths;
 mod probes;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use super::io::{Event, Outbox};
 use super::metadata::{Metadata, Version};
-use super::packet::{Announcement, Topic, len};
+use super::packet::{Announcement, Bounded, Packet, Rumor, Topic};
 use crate::time::{Instant, Now};
 
 /// What became of long datagrams, by peer.
@@ -125,7 +125,7 @@ enum Discovery {
 
 /// The most that the rumor of a value takes, the value in it.
 pub(super) fn rumor_len(metadata: &Metadata) -> usize {
-    len::HEADER + len::RUMOR + metadata.len_max()
+    Packet::LEN_BARE + Rumor::LEN_BARE + metadata.len_max()
 }
 
 impl Engine {

@@ -13,7 +13,8 @@ use super::identity::Outranked;
 use super::ids::Found;
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
-use super::packet::{Body, Bulk, Cause, Gone, News, Packet, len};
+use super::packer::Packer;
+use super::packet::{Body, Bounded, Bulk, Cause, Gone, News, Packet};
 use super::record::{Record, Sighting};
 use super::roster::NodeIx;
 use super::row::Standing;
@@ -174,24 +175,13 @@ impl Engine {
 
     /// Packs beats and news into as few datagrams as it takes.
     pub(super) fn bulk_packets(&self, beats: Vec<Beat>, news: Vec<News>) -> Vec<Arc<Packet>> {
-        let room = self.config.path_len_max() - len::HEADER - 2 * len::COUNT;
-        let bulk = |beats| Bulk { beats, news: Vec::new() };
-        let mut bulks: Vec<Bulk> = match room / len::BEAT {
-            _ if beats.is_empty() => Vec::new(),
-            most if beats.len() <= most => vec![bulk(beats)],
-            most => beats.chunks(most).map(|beats| bulk(beats.to_vec())).collect(),
-        };
-        let mut left = bulks.last().map_or(0, |bulk| room - bulk.beats.len() * len::BEAT);
+        let mut packer = Packer::new(Bulk::default(), self.config.path_len_max());
+        packer.all(beats, |bulk| &mut bulk.beats);
         for item in news {
-            let len = item.len_max();
-            if len > left {
-                bulks.push(Bulk::default());
-                left = room;
-            }
-            left -= len;
-            bulks.last_mut().expect("one was just pushed").news.push(item);
+            packer.page(item.len_max()).news.push(item);
         }
-        bulks.into_iter().map(|bulk| self.packet(Body::Bulk(bulk))).collect()
+        let bulks = packer.into_pages().into_iter();
+        bulks.map(|bulk| self.packet(Body::Bulk(bulk))).collect()
     }
 
     pub(super) fn on_bulk(&mut self, now: Now, bulk: &Bulk, via: Via, out: &mut Outbox) {

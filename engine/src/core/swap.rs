@@ -8,14 +8,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beat::RecordId;
+use super::beat::{Age, RecordId};
 use super::engine::{Engine, Life};
 use super::io::Outbox;
 use super::metadata::{Metadata, Version};
 use super::newcomers::Via;
+use super::packer::{Packer, Room};
 use super::packet::{
-    Announcement, Body, Detail, Held, Holds, Ids, News, Padding, Records, SwapAnswer, SwapRequest,
-    Vector, Wanted, len,
+    Announcement, Body, Bounded, Detail, Held, Holds, Ids, News, Packet, Padding, Records,
+    SwapAnswer, SwapRequest, Vector, Wanted,
 };
 use super::record::Digest;
 use super::roster::{BUCKET_BITS, NodeIx};
@@ -140,7 +141,7 @@ impl Engine {
 
     fn send_request(&mut self, now: Now, out: &mut Outbox) {
         let summary = self.summary(now);
-        let padding = self.padding(len::SWAP_REQUEST_MIN, self.usual_answer_len());
+        let padding = self.padding(Packet::LEN_MIN + SwapRequest::LEN_MIN, self.usual_answer_len());
         let Some(pending) = &mut self.swapper.pending else { return };
         // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all
         // of them together no swap would ever end.
@@ -165,10 +166,10 @@ impl Engine {
     /// brings a vector of them.
     fn usual_answer_len(&self) -> usize {
         let detail = match self.config.liveness() {
-            Liveness::Beats => len::VECTOR_BEAT * self.members.len(),
-            Liveness::Probes | Liveness::Off => len::FOLDED * Self::BUCKETS_AT_FIRST,
+            Liveness::Beats => <(u8, Age)>::LEN_BARE * self.members.len(),
+            Liveness::Probes | Liveness::Off => u32::LEN_BARE * Self::BUCKETS_AT_FIRST,
         };
-        let around = len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT;
+        let around = Packet::LEN_BARE + SwapAnswer::LEN_BARE + Vector::LEN_BARE;
         (around + detail + self.config.guard_len()).min(self.config.path_size())
     }
 
@@ -225,14 +226,13 @@ impl Engine {
         room: usize,
         out: &mut Outbox,
     ) {
-        let room = room.saturating_sub(len::HEADER + len::SWAP_ANSWER);
+        let room = Room::of::<SwapAnswer>(room).without(<Vec<u32>>::LEN_BARE);
         let detail = if self.members.digest() == request.summary.digest {
             let nothing = Vector { digest: self.members.digest(), first: 0, beats: Vec::new() };
             Detail::Same(nothing)
         } else {
             // Fewer digests stand for more members each, and more ids come back.
-            let fit = (room.saturating_sub(len::COUNT) / len::FOLDED).max(1);
-            let bits = self.bucket_bits().min(fit.ilog2());
+            let bits = self.bucket_bits().min(room.fits::<u32>().max(1).ilog2());
             Detail::Differ(self.buckets(bits, request.token))
         };
         let (token, ask) = (request.token, Some(self.token_for(now.mono, from)));
@@ -309,8 +309,6 @@ impl Engine {
     /// we are young and the list has just changed: the records that changed it brought theirs.
     fn vectors(&self, now: Now) -> Vec<Vector> {
         let digest = self.members.digest();
-        let room = self.config.path_len_max()
-            - (len::HEADER + len::SWAP_ANSWER + len::DIGEST + 2 * len::COUNT);
         let beats: Vec<_> = match self.config.liveness() {
             Liveness::Off | Liveness::Probes => Vec::new(),
             Liveness::Beats if self.is_young(now) && self.swapper.listed != digest => Vec::new(),
@@ -319,7 +317,8 @@ impl Engine {
                 nodes.map(|&node| self.members.vector_beat(node, now.mono, self.step)).collect()
             }
         };
-        let page_len = room / len::VECTOR_BEAT;
+        let room = Room::of::<SwapAnswer>(self.config.path_len_max()).without(Vector::LEN_BARE);
+        let page_len = room.fits::<(u8, Age)>();
         let mut pages: Vec<_> = beats
             .chunks(page_len)
             .zip((0..).step_by(page_len))
@@ -427,27 +426,18 @@ impl Engine {
 
     /// Our ids in some buckets, in as few datagrams as it takes.
     fn ids(&self, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
-        let room = self.config.path_len_max() - len::HEADER - len::IDS;
-        let empty = || Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
-        let mut pages = Vec::new();
-        let (mut page, mut left) = (empty(), room);
+        let empty = Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
+        let mut packer = Packer::new(empty, self.config.path_len_max());
+        let of_bucket_max = packer.room().without(u16::LEN_BARE).fits::<RecordId>();
         for &at in buckets {
             let mut nodes = self.members.in_bucket(bits, at.into());
             // A bucket crowded on purpose is told in part; the partner then sends too much.
-            nodes = &nodes[..nodes.len().min((room - len::BUCKET) / len::ID)];
-            let len = len::BUCKET + nodes.len() * len::ID;
-            if len > left {
-                pages.push(std::mem::replace(&mut page, empty()));
-                left = room;
-            }
-            left -= len;
+            nodes = &nodes[..nodes.len().min(of_bucket_max)];
+            let page = packer.page(u16::LEN_BARE + nodes.len() * RecordId::LEN_BARE);
             page.buckets.push(at);
             page.ids.extend(nodes.iter().map(|&node| self.members.id_of(node)));
         }
-        if !page.buckets.is_empty() {
-            pages.push(page);
-        }
-        pages
+        packer.into_pages()
     }
 
     pub(super) fn on_ids(&mut self, now: Now, from: SocketAddr, ids: &Ids, out: &mut Outbox) {
@@ -505,8 +495,8 @@ impl Engine {
     }
 
     fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
-        let room = self.config.path_len_max() - len::HEADER - len::COUNT;
-        for ids in ids.chunks(room / len::ID) {
+        let room = Room::of::<Wanted>(self.config.path_len_max());
+        for ids in ids.chunks(room.fits::<RecordId>()) {
             out.send(to, &self.packet(Body::Wanted(Wanted { ids: ids.to_vec() })));
         }
     }
@@ -529,22 +519,15 @@ impl Engine {
     /// Packs news into as few datagrams as it takes, and one more than may be sent when there is
     /// more.
     pub(super) fn record_pages(&self, news: impl Iterator<Item = News>) -> Vec<Records> {
-        let room = self.config.path_len_max() - len::HEADER - len::COUNT;
-        let mut pages: Vec<Records> = Vec::new();
-        let mut left = 0;
+        let empty = Records { news: Vec::new() };
+        let mut packer = Packer::new(empty, self.config.path_len_max());
         for item in news {
-            let len = item.len_max();
-            if len > left {
-                pages.push(Records { news: Vec::with_capacity(room / len) });
-                if pages.len() > Self::RECORD_PACKETS_MAX {
-                    break;
-                }
-                left = room;
+            packer.page(item.len_max()).news.push(item);
+            if packer.len() > Self::RECORD_PACKETS_MAX {
+                break;
             }
-            left -= len;
-            pages.last_mut().expect("one was just pushed").news.push(item);
         }
-        pages
+        packer.into_pages()
     }
 
     pub(super) fn send_records(

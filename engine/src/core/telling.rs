@@ -11,7 +11,10 @@ use std::net::SocketAddr;
 use super::arcs::{Delegation, RingView, subtract};
 use super::engine::Engine;
 use super::io::Outbox;
-use super::packet::{Body, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest, len};
+use super::packer::Room;
+use super::packet::{
+    Body, Bounded, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest,
+};
 use super::roster::NodeIx;
 use super::timers::Timer;
 use super::told::{Part, PartState, Told, TopicKey};
@@ -144,8 +147,7 @@ impl Engine {
         let mut known = self.known_on(rumor);
         if let Some(room) = out.room(to) {
             // Who is left out is introduced to us though we know it, which does no harm.
-            let room = room.saturating_sub(len::HEADER + len::RUMOR_TOKEN + len::COUNT);
-            known.truncate(room / len::FINGERPRINT);
+            known.truncate(Room::of::<RumorAck>(room).fits::<u16>());
         }
         let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });
         out.send(to, &self.packet(ack(known)));
@@ -221,15 +223,9 @@ impl Engine {
 
     /// Tells a node of members that it does not know, as many as fit a datagram.
     fn introduce(&self, now: Now, to: SocketAddr, unknown: &[NodeIx], out: &mut Outbox) {
-        let mut room = self.config.path_len_max() - len::HEADER - len::COUNT;
-        let mut news = Vec::new();
-        for item in unknown.iter().filter_map(|&node| self.news_of(node, now.mono)) {
-            if item.len_max() > room {
-                break;
-            }
-            room -= item.len_max();
-            news.push(item);
-        }
+        let mut room = Room::of::<Records>(self.config.path_len_max());
+        let news = unknown.iter().filter_map(|&node| self.news_of(node, now.mono));
+        let news: Vec<News> = news.take_while(|item| room.take(item.len_max())).collect();
         if !news.is_empty() {
             out.send(to, &self.packet(Body::Records(Records { news })));
         }

@@ -7,19 +7,16 @@ use std::net::{IpAddr, SocketAddr};
 use bincode::config;
 
 use super::reject::Reject;
+use crate::core::packet::Bounded;
 
 /// Numbers up to 250 take one byte, larger ones a tag and as many bytes as their size class
 /// needs. The limit is that of one number, since no list and no text is left to the library.
 const NUMBERS: config::Configuration<config::LittleEndian, config::Varint, config::Limit<16>> =
     config::standard().with_limit::<16>();
 
-/// Something with a place in a packet.
-pub(super) trait Wire: Sized {
-    /// Fewest bytes that a value takes: what a claimed count is checked against.
-    const LEN_MIN: usize;
-    /// True when every value takes just as many.
-    const FIXED: bool;
-
+/// Something with a place in a packet. What a claimed count is checked against is the fewest bytes
+/// that so many take.
+pub(super) trait Wire: Bounded + Sized {
     /// Writes the value.
     fn put(&self, out: &mut Writer<'_>);
 
@@ -124,6 +121,9 @@ pub(super) const fn number_len(number: u64) -> usize {
     }
 }
 
+/// The most that a count, a length or another number of 32 bits takes.
+pub(super) const COUNT_LEN_MAX: usize = number_len(u32::MAX as u64);
+
 /// How many bytes a blob takes, its length included.
 pub(super) const fn blob_len(bytes: usize) -> usize {
     number_len(bytes as u64) + bytes
@@ -131,14 +131,25 @@ pub(super) const fn blob_len(bytes: usize) -> usize {
 
 // The macros below name `Wire`, `Writer`, `Reader` and `Reject` as their callers import them.
 
-/// Implements [`Wire`] for structs by their fields, each listed once; `=> check` names what must
+/// Implements [`Wire`] for structs by their fields, each listed once. `[n]` behind a field is the
+/// most that it takes, where that is not what follows from its type, and `=> check` names what must
 /// hold between the fields that were read.
 macro_rules! wire_structs {
-    ($($name:ident { $($field:ident: $kind:ty),+ $(,)? } $(=> $check:ident)?)+) => {$(
-        impl Wire for $name {
-            const LEN_MIN: usize = 0 $(+ <$kind as Wire>::LEN_MIN)+;
-            const FIXED: bool = true $(&& <$kind as Wire>::FIXED)+;
+    ($(
+        $name:ident { $($field:ident: $of:ty $([$bare:expr])?),+ $(,)? } $(=> $check:ident)?
+    )+) => {$(
+        impl Bounded for $name {
+            const LEN_MIN: usize = 0 $(+ <$of as Bounded>::LEN_MIN)+;
+            const LEN_BARE: usize = 0 $(+ wire_structs!(@bare $of $([$bare])?))+;
+            const IS_FIXED: bool = true $(&& <$of as Bounded>::IS_FIXED)+;
 
+            fn len_max(&self) -> usize {
+                let beside = 0 $(+ Bounded::len_max(&self.$field) - <$of as Bounded>::LEN_BARE)+;
+                Self::LEN_BARE + beside
+            }
+        }
+
+        impl Wire for $name {
             fn put(&self, out: &mut Writer<'_>) {
                 $(Wire::put(&self.$field, out);)+
             }
@@ -156,16 +167,27 @@ macro_rules! wire_structs {
             }
         }
     )+};
+    (@bare $of:ty) => { <$of as Bounded>::LEN_BARE };
+    (@bare $of:ty [$bare:expr]) => { $bare };
 }
 pub(super) use wire_structs;
 
 /// Implements [`Wire`] for enums whose variants hold one value each, behind a tag of one byte.
 macro_rules! wire_choices {
     ($($name:ident { $($tag:literal => $variant:ident),+ $(,)? } $(=> $check:ident)?)+) => {$(
-        impl Wire for $name {
+        impl Bounded for $name {
             const LEN_MIN: usize = 1;
-            const FIXED: bool = false;
+            const LEN_BARE: usize = 1;
+            const IS_FIXED: bool = false;
 
+            fn len_max(&self) -> usize {
+                1 + match self {
+                    $(Self::$variant(value) => Bounded::len_max(value),)+
+                }
+            }
+        }
+
+        impl Wire for $name {
             fn put(&self, out: &mut Writer<'_>) {
                 match self {
                     $(Self::$variant(value) => {
@@ -199,10 +221,17 @@ pub(super) use wire_choices;
 /// Implements [`Wire`] for what always takes `$len` bytes.
 macro_rules! wire_fixed {
     ($($name:ty, $len:literal: |$value:ident| $put:expr, |$bytes:ident| $take:expr;)+) => {$(
-        impl Wire for $name {
+        impl Bounded for $name {
             const LEN_MIN: usize = $len;
-            const FIXED: bool = true;
+            const LEN_BARE: usize = $len;
+            const IS_FIXED: bool = true;
 
+            fn len_max(&self) -> usize {
+                $len
+            }
+        }
+
+        impl Wire for $name {
             fn put(&self, out: &mut Writer<'_>) {
                 let $value = self;
                 let bytes: [u8; $len] = $put;
@@ -230,10 +259,17 @@ wire_fixed! {
 }
 
 /// Ring buckets, the only numbers of 16 bits.
-impl Wire for u16 {
+impl Bounded for u16 {
     const LEN_MIN: usize = 1;
-    const FIXED: bool = false;
+    const LEN_BARE: usize = number_len(u16::MAX as u64);
+    const IS_FIXED: bool = false;
 
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE
+    }
+}
+
+impl Wire for u16 {
     fn put(&self, out: &mut Writer<'_>) {
         out.number(u64::from(*self));
     }
@@ -247,10 +283,21 @@ impl Wire for u16 {
     }
 }
 
-impl<T: Wire> Wire for Vec<T> {
+impl<T: Bounded> Bounded for Vec<T> {
     const LEN_MIN: usize = 1;
-    const FIXED: bool = false;
+    const LEN_BARE: usize = COUNT_LEN_MAX;
+    const IS_FIXED: bool = false;
 
+    fn len_max(&self) -> usize {
+        let items = match T::IS_FIXED {
+            true => self.len() * T::LEN_BARE,
+            false => self.iter().map(Bounded::len_max).sum(),
+        };
+        Self::LEN_BARE + items
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
     fn put(&self, out: &mut Writer<'_>) {
         out.number(self.len() as u64);
         for item in self {
@@ -262,7 +309,7 @@ impl<T: Wire> Wire for Vec<T> {
         let count = input.count(T::LEN_MIN)?;
         // What a record takes in memory is several times what it takes on the wire: the vector
         // grows with what was really read, not with the count.
-        let mut items = Self::with_capacity(if T::FIXED { count } else { 0 });
+        let mut items = Self::with_capacity(if T::IS_FIXED { count } else { 0 });
         for _ in 0..count {
             items.push(T::take(input)?);
         }
@@ -271,15 +318,22 @@ impl<T: Wire> Wire for Vec<T> {
 
     fn len(&self) -> usize {
         let items =
-            if T::FIXED { self.len() * T::LEN_MIN } else { self.iter().map(Wire::len).sum() };
+            if T::IS_FIXED { self.len() * T::LEN_MIN } else { self.iter().map(Wire::len).sum() };
         number_len(self.len() as u64) + items
     }
 }
 
-impl<T: Wire> Wire for Box<T> {
+impl<T: Bounded> Bounded for Box<T> {
     const LEN_MIN: usize = T::LEN_MIN;
-    const FIXED: bool = T::FIXED;
+    const LEN_BARE: usize = T::LEN_BARE;
+    const IS_FIXED: bool = T::IS_FIXED;
 
+    fn len_max(&self) -> usize {
+        T::len_max(self)
+    }
+}
+
+impl<T: Wire> Wire for Box<T> {
     fn put(&self, out: &mut Writer<'_>) {
         T::put(self, out);
     }
@@ -293,10 +347,17 @@ impl<T: Wire> Wire for Box<T> {
     }
 }
 
-impl<T: Wire> Wire for Option<T> {
+impl<T: Bounded> Bounded for Option<T> {
     const LEN_MIN: usize = 1;
-    const FIXED: bool = false;
+    const LEN_BARE: usize = 1 + T::LEN_BARE;
+    const IS_FIXED: bool = false;
 
+    fn len_max(&self) -> usize {
+        1 + self.as_ref().map_or(T::LEN_BARE, T::len_max)
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
     fn put(&self, out: &mut Writer<'_>) {
         out.bytes(&[u8::from(self.is_some())]);
         if let Some(value) = self {
@@ -317,10 +378,18 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
-impl Wire for SocketAddr {
+impl Bounded for SocketAddr {
     const LEN_MIN: usize = 1 + 4 + 2;
-    const FIXED: bool = false;
+    /// One more than an IPv6 address takes, by which all that is packed was measured so far.
+    const LEN_BARE: usize = 1 + 1 + 16 + 2;
+    const IS_FIXED: bool = false;
 
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE
+    }
+}
+
+impl Wire for SocketAddr {
     fn put(&self, out: &mut Writer<'_>) {
         match self.ip() {
             IpAddr::V4(ip) => {

@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::codec::{Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs};
+use super::codec::{
+    COUNT_LEN_MAX, Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs,
+};
 use super::reject::Reject;
 use crate::config::Liveness;
 use crate::core::packet::{
-    Alive, Announcement, Body, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids, Join,
-    LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc, Rumor,
-    RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest, Vouch,
-    Wanted, Welcome, Word,
+    Alive, Announcement, Body, Bounded, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids,
+    Join, LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc,
+    Rumor, RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest,
+    Vouch, Wanted, Welcome, Word, packet_kinds,
 };
 use crate::core::{
     Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, PacketKind, Record, RecordId, Settings,
@@ -26,10 +28,17 @@ const HEADER_LEN: usize = 8;
 /// Most buckets that the ring is cut into, as a power of two.
 const BUCKET_BITS_MAX: u8 = 16;
 
-impl Wire for Packet {
+impl Bounded for Packet {
     const LEN_MIN: usize = HEADER_LEN;
-    const FIXED: bool = false;
+    const LEN_BARE: usize = HEADER_LEN;
+    const IS_FIXED: bool = false;
 
+    fn len_max(&self) -> usize {
+        HEADER_LEN + body_len_max(&self.body)
+    }
+}
+
+impl Wire for Packet {
     fn put(&self, out: &mut Writer<'_>) {
         out.bytes(&MAGIC);
         out.bytes(&[VERSION, self.kind() as u8]);
@@ -71,86 +80,45 @@ pub(super) fn kind(bytes: &[u8]) -> Option<PacketKind> {
     bytes.get(3).and_then(|&kind| PacketKind::ALL.get(usize::from(kind))).copied()
 }
 
-fn put_body(body: &Body, out: &mut Writer<'_>) {
-    match body {
-        Body::Bulk(bulk) => bulk.put(out),
-        Body::Rumor(rumor) => rumor.put(out),
-        Body::RumorAck(ack) => ack.put(out),
-        Body::Join(join) => join.put(out),
-        Body::Welcome(welcome) => welcome.put(out),
-        Body::SwapRequest(request) => request.put(out),
-        Body::SwapAnswer(answer) => answer.put(out),
-        Body::Vector(vector) => vector.put(out),
-        Body::Ids(ids) => ids.put(out),
-        Body::Wanted(wanted) => wanted.put(out),
-        Body::Records(records) => records.put(out),
-        Body::Value(metadata) => metadata.put(out),
-        Body::LastCall(call) => call.put(out),
-        Body::Alive(alive) => alive.put(out),
-        Body::Announced(announcement) => announcement.put(out),
-        Body::Fetch(fetch) => fetch.put(out),
-        Body::Fetched(metadata) => metadata.put(out),
-        Body::Probe(probe) => probe.put(out),
-        Body::ProbeAnswer(answer) => answer.put(out),
-        Body::ProbeRequest(request) => request.put(out),
-        Body::Vouch(vouch) => vouch.put(out),
-        Body::Echo(echo) => echo.put(out),
-    }
-}
+/// Gives each kind of packet its bytes and bounds, by its declaration.
+macro_rules! codec {
+    ($(
+        $(#[$about:meta])* $tag:literal $name:literal $kind:ident $says:tt $(=> $check:ident)?
+    )+) => {
+        $(codec!(@one $kind $says $(=> $check)?);)+
 
-fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
-    Ok(match kind {
-        PacketKind::Bulk => Body::Bulk(Wire::take(input)?),
-        PacketKind::Rumor => Body::Rumor(Wire::take(input)?),
-        PacketKind::Join => Body::Join(Wire::take(input)?),
-        PacketKind::Welcome => Body::Welcome(Wire::take(input)?),
-        PacketKind::SwapRequest => Body::SwapRequest(Wire::take(input)?),
-        PacketKind::SwapAnswer => Body::SwapAnswer(Wire::take(input)?),
-        PacketKind::Vector => Body::Vector(Wire::take(input)?),
-        PacketKind::Ids => Body::Ids(Wire::take(input)?),
-        PacketKind::Wanted => Body::Wanted(Wire::take(input)?),
-        PacketKind::Records => Body::Records(Wire::take(input)?),
-        PacketKind::Value => Body::Value(Wire::take(input)?),
-        PacketKind::LastCall => Body::LastCall(Wire::take(input)?),
-        PacketKind::Alive => Body::Alive(Wire::take(input)?),
-        PacketKind::Announced => Body::Announced(Wire::take(input)?),
-        PacketKind::Fetch => Body::Fetch(Wire::take(input)?),
-        PacketKind::Fetched => Body::Fetched(Wire::take(input)?),
-        PacketKind::Probe => Body::Probe(Wire::take(input)?),
-        PacketKind::ProbeAnswer => Body::ProbeAnswer(Wire::take(input)?),
-        PacketKind::ProbeRequest => Body::ProbeRequest(Wire::take(input)?),
-        PacketKind::Vouch => Body::Vouch(Wire::take(input)?),
-        PacketKind::RumorAck => Body::RumorAck(Wire::take(input)?),
-        PacketKind::Echo => Body::Echo(Wire::take(input)?),
-    })
-}
+        fn put_body(body: &Body, out: &mut Writer<'_>) {
+            match body {
+                $(Body::$kind(says) => says.put(out),)+
+            }
+        }
 
-fn body_len(body: &Body) -> usize {
-    match body {
-        Body::Bulk(bulk) => bulk.len(),
-        Body::Rumor(rumor) => rumor.len(),
-        Body::RumorAck(ack) => ack.len(),
-        Body::Join(join) => join.len(),
-        Body::Welcome(welcome) => welcome.len(),
-        Body::SwapRequest(request) => request.len(),
-        Body::SwapAnswer(answer) => answer.len(),
-        Body::Vector(vector) => vector.len(),
-        Body::Ids(ids) => ids.len(),
-        Body::Wanted(wanted) => wanted.len(),
-        Body::Records(records) => records.len(),
-        Body::Value(metadata) => metadata.len(),
-        Body::LastCall(call) => call.len(),
-        Body::Alive(alive) => alive.len(),
-        Body::Announced(announcement) => announcement.len(),
-        Body::Fetch(fetch) => fetch.len(),
-        Body::Fetched(metadata) => metadata.len(),
-        Body::Probe(probe) => probe.len(),
-        Body::ProbeAnswer(answer) => answer.len(),
-        Body::ProbeRequest(request) => request.len(),
-        Body::Vouch(vouch) => vouch.len(),
-        Body::Echo(echo) => echo.len(),
-    }
+        fn take_body(kind: PacketKind, input: &mut Reader<'_>) -> Result<Body, Reject> {
+            Ok(match kind {
+                $(PacketKind::$kind => Body::$kind(Wire::take(input)?),)+
+            })
+        }
+
+        fn body_len(body: &Body) -> usize {
+            match body {
+                $(Body::$kind(says) => says.len(),)+
+            }
+        }
+
+        fn body_len_max(body: &Body) -> usize {
+            match body {
+                $(Body::$kind(says) => says.len_max(),)+
+            }
+        }
+    };
+    (@one $kind:ident {
+        $($(#[$about:meta])* $field:ident: $of:ty $([$bare:expr])?,)+
+    } $(=> $check:ident)?) => {
+        wire_structs! { $kind { $($field: $of $([$bare])?),+ } $(=> $check)? }
+    };
+    (@one $kind:ident ($of:ty)) => {};
 }
+packet_kinds!(codec);
 
 wire_fixed! {
     AgeStep, 4: |step| step.0.to_le_bytes(), |bytes| match u32::from_le_bytes(bytes) {
@@ -232,45 +200,26 @@ wire_fixed! {
 }
 
 wire_structs! {
-    Bulk { beats: Vec<Beat>, news: Vec<News> }
     Gone { addr: SocketAddr, generation: Generation, counter: u32, cause: Cause }
     RingArc { after: NodeId, upto: NodeId }
-    Rumor { token: Token, acks: u8, arc: RingArc, view: Option<ViewDigest>, topic: Topic }
-    RumorAck { token: Token, known: Vec<u16> }
     Announcement { version: Version, len: u32 }
-    Fetch { version: Version, call: Call }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
     Summary {
-        members: u32,
+        members: u32 [COUNT_LEN_MAX],
         digest: Digest,
         version: Option<Version>,
         wall: UnixNanos,
         settings: Settings,
     }
     Settings { cycle_ms: u32, liveness: Liveness }
-    Join { token: u32, me: Sighting, summary: Summary, padding: Padding }
-    Welcome { token: u32, ask: Option<u32>, summary: Summary, members: Vec<Sighting> }
-    SwapRequest { token: u32, summary: Summary, padding: Padding }
-    SwapAnswer { token: u32, ask: Option<u32>, summary: Summary, detail: Detail }
-    LastCall { token: u32, padding: Padding }
-    Alive { token: u32, me: Sighting }
-    Echo { token: u32, swap: Option<Held> }
     Held { digest: Digest, version: Option<Version> }
-    Vector { digest: Digest, first: u32, beats: Vec<(u8, Age)> } => vector_ends
-    Ids { echo: Option<u32>, bits: u8, buckets: Vec<u16>, ids: Vec<RecordId> } => buckets_exist
-    Wanted { ids: Vec<RecordId> }
-    Records { news: Vec<News> }
     Sighting { record: Arc<Record>, counter: u32, age: Age }
     Holds { digest: Digest, version: u64 }
-    Probe { token: u32, holds: Holds, reply: Reply }
-    ProbeAnswer { token: u32, holds: Holds }
-    ProbeRequest { token: u32, target: SocketAddr }
-    Vouch { token: u32, word: Word }
     Suspicion {
         addr: SocketAddr,
         generation: Generation,
         counter: u32,
-        witnesses: Vec<NodeId>,
+        witnesses: Vec<NodeId> [1],
     } => witnesses_are_few
 }
 
@@ -307,11 +256,18 @@ fn buckets_halve(detail: &Detail) -> Result<(), Reject> {
     }
 }
 
+impl Bounded for Arc<Record> {
+    const LEN_MIN: usize = SocketAddr::LEN_MIN + Generation::LEN_MIN + 2;
+    const LEN_BARE: usize = SocketAddr::LEN_BARE + Generation::LEN_BARE + 2 * COUNT_LEN_MAX;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE + self.node().name().len() + self.node().private_data().len()
+    }
+}
+
 /// A record is read through the checks of a node, so that whatever is listed is one.
 impl Wire for Arc<Record> {
-    const LEN_MIN: usize = SocketAddr::LEN_MIN + Generation::LEN_MIN + 2;
-    const FIXED: bool = false;
-
     fn put(&self, out: &mut Writer<'_>) {
         let node = self.node();
         node.addr().put(out);
@@ -339,11 +295,18 @@ fn take_text<'a>(input: &mut Reader<'a>) -> Result<&'a str, Reject> {
     str::from_utf8(input.blob()?).map_err(|_| Reject::BadText)
 }
 
+impl Bounded for Padding {
+    const LEN_MIN: usize = 1;
+    const LEN_BARE: usize = COUNT_LEN_MAX;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE + usize::from(self.0)
+    }
+}
+
 /// Zeros and nothing else, or there would be several encodings of one packet.
 impl Wire for Padding {
-    const LEN_MIN: usize = 1;
-    const FIXED: bool = false;
-
     fn put(&self, out: &mut Writer<'_>) {
         out.blob(&vec![0; usize::from(self.0)]);
     }
@@ -359,11 +322,18 @@ impl Wire for Padding {
     }
 }
 
+impl Bounded for Metadata {
+    const LEN_MIN: usize = Version::LEN_MIN + 1;
+    const LEN_BARE: usize = Version::LEN_BARE + COUNT_LEN_MAX;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE + self.data().len()
+    }
+}
+
 /// The digest is verified here, so that whoever holds metadata need not doubt it.
 impl Wire for Metadata {
-    const LEN_MIN: usize = Version::LEN_MIN + 1;
-    const FIXED: bool = false;
-
     fn put(&self, out: &mut Writer<'_>) {
         self.version().put(out);
         out.blob(self.data());

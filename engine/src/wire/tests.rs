@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::arbitrary::packet;
 use super::*;
+use crate::core::packet::Bounded;
 use crate::core::packet::{Alive, Body, Bulk, Gone, Ids, LastCall, News, Vector, Wanted};
 use crate::core::{Age, AgeStep, Beat, Cause, PacketKind, Record, RecordId, Sighting};
 use crate::node::{Generation, Node};
@@ -150,9 +151,9 @@ fn a_beat_takes_six_bytes_and_a_place_in_a_vector_two() {
 
 #[test]
 fn the_length_of_beats_and_ids_is_a_product() {
-    const { assert!(Beat::FIXED && Beat::LEN_MIN == 6) };
-    const { assert!(<(u8, Age)>::FIXED && <(u8, Age)>::LEN_MIN == 2) };
-    const { assert!(RecordId::FIXED && RecordId::LEN_MIN == 4) };
+    const { assert!(Beat::IS_FIXED && Beat::LEN_MIN == 6) };
+    const { assert!(<(u8, Age)>::IS_FIXED && <(u8, Age)>::LEN_MIN == 2) };
+    const { assert!(RecordId::IS_FIXED && RecordId::LEN_MIN == 4) };
     let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
     let bulk = with_body(Body::Bulk(Bulk { beats: vec![beat; 1_000_000], news: vec![] }));
     assert_eq!(encoded_len(&bulk), 8 + 5 + 6_000_000 + 1);

@@ -20,7 +20,6 @@ use rumormill::time::Instant;
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
 use super::rumors::{Load, RumorNo, Way};
-use crate::scenario::kinds::kind_name;
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// Where the lines of a run go.
@@ -247,7 +246,7 @@ fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
     Packet {
         from: parcel.from,
         to: parcel.to,
-        kind: kind_name(parcel.kind).into(),
+        kind: parcel.kind.name().into(),
         content: format!("{:016x}", parcel.content),
         rumors: parcel.carried.iter().map(|&rumor| rumors[rumor as usize].clone()).collect(),
         announces: parcel.load == Load::Announcement && !parcel.carried.is_empty(),

@@ -7,7 +7,6 @@
 pub mod addresses;
 mod document;
 mod errors;
-pub(crate) mod kinds;
 mod language;
 mod layout;
 mod name;

@@ -3,19 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::record::Digest;
-use super::len;
 use crate::node::{Generation, NodeId};
-
-/// "Do you live?" Answered by [`super::Body::ProbeAnswer`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Probe {
-    /// Comes back in the answer.
-    pub token: u32,
-    /// What the sender holds.
-    pub holds: Holds,
-    /// By what way the answer is to come: that of the probe.
-    pub reply: Reply,
-}
 
 /// By what way an answer is to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,33 +21,6 @@ pub struct Holds {
     pub digest: Digest,
     /// A hash of its metadata version; zero without one.
     pub version: u64,
-}
-
-/// "I live." Never answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProbeAnswer {
-    /// That of the probe.
-    pub token: u32,
-    /// What the answerer holds.
-    pub holds: Holds,
-}
-
-/// "I can't reach this one: can you?" Answered by [`super::Body::Vouch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProbeRequest {
-    /// Comes back in the answer.
-    pub token: u32,
-    /// Who is to be probed.
-    pub target: SocketAddr,
-}
-
-/// What came of a probe for another. Never answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Vouch {
-    /// That of the request.
-    pub token: u32,
-    /// Whether the target answered.
-    pub word: Word,
 }
 
 /// Whether one who was probed for another answered.
@@ -87,16 +48,7 @@ pub struct Suspicion {
     pub witnesses: Vec<NodeId>,
 }
 
-impl Holds {
-    pub(super) const LEN: usize = len::DIGEST + 8;
-}
-
 impl Suspicion {
     /// More of them do not make a suspicion stronger.
     pub const WITNESSES_MAX: usize = 4;
-
-    pub(super) fn len_max(&self) -> usize {
-        let witnesses = len::TAG + self.witnesses.len() * 8;
-        len::ADDR + len::GENERATION + len::COUNTER + witnesses
-    }
 }

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::actions::{self, packets, read};
 use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes};
 use crate::measures;
-use crate::scenario::kinds::kind_name;
 use crate::scenario::plan::{Claim, Lie};
 
 /// The schema.
@@ -329,7 +328,7 @@ fn act(key: &str) -> Value {
 
 fn of_packets(key: &str) -> Value {
     match key {
-        "kind" => words(&PacketKind::ALL.map(kind_name), "a kind of packet, as in traces"),
+        "kind" => words(&PacketKind::ALL.map(PacketKind::name), "a kind of packet, as in traces"),
         "nth" => number(1, "the first, or a later one"),
         "from" | "to" => nodes_ref(),
         "after" => time("they arrive once more, so much later"),

@@ -3,7 +3,6 @@
 use rumormill::Node;
 use rumormill::units::show_duration;
 
-use crate::scenario::kinds::kind_name;
 use crate::scenario::language::actions::{Act, Address, At, Restart, Return, Update};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
@@ -54,7 +53,7 @@ pub(super) fn action(
         (_, Deed::Suspend(nodes)) => format!("suspend {}", set(nodes)),
         (Act::Update(update), Deed::Update(said)) => updated(update, said, &set),
         (_, Deed::Drop { kind, nth, ends }) => {
-            format!("drop {} {nth} {}", kind_name(*kind), between(ends, &set))
+            format!("drop {} {nth} {}", kind.name(), between(ends, &set))
         }
         (_, Deed::Replay { ends, after, .. }) => {
             format!("replay {} after {}", between(ends, &set), show_duration(*after))

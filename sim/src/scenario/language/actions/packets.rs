@@ -9,7 +9,6 @@ use rumormill::units::{nearest, show_duration};
 use super::{TIME, choice};
 use crate::scenario::document::{Item, Table, Value};
 use crate::scenario::errors::Mistake;
-use crate::scenario::kinds::kind_name;
 use crate::scenario::language::nodes::{Names, Nodes};
 use crate::scenario::language::text_literal;
 use crate::scenario::plan::{Claim, Lie};
@@ -84,9 +83,9 @@ pub(super) fn read_drop(item: &Item, names: Names<'_>) -> Result<Drop, Mistake> 
 
 fn read_kind(item: &Item) -> Result<PacketKind, Mistake> {
     let typed = item.text("a kind of packet in quotes, such as \"rumor\"")?;
-    let found = PacketKind::ALL.into_iter().find(|&kind| kind_name(kind) == typed);
+    let found = PacketKind::ALL.into_iter().find(|&kind| kind.name() == typed);
     found.ok_or_else(|| {
-        let all = PacketKind::ALL.map(kind_name);
+        let all = PacketKind::ALL.map(PacketKind::name);
         let hint = match nearest(typed, all) {
             Some(near) => format!(", did you mean `{near}`?"),
             None => format!(": it is one of {}", all.join(", ")),
@@ -193,7 +192,7 @@ impl Sender {
 
 impl Drop {
     pub(super) fn toml(&self) -> String {
-        let kind = text_literal(kind_name(self.kind));
+        let kind = text_literal(self.kind.name());
         format!("{{ kind = {kind}, nth = {}{} }}", self.nth, self.ends.fields())
     }
 }
