@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calls::Calls;
 use super::engine::{Engine, Life};
 use super::io::{Event, Outbox};
 use super::newcomers::Via;
@@ -15,7 +16,7 @@ use crate::time::{Instant, Now};
 /// What the watch over silent members keeps from one check to the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Watch {
-    calls: usize,
+    calls: Calls,
     /// The last time we were awake.
     awake: Option<Now>,
     /// Nobody is removed before this.
@@ -23,13 +24,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Last calls of one node in one cycle, and as a share of the members where that is more:
-    /// when half a cluster falls silent at once, the calls must not become a flood of their own.
-    const CALLS_PER_CYCLE_MAX: usize = 64;
-    const MEMBERS_PER_CALL: usize = 4;
-
     pub(super) fn new_cycle(&mut self) {
-        self.calls = 0;
+        self.calls.new_cycle();
     }
 }
 
@@ -171,13 +167,9 @@ impl Engine {
         if self.life != Life::Running {
             return false;
         }
-        let share = self.members.len() / Watch::MEMBERS_PER_CALL;
-        if self.liveness.calls >= share.max(Watch::CALLS_PER_CYCLE_MAX) {
-            self.stats.last_calls_over_limit += 1;
-            return false;
-        }
-        self.liveness.calls += 1;
-        true
+        let may = self.liveness.calls.make(self.members.len());
+        self.stats.last_calls_over_limit += u64::from(!may);
+        may
     }
 
     /// A stopped node does not answer: it has asked to be removed.

@@ -7,6 +7,7 @@ mod beat;
 mod bounds;
 mod buckets;
 mod called;
+mod calls;
 mod claims;
 mod conflicts;
 mod dial;

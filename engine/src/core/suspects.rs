@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::beat::COUNTER_MAX;
+use super::calls::Calls;
 use super::engine::{Engine, Life};
 use super::identity::Outranked;
 use super::io::Outbox;
@@ -31,8 +32,8 @@ pub(super) struct Suspects {
     pending: Vec<SocketAddr>,
     /// Members of which the packet at hand said something that is out of date.
     outdated: Vec<NodeIx>,
-    /// Calls in the cycle that ends then.
-    calls: usize,
+    /// Those of the cycle that ends then.
+    calls: Calls,
     calls_until: Instant,
     /// No roll is called before, however many are in doubt.
     roll_from: Instant,
@@ -82,9 +83,6 @@ impl Suspects {
     const PENDING_MAX: usize = 128;
     /// Beyond so many suspects, the clock is looked at less often.
     const MANY: usize = 16;
-    /// Calls of one node in one cycle, and as a share of the members where that is more.
-    const CALLS_PER_CYCLE_MAX: usize = 64;
-    const MEMBERS_PER_CALL: usize = 4;
     /// Which of the calls goes by stream: two datagrams may have got lost.
     const STREAM_CALL: u32 = 3;
 
@@ -464,30 +462,27 @@ impl Engine {
     /// calls of each are made whatever the limit says, but not all of them at once.
     fn call_suspects(&mut self, now: Now, out: &mut Outbox) {
         if now.mono >= self.suspects.calls_until {
-            self.suspects.calls = 0;
+            self.suspects.calls.new_cycle();
             self.suspects.calls_until = now.mono + self.config.cycle();
         }
-        let share = self.members.len() / Suspects::MEMBERS_PER_CALL;
-        let most = share.max(Suspects::CALLS_PER_CYCLE_MAX);
-        // The list may have become shorter since they were made.
-        let mut may = most.saturating_sub(self.suspects.calls);
+        let members = self.members.len();
         let again = now.mono + self.config.cycle() / 4;
         let (many, patience) = (self.many_are_suspected(), self.call_patience());
         let mut share = if many { RollCall::share(self.suspects.len()) } else { 0 };
-        let due = self.suspects.by_addr.iter_mut().filter(|it| it.1.next_call <= now.mono);
+        let Suspects { by_addr, calls: budget, .. } = &mut self.suspects;
+        let due = by_addr.iter_mut().filter(|it| it.1.next_call <= now.mono);
         let mut due: Vec<_> = due.collect();
         due.sort_by_key(|(addr, suspect)| (suspect.calls, **addr));
         let mut calls = Vec::new();
         for (&addr, suspect) in due {
             let is_of_roll = many && suspect.calls < RollCall::CALLS;
-            let left = if is_of_roll { &mut share } else { &mut may };
-            if *left == 0 {
+            let may = if is_of_roll { share > 0 } else { budget.make(members) };
+            if !may {
                 self.stats.last_calls_over_limit += u64::from(!is_of_roll);
                 suspect.next_call = if is_of_roll { now.mono } else { again };
                 continue;
             }
-            *left -= 1;
-            self.suspects.calls += usize::from(!is_of_roll);
+            share -= usize::from(is_of_roll);
             suspect.calls += 1;
             if planted!(CallsPutOff, suspect.calls <= RollCall::CALLS, true) {
                 // What counts is whether these are answered: more of them put no end off.
