@@ -12,19 +12,26 @@ use std::net::SocketAddr;
 
 pub use contact::{Held, Padding};
 pub(crate) use kinds::packet_kinds;
-pub use kinds::{
-    Alive, Body, Bulk, Echo, Fetch, Ids, Join, LastCall, PacketKind, Probe, ProbeAnswer,
-    ProbeRequest, Records, Rumor, RumorAck, SwapAnswer, SwapRequest, Vector, Vouch, Wanted,
-    Welcome,
-};
+use kinds::{enums, says, structs};
 pub use probes::{Holds, Reply, Suspicion, Word};
 
-use super::beat::AgeStep;
+use super::beat::{Age, AgeStep, Beat, RecordId};
 use super::metadata::{Metadata, Version};
 use super::record::{Digest, Sighting};
 use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
+
+packet_kinds!(structs);
+packet_kinds!(enums);
+
+const _: () = {
+    let mut tag = 0;
+    while tag < PacketKind::ALL.len() {
+        assert!(PacketKind::ALL[tag] as usize == tag, "tags go up from 0 without a gap");
+        tag += 1;
+    }
+};
 
 /// What one node sends to another at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -93,13 +93,7 @@ impl Overheard {
             Body::Announced(Announcement { version, .. }) | Body::Fetch(Fetch { version, .. }) => {
                 self.versions.note(*version);
             }
-            Body::RumorAck(_)
-            | Body::SwapAnswer(_)
-            | Body::Ids(_)
-            | Body::Wanted(_)
-            | Body::ProbeAnswer(_)
-            | Body::Vouch(_)
-            | Body::Echo(_) => {}
+            _ => {}
         }
     }
 

@@ -10,10 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Liveness;
 use crate::core::packet::{
-    Alive, Announcement, Body, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids, Join,
-    LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc, Rumor,
-    RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest, Vouch,
-    Wanted, Welcome, Word, packet_kinds,
+    self, Announcement, Body, Call, Detail, Gone, Held, Holds, Ids, News, Padding, Reply, RingArc,
+    Summary, Suspicion, Token, Topic, Vector, ViewDigest, Word, packet_kinds,
 };
 use crate::core::{
     Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, Record, RecordId, Settings, Sighting,
@@ -41,7 +39,7 @@ trait Field: Clone + std::fmt::Debug + Sized + 'static {
 
 /// Implements [`Field`] for structs by their fields.
 macro_rules! fields {
-    ($($name:ident { $($field:ident: $of:ty),+ $(,)? })+) => {$(
+    ($($name:ty { $($field:ident: $of:ty),+ $(,)? })+) => {$(
         impl Field for $name {
             fn any() -> BoxedStrategy<Self> {
                 let fields = ($(<$of as Field>::any(),)+);
@@ -65,7 +63,7 @@ macro_rules! bodies {
     (@one $kind:ident {
         $($(#[$about:meta])* $field:ident: $of:ty $([$bare:expr])?,)+
     }) => {
-        fields! { $kind { $($field: $of),+ } }
+        fields! { packet::$kind { $($field: $of),+ } }
     };
     // What must hold between fields is drawn so below.
     (@one $kind:ident $says:tt => $check:ident) => {};

@@ -136,7 +136,7 @@ pub(super) const fn blob_len(bytes: usize) -> usize {
 /// hold between the fields that were read.
 macro_rules! wire_structs {
     ($(
-        $name:ident { $($field:ident: $of:ty $([$bare:expr])?),+ $(,)? } $(=> $check:ident)?
+        $name:ty { $($field:ident: $of:ty $([$bare:expr])?),+ $(,)? } $(=> $check:ident)?
     )+) => {$(
         impl Bounded for $name {
             const LEN_MIN: usize = 0 $(+ <$of as Bounded>::LEN_MIN)+;

@@ -9,10 +9,8 @@ use super::codec::{
 use super::reject::Reject;
 use crate::config::Liveness;
 use crate::core::packet::{
-    Alive, Announcement, Body, Bounded, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids,
-    Join, LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc,
-    Rumor, RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest,
-    Vouch, Wanted, Welcome, Word, packet_kinds,
+    self, Announcement, Body, Bounded, Call, Detail, Gone, Held, Holds, Ids, News, Padding, Reply,
+    RingArc, Summary, Suspicion, Token, Topic, Vector, ViewDigest, Word, packet_kinds,
 };
 use crate::core::{
     Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, PacketKind, Record, RecordId, Settings,
@@ -114,7 +112,7 @@ macro_rules! codec {
     (@one $kind:ident {
         $($(#[$about:meta])* $field:ident: $of:ty $([$bare:expr])?,)+
     } $(=> $check:ident)?) => {
-        wire_structs! { $kind { $($field: $of $([$bare])?),+ } $(=> $check)? }
+        wire_structs! { packet::$kind { $($field: $of $([$bare])?),+ } $(=> $check)? }
     };
     (@one $kind:ident ($of:ty)) => {};
 }

@@ -2,19 +2,9 @@
 //!
 //! A declaration is a tag on the wire, a name in scenarios and traces, and what the packet says:
 //! fields in the order in which they are written, or a type that has a layout of its own. From it
-//! follow [`Body`], [`PacketKind`] and the structs (here), the bytes and their bounds (in `wire`)
-//! and any packet of the kind (for property tests). A new kind is one more of them, at the end,
+//! follow [`super::Body`], [`super::PacketKind`] and the structs, the bytes and their bounds (in
+//! `wire`) and any packet of the kind (for property tests). A new kind is one more of them, at the end,
 //! and the handler to which `engine.rs` gives it.
-
-use std::net::SocketAddr;
-
-use super::{
-    Announcement, Call, Detail, Held, Holds, News, Padding, Reply, RingArc, Summary, Token, Topic,
-    ViewDigest, Word,
-};
-use crate::core::beat::{Age, Beat, RecordId};
-use crate::core::metadata::{Metadata, Version};
-use crate::core::record::{Digest, Sighting};
 
 /// Hands all declarations to a macro. `[n]` behind a field is the most that it takes, where that
 /// does not follow from its type; `=> name` behind a kind names what must hold between its fields,
@@ -248,7 +238,7 @@ macro_rules! structs {
     };
     (@one [$($about:tt)*] $kind:ident ($of:ty)) => {};
 }
-packet_kinds!(structs);
+pub(super) use structs;
 
 /// What a packet of a kind says: a struct of that name, or a type that is named.
 macro_rules! says {
@@ -259,6 +249,7 @@ macro_rules! says {
         $of
     };
 }
+pub(super) use says;
 
 /// Declares [`Body`] and [`PacketKind`].
 macro_rules! enums {
@@ -301,12 +292,4 @@ macro_rules! enums {
         }
     };
 }
-packet_kinds!(enums);
-
-const _: () = {
-    let mut tag = 0;
-    while tag < PacketKind::ALL.len() {
-        assert!(PacketKind::ALL[tag] as usize == tag, "tags go up from 0 without a gap");
-        tag += 1;
-    }
-};
+pub(super) use enums;
