@@ -181,7 +181,7 @@ impl Calm {
     }
 }
 
-/// What those owe each other who find out by probes who lives: one probe a cycle, and no news twice.
+/// What those owe each other who find out by probes who lives: a probe a cycle, and no news twice.
 #[derive(Clone, Debug)]
 struct Probing {
     cycle: Duration,

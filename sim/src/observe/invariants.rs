@@ -401,9 +401,16 @@ impl Laws {
         self.breaks(Law::OnlyRealNodes, at, Some(node), &format!("node {node} lists {who}"));
     }
 
-    /// A node heard a goodbye.
-    pub(crate) fn heard_goodbye(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        self.gone.set(node, incarnation);
+    /// A node heard a goodbye under this number.
+    pub(crate) fn heard_goodbye(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        (incarnation, number): (IncarnationNo, Generation),
+    ) {
+        if !self.is_worthless(at, node, number) {
+            self.gone.set(node, incarnation);
+        }
     }
 
     /// A question of a node arrived, which had sent it at this time.

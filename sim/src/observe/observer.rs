@@ -542,7 +542,9 @@ impl Observer {
         match cause {
             // It is no goodbye of that life: a lie, or of one whose number it forgot.
             Cause::Left if self.is_belied(at, incarnation, record) => {}
-            Cause::Left => self.laws.heard_goodbye(node, incarnation),
+            Cause::Left => {
+                self.laws.heard_goodbye(at, node, (incarnation, record.generation()));
+            }
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);
                 self.judge_removal(at, node, incarnation, Reason::Silence);

@@ -26,6 +26,12 @@ fn broken(laws: Laws) -> Vec<(String, String)> {
     broken.map(|invariant| (invariant.name, invariant.detail.unwrap())).collect()
 }
 
+/// A node hears the goodbye of an incarnation.
+fn hears_goodbye(laws: &mut Laws, node: NodeNo, incarnation: IncarnationNo) {
+    let number = laws.cast.part(incarnation).record.generation();
+    laws.heard_goodbye(at_ms(1_000), node, (incarnation, number));
+}
+
 #[test]
 fn a_run_without_offence_names_every_law() {
     let mut laws = laws();
@@ -44,7 +50,7 @@ fn who_left_or_was_replaced_must_not_come_back_where_it_is_known() {
     let mut laws = laws();
     laws.list(at_ms(1), 0, 4);
     laws.list(at_ms(2), 0, 1);
-    laws.heard_goodbye(0, 2);
+    hears_goodbye(&mut laws, 0, 2);
     laws.list(at_ms(3), 0, 2);
     laws.list(at_ms(4), 2, 1);
     laws.begin(0);
@@ -215,7 +221,7 @@ fn a_former_life_may_come_back_where_the_present_one_is_from_the_future() {
         let change = ClockChange::Offset { nanos: ahead * 1_000_000_000 };
         testkit::act(&mut plan, 900, "", Deed::Clock { nodes: vec![1], change });
         let mut laws = laws_of(&plan);
-        laws.heard_goodbye(0, 1);
+        hears_goodbye(&mut laws, 0, 1);
         laws.list(at_ms(1_100), 0, 4);
         laws.list(at_ms(1_200), 0, 1);
         assert_eq!(broken(laws).len(), usize::from(is_broken), "{ahead} seconds");
@@ -223,9 +229,21 @@ fn a_former_life_may_come_back_where_the_present_one_is_from_the_future() {
 }
 
 #[test]
+fn a_goodbye_under_a_number_from_the_future_may_be_overruled() {
+    for (ahead, is_broken) in [(10_u64, true), (3_600, false)] {
+        let mut laws = laws();
+        // It was updated while its clock was ahead, and left.
+        let number = laws.cast.part(1).record.generation().get() + ahead * 1_000_000_000;
+        laws.heard_goodbye(at_ms(1_000), 0, (1, Generation::new(number).unwrap()));
+        laws.list(at_ms(1_100), 0, 1);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "{ahead} seconds ahead");
+    }
+}
+
+#[test]
 fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     let zombie = |laws: &mut Laws| {
-        laws.heard_goodbye(0, 2);
+        hears_goodbye(laws, 0, 2);
         laws.list(at_ms(150_000), 0, 2);
     };
     let early = |laws: &mut Laws| laws.time_out(at_ms(1_000), 0, 1);
