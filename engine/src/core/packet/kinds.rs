@@ -3,8 +3,8 @@
 //! A declaration is a tag on the wire, a name in scenarios and traces, and what the packet says:
 //! fields in the order in which they are written, or a type that has a layout of its own. From it
 //! follow [`super::Body`], [`super::PacketKind`] and the structs, the bytes and their bounds (in
-//! `wire`) and any packet of the kind (for property tests). A new kind is one more of them, at the end,
-//! and the handler to which `engine.rs` gives it.
+//! `wire`) and any packet of the kind (for property tests). A new kind is one more of them, at the
+//! end, and the handler to which `engine.rs` gives it.
 
 /// Hands all declarations to a macro. `[n]` behind a field is the most that it takes, where that
 /// does not follow from its type; `=> name` behind a kind names what must hold between its fields,
