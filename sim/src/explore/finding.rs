@@ -12,7 +12,7 @@ use crate::results::judge;
 use crate::results::summary::Summary;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 use crate::scenario::{self, ScenarioError};
-use crate::world::{self, Options, fault_kind};
+use crate::world::{self, Options};
 
 /// What makes two failures the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ fn role(plan: &Plan, node: Option<NodeNo>, at_ms: f64) -> String {
     let last = before.map(|action| &action.deed).find(|deed| names(deed, node));
     match last {
         None => birth.into(),
-        Some(deed) => format!("{birth}, {}", fault_kind(deed)),
+        Some(deed) => format!("{birth}, {}", deed.kind()),
     }
 }
 
@@ -134,5 +134,5 @@ fn names(deed: &Deed, node: NodeNo) -> bool {
 }
 
 fn faults(plan: &Plan) -> BTreeSet<String> {
-    plan.actions.iter().map(|action| fault_kind(&action.deed).to_owned()).collect()
+    plan.actions.iter().map(|action| action.deed.kind().to_owned()).collect()
 }

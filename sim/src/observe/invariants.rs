@@ -16,13 +16,12 @@ use super::cast::{Cast, IncarnationNo};
 use super::keeping::{Heirs, Keeping};
 use super::lists::Lists;
 use super::ms;
-use super::observer::Exit;
 use super::once::Once;
 use super::removals;
 use super::settling::Verdict;
 use super::work::{Excess, Work};
 use crate::results::summary::{Invariant, Messages, Offence};
-use crate::scenario::plan::{Deed, Incarnation, NodeNo, Plan};
+use crate::scenario::plan::{Deed, Incarnation, Manner, NodeNo, Plan};
 
 /// A beat: of which incarnation, and its counter.
 type Beat = (Generation, u32);
@@ -283,11 +282,11 @@ impl Laws {
     }
 
     /// A node goes down without a word, or says goodbye.
-    pub(crate) fn exit(&mut self, node: NodeNo, exit: Exit) {
-        self.leaves += usize::from(exit == Exit::Leave);
-        match exit {
-            Exit::Crash => self.keeping.crash(node),
-            Exit::Leave => self.keeping.leave(node),
+    pub(crate) fn exit(&mut self, node: NodeNo, manner: Manner) {
+        self.leaves += usize::from(manner == Manner::Leave);
+        match manner {
+            Manner::Crash => self.keeping.crash(node),
+            Manner::Leave => self.keeping.leave(node),
         }
     }
 

@@ -17,11 +17,13 @@ pub(crate) mod removals;
 pub(crate) mod rumors;
 pub(crate) mod says;
 mod settling;
+pub(crate) mod stage;
 pub(crate) mod staleness;
 pub(crate) mod tally;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;
+pub(crate) mod weather;
 pub(crate) mod work;
 
 use rumormill::time::Instant;

@@ -31,14 +31,7 @@ use crate::results::summary::{
     Bytes, Detection, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
     NodeTraffic, PerNodePerSecond, Removals, SeriesRow, ViewError,
 };
-use crate::scenario::plan::{NodeNo, Plan, StartCause};
-
-/// How a node goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Crash,
-    Leave,
-}
+use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause};
 
 /// Whom a node lists when it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,16 +154,16 @@ impl Observer {
     }
 
     /// A node goes down; in force with the next [`Observer::commit`].
-    pub(crate) fn on_exit(&mut self, at: Instant, node: NodeNo, exit: Exit) {
+    pub(crate) fn on_exit(&mut self, at: Instant, node: NodeNo, manner: Manner) {
         let (State::Live(incarnation) | State::Stopped(incarnation)) = self.truth.state(node)
         else {
             return;
         };
         let views = &self.views;
         let lists = |other| views.lists(other, incarnation);
-        match exit {
-            Exit::Crash => self.detections.crash(&self.truth, at, node, lists),
-            Exit::Leave => {
+        match manner {
+            Manner::Crash => self.detections.crash(&self.truth, at, node, lists),
+            Manner::Leave => {
                 self.rumors.leave(at, incarnation, lists);
                 if self.views.are_true() {
                     self.laws.calm().leave(at, incarnation);
@@ -178,7 +171,7 @@ impl Observer {
             }
         }
         self.detections.blind(at, node, |other| views.lists(node, other));
-        self.laws.exit(node, exit);
+        self.laws.exit(node, manner);
         self.laws.happen(at);
         self.truth.set(at, node, State::Down);
         self.presence[node as usize] = Presence::Until(at);

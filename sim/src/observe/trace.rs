@@ -1,6 +1,6 @@
 //! Writes what happens in a run to `trace.jsonl`, as it happens.
 //!
-//! The world calls the [`Recorder`] at every step; without a [`Tape`] that costs a comparison.
+//! The stage calls the [`Recorder`] at every step; without a [`Tape`] that costs a comparison.
 //! Nothing is kept in memory but the names of rumors, and nothing that is written depends on more
 //! than the run: the format is told at [`line`].
 
@@ -92,11 +92,11 @@ impl Tape {
     }
 }
 
-/// What the world calls.
+/// What the stage calls.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder<'a>(Option<&'a mut Tape>);
 
-/// A packet as the world knows it.
+/// A packet as a driver knows it.
 pub(crate) struct Parcel<'p> {
     pub(crate) from: NodeNo,
     pub(crate) to: Option<NodeNo>,
@@ -106,6 +106,13 @@ pub(crate) struct Parcel<'p> {
     pub(crate) content: u64,
     pub(crate) carried: &'p [RumorNo],
     pub(crate) load: Load,
+}
+
+impl Parcel<'_> {
+    /// How a receiver learns what it learns by this.
+    pub(crate) fn way(&self) -> Way {
+        Way::Packet { from: self.from, sent: self.sent, kind: self.kind }
+    }
 }
 
 impl<'a> Recorder<'a> {

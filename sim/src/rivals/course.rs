@@ -1,14 +1,15 @@
 //! How a rumor spreads by a rival's rule: the course of one run, in virtual time.
 
-use rumormill::link::{Fate, LinkModel};
+use rumormill::link::Fate;
 use rumormill::rng::Rng;
 use rumormill::time::{Instant, nanos};
 
 use super::setting::Setting;
 use super::{Rival, tellings_max};
 use crate::observe::traffic::HEADERS;
+use crate::observe::weather::Weather;
 use crate::scenario::plan::{Deed, NodeNo};
-use crate::world::{Faults, Queue, network_changes};
+use crate::world::Queue;
 
 /// What became of the rumor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,8 +46,7 @@ struct Peer {
 struct Run<'a> {
     setting: &'a Setting<'a>,
     rival: Rival,
-    links: LinkModel,
-    faults: Faults,
+    weather: Weather,
     queue: Queue<Event>,
     peers: Vec<Peer>,
     now: Instant,
@@ -60,13 +60,11 @@ impl Course {
         let mut run = Run {
             setting,
             rival,
-            links: LinkModel::new(plan.seed, plan.network.clone()),
-            faults: Faults::default(),
+            weather: Weather::new(plan),
             queue: Queue::new(),
             peers: vec![peer; plan.nodes as usize],
             now: Instant::ZERO,
         };
-        plan.links.iter().for_each(|link| _ = run.links.apply(link.clone()));
         for (number, action) in plan.actions.iter().enumerate() {
             run.queue.push(action.at, Event::Act(number as u32));
         }
@@ -91,15 +89,9 @@ impl Run<'_> {
 
     fn act(&mut self, number: usize) {
         let action = &self.setting.plan.actions[number];
-        if let Some(changes) = network_changes(&action.deed) {
-            self.faults.change(number, action, changes, &mut self.links);
-        }
-        match &action.deed {
-            Deed::Heal(heal) => self.faults.heal(self.now, heal, &mut self.links),
-            Deed::Crash(nodes) => {
-                nodes.iter().for_each(|&node| self.peers[node as usize].is_up = false);
-            }
-            _ => {}
+        self.weather.act(self.now, number, action);
+        if let Deed::Crash(nodes) = &action.deed {
+            nodes.iter().for_each(|&node| self.peers[node as usize].is_up = false);
         }
     }
 
@@ -162,7 +154,7 @@ impl Run<'_> {
     fn send(&mut self, from: NodeNo, to: NodeNo) {
         self.peers[from as usize].sent += 1;
         let len = self.setting.len + HEADERS as usize;
-        if let Fate::Delivered { at, again } = self.links.fate(self.now, from, to, len) {
+        if let Fate::Delivered { at, again } = self.weather.links.fate(self.now, from, to, len) {
             self.queue.push(at, Event::Arrive(to));
             // A copy may be the first to arrive.
             again.into_iter().for_each(|at| self.queue.push(at, Event::Arrive(to)));

@@ -3,7 +3,6 @@
 use rumormill::time::Instant;
 
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
-use crate::world::{fault_kind, network_changes};
 
 /// A plan with the rumor that rivals spread in it.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +33,10 @@ impl<'a> Setting<'a> {
         let unknown = plan.actions.iter().find(|action| {
             let deed = &action.deed;
             let is_known = matches!(deed, Deed::Publish { .. } | Deed::Heal(_) | Deed::Crash(_));
-            !is_known && network_changes(deed).is_none()
+            !is_known && deed.network_changes().is_none()
         });
         if let Some(action) = unknown {
-            let kind = fault_kind(&action.deed);
+            let kind = action.deed.kind();
             return Err(format!(
                 "the models know publish, crash, heal and changes of the network, not `{kind}` \
                  ({} at {}): take it out",

@@ -289,6 +289,98 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// What it is called, as a cause and in counts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "publish",
+            Self::Partition(_) => "partition",
+            Self::Isolate(_) => "isolate",
+            Self::Link { change, .. } | Self::Network(change) => link_kind(change),
+            Self::Heal(_) => "heal",
+            Self::Crash(_) => "crash",
+            Self::Stop(_) => "stop",
+            Self::Start(_) => "start",
+            Self::Leave(_) => "leave",
+            Self::Pause(_) => "pause",
+            Self::Suspend(_) => "suspend",
+            Self::Update(_) => "update",
+            Self::Drop { .. } => "drop",
+            Self::Replay { .. } => "replay",
+            Self::Inject(_) => "inject",
+            Self::Resume(_) => "resume",
+            Self::Clock { .. } => "clock",
+            Self::Join(_) => "join",
+            Self::Restart { .. } => "restart",
+        }
+    }
+
+    /// How often it counts as a fault: once for every node that it strikes, and not at all where
+    /// it ends one.
+    pub fn faults(&self) -> usize {
+        match self {
+            Self::Partition(_) | Self::Isolate(_) | Self::Link { .. } | Self::Network(_) => 1,
+            Self::Crash(nodes)
+            | Self::Stop(nodes)
+            | Self::Leave(nodes)
+            | Self::Pause(nodes)
+            | Self::Suspend(nodes)
+            | Self::Restart { nodes, .. } => nodes.len(),
+            Self::Clock { nodes, change } if change.is_new() => nodes.len(),
+            Self::Update(said) => said.len(),
+            Self::Inject(injection) => injection.to.len(),
+            Self::Join(newcomers) => newcomers.len(),
+            // A packet that is lost or played back counts when it is.
+            Self::Drop { .. } | Self::Replay { .. } => 0,
+            Self::Publish { .. }
+            | Self::Heal(_)
+            | Self::Start(_)
+            | Self::Resume(_)
+            | Self::Clock { .. } => 0,
+        }
+    }
+
+    /// The changes of the network that it is, if it is any.
+    pub fn network_changes(&self) -> Option<Vec<NetworkChange>> {
+        Some(match self {
+            Self::Partition(groups) => vec![NetworkChange::Partition(groups.clone())],
+            Self::Isolate(nodes) => vec![NetworkChange::Isolate(nodes.clone())],
+            Self::Link { links, change } => links.changes(change),
+            Self::Network(change) => vec![NetworkChange::Everywhere(change.clone())],
+            _ => return None,
+        })
+    }
+
+    /// Whether the network is another after it.
+    pub fn changes_network(&self) -> bool {
+        matches!(self, Self::Heal(_)) || self.network_changes().is_some()
+    }
+
+    /// Who goes down by it, and how.
+    pub fn exits(&self) -> Option<(&[NodeNo], Manner)> {
+        match self {
+            Self::Crash(nodes) => Some((nodes, Manner::Crash)),
+            Self::Leave(nodes) => Some((nodes, Manner::Leave)),
+            Self::Restart { nodes, manner, .. } => Some((nodes, *manner)),
+            _ => None,
+        }
+    }
+}
+
+/// A change of nothing but the loss, or the latency, is called so.
+fn link_kind(change: &LinkChange) -> &'static str {
+    let LinkChange { latency, loss, .. } = change;
+    let only_loss = LinkChange { loss: *loss, ..LinkChange::default() };
+    let only_latency = LinkChange { latency: latency.clone(), ..LinkChange::default() };
+    if *change == only_loss {
+        "loss"
+    } else if *change == only_latency {
+        "latency"
+    } else {
+        "link"
+    }
+}
+
 /// Packets from some nodes to some nodes, both sorted; `None` is all there ever are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
@@ -396,7 +488,7 @@ impl Claim {
     }
 }
 
-/// How a node goes down before a restart.
+/// How a node goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// Without a word.
@@ -432,6 +524,16 @@ pub enum ClockChange {
     OwnOffset,
     /// It goes again as fast as [`Plan::clocks`] says; what it gained or lost stays.
     OwnDrift,
+}
+
+impl ClockChange {
+    /// Whether it is a fault, and not the end of one.
+    pub fn is_new(self) -> bool {
+        match self {
+            Self::Offset { .. } | Self::Jump { .. } | Self::Drift { .. } => true,
+            Self::Unjump { .. } | Self::OwnOffset | Self::OwnDrift => false,
+        }
+    }
 }
 
 /// What a heal undoes.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumormill::Event;
 use rumormill::core::{Class, Output, Packet};
-use rumormill::link::{Fate, LinkModel};
+use rumormill::link::Fate;
 use rumormill::net::{Departure, Interceptor};
 use tokio::sync::watch;
 
@@ -18,8 +18,8 @@ use super::delay::DelayLine;
 use super::log::{Arrival, Happening, Log, Verdict};
 use crate::observe::cast::IncarnationNo;
 use crate::observe::traffic::HEADERS;
-use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
-use crate::world::fault::{Faults, network_changes};
+use crate::observe::weather::{Weather, Whims};
+use crate::scenario::plan::{Action, NodeNo, Plan};
 use crate::world::trace::content;
 
 /// The network of one run.
@@ -30,40 +30,6 @@ pub(super) struct Bed {
     log: Log,
     weather: Mutex<Weather>,
     line: DelayLine,
-}
-
-/// What links did by themselves in a run.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Whims {
-    /// Bursts of losses that began.
-    pub(super) bursts: u64,
-    /// Packets held back so that later ones could pass them.
-    pub(super) held_back: u64,
-}
-
-/// The links, and what actions changed of them.
-#[derive(Clone, Debug)]
-pub(super) struct Weather {
-    pub(super) links: LinkModel,
-    pub(super) faults: Faults,
-}
-
-impl Weather {
-    /// The links as a plan describes them.
-    pub(super) fn new(plan: &Plan) -> Self {
-        let mut links = LinkModel::new(plan.seed, plan.network.clone());
-        plan.links.iter().for_each(|link| _ = links.apply(link.clone()));
-        Self { links, faults: Faults::default() }
-    }
-
-    /// Does what an action does to the network, if it does anything to it.
-    pub(super) fn act(&mut self, number: usize, action: &Action) {
-        if let Some(changes) = network_changes(&action.deed) {
-            self.faults.change(number, action, changes, &mut self.links);
-        } else if let Deed::Heal(heal) = &action.deed {
-            self.faults.heal(action.at, heal, &mut self.links);
-        }
-    }
 }
 
 impl Bed {
@@ -81,14 +47,13 @@ impl Bed {
     }
 
     pub(super) fn act(&self, number: usize, action: &Action) {
-        self.weather().act(number, action);
+        self.weather().act(action.at, number, action);
     }
 
     /// Drops what is under way; nothing flies any more. Returns what links did by themselves.
     pub(super) fn close(&self) -> Whims {
         self.line.close();
-        let links = &self.weather().links;
-        Whims { bursts: links.bursts(), held_back: links.held_back() }
+        self.weather().whims()
     }
 
     fn weather(&self) -> MutexGuard<'_, Weather> {

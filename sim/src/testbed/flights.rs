@@ -11,7 +11,8 @@ use std::time::Duration;
 use rumormill::core::PacketKind;
 use rumormill::time::Instant;
 
-use crate::observe::rumors::{Load, RumorNo, Way};
+use crate::observe::rumors::{Load, RumorNo};
+use crate::observe::stage::Unread;
 use crate::observe::trace::Parcel;
 use crate::scenario::plan::NodeNo;
 
@@ -36,11 +37,6 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// How a receiver learns what it learns by this.
-    pub(super) fn way(&self) -> Way {
-        Way::Packet { from: self.from, sent: self.sent, kind: self.kind }
-    }
-
     /// As a trace tells of it.
     pub(super) fn told(&self) -> Parcel<'_> {
         Parcel {
@@ -65,19 +61,6 @@ pub(super) struct Flights {
     flying: BTreeMap<Mark, VecDeque<Flight>>,
     /// By address: from when to when a node ran there; the last one may still run.
     lives: BTreeMap<SocketAddr, Vec<(Instant, Option<Instant>)>>,
-}
-
-/// What became of a packet that never arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// Nobody was there, or nobody any more.
-    ToDead,
-    /// It is still to be read.
-    InFlight,
-    /// A filter was in its way.
-    Cut,
-    /// The system dropped it.
-    Overflow,
 }
 
 impl Flights {
@@ -109,22 +92,23 @@ impl Flights {
         flight
     }
 
-    /// What never arrived, when the run ends; `is_paused` says who does not read.
+    /// What never arrived, when the run ends, and why, unless it is still to be read; `is_paused`
+    /// says who does not read.
     pub(super) fn missing(
         self,
         end: Instant,
         is_paused: impl Fn(NodeNo) -> bool,
-    ) -> Vec<(Flight, Missing)> {
+    ) -> Vec<(Flight, Option<Unread>)> {
         let Self { flying, lives } = self;
         let fate = |to: SocketAddr, flight: &Flight| {
             let of_addr = lives.get(&to).map(Vec::as_slice).unwrap_or_default();
             let met = of_addr.iter().rfind(|(from, _)| *from <= flight.lands);
             match met {
-                _ if flight.may_be_cut => Missing::Cut,
+                _ if flight.may_be_cut => Some(Unread::Cut),
                 // It went down before it read it, or before it came.
-                None | Some((_, Some(_))) => Missing::ToDead,
-                _ if flight.lands + UNREAD_MAX >= end || is_paused(flight.to) => Missing::InFlight,
-                Some((_, None)) => Missing::Overflow,
+                None | Some((_, Some(_))) => Some(Unread::ToDead),
+                _ if flight.lands + UNREAD_MAX >= end || is_paused(flight.to) => None,
+                Some((_, None)) => Some(Unread::Overflow),
             }
         };
         let all = flying
@@ -181,11 +165,11 @@ mod tests {
             missing[0].1
         };
         let twice = [(0, Some(1_000)), (3_000, None)];
-        assert_eq!(fate(&[], 500, false), Missing::ToDead);
-        assert_eq!(fate(&twice, 500, false), Missing::ToDead, "it went down with it unread");
-        assert_eq!(fate(&twice, 2_000, false), Missing::ToDead, "nobody was there");
-        assert_eq!(fate(&twice, 5_000, false), Missing::Overflow);
-        assert_eq!(fate(&twice, 5_000, true), Missing::InFlight);
-        assert_eq!(fate(&twice, 9_990, false), Missing::InFlight);
+        assert_eq!(fate(&[], 500, false), Some(Unread::ToDead));
+        assert_eq!(fate(&twice, 500, false), Some(Unread::ToDead), "it went down with it unread");
+        assert_eq!(fate(&twice, 2_000, false), Some(Unread::ToDead), "nobody was there");
+        assert_eq!(fate(&twice, 5_000, false), Some(Unread::Overflow));
+        assert_eq!(fate(&twice, 5_000, true), None);
+        assert_eq!(fate(&twice, 9_990, false), None);
     }
 }

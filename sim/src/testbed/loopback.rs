@@ -12,8 +12,7 @@ use super::TestbedError;
 use super::bed::{Bed, Flow, Tap};
 use super::play::Hosts;
 use crate::observe::cast::IncarnationNo;
-use crate::observe::observer::Exit;
-use crate::scenario::plan::{Action, NodeNo, Plan};
+use crate::scenario::plan::{Action, Manner, NodeNo, Plan};
 
 /// Between two tries to bind a port that packets under way still hold.
 const BIND_PAUSE: Duration = Duration::from_millis(1);
@@ -107,12 +106,12 @@ impl Hosts for Loopback<'_> {
         self.host(node).tap.set(Flow::Running);
     }
 
-    fn exit(&mut self, node: NodeNo, exit: Exit) {
+    fn exit(&mut self, node: NodeNo, manner: Manner) {
         let Some(host) = self.hosts[node as usize].take() else { return };
-        match exit {
-            Exit::Crash => host.tap.kill(),
+        match manner {
+            Manner::Crash => host.tap.kill(),
             // A value that goes with it shows by not being held.
-            Exit::Leave => drop(tokio::spawn(async move { host.list.leave().await })),
+            Manner::Leave => drop(tokio::spawn(async move { host.list.leave().await })),
         }
     }
 

@@ -25,13 +25,14 @@ use tokio::runtime;
 
 pub use self::netns::run_guest;
 
-use self::bed::{Bed, Whims};
+use self::bed::Bed;
 use self::clock::Clock;
 use self::log::Log;
 use self::loopback::Loopback;
 use self::netns::Namespaces;
 use self::play::Player;
 use crate::observe::trace::Tape;
+use crate::observe::weather::Whims;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{Action, Deed, Memory, Plan, WayIn};
 
@@ -155,7 +156,7 @@ pub fn run(
         }
     };
     runtime.shutdown_background();
-    replay::replay(plan, net, log::in_order(&entries)?, &whims?, tape)
+    replay::replay(plan, net, log::in_order(&entries)?, whims?, tape)
 }
 
 /// Removes what runs of this process have made outside of it, for good; for whoever ends it.

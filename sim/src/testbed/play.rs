@@ -10,9 +10,7 @@ use super::TestbedError;
 use super::clock::Clock;
 use super::log::{Happening, Log};
 use crate::observe::cast::IncarnationNo;
-use crate::observe::observer::Exit;
 use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause, WayIn};
-use crate::world::fault::network_changes;
 
 /// What hosts real nodes. A node is named here only while it runs.
 pub(super) trait Hosts {
@@ -31,7 +29,7 @@ pub(super) trait Hosts {
     fn start(&mut self, node: NodeNo);
     fn pause(&mut self, node: NodeNo);
     fn resume(&mut self, node: NodeNo);
-    fn exit(&mut self, node: NodeNo, exit: Exit);
+    fn exit(&mut self, node: NodeNo, manner: Manner);
 
     /// Does what an action does to the network.
     fn change_network(&mut self, number: usize, action: &Action) -> Result<(), TestbedError>;
@@ -100,7 +98,7 @@ impl<'p, H: Hosts> Player<'p, H> {
         }
         sleep_until(clock, Instant::ZERO + self.plan.duration).await;
         let now = clock.now();
-        (0..self.plan.nodes_ever).for_each(|node| self.exit(now, node, Exit::Crash));
+        (0..self.plan.nodes_ever).for_each(|node| self.exit(now, node, Manner::Crash));
         Ok(())
     }
 
@@ -108,7 +106,7 @@ impl<'p, H: Hosts> Player<'p, H> {
         let plan = self.plan;
         let born = &plan.incarnations[number as usize];
         // A plan may start a node that never went down: its process is replaced.
-        self.exit(clock.now(), born.node, Exit::Crash);
+        self.exit(clock.now(), born.node, Manner::Crash);
         // Noted as of before it can have sent anything.
         let at = clock.now();
         let seeds: Vec<IncarnationNo> = match &born.way_in {
@@ -158,20 +156,15 @@ impl<'p, H: Hosts> Player<'p, H> {
         let plan = self.plan;
         let action = &plan.actions[number];
         self.log.note(now, Happening::Act(number));
-        if network_changes(&action.deed).is_some() || matches!(action.deed, Deed::Heal(_)) {
+        if action.deed.changes_network() {
             return self.hosts.change_network(number, action);
+        }
+        if let Some((nodes, manner)) = action.deed.exits() {
+            nodes.iter().for_each(|&node| self.exit(now, node, manner));
+            return Ok(());
         }
         match &action.deed {
             Deed::Publish { node, data } => self.publish(*node, data),
-            Deed::Crash(nodes) => self.exit_all(now, nodes, Exit::Crash),
-            Deed::Leave(nodes) => self.exit_all(now, nodes, Exit::Leave),
-            Deed::Restart { nodes, manner, .. } => {
-                let exit = match manner {
-                    Manner::Crash => Exit::Crash,
-                    Manner::Leave => Exit::Leave,
-                };
-                self.exit_all(now, nodes, exit);
-            }
             Deed::Stop(nodes) => self.up(nodes).for_each(|node| self.hosts.stop(node)),
             Deed::Start(nodes) => self.up(nodes).for_each(|node| self.hosts.start(node)),
             Deed::Pause(nodes) => nodes.iter().for_each(|&node| self.pause(node)),
@@ -188,7 +181,10 @@ impl<'p, H: Hosts> Player<'p, H> {
             | Deed::Isolate(_)
             | Deed::Link { .. }
             | Deed::Network(_)
-            | Deed::Heal(_) => unreachable!("changes of the network are done above"),
+            | Deed::Heal(_)
+            | Deed::Crash(_)
+            | Deed::Leave(_)
+            | Deed::Restart { .. } => unreachable!("done above"),
         }
         Ok(())
     }
@@ -221,21 +217,17 @@ impl<'p, H: Hosts> Player<'p, H> {
         }
     }
 
-    fn exit_all(&mut self, now: Instant, nodes: &[NodeNo], exit: Exit) {
-        nodes.iter().for_each(|&node| self.exit(now, node, exit));
-    }
-
     /// A node goes down, if it runs; a paused process can't say goodbye.
-    fn exit(&mut self, now: Instant, node: NodeNo, exit: Exit) {
-        let number = match (self.seats[node as usize], exit) {
-            (Seat::Up(number), _) | (Seat::Paused(number), Exit::Crash) => number,
-            (Seat::Paused(_), Exit::Leave) | (Seat::Down(_), _) => return,
+    fn exit(&mut self, now: Instant, node: NodeNo, manner: Manner) {
+        let number = match (self.seats[node as usize], manner) {
+            (Seat::Up(number), _) | (Seat::Paused(number), Manner::Crash) => number,
+            (Seat::Paused(_), Manner::Leave) | (Seat::Down(_), _) => return,
         };
         let stats = self.hosts.stats(node);
         self.updates += stats.updates;
         let retired = Happening::Retire { incarnation: number, stats: stats.into() };
         self.log.note(now, retired);
-        self.hosts.exit(node, exit);
+        self.hosts.exit(node, manner);
         self.seats[node as usize] = Seat::Down(number);
     }
 

@@ -1,26 +1,24 @@
-//! Tells the observers of virtual runs what happened in a real one, in the order of time.
+//! Tells the stage of virtual runs what happened in a real one, in the order of time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rumormill::Event;
-use rumormill::core::{Packet, Record, Value};
+use rumormill::core::{Packet, Record};
 use rumormill::link::Fate;
 use rumormill::time::Instant;
 
-use super::bed::{Weather, Whims};
-use super::flights::{Flight, Flights, Missing};
+use super::flights::{Flight, Flights};
 use super::log::{Arrival, Entry, Happening, Verdict};
 use super::{Net, TestbedError};
 use crate::observe::cast::{Cast, IncarnationNo};
-use crate::observe::observer::{Exit, Knows, Observer};
+use crate::observe::observer::Knows;
 use crate::observe::rumors::{Load, Way};
+use crate::observe::stage::{Driven, Stage, Unread};
 use crate::observe::trace::{Parcel, Recorder, Tape};
-use crate::observe::traffic::HEADERS;
-use crate::results::summary::{Peaks, RunResult};
-use crate::scenario::plan::{Action, Deed, Manner, NodeNo, Plan, StartCause};
-use crate::world::fault::{self, Recovery};
-use crate::world::result::Outcome;
+use crate::observe::weather::Whims;
+use crate::results::summary::RunResult;
+use crate::scenario::plan::{Deed, Manner, NodeNo, Plan};
 use crate::world::trace::content;
 
 /// The result of a run of which this is the log.
@@ -31,16 +29,14 @@ pub(super) fn replay(
     plan: &Plan,
     net: Net,
     entries: Vec<Entry>,
-    whims: &Whims,
+    whims: Whims,
     tape: Option<&mut Tape>,
 ) -> Result<RunResult, TestbedError> {
     let plan = as_it_was(plan, &entries)?;
     let recorder = tape.map(|tape| Recorder::new(tape, &plan.plan)).unwrap_or_default();
     let mut replay = Replay::new(&plan, recorder);
     entries.into_iter().for_each(|entry| replay.on_entry(entry));
-    replay.weather.faults.count("burst", whims.bursts);
-    replay.weather.faults.count("reorder", whims.held_back);
-    Ok(replay.finish(net))
+    Ok(replay.finish(net, whims))
 }
 
 /// A plan with the addresses and times of real nodes, and their records by incarnation.
@@ -67,21 +63,14 @@ fn as_it_was(plan: &Plan, entries: &[Entry]) -> Result<Real, TestbedError> {
 }
 
 struct Replay<'a> {
-    plan: &'a Plan,
     cast: Arc<Cast>,
-    weather: Weather,
+    plan: &'a Plan,
+    stage: Stage<'a>,
     flights: Flights,
-    observer: Observer,
-    recorder: Recorder<'a>,
     /// By node.
     seats: Vec<Option<Seat>>,
     /// An action's changes of the network may not be in force yet, where the kernel makes them.
     is_changing: bool,
-    now: Instant,
-    inputs: u64,
-    peaks: Peaks,
-    updates: u64,
-    timeline: Vec<(f64, String)>,
 }
 
 /// A node that runs.
@@ -97,17 +86,10 @@ impl<'a> Replay<'a> {
         let cast = Arc::new(Cast::with(plan, |number| real.records[number].clone()));
         Self {
             plan,
-            weather: Weather::new(plan),
+            stage: Stage::new(plan, &cast).recorded_by(recorder),
             flights: Flights::default(),
-            observer: Observer::new(plan, &cast),
-            recorder,
             seats: vec![None; plan.nodes_ever as usize],
             is_changing: false,
-            now: Instant::ZERO,
-            inputs: 0,
-            peaks: Peaks::default(),
-            updates: 0,
-            timeline: Vec::new(),
             cast,
         }
     }
@@ -117,11 +99,7 @@ impl<'a> Replay<'a> {
         if entry.at > end && !matches!(entry.what, Happening::Retire { .. }) {
             return;
         }
-        let at = entry.at.min(end);
-        if at > self.now {
-            self.observer.settle(self.now);
-            self.now = at;
-        }
+        self.stage.advance(entry.at.min(end));
         match entry.what {
             Happening::Begin { incarnation, .. } => self.begin(incarnation),
             Happening::Act(number) => self.act(number),
@@ -133,123 +111,58 @@ impl<'a> Replay<'a> {
             }
             Happening::Changed => self.is_changing = false,
             Happening::Retire { incarnation, stats } => {
-                self.inputs += stats.inputs;
-                self.updates += stats.updates;
-                self.peaks.members = self.peaks.members.max(stats.members_max as u64);
-                self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
-                let node = self.cast.part(incarnation).node;
-                self.observer.count_state(self.now, node, &stats);
+                self.stage.count(stats.inputs, stats.updates);
+                self.stage.retire(self.cast.part(incarnation).node, &stats);
             }
-            Happening::Sample { updates } => self.observer.sample(self.now, updates),
+            Happening::Sample { updates } => self.stage.sample(entry.at, updates),
         }
-        self.recorder.step(&self.observer);
+        self.stage.step();
     }
 
     fn begin(&mut self, incarnation: IncarnationNo) {
         let part = self.cast.part(incarnation);
-        let (node, cause, record) = (part.node, part.cause, Arc::clone(&part.record));
-        self.exit(&[node], Exit::Crash, "restart");
+        let (node, addr) = (part.node, part.record.node().addr());
+        self.exit(&[node], Manner::Crash, "restart");
         self.seats[node as usize] = Some(Seat { incarnation, is_paused: false });
-        self.flights.up(self.now, record.node().addr());
-        self.recorder.up(self.now, node, &record, cause);
-        self.observer.on_begin(self.now, incarnation, Knows::Itself);
-        let cause = match cause {
-            StartCause::Initial => "start",
-            StartCause::Join => "join",
-            StartCause::Restart => "restart",
-        };
-        self.commit(cause);
-        self.weather.faults.recover(self.now, node, Recovery::Begins);
+        self.flights.up(self.stage.now(), addr);
+        self.stage.begin(&[incarnation], |_| Knows::Itself);
     }
 
-    fn commit(&mut self, cause: &'static str) {
-        self.observer.commit(self.now, &self.weather.links, cause);
-    }
-
-    fn exit(&mut self, nodes: &[NodeNo], exit: Exit, cause: &'static str) {
+    fn exit(&mut self, nodes: &[NodeNo], manner: Manner, cause: &'static str) {
+        let mut down = Vec::new();
         for &node in nodes {
-            let Some(seat) = self.seats[node as usize] else { continue };
             // A paused process can't say goodbye.
-            if seat.is_paused && exit == Exit::Leave {
-                continue;
-            }
-            self.seats[node as usize] = None;
-            self.recorder.down(self.now, node, cause);
-            self.observer.on_exit(self.now, node, exit);
-            self.weather.faults.recover(self.now, node, Recovery::Wakes);
+            let goes = |seat: &mut Seat| !seat.is_paused || manner == Manner::Crash;
+            let Some(seat) = self.seats[node as usize].take_if(goes) else { continue };
             let addr = self.cast.part(seat.incarnation).record.node().addr();
-            self.flights.down(self.now, addr);
+            self.flights.down(self.stage.now(), addr);
+            down.push(node);
         }
-        self.commit(cause);
+        self.stage.exit(&down, manner, cause);
     }
 
     fn act(&mut self, number: usize) {
-        let planned = &self.plan.actions[number];
-        let (at, cause) = (self.now, fault::kind(&planned.deed));
-        self.recorder.action(at, &planned.text);
-        self.timeline.push((ms(at), planned.text.clone()));
-        let action = Action { at, ..planned.clone() };
-        if fault::network_changes(&action.deed).is_some() {
-            self.weather.faults.count(cause, 1);
-            self.is_changing = true;
+        let action = &self.plan.actions[number];
+        let cause = self.stage.act(number, action);
+        self.is_changing |= action.deed.changes_network();
+        if let Some((nodes, manner)) = action.deed.exits() {
+            return self.exit(nodes, manner, cause);
         }
-        self.is_changing |= matches!(action.deed, Deed::Heal(_));
-        self.weather.act(number, &action);
         match &action.deed {
-            Deed::Publish { node, data } => self.publish(*node, data),
-            Deed::Crash(nodes) => {
-                self.weather.faults.count(cause, nodes.len() as u64);
-                self.exit(nodes, Exit::Crash, cause);
+            // The publish itself shows as an event of the node; here only what stands against it.
+            Deed::Publish { node, data } => {
+                self.stage.publish(*node, data, self.is_paused(*node));
             }
-            Deed::Leave(nodes) => {
-                self.weather.faults.count(cause, nodes.len() as u64);
-                self.exit(nodes, Exit::Leave, cause);
-            }
-            Deed::Restart { nodes, manner, .. } => {
-                self.weather.faults.count(cause, nodes.len() as u64);
-                self.weather.faults.strike(at, &action.text, nodes, Recovery::Begins);
-                let exit = match manner {
-                    Manner::Crash => Exit::Crash,
-                    Manner::Leave => Exit::Leave,
-                };
-                self.exit(nodes, exit, cause);
-            }
-            Deed::Join(newcomers) => {
-                self.weather.faults.count(cause, newcomers.len() as u64);
-            }
-            _ => self.silence(&action, cause),
-        }
-        self.commit(cause);
-    }
-
-    /// Nodes fall silent, or end their silence.
-    fn silence(&mut self, action: &Action, cause: &'static str) {
-        let at = self.now;
-        match &action.deed {
             Deed::Stop(nodes) => {
-                self.weather.faults.count(cause, nodes.len() as u64);
-                self.weather.faults.strike(at, &action.text, nodes, Recovery::Starts);
-                for node in self.awake(nodes) {
-                    self.recorder.stop(at, node);
-                    self.observer.on_stop(at, node);
-                }
+                self.awake(nodes).into_iter().for_each(|node| self.stage.stop(node));
             }
-            Deed::Start(nodes) => {
-                for node in self.awake(nodes) {
-                    self.recorder.start(at, node);
-                    self.observer.on_resume(at, node);
-                    self.weather.faults.recover(at, node, Recovery::Starts);
-                }
-            }
-            Deed::Pause(nodes) => {
-                self.weather.faults.count(cause, nodes.len() as u64);
-                self.weather.faults.strike(at, &action.text, nodes, Recovery::Wakes);
-                nodes.iter().for_each(|&node| self.pause(node));
-            }
+            Deed::Start(nodes) => self.stage.start(&self.awake(nodes), cause),
+            Deed::Pause(nodes) => nodes.iter().for_each(|&node| self.pause(node)),
             Deed::Resume(nodes) => nodes.iter().for_each(|&node| self.resume(node)),
             // Changes of the network are done, and clocks never change in real time.
             _ => {}
         }
+        self.stage.commit(cause);
     }
 
     fn awake(&self, nodes: &[NodeNo]) -> Vec<NodeNo> {
@@ -263,28 +176,15 @@ impl<'a> Replay<'a> {
     fn pause(&mut self, node: NodeNo) {
         if let Some(seat) = self.seats[node as usize].as_mut().filter(|seat| !seat.is_paused) {
             seat.is_paused = true;
-            self.recorder.pause(self.now, node);
-            self.observer.on_pause(node);
+            self.stage.pause(node);
         }
     }
 
     fn resume(&mut self, node: NodeNo) {
-        self.weather.faults.recover(self.now, node, Recovery::Wakes);
         if let Some(seat) = self.seats[node as usize].as_mut().filter(|seat| seat.is_paused) {
             seat.is_paused = false;
-            self.recorder.resume(self.now, node);
-            self.observer.on_wake(self.now, node);
+            self.stage.resume(node);
         }
-    }
-
-    /// The publish itself shows as an event of the node; here only what stands against it.
-    fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
-        let why = match Value::new(Arc::clone(data), self.cast.config(node)) {
-            Ok(_) if !self.is_paused(node) => return,
-            Ok(_) => "its process is paused".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.timeline.push((ms(self.now), format!("node {node} can't publish: {why}")));
     }
 
     /// A node took something in.
@@ -299,8 +199,7 @@ impl<'a> Replay<'a> {
             },
         };
         for event in events.iter().filter(|_| is_current) {
-            self.observer.on_event(self.now, node, event, way, None);
-            self.recorder.state(self.now, node, event, way, &self.observer);
+            self.stage.event(node, event, way, None);
         }
     }
 
@@ -315,18 +214,16 @@ impl<'a> Replay<'a> {
         let (node, to) = (part.node, part.record.node().addr());
         let flight = self.flights.arrive((from, to, content));
         if !is_current {
-            self.observer.fates().to_dead += u64::from(flight.is_some());
-            flight.iter().for_each(|it| self.recorder.dropped(self.now, &it.told(), "to_dead"));
+            flight.iter().for_each(|it| self.stage.dropped(&it.told(), Unread::ToDead));
             return None;
         }
         let Some(flight) = flight else {
-            // It breaks the law that every packet that arrives was sent, which tells of it.
-            self.observer.on_deliver(self.now, node, Way::Source, Load::Value, &[]);
+            self.stage.delivered_unsent(node);
             return Some(Way::Source);
         };
-        self.recorder.delivered(self.now, &flight.told());
-        self.observer.on_deliver(self.now, node, flight.way(), flight.load, &flight.carried);
-        Some(flight.way())
+        let told = flight.told();
+        self.stage.delivered(node, &told);
+        Some(told.way())
     }
 
     /// A node sent a packet.
@@ -340,26 +237,21 @@ impl<'a> Replay<'a> {
     ) {
         let part = self.cast.part(incarnation);
         let (from, addr) = (part.node, part.record.node().addr());
-        let (mut carried, bytes) = (Vec::new(), len as u64);
-        self.observer.carried(packet, &mut carried);
-        self.observer.on_send(self.now, from, packet, bytes, &carried);
-        let (sent, kind, content) = (self.now, packet.kind(), content(packet));
-        let load = Load::of(packet);
+        let (mut carried, bytes, sent) = (Vec::new(), len as u64, self.stage.now());
+        self.stage.carried(packet, &mut carried);
+        let (kind, content, load) = (packet.kind(), content(packet), Load::of(packet));
+        let told = Parcel { from, to: None, kind, sent, bytes, content, carried: &carried, load };
+        self.stage.send(&told, packet);
         let fate = match verdict {
             Verdict::Decided(fate) => Some(fate),
             Verdict::Kernel => Some(Fate::Delivered { at: sent, again: None }),
             Verdict::Nobody => None,
         };
         let (Some(fate), Some(receiver)) = (fate, self.cast.addr_no(to)) else {
-            let carried = &carried;
-            let told = Parcel { from, to: None, kind, sent, bytes, content, carried, load };
-            self.recorder.sent_to_nobody(&told, &self.observer);
-            self.observer.fates().to_dead += 1;
-            return;
+            return self.stage.sent_to_nobody(&told);
         };
         let receiver = self.cast.node_at(receiver);
-        self.observer.on_way(sent, from, receiver, bytes + HEADERS);
-        let is_cut = || self.is_changing || !self.weather.links.passes(from, receiver);
+        let is_cut = || self.is_changing || !self.stage.weather.links.passes(from, receiver);
         let may_be_cut = matches!(verdict, Verdict::Kernel) && is_cut();
         let flight = Flight {
             from,
@@ -373,68 +265,25 @@ impl<'a> Replay<'a> {
             carried,
             load,
         };
-        self.recorder.sent(&flight.told(), fate, 0, &self.observer);
-        let fates = self.observer.fates();
-        match fate {
-            Fate::Delivered { at, again } => {
-                fates.duplicated += u64::from(again.is_some());
-                for lands in again.into_iter().chain([at]) {
-                    self.flights.depart((addr, to, content), Flight { lands, ..flight.clone() });
-                }
+        self.stage.sent(&flight.told(), receiver, fate, 0);
+        if let Fate::Delivered { at, again } = fate {
+            for lands in again.into_iter().chain([at]) {
+                self.flights.depart((addr, to, content), Flight { lands, ..flight.clone() });
             }
-            Fate::Lost => fates.lost += 1,
-            Fate::Cut => fates.cut += 1,
-            Fate::Oversize => fates.oversize += 1,
-            Fate::Overflow => fates.overflow += 1,
-            Fate::Corrupted => fates.corrupted += 1,
         }
     }
 
-    fn finish(mut self, net: Net) -> RunResult {
-        let end = Instant::ZERO + self.plan.duration;
-        self.observer.settle(self.now);
-        let seats = std::mem::take(&mut self.seats);
+    fn finish(mut self, net: Net, whims: Whims) -> RunResult {
+        self.stage.close();
+        let seats = &self.seats;
         let is_paused = |node: NodeNo| seats[node as usize].is_some_and(|seat| seat.is_paused);
         let mut in_flight = 0;
-        for (flight, missing) in std::mem::take(&mut self.flights).missing(end, is_paused) {
-            let cause = match missing {
-                Missing::InFlight => {
-                    in_flight += 1;
-                    continue;
-                }
-                Missing::ToDead => {
-                    self.observer.fates().to_dead += 1;
-                    "to_dead"
-                }
-                Missing::Cut => {
-                    self.observer.fates().cut += 1;
-                    "cut"
-                }
-                Missing::Overflow => {
-                    self.observer.fates().overflow += 1;
-                    "overflow"
-                }
-            };
-            self.recorder.dropped(end, &flight.told(), cause);
+        for (flight, why) in self.flights.missing(self.stage.now(), is_paused) {
+            match why {
+                Some(why) => self.stage.dropped(&flight.told(), why),
+                None => in_flight += 1,
+            }
         }
-        let findings = self.observer.finish(end, in_flight, None);
-        self.peaks.packet_bytes = findings.packet_bytes_max;
-        Outcome {
-            plan: self.plan,
-            inputs: self.inputs,
-            updates: self.updates,
-            trace_hash: None,
-            net: Some(net.name()),
-            peaks: self.peaks,
-            faults: self.weather.faults,
-            timeline: self.timeline,
-            findings,
-            end,
-        }
-        .into_result()
+        self.stage.finish(in_flight, Driven::Real { net: net.name(), whims })
     }
-}
-
-fn ms(at: Instant) -> f64 {
-    at.as_nanos() as f64 / 1e6
 }

@@ -194,7 +194,7 @@ impl World<'_> {
         if self.options.engines == Engines::OneByOne || !is_done {
             return;
         }
-        let span = self.links.latency_min();
+        let span = self.stage.weather.links.latency_min();
         if span.is_zero() {
             return;
         }
@@ -232,9 +232,9 @@ impl World<'_> {
         self.lookahead.clear();
         for &incarnation in batch {
             let node = self.cast.part(incarnation).node;
-            self.lookahead.note(node, &self.seats[node as usize], self.now, Coming::Begin);
+            self.lookahead.note(node, &self.seats[node as usize], self.stage.now(), Coming::Begin);
         }
-        self.work_ahead(self.now);
+        self.work_ahead(self.stage.now());
     }
 
     /// Drops a packet together with others, on any of the threads: one with many records takes a
@@ -376,12 +376,12 @@ mod tests {
         let mut world = World::new(&plan, &options);
         let (mut done_ahead, end) = (0, Instant::ZERO + plan.duration);
         while let Some((at, event)) = world.next(end) {
-            world.now = at;
+            world.stage.advance(at);
             let before = world.lookahead.untold;
             world.on_event(event);
             done_ahead += (before - world.lookahead.untold) as u64;
         }
-        let inputs = world.inputs;
+        let inputs = world.finish().summary.inputs;
         assert!(done_ahead > inputs * 9 / 10, "{done_ahead} of {inputs}");
     }
 }

@@ -6,14 +6,12 @@
 mod acts;
 mod alarm;
 mod codec;
-pub(crate) mod fault;
 mod lookahead;
 mod measure;
 mod packets;
 mod parcels;
 mod pause;
 mod queue;
-pub(crate) mod result;
 mod start;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -25,7 +23,6 @@ mod world;
 
 use rumormill::time::Instant;
 
-pub(crate) use self::fault::{Faults, kind as fault_kind, network_changes};
 pub(crate) use self::queue::Queue;
 
 use crate::observe::trace::Recorder;

@@ -18,13 +18,14 @@ use rumormill::rng::Rng;
 use rumormill::time::Instant;
 use rumormill::{Config, Node, wire};
 
+use super::codec;
 use super::measure::Measure;
 use super::parcels::ParcelNo;
 use super::world::{Event, World};
-use super::{codec, fault};
 use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
 use crate::observe::traffic::HEADERS;
+use crate::observe::weather::Weather;
 use crate::scenario::plan::{Action, Claim, Content, Deed, Ends, Injection, Lie, NodeNo, Speaker};
 
 /// The beat counter of a forged departure: beyond what a run comes to, below what is refused.
@@ -91,21 +92,16 @@ impl World<'_> {
         class: Class,
     ) {
         let parcel = self.parcels.get(number);
-        let carried = &parcel.carried;
-        let (packet, len) = (parcel.packet(), parcel.len as u64);
-        self.is_runaway |= self.observer.on_send(self.now, node, packet, len, carried);
+        self.stage.send(&parcel.told(None), parcel.packet());
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
         let (Some(from), Some(to)) = (from, to) else {
-            self.recorder.sent_to_nobody(&parcel.told(None), &self.observer);
-            self.observer.fates().to_dead += 1;
-            return;
+            return self.stage.sent_to_nobody(&parcel.told(None));
         };
-        let (len, kind) = (parcel.len + HEADERS as usize, parcel.kind);
-        let receiver = self.cast.node_at(to);
-        self.observer.on_way(self.now, node, receiver, len as u64);
+        let (len, kind, receiver) = (parcel.len, parcel.kind, self.cast.node_at(to));
+        let (now, links) = (self.stage.now(), &mut self.stage.weather.links);
         let mut fate = match class {
-            Class::Datagram => self.links.fate(self.now, node, receiver, len),
-            Class::Stream => self.links.stream(self.now, node, receiver, parcel.len),
+            Class::Datagram => links.fate(now, node, receiver, len + HEADERS as usize),
+            Class::Stream => links.stream(now, node, receiver, len),
         };
         if self.is_dropped(kind, node, receiver) {
             fate = Fate::Lost;
@@ -121,41 +117,31 @@ impl World<'_> {
             _ => 0,
         };
         let parcel = self.parcels.get(number);
-        self.recorder.sent(&parcel.told(Some(receiver)), fate, replays, &self.observer);
-        let fates = self.observer.fates();
-        match fate {
-            Fate::Delivered { at, again } => {
-                let arrive = Event::Arrive { from, to, parcel: arrives };
-                for at in again.into_iter().chain([at]) {
-                    self.parcels.hold(arrives);
-                    self.queue.push(at, arrive);
-                }
-                fates.duplicated += u64::from(again.is_some()) + u64::from(replays);
+        self.stage.sent(&parcel.told(Some(receiver)), receiver, fate, replays);
+        if let Fate::Delivered { at, again } = fate {
+            let arrive = Event::Arrive { from, to, parcel: arrives };
+            for at in again.into_iter().chain([at]) {
+                self.parcels.hold(arrives);
+                self.queue.push(at, arrive);
             }
-            Fate::Lost => fates.lost += 1,
-            Fate::Cut => fates.cut += 1,
-            Fate::Oversize => fates.oversize += 1,
-            Fate::Overflow => fates.overflow += 1,
-            Fate::Corrupted => fates.corrupted += 1,
         }
     }
 
     /// Begins to meddle with packets, or sends one that nobody sent.
     pub(super) fn meddle(&mut self, action: &Action) {
-        let at = self.now;
+        let (at, faults) = (self.stage.now(), &mut self.stage.weather.faults);
         match &action.deed {
             Deed::Drop { kind, nth, ends } => {
-                let window = self.faults.begin(at, &action.text, None);
+                let window = faults.begin(at, &action.text, None);
                 let (kind, nth, ends) = (*kind, *nth, ends.clone());
                 self.meddling.drops.push(Drop { kind, nth, ends, window });
             }
             Deed::Replay { ends, after, until } => {
-                self.faults.begin(at, &action.text, *until);
+                faults.begin(at, &action.text, *until);
                 let (ends, after, until) = (ends.clone(), *after, *until);
                 self.meddling.replays.push(Replay { ends, after, until });
             }
             Deed::Inject(injection) => {
-                self.faults.count(fault::kind(&action.deed), injection.to.len() as u64);
                 injection.to.iter().for_each(|&to| self.inject(to, injection));
             }
             other => unreachable!("{other:?} does nothing to packets"),
@@ -185,13 +171,15 @@ impl World<'_> {
     ) -> (Instant, ParcelNo) {
         let packet = Arc::new(packet);
         let Measure { len, content } = Measure::take(&packet, self.cast.config(receiver));
-        let number = self.parcels.add(packet, class, sender, self.now);
+        let number = self.parcels.add(packet, class, sender, self.stage.now());
         // Until all that this input sends is on its way.
         self.batch.push(number);
         let parcel = self.parcels.get_mut(number);
         (parcel.len, parcel.content) = (len, content);
-        self.faults.count("corrupt", 1);
-        (self.now + self.links.latency_min(), number)
+        let Weather { links, faults } = &mut self.stage.weather;
+        faults.count("corrupt", 1);
+        let soonest = links.latency_min();
+        (self.stage.now() + soonest, number)
     }
 
     fn guard_run(&self, node: NodeNo) -> wire::Run {
@@ -205,9 +193,10 @@ impl World<'_> {
             return false;
         }
         let due = self.meddling.lose(kind, from, to);
+        let (now, faults) = (self.stage.now(), &mut self.stage.weather.faults);
         for &window in &due {
-            self.faults.end(self.now, window);
-            self.faults.count("drop", 1);
+            faults.end(now, window);
+            faults.count("drop", 1);
         }
         !due.is_empty()
     }
@@ -220,12 +209,12 @@ impl World<'_> {
         (from, to, parcel): (AddrNo, AddrNo, ParcelNo),
     ) -> u32 {
         let mut times = 0;
-        for after in self.meddling.replays(self.now, sender, receiver) {
+        for after in self.meddling.replays(self.stage.now(), sender, receiver) {
             self.parcels.hold(parcel);
             self.queue.push(arrives + after, Event::Arrive { from, to, parcel });
             times += 1;
         }
-        self.faults.count("replay", u64::from(times));
+        self.stage.weather.faults.count("replay", u64::from(times));
         times
     }
 
@@ -237,18 +226,18 @@ impl World<'_> {
             Content::Bytes(bytes) => wire::decode(bytes).ok(),
             Content::Of { lie, of, claim } => Some(self.forge(to, *lie, *of, *claim)),
         };
-        self.observer.fates().sent += 1;
+        self.stage.fates().sent += 1;
         let Some(packet) = packet else {
-            self.observer.fates().corrupted += 1;
+            self.stage.fates().corrupted += 1;
             return;
         };
         if self.seats[to as usize].running.is_none() || self.is_paused(to) {
-            self.observer.fates().to_dead += 1;
+            self.stage.fates().to_dead += 1;
             return;
         }
-        self.observer.fates().delivered += 1;
+        self.stage.delivered_unsent(to);
         let Measure { len, content } = Measure::take(&packet, self.cast.config(to));
-        self.trace.injected(self.now, to, from, content);
+        self.trace.injected(self.stage.now(), to, from, content);
         let (carrier, packet) = (Carrier::Datagram(len), Arc::new(packet));
         self.give(to, Input::Packet { from, carrier, packet }, Way::Source);
     }
@@ -292,7 +281,8 @@ impl World<'_> {
     fn record_of(&self, speaker: Speaker) -> Arc<Record> {
         match speaker {
             Speaker::Stranger(addr) => {
-                let generation = Generation::start(None, self.cast.clocks().true_time(self.now));
+                let generation =
+                    Generation::start(None, self.cast.clocks().true_time(self.stage.now()));
                 Arc::new(Record::new(Node::at(addr), generation))
             }
             Speaker::Node(node) => match &self.seats[node as usize].running {
@@ -330,6 +320,9 @@ mod tests {
         let parcel = world.parcels.get(number);
         assert_eq!((parcel.from, parcel.kind), (0, PacketKind::LastCall));
         assert!(parcel.len > 10 && parcel.content != 0);
-        assert_eq!((world.faults.counts()["corrupt"], &*world.batch), (1, &[number][..]));
+        assert_eq!(
+            (world.stage.weather.faults.counts()["corrupt"], &*world.batch),
+            (1, &[number][..])
+        );
     }
 }

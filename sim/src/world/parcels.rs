@@ -6,7 +6,7 @@ use rumormill::core::{Carrier, Class, Packet, PacketKind};
 use rumormill::time::Instant;
 
 use super::codec;
-use crate::observe::rumors::{Load, RumorNo, Way};
+use crate::observe::rumors::{Load, RumorNo};
 use crate::observe::trace;
 use crate::scenario::plan::NodeNo;
 
@@ -70,18 +70,8 @@ impl Parcel {
             bytes: self.len as u64,
             content: self.content,
             carried: &self.carried,
-            load: self.load(),
+            load: Load::of(self.packet()),
         }
-    }
-
-    /// What it brings of the rumors that it carries.
-    pub(crate) fn load(&self) -> Load {
-        Load::of(self.packet())
-    }
-
-    /// How a receiver learns what it learns by this.
-    pub(crate) fn way(&self) -> Way {
-        Way::Packet { from: self.from, sent: self.sent, kind: self.kind }
     }
 }
 

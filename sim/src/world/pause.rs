@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use rumormill::core::{Command, Input};
 use rumormill::time::Instant;
 
-use super::fault;
 use super::parcels::ParcelNo;
 use super::world::World;
 use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
-use crate::scenario::plan::{Action, Deed, NodeNo};
+use crate::observe::stage::Unread;
+use crate::scenario::plan::{Deed, NodeNo};
 
 /// What came to a socket while nobody read it.
 #[derive(Debug)]
@@ -43,71 +43,52 @@ impl Inbox {
 
 impl World<'_> {
     /// Nodes fall silent, or end their silence.
-    pub(super) fn silence(&mut self, action: &Action, cause: &'static str) {
-        let at = self.now;
-        match &action.deed {
+    pub(super) fn silence(&mut self, deed: &Deed, cause: &'static str) {
+        match deed {
             Deed::Stop(nodes) => {
-                self.faults.count(cause, nodes.len() as u64);
-                self.faults.strike(at, &action.text, nodes, fault::Recovery::Starts);
                 for node in self.awake(nodes) {
                     self.command(node, Command::Stop);
-                    self.recorder.stop(at, node);
-                    self.observer.on_stop(at, node);
+                    self.stage.stop(node);
                 }
+                self.stage.commit(cause);
             }
             Deed::Start(nodes) => {
                 let nodes = self.awake(nodes);
-                for &node in &nodes {
-                    self.recorder.start(at, node);
-                    self.observer.on_resume(at, node);
-                    self.faults.recover(at, node, fault::Recovery::Starts);
-                }
-                self.observer.commit(at, &self.links, cause);
+                self.stage.start(&nodes, cause);
                 nodes.iter().for_each(|&node| self.command(node, Command::Start));
             }
-            Deed::Pause(nodes) => {
-                self.faults.count(cause, nodes.len() as u64);
-                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
-                self.pause(nodes, Still::Paused);
-            }
-            Deed::Suspend(nodes) => {
-                self.faults.count(cause, nodes.len() as u64);
-                self.faults.strike(at, &action.text, nodes, fault::Recovery::Wakes);
-                self.pause(nodes, Still::Asleep(at));
-            }
+            Deed::Pause(nodes) => self.pause(nodes, Still::Paused, cause),
+            Deed::Suspend(nodes) => self.pause(nodes, Still::Asleep(self.stage.now()), cause),
             Deed::Resume(nodes) => {
-                for &node in nodes {
-                    self.faults.recover(at, node, fault::Recovery::Wakes);
-                    self.resume(node);
-                }
+                nodes.iter().for_each(|&node| self.resume(node));
+                self.stage.commit(cause);
             }
             other => unreachable!("{other:?} silences nobody"),
         }
     }
 
     /// The processes of these nodes stand still from now on, if they run.
-    fn pause(&mut self, nodes: &[NodeNo], still: Still) {
+    fn pause(&mut self, nodes: &[NodeNo], still: Still, cause: &'static str) {
         for &node in nodes {
             let seat = &mut self.seats[node as usize];
             if seat.is_up() && seat.inbox.is_none() {
                 seat.inbox = Some(Inbox::new(still));
-                self.recorder.pause(self.now, node);
-                self.observer.on_pause(node);
+                self.stage.pause(node);
             }
         }
+        self.stage.commit(cause);
     }
 
     /// They go on: timers fire that are overdue by the monotonic clock, and then what waited is
     /// read.
     pub(super) fn resume(&mut self, node: NodeNo) {
-        let now = self.now;
+        let now = self.stage.now();
         let seat = &mut self.seats[node as usize];
         let Some(inbox) = seat.inbox.take() else { return };
         if let Still::Asleep(since) = inbox.still {
             seat.oversleep(now - since);
         }
-        self.recorder.resume(now, node);
-        self.observer.on_wake(now, node);
+        self.stage.resume(node);
         self.check_deadline(node);
         for (from, parcel) in inbox.waiting {
             self.read(node, from, parcel);
@@ -122,10 +103,7 @@ impl World<'_> {
         if inbox.len() < room {
             inbox.waiting.push_back((from, parcel));
         } else {
-            let told = self.parcels.get(parcel).told(Some(node));
-            self.recorder.dropped(self.now, &told, "overflow");
-            self.observer.fates().overflow += 1;
-            self.parcels.release(parcel);
+            self.lose(node, parcel, Unread::Overflow);
         }
         true
     }
@@ -134,10 +112,7 @@ impl World<'_> {
     pub(super) fn forget_inbox(&mut self, node: NodeNo) {
         let inbox = self.seats[node as usize].inbox.take();
         for (_, parcel) in inbox.map(|inbox| inbox.waiting).unwrap_or_default() {
-            let told = self.parcels.get(parcel).told(Some(node));
-            self.recorder.dropped(self.now, &told, "to_dead");
-            self.observer.fates().to_dead += 1;
-            self.parcels.release(parcel);
+            self.lose(node, parcel, Unread::ToDead);
         }
     }
 
@@ -154,8 +129,8 @@ impl World<'_> {
     /// A timer that is due fires, late or not.
     pub(super) fn check_deadline(&mut self, node: NodeNo) {
         let deadline = self.seats[node as usize].deadline;
-        if deadline.is_some_and(|deadline| deadline <= self.now) {
-            self.trace.timeout(self.now, node);
+        if deadline.is_some_and(|deadline| deadline <= self.stage.now()) {
+            self.trace.timeout(self.stage.now(), node);
             self.input(node, Input::Timeout, Way::Source);
         } else {
             self.arm(node);

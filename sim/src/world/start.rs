@@ -8,13 +8,13 @@ use rumormill::core::{Command, Engine, FullList, Input, Roster};
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
 
+use super::Engines;
 use super::lookahead::Lookahead;
 use super::world::{Event, Running, World};
-use super::{Engines, fault};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
-use crate::observe::observer::{Exit, Knows};
+use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
-use crate::scenario::plan::{NodeNo, Plan, StartCause, WayIn};
+use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause, WayIn};
 
 /// What the engines know of each other's records in advance.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl World<'_> {
         let mut batch = vec![first];
         let mut next = None;
         while self.is_initial(first) && next.is_none() {
-            match self.queue.pop_until(self.now) {
+            match self.queue.pop_until(self.stage.now()) {
                 Some((_, Event::Begin(other))) if self.is_initial(other) => batch.push(other),
                 Some((_, other)) => next = Some(other),
                 None => break,
@@ -81,7 +81,7 @@ impl World<'_> {
     fn begin(&mut self, batch: &[IncarnationNo]) {
         // A plan may start a node that never went down: its process is replaced.
         let nodes: Vec<_> = batch.iter().map(|&number| self.cast.part(number).node).collect();
-        self.exit(&nodes, Exit::Crash, "restart");
+        self.exit(&nodes, Manner::Crash, "restart");
         // Nor does it wait for the end of a goodbye.
         for node in nodes {
             if self.seats[node as usize].is_leaving {
@@ -89,19 +89,22 @@ impl World<'_> {
             }
         }
         for (&incarnation, running) in batch.iter().zip(self.engines(batch)) {
-            self.take_seat(incarnation, running);
+            let node = self.cast.part(incarnation).node;
+            self.seats[node as usize].running = Some(running);
+            self.trace.begin(self.stage.now(), node);
         }
-        let cause = match self.cast.part(batch[0]).cause {
-            StartCause::Initial => "start",
-            StartCause::Join => "join",
-            StartCause::Restart => "restart",
-        };
-        self.observer.commit(self.now, &self.links, cause);
+        let plan = self.plan;
+        self.stage.begin(batch, |incarnation| {
+            let start = &plan.incarnations[incarnation as usize];
+            match start.way_in {
+                WayIn::Full if start.cause == StartCause::Initial => Knows::AllInitial,
+                WayIn::Full | WayIn::Knows(_) | WayIn::Seeds(_) => Knows::Itself,
+            }
+        });
         for batch in batch.chunks(Lookahead::EVENTS_MAX) {
             self.begin_ahead(batch);
             for &incarnation in batch {
                 let node = self.cast.part(incarnation).node;
-                self.faults.recover(self.now, node, fault::Recovery::Begins);
                 self.find_the_others(node, incarnation);
                 self.input(node, Input::Timeout, Way::Source);
             }
@@ -110,7 +113,8 @@ impl World<'_> {
 
     /// The engines of these incarnations, as they start now.
     fn engines(&self, batch: &[IncarnationNo]) -> Vec<Running> {
-        let (now, seed, cast, rosters) = (self.now, self.plan.seed, &*self.cast, &self.rosters);
+        let (now, seed) = (self.stage.now(), self.plan.seed);
+        let (cast, rosters) = (&*self.cast, &self.rosters);
         let engine = |&incarnation: &IncarnationNo| {
             let part = cast.part(incarnation);
             let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
@@ -124,19 +128,6 @@ impl World<'_> {
             Engines::OneByOne => batch.iter().map(engine).collect(),
             Engines::SideBySide => batch.par_iter().map(engine).collect(),
         }
-    }
-
-    fn take_seat(&mut self, incarnation: IncarnationNo, running: Running) {
-        let part = self.cast.part(incarnation);
-        let node = part.node;
-        self.seats[node as usize].running = Some(running);
-        self.trace.begin(self.now, node);
-        self.recorder.up(self.now, node, &part.record, part.cause);
-        let knows = match self.plan.incarnations[incarnation as usize].way_in {
-            WayIn::Full if part.cause == StartCause::Initial => Knows::AllInitial,
-            WayIn::Full | WayIn::Knows(_) | WayIn::Seeds(_) => Knows::Itself,
-        };
-        self.observer.on_begin(self.now, incarnation, knows);
     }
 
     fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {
@@ -157,7 +148,7 @@ impl World<'_> {
                 }
             }
             // It has listed them ahead.
-            WayIn::Full if self.lookahead.has_done_ahead(node) => self.count_full_list(),
+            WayIn::Full if self.lookahead.has_done_ahead(node) => self.stage.full_list(),
             WayIn::Full => self.list_all(node, self.is_initial(incarnation)),
             WayIn::Knows(nodes) => {
                 let mut nodes = nodes.clone();
@@ -184,7 +175,7 @@ impl World<'_> {
         match full.filter(|_| is_one) {
             Some(full) => {
                 engine.restore_full(now, &full, &mut self.outbox);
-                self.count_full_list();
+                self.stage.full_list();
             }
             None => {
                 let parts = self.cast.initial().map(|number| self.cast.part(number));
@@ -193,10 +184,6 @@ impl World<'_> {
             }
         }
         self.drain(node, Way::Source);
-    }
-
-    fn count_full_list(&mut self) {
-        self.observer.on_full_list(u64::from(self.plan.nodes) - 1);
     }
 
     /// An incarnation that was given stale addresses is given the right ones, if it still runs.
@@ -223,7 +210,7 @@ impl World<'_> {
 
     /// The incarnation as which a node runs, or last did, or will first.
     pub(super) fn last_part(&self, node: NodeNo) -> &Part {
-        self.cast.before(node, self.now + Duration::from_nanos(1))
+        self.cast.before(node, self.stage.now() + Duration::from_nanos(1))
     }
 
     /// The address at which a node was, or will first be, just before a time.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rayon::prelude::*;
 use rumormill::Metadata;
 use rumormill::core::{Answer, Class, Command, Engine, Input, Outbox, Output};
-use rumormill::link::LinkModel;
 use rumormill::node::Generation;
 use rumormill::time::{Instant, Now};
 
@@ -19,12 +18,12 @@ use super::pause::Inbox;
 use super::queue::Queue;
 use super::start::Rosters;
 use super::trace::{self, Trace};
-use super::{Codec, Engines, Options, fault};
+use super::{Codec, Engines, Options};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
-use crate::observe::observer::Observer;
 use crate::observe::rumors::Way;
+use crate::observe::stage::{Driven, Stage, Unread};
 use crate::observe::trace::Recorder;
-use crate::results::summary::{Peaks, RunResult};
+use crate::results::summary::RunResult;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 
 /// Something that happens at a time.
@@ -86,11 +85,10 @@ pub(super) struct World<'a> {
     pub(super) cast: Arc<Cast>,
     pub(super) rosters: Rosters,
     pub(super) seats: Vec<Seat>,
-    pub(super) now: Instant,
+    /// Time, the network, and everybody who watches.
+    pub(super) stage: Stage<'a>,
     pub(super) queue: Queue<Event>,
     pub(super) lookahead: Lookahead,
-    pub(super) links: LinkModel,
-    pub(super) faults: fault::Faults,
     pub(super) meddling: Meddling,
     pub(super) parcels: Parcels,
     pub(super) outbox: Outbox,
@@ -98,16 +96,8 @@ pub(super) struct World<'a> {
     measures: Measures,
     /// What the input at hand has sent so far: one packet may go to many.
     pub(super) batch: Vec<ParcelNo>,
-    pub(super) observer: Observer,
     pub(super) trace: Trace,
-    pub(super) recorder: Recorder<'a>,
-    pub(super) inputs: u64,
-    updates: u64,
-    peaks: Peaks,
-    pub(super) timeline: Vec<(f64, String)>,
     samples: u64,
-    /// Somebody sends without end.
-    pub(super) is_runaway: bool,
 }
 
 impl<'a> World<'a> {
@@ -120,36 +110,27 @@ impl<'a> World<'a> {
             options,
             rosters: Rosters::shared(plan, &cast),
             seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
-            now: Instant::ZERO,
+            stage: Stage::new(plan, &cast),
             queue: Queue::new(),
             lookahead: Lookahead::new(plan.nodes_ever),
-            links: LinkModel::new(plan.seed, plan.network.clone()),
-            faults: fault::Faults::default(),
             meddling: Meddling::default(),
             parcels: Parcels::default(),
             outbox: Outbox::new(),
             measures: Measures::default(),
             batch: Vec::new(),
-            observer: Observer::new(plan, &cast),
             trace: Trace::new(),
-            recorder: Recorder::default(),
-            inputs: 0,
-            updates: 0,
-            peaks: Peaks::default(),
-            timeline: Vec::new(),
             samples: 0,
-            is_runaway: false,
             cast,
         };
-        plan.links.iter().for_each(|link| _ = world.links.apply(link.clone()));
         world.schedule();
         world
     }
 
     /// Has everything that happens written down.
-    pub(super) fn recorded_by(self, mut recorder: Recorder<'a>) -> Self {
-        recorder.paths(self.now, &self.links, self.plan.nodes_ever);
-        Self { recorder, ..self }
+    pub(super) fn recorded_by(self, recorder: Recorder<'a>) -> Self {
+        let mut stage = self.stage.recorded_by(recorder);
+        stage.paths();
+        Self { stage, ..self }
     }
 
     /// Runs to the end of the plan.
@@ -162,23 +143,19 @@ impl<'a> World<'a> {
         let end = Instant::ZERO + self.plan.duration;
         let mut next_sample = Instant::ZERO;
         while let Some((at, event)) = self.next(end) {
-            if at > self.now {
-                self.observer.settle(self.now);
-                while next_sample < at {
-                    next_sample = self.sample(next_sample, progress);
-                }
-                self.now = at;
+            self.stage.advance(at);
+            while next_sample < at {
+                next_sample = self.sample(next_sample, progress);
             }
             self.on_event(event);
-            if self.is_runaway {
+            if self.stage.is_runaway() {
                 break;
             }
         }
-        self.observer.settle(self.now);
+        self.stage.close();
         while next_sample <= end {
             next_sample = self.sample(next_sample, progress);
         }
-        self.now = end;
     }
 
     pub(super) fn next(&mut self, end: Instant) -> Option<(Instant, Event)> {
@@ -211,13 +188,13 @@ impl<'a> World<'a> {
         for (node, seat) in (0..).zip(&self.seats) {
             // What a leaver hears of is told to nobody any more.
             if let Some(running) = seat.running.as_ref().filter(|_| !seat.is_leaving) {
-                self.observer.weigh(at, node, &running.engine.footprint());
+                self.stage.weigh(at, node, &running.engine.footprint());
             }
         }
     }
 
     fn sample(&mut self, at: Instant, progress: &mut dyn FnMut(Instant)) -> Instant {
-        self.observer.sample(at, self.updates);
+        self.stage.sample(at, self.stage.updates());
         self.samples += 1;
         if self.samples.is_multiple_of(Self::SAMPLES_PER_WEIGHING) {
             self.weigh(at);
@@ -237,13 +214,13 @@ impl<'a> World<'a> {
             Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
             Event::Wake { node, stamp } => self.wake(node, stamp),
         }
-        self.recorder.step(&self.observer);
+        self.stage.step();
     }
 
     /// Both clocks of a node.
     pub(super) fn clocks_of(&self, node: NodeNo) -> Now {
         let running = self.seats[node as usize].running.as_ref();
-        let now = self.cast.now(node, self.now);
+        let now = self.cast.now(node, self.stage.now());
         running.map_or(now, |running| running.own(now))
     }
 
@@ -259,17 +236,14 @@ impl<'a> World<'a> {
 
     /// Adds up what an engine counted.
     fn retire(&mut self, node: NodeNo, engine: &Engine) {
-        let stats = engine.stats();
-        self.peaks.members = self.peaks.members.max(stats.members_max as u64);
-        self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
-        self.observer.count_state(self.now, node, stats);
-        self.observer.on_last_read(self.now, node, engine.metadata().map(Metadata::version));
+        self.stage.retire(node, engine.stats());
+        self.stage.last_read(node, engine.metadata().map(Metadata::version));
     }
 
     /// Gives a command to a node; one that does not run, or is paused, gets none.
     pub(super) fn command(&mut self, node: NodeNo, command: Command) {
         if self.seats[node as usize].running.is_some() && !self.is_paused(node) {
-            self.trace.command(self.now, node, &command);
+            self.trace.command(self.stage.now(), node, &command);
             self.input(node, Input::Command(command), Way::Source);
         }
     }
@@ -283,18 +257,22 @@ impl<'a> World<'a> {
             }
             return;
         }
-        self.recorder.dropped(self.now, &self.parcels.get(parcel).told(Some(node)), "to_dead");
-        self.observer.fates().to_dead += 1;
+        self.lose(node, parcel, Unread::ToDead);
+    }
+
+    /// A packet that arrived is never read.
+    pub(super) fn lose(&mut self, node: NodeNo, parcel: ParcelNo, why: Unread) {
+        self.stage.dropped(&self.parcels.get(parcel).told(Some(node)), why);
         self.parcels.release(parcel);
     }
 
     /// Gives a packet to the engine of a node that runs.
     pub(super) fn read(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) {
         let sent = self.parcels.get(parcel);
-        let way = sent.way();
-        self.recorder.delivered(self.now, &sent.told(Some(node)));
-        self.trace.packet(self.now, node, from, sent.content);
-        self.observer.on_deliver(self.now, node, way, sent.load(), &sent.carried);
+        let told = sent.told(Some(node));
+        let way = told.way();
+        self.trace.packet(self.stage.now(), node, from, sent.content);
+        self.stage.delivered(node, &told);
         if !self.recall(node, way) {
             let sent = self.parcels.get(parcel);
             let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));
@@ -322,12 +300,13 @@ impl<'a> World<'a> {
 
     /// Does what an engine wanted done when it had its next input ahead; false if it had none.
     fn recall(&mut self, node: NodeNo, way: Way) -> bool {
-        let told = self.lookahead.recall(self.now, node, &mut self.outbox, &mut self.measures);
+        let told =
+            self.lookahead.recall(self.stage.now(), node, &mut self.outbox, &mut self.measures);
         told.map(|told| self.answer(node, told, way)).is_some()
     }
 
     pub(super) fn give(&mut self, node: NodeNo, input: Input, way: Way) {
-        let now = self.cast.now(node, self.now);
+        let now = self.cast.now(node, self.stage.now());
         let Some(running) = &mut self.seats[node as usize].running else { return };
         let told = running.handle(now, input, &mut self.outbox);
         self.answer(node, told, way);
@@ -335,8 +314,7 @@ impl<'a> World<'a> {
 
     /// Does what an engine wants done after an input.
     fn answer(&mut self, node: NodeNo, told: Told, way: Way) {
-        self.inputs += 1;
-        self.updates += told.updates;
+        self.stage.count(1, told.updates);
         self.seats[node as usize].deadline = told.deadline;
         if !self.outbox.is_empty() {
             self.drain(node, way);
@@ -350,7 +328,7 @@ impl<'a> World<'a> {
     /// Sees to it that a wake-up is in the queue no later than the engine's deadline.
     pub(super) fn arm(&mut self, node: NodeNo) {
         let seat = &mut self.seats[node as usize];
-        if let Some((at, stamp)) = seat.alarm.set(self.now, seat.deadline) {
+        if let Some((at, stamp)) = seat.alarm.set(self.stage.now(), seat.deadline) {
             self.queue.push(at, Event::Wake { node, stamp });
         }
     }
@@ -362,14 +340,11 @@ impl<'a> World<'a> {
             match output {
                 Output::Event(_) if is_leaving => {}
                 // Nobody waits for it; that a node is off is seen as soon as it happens.
-                Output::Answer(Answer::Left(held)) => {
-                    self.observer.on_off(self.now, node, held.is_ok(), &self.links);
-                }
+                Output::Answer(Answer::Left(held)) => self.stage.off(node, held.is_ok()),
                 Output::Answer(_) => {}
                 Output::Event(event) => {
                     let beat = self.beat_of(node, &event);
-                    self.observer.on_event(self.now, node, &event, way, beat);
-                    self.recorder.state(self.now, node, &event, way, &self.observer);
+                    self.stage.event(node, &event, way, beat);
                 }
                 Output::Send { to, packet, class } => {
                     let parcel = self.pack(node, packet, class);
@@ -412,7 +387,7 @@ impl<'a> World<'a> {
         let Measure { len, mut content } = measure;
         let fits = class == Class::Stream || len <= config.size();
         assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
-        let number = self.parcels.add(packet, class, node, self.now);
+        let number = self.parcels.add(packet, class, node, self.stage.now());
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
             parcel.decode();
@@ -421,14 +396,13 @@ impl<'a> World<'a> {
         }
         (parcel.len, parcel.content) = (len, content);
         let mut carried = std::mem::take(&mut parcel.carried);
-        self.observer.carried(parcel.packet(), &mut carried);
+        self.stage.carried(parcel.packet(), &mut carried);
         self.parcels.get_mut(number).carried = carried;
         self.batch.push(number);
         number
     }
 
-    fn finish(mut self) -> RunResult {
-        let end = self.now;
+    pub(super) fn finish(mut self) -> RunResult {
         let mut engines = Vec::with_capacity(self.seats.len());
         for node in 0..self.plan.nodes_ever {
             if let Some(running) = self.seats[node as usize].running.take() {
@@ -440,27 +414,11 @@ impl<'a> World<'a> {
             Engines::OneByOne => drop(engines),
             Engines::SideBySide => engines.into_par_iter().for_each(drop),
         }
-        self.peaks.queue = Some(self.queue.len_max() as u64);
+        let (trace_hash, queue_max) = (self.trace.text(), self.queue.len_max() as u64);
         let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
         let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
         let in_flight = flying.count() + unread.sum::<usize>();
-        let findings = self.observer.finish(end, in_flight as u64, Some(&mut self.links));
-        self.faults.count("burst", self.links.bursts());
-        self.faults.count("reorder", self.links.held_back());
-        self.peaks.packet_bytes = findings.packet_bytes_max;
-        super::result::Outcome {
-            plan: self.plan,
-            inputs: self.inputs,
-            updates: self.updates,
-            trace_hash: Some(self.trace.text()),
-            net: None,
-            peaks: self.peaks,
-            faults: self.faults,
-            timeline: self.timeline,
-            findings,
-            end,
-        }
-        .into_result()
+        self.stage.finish(in_flight as u64, Driven::Virtual { trace_hash, queue_max })
     }
 }
 
@@ -484,10 +442,15 @@ mod tests {
                 .collect();
             listed.sort_unstable();
             let all = 0..world.cast.parts().len() as u32;
-            let observed: Vec<_> = all.filter(|&part| world.observer.lists(node, part)).collect();
+            let observed: Vec<_> =
+                all.filter(|&part| world.stage.observer().lists(node, part)).collect();
             assert_eq!(observed, listed, "the list of node {node}");
             let version = running.engine.metadata().map(rumormill::Metadata::version);
-            assert_eq!(world.observer.version(node), version, "the metadata of node {node}");
+            assert_eq!(
+                world.stage.observer().version(node),
+                version,
+                "the metadata of node {node}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::observe::observer::{Knows, Observer};
 use crate::observe::rumors::Way;
-use crate::scenario::plan::{ClockChange, Deed, Memory};
+use crate::scenario::plan::{ClockChange, Deed, Manner, Memory};
 use crate::world::testkit::{self, at_ms};
 use rumormill::core::Record;
 use rumormill::link::LinkModel;
@@ -188,7 +188,7 @@ fn a_goodbye_under_a_number_that_a_life_never_had_is_not_its_own() {
         for part in [0, 1, 2] {
             observer.on_begin(at_ms(0), part, Knows::Itself);
         }
-        observer.on_exit(at_ms(800), 1, Exit::Leave);
+        observer.on_exit(at_ms(800), 1, Manner::Leave);
         // Its former life was updated, and says goodbye under the number that it took for that.
         let former = &cast.part(1).record;
         let generation = Generation::new(former.generation().get() + 1).unwrap();
@@ -401,7 +401,7 @@ fn a_value_is_lost_with_its_last_holder_unless_that_was_interrupted_in_leaving()
         let mut laws = laws();
         let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
         laws.keeping.hold(1, version);
-        laws.exit(1, Exit::Leave);
+        laws.exit(1, Manner::Leave);
         interrupt(&mut laws);
         laws.off(at_ms(5), 1, true, Heirs::Near);
         laws.settle(at_ms(9), Verdict::Settled);
@@ -428,7 +428,7 @@ fn who_lists_nobody_leaves_nothing_to_anybody() {
         }
         let value = testkit::metadata();
         observer.on_event(at_ms(2), 0, &Event::Published(value), Way::Source, None);
-        observer.on_exit(at_ms(3), 0, Exit::Leave);
+        observer.on_exit(at_ms(3), 0, Manner::Leave);
         observer.on_off(at_ms(4), 0, true, &links);
         let judged = observer.finish(at_ms(9), 0, Some(&mut links)).invariants;
         let law = judged.iter().find(|law| law.name == "no_loss").unwrap();

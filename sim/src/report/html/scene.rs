@@ -236,7 +236,7 @@ fn cuts(plan: &Plan, classes: &[Vec<NodeNo>]) -> Vec<Cut> {
     let mut in_force: Vec<(usize, ChangeId)> = Vec::new();
     let mut cuts: Vec<Cut> = Vec::new();
     for (number, action) in plan.actions.iter().enumerate() {
-        match (&action.deed, crate::world::network_changes(&action.deed)) {
+        match (&action.deed, action.deed.network_changes()) {
             (_, Some(changes)) => {
                 in_force.extend(changes.into_iter().map(|change| (number, links.apply(change))));
             }

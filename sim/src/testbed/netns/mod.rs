@@ -22,15 +22,13 @@ use tokio::time::timeout;
 use self::forms::{Birth, EventForm, Order, RecordForm, Told, What};
 use self::wiring::Wiring;
 use super::TestbedError;
-use super::bed::Weather;
 use super::clock::Clock;
 use super::log::{Arrival, Happening, Log, Verdict};
 use super::play::Hosts;
 use crate::clock::unix_nanos;
 use crate::observe::cast::IncarnationNo;
-use crate::observe::observer::Exit;
-use crate::scenario::plan::{Action, Deed, NodeNo, Plan};
-use crate::world::network_changes;
+use crate::observe::weather::Weather;
+use crate::scenario::plan::{Action, Manner, NodeNo, Plan};
 
 pub use self::guest::run as run_guest;
 pub(super) use self::wiring::discard;
@@ -50,7 +48,7 @@ pub(super) fn objection(plan: &Plan) -> Option<String> {
             change.loss == Some(rumormill::link::Loss::ALL) && *change == only_loss
         }
     };
-    let changes = plan.actions.iter().filter_map(|action| network_changes(&action.deed)).flatten();
+    let changes = plan.actions.iter().filter_map(|action| action.deed.network_changes()).flatten();
     let mut changes = changes.chain(plan.links.iter().cloned());
     if plan.nodes_ever > NODES_MAX {
         return Some(format!("at most {NODES_MAX} nodes, and there are {}", plan.nodes_ever));
@@ -235,22 +233,22 @@ impl Hosts for Namespaces<'_> {
         self.guests[node as usize].iter().for_each(|guest| guest.signal("-CONT"));
     }
 
-    fn exit(&mut self, node: NodeNo, exit: Exit) {
+    fn exit(&mut self, node: NodeNo, manner: Manner) {
         let Some(mut guest) = self.guests[node as usize].take() else { return };
-        match exit {
-            Exit::Crash => {
+        match manner {
+            Manner::Crash => {
                 let mut child = guest.child.lock().unwrap_or_else(PoisonError::into_inner);
                 // It may have ended by itself.
                 let _ = child.kill();
             }
             // With the last order its input ends.
-            Exit::Leave => guest.order(&Order::Leave),
+            Manner::Leave => guest.order(&Order::Leave),
         }
     }
 
     fn change_network(&mut self, number: usize, action: &Action) -> Result<(), TestbedError> {
-        self.weather.act(number, action);
-        if matches!(action.deed, Deed::Heal(_)) || network_changes(&action.deed).is_some() {
+        self.weather.act(action.at, number, action);
+        if action.deed.changes_network() {
             self.filter()?;
         }
         self.log.note(self.clock.now(), Happening::Changed);
@@ -267,7 +265,7 @@ impl Hosts for Namespaces<'_> {
 
 impl Drop for Namespaces<'_> {
     fn drop(&mut self) {
-        (0..self.plan.nodes_ever).for_each(|node| self.exit(node, Exit::Crash));
+        (0..self.plan.nodes_ever).for_each(|node| self.exit(node, Manner::Crash));
         // What they have told is to be in the log.
         self.ears.drain(..).for_each(|ear| ear.join().expect("an ear doesn't panic"));
     }

@@ -1,12 +1,67 @@
-//! What actions do to the network, how it is undone, and a record of it for the report.
+//! The network of a run: what actions do to it, how it is undone, and a record for the report.
 
 use std::collections::BTreeMap;
 
-use rumormill::link::{ChangeId, LinkChange, LinkModel, NetworkChange};
+use rumormill::link::{ChangeId, LinkModel, NetworkChange};
 use rumormill::time::Instant;
 
+use super::ms;
 use crate::results::summary::FaultWindow;
-use crate::scenario::plan::{Action, ClockChange, Deed, Heal, NodeNo};
+use crate::scenario::plan::{Action, Deed, Heal, NodeNo, Plan};
+
+/// The links, and what actions changed of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Weather {
+    pub(crate) links: LinkModel,
+    pub(crate) faults: Faults,
+}
+
+/// What links did by themselves in a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Whims {
+    /// Bursts of losses that began.
+    bursts: u64,
+    /// Packets held back so that later ones could pass them.
+    held_back: u64,
+}
+
+impl Weather {
+    /// The links as a plan describes them.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut links = LinkModel::new(plan.seed, plan.network.clone());
+        plan.links.iter().for_each(|link| _ = links.apply(link.clone()));
+        Self { links, faults: Faults::default() }
+    }
+
+    /// Does what the action at this place of the plan does to the network, and notes what it does
+    /// to nodes.
+    pub(crate) fn act(&mut self, at: Instant, number: usize, action: &Action) {
+        let Self { links, faults } = self;
+        let (deed, text) = (&action.deed, &action.text);
+        faults.count(deed.kind(), deed.faults() as u64);
+        if let Some(changes) = deed.network_changes() {
+            faults.change(at, number, action, changes, links);
+        }
+        match deed {
+            Deed::Heal(heal) => faults.heal(at, heal, links),
+            Deed::Restart { nodes, .. } => faults.strike(at, text, nodes, Recovery::Begins),
+            Deed::Stop(nodes) => faults.strike(at, text, nodes, Recovery::Starts),
+            Deed::Pause(nodes) | Deed::Suspend(nodes) => {
+                faults.strike(at, text, nodes, Recovery::Wakes);
+            }
+            // Who was down when the others were struck has nothing to wake from.
+            Deed::Resume(nodes) => {
+                nodes.iter().for_each(|&node| faults.recover(at, node, Recovery::Wakes));
+            }
+            _ => {}
+        }
+    }
+
+    /// What the links have done by themselves so far.
+    pub(crate) fn whims(&self) -> Whims {
+        Whims { bursts: self.links.bursts(), held_back: self.links.held_back() }
+    }
+}
 
 /// The faults of a run.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +113,16 @@ impl Faults {
         }
     }
 
+    /// Counts what links did by themselves.
+    pub(crate) fn count_whims(&mut self, whims: Whims) {
+        self.count("burst", whims.bursts);
+        self.count("reorder", whims.held_back);
+    }
+
     /// Changes the network, by the action at this place of the plan.
-    pub(crate) fn change(
+    fn change(
         &mut self,
+        at: Instant,
         number: usize,
         action: &Action,
         changes: Vec<NetworkChange>,
@@ -73,11 +135,11 @@ impl Faults {
             change: links.apply(change),
             window,
         }));
-        self.open(action.at, &action.text, Vec::new(), None);
+        self.open(at, &action.text, Vec::new(), None);
     }
 
     /// Undoes changes of the network.
-    pub(crate) fn heal(&mut self, at: Instant, heal: &Heal, links: &mut LinkModel) {
+    fn heal(&mut self, at: Instant, heal: &Heal, links: &mut LinkModel) {
         let windows = &mut self.windows;
         self.in_force.retain(|change| {
             let stays = match heal {
@@ -94,7 +156,7 @@ impl Faults {
     }
 
     /// Nodes are down or silent from now on.
-    pub(crate) fn strike(&mut self, at: Instant, text: &str, nodes: &[NodeNo], ends: Recovery) {
+    fn strike(&mut self, at: Instant, text: &str, nodes: &[NodeNo], ends: Recovery) {
         self.open(at, text, nodes.to_vec(), Some(ends));
     }
 
@@ -130,7 +192,6 @@ impl Faults {
 
     /// All windows; those still open last until the end.
     pub(crate) fn windows(self, end: Instant) -> Vec<FaultWindow> {
-        let ms = |at: Instant| at.as_nanos() as f64 / 1e6;
         let written = self.windows.into_iter().map(|window| FaultWindow {
             text: window.text,
             from_ms: ms(window.from),
@@ -141,64 +202,6 @@ impl Faults {
 
     fn open(&mut self, at: Instant, text: &str, struck: Vec<NodeNo>, ends: Option<Recovery>) {
         self.windows.push(Window { text: text.to_owned(), from: at, to: None, struck, ends });
-    }
-}
-
-/// The change of the network that a deed is, if it is one.
-pub(crate) fn network_changes(deed: &Deed) -> Option<Vec<NetworkChange>> {
-    Some(match deed {
-        Deed::Partition(groups) => vec![NetworkChange::Partition(groups.clone())],
-        Deed::Isolate(nodes) => vec![NetworkChange::Isolate(nodes.clone())],
-        Deed::Link { links, change } => links.changes(change),
-        Deed::Network(change) => vec![NetworkChange::Everywhere(change.clone())],
-        _ => return None,
-    })
-}
-
-/// What a deed is called, as a cause and in counts.
-pub(crate) fn kind(deed: &Deed) -> &'static str {
-    match deed {
-        Deed::Publish { .. } => "publish",
-        Deed::Partition(_) => "partition",
-        Deed::Isolate(_) => "isolate",
-        Deed::Link { change, .. } | Deed::Network(change) => link_kind(change),
-        Deed::Heal(_) => "heal",
-        Deed::Crash(_) => "crash",
-        Deed::Stop(_) => "stop",
-        Deed::Start(_) => "start",
-        Deed::Leave(_) => "leave",
-        Deed::Pause(_) => "pause",
-        Deed::Suspend(_) => "suspend",
-        Deed::Update(_) => "update",
-        Deed::Drop { .. } => "drop",
-        Deed::Replay { .. } => "replay",
-        Deed::Inject(_) => "inject",
-        Deed::Resume(_) => "resume",
-        Deed::Clock { .. } => "clock",
-        Deed::Join(_) => "join",
-        Deed::Restart { .. } => "restart",
-    }
-}
-
-/// A change of nothing but the loss, or the latency, is called so.
-fn link_kind(change: &LinkChange) -> &'static str {
-    let LinkChange { latency, loss, .. } = change;
-    let only_loss = LinkChange { loss: *loss, ..LinkChange::default() };
-    let only_latency = LinkChange { latency: latency.clone(), ..LinkChange::default() };
-    if *change == only_loss {
-        "loss"
-    } else if *change == only_latency {
-        "latency"
-    } else {
-        "link"
-    }
-}
-
-/// Whether a change of a clock is a fault, and not the end of one.
-pub(crate) fn is_new(change: ClockChange) -> bool {
-    match change {
-        ClockChange::Offset { .. } | ClockChange::Jump { .. } | ClockChange::Drift { .. } => true,
-        ClockChange::Unjump { .. } | ClockChange::OwnOffset | ClockChange::OwnDrift => false,
     }
 }
 
@@ -215,7 +218,7 @@ mod tests {
             let (at, change) = (at_ms(number), NetworkChange::Isolate(vec![node]));
             let (label, text) = (label.to_owned(), String::new());
             let action = Action { at, deed: Deed::Isolate(vec![node]), label, text };
-            faults.change(number as usize, &action, vec![change], &mut links);
+            faults.change(at, number as usize, &action, vec![change], &mut links);
         }
         faults.heal(at_ms(4), &Heal::Action(4), &mut links);
         assert!(links.passes(4, 3) && !links.passes(4, 2));
