@@ -6,7 +6,10 @@ use std::time::Duration;
 use rumormill::Version;
 use rumormill::time::Instant;
 
+use super::ms;
+use super::rumors::Kind;
 use super::truth::Truth;
+use crate::results::summary::{MetadataFigures, RumorFigures, Summary};
 use crate::scenario::plan::NodeNo;
 
 /// The metadata versions of all nodes.
@@ -115,13 +118,27 @@ impl Agreement {
         self.behind == 0
     }
 
-    pub(crate) fn last_publish(&self) -> Option<Instant> {
-        self.last_publish
+    /// Fills in how it converged after the last change of truth, and how the last publish among the
+    /// rumors spread.
+    pub(crate) fn finish(&self, truth: &Truth, last_change: Instant, summary: &mut Summary) {
+        let after = self.converged_after(last_change);
+        let is_publish = |rumor: &&RumorFigures| rumor.kind == Kind::Metadata.name();
+        let last = summary.rumors.iter().rfind(is_publish);
+        summary.metadata = MetadataFigures {
+            converged: self.last_publish.map(|_| after.is_some()),
+            converged_after_ms: after.map(|after| ms(Instant::ZERO + after)),
+            version: self.newest(truth).map(|version| version.to_string()),
+            t50_ms: last.and_then(|rumor| rumor.t50_ms),
+            t90_ms: last.and_then(|rumor| rumor.t90_ms),
+            t99_ms: last.and_then(|rumor| rumor.t99_ms),
+            t100_ms: last.and_then(|rumor| rumor.t100_ms),
+            staleness: None,
+        };
     }
 
     /// How long after the later of the last publish and the last change of truth all live nodes
     /// agreed for good, if anybody published and they do.
-    pub(crate) fn converged_after(&self, last_change: Instant) -> Option<Duration> {
+    fn converged_after(&self, last_change: Instant) -> Option<Duration> {
         Some(self.agreed_since? - self.last_publish?.max(last_change))
     }
 
@@ -244,5 +261,19 @@ mod tests {
         agreement.hold(&truth, 1, version(7));
         agreement.settle(at(4));
         assert_eq!(agreement.converged_after(at(2)), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn the_last_publish_is_the_last_rumor_that_is_one() {
+        let mut summary = crate::results::fixture::partition(50, 5, 1).summary;
+        let kinds: Vec<_> = summary.rumors.iter().map(|rumor| rumor.kind.clone()).collect();
+        assert_eq!(kinds, ["metadata", "join", "metadata", "metadata", "join"]);
+        let truth = Truth::new(1, Duration::ZERO);
+        Agreement::new(1).finish(&truth, at(0), &mut summary);
+        let (last, figures) = (&summary.rumors[3], &summary.metadata);
+        let times = [figures.t50_ms, figures.t90_ms, figures.t99_ms, figures.t100_ms];
+        assert_eq!(times, [last.t50_ms, last.t90_ms, last.t99_ms, last.t100_ms]);
+        assert!(last.t100_ms.is_some() && last.t100_ms != summary.rumors[2].t100_ms);
+        assert_eq!((figures.converged, &figures.version), (None, &None), "nobody published");
     }
 }

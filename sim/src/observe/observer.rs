@@ -2,7 +2,6 @@
 
 mod own;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
@@ -20,17 +19,14 @@ use super::members::{Listing, Views};
 use super::metadata::Agreement;
 use super::ms;
 use super::removals::{self, Detections, Reason};
-use super::rumors::{Kind, Load, Presence, Row, RumorNo, RumorReport, Rumors, Way};
+use super::rumors::{Kind, Load, Presence, Row, RumorNo, Rumors, Way};
 use super::says::Says;
 use super::settling::{Settling, Verdict};
 use super::staleness::Staleness;
 use super::tally::Tally;
 use super::traffic::Traffic;
 use super::truth::{Shift, State, Truth};
-use crate::results::summary::{
-    Bytes, Detection, Invariant, LinkFigures, Messages, MetadataFigures, NodeListFigures,
-    NodeTraffic, PerNodePerSecond, Removals, SeriesRow, ViewError,
-};
+use crate::results::summary::{Messages, Removals, RunResult, SeriesRow, ViewError};
 use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause};
 
 /// Whom a node lists when it starts.
@@ -77,28 +73,6 @@ struct Sampled {
     messages: u64,
     bytes: u64,
     updates: u64,
-}
-
-/// What was observed.
-#[derive(Clone, Debug)]
-pub(crate) struct Findings {
-    pub(crate) messages: Messages,
-    pub(crate) bytes: Bytes,
-    pub(crate) per_node_per_second: PerNodePerSecond,
-    pub(crate) links: LinkFigures,
-    pub(crate) node_traffic: Vec<NodeTraffic>,
-    pub(crate) node_list: NodeListFigures,
-    pub(crate) metadata: MetadataFigures,
-    pub(crate) removals: Removals,
-    pub(crate) detection: Detection,
-    pub(crate) view_error: ViewError,
-    pub(crate) rumors: RumorReport,
-    pub(crate) events: BTreeMap<&'static str, u64>,
-    pub(crate) engine: BTreeMap<&'static str, u64>,
-    pub(crate) invariants: Vec<Invariant>,
-    pub(crate) series: Vec<SeriesRow>,
-    pub(crate) live: u32,
-    pub(crate) packet_bytes_max: u64,
 }
 
 impl Observer {
@@ -436,71 +410,56 @@ impl Observer {
         });
     }
 
-    /// `links` is the network at the end, where it is known whole.
+    /// Fills in what was observed; `links` is the network at the end, where it is known whole.
     pub(crate) fn finish(
         mut self,
         end: Instant,
         in_flight: u64,
         links: Option<&mut LinkModel>,
-    ) -> Findings {
+        run: &mut RunResult,
+    ) {
         if let Some(links) = links {
-            let held = (&self.views, &self.agreement);
-            self.settling.note(end, held.0, held.1);
-            let verdict = self.settling.judge(end, &self.cast, &self.truth, held, links);
-            let verdict = match verdict {
-                Verdict::Settled => self.says.judge(&self.truth, &self.cast),
-                verdict => verdict,
-            };
-            self.laws.settle(end, verdict);
+            self.judge_settling(end, links);
         }
         self.traffic.fates().in_flight = in_flight;
-        let messages = self.traffic.messages();
-        self.laws.count_packets(end, &messages);
+        self.laws.count_packets(end, &self.traffic.messages());
         for node in 0..self.cast.nodes() {
             if matches!(self.truth.state(node), State::Stopped(_)) {
                 self.presence[node as usize] = Presence::Until(end);
             }
         }
-        let live = self.truth.live_nodes().count() as u32;
-        let rumors = self.rumors.finish(&self.presence);
-        let last_publish = rumors.last_publish.map(|place| &rumors.figures[place]);
-        let (version, last_change) =
-            (self.agreement.newest(&self.truth), self.episodes.last_change());
-        let after = self.agreement.converged_after(last_change);
-        let metadata = MetadataFigures {
-            converged: self.agreement.last_publish().map(|_| after.is_some()),
-            converged_after_ms: after.map(|after| ms(Instant::ZERO + after)),
-            version: version.map(|version| version.to_string()),
-            t50_ms: last_publish.and_then(|rumor| rumor.t50_ms),
-            t90_ms: last_publish.and_then(|rumor| rumor.t90_ms),
-            t99_ms: last_publish.and_then(|rumor| rumor.t99_ms),
-            t100_ms: last_publish.and_then(|rumor| rumor.t100_ms),
-            staleness: self.staleness.finish(end),
+        self.rumors.finish(&self.presence, run);
+        self.traffic.finish(end, run);
+        let summary = &mut run.summary;
+        summary.nodes.end = self.truth.live_nodes().count() as u32;
+        self.agreement.finish(&self.truth, self.episodes.last_change(), summary);
+        summary.metadata.staleness = self.staleness.finish(end);
+        summary.links = self.crossing.finish(end);
+        summary.node_list = self.episodes.finish(end);
+        summary.removals = self.removals;
+        summary.detection = self.detections.finish();
+        summary.view_error = ViewError {
+            missing_end: self.views.missing(),
+            ghosts_end: self.views.ghosts(),
+            missing_max: self.views.missing_max(),
+            ghosts_max: self.views.ghosts_max(),
         };
-        Findings {
-            messages,
-            bytes: self.traffic.bytes(),
-            packet_bytes_max: self.traffic.packet_bytes_max(),
-            per_node_per_second: self.traffic.per_second(end),
-            links: self.crossing.finish(end),
-            node_traffic: self.traffic.by_node(),
-            node_list: self.episodes.finish(end),
-            metadata,
-            removals: self.removals,
-            detection: self.detections.finish(),
-            view_error: ViewError {
-                missing_end: self.views.missing(),
-                ghosts_end: self.views.ghosts(),
-                missing_max: self.views.missing_max(),
-                ghosts_max: self.views.ghosts_max(),
-            },
-            rumors,
-            events: self.tally.events(),
-            engine: self.tally.engine(),
-            invariants: self.laws.finish(),
-            series: self.series,
-            live,
-        }
+        summary.events = self.tally.events();
+        summary.engine = self.tally.engine();
+        summary.invariants = self.laws.finish();
+        summary.ok = summary.invariants.iter().all(|invariant| invariant.ok);
+        run.series = self.series;
+    }
+
+    /// Whether everybody has come to agree by the end.
+    fn judge_settling(&mut self, end: Instant, links: &mut LinkModel) {
+        let held = (&self.views, &self.agreement);
+        self.settling.note(end, held.0, held.1);
+        let verdict = match self.settling.judge(end, &self.cast, &self.truth, held, links) {
+            Verdict::Settled => self.says.judge(&self.truth, &self.cast),
+            verdict => verdict,
+        };
+        self.laws.settle(end, verdict);
     }
 
     fn on_listed(&mut self, at: Instant, node: NodeNo, record: &Record, way: Way) {

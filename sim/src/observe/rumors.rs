@@ -19,7 +19,7 @@ use rumormill::time::Instant;
 use super::cast::{Cast, IncarnationNo};
 use crate::scenario::plan::NodeNo;
 
-pub(crate) use self::figures::{Presence, RumorReport};
+pub(crate) use self::figures::Presence;
 
 /// The place of a rumor in order of start.
 pub(crate) type RumorNo = u32;

@@ -19,10 +19,8 @@ use super::observer::{Knows, Observer};
 use super::rumors::{Load, RumorNo, Way};
 use super::trace::{Parcel, Recorder};
 use super::traffic::HEADERS;
-#[cfg(feature = "testbed")]
-use super::weather::Whims;
-use super::weather::{Recovery, Weather};
-use crate::results::summary::{Messages, Nodes, Peaks, RunResult, SCHEMA, Summary};
+use super::weather::{Recovery, Weather, Whims};
+use crate::results::summary::{Messages, Nodes, RunResult, SCHEMA, Summary};
 use crate::scenario::plan::{Action, Manner, NodeNo, Plan, StartCause};
 
 /// What a run looks like from outside.
@@ -34,10 +32,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) weather: Weather,
     observer: Observer,
     recorder: Recorder<'a>,
-    inputs: u64,
-    updates: u64,
-    peaks: Peaks,
-    timeline: Vec<(f64, String)>,
+    /// What it has shown so far; the observers fill in the rest at its end.
+    run: RunResult,
     is_runaway: bool,
 }
 
@@ -71,10 +67,7 @@ impl<'a> Stage<'a> {
             weather: Weather::new(plan),
             observer: Observer::new(plan, cast),
             recorder: Recorder::default(),
-            inputs: 0,
-            updates: 0,
-            peaks: Peaks::default(),
-            timeline: Vec::new(),
+            run: RunResult { summary: blank(plan), ..RunResult::default() },
             is_runaway: false,
             cast: Arc::clone(cast),
         }
@@ -149,7 +142,7 @@ impl<'a> Stage<'a> {
     }
 
     fn remark(&mut self, line: String) {
-        self.timeline.push((ms(self.now), line));
+        self.run.timeline.push((ms(self.now), line));
     }
 
     /// Incarnations of different nodes start, for one and the same cause.
@@ -310,14 +303,15 @@ impl<'a> Stage<'a> {
 
     /// Engines took in so much, and updated so much by it.
     pub(crate) fn count(&mut self, inputs: u64, updates: u64) {
-        self.inputs += inputs;
-        self.updates += updates;
+        self.run.summary.inputs += inputs;
+        self.run.summary.updates += updates;
     }
 
     /// The counters of an engine whose time is over.
     pub(crate) fn retire(&mut self, node: NodeNo, stats: &Stats) {
-        self.peaks.members = self.peaks.members.max(stats.members_max as u64);
-        self.peaks.tombstones = self.peaks.tombstones.max(stats.tombstones_max as u64);
+        let peaks = &mut self.run.summary.peaks;
+        peaks.members = peaks.members.max(stats.members_max as u64);
+        peaks.tombstones = peaks.tombstones.max(stats.tombstones_max as u64);
         self.observer.count_state(self.now, node, stats);
     }
 
@@ -333,7 +327,7 @@ impl<'a> Stage<'a> {
 
     /// How many updates engines made so far, as far as they were counted.
     pub(crate) fn updates(&self) -> u64 {
-        self.updates
+        self.run.summary.updates
     }
 
     /// Adds a row to the series.
@@ -342,67 +336,46 @@ impl<'a> Stage<'a> {
     }
 
     /// The result of the run, at whose end so many packets still fly.
-    pub(crate) fn finish(mut self, in_flight: u64, driven: Driven) -> RunResult {
-        let (plan, end) = (self.plan, self.now);
-        let (trace_hash, net, links, whims) = match driven {
+    pub(crate) fn finish(self, in_flight: u64, driven: Driven) -> RunResult {
+        let (end, Weather { mut links, mut faults }, mut run) = (self.now, self.weather, self.run);
+        let summary = &mut run.summary;
+        match driven {
             Driven::Virtual { trace_hash, queue_max } => {
-                self.peaks.queue = Some(queue_max);
-                let whims = self.weather.whims();
-                (Some(trace_hash), None, Some(&mut self.weather.links), whims)
+                summary.trace_hash = Some(trace_hash);
+                summary.peaks.queue = Some(queue_max);
+                faults.count_whims(Whims::of(&links));
+                self.observer.finish(end, in_flight, Some(&mut links), &mut run);
             }
             #[cfg(feature = "testbed")]
-            Driven::Real { net, whims } => (None, Some(net), None, whims),
-        };
-        let findings = self.observer.finish(end, in_flight, links);
-        self.weather.faults.count_whims(whims);
-        self.peaks.packet_bytes = findings.packet_bytes_max;
-        let summary = Summary {
-            schema: SCHEMA,
-            scenario: plan.name.clone(),
-            scenario_digest: digest(&plan.resolved),
-            tool_version: env!("CARGO_PKG_VERSION"),
-            seed: plan.seed.to_string(),
-            nodes: Nodes { start: plan.nodes, end: findings.live },
-            virtual_ms: ms(end),
-            inputs: self.inputs,
-            updates: self.updates,
-            trace_hash,
-            net,
-            messages: findings.messages,
-            bytes: findings.bytes,
-            per_node_per_second: findings.per_node_per_second,
-            links: findings.links,
-            node_list: findings.node_list,
-            metadata: findings.metadata,
-            removals: findings.removals,
-            detection: findings.detection,
-            view_error: findings.view_error,
-            rumors: findings.rumors.figures,
-            peaks: self.peaks,
-            faults: self.weather.faults.counts(),
-            events: findings.events,
-            engine: findings.engine,
-            ok: findings.invariants.iter().all(|invariant| invariant.ok),
-            invariants: findings.invariants,
-            expectations: Vec::new(),
-        };
-        RunResult {
-            summary,
-            series: findings.series,
-            rumor_rows: findings.rumors.rows,
-            rumor_rows_left_out: findings.rumors.rows_left_out,
-            rumors_left_out: findings.rumors.left_out,
-            node_traffic: findings.node_traffic,
-            timeline: self.timeline,
-            fault_windows: self.weather.faults.windows(end),
-            theory: None,
+            Driven::Real { net, whims } => {
+                summary.net = Some(net);
+                faults.count_whims(whims);
+                self.observer.finish(end, in_flight, None, &mut run);
+            }
         }
+        run.summary.faults = faults.counts();
+        run.fault_windows = faults.windows(end);
+        run
     }
 
     /// What the observers believe, to hold against what is so.
     #[cfg(test)]
     pub(crate) fn observer(&self) -> &Observer {
         &self.observer
+    }
+}
+
+/// A run of which nothing is known but what was planned.
+fn blank(plan: &Plan) -> Summary {
+    Summary {
+        schema: SCHEMA,
+        scenario: plan.name.clone(),
+        scenario_digest: digest(&plan.resolved),
+        tool_version: env!("CARGO_PKG_VERSION"),
+        seed: plan.seed.to_string(),
+        nodes: Nodes { start: plan.nodes, end: 0 },
+        virtual_ms: ms(Instant::ZERO + plan.duration),
+        ..Summary::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rumormill::time::{Instant, nanos};
 
 use super::{ms, rank};
-use crate::results::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond};
+use crate::results::summary::{Bytes, Messages, NodeTraffic, PerNodePerSecond, RunResult};
 use crate::scenario::plan::NodeNo;
 
 /// UDP and IPv4 headers of one packet, in bytes.
@@ -84,14 +84,19 @@ impl Traffic {
         self.bytes
     }
 
-    /// The largest packet that was sent, encoded.
-    pub(crate) fn packet_bytes_max(&self) -> u64 {
-        self.packet_bytes_max
+    /// Fills in what was sent, and what became of it.
+    pub(crate) fn finish(mut self, end: Instant, run: &mut RunResult) {
+        let summary = &mut run.summary;
+        summary.per_node_per_second = self.per_second(end);
+        summary.messages = self.messages;
+        summary.bytes = self.bytes;
+        summary.peaks.packet_bytes = self.packet_bytes_max;
+        run.node_traffic = self.by_node();
     }
 
     /// What each node that ran in the window sent, over its own time; after
     /// [`Traffic::per_second`].
-    pub(crate) fn by_node(&self) -> Vec<NodeTraffic> {
+    fn by_node(&self) -> Vec<NodeTraffic> {
         let ran = (0..).zip(&self.nodes).filter(|(_, tally)| tally.ran > Duration::ZERO);
         let rates = ran.map(|(node, tally)| {
             let seconds = nanos(tally.ran.max(self.ran_min)) as f64 / 1e9;
@@ -105,7 +110,7 @@ impl Traffic {
     }
 
     /// Rates of the nodes that ran in the window, each over its own time.
-    pub(crate) fn per_second(&mut self, end: Instant) -> PerNodePerSecond {
+    fn per_second(&mut self, end: Instant) -> PerNodePerSecond {
         (0..self.nodes.len() as u32).for_each(|node| self.down(end, node));
         let ran: Vec<_> = self.nodes.iter().filter(|tally| tally.ran > Duration::ZERO).collect();
         let rates = |count: fn(&Tally) -> u64| {
@@ -143,17 +148,20 @@ mod tests {
         (0..8).for_each(|_| traffic.sent(at(5), 0, 72));
         traffic.down(at(6), 1);
         (0..8).for_each(|_| traffic.sent(at(5), 1, 72));
-        let rates = traffic.per_second(at(10));
+        let mut run = RunResult::default();
+        traffic.finish(at(10), &mut run);
+        let rates = run.summary.per_node_per_second;
         assert_eq!(rates.window_ms, 8_000.0);
         // Node 0 sent 8 packets in 8 s, node 1 as many in 4 s, node 2 none; node 3 never ran.
         assert_eq!(rates.messages_p50, Some(1.0));
         assert_eq!((rates.bytes_p50, rates.bytes_p99), (Some(100.0), Some(200.0)));
         assert_eq!(rates.bytes_max, Some(200.0));
         let by_node: Vec<_> =
-            traffic.by_node().iter().map(|n| (n.node, n.bytes_per_second)).collect();
+            run.node_traffic.iter().map(|n| (n.node, n.bytes_per_second)).collect();
         assert_eq!(by_node, [(0, 100.0), (1, 200.0), (2, 0.0)]);
-        assert_eq!(traffic.bytes().with_headers, 1_728);
-        assert_eq!((traffic.bytes().payload, traffic.packet_bytes_max()), (1_252, 100));
+        let (bytes, peaks) = (run.summary.bytes, run.summary.peaks);
+        assert_eq!((bytes.with_headers, run.summary.messages.sent), (1_728, 17));
+        assert_eq!((bytes.payload, peaks.packet_bytes), (1_252, 100));
     }
 
     #[test]

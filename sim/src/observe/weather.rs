@@ -56,10 +56,12 @@ impl Weather {
             _ => {}
         }
     }
+}
 
-    /// What the links have done by themselves so far.
-    pub(crate) fn whims(&self) -> Whims {
-        Whims { bursts: self.links.bursts(), held_back: self.links.held_back() }
+impl Whims {
+    /// What links have done by themselves so far.
+    pub(crate) fn of(links: &LinkModel) -> Self {
+        Self { bursts: links.bursts(), held_back: links.held_back() }
     }
 }
 

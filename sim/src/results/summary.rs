@@ -17,7 +17,7 @@ pub const SCHEMA: &str = "summary/1";
 pub(crate) const SUMMARY_LEN_MAX: u64 = 1 << 30;
 
 /// One run, measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "CONTRACT names; the registry of measures defines each")]
 pub struct Summary {
     pub schema: &'static str,
@@ -303,7 +303,7 @@ pub struct FaultWindow {
 }
 
 /// Everything that one run yields.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RunResult {
     /// The figures; expectations not yet judged.
     pub summary: Summary,

@@ -53,7 +53,7 @@ impl Bed {
     /// Drops what is under way; nothing flies any more. Returns what links did by themselves.
     pub(super) fn close(&self) -> Whims {
         self.line.close();
-        self.weather().whims()
+        Whims::of(&self.weather().links)
     }
 
     fn weather(&self) -> MutexGuard<'_, Weather> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::observe::observer::{Knows, Observer};
 use crate::observe::rumors::Way;
+use crate::results::summary::RunResult;
 use crate::scenario::plan::{ClockChange, Deed, Manner, Memory};
 use crate::world::testkit::{self, at_ms};
 use rumormill::core::Record;
@@ -30,6 +31,13 @@ fn broken(laws: Laws) -> Vec<(String, String)> {
 fn hears_goodbye(laws: &mut Laws, node: NodeNo, incarnation: IncarnationNo) {
     let number = laws.cast.part(incarnation).record.generation();
     laws.heard_goodbye(at_ms(1_000), node, (incarnation, number));
+}
+
+/// What a run ends with, as all observers see it.
+fn judged(observer: Observer, end: u64, links: Option<&mut LinkModel>) -> Vec<Invariant> {
+    let mut run = RunResult::default();
+    observer.finish(at_ms(end), 0, links, &mut run);
+    run.summary.invariants
 }
 
 #[test]
@@ -207,7 +215,7 @@ fn a_goodbye_under_a_number_that_a_life_never_had_is_not_its_own() {
             hears(&mut observer, heard, &left);
         }
         hears(&mut observer, 1_007, &joined);
-        let judged = observer.finish(at_ms(1_009), 0, None).invariants;
+        let judged = judged(observer, 1_009, None);
         let law = judged.iter().find(|law| law.name == "gone_stay_gone").unwrap();
         assert!(law.ok, "heard at {heard} ms: {:?}", law.detail);
     }
@@ -430,7 +438,7 @@ fn who_lists_nobody_leaves_nothing_to_anybody() {
         observer.on_event(at_ms(2), 0, &Event::Published(value), Way::Source, None);
         observer.on_exit(at_ms(3), 0, Manner::Leave);
         observer.on_off(at_ms(4), 0, true, &links);
-        let judged = observer.finish(at_ms(9), 0, Some(&mut links)).invariants;
+        let judged = judged(observer, 9, Some(&mut links));
         let law = judged.iter().find(|law| law.name == "no_loss").unwrap();
         assert_eq!(!law.ok, is_lost, "lists others: {lists}");
     }
@@ -470,7 +478,7 @@ fn who_is_listed_does_not_join_once_more_and_who_is_not_is_not_removed() {
     for (ms, event) in [(1, &joined), (2, &joined), (3, &removed), (4, &removed)] {
         observer.on_event(at_ms(ms), 0, event, Way::Source, None);
     }
-    let judged = observer.finish(at_ms(9), 0, None).invariants;
+    let judged = judged(observer, 9, None);
     let law = judged.iter().find(|law| law.name == "told_once").unwrap();
     assert_eq!(law.first.map(|first| first.at_ms), Some(2.0));
     let detail = law.detail.as_deref().unwrap();

@@ -4,7 +4,7 @@ use rumormill::time::Instant;
 
 use super::{Kind, Row, Rumor, RumorNo, Rumors, Way};
 use crate::observe::{ms, rank};
-use crate::results::summary::{CURVE_STEPS_MAX, RumorFigures, RumorRow};
+use crate::results::summary::{CURVE_STEPS_MAX, RumorFigures, RumorRow, RunResult};
 use crate::scenario::plan::NodeNo;
 
 /// Where a node was in the run.
@@ -18,36 +18,21 @@ pub(crate) enum Presence {
     Since(Instant),
 }
 
-/// All figures of all rumors.
-#[derive(Clone, Debug)]
-pub(crate) struct RumorReport {
-    pub(crate) figures: Vec<RumorFigures>,
-    pub(crate) rows: Vec<RumorRow>,
-    pub(crate) rows_left_out: u64,
-    /// Rumors that were not followed because there were too many.
-    pub(crate) left_out: u64,
-    /// The last publish among the figures.
-    pub(crate) last_publish: Option<usize>,
-}
-
 impl Rumors {
-    pub(crate) fn finish(mut self, presence: &[Presence]) -> RumorReport {
+    /// Fills in the figures and first receipts of all rumors.
+    pub(crate) fn finish(mut self, presence: &[Presence], run: &mut RunResult) {
         let ids = self.ids();
         let superseded = self.successors(presence.len());
         let figures = self.rumors.iter().zip(&ids).zip(superseded).map(|((rumor, id), next)| {
             let superseded_by = next.map(|next| ids[next as usize].clone());
             RumorFigures { id: id.clone(), superseded_by, ..rumor.figures(presence) }
         });
-        let figures = figures.collect();
+        run.summary.rumors = figures.collect();
         // They were noted in order of time.
         self.rows.sort_by_key(|row| row.rumor);
-        RumorReport {
-            figures,
-            rows: self.rows.iter().map(|row| row.written(&ids)).collect(),
-            rows_left_out: self.rows_left_out,
-            left_out: self.left_out,
-            last_publish: self.rumors.iter().rposition(|rumor| rumor.kind == Kind::Metadata),
-        }
+        run.rumor_rows = self.rows.iter().map(|row| row.written(&ids)).collect();
+        run.rumor_rows_left_out = self.rows_left_out;
+        run.rumors_left_out = self.left_out;
     }
 
     /// `kind-index`, counted within the kind in order of start.

@@ -12,7 +12,7 @@ use rumormill::node::NodeId;
 use rumormill::time::UnixNanos;
 
 use super::*;
-use crate::results::summary::RumorFigures;
+use crate::results::summary::{RumorFigures, RunResult};
 use crate::world::testkit::{self, at_ms};
 
 const NODES: u32 = 4;
@@ -34,8 +34,14 @@ fn always() -> Vec<Presence> {
     vec![Presence::Since(Instant::ZERO); NODES as usize]
 }
 
+fn finished(rumors: Rumors, presence: &[Presence]) -> RunResult {
+    let mut run = RunResult::default();
+    rumors.finish(presence, &mut run);
+    run
+}
+
 fn figures(rumors: Rumors, presence: &[Presence]) -> Vec<RumorFigures> {
-    rumors.finish(presence).figures
+    finished(rumors, presence).summary.rumors
 }
 
 #[test]
@@ -46,15 +52,15 @@ fn a_metadata_rumor_is_timed_hop_by_hop() {
     rumors.hold(at_ms(130), 3, version(1), by(1, 120, PacketKind::Rumor));
     rumors.hold(at_ms(150), 0, version(1), by(3, 140, PacketKind::Value));
     rumors.hold(at_ms(160), 3, version(1), by(0, 155, PacketKind::Value));
-    let report = rumors.finish(&always());
-    let [rumor] = &report.figures[..] else { panic!("one rumor") };
+    let run = finished(rumors, &always());
+    let [rumor] = &run.summary.rumors[..] else { panic!("one rumor") };
     assert_eq!((rumor.id.as_str(), rumor.node, rumor.start_ms), ("metadata-0", 1, 100.0));
     // Delays 0, 30, 50 and never: half of four are two.
     assert_eq!((rumor.t50_ms, rumor.t90_ms, rumor.t100_ms), (Some(30.0), None, None));
     assert_eq!((rumor.coverage, rumor.excluded, rumor.swap_first), (Some(0.75), 0, 1));
     assert_eq!((rumor.rmr, rumor.ldh), (Some(-1.0), Some(2)), "nothing was said to have arrived");
-    let rows: Vec<_> = report
-        .rows
+    let rows: Vec<_> = run
+        .rumor_rows
         .iter()
         .map(|row| (row.node, row.sent_ms, row.first_ms, row.hop, row.from, row.via))
         .collect();
@@ -64,7 +70,6 @@ fn a_metadata_rumor_is_timed_hop_by_hop() {
         (0, Some(140.0), 150.0, 2, Some(3), "swap"),
     ];
     assert_eq!(rows, want);
-    assert_eq!(report.last_publish, Some(0));
 }
 
 #[test]
@@ -239,7 +244,7 @@ fn redundancy_counts_what_arrived_with_the_value_and_not_what_announces_it() {
     let mut rumors = rumors();
     rumors.publish(at_ms(100), 1, version(1));
     rumors.hold(at_ms(100), 1, version(1), Way::Source);
-    let alone = rumors.clone().finish(&always()).figures;
+    let alone = figures(rumors.clone(), &always());
     assert_eq!((alone[0].rmr, alone[0].ldh), (None, Some(0)), "nobody had to get it");
     for (node, from) in [(3, 1), (0, 3), (2, 1)] {
         rumors.hold(at_ms(150), node, version(1), by(from, 140, PacketKind::Rumor));
