@@ -169,7 +169,7 @@ fn load(request: &Request) -> Result<Vec<Job>, Failure> {
 fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioError> {
     let typed = scenario::load(file, sets)?;
     let scenario = match net.set() {
-        Some(set) => scenario::load(file, &[sets, &[set]].concat())?,
+        Some(set) => typed.with(&[set])?,
         None => typed.clone(),
     };
     let job = |place: Place| {

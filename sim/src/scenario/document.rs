@@ -43,14 +43,24 @@ pub(super) struct Place {
     end: u32,
 }
 
+impl Origin {
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::File(name) => name,
+            Self::Option(option) => option,
+        }
+    }
+}
+
 impl Sources {
     pub(super) fn source(&self, place: Place) -> &Source {
         &self.0[place.source as usize]
     }
 
     /// What was typed first: the file.
-    pub(super) fn file(&self) -> &str {
-        &self.0[0].text
+    pub(super) fn file(&self) -> &Source {
+        &self.0[0]
     }
 
     /// Takes in a text and gives it the next number.

@@ -42,6 +42,7 @@ pub fn schema() -> serde_json::Value {
 pub struct Scenario {
     typed: Typed,
     sources: Arc<Sources>,
+    sets: Vec<Set>,
     resolved: String,
     overridden: bool,
     /// What was laid out to check it, for the first plan: a million nodes take a second.
@@ -141,7 +142,8 @@ pub fn parse(name: &str, text: &str, sets: &[Set]) -> Result<Scenario, ScenarioE
     let resolved = typed.resolved();
     let as_in_file = |(typed, _): (Typed, _)| typed.resolved() == resolved;
     let overridden = !sets.is_empty() && !read(name, text, &[]).is_ok_and(as_in_file);
-    let scenario = Scenario { typed, sources, resolved, overridden, checked: Arc::default() };
+    let (sets, checked) = (sets.to_vec(), Arc::default());
+    let scenario = Scenario { typed, sources, sets, resolved, overridden, checked };
     let checked = scenario.lay_out(CHECKED_SEED)?;
     Ok(Scenario { checked: Arc::new(Mutex::new(Some(checked))), ..scenario })
 }
@@ -217,9 +219,18 @@ fn not_text(name: &str, error: &std::string::FromUtf8Error) -> ScenarioError {
 }
 
 impl Scenario {
+    /// The same file, which is not read again, with the values of these sets as well.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it now.
+    pub fn with(&self, sets: &[Set]) -> Result<Self, ScenarioError> {
+        let file = self.sources.file();
+        parse(file.origin.name(), &file.text, &[&self.sets, sets].concat())
+    }
+
     /// The file as it was typed.
     pub(crate) fn text(&self) -> &str {
-        self.sources.file()
+        &self.sources.file().text
     }
 
     /// Its name, which names the folder of its results.
@@ -337,5 +348,25 @@ mod tests {
         let other = plan(&scenario, 2);
         assert!(!laid(&scenario) && other != first);
         assert_eq!(plan(&scenario, 2), other);
+    }
+
+    #[test]
+    fn a_scenario_with_more_sets_is_the_file_with_all_of_them_and_so_are_its_errors() {
+        let text = "name = 'x'\nnodes = 9\nduration = '20s'\n\
+                    [[at]]\ntime = '3s'\ncrash = '6'\n";
+        let set = |text: &str| Set::parse(text).unwrap();
+        let first = [set("nodes=8"), set("duration=9s")];
+        let scenario = parse("x.toml", text, &first).unwrap();
+        let all = |last: &str| parse("x.toml", text, &[&first[..], &[set(last)]].concat());
+        let more = |last: &str| scenario.with(&[set(last)]);
+        let seven = more("nodes=7").unwrap();
+        assert_eq!((seven.nodes(), seven.duration()), (7, Duration::from_secs(9)));
+        assert_eq!(seven.resolved(), all("nodes=7").unwrap().resolved());
+        for wrong in ["nodes=5", "nodes=x"] {
+            let told =
+                |scenario: Result<Scenario, ScenarioError>| scenario.unwrap_err().to_string();
+            assert_eq!(told(more(wrong)), told(all(wrong)));
+        }
+        assert!(more("nodes=5").unwrap_err().to_string().contains("x.toml:6"));
     }
 }

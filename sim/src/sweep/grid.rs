@@ -57,13 +57,12 @@ impl Grid {
             let why = "--vary name: the name names the folder of results, and is no setting";
             return Err(GridError::Command(why.to_owned()));
         }
-        let base = parsed("--set", sets)?;
         // What is wrong without any value of an axis is told as what it is.
-        let scenario = scenario::load(file, &base).map_err(GridError::from)?;
+        let scenario = scenario::load(file, &parsed("--set", sets)?)?;
         let mut plan = plan(&scenario, axes, seeds);
         (plan.file, plan.sets) = (shown(file).to_string(), sets.to_vec());
         plan.check().map_err(GridError::Command)?;
-        let cells = (0..plan.cells_len()).map(|cell| grid_cell(file, &base, sets, &plan, cell));
+        let cells = (0..plan.cells_len()).map(|cell| grid_cell(&scenario, sets, &plan, cell));
         let cells = cells.collect::<Result<Vec<_>, _>>()?;
         no_twins(&plan, &cells)?;
         plan.nodes = cells[0].scenario.nodes();
@@ -95,15 +94,14 @@ impl Choice {
         axes: Vec<Axis>,
         seeds: SeedRange,
     ) -> Result<Self, GridError> {
-        let base = parsed("--set", sets)?;
-        let scenario = scenario::load(file, &base).map_err(GridError::from)?;
+        let scenario = scenario::load(file, &parsed("--set", sets)?)?;
         let mut plan = plan(&scenario, axes, seeds);
         (plan.nodes, plan.duration) = (scenario.nodes(), show_duration(scenario.duration()));
         plan.check().map_err(GridError::Command)?;
         let (mut cells, mut refused) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for cell in 0..plan.cells_len() {
-            match grid_cell(file, &base, sets, &plan, cell) {
+            match grid_cell(&scenario, sets, &plan, cell) {
                 Ok(own) if seen.insert(own.scenario.resolved().to_owned()) => {
                     cells.push((cell, own));
                 }
@@ -140,15 +138,13 @@ fn parsed(option: &'static str, texts: &[String]) -> Result<Vec<Set>, GridError>
 }
 
 fn grid_cell(
-    file: &Path,
-    base: &[Set],
+    base: &Scenario,
     typed: &[String],
     plan: &SweepPlan,
     cell: usize,
 ) -> Result<GridCell, GridError> {
     let own = plan.sets(cell);
-    let sets = [base, &parsed("--vary", &own)?].concat();
-    let scenario = scenario::load(file, &sets).map_err(|error| GridError::Scenario {
+    let scenario = base.with(&parsed("--vary", &own)?).map_err(|error| GridError::Scenario {
         cell: Some(plan.name(cell)),
         error: Box::new(error),
     })?;
