@@ -395,6 +395,16 @@ fn a_long_pause_is_no_death_but_a_removal_of_its_own_kind_and_ends_without_a_mis
 }
 
 #[test]
+fn a_pause_is_over_when_all_whom_it_struck_have_gone_on_or_died() {
+    let mut plan = plan(10, 20);
+    act(&mut plan, 5_000, "", Deed::Pause(vec![7, 8]));
+    act(&mut plan, 6_000, "", Deed::Resume(vec![7]));
+    act(&mut plan, 7_000, "", Deed::Crash(vec![8]));
+    let window = &result(&plan).fault_windows[0];
+    assert_eq!((window.from_ms, window.to_ms), (5_000.0, 7_000.0));
+}
+
+#[test]
 fn a_full_socket_drops_what_comes_and_a_death_in_sleep_drops_the_rest() {
     let mut plan = plan(10, 30);
     testkit::configure(&mut plan, Config::builder().buffer(5).build().unwrap());
