@@ -2,100 +2,40 @@
 //!
 //! Standard output gets results only, and none at all when a command or the machine fails.
 
-mod compare;
-mod explore;
+mod examples;
 mod meta;
 mod model;
-mod sweep;
-mod tune;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
-use std::num::NonZeroUsize;
+use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rumormill::text::{Printable, find_unprintable};
-use rumormill::time::nanos;
-use rumormill::units::{nearest, parse_duration};
+use rumormill::units::nearest;
 
 use self::model::ModelArgs;
-use crate::commands;
-use crate::commands::progress::Audience;
-use crate::commands::run::{Format, Net, Request};
-use crate::commands::{Exit, Failure, Report, check, diff, explain, measures, merge, new, run};
-use crate::model::Spread;
-use crate::report::files::Pictures;
-use crate::report::plots::Width;
+use crate::commands::arguments::{format, paint};
+use crate::commands::{
+    Exit, Failure, Report, check, compare, diff, explain, fuzz, measures, merge, new, run, shrink,
+    sweep, tune,
+};
 use crate::results::json::document;
 use crate::scenario::{Name, Paint};
-use crate::world::{Codec, Filter};
 
 /// Columns of `sim measures`.
 const MEASURES_WIDTH: u16 = 80;
 
-/// The most seeds of one command: their figures are kept until the end.
-const SEEDS_MAX: u64 = 100_000;
-
 /// The nodes of a new scenario: more are for those who know what they cost.
 const NEW_NODES: RangeInclusive<i64> = new::NODES_MIN..=100_000;
-
-const EXAMPLES: &str = "\
-Examples:
-  sim run scenarios/partition.toml          what a partition does to 50 nodes
-  sim run scenarios/*.toml --seeds 20       every scenario with seeds 1 to 20
-  sim run scenarios/loss.toml --set network.loss=40%
-                                            the same cluster on a worse network
-  sim run scenarios/loss.toml --trace       and write down everything that happens
-  sim explain out/loss/seed-1 --rumor metadata-0
-                                            who told whom when, and why a node was late
-  sim check my.toml                         is this scenario right?
-  sim sweep scenarios/loss.toml --vary engine.fan_out=1..=8
-                                            what the fan-out does
-  sim measures                              what [expect] can ask for
-  sim model --stop feedback-counter:2       what the textbook says of such a rumor
-
-Exit codes: 0 all expectations held, 1 one failed, 2 the command or a scenario is wrong,
-3 disk or rights, 130 interrupted.";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  sim run scenarios/partition.toml
-  sim run scenarios/partition.toml --seed 7 --json | jq .node_list
-  sim run scenarios/*.toml --seeds 100 --threads 8 -q && echo all held
-  sim run scenarios/loss.toml --set engine.fan_out=4 --set network.loss=30%
-
-The same scenario and seed give the same results on every machine, with any number of threads.
-The files of a run are in OUT/<name>/seed-<seed>/, those of all seeds together (a picture, an
-aggregate) in OUT/<name>/; with --set the folder is OUT/<name>+<digest of the scenario>/.";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  sim run scenarios/loss.toml --trace
-  sim explain out/loss/seed-1                         which rumors there were
-  sim explain out/loss/seed-1 --rumor metadata-0      who told whom, when
-  sim explain out/loss/seed-1 --rumor metadata-0 --node 17
-                                                      why so late, or never?
-  sim explain out/loss/seed-1 --node 17               all of that node
-
-Without --trace the run knows who told whom, but not what became of the packets in between.";
-
-const DIFF_EXAMPLES: &str = "\
-Examples:
-  sim run a.toml --trace --out before       and again with another binary, seed or --set
-  sim run a.toml --trace --out after
-  sim diff before/a/seed-1 after/a/seed-1
-
-Exit codes: 0 the same, 1 they part, 2 no traces, or traces with different filters.";
 
 /// Replays cluster scenarios on the production engine, in virtual time, and measures them.
 #[derive(Debug, Parser)]
 #[command(name = "sim", version = meta::version())]
-#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(after_help = examples::EXAMPLES, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -104,37 +44,37 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios: print what happened, write figures and pictures
-    #[command(after_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    #[command(after_help = examples::RUN_EXAMPLES)]
+    Run(run::Request),
     /// Read scenarios and say what is wrong with them, without running them
     Check(CheckArgs),
     /// Tell how a rumor spread in a run: who told whom, when, and why a node was late or missed
-    #[command(after_help = EXPLAIN_EXAMPLES)]
+    #[command(after_help = examples::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Name the first event in which two traced runs part
-    #[command(after_help = DIFF_EXAMPLES)]
+    #[command(after_help = examples::DIFF_EXAMPLES)]
     Diff(DiffArgs),
     /// Run an epidemic of the textbook: the theory to hold a cluster against
     #[command(after_help = model::EXAMPLES)]
     Model(ModelArgs),
     /// Run a scenario under every combination of settings and show what they do
-    #[command(after_help = sweep::SWEEP_EXAMPLES)]
-    Sweep(sweep::SweepArgs),
+    #[command(after_help = examples::SWEEP_EXAMPLES)]
+    Sweep(sweep::Request),
     /// Join the slices of a sweep that were run apart with --shard
-    #[command(after_help = sweep::MERGE_EXAMPLES)]
-    Merge(sweep::MergeArgs),
+    #[command(after_help = examples::MERGE_EXAMPLES)]
+    Merge(merge::Request),
     /// Find the setting that meets targets at the least cost
-    #[command(after_help = tune::EXAMPLES)]
-    Tune(tune::TuneArgs),
+    #[command(after_help = examples::TUNE_EXAMPLES)]
+    Tune(tune::Request),
     /// Say whether one of two is better, seed by seed, and how sure that is
-    #[command(after_help = compare::EXAMPLES)]
-    Compare(compare::CompareArgs),
+    #[command(after_help = examples::COMPARE_EXAMPLES)]
+    Compare(compare::Request),
     /// Look for broken laws in random scenarios, and make what is found small
-    #[command(after_help = explore::FUZZ_EXAMPLES)]
-    Fuzz(explore::FuzzArgs),
+    #[command(after_help = examples::FUZZ_EXAMPLES)]
+    Fuzz(fuzz::Request),
     /// Make a scenario that fails as small as it gets
-    #[command(after_help = explore::SHRINK_EXAMPLES)]
-    Shrink(explore::ShrinkArgs),
+    #[command(after_help = examples::SHRINK_EXAMPLES)]
+    Shrink(shrink::Request),
     /// One node of `sim run --net netns`, which starts it by itself
     #[cfg(feature = "testbed")]
     #[command(hide = true, name = crate::testbed::GUEST)]
@@ -169,82 +109,6 @@ struct NewArgs {
     #[arg(long, value_name = "N", default_value_t = 50,
           value_parser = clap::value_parser!(u32).range(NEW_NODES))]
     nodes: u32,
-}
-
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// Scenario files (TOML; scenarios/README.md is the reference); - is standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// The seed of all chance in the run; with --seeds the first of them
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
-    /// Run N seeds, S to S+N-1, and report over them: medians, spreads, shares
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
-    seeds: Option<u64>,
-    /// Replace a value of the scenario, such as engine.fan_out=4 (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
-    /// By what the nodes talk: virtual time, or real nodes in real time
-    #[arg(long, value_enum, value_name = "NET", default_value_t)]
-    net: Net,
-    /// Threads: one for each run, or several where runs are few [default: one per processor];
-    /// results don't depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-    /// The folder for results; files of the same run are replaced, all others stay
-    #[arg(long, value_name = "DIR", default_value = "out")]
-    out: PathBuf,
-    /// Print JSON instead of tables: a summary, or with --seeds or several files all of them
-    #[arg(long)]
-    json: bool,
-    /// Encode and decode every packet on its way; slower, with the same results
-    #[arg(long)]
-    wire: bool,
-    /// Write everything that happens to trace.jsonl, for `sim explain` and `sim diff`
-    #[arg(long)]
-    trace: bool,
-    /// Trace only what this node takes part in (repeatable)
-    #[arg(long, value_name = "N", requires = "trace")]
-    trace_node: Vec<u32>,
-    /// Trace only packets with this rumor, such as metadata-0, and who learns it (repeatable)
-    #[arg(long, value_name = "RUMOR", requires = "trace")]
-    trace_rumor: Vec<String>,
-    /// Trace only from this virtual time on, such as 20s
-    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
-    trace_from: Option<Duration>,
-    /// Trace only up to this virtual time
-    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
-    trace_to: Option<Duration>,
-    #[command(flatten)]
-    pictures: PictureArgs,
-    /// Draw the textbook's epidemic into the picture: push, pull or push-pull with the fan-out,
-    /// loss and mean delay of the scenario
-    #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
-    model: Option<Spread>,
-    /// Plant this fault in the engine
-    #[arg(long, value_name = "NAME", hide = !commands::planted::IS_BUILT_IN)]
-    planted: Option<String>,
-    /// Print nothing but errors and failed expectations (and JSON where asked for)
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-/// Whether pictures are drawn, and how wide.
-#[derive(Debug, Args)]
-struct PictureArgs {
-    /// Draw no pictures and write no report.html
-    #[arg(long)]
-    no_plots: bool,
-    /// How many pixels wide pictures are
-    #[arg(long, value_name = "PX", default_value_t = Width::NORMAL, conflicts_with = "no_plots")]
-    width: Width,
-}
-
-impl PictureArgs {
-    fn wanted(&self) -> Pictures {
-        if self.no_plots { Pictures::Skip } else { Pictures::Draw(self.width) }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -289,22 +153,19 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(error),
     };
     match cli.command {
-        Command::Run(args) => conclude(args.request().and_then(|request| run::run(&request))),
+        Command::Run(request) => conclude(run::run(&request)),
         Command::Explain(args) => {
             let format = format(args.json, false);
             let (folder, rumor, node) = (args.run.as_path(), args.rumor.as_deref(), args.node);
             conclude(explain::run(&explain::Request { folder, rumor, node, format }))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
-        Command::Sweep(args) => conclude(commands::sweep::run(&args.request())),
-        Command::Compare(args) => conclude(commands::compare::run(&args.request())),
-        Command::Fuzz(args) => conclude(args.run()),
-        Command::Shrink(args) => conclude(commands::shrink::run(&args.request())),
-        Command::Tune(args) => conclude(commands::tune::run(&args.request())),
-        Command::Merge(args) => {
-            let (folders, show) = args.parts();
-            conclude(merge::run(&folders, &show))
-        }
+        Command::Sweep(request) => conclude(sweep::run(&request)),
+        Command::Compare(request) => conclude(compare::run(&request)),
+        Command::Fuzz(request) => conclude(fuzz::run(&request)),
+        Command::Shrink(request) => conclude(shrink::run(&request)),
+        Command::Tune(request) => conclude(tune::run(&request)),
+        Command::Merge(request) => conclude(merge::run(&request)),
         #[cfg(feature = "testbed")]
         Command::NodeInNamespace => crate::testbed::run_guest(),
         Command::Check(args) => conclude(check::run(&args.files, &args.sets, paint(&io::stderr()))),
@@ -320,69 +181,6 @@ pub fn main() -> ExitCode {
         }
         Command::Completions(args) => conclude(Ok(args.run())),
         Command::Man(args) => conclude(args.run()),
-    }
-}
-
-impl RunArgs {
-    fn filter(&self) -> Result<Option<Filter>, Failure> {
-        let (from, to) = (self.trace_from.unwrap_or_default(), self.trace_to);
-        if to.is_some_and(|to| to <= from) {
-            let why = "--trace-to must be later than --trace-from: nothing would be traced";
-            return Err(Failure::wrong(why));
-        }
-        let filter = Filter {
-            nodes: self.trace_node.clone(),
-            rumors: self.trace_rumor.clone(),
-            from_ns: nanos(from),
-            to_ns: to.map(nanos),
-        };
-        Ok(self.trace.then_some(filter))
-    }
-
-    fn request(self) -> Result<Request, Failure> {
-        let trace = self.filter()?;
-        self.planted.as_deref().map_or(Ok(()), commands::planted::plant)?;
-        Ok(Request {
-            files: self.files,
-            seed: self.seed,
-            seeds: self.seeds,
-            sets: self.sets,
-            threads: self.threads,
-            net: self.net,
-            out: self.out,
-            format: format(self.json, self.quiet),
-            codec: if self.wire { Codec::RoundTrip } else { Codec::Skip },
-            trace,
-            pictures: self.pictures.wanted(),
-            model: self.model,
-            paint: paint(&io::stdout()),
-            error_paint: paint(&io::stderr()),
-            audience: watched(self.quiet),
-        })
-    }
-}
-
-/// JSON even where little is to be said: it was asked for.
-fn format(json: bool, quiet: bool) -> Format {
-    match (json, quiet) {
-        (true, _) => Format::Json,
-        (false, true) => Format::Nothing,
-        (false, false) => Format::Table,
-    }
-}
-
-/// Somebody watches where messages go to a terminal, and are wanted.
-fn watched(quiet: bool) -> Audience {
-    if io::stderr().is_terminal() && !quiet { Audience::Person } else { Audience::Nobody }
-}
-
-/// Colours on a terminal only, and not where the user asks for none (see no-color.org).
-fn paint(stream: &impl IsTerminal) -> Paint {
-    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    match stream.is_terminal() && !refused && !dumb {
-        true => Paint::Coloured,
-        false => Paint::Plain,
     }
 }
 
@@ -496,10 +294,15 @@ fn begins_with_colour(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::progress::Audience;
+    use crate::commands::run::Format;
+    use crate::report::files::Pictures;
+    use crate::report::plots::Width;
+    use crate::world::Filter;
 
-    fn parsed(arguments: &str) -> Result<RunArgs, clap::Error> {
+    fn parsed(arguments: &str) -> Result<run::Request, clap::Error> {
         match Cli::try_parse_from(arguments.split(' '))?.command {
-            Command::Run(args) => Ok(args),
+            Command::Run(request) => Ok(request),
             other => panic!("not a run: {other:?}"),
         }
     }
@@ -511,10 +314,12 @@ mod tests {
 
     #[test]
     fn a_run_needs_nothing_but_a_file() {
-        let request = parsed("sim run a.toml").unwrap().request().unwrap();
+        let request = parsed("sim run a.toml").unwrap();
         assert_eq!((request.seed, request.seeds, request.threads), (1, None, None));
-        assert_eq!((request.out, request.format), (PathBuf::from("out"), Format::Table));
-        assert_eq!((request.codec, request.pictures), (Codec::Skip, Pictures::Draw(Width::NORMAL)));
+        let format = request.talk.format(request.json);
+        assert_eq!((request.out, format), (PathBuf::from("out"), Format::Table));
+        let pictures = request.pictures.wanted();
+        assert_eq!((request.wire, pictures), (false, Pictures::Draw(Width::NORMAL)));
     }
 
     #[test]
@@ -526,21 +331,20 @@ mod tests {
 
     #[test]
     fn a_trace_has_the_filters_that_were_typed_and_they_need_a_trace() {
-        let request = parsed("sim run a --trace").unwrap().request().unwrap();
-        assert!(request.trace.is_some_and(|filter| filter.is_open()));
+        let filter = |arguments: &str| parsed(arguments).unwrap().filter();
+        assert!(filter("sim run a --trace").unwrap().is_some_and(|filter| filter.is_open()));
         let typed = "sim run a --trace --trace-node 3 --trace-node 4 --trace-rumor join-0 \
                      --trace-from 2s --trace-to 2500ms";
-        let request = parsed(typed).unwrap().request().unwrap();
         let expected = Filter {
             nodes: vec![3, 4],
             rumors: vec!["join-0".into()],
             from_ns: 2_000_000_000,
             to_ns: Some(2_500_000_000),
         };
-        assert_eq!(request.trace, Some(expected));
+        assert_eq!(filter(typed).unwrap(), Some(expected));
         assert_eq!(parsed("sim run a --trace-node 3").unwrap_err().exit_code(), 2);
-        let empty = parsed("sim run a --trace --trace-from 3s --trace-to 3s").unwrap();
-        assert_eq!(empty.request().unwrap_err().exit, Exit::Wrong);
+        let empty = filter("sim run a --trace --trace-from 3s --trace-to 3s");
+        assert_eq!(empty.unwrap_err().exit, Exit::Wrong);
     }
 
     #[test]
@@ -556,7 +360,7 @@ mod tests {
 
     #[test]
     fn pictures_are_as_wide_as_asked_for() {
-        let wide = parsed("sim run a --width 900").unwrap().request().unwrap().pictures;
+        let wide = parsed("sim run a --width 900").unwrap().pictures.wanted();
         assert_eq!(wide.width().map(Width::pixels), Some(900));
         for arguments in ["sim run a --width 9", "sim run a --width 900 --no-plots"] {
             assert_eq!(parsed(arguments).unwrap_err().exit_code(), 2, "{arguments}");
@@ -565,7 +369,8 @@ mod tests {
 
     #[test]
     fn quiet_json_is_still_json() {
-        let request = parsed("sim run a --json -q").unwrap().request().unwrap();
-        assert_eq!((request.format, request.audience), (Format::Json, Audience::Nobody));
+        let request = parsed("sim run a --json -q").unwrap();
+        let format = request.talk.format(request.json);
+        assert_eq!((format, request.talk.audience()), (Format::Json, Audience::Nobody));
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rumormill::rng::Probability;
 
-use super::{SEEDS_MAX, format, paint, watched};
+use crate::commands::arguments::{SEEDS_MAX, format, paint, watched};
 use crate::commands::{Failure, Report, beside, model};
 use crate::model::{Epidemic, Spread, Stop};
 use crate::percent::Percent;

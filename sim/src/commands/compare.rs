@@ -8,10 +8,12 @@ mod side;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use clap::{Args, ValueEnum};
 use rumormill::text::Printable;
 
 use self::side::{Setting, Side};
-use super::progress::{Audience, Progress};
+use super::arguments::{SEEDS_MAX, Talk};
+use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, sweep, trial};
 use crate::percent::Percent;
@@ -20,62 +22,65 @@ use crate::report::human::counted;
 use crate::report::{markdown, terminal};
 use crate::results::Figures;
 use crate::results::json;
-use crate::scenario::Paint;
 use crate::sweep::{SeedRange, Trial};
 use crate::world::Options;
 
 /// What to compare, and how to tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct Request {
-    /// A and B: a folder of results, a cell of a sweep, or `FILE[,KEY=VALUE]...`.
-    pub sides: [String; 2],
-    /// Seeds of what is run, where no side has results.
-    pub seeds: SeedRange,
-    /// Measures to look at, by name; all if none are given.
+    /// What is now: a folder of results, or FILE[,KEY=VALUE]...
+    pub a: String,
+    /// What may take its place
+    pub b: String,
+    /// End with exit code 1 when B is worse in any measure
+    #[arg(long)]
+    pub fail_if_worse: bool,
+    /// A measure to look at, as in `sim measures` (repeatable) [default: all]
+    #[arg(long = "measure", value_name = "MEASURE")]
     pub measures: Vec<String>,
-    /// Differences up to this percent of A's figure count as none.
+    /// Differences up to this part of A's figure count as none
+    #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub tolerance: String,
-    /// Whether the two may be of different scenarios.
-    pub pairing: Pairing,
-    /// Whether it is a failure when B is worse in any measure.
-    pub worse: Worse,
-    /// Runs at a time; as many as the machine has processors if not given.
+    /// The first seed, where no side has results
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Pairs, where no side has results
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
+    pub seeds: u64,
+    /// Runs at a time [default: one per processor]; results don't depend on it
+    #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// What goes to standard output.
-    pub format: CompareFormat,
-    /// Whether tables have colours.
-    pub paint: Paint,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
+    /// Compare though the two are of different scenarios
+    #[arg(long)]
+    pub across: bool,
+    /// What to print
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub format: Layout,
+    /// Print JSON instead of tables
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
-/// What may stand beside each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pairing {
-    /// Runs of one scenario, whatever its settings.
-    Within,
-    /// Runs of any two scenarios, which share no more than their seeds.
-    Across,
-}
-
-/// In what form a comparison is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompareFormat {
-    /// Like other commands.
-    Usual(Format),
-    /// A table that code hosts draw in a summary of CI.
+/// How tables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// For a terminal
+    Table,
+    /// The same as --json
+    Json,
+    /// For the summary of a CI run
     Markdown,
 }
 
-/// What it means that B is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worse {
-    /// It is worth knowing.
-    Finding,
-    /// It fails the command.
-    Failure,
+impl Request {
+    /// Both sides, as typed.
+    fn sides(&self) -> [&str; 2] {
+        [&self.a, &self.b]
+    }
 }
 
 /// Compares, running what is not there yet.
@@ -83,17 +88,18 @@ pub enum Worse {
 /// # Errors
 /// When a side can't be read, or there is no pair.
 pub fn run(request: &Request) -> Result<Report, Failure> {
-    sweep::check_seeds(request.seeds)?;
+    let wanted = SeedRange { first: request.seed, n: request.seeds };
+    sweep::check_seeds(wanted)?;
     let asked = sweep::measures_of(&request.measures)?;
     let tolerance = Percent::parse(&request.tolerance)
         .map_err(|why| Failure::wrong(format!("--tolerance {}: {why}", request.tolerance)))?;
-    let [a, b] = &request.sides;
-    let sides = [Side::read(a, request.error_paint)?, Side::read(b, request.error_paint)?];
+    let read = |side: &str| Side::read(side, request.talk.error_paint);
+    let sides = [read(&request.a)?, read(&request.b)?];
     check_scenarios(request, &sides)?;
-    let (seeds, unpaired) = seeds(request, &sides)?;
+    let (seeds, unpaired) = seeds(request, wanted, &sides)?;
     interrupt::install();
     let pairs = pairs(request, &sides, &seeds)?;
-    let names = request.sides.each_ref().map(|side| Printable(side).to_string());
+    let names = request.sides().map(|side| Printable(side).to_string());
     let mut compared = Comparison::new(names, &pairs, &asked, tolerance.share());
     compared.unpaired = unpaired;
     report(request, &compared)
@@ -102,10 +108,10 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 /// Two scenarios differ in everything, and a difference of their figures says nothing of either.
 fn check_scenarios(request: &Request, sides: &[Side; 2]) -> Result<(), Failure> {
     let [a, b] = sides.each_ref().map(|side| Printable(side.scenario()).to_string());
-    if a == b || request.pairing == Pairing::Across {
+    if a == b || request.across {
         return Ok(());
     }
-    let [first, second] = request.sides.each_ref().map(Printable);
+    let [first, second] = request.sides().map(Printable);
     Err(Failure::wrong(format!(
         "{first} is of the scenario {a}, {second} of {b}: compare two settings of one, or say \
          --across if you mean it"
@@ -113,13 +119,17 @@ fn check_scenarios(request: &Request, sides: &[Side; 2]) -> Result<(), Failure> 
 }
 
 /// The seeds that both sides have or can have, and how many runs have no partner.
-fn seeds(request: &Request, sides: &[Side; 2]) -> Result<(Vec<u64>, usize), Failure> {
+fn seeds(
+    request: &Request,
+    wanted: SeedRange,
+    sides: &[Side; 2],
+) -> Result<(Vec<u64>, usize), Failure> {
     let own = |side: &Side| match side {
         Side::Results(results) => Some(results.runs.keys().copied().collect::<BTreeSet<u64>>()),
         Side::Setting(_) => None,
     };
     match (own(&sides[0]), own(&sides[1])) {
-        (None, None) => Ok((request.seeds.all().collect(), 0)),
+        (None, None) => Ok((wanted.all().collect(), 0)),
         (Some(seeds), None) | (None, Some(seeds)) => Ok((seeds.into_iter().collect(), 0)),
         (Some(a), Some(b)) => {
             let common: Vec<u64> = a.intersection(&b).copied().collect();
@@ -128,7 +138,7 @@ fn seeds(request: &Request, sides: &[Side; 2]) -> Result<(Vec<u64>, usize), Fail
                 false => Ok((common, unpaired)),
                 true => Err(Failure::wrong(format!(
                     "{} and {} have no seed in common: run both with the same --seed and --seeds",
-                    request.sides[0], request.sides[1]
+                    request.a, request.b
                 ))),
             }
         }
@@ -151,7 +161,7 @@ fn pairs(
         settings.iter().map(|setting| setting.scenario.duration()).sum();
     let count = settings.len() * seeds.len();
     let total = total.saturating_mul(seeds.len() as u32);
-    let progress = Progress::new("compare", count, total, request.audience);
+    let progress = Progress::new("compare", count, total, request.talk.audience());
     let pool = trial::pool(request.threads, count)?;
     let piece = |number: usize| {
         let (place, setting) = (number / settings.len(), settings[number % settings.len()]);
@@ -175,7 +185,7 @@ fn one(
     progress: &Progress,
 ) -> Result<Figures, Failure> {
     let plan = setting.scenario.plan(seed);
-    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let reproduction = || trial::command(&setting.file, seed, &setting.sets);
     let run = trial::run(&plan, Options::default(), None, progress, reproduction)?;
     let trial = Trial::of(&run.summary);
@@ -186,28 +196,30 @@ fn one(
 }
 
 fn report(request: &Request, compared: &Comparison) -> Result<Report, Failure> {
-    let out = match request.format {
-        CompareFormat::Usual(Format::Nothing) => String::new(),
-        CompareFormat::Usual(Format::Json) => json::document(&comparison::document(compared)),
-        CompareFormat::Usual(Format::Table) => terminal::comparison(compared, request.paint),
-        CompareFormat::Markdown => markdown::comparison(compared),
+    let is_json = request.json || request.format == Layout::Json;
+    let out = match (request.talk.format(is_json), request.format) {
+        (Format::Nothing, _) => String::new(),
+        (Format::Json, _) => json::document(&comparison::document(compared)),
+        (Format::Table, Layout::Markdown) => markdown::comparison(compared),
+        (Format::Table, Layout::Table | Layout::Json) => {
+            terminal::comparison(compared, request.talk.paint)
+        }
     };
     let worse = compared.of(Verdict::Worse);
     let names: Vec<&str> = worse.iter().map(|row| row.measure.name.as_ref()).collect();
-    match request.worse {
-        Worse::Failure if !worse.is_empty() => {
+    let held = Report { out, err: String::new(), exit: Exit::Held };
+    match compared.pairs_missing() {
+        _ if !request.fail_if_worse => Ok(held),
+        _ if !worse.is_empty() => {
             let err = format!("{} is worse: {}\n", compared.names[1], names.join(", "));
-            Ok(Report { out, err, exit: Exit::Failed })
+            Ok(Report { err, exit: Exit::Failed, ..held })
         }
-        Worse::Failure => match compared.pairs_missing() {
-            None => Ok(Report { out, err: String::new(), exit: Exit::Held }),
-            Some(needed) => Err(Failure::wrong(format!(
-                "--fail-if-worse: {} cannot show that B is worse in any of {}, even if it is in \
-                 each pair: take --seeds {needed} or more, or name the --measure that matters",
-                counted(compared.pairs as u64, "pair"),
-                counted(compared.rows.len() as u64, "measure")
-            ))),
-        },
-        Worse::Finding => Ok(Report { out, err: String::new(), exit: Exit::Held }),
+        None => Ok(held),
+        Some(needed) => Err(Failure::wrong(format!(
+            "--fail-if-worse: {} cannot show that B is worse in any of {}, even if it is in each \
+             pair: take --seeds {needed} or more, or name the --measure that matters",
+            counted(compared.pairs as u64, "pair"),
+            counted(compared.rows.len() as u64, "measure")
+        ))),
     }
 }

@@ -10,41 +10,72 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
+use rumormill::units::parse_duration;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::progress::{Audience, Progress};
-use super::{Exit, Failure, Report, interrupt, trial};
+use super::arguments::Talk;
+use super::progress::Progress;
+use super::{Exit, Failure, Report, interrupt, planted, trial};
 use crate::clock::Stopwatch;
 use crate::explore::{self, Around, Broken, Fingerprint, Smallest, Trial};
 use crate::reading::{self, ReadError, shown};
-use crate::scenario::{self, Paint};
+use crate::scenario;
 use crate::writing;
 
 /// What to explore, and for how long.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
+#[command(mut_arg("quiet", |quiet| quiet.help(QUIET)))]
 pub struct Request {
-    /// A scenario that others are drawn around; none for any.
+    /// A scenario to which more faults are added [default: any scenario is drawn]
     pub file: Option<PathBuf>,
-    /// The seed of everything that is drawn.
+    /// Runs, those of earlier calls included
+    #[arg(long, value_name = "N", default_value_t = 1_000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// Real time instead of a number of runs, such as 10m
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "runs",
+          value_parser = parse_duration)]
+    pub time: Option<Duration>,
+    /// The seed of all that is drawn
+    #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// When to end.
-    pub until: Until,
-    /// How many nodes a scenario has.
+    /// Plant these faults in the engine, one at a time, and say which law finds each: all, or names
+    #[arg(long, value_name = "NAMES", conflicts_with_all = ["file", "runs", "time"],
+          hide = !planted::IS_BUILT_IN)]
+    pub planted: Option<String>,
+    /// Runs after which a planted fault counts as not found
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "planted",
+          value_parser = clap::value_parser!(u64).range(1..), hide = !planted::IS_BUILT_IN)]
+    pub budget: u64,
+    /// How many nodes a scenario has, such as 5..=30
+    #[arg(long, value_name = "RANGE", default_value = "2..=40", value_parser = nodes,
+          conflicts_with = "file")]
     pub nodes: RangeInclusive<u32>,
-    /// Threads; as many as the machine has processors if not given.
+    /// Runs at a time [default: one per processor]; results don't depend on it
+    #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// The folder for results.
+    /// The folder for results
+    #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+/// What `--quiet` does where only progress is worth keeping quiet about.
+pub(super) const QUIET: &str = "Print nothing while it runs";
+
+impl Request {
+    fn until(&self) -> Until {
+        self.time.map_or(Until::Runs(self.runs), Until::Elapsed)
+    }
 }
 
 /// When to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+enum Until {
     /// After so many runs, those of earlier calls included.
     Runs(u64),
     /// After so much real time; the runs of the last batch are finished.
@@ -84,6 +115,8 @@ struct Finding {
     seen_as: Vec<Fingerprint>,
 }
 
+/// Larger clusters show nothing here that smaller ones don't, and few fit into a minute.
+const NODES: RangeInclusive<u32> = 1..=200;
 const SCHEMA: &str = "findings/1";
 /// Runs that are judged together.
 const BATCH: u64 = 256;
@@ -99,18 +132,21 @@ const FINDINGS_LEN_MAX: u64 = 1 << 20;
 /// # Errors
 /// When the command is wrong, or results can't be written.
 pub fn run(request: &Request) -> Result<Report, Failure> {
+    if let Some(faults) = &request.planted {
+        return planted::run(faults, request);
+    }
     let around = around(request)?;
     let folder = request.out.join("fuzz").join(format!("seed-{}", request.seed));
     let mut findings = resume(&folder, request, &around)?;
     interrupt::install_saying("findings are kept, and the same command goes on from there");
     let pool = trial::pool(request.threads, usize::try_from(BATCH).unwrap_or(usize::MAX))?;
     let since = Stopwatch::start();
-    let steps = if let Until::Runs(runs) = request.until { runs } else { 0 };
+    let steps = if let Until::Runs(runs) = request.until() { runs } else { 0 };
     let left = steps.saturating_sub(findings.runs);
-    let progress = Progress::steps("fuzz", left, left, request.audience);
+    let progress = Progress::steps("fuzz", left, left, request.talk.audience());
     let first = findings.runs;
-    while !is_over(request.until, findings.runs, since) {
-        let batch = batch(request.until, findings.runs);
+    while !is_over(request.until(), findings.runs, since) {
+        let batch = batch(request.until(), findings.runs);
         let judged = trial::each(&pool, batch.end as usize - batch.start as usize, |place| {
             let number = batch.start + place as u64;
             let judged = judge(&around, request.seed, number);
@@ -131,7 +167,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 fn around(request: &Request) -> Result<Around, Failure> {
     let Some(file) = &request.file else { return Ok(Around::Nothing(request.nodes.clone())) };
     let read = scenario::load(file, &[]);
-    let read = read.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let read = read.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let table = read.resolved().parse::<Table>();
     table.map(Around::Scenario).map_err(|error| Failure::bug(&error.to_string(), "sim check"))
 }
@@ -288,4 +324,29 @@ fn report(findings: &Findings, folder: &Path, runs: u64, took: Duration) -> Repo
     out += &format!("files: {}\n", shown(folder));
     let exit = if findings.findings.is_empty() { Exit::Held } else { Exit::Failed };
     Report { out, err: String::new(), exit }
+}
+
+/// A range of numbers of nodes; both ends belong to it.
+fn nodes(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let wrong = || {
+        let (least, most) = (NODES.start(), NODES.end());
+        format!("this is no range: write it like 2..=40, from {least} to {most}")
+    };
+    let (first, last) = text.split_once("..=").ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| NODES.contains(number));
+    let (first, last) = number(first).zip(number(last)).ok_or_else(wrong)?;
+    if first <= last { Ok(first..=last) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_nodes_holds_both_its_ends_and_has_limits() {
+        assert_eq!(nodes("2..=40"), Ok(2..=40));
+        for wrong in ["2..40", "5", "0..=3", "9..=2", "2..=9999", "a..=b"] {
+            assert!(nodes(wrong).unwrap_err().contains("1 to 200"), "{wrong}");
+        }
+    }
 }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use super::sweep::{Show, conclude, folder, measures_of};
 use super::{Failure, Report};
 use crate::reading::{ReadError, shown};
@@ -14,11 +16,22 @@ use crate::sweep::{Cell, Store, SweepPlan};
 /// Absent slices that are named; a plan may tell of many more.
 const SLICES_TOLD_MAX: usize = 16;
 
+/// What to join, and how to show it.
+#[derive(Clone, Debug, Args)]
+pub struct Request {
+    /// The folders of all slices
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// How the whole is shown.
+    #[command(flatten)]
+    pub show: Show,
+}
+
 /// Joins slices, and shows the whole of the sweep.
 ///
 /// # Errors
 /// When the folders are not the slices of one sweep, each once and all of them.
-pub fn run(folders: &[PathBuf], show: &Show) -> Result<Report, Failure> {
+pub fn run(Request { folders, show }: &Request) -> Result<Report, Failure> {
     let asked = measures_of(&show.measures)?;
     let slices = folders.iter().map(|folder| Slice::read(folder));
     let slices = slices.collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,6 @@
 //! What `sim` does when it is told to: each command is a function from arguments to an exit code.
 
+pub mod arguments;
 pub mod beside;
 pub mod check;
 pub mod compare;

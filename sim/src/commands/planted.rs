@@ -7,12 +7,6 @@
 #[cfg(feature = "planted")]
 mod hunt;
 
-use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-
-use super::progress::Audience;
-
 #[cfg(feature = "planted")]
 pub use self::hunt::{Shown, plant, run, shown};
 #[cfg(not(feature = "planted"))]
@@ -21,30 +15,10 @@ pub use self::none::{plant, run};
 /// Whether faults can be planted in this build.
 pub const IS_BUILT_IN: bool = cfg!(feature = "planted");
 
-/// Which faults to look for, and for how long.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Their names with commas between them, or `all`.
-    pub faults: String,
-    /// Runs after which a fault counts as not found.
-    pub budget: u64,
-    /// The seed of everything that is drawn.
-    pub seed: u64,
-    /// How many nodes a scenario has.
-    pub nodes: RangeInclusive<u32>,
-    /// Threads; as many as the machine has processors if not given.
-    pub threads: Option<NonZeroUsize>,
-    /// The folder for results.
-    pub out: PathBuf,
-    /// Who watches while it runs.
-    pub audience: Audience,
-}
-
 /// What a build says that has no faults to plant.
 #[cfg(not(feature = "planted"))]
 mod none {
-    use super::Request;
-    use crate::commands::{Failure, Report};
+    use crate::commands::{Failure, Report, fuzz};
 
     fn none() -> Failure {
         Failure::wrong(
@@ -65,7 +39,7 @@ mod none {
     ///
     /// # Errors
     /// Always.
-    pub fn run(_request: &Request) -> Result<Report, Failure> {
+    pub fn run(_faults: &str, _request: &fuzz::Request) -> Result<Report, Failure> {
         Err(none())
     }
 }

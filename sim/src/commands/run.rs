@@ -6,11 +6,16 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::Args;
 use rayon::prelude::*;
+use rumormill::time::nanos;
+use rumormill::units::parse_duration;
 
-use super::progress::{Audience, Progress};
-use super::{Failure, Report, interrupt, trial};
+use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::progress::Progress;
+use super::{Failure, Report, interrupt, planted, trial};
 use crate::clock::Stopwatch;
 use crate::model::Spread;
 use crate::reading::shown;
@@ -21,7 +26,7 @@ use crate::results::json;
 use crate::results::summary::{FaultWindow, RunResult, SeriesRow, Summary};
 use crate::results::timing::Timing;
 use crate::scenario::plan::{Plan, SeedShare};
-use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
+use crate::scenario::{self, Scenario, ScenarioError, Set};
 use crate::stats::Share;
 use crate::world::{Codec, Engines, Filter, Options, Tape};
 
@@ -39,39 +44,90 @@ use net::Place;
 use worst::Worst;
 
 /// What to run, and how to tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
+#[command(mut_arg("quiet", |quiet| quiet.help(QUIET)))]
 pub struct Request {
-    /// Scenario files.
+    /// Scenario files (TOML; scenarios/README.md is the reference); - is standard input
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The first seed.
+    /// The seed of all chance in the run; with --seeds the first of them
+    #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// How many seeds from the first on, each with files of its own; none for just the first.
+    /// Run N seeds, S to S+N-1, and report over them: medians, spreads, shares
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
     pub seeds: Option<u64>,
-    /// `KEY=VALUE`s that replace values of the files.
+    /// Replace a value of the scenario, such as engine.fan_out=4 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Threads, one for each run, or for several where runs are few; as many as the machine has
-    /// processors if not given.
-    pub threads: Option<NonZeroUsize>,
-    /// By what the nodes talk.
+    /// By what the nodes talk: virtual time, or real nodes in real time
+    #[arg(long, value_enum, value_name = "NET", default_value_t)]
     pub net: Net,
-    /// The folder for results.
+    /// Threads: one for each run, or several where runs are few [default: one per processor];
+    /// results don't depend on it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// The folder for results; files of the same run are replaced, all others stay
+    #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
-    /// What goes to standard output.
-    pub format: Format,
-    /// Whether packets pass through bytes.
-    pub codec: Codec,
-    /// What is written to the trace of each run; none if not given.
-    pub trace: Option<Filter>,
+    /// Print JSON instead of tables: a summary, or with --seeds or several files all of them
+    #[arg(long)]
+    pub json: bool,
+    /// Encode and decode every packet on its way; slower, with the same results
+    #[arg(long)]
+    pub wire: bool,
+    /// Write everything that happens to trace.jsonl, for `sim explain` and `sim diff`
+    #[arg(long)]
+    pub trace: bool,
+    /// Trace only what this node takes part in (repeatable)
+    #[arg(long, value_name = "N", requires = "trace")]
+    pub trace_node: Vec<u32>,
+    /// Trace only packets with this rumor, such as metadata-0, and who learns it (repeatable)
+    #[arg(long, value_name = "RUMOR", requires = "trace")]
+    pub trace_rumor: Vec<String>,
+    /// Trace only from this virtual time on, such as 20s
+    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
+    pub trace_from: Option<Duration>,
+    /// Trace only up to this virtual time
+    #[arg(long, value_name = "TIME", requires = "trace", value_parser = parse_duration)]
+    pub trace_to: Option<Duration>,
     /// Whether pictures are drawn.
-    pub pictures: Pictures,
-    /// The epidemic of the textbook whose line pictures get; none if not given.
+    #[command(flatten)]
+    pub pictures: PictureArgs,
+    /// Draw the textbook's epidemic into the picture: push, pull or push-pull with the fan-out,
+    /// loss and mean delay of the scenario
+    #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
     pub model: Option<Spread>,
-    /// Whether tables have colours.
-    pub paint: Paint,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
+    /// Plant this fault in the engine
+    #[arg(long, value_name = "NAME", hide = !planted::IS_BUILT_IN)]
+    pub planted: Option<String>,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+const QUIET: &str = "Print nothing but errors and failed expectations (and JSON where asked for)";
+
+impl Request {
+    /// What goes to standard output.
+    fn format(&self) -> Format {
+        self.talk.format(self.json)
+    }
+
+    /// What is written to the trace of each run, if there is one.
+    pub(crate) fn filter(&self) -> Result<Option<Filter>, Failure> {
+        let (from, to) = (self.trace_from.unwrap_or_default(), self.trace_to);
+        if to.is_some_and(|to| to <= from) {
+            let why = "--trace-to must be later than --trace-from: nothing would be traced";
+            return Err(Failure::wrong(why));
+        }
+        let filter = Filter {
+            nodes: self.trace_node.clone(),
+            rumors: self.trace_rumor.clone(),
+            from_ns: nanos(from),
+            to_ns: to.map(nanos),
+        };
+        Ok(self.trace.then_some(filter))
+    }
 }
 
 /// What goes to standard output.
@@ -122,6 +178,8 @@ struct Outcome {
 /// # Errors
 /// When the command or a scenario is wrong, or results can't be written; nothing is written then.
 pub fn run(request: &Request) -> Result<Report, Failure> {
+    request.filter()?;
+    request.planted.as_deref().map_or(Ok(()), planted::plant)?;
     let jobs = load(request)?;
     no_shared_folders(request, &jobs)?;
     jobs.iter().try_for_each(|job| job.place.takes(request, &job.scenario))?;
@@ -139,7 +197,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
             write_seeds(request, &stage, job, outcomes)?;
         }
     }
-    if let Some(width) = request.pictures.width()
+    if let Some(width) = request.pictures.wanted().width()
         && jobs.iter().all(|job| job.place.is_virtual())
         && let Some(sizes) = sizes::of(&jobs, &outcomes, request.seed)
     {
@@ -152,7 +210,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 
 /// Reads all files; every wrong one is told of.
 fn load(request: &Request) -> Result<Vec<Job>, Failure> {
-    let failure = |error: &_| Failure::scenario(error, request.error_paint);
+    let failure = |error: &_| Failure::scenario(error, request.talk.error_paint);
     let sets = request.sets.iter().map(|set| Set::parse(set));
     let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
@@ -232,7 +290,7 @@ fn run_all(
         }
         _ => human::counted(request.files.len() as u64, "scenario"),
     };
-    let progress = Progress::new(&name, runs.len(), total, request.audience);
+    let progress = Progress::new(&name, runs.len(), total, request.talk.audience());
     let one = |&(job, seed): &(&Job, u64)| run_one(request, stage, job, seed, hands, &progress);
     let outcomes = pool.install(|| runs.par_iter().map(one).collect());
     progress.finish();
@@ -248,9 +306,10 @@ fn run_one(
     progress: &Progress,
 ) -> Result<Outcome, Failure> {
     let plan = job.scenario.plan(seed);
-    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let plan = plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let folder = stage.run_folder(&job.folder, seed)?;
-    let mut tape = request.trace.as_ref().map(|filter| tape(&folder, &plan, filter)).transpose()?;
+    let filter = request.filter()?;
+    let mut tape = filter.map(|filter| tape(&folder, &plan, &filter)).transpose()?;
     let since = Stopwatch::start();
     let mut run = simulate(request, job, &plan, tape.as_mut(), hands.engines, progress)?;
     run.theory = theory::asked(request, &plan)?;
@@ -258,14 +317,14 @@ fn run_one(
     tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
     let over_seeds = request.seeds.is_some();
-    let pictures = if over_seeds { Pictures::Skip } else { request.pictures };
+    let pictures = if over_seeds { Pictures::Skip } else { request.pictures.wanted() };
     files::write_run(&folder, &plan.resolved, &run, &timing, pictures)?;
     if let Some(width) = pictures.width() {
         let page = html::Page { run: &run, plan: &plan, seeds: None };
         files::write_report(&folder, &page, width)?;
     }
     let table = closing::table(request, &run);
-    let keeps_view = over_seeds && request.pictures != Pictures::Skip;
+    let keeps_view = over_seeds && request.pictures.wanted() != Pictures::Skip;
     let view = keeps_view.then(|| SeedView::new(&run));
     if keeps_view {
         job.worst.offer(&plan, &run);
@@ -303,7 +362,8 @@ fn simulate(
     engines: Engines,
     progress: &Progress,
 ) -> Result<RunResult, Failure> {
-    let options = Options { codec: request.codec, engines };
+    let options =
+        Options { codec: if request.wire { Codec::RoundTrip } else { Codec::Skip }, engines };
     let reproduction = || closing::reproduction(request, &job.file, plan.seed);
     match job.place {
         Place::Virtual => trial::run(plan, options, tape, progress, reproduction),
@@ -334,7 +394,8 @@ fn write_seeds(
     let runs = json::Runs { summaries: &summaries, wanted: (&wanted.text, wanted.share) };
     let folder = stage.scenario_folder(&job.folder)?;
     let aggregate = json::aggregate(&runs);
-    let (Some((plan, run)), Some(width)) = (job.worst.take(), request.pictures.width()) else {
+    let (Some((plan, run)), Some(width)) = (job.worst.take(), request.pictures.wanted().width())
+    else {
         return Ok(files::write_seeds(&folder, &aggregate, None)?);
     };
     let seeds = Seeds {

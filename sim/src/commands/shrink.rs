@@ -2,32 +2,41 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use rumormill::text::Printable;
 use toml::Table;
 
-use super::progress::{Audience, Progress};
+use super::arguments::{SEEDS_MAX, Talk};
+use super::progress::Progress;
 use super::{Exit, Failure, Report, fuzz, interrupt, trial};
 use crate::explore::{self, Smallest, Trial};
 use crate::reading::shown;
-use crate::scenario::{self, Paint, Scenario};
-use crate::sweep::SeedRange;
+use crate::scenario::{self, Scenario};
 use crate::writing;
 
 /// What to make smaller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
+#[command(mut_arg("quiet", |quiet| quiet.help(fuzz::QUIET)))]
 pub struct Request {
-    /// A scenario that breaks a law, or one of its own expectations.
+    /// A scenario that fails
     pub file: PathBuf,
-    /// Seeds to look for a failure with.
-    pub seeds: SeedRange,
-    /// Where the smallest goes; to standard output if not given.
+    /// The first seed to look for a failure with
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// So many seeds from there on
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
+    pub seeds: u64,
+    /// Where the smallest is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Most runs that it may take.
-    pub runs_max: u64,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
+    /// Most runs that it may take
+    #[arg(long, value_name = "N", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 /// Shrinks.
@@ -36,14 +45,14 @@ pub struct Request {
 /// When the file is wrong, holds with all seeds, or the result can't be written.
 pub fn run(request: &Request) -> Result<Report, Failure> {
     let read = scenario::load(&request.file, &[]);
-    let read = read.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+    let read = read.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let scenario = read.text().parse::<Table>();
     let scenario = scenario.map_err(|error| Failure::wrong(error.message()))?;
     let first = first_failure(request, &read, scenario)?;
     interrupt::install();
     let before = fuzz::lines(&explore::text(&first.scenario));
-    let runs = request.runs_max;
-    let progress = Progress::steps("shrink", runs, runs, request.audience);
+    let runs = request.runs;
+    let progress = Progress::steps("shrink", runs, runs, request.talk.audience());
     let smallest = explore::shrink(first, runs, &mut |_| {
         progress.end_run();
         progress.advance(1);
@@ -72,10 +81,10 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 }
 
 fn first_failure(request: &Request, read: &Scenario, scenario: Table) -> Result<Smallest, Failure> {
-    let SeedRange { first, n } = request.seeds;
+    let (first, n) = (request.seed, request.seeds);
     for seed in first..first.saturating_add(n) {
         let plan = read.plan(seed);
-        let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+        let plan = plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
         if let Trial::Broken(broken) = Trial::of_plan(&plan) {
             return Ok(Smallest { scenario, seed, broken, runs: 0 });
         }

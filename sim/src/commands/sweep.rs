@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::progress::{Audience, Progress};
+use clap::Args;
+
+use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::measures::{self, Measure};
 use crate::reading::{STDIN, shown};
-use crate::report::files::{self, Pictures, Stage};
+use crate::report::files::{self, Stage};
 use crate::report::sweep::Results;
 use crate::report::{human, sweep as report, terminal};
 use crate::results::json;
@@ -25,43 +28,68 @@ use crate::sweep::{Axis, Cell, Grid, GridError, SeedRange, Shard, Store, SweepPl
 use crate::world::Options;
 
 /// What to sweep, and how to tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct Request {
-    /// The scenario file.
+    /// The scenario file; - is standard input
     pub file: PathBuf,
-    /// `KEY=VALUE`s that hold in every cell.
-    pub sets: Vec<String>,
-    /// `KEY=VALUES`, an axis each.
+    /// Vary a key over a list or a closed range, such as engine.fan_out=1..=8 (repeatable)
+    #[arg(long, value_name = "KEY=VALUES", required = true)]
     pub vary: Vec<String>,
-    /// The seeds of every cell.
-    pub seeds: SeedRange,
-    /// The slice of the cells to run, as typed; all if not given.
+    /// Replace a value of the scenario in every cell (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The first seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Seeds of each cell, S to S+N-1
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
+    pub seeds: u64,
+    /// Run only slice I of N, 1/N to N/N, for `sim merge` to join
+    #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
-    /// To print the commands of so many slices instead of running anything.
+    /// Run nothing: print a command for each of N slices, and one that joins them
+    #[arg(long, value_name = "N", conflicts_with = "shard")]
     pub print_shards: Option<NonZeroUsize>,
-    /// Runs at a time; as many as the machine has processors if not given.
+    /// Runs at a time [default: one per processor]; results don't depend on it
+    #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// How results are shown.
+    #[command(flatten)]
     pub show: Show,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
 }
 
 /// How the results of a sweep are shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct Show {
-    /// The folder for results.
-    pub out: PathBuf,
-    /// Measures for tables and pictures, by name; the usual ones if none are given.
+    /// A measure for tables and pictures, as in `sim measures` (repeatable) [default: the usual]
+    #[arg(long = "measure", value_name = "MEASURE")]
     pub measures: Vec<String>,
-    /// What goes to standard output.
-    pub format: Format,
+    /// The folder for results
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Print sweep.json instead of tables
+    #[arg(long)]
+    pub json: bool,
     /// Whether pictures are drawn.
-    pub pictures: Pictures,
-    /// Whether tables have colours.
-    pub paint: Paint,
+    #[command(flatten)]
+    pub pictures: PictureArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
+}
+
+impl Request {
+    /// The seeds of every cell.
+    fn seeds(&self) -> SeedRange {
+        SeedRange { first: self.seed, n: self.seeds }
+    }
+}
+
+impl Show {
+    fn format(&self) -> Format {
+        self.talk.format(self.json)
+    }
 }
 
 /// Runs what is not there yet, and shows all of it.
@@ -69,13 +97,13 @@ pub struct Show {
 /// # Errors
 /// When the command or the scenario is wrong, or something can't be written; finished cells stay.
 pub fn run(request: &Request) -> Result<Report, Failure> {
-    check_seeds(request.seeds)?;
+    check_seeds(request.seeds())?;
     let asked = measures_of(&request.show.measures)?;
     let axes = request.vary.iter().map(|text| Axis::parse(text));
     let axes = axes.collect::<Result<Vec<_>, _>>().map_err(Failure::wrong)?;
     let shard = request.shard.as_deref().map(shard).transpose()?;
-    let grid = Grid::new(&request.file, &request.sets, axes, request.seeds)
-        .map_err(|error| grid_failure(&error, request.error_paint))?;
+    let grid = Grid::new(&request.file, &request.sets, axes, request.seeds())
+        .map_err(|error| grid_failure(&error, request.show.talk.error_paint))?;
     if let Some(of) = request.print_shards {
         if request.file == Path::new(STDIN) {
             let why = "--print-shards: each command reads the scenario: name a file instead of -";
@@ -175,7 +203,7 @@ fn run_cells(
     store: &Store,
     cells: &[usize],
 ) -> Result<Vec<Cell>, Failure> {
-    let n = request.seeds.n as usize;
+    let n = request.seeds().n as usize;
     // A cluster of ten nodes is soon done beside one of a thousand.
     let cost = |&cell: &usize| {
         let scenario = &grid.cells[cell].scenario;
@@ -183,7 +211,8 @@ fn run_cells(
     };
     let total: Duration = cells.iter().map(cost).sum();
     let total = total.saturating_mul(n as u32);
-    let progress = Progress::new(&grid.plan.scenario, cells.len() * n, total, request.audience);
+    let progress =
+        Progress::new(&grid.plan.scenario, cells.len() * n, total, request.show.talk.audience());
     let pool = trial::pool(request.threads, cells.len() * n)?;
     let empty = || Mutex::new(Running { trials: vec![None; n], left: n });
     let running: Vec<Mutex<Running>> = cells.iter().map(|_| empty()).collect();
@@ -217,11 +246,11 @@ fn run_one(
     progress: &Progress,
 ) -> Result<Trial, Failure> {
     let own = &grid.cells[cell];
-    let seed = request.seeds.first + place;
+    let seed = request.seeds().first + place;
     let plan = own.scenario.plan(seed).map_err(|error| {
         let error =
             GridError::Scenario { cell: Some(grid.plan.name(cell)), error: Box::new(error) };
-        grid_failure(&error, request.error_paint)
+        grid_failure(&error, request.show.talk.error_paint)
     })?;
     let reproduction = || trial::command(&request.file, seed, &own.sets);
     let progress = progress.weighing(own.scenario.nodes());
@@ -246,7 +275,7 @@ fn sliced(
         shown(folder),
         trial::hint("join all slices", &format!("sim merge {}", shown(&all)))
     );
-    let out = match request.show.format {
+    let out = match request.show.format() {
         Format::Table => line,
         Format::Json => json::document(plan),
         Format::Nothing => String::new(),
@@ -268,9 +297,9 @@ pub(super) fn conclude(
 ) -> Result<Report, Failure> {
     let results = Results::new(plan, cells, asked);
     let stage = Stage::new(folder)?;
-    files::write_sweep(stage.root(), &results, show.pictures)?;
+    files::write_sweep(stage.root(), &results, show.pictures.wanted())?;
     stage.publish()?;
-    let out = match show.format {
+    let out = match show.format() {
         Format::Nothing => String::new(),
         Format::Json => json::document(&report::document(&results)),
         Format::Table => page(show, &results, folder),
@@ -279,9 +308,9 @@ pub(super) fn conclude(
 }
 
 fn page(show: &Show, results: &Results, folder: &Path) -> String {
-    let mut text = terminal::sweep(results, show.paint);
+    let mut text = terminal::sweep(results, show.talk.paint);
     text += &format!("\nfiles: {}\n", shown(folder));
-    if show.pictures != Pictures::Skip {
+    if !show.pictures.no_plots {
         text += &format!("to look at: {}\n", shown(&folder.join("report.html")));
     }
     text

@@ -10,23 +10,24 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use rayon::ThreadPool;
 use sha2::{Digest, Sha256};
 
 use self::race::{Candidate, Goal, LAST, Race, Track};
-use super::progress::{Audience, Progress};
+use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, holds, interrupt, sweep, targets, trial};
 use crate::measures::{self, Better, Measure, Unit};
 use crate::percent::Percent;
 use crate::reading::shown;
-use crate::report::files::{self, Pictures, Stage};
+use crate::report::files::{self, Stage};
 use crate::report::tuning::{self, Fallen, Origin, Recommended, Setting, Target, Tuning};
 use crate::report::{human, terminal};
 use crate::results::Figures;
 use crate::results::json;
 use crate::results::summary::RunResult;
-use crate::scenario::Paint;
 use crate::scenario::plan::{Expectation, Plan};
 use crate::stats::Sample;
 use crate::sweep::{Axis, Choice, GridCell, GridError, SeedRange, Trial};
@@ -37,38 +38,47 @@ use crate::writing;
 const USUAL: [&str; 2] = ["engine.fan_out=1,2,3,4,6,8", "engine.cycle=250ms,500ms,1s,2s,4s"];
 
 /// What to tune, and how to tell of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct Request {
-    /// The scenario file.
+    /// The scenario file; - is standard input
     pub file: PathBuf,
-    /// `KEY=VALUE`s that hold for all settings.
-    pub sets: Vec<String>,
-    /// `KEY=VALUES` to search, beside or instead of the usual.
-    pub vary: Vec<String>,
-    /// `MEASURE <= VALUE`s.
+    /// What must hold: a measure of `sim measures`, an operator and a value (repeatable)
+    #[arg(long = "target", value_name = "CONDITION", required = true)]
     pub targets: Vec<String>,
-    /// The share of runs that must hold all targets, as a percent.
-    pub share: String,
-    /// The measure that should be as little as possible.
+    /// The measure to keep as little as possible
+    #[arg(long, value_name = "MEASURE", default_value = "bytes.with_headers")]
     pub minimize: String,
-    /// The first seed.
+    /// The share of runs that must hold all targets
+    #[arg(long, value_name = "PERCENT", default_value = "100%")]
+    pub share: String,
+    /// Search these values of a setting, beside or instead of the usual ones (repeatable)
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub vary: Vec<String>,
+    /// Replace a value of the scenario for all settings (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The first seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Fresh seeds on which a recommendation must hold.
+    /// Fresh seeds on which the recommended setting must hold
+    #[arg(long, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u64).range(1..=SEEDS_MAX))]
     pub fresh: u64,
-    /// Runs at a time; as many as the machine has processors if not given.
+    /// Runs at a time [default: one per processor]; results don't depend on it
+    #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// The folder for results.
+    /// The folder for results
+    #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
-    /// What goes to standard output.
-    pub format: Format,
+    /// Print tune.json instead of tables
+    #[arg(long)]
+    pub json: bool,
     /// Whether pictures are drawn.
-    pub pictures: Pictures,
-    /// Whether tables have colours.
-    pub paint: Paint,
-    /// Whether errors have colours.
-    pub error_paint: Paint,
-    /// Who watches while it runs.
-    pub audience: Audience,
+    #[command(flatten)]
+    pub pictures: PictureArgs,
+    /// How much is said.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 /// Searches, and tells what it found.
@@ -83,7 +93,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let seeds = SeedRange { first: request.seed, n: LAST as u64 + request.fresh };
     sweep::check_seeds(seeds)?;
     let choice = Choice::new(&request.file, &request.sets, axes(&request.vary)?, seeds)
-        .map_err(|error| sweep::grid_failure(&error, request.error_paint))?;
+        .map_err(|error| sweep::grid_failure(&error, request.talk.error_paint))?;
     let (cell, own) = &choice.cells[0];
     let plan = plan_of(request, &choice, *cell, own, request.seed)?;
     let targets = targets::with_own(typed, &plan)?;
@@ -101,7 +111,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
         detection: plan.crashes().then(|| measures::known("detection.all")),
         fresh: request.fresh as usize,
     };
-    let progress = Progress::new(&plan.name, 0, Duration::ZERO, request.audience);
+    let progress = Progress::new(&plan.name, 0, Duration::ZERO, request.talk.audience());
     let pool = trial::pool(request.threads, choice.cells.len() * LAST)?;
     let mut runner = Runner { request, choice: &choice, pool, progress, runs: 0 };
     let race = race::run(choice.cells.len(), &goal, &mut runner);
@@ -159,7 +169,7 @@ fn plan_of(
     own.scenario.plan(seed).map_err(|error| {
         let cell = Some(choice.plan.name(cell));
         let error = GridError::Scenario { cell, error: Box::new(error) };
-        sweep::grid_failure(&error, request.error_paint)
+        sweep::grid_failure(&error, request.talk.error_paint)
     })
 }
 
@@ -375,9 +385,9 @@ fn conclude(request: &Request, choice: &Choice, tuning: &Tuning) -> Result<Repor
     writing::make_all(&place)?;
     let own =
         tuning.recommended.as_ref().map(|own| choice.cells[own.setting].1.scenario.resolved());
-    files::write_tuning(&place, tuning, own, request.pictures)?;
+    files::write_tuning(&place, tuning, own, request.pictures.wanted())?;
     stage.publish()?;
-    let out = match request.format {
+    let out = match request.talk.format(request.json) {
         Format::Nothing => String::new(),
         Format::Json => json::document(&tuning::document(tuning)),
         Format::Table => page(request, tuning, &request.out.join(&folder)),
@@ -408,9 +418,9 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
 }
 
 fn page(request: &Request, tuning: &Tuning, folder: &Path) -> String {
-    let mut text = terminal::tuning(tuning, request.paint);
+    let mut text = terminal::tuning(tuning, request.talk.paint);
     text += &format!("\nfiles: {}\n", shown(folder));
-    if request.pictures != Pictures::Skip {
+    if !request.pictures.no_plots {
         text += &format!("to look at: {}\n", shown(&folder.join("front.png")));
     }
     text

@@ -14,15 +14,17 @@ use rumormill::text::is_unprintable;
 
 use self::edits::Edits;
 use self::folder::Folder;
-use crate::commands::compare::{self, Worse};
-use crate::commands::progress::Audience;
+use crate::commands::arguments::{PictureArgs, Talk};
+use crate::commands::compare::{self, Layout};
 use crate::commands::run::Format;
 use crate::commands::sweep::Show;
 use crate::commands::{Failure, Report, diff, explain, merge};
-use crate::report::files::Pictures;
+use crate::report::plots::Width;
 use crate::scenario::plan::NodeNo;
 use crate::scenario::{self, Paint};
-use crate::sweep::SeedRange;
+
+/// Tables as they go to a file.
+const PLAIN: Talk = Talk { quiet: false, paint: Paint::Plain, error_paint: Paint::Plain };
 
 /// Larger scenarios show nothing that a smaller one doesn't, and take seconds to lay out.
 const NODES_DIGITS_MAX: usize = 4;
@@ -76,17 +78,18 @@ pub fn run_files(bytes: &[u8]) {
     told(diff::run(&run, &run));
     let side = run.to_str().expect("a folder of our own").to_owned();
     told(compare::run(&compare::Request {
-        sides: [side.clone(), side],
-        seeds: SeedRange { first: 1, n: 1 },
+        a: side.clone(),
+        b: side,
+        fail_if_worse: false,
         measures: Vec::new(),
         tolerance: "0%".to_owned(),
-        worse: Worse::Finding,
+        seed: 1,
+        seeds: 1,
         threads: None,
-        pairing: compare::Pairing::Across,
-        format: compare::CompareFormat::Usual(Format::Table),
-        paint: Paint::Plain,
-        error_paint: Paint::Plain,
-        audience: Audience::Nobody,
+        across: true,
+        format: Layout::Table,
+        json: false,
+        talk: PLAIN,
     }));
 }
 
@@ -111,13 +114,15 @@ pub fn sweep_files(bytes: &[u8]) {
     let show = Show {
         out: root.path().join("out"),
         measures: Vec::new(),
-        format: Format::Table,
-        pictures: Pictures::Skip,
-        paint: Paint::Plain,
+        json: false,
+        pictures: PictureArgs { no_plots: true, width: Width::NORMAL },
+        talk: PLAIN,
     };
-    let slices = [root.path().join("0"), root.path().join("1")];
-    told(merge::run(&slices, &show));
-    told(merge::run(&slices[..1], &show));
+    let mut request =
+        merge::Request { folders: vec![root.path().join("0"), root.path().join("1")], show };
+    told(merge::run(&request));
+    request.folders.pop();
+    told(merge::run(&request));
     root.holds_only(&["0", "1", "out"]);
 }
 

@@ -46,11 +46,8 @@ const ENGINE: House = House {
 const SIM: House = House {
     src: "sim/src",
     rows: &[
-        ("fuzzing", "commands report sweep scenario"),
-        (
-            "cli",
-            "commands report sweep rivals testbed world results scenario model percent reading",
-        ),
+        ("fuzzing", "commands report scenario"),
+        ("cli", "commands report rivals testbed results scenario model percent reading"),
         (
             "commands",
             "report sweep explore rivals testbed world observe results scenario measures model \

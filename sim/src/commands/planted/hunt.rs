@@ -10,9 +10,9 @@ use rumormill::units::nearest;
 use serde::Serialize;
 use toml::Table;
 
-use super::Request;
+use crate::commands::fuzz::{self, Request};
 use crate::commands::progress::Progress;
-use crate::commands::{Exit, Failure, Report, fuzz, interrupt, trial};
+use crate::commands::{Exit, Failure, Report, interrupt, trial};
 use crate::explore::{self, Around, Broken, Smallest, Trial};
 use crate::reading;
 use crate::report::human::count;
@@ -96,8 +96,8 @@ pub fn plant(name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When there is no fault of a name, or results can't be written.
-pub fn run(request: &Request) -> Result<Report, Failure> {
-    let faults = faults(&request.faults)?;
+pub fn run(faults: &str, request: &Request) -> Result<Report, Failure> {
+    let faults = self::faults(faults)?;
     let folder = request.out.join("fuzz").join(format!("planted-seed-{}", request.seed));
     interrupt::install_saying("the scenarios of the faults that were found are kept");
     let pool = trial::pool(request.threads, BATCH as usize)?;
@@ -127,7 +127,7 @@ fn first(
     fault: Planted,
 ) -> Result<Option<(u64, Smallest)>, Failure> {
     let budget = request.budget;
-    let progress = Progress::steps(&fault.name(), budget, budget, request.audience);
+    let progress = Progress::steps(&fault.name(), budget, budget, request.talk.audience());
     let trial = |scenario: &Table, seed| by_fault(fault, scenario, seed);
     let mut best: Option<(u64, Smallest)> = None;
     let mut shrunk = 0;

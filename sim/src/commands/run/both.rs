@@ -29,10 +29,10 @@ pub(super) fn write(
             .map(|(place, it)| Runs { summaries: &summaries[place], series: &it[0].series });
         let both = Both::new(one, other);
         let view = View::new(one, other, of_virtual[0].fault_windows.clone());
-        let picture = request.pictures.width().map(|width| (&view, width));
+        let picture = request.pictures.wanted().width().map(|width| (&view, width));
         files::write_both(&folder, &both, picture)?;
-        let table = match request.format {
-            Format::Table => terminal::both(&both, request.paint),
+        let table = match request.format() {
+            Format::Table => terminal::both(&both, request.talk.paint),
             Format::Json | Format::Nothing => String::new(),
         };
         let page = if picture.is_some() { "both.png" } else { "both.json" };

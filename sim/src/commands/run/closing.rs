@@ -9,15 +9,14 @@ use crate::report::files::Pictures;
 use crate::report::terminal::{self, WIDTH};
 use crate::results::json::{self, Runs, Summaries};
 use crate::results::summary::{RunResult, Summary};
-use crate::world::Codec;
 
 /// Seeds that the hint at the end proposes.
 const SEEDS_HINT: u32 = 20;
 
 /// The table of one run, where one is wanted.
 pub(super) fn table(request: &Request, run: &RunResult) -> String {
-    match (request.format, request.seeds) {
-        (Format::Table, None) => terminal::run(run, request.paint),
+    match (request.format(), request.seeds) {
+        (Format::Table, None) => terminal::run(run, request.talk.paint),
         _ => String::new(),
     }
 }
@@ -38,7 +37,7 @@ pub(super) fn report(
     both: &[String],
 ) -> Report {
     let pairs = || jobs.iter().zip(outcomes.iter().copied());
-    let out = match request.format {
+    let out = match request.format() {
         Format::Nothing => String::new(),
         Format::Json => document(request, outcomes),
         Format::Table => {
@@ -61,7 +60,7 @@ pub(super) fn reproduction(request: &Request, file: &Path, seed: u64) -> String 
     if request.net != Net::Virtual {
         command += &format!(" --net {}", request.net.name());
     }
-    if request.codec == Codec::RoundTrip {
+    if request.wire {
         command += " --wire";
     }
     command
@@ -91,7 +90,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             let mut next = reproduction(request, &job.file, request.seed);
             next += &format!(" --seeds {SEEDS_HINT}");
             let mut next = trial::hint("how other seeds fare", &next);
-            if request.trace.is_some() {
+            if request.trace {
                 let explain = format!("sim explain {}", trial::quoted_path(&files));
                 next += &format!("\n{}", trial::hint("who told whom, and when", &explain));
             }
@@ -108,7 +107,7 @@ fn page(request: &Request, job: &Job, outcomes: &[Outcome]) -> String {
             )
         }
     };
-    let picture = match request.pictures {
+    let picture = match request.pictures.wanted() {
         Pictures::Draw(_) => format!("\nto look at: {}", shown(&files.join("report.html"))),
         Pictures::Skip => String::new(),
     };
@@ -119,7 +118,7 @@ fn seeds_table(request: &Request, outcomes: &[Outcome]) -> String {
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let wanted = &outcomes[0].wanted;
     let wanted = (wanted.text.as_str(), wanted.share);
-    terminal::seeds(&summaries, worst::place(outcomes), wanted, request.paint)
+    terminal::seeds(&summaries, worst::place(outcomes), wanted, request.talk.paint)
 }
 
 /// What failed, in a line each, and the one command that shows it again.

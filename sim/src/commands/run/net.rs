@@ -93,7 +93,8 @@ impl Place {
             #[cfg(feature = "testbed")]
             Self::Real(net) => {
                 let plan = scenario.plan(request.seed);
-                let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
+                let plan =
+                    plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
                 Ok(testbed::check(&plan, net)?)
             }
         }

@@ -14,7 +14,7 @@ const NAMED_MAX: usize = 12;
 /// # Errors
 /// When a rumor that was asked for was none in any of the runs.
 pub(super) fn check(request: &Request, outcomes: &[Outcome]) -> Result<(), Failure> {
-    let Some(filter) = &request.trace else { return Ok(()) };
+    let Some(filter) = request.filter()? else { return Ok(()) };
     if outcomes.iter().any(|outcome| outcome.rumors_left_out > 0) {
         return Ok(());
     }

@@ -37,7 +37,7 @@ fn slice(request: &Request, number: usize, of: NonZeroUsize) -> String {
     let mut line = format!("sim sweep {}", quoted_path(&request.file));
     request.vary.iter().for_each(|axis| line += &format!(" --vary {}", quoted(axis)));
     request.sets.iter().for_each(|set| line += &format!(" --set {}", quoted(set)));
-    line += &format!(" --seed {} --seeds {}", request.seeds.first, request.seeds.n);
+    line += &format!(" --seed {} --seeds {}", request.seed, request.seeds);
     if let Some(threads) = request.threads {
         line += &format!(" --threads {threads}");
     }
@@ -52,7 +52,7 @@ fn merge(request: &Request, plan: &SweepPlan, of: NonZeroUsize) -> String {
     let mut line = format!("sim merge {}/shard-*-of-{of}", quoted_path(whole));
     let measures = &request.show.measures;
     measures.iter().for_each(|measure| line += &format!(" --measure {}", quoted(measure)));
-    line += &match request.show.pictures {
+    line += &match request.show.pictures.wanted() {
         Pictures::Skip => " --no-plots".to_owned(),
         Pictures::Draw(Width::NORMAL) => String::new(),
         Pictures::Draw(width) => format!(" --width {width}"),
