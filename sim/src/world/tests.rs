@@ -236,6 +236,7 @@ fn a_crash_is_detected_by_all_about_a_timeout_later() {
     assert_eq!((removal.node, removal.coverage, removal.excluded), (3, Some(1.0), 0));
     assert_eq!(summary.nodes.end, 9);
     assert!(summary.messages.to_dead > 0);
+    assert_eq!((summary.peaks.members, summary.peaks.tombstones), (10, 1), "of one list");
 }
 
 #[test]
