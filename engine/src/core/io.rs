@@ -12,9 +12,9 @@ use super::settings::Difference;
 use crate::config::{Config, TransportKind};
 use crate::node::Node;
 
-/// Something that happens to an engine.
+/// Something that happens to a node, of whatever protocol these are the packets.
 #[derive(Clone, Debug)]
-pub enum Input {
+pub enum Input<P = Packet> {
     /// A packet arrived.
     Packet {
         /// Where it came from, and where an answer goes.
@@ -22,14 +22,14 @@ pub enum Input {
         /// By what it came.
         carrier: Carrier,
         /// The packet, decoded.
-        packet: Arc<Packet>,
+        packet: Arc<P>,
     },
     /// A stream to this address could not be made, or broke: what was to go there is lost.
     StreamFailed {
         /// To whom it was.
         to: SocketAddr,
     },
-    /// The engine's deadline has come. A call before it does no harm.
+    /// The deadline has come. A call before it does no harm.
     Timeout,
     /// The service wants something.
     Command(Command),
@@ -69,15 +69,15 @@ pub enum Command {
     Leave,
 }
 
-/// Something an engine wants done.
+/// Something that a node wants done.
 #[derive(Clone, Debug)]
-pub enum Output {
+pub enum Output<P = Packet> {
     /// Send this packet.
     Send {
         /// To whom.
         to: SocketAddr,
         /// What; one packet may go to many.
-        packet: Arc<Packet>,
+        packet: Arc<P>,
         /// By what way.
         class: Class,
     },
@@ -249,11 +249,11 @@ pub enum Event {
     },
 }
 
-/// Where an engine puts its outputs: an argument of every call, so that nothing can be left
-/// undrained and one buffer serves any number of engines.
+/// Where a node puts its outputs: an argument of every call, so that nothing can be left undrained
+/// and one buffer serves any number of nodes.
 #[derive(Clone, Debug)]
-pub struct Outbox {
-    outputs: Vec<Output>,
+pub struct Outbox<P = Packet> {
+    outputs: Vec<Output<P>>,
     /// The longest packet in a datagram that every path carries, and in one of `size`.
     path_len_max: usize,
     datagram_len_max: usize,
@@ -269,7 +269,7 @@ struct Limit {
     bytes_left: usize,
 }
 
-impl Default for Outbox {
+impl<P> Default for Outbox<P> {
     fn default() -> Self {
         let (outputs, longest) = (Vec::new(), usize::MAX);
         let (path_len_max, datagram_len_max) = (longest, longest);
@@ -277,19 +277,19 @@ impl Default for Outbox {
     }
 }
 
-impl Outbox {
+impl<P> Outbox<P> {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What is in it, in the order in which it was put in.
-    pub fn outputs(&self) -> &[Output] {
+    pub fn outputs(&self) -> &[Output<P>] {
         &self.outputs
     }
 
     /// Takes everything out, in the order in which it was put in; the buffer's memory stays.
-    pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
+    pub fn drain(&mut self) -> impl Iterator<Item = Output<P>> + '_ {
         self.outputs.drain(..)
     }
 
@@ -298,6 +298,21 @@ impl Outbox {
         self.outputs.is_empty()
     }
 
+    /// Puts one more in.
+    pub fn push(&mut self, output: Output<P>) {
+        self.outputs.push(output);
+    }
+
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        self.push(Output::Answer(answer));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.push(Output::Event(event));
+    }
+}
+
+impl Outbox {
     /// Says what the engine that fills it takes for a datagram.
     pub(crate) fn begin(&mut self, config: &Config) {
         (self.path_len_max, self.datagram_len_max) = match config.protocol() {
@@ -361,13 +376,5 @@ impl Outbox {
     pub(crate) fn stream(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
         let class = Class::Stream;
         self.outputs.push(Output::Send { to, packet: Arc::clone(packet), class });
-    }
-
-    pub(crate) fn answer(&mut self, answer: Answer) {
-        self.outputs.push(Output::Answer(answer));
-    }
-
-    pub(crate) fn event(&mut self, event: Event) {
-        self.outputs.push(Output::Event(event));
     }
 }

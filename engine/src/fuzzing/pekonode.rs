@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::script::{STARTED, Script, addr};
 use crate::config::{Config, Liveness, Swap, Wire};
-use crate::core::{Command, Record, Value};
+use crate::core::{Carrier, Command, Input, Outbox, Output, Protocol as _, Record, Value};
 use crate::node::{Generation, Node};
-use crate::pekonode::{Carried, Engine, Input, Kind, Outbox, Output, Packet, SecretKey, mark};
+use crate::pekonode::{Carried, Engine, Kind, Packet, SecretKey, mark};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire;
 
@@ -26,7 +26,7 @@ pub fn pekonode(bytes: &[u8]) {
 struct Subject {
     engine: Engine,
     now: Now,
-    outbox: Outbox,
+    outbox: Outbox<Packet>,
     /// What the script said lately.
     said: VecDeque<Arc<Packet>>,
 }
@@ -44,7 +44,7 @@ impl Subject {
             .expect("a valid configuration");
         let now = Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(STARTED) };
         let record = Arc::new(Record::new(Node::at(addr(0)), Generation::start(None, now.wall)));
-        let engine = Engine::new(record, Arc::new(config), SecretKey::default(), 1, now);
+        let engine = Engine::new(record, &Arc::new(config), 1, now);
         Some(Self { engine, now, outbox: Outbox::new(), said: VecDeque::new() })
     }
 
@@ -58,10 +58,10 @@ impl Subject {
             0 => Input::Timeout,
             1 => Input::Command(self.command(script)?),
             2..5 => match script.below(8)? {
-                place if place < self.said.len() => Input::Packet(Arc::clone(&self.said[place])),
+                place if place < self.said.len() => arriving(Arc::clone(&self.said[place])),
                 _ => Input::Timeout,
             },
-            _ => Input::Packet(self.packet(script)?),
+            _ => arriving(self.packet(script)?),
         };
         let end = self.now.mono + pause;
         for _ in 0..WAKES_MAX {
@@ -75,7 +75,7 @@ impl Subject {
         Some(())
     }
 
-    fn pass(&mut self, at: Instant, input: Input) {
+    fn pass(&mut self, at: Instant, input: Input<Packet>) {
         let at = at.max(self.now.mono);
         self.now.wall = self.now.wall.saturating_add(at - self.now.mono);
         self.now.mono = at;
@@ -130,6 +130,10 @@ impl Subject {
         self.said.truncate(8);
         Some(packet)
     }
+}
+
+fn arriving(packet: Arc<Packet>) -> Input<Packet> {
+    Input::Packet { from: addr(0), carrier: Carrier::Stream, packet }
 }
 
 fn packet(script: &mut Script<'_>) -> Option<Packet> {

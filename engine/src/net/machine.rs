@@ -7,8 +7,11 @@ use super::admission::Sender;
 use super::complaints::Complaint;
 use super::contacts::Touch;
 use super::stream_in::Ticket;
-use crate::config::{Config, SecretKey, TransportKind, Wire};
-use crate::core::{Agreement, Engine, Input, Metadata, Outbox, Record, Roster, Stats};
+use crate::config::{Config, TransportKind, Wire};
+use crate::core::{
+    Agreement, Carrier, Engine, Input, Metadata, Outbox, Output, Protocol as _, Record, Roster,
+    Stats,
+};
 use crate::pekonode;
 use crate::time::{Instant, Now};
 use crate::wire::{self, Reject};
@@ -25,7 +28,7 @@ pub(crate) enum Machine {
 #[derive(Debug)]
 pub(crate) struct Foreign {
     engine: pekonode::Engine,
-    out: pekonode::Outbox,
+    out: Outbox<pekonode::Packet>,
     packets: Vec<(SocketAddr, Arc<pekonode::Packet>)>,
 }
 
@@ -45,10 +48,8 @@ impl Machine {
                 Self::Native(Engine::new(me, config, roster, seed, now).into())
             }
             Wire::Pekonode => {
-                let secret = config.secret_key().map_or(&[][..], SecretKey::expose);
-                let key = pekonode::SecretKey::of(secret);
-                let engine = pekonode::Engine::new(me, config, key, seed, now);
-                let out = pekonode::Outbox::new();
+                let engine = pekonode::Engine::new(me, &config, seed, now);
+                let out = Outbox::new();
                 Self::Pekonode(Foreign { engine, out, packets: Vec::new() }.into())
             }
         }
@@ -58,9 +59,9 @@ impl Machine {
         match self {
             Self::Native(engine) => engine.handle(now, input, out),
             Self::Pekonode(foreign) => match input {
-                Input::Timeout => foreign.handle(now, pekonode::Input::Timeout, out),
+                Input::Timeout => foreign.handle(now, Input::Timeout, out),
                 Input::Command(command) => {
-                    foreign.handle(now, pekonode::Input::Command(command), out);
+                    foreign.handle(now, Input::Command(command), out);
                 }
                 Input::Packet { .. } => unreachable!("its datagrams are never decoded as ours"),
                 Input::StreamFailed { .. } => unreachable!("its packets go by letter"),
@@ -142,14 +143,14 @@ impl Machine {
     pub(crate) fn me(&self) -> &Arc<Record> {
         match self {
             Self::Native(engine) => engine.me(),
-            Self::Pekonode(foreign) => foreign.engine.me(),
+            Self::Pekonode(foreign) => foreign.engine.inspect().me,
         }
     }
 
     pub(crate) fn metadata(&self) -> Option<&Metadata> {
         match self {
             Self::Native(engine) => engine.metadata(),
-            Self::Pekonode(foreign) => foreign.engine.metadata(),
+            Self::Pekonode(foreign) => foreign.engine.inspect().metadata,
         }
     }
 
@@ -172,7 +173,7 @@ impl Machine {
     pub(crate) fn stats(&self) -> &Stats {
         match self {
             Self::Native(engine) => engine.stats(),
-            Self::Pekonode(foreign) => foreign.engine.stats(),
+            Self::Pekonode(foreign) => foreign.engine.inspect().stats,
         }
     }
 
@@ -204,7 +205,9 @@ impl Foreign {
     }
 
     pub(crate) fn on_packet(&mut self, now: Now, packet: pekonode::Packet, out: &mut Outbox) {
-        self.handle(now, pekonode::Input::Packet(packet.into()), out);
+        let from = packet.node.addr();
+        let packet = packet.into();
+        self.handle(now, Input::Packet { from, carrier: Carrier::Stream, packet }, out);
     }
 
     /// How its packets travel.
@@ -212,13 +215,13 @@ impl Foreign {
         self.engine.config().protocol()
     }
 
-    fn handle(&mut self, now: Now, input: pekonode::Input, out: &mut Outbox) {
+    fn handle(&mut self, now: Now, input: Input<pekonode::Packet>, out: &mut Outbox) {
         self.engine.handle(now, input, &mut self.out);
         for output in self.out.drain() {
             match output {
-                pekonode::Output::Send { to, packet } => self.packets.push((to, packet)),
-                pekonode::Output::Event(event) => out.event(event),
-                pekonode::Output::Answer(answer) => out.answer(answer),
+                Output::Send { to, packet, .. } => self.packets.push((to, packet)),
+                Output::Event(event) => out.event(event),
+                Output::Answer(answer) => out.answer(answer),
             }
         }
     }

@@ -4,21 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::io::{Input, Outbox};
 use super::packet::{Carried, Kind, Packet, SecretKey};
 use super::peers::{Peers, Sight};
-use crate::config::{Config, Liveness, Swap};
-use crate::core::{Answer, Cause, Command, Event, Metadata, Record, Stats};
+use crate::config::{self, Config, Liveness, Swap, TransportKind};
+use crate::core::{
+    Answer, Cause, Class, Command, Event, Input, Inspect, Metadata, Outbox, Protocol, Record, Stats,
+};
 use crate::node::{Generation, Node};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, nanos};
 
-/// One node among pekonode nodes.
+/// One node among pekonode nodes: a [`Protocol`], with the contract that it has with its driver.
 ///
-/// # The driver's contract
-/// That of [`core::Engine`](crate::core::Engine): call [`Engine::handle`] with [`Input::Timeout`]
-/// at once and then whenever [`Engine::deadline`] has come, and with every packet and command;
-/// `now.mono` never goes back; drain the outbox after each call.
+/// Where a packet came from means nothing to it: pekonode sends from any port. Nor does a stream
+/// that failed, for losses are expected.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(super) me: Arc<Record>,
@@ -75,25 +74,12 @@ impl Timer {
     const ALL: [Self; 4] = [Self::Beat, Self::Swap, Self::Dial, Self::Check];
 }
 
-impl Engine {
-    /// Last calls at one time.
-    const CALLS_MAX: usize = 16;
+impl Protocol for Engine {
+    type Packet = Packet;
+    type Settings = Arc<Config>;
 
-    /// Answers to last calls without a beat after which no more are sent: it is a Go node, and
-    /// each answer may carry a value. Of one of ours the beat may have got lost.
-    const ANSWERS_MAX: u8 = 3;
-
-    /// Dials at one time.
-    const DIALS_MAX: usize = 4;
-
-    /// A node that has heard of nobody. It wants its first [`Input::Timeout`] at once.
-    pub fn new(
-        me: Arc<Record>,
-        config: Arc<Config>,
-        secret_key: SecretKey,
-        seed: u64,
-        now: Now,
-    ) -> Self {
+    fn new(me: Arc<Record>, config: &Arc<Config>, seed: u64, now: Now) -> Self {
+        let secret = config.secret_key().map_or(&[][..], config::SecretKey::expose);
         let mut engine = Self {
             life: Life::Running,
             phase: Phase::Joining { since: now.mono },
@@ -110,22 +96,21 @@ impl Engine {
             started: now.mono,
             told_conflict: false,
             me,
-            config,
-            secret_key,
+            config: Arc::clone(config),
+            secret_key: SecretKey::of(secret),
         };
         engine.set_timers(now.mono);
         engine
     }
 
-    /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
-    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+    fn handle(&mut self, now: Now, input: Input<Packet>, out: &mut Outbox<Packet>) {
         self.stats.inputs += 1;
         self.notice_sleep(now.mono, out);
         match input {
             _ if self.life == Life::Left => {}
-            Input::Packet(packet) => self.on_packet(now, &packet, out),
+            Input::Packet { packet, .. } => self.on_packet(now, &packet, out),
             Input::Command(command) => self.on_command(now, command, out),
-            Input::Timeout => {}
+            Input::StreamFailed { .. } | Input::Timeout => {}
         }
         // After every input, so that a flood of packets can't keep us from beating.
         for timer in Timer::ALL {
@@ -138,27 +123,46 @@ impl Engine {
         self.stats.tombstones_max = self.stats.tombstones_max.max(self.peers.lost_len());
     }
 
-    /// When the node next wants [`Input::Timeout`].
-    pub fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         self.timers.iter().flatten().min().copied()
     }
+
+    fn inspect(&self) -> Inspect<'_> {
+        let (me, metadata, stats) = (&self.me, self.metadata.as_ref(), &self.stats);
+        Inspect { me, members_len: self.members_len(), metadata, stats }
+    }
+
+    /// By address.
+    fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
+        let mut members: Vec<_> = self.peers.listed().map(|(_, peer)| &peer.record).collect();
+        members.push(&self.me);
+        members.sort_by_key(|record| record.node().addr());
+        members.into_iter()
+    }
+}
+
+impl Engine {
+    /// Last calls at one time.
+    const CALLS_MAX: usize = 16;
+
+    /// Answers to last calls without a beat after which no more are sent: it is a Go node, and
+    /// each answer may carry a value. Of one of ours the beat may have got lost.
+    const ANSWERS_MAX: u8 = 3;
+
+    /// Dials at one time.
+    const DIALS_MAX: usize = 4;
 
     /// The settings.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
-    /// The node's own record.
-    pub fn me(&self) -> &Arc<Record> {
-        &self.me
-    }
-
-    /// The listed members, itself included, by address.
-    pub fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
-        let mut members: Vec<_> = self.peers.listed().map(|(_, peer)| &peer.record).collect();
-        members.push(&self.me);
-        members.sort_by_key(|record| record.node().addr());
-        members.into_iter()
+    /// How all its packets travel.
+    pub(super) fn class(&self) -> Class {
+        match self.config.protocol() {
+            TransportKind::Udp => Class::Datagram,
+            TransportKind::Tcp => Class::Stream,
+        }
     }
 
     /// True when a node at this IP is listed: Go nodes send from a port of the system's choice.
@@ -176,17 +180,7 @@ impl Engine {
         self.peers.listed_len() + 1
     }
 
-    /// The metadata, once there is one.
-    pub fn metadata(&self) -> Option<&Metadata> {
-        self.metadata.as_ref()
-    }
-
-    /// What was counted.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    fn on_packet(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+    fn on_packet(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
         if packet.secret_key != self.secret_key {
             self.stats.keys_wrong += 1;
         } else if packet.node.addr() == self.me.node().addr() {
@@ -201,13 +195,13 @@ impl Engine {
         }
     }
 
-    fn on_beat(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+    fn on_beat(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
         self.see(now, &packet.node, out);
         self.relay(now, packet, out);
     }
 
     /// A publish that is older than what we hold, or lies ahead of any clock, ends here.
-    fn on_publish_of(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+    fn on_publish_of(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
         self.see(now, &packet.node, out);
         self.on_metadata(now, &packet.metadata, out);
         let held = self.metadata.as_ref().map(|held| held.version().nanos);
@@ -218,7 +212,7 @@ impl Engine {
 
     /// A copy of our own beat, or another node at our address. What an earlier life of ours said
     /// is gone after a timeout.
-    fn on_namesake(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+    fn on_namesake(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
         let is_old = now.mono - self.started < self.config.timeout();
         if *node != *self.me.node() && !is_old && !self.told_conflict {
             self.told_conflict = true;
@@ -228,7 +222,7 @@ impl Engine {
     }
 
     /// Takes in a sign of life.
-    pub(super) fn see(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+    pub(super) fn see(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
         self.stats.updates += 1;
         let sight = match self.peers.hear(now.mono, node, self.config.cycle()) {
             Some(sight) => sight,
@@ -247,7 +241,7 @@ impl Engine {
         }
     }
 
-    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox<Packet>) {
         match command {
             Command::Seeds(addrs) => {
                 let me = self.me.node().addr();
@@ -270,7 +264,7 @@ impl Engine {
         }
     }
 
-    fn on_update(&mut self, now: Now, node: &Node, out: &mut Outbox) {
+    fn on_update(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
         let node = node.with_addr(self.me.node().addr());
         if node == *self.me.node() {
             return;
@@ -324,7 +318,7 @@ impl Engine {
         Duration::from_nanos(self.rng.between(0, nanos(duration)))
     }
 
-    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
+    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox<Packet>) {
         let cycle = self.config.cycle();
         let wait = match timer {
             Timer::Beat => {
@@ -364,7 +358,7 @@ impl Engine {
     }
 
     /// Seeds that we don't list first, then those that were removed, some at a time.
-    fn on_dial(&mut self, now: Now, out: &mut Outbox) {
+    fn on_dial(&mut self, now: Now, out: &mut Outbox<Packet>) {
         let lost = self.peers.lost_within(now.mono, self.config.redial_for());
         let seeds = self.seeds.iter().copied().filter(|&seed| !self.peers.lists(seed));
         let mut wanted: Vec<_> = seeds.filter(|seed| !lost.contains(seed)).collect();
@@ -387,7 +381,7 @@ impl Engine {
 
     /// Removes who is silent for too long. Only a beat counts: a stopped Go node answers last
     /// calls, so that an answer gains it nothing. One of ours that runs answers with a beat.
-    fn on_check(&mut self, now: Now, out: &mut Outbox) {
+    fn on_check(&mut self, now: Now, out: &mut Outbox<Packet>) {
         let timeout = self.config.timeout();
         let (mut silent, mut gone) = (Vec::new(), Vec::new());
         for (addr, peer) in self.peers.listed() {
@@ -413,7 +407,7 @@ impl Engine {
 
     /// If we were not called for half a timeout, it was we who were silent: nobody is removed for
     /// what we could not hear.
-    fn notice_sleep(&mut self, now: Instant, out: &mut Outbox) {
+    fn notice_sleep(&mut self, now: Instant, out: &mut Outbox<Packet>) {
         let late = self.deadline().map_or(Duration::ZERO, |deadline| now - deadline);
         if late >= self.config.timeout() / 2 {
             self.stats.sleeps += 1;

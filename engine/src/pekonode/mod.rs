@@ -1,7 +1,8 @@
 //! A node inside a cluster of pekonode nodes, as a state machine without sockets or clocks.
 //!
 //! [`Engine`] is to a node with `wire = "pekonode"` what [`core::Engine`](crate::core::Engine) is
-//! to any other: the same contract with its driver, the same commands and events, another protocol.
+//! to any other: another [`Protocol`](crate::core::Protocol), with the same contract with its
+//! driver, the same commands and the same events.
 //! Its peers may be unmodified Go nodes or nodes like itself, and it cannot tell which. What it
 //! does about the faults of the former:
 //!
@@ -29,7 +30,6 @@
 //! say goodbye here: one that leaves falls silent.
 
 mod engine;
-mod io;
 mod packet;
 mod peers;
 mod spread;
@@ -38,5 +38,4 @@ mod swap;
 mod tests;
 
 pub use engine::Engine;
-pub use io::{Input, Outbox, Output};
 pub use packet::{Carried, Kind, Packet, SecretKey, mark};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 
+use crate::core::Traced;
 use crate::node::Node;
 
 /// One packet.
@@ -124,6 +125,21 @@ impl Packet {
         r#""Metadata":{"Data":,"Update":},"IsUpdate":,"IsSwap":0,"SecretKey":""}"#
     )
     .len();
+}
+
+impl Traced for Packet {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Beat => "beat",
+            Kind::Publish => "publish",
+            Kind::SwapRequest => "swap_request",
+            Kind::SwapAnswer => "swap_answer",
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.encoded_len()
+    }
 }
 
 /// Bytes of a text in JSON as Go writes it, quotes apart.

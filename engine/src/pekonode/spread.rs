@@ -5,14 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::{Engine, Phase};
-use super::io::Outbox;
 use super::packet::{Carried, Kind, Packet, mark};
-use crate::core::{Event, Metadata};
+use crate::core::{Event, Metadata, Outbox, Output};
 use crate::time::Now;
 
 impl Engine {
     /// Tells all listed members of something of ours, and those who may be coming back.
-    pub(super) fn tell(&mut self, now: Now, kind: Kind, metadata: Carried, out: &mut Outbox) {
+    pub(super) fn tell(
+        &mut self,
+        now: Now,
+        kind: Kind,
+        metadata: Carried,
+        out: &mut Outbox<Packet>,
+    ) {
         let cycle = self.config.cycle();
         let mut others = self.peers.returning(now.mono, cycle);
         let mut packet = self.packet(kind, metadata);
@@ -23,7 +28,7 @@ impl Engine {
     }
 
     /// Tells one node that may not know us, and lets it tell whomever we don't know.
-    pub(super) fn introduce(&mut self, now: Now, to: SocketAddr, out: &mut Outbox) {
+    pub(super) fn introduce(&mut self, now: Now, to: SocketAddr, out: &mut Outbox<Packet>) {
         let mut packet = self.packet(Kind::Beat, Carried::NONE);
         packet.infected.extend(self.peers.marks(now.mono, self.config.cycle()));
         packet.infected.insert(mark(to));
@@ -31,7 +36,7 @@ impl Engine {
     }
 
     /// Passes on what another node said, to whom the copy leaves open and nobody twice.
-    pub(super) fn relay(&mut self, now: Now, packet: &Packet, out: &mut Outbox) {
+    pub(super) fn relay(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
         let origin = packet.node.addr();
         let open: Vec<_> = self
             .peers
@@ -58,7 +63,7 @@ impl Engine {
 
     /// Sends a rumor that marks all of `targets` to one of each slice of them, with the marks of
     /// the rest of the slice taken off.
-    fn spread(&mut self, packet: &Packet, mut targets: Vec<SocketAddr>, out: &mut Outbox) {
+    fn spread(&mut self, packet: &Packet, mut targets: Vec<SocketAddr>, out: &mut Outbox<Packet>) {
         self.rng.shuffle(&mut targets);
         for slice in targets.chunks(self.slice_len(targets.len())) {
             let (&to, rest) = slice.split_first().expect("a chunk is not empty");
@@ -85,7 +90,7 @@ impl Engine {
     }
 
     /// Tells each of these directly: a swap answer takes no marks, so a large value has room.
-    fn hand_over(&mut self, to: &[SocketAddr], metadata: &Carried, out: &mut Outbox) {
+    fn hand_over(&mut self, to: &[SocketAddr], metadata: &Carried, out: &mut Outbox<Packet>) {
         let packet = Arc::new(self.packet(Kind::SwapAnswer, metadata.clone()));
         for &to in to {
             self.send(to, Arc::clone(&packet), out);
@@ -107,9 +112,9 @@ impl Engine {
     }
 
     /// The only way out: what a Go node would cut off is not sent.
-    pub(super) fn send(&mut self, to: SocketAddr, packet: Arc<Packet>, out: &mut Outbox) {
+    pub(super) fn send(&mut self, to: SocketAddr, packet: Arc<Packet>, out: &mut Outbox<Packet>) {
         if self.fits(&packet) {
-            out.send(to, packet);
+            out.push(Output::Send { to, packet, class: self.class() });
         } else {
             self.stats.packets_too_large += 1;
         }
@@ -117,7 +122,7 @@ impl Engine {
 
     /// True when the list has room for this node; if not, the service is told: once for the marks
     /// of one more in a packet, and of `members_max` once until there was room.
-    pub(super) fn has_room(&mut self, addr: SocketAddr, out: &mut Outbox) -> bool {
+    pub(super) fn has_room(&mut self, addr: SocketAddr, out: &mut Outbox<Packet>) -> bool {
         let members = self.peers.listed_len() + 1;
         let beat = self.packet(Kind::Beat, Carried::NONE).encoded_len();
         let fits = beat + self.peers.marks_len_with(addr) < self.config.size();

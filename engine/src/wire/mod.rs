@@ -34,7 +34,7 @@ mod tests;
 
 use codec::{Reader, Wire, Writer};
 
-use crate::core::{Packet, PacketKind};
+use crate::core::{Packet, PacketKind, Traced};
 
 pub use guard::{Answer, Guard, Run};
 pub use reject::Reject;
@@ -115,6 +115,16 @@ pub fn decode_from_stream(bytes: &[u8], value_len_max: usize) -> Result<Packet, 
         return Err(Reject::TooLong);
     }
     decode_whole(bytes)
+}
+
+impl Traced for Packet {
+    fn kind(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn encoded_len(&self) -> usize {
+        encoded_len(self)
+    }
 }
 
 fn decode_whole(bytes: &[u8]) -> Result<Packet, Reject> {

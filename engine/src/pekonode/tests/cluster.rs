@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::go::{Go, Sent};
 use crate::config::{Config, Wire};
-use crate::core::{Command, Event, Metadata, Record, Value};
+use crate::core::{
+    Carrier, Class, Command, Event, Input, Metadata, Outbox, Output, Protocol as _, Record, Value,
+};
 use crate::node::{Generation, Node};
-use crate::pekonode::{Carried, Engine, Input, Kind, Outbox, Output, Packet, SecretKey};
+use crate::pekonode::{Carried, Engine, Kind, Packet};
 use crate::rng::{Probability, Rng};
 use crate::time::{Instant, Now, UnixNanos};
 
@@ -48,6 +50,12 @@ pub(super) fn addr(node: u16) -> SocketAddr {
 
 pub(super) fn node(node: u16) -> Node {
     Node::new(addr(node).to_string()).name(format!("n{node}")).build().unwrap()
+}
+
+/// A packet that comes from a port of the system's choice.
+fn arriving(packet: Arc<Packet>) -> Input<Packet> {
+    let carrier = Carrier::Datagram(packet.encoded_len());
+    Input::Packet { from: addr(u16::MAX), carrier, packet }
 }
 
 pub(super) fn config() -> Config {
@@ -96,8 +104,7 @@ impl Cluster {
     pub(super) fn start(&mut self, at: u16, seeds: &[u16]) {
         let now = self.clock();
         let me = Arc::new(Record::new(node(at), Generation::start(None, now.wall)));
-        let config = Arc::clone(&self.config);
-        let engine = Engine::new(me, config, SecretKey::default(), at.into(), now);
+        let engine = Engine::new(me, &self.config, at.into(), now);
         self.members.insert(at, Member::Ours(engine));
         self.command(at, Command::Seeds(seeds.iter().map(|&seed| addr(seed)).collect()));
     }
@@ -133,7 +140,7 @@ impl Cluster {
     }
 
     pub(super) fn packet(&mut self, at: u16, packet: Packet) {
-        self.input(at, Input::Packet(packet.into()));
+        self.input(at, arriving(packet.into()));
     }
 
     /// Publishes and says which version it became.
@@ -152,7 +159,7 @@ impl Cluster {
     pub(super) fn held(&self, at: u16) -> Carried {
         match &self.members[&at] {
             Member::Ours(engine) => {
-                engine.metadata().map_or(Carried::NONE, |held: &Metadata| held.into())
+                engine.inspect().metadata.map_or(Carried::NONE, |held: &Metadata| held.into())
             }
             Member::Go(go, _) => go.metadata.clone(),
         }
@@ -214,14 +221,14 @@ impl Cluster {
         self.now = self.now.max(next);
         if flight == Some(next) {
             let (_, (to, packet)) = self.flights.pop_first().expect("it was just seen");
-            self.input(to, Input::Packet(packet));
+            self.input(to, arriving(packet));
         } else {
             self.input(wake.expect("it is due").1, Input::Timeout);
         }
         true
     }
 
-    fn input(&mut self, at: u16, input: Input) {
+    fn input(&mut self, at: u16, input: Input<Packet>) {
         let now = self.clock();
         let sent = match self.members.get_mut(&at) {
             Some(Member::Ours(engine)) => {
@@ -230,7 +237,7 @@ impl Cluster {
                 self.take(at, &mut out)
             }
             Some(Member::Go(go, next)) => match input {
-                Input::Packet(packet) => go.on_packet(now, &packet),
+                Input::Packet { packet, .. } => go.on_packet(now, &packet),
                 _ => {
                     *next = now.mono + SECOND;
                     go.on_cycle(now)
@@ -244,11 +251,12 @@ impl Cluster {
         self.send(sent);
     }
 
-    fn take(&mut self, at: u16, out: &mut Outbox) -> Sent {
+    fn take(&mut self, at: u16, out: &mut Outbox<Packet>) -> Sent {
         let mut sent = Sent::new();
         for output in out.drain() {
             match output {
-                Output::Send { to, packet } => {
+                Output::Send { to, packet, class } => {
+                    assert_eq!(class, Class::Datagram, "with `protocol = \"udp\"`");
                     assert!(packet.encoded_len() < self.config.size(), "never beyond `size`");
                     sent.push((to, packet));
                 }

@@ -32,7 +32,7 @@ fn same_swap_partner_for_ever() {
         let mut out = Outbox::new();
         cluster.ours(1).on_swap(&mut out);
         for output in out.drain() {
-            let Output::Send { to, packet } = output else { panic!("only a request") };
+            let Output::Send { to, packet, .. } = output else { panic!("only a request") };
             assert_eq!(packet.kind, Kind::SwapRequest);
             *partners.entry(to).or_insert(0) += 1;
         }
@@ -96,7 +96,7 @@ fn a_future_update_wins_for_ever() {
     assert!(cluster.all_hold(b"future"));
     assert_eq!(cluster.publish(2, b"present"), future + 1);
     assert!(cluster.run_until(20 * SECOND, |cluster| cluster.all_hold(b"present")));
-    assert_eq!(cluster.ours(1).stats().versions_ahead, 2, "each is told of");
+    assert_eq!(cluster.ours(1).inspect().stats.versions_ahead, 2, "each is told of");
 }
 
 #[test]
@@ -111,8 +111,11 @@ fn a_future_update_wins_for_ever_and_no_update_is_too_far_ahead_to_be_replaced()
         }
     }
     cluster.run(2 * SECOND);
-    assert_eq!(cluster.ours(1).stats().versions_refused, 9);
-    assert!(cluster.ours(1).metadata().is_none() && cluster.ours(2).metadata().is_none());
+    assert_eq!(cluster.ours(1).inspect().stats.versions_refused, 9);
+    assert!(
+        cluster.ours(1).inspect().metadata.is_none()
+            && cluster.ours(2).inspect().metadata.is_none()
+    );
     packet.metadata.update = latest;
     cluster.packet(1, Packet { kind: Kind::Publish, ..packet });
     assert!(cluster.run_until(5 * SECOND, |cluster| cluster.all_hold(b"last")));
@@ -230,5 +233,5 @@ fn two_nodes_at_one_address_are_reported_once() {
     let conflicts = cluster.events.iter().filter(|it| matches!(it.1, Event::AddressConflict(_)));
     assert_eq!(conflicts.count(), 1);
     assert_eq!(cluster.list(1), [1, 2]);
-    assert_eq!(cluster.ours(1).me().node(), &node(1));
+    assert_eq!(cluster.ours(1).inspect().me.node(), &node(1));
 }

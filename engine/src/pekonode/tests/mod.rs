@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::{Config, Wire};
-use crate::core::{Command, Event};
+use crate::core::{Command, Event, Input, Outbox, Output, Protocol as _};
 use crate::node::Node;
 use crate::rng::Probability;
 use cluster::{Cluster, Member, SECOND, addr, config, node};
@@ -202,7 +202,7 @@ fn a_packet_with_another_key_is_counted_and_changes_nothing() {
     let mut packet = beat(2);
     packet.secret_key = SecretKey::of(b"other");
     cluster.packet(1, packet);
-    assert_eq!(cluster.ours(1).stats().keys_wrong, 1);
+    assert_eq!(cluster.ours(1).inspect().stats.keys_wrong, 1);
     assert_eq!(cluster.list(1), [1]);
 }
 
@@ -221,11 +221,11 @@ fn a_list_that_packets_have_no_room_for_is_refused_with_an_event() {
         .filter(|(_, event)| matches!(event, Event::ClusterTooLarge { .. }))
         .collect();
     assert_eq!(told, [&(1, Event::ClusterTooLarge { members, size: 16_384 })]);
-    assert_eq!(cluster.ours(1).stats().records_over_limit, 1_001 - members as u64);
+    assert_eq!(cluster.ours(1).inspect().stats.records_over_limit, 1_001 - members as u64);
     // What it then sends still fits, with metadata as well.
     cluster.publish(1, &[7; 5_000]);
     cluster.run(5 * SECOND);
-    assert_eq!(cluster.ours(1).stats().packets_too_large, 0);
+    assert_eq!(cluster.ours(1).inspect().stats.packets_too_large, 0);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_value_without_room_for_marks_is_handed_over_directly() {
         cluster.start(10_000 + at, &[10_001]);
     }
     cluster.run(10 * SECOND);
-    let name = Arc::clone(cluster.ours(10_002).me());
+    let name = Arc::clone(cluster.ours(10_002).inspect().me);
     assert_eq!(name.node().name(), "n10002");
     cluster.publish(10_002, &value);
     assert!(cluster.run_until(SECOND, |cluster| cluster.all_hold(&value)));
