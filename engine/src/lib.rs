@@ -66,7 +66,7 @@
 //! | | [`metrics`] | everything that is counted, as a page for Prometheus |
 //! | | [`recipes`] | code to copy |
 //! | test a service | [`net`] | [`MemoryNetwork`], a network without sockets; [`Interceptor`] |
-//! | drive the engine yourself | [`core`] | [`Engine`], its inputs and outputs |
+//! | drive the engine yourself | [`core`] | [`Engine`], its inputs and outputs; [`Protocol`] |
 //! | | [`core::packet`] | the packets, as values |
 //! | | [`wire`] | packets to bytes and back; [`Keyring`] and what guards them |
 //! | | [`time`], [`rng`] | instants and chance, which are arguments |
@@ -84,6 +84,7 @@
 //! [`MemoryNetwork`]: net::MemoryNetwork
 //! [`Interceptor`]: net::Interceptor
 //! [`Engine`]: core::Engine
+//! [`Protocol`]: core::Protocol
 //! [`Keyring`]: wire::Keyring
 //! [`LinkModel`]: link::LinkModel
 //!

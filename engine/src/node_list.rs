@@ -22,13 +22,14 @@ use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Advertise, Config, TransportKind, Wire};
-use crate::core::{Metadata, NotConfirmed, PublishError, Record};
+use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
-    AddressWatch, Console, Contacts, Driver, Ended, Home, Interceptor, Local, Machine, Mode,
+    AddressWatch, Console, Contacts, Dialect, Driver, Ended, Home, Interceptor, Local, Mode,
     NetStats, Order, Origin, Place, Ports, Presence, Queued, Seed, Seeds, Shared, Streams,
     system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
+use crate::pekonode;
 use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
@@ -233,13 +234,23 @@ impl NodeList {
         }
         // What came of the leave was for its own caller, who did not wait for it.
         let _ = state.end().await;
-        let (driver, orders) = self.driver(&state).await?;
-        let task = tokio::spawn(driver.run());
-        state.running = Some(Running { phase: Phase::Joined, orders, task });
+        state.running = Some(match self.config.wire() {
+            Wire::Native => self.launch::<Engine>(&state).await?,
+            Wire::Pekonode => self.launch::<pekonode::Engine>(&state).await?,
+        });
         Ok(())
     }
 
-    async fn driver(&self, state: &State) -> Result<(Driver, mpsc::Sender<Order>), NodeListError> {
+    /// Starts the task of a node that runs this protocol.
+    async fn launch<D: Dialect>(&self, state: &State) -> Result<Running, NodeListError> {
+        let (driver, orders) = self.driver::<D>(state).await?;
+        Ok(Running { phase: Phase::Joined, orders, task: tokio::spawn(driver.run()) })
+    }
+
+    async fn driver<D: Dialect>(
+        &self,
+        state: &State,
+    ) -> Result<(Driver<D>, mpsc::Sender<Order>), NodeListError> {
         // Subscribed to first, so that nothing said while the node starts is missed.
         let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
         self.mode.send_replace(Mode::Beating);
@@ -256,7 +267,7 @@ impl NodeList {
         let run = Run { addr: local.node.addr(), random, now };
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
         let record = Record::new(local.node.clone(), generation);
-        let engine = Machine::new(record.into(), Arc::clone(&self.config), seed, now);
+        let engine = D::new(record.into(), &D::settings(&self.config), seed, now);
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
         let (advertised, period) = (local.node.addr().ip(), self.config.redial());
         if let Some(origin) = origin {
@@ -265,12 +276,13 @@ impl NodeList {
         }
         let port = local.node.addr().port();
         let streams = StreamGuard::with_keyring(&self.config, state.keyring.as_ref());
-        let start = |listener| Streams::start(listener, local.bound, port, &self.config, streams);
+        let listen =
+            |listener| Streams::start::<D>(listener, local.bound, port, &self.config, streams);
         // A pekonode cluster knows no streams beside its datagrams, only streams instead of them.
         let (wire, protocol) = (self.config.wire(), self.config.protocol());
         let has_streams = wire == Wire::Native || protocol == TransportKind::Tcp;
         let listener = ports.listener.filter(|_| has_streams);
-        let streams = listener.map(start);
+        let streams = listener.map(listen);
         let socket = ports.socket;
         let has_streams = streams.is_some();
         let contacts = Contacts::new(local.node.addr(), local.bound, &self.config, has_streams);
@@ -278,6 +290,7 @@ impl NodeList {
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let mut driver = Driver {
             engine,
+            config: Arc::clone(&self.config),
             home: self.home.clone(),
             clock,
             socket,

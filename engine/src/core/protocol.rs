@@ -15,15 +15,8 @@ use crate::time::{Instant, Now};
 /// One node of a cluster as a state machine that does no I/O: [`Engine`], or another beside it.
 ///
 /// # The driver's contract
-/// - Call [`Protocol::handle`] with [`Input::Timeout`] at once, and from then on whenever
-///   [`Protocol::deadline`] has come; with every packet and command as it arrives.
-/// - `now.mono` never goes back from one call to the next, and stays below nine years (2^58 ns):
-///   count it from the start of the process, not from 1970.
-/// - Say [`Input::StreamFailed`] where a stream failed, if that is known.
-/// - After each call drain the outbox, in order: send what is to be sent, once each, losses
-///   allowed; then ask for the deadline again, for any input may have moved it.
-///
-/// The same inputs, with the same settings and seed, always give the same outputs.
+/// That of [`Engine`], whatever the protocol. The same inputs, with the same settings and seed,
+/// always give the same outputs: time and chance are arguments.
 pub trait Protocol: Sized {
     /// What its nodes tell each other.
     type Packet: Traced;

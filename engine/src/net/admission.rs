@@ -119,7 +119,7 @@ impl<K: Copy + Ord> Buckets<K> {
 
 /// From whom a datagram came, as far as its source address tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(crate) enum Sender {
     /// The member that is reached there.
     Member(SocketAddr),
     /// One that seals what it sends, or somebody who can't and forged its address.

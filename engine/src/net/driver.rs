@@ -20,22 +20,24 @@ use super::clock::Clock;
 use super::complaints::{Complaint, Complaints};
 use super::console::{Console, Line};
 use super::contacts::{Contacts, Report};
+use super::dialect::{Dialect, Swapped};
 use super::intake::Waiting;
-use super::intercept::Tap;
+use super::intercept::{Released, Tap};
 use super::listing::Listing;
-use super::machine::{Machine, Swapped};
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::seeds::Place;
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
+use super::stream_in::Ticket;
 use super::transport::{Home, Transport};
 use super::udp::Queue;
 use super::view::{Local, Notice, View};
 use crate::allowance::Allowance;
+use crate::config::Config;
 use crate::core::{
-    Agreement, Answer, Carrier, Class, Command, Event, Input, Metadata, NotConfirmed, Outbox,
-    Output, Packet, PacketKind, Record, Value,
+    Agreement, Answer, Carrier, Class, Command, Event, Input, Inspect, Metadata, NotConfirmed,
+    Outbox, Output, Protocol, Record, Value,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
@@ -81,15 +83,15 @@ pub(crate) enum Mode {
 }
 
 /// One node on its socket. Ends, and with it the socket, when told to or when its handle is gone.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    pub(crate) engine: Machine,
+pub(crate) struct Driver<D: Dialect> {
+    pub(crate) engine: D,
+    pub(crate) config: Arc<Config>,
     pub(crate) home: Home,
     pub(crate) clock: Clock,
     /// `None` when all packets go by stream.
     pub(crate) socket: Option<Transport>,
     /// `None` in a network in memory, whose ports carry both.
-    pub(crate) streams: Option<Streams>,
+    pub(crate) streams: Option<Streams<D::Packet>>,
     pub(crate) bound: SocketAddr,
     pub(crate) guard: Guard,
     pub(crate) orders: mpsc::Receiver<Order>,
@@ -109,14 +111,14 @@ pub(crate) struct Driver {
     pub(crate) presence: Presence,
 }
 
-impl Driver {
+impl<D: Dialect> Driver<D> {
     /// Shows the node to readers before its task first runs.
     pub(crate) fn show(&mut self, local: Local) {
         let members = [local.node.clone()];
         let wall = self.clock.now().wall;
         self.console.print(wall, Line::Join(&local.node));
         self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
-        let me = Arc::clone(self.engine.me());
+        let me = Arc::clone(self.engine.inspect().me);
         let joined = Notice::Event(Event::Joined(Arc::clone(&me)));
         let clamped = self.queue().filter(|queue| queue.is_clamped());
         let clamped =
@@ -139,12 +141,14 @@ impl Driver {
     /// Runs the node to its end, whatever that is; an error if it left with the only copy of what
     /// was published here, as far as is known.
     pub(crate) async fn run(self) -> Result<(), NotConfirmed> {
-        let value_len_max = self.engine.streamed_len_max();
-        // A port in memory carries streams as well.
-        let value_len_max = if self.streams.is_none() { value_len_max } else { 0 };
+        let value_len_max = match self.home {
+            // Its ports carry streams as well.
+            Home::Memory(_) => self.config.metadata_len_max(),
+            Home::System | Home::Intercepted(_) => 0,
+        };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
         let now = self.clock.now().mono;
-        let listing = Listing::new(self.console, self.engine.config(), now);
+        let listing = Listing::new(self.console, &self.config, now);
         let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
         let mut running = Running {
             bound: self.bound,
@@ -161,7 +165,7 @@ impl Driver {
             buffer: vec![0; buffer_len],
             admission: Admission::new(),
             strangers: Waiting::default(),
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::new(),
             streamed: Vec::new(),
             heard: Vec::new(),
             refusals_sent: Allowance::default(),
@@ -190,11 +194,11 @@ impl Driver {
 }
 
 /// A driver with what it needs from one wake-up to the next.
-struct Running {
-    driver: Driver,
+struct Running<D: Dialect> {
+    driver: Driver<D>,
     bound: SocketAddr,
     mode: Mode,
-    outbox: Outbox,
+    outbox: Outbox<D::Packet>,
     /// What came of the goodbye, once it is over.
     left: Option<Result<(), NotConfirmed>>,
     publishes: Publishes,
@@ -208,16 +212,16 @@ struct Running {
     admission: Admission,
     /// What strangers sent, after what members sent.
     strangers: Waiting,
-    outgoing: Outgoing,
+    outgoing: Outgoing<D>,
     /// Packets that go by stream.
-    streamed: Vec<(SocketAddr, Arc<Packet>)>,
+    streamed: Vec<(SocketAddr, Arc<D::Packet>)>,
     /// What the next look at the seeds adds to what is told.
     heard: Vec<Notice>,
     /// Answers to packets of other clusters.
     refusals_sent: Allowance,
 }
 
-impl Running {
+impl<D: Dialect> Running<D> {
     async fn run(&mut self) -> End {
         let mut heeds = Heeds::Handle;
         let places = self.driver.places.borrow_and_update().clone();
@@ -250,7 +254,7 @@ impl Running {
                 Wake::Places(places) => self.on_places(places),
                 Wake::Report(report) => self.on_report(report),
                 Wake::Arrival(arrival) => self.on_arrival(arrival).await,
-                Wake::Released(to, packet) => self.on_released(to, &packet),
+                Wake::Released(released) => self.on_released(released),
                 Wake::Readable => self.on_readable().await,
                 Wake::ReceiveError => self.on_receive_error().await,
                 Wake::TaskEnded(ended) => panic_with(ended),
@@ -276,7 +280,7 @@ impl Running {
         }
     }
 
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: Input<D::Packet>) {
         let now = self.driver.clock.now();
         let Some(tap) = &self.driver.tap else {
             return self.driver.engine.handle(now, input, &mut self.outbox);
@@ -287,7 +291,8 @@ impl Running {
         };
         let before = self.outbox.outputs().len();
         self.driver.engine.handle(now, input, &mut self.outbox);
-        tap.on_input(came.as_ref(), &self.outbox.outputs()[before..]);
+        let came = came.as_ref().and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
+        tap.on_input(came, &D::shown_outputs(&self.outbox.outputs()[before..]));
     }
 
     /// Whoever holds the node up does so here, with what woke it still to be looked at.
@@ -298,9 +303,9 @@ impl Running {
         }
     }
 
-    fn on_released(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+    fn on_released(&mut self, (to, packet): Released) {
         if let Some(streams) = &mut self.driver.streams {
-            streams.send(to, packet);
+            streams.queue(to, packet);
         }
     }
 
@@ -309,8 +314,8 @@ impl Running {
         let Some(mut tap) = self.driver.tap.take() else { return };
         tap.close();
         let all = async {
-            while let Some((to, packet)) = tap.released().await {
-                self.on_released(to, &packet);
+            while let Some(released) = tap.released().await {
+                self.on_released(released);
             }
         };
         if timeout(RELEASE_MAX, all).await.is_err() {
@@ -323,7 +328,7 @@ impl Running {
             return;
         }
         self.mode = mode;
-        let me = Arc::clone(self.driver.engine.me());
+        let me = Arc::clone(self.driver.engine.inspect().me);
         match mode {
             Mode::Beating => {
                 self.print(Line::Start(me.node()));
@@ -339,7 +344,7 @@ impl Running {
     }
 
     fn on_publish(&mut self, value: Value, holders: usize, done: Done) {
-        let allowed = Metadata::check_successor(self.driver.engine.metadata());
+        let allowed = Metadata::check_successor(self.driver.engine.inspect().metadata);
         self.handle(Input::Command(match holders {
             0 => Command::Publish(value),
             _ => Command::PublishTo(value, holders),
@@ -347,10 +352,9 @@ impl Running {
         if let Err(refused) = allowed {
             return self.publishes.refuse(done, refused);
         }
-        let metadata = self.driver.engine.metadata();
+        let Inspect { me, metadata, .. } = self.driver.engine.inspect();
         let metadata = metadata.expect("a node holds what it has published");
-        let me = self.driver.engine.me().node();
-        self.print(Line::Publish { me, data: metadata.data() });
+        self.print(Line::Publish { me: me.node(), data: metadata.data() });
         self.publishes.add(metadata.version(), holders, done);
     }
 
@@ -359,31 +363,33 @@ impl Running {
         let before = self.outbox.outputs().len();
         self.driver.engine.restore(now, records, &mut self.outbox);
         if let Some(tap) = &self.driver.tap {
-            tap.on_input(None, &self.outbox.outputs()[before..]);
+            tap.on_input(None, &D::shown_outputs(&self.outbox.outputs()[before..]));
         }
     }
 
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
-    async fn on_arrival(&mut self, arrival: Arrival) {
-        let now = self.driver.clock.now();
-        match (arrival, &mut self.driver.engine) {
-            (Arrival::Called(from, ticket), machine) => machine.seat(from, &ticket),
-            (Arrival::Native(from, packet, ticket), machine) => {
-                machine.seat(from, &ticket);
-                let carrier = Carrier::Stream;
-                self.handle(Input::Packet { from, carrier, packet: packet.into() });
+    async fn on_arrival(&mut self, arrival: Arrival<D::Packet>) {
+        match arrival {
+            Arrival::Called(from, ticket) => self.seat(from, &ticket),
+            Arrival::Packet(from, packet, ticket) => {
+                if let Some(ticket) = ticket {
+                    self.seat(from, &ticket);
+                }
+                let (carrier, packet) = (Carrier::Stream, packet.into());
+                self.handle(Input::Packet { from, carrier, packet });
             }
-            (Arrival::Failed(to), _) => self.handle(Input::StreamFailed { to }),
-            (Arrival::Pekonode(packet), Machine::Pekonode(foreign)) => {
-                foreign.on_packet(now, packet, &mut self.outbox);
-            }
-            (Arrival::NoPekonode(complaint), _) => self.complain(Some(&complaint)),
-            (Arrival::Pekonode(_), Machine::Native(_)) => {
-                unreachable!("its streams speak its own wire");
-            }
+            Arrival::NoPacket(complaint) => self.complain(Some(&complaint)),
+            Arrival::Failed(to) => self.handle(Input::StreamFailed { to }),
         }
         self.on_time();
         self.on_readable().await;
+    }
+
+    /// Notes that a caller is the node at this address, if that is a member.
+    fn seat(&self, caller: SocketAddr, ticket: &Ticket) {
+        if self.driver.engine.confirms(caller) {
+            ticket.prove(caller);
+        }
     }
 
     /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
@@ -416,20 +422,16 @@ impl Running {
         self.publishes.tell();
         self.print_swaps();
         let driver = &mut self.driver;
-        if let Machine::Pekonode(foreign) = &mut driver.engine {
-            let ways = (driver.streams.as_mut(), driver.socket.as_ref());
-            self.outgoing.send_foreign(foreign, ways, &mut self.stats).await;
-        }
         let now = driver.clock.now();
         driver.home.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
             match (&mut driver.streams, &driver.socket) {
-                (Some(streams), _) => match &driver.tap {
-                    Some(tap) => tap.stream(to, packet),
-                    None => streams.send(to, &packet),
+                (Some(streams), _) => match (&driver.tap, D::shown(&packet)) {
+                    (Some(tap), Some(packet)) => tap.stream(to, packet),
+                    _ => D::post(streams, to, &packet),
                 },
                 (None, Some(socket)) => {
-                    socket.stream(|out| driver.guard.encode(now, &packet, out), to);
+                    socket.stream(|out| D::encode(&mut driver.guard, now, &packet, out), to);
                 }
                 (None, None) => unreachable!("a node has one or the other"),
             }
@@ -445,7 +447,7 @@ impl Running {
         if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
             self.print(Line::Listen { bound: self.bound, members });
         }
-        self.stats.engine = *self.driver.engine.stats();
+        self.stats.engine = *self.driver.engine.inspect().stats;
         let streams = self.driver.streams.as_ref().map(Streams::stats);
         let (streams, rejected) = streams.unwrap_or_default();
         self.stats.streams = streams;
@@ -459,20 +461,21 @@ impl Running {
         let notices = notices.chain(refusals.into_iter().map(Notice::Rejected));
         let notices = notices.chain(self.heard.drain(..)).collect();
         let engine = &self.driver.engine;
+        let seen = engine.inspect();
         let reach = self.driver.contacts.reach();
         self.driver.presence.shared().change(notices, |view| {
             view.stats = self.stats;
-            view.generation = Some(engine.me().generation());
+            view.generation = Some(seen.me.generation());
             view.agreement = Agreement { reach, ..engine.agreement() };
             if let Some(seeds) = seeds {
                 view.seeds = seeds;
             }
             if has_changed {
-                view.metadata = engine.metadata().cloned();
+                view.metadata = seen.metadata.cloned();
             }
             if let Some((members, records)) = list {
                 (view.members, view.records) = (members, records);
-                let node = engine.me().node().clone();
+                let node = seen.me.node().clone();
                 view.local = Some(Local { node, bound: self.bound });
             }
         });
@@ -499,20 +502,12 @@ impl Running {
     }
 
     fn print_swaps(&self) {
-        let me = self.driver.engine.me().node().addr();
+        let me = self.driver.engine.inspect().me.node().addr();
         for (to, packet) in self.outgoing.packets().iter().chain(&self.streamed) {
-            match packet.kind() {
-                PacketKind::SwapRequest => self.print(Line::SwapRequest { me, to: *to }),
-                PacketKind::SwapAnswer => self.print(Line::SwapResponse { me, to: *to }),
-                _ => {}
-            }
-        }
-        if let Machine::Pekonode(foreign) = &self.driver.engine {
-            for (to, swapped) in foreign.swaps() {
-                self.print(match swapped {
-                    Swapped::Asked => Line::SwapRequest { me, to },
-                    Swapped::Answered => Line::SwapResponse { me, to },
-                });
+            match D::swapped(packet) {
+                Some(Swapped::Asked) => self.print(Line::SwapRequest { me, to: *to }),
+                Some(Swapped::Answered) => self.print(Line::SwapResponse { me, to: *to }),
+                None => {}
             }
         }
     }
@@ -543,8 +538,8 @@ fn changes_list(event: &Event) -> bool {
 }
 
 /// The listed members by address, without and with their generations.
-fn snapshot(engine: &Machine) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
-    let mut records = engine.members();
+fn snapshot(engine: &impl Protocol) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
+    let mut records: Vec<_> = engine.members().cloned().collect();
     records.sort_by_key(|record| record.node().addr());
     (records.iter().map(|record| record.node().clone()).collect(), records.into())
 }

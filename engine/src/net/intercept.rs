@@ -50,11 +50,14 @@ pub struct Departure {
     way: Way,
 }
 
+/// An encoded packet that goes by stream now, and where to.
+pub(crate) type Released = (SocketAddr, Arc<Vec<u8>>);
+
 /// By what a packet leaves.
 #[derive(Clone, Debug)]
 enum Way {
     Datagram(Arc<Socket>, Arc<[u8]>),
-    Stream(mpsc::Sender<(SocketAddr, Arc<Packet>)>),
+    Stream(mpsc::Sender<Released>, Arc<Vec<u8>>),
 }
 
 impl Departure {
@@ -72,7 +75,7 @@ impl Departure {
     pub fn class(&self) -> Class {
         match self.way {
             Way::Datagram(..) => Class::Datagram,
-            Way::Stream(_) => Class::Stream,
+            Way::Stream(..) => Class::Stream,
         }
     }
 
@@ -88,8 +91,8 @@ impl Departure {
     pub fn send(&self) -> io::Result<()> {
         match &self.way {
             Way::Datagram(socket, bytes) => socket.try_send(bytes, self.to),
-            Way::Stream(released) => {
-                let packet = (self.to, Arc::clone(&self.packet));
+            Way::Stream(released, bytes) => {
+                let packet = (self.to, Arc::clone(bytes));
                 released.try_send(packet).map_err(|error| match error {
                     mpsc::error::TrySendError::Full(_) => io::ErrorKind::WouldBlock.into(),
                     mpsc::error::TrySendError::Closed(_) => io::ErrorKind::BrokenPipe.into(),
@@ -104,8 +107,8 @@ impl Departure {
 pub(crate) struct Tap {
     interceptor: Arc<dyn Interceptor>,
     guard_len: usize,
-    release: mpsc::Sender<(SocketAddr, Arc<Packet>)>,
-    released: mpsc::Receiver<(SocketAddr, Arc<Packet>)>,
+    release: mpsc::Sender<Released>,
+    released: mpsc::Receiver<Released>,
 }
 
 impl Tap {
@@ -115,8 +118,7 @@ impl Tap {
         Self { interceptor, guard_len, release, released }
     }
 
-    pub(crate) fn on_input(&self, packet: Option<&(SocketAddr, Arc<Packet>)>, outputs: &[Output]) {
-        let packet = packet.map(|(from, packet)| (*from, &**packet));
+    pub(crate) fn on_input(&self, packet: Option<(SocketAddr, &Packet)>, outputs: &[Output]) {
         self.interceptor.on_input(packet, outputs);
     }
 
@@ -134,9 +136,12 @@ impl Tap {
     }
 
     /// A packet for a stream is ready.
-    pub(crate) fn stream(&self, to: SocketAddr, packet: Arc<Packet>) {
-        let len = crate::wire::encoded_len(&packet) + self.guard_len;
-        let way = Way::Stream(self.release.clone());
+    pub(crate) fn stream(&self, to: SocketAddr, packet: &Arc<Packet>) {
+        let mut bytes = Vec::new();
+        crate::wire::encode(packet, &mut bytes);
+        let len = bytes.len() + self.guard_len;
+        let way = Way::Stream(self.release.clone(), bytes.into());
+        let packet = Arc::clone(packet);
         self.interceptor.on_departure(Departure { to, packet, len, way });
     }
 
@@ -145,12 +150,56 @@ impl Tap {
     }
 
     /// What is to go by stream now.
-    pub(crate) async fn released(&mut self) -> Option<(SocketAddr, Arc<Packet>)> {
+    pub(crate) async fn released(&mut self) -> Option<Released> {
         self.released.recv().await
     }
 
     /// Takes no more departures, so that [`Tap::released`] ends with the last that is kept.
     pub(crate) fn close(&mut self) {
         self.release = mpsc::channel(1).0;
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::core::AgeStep;
+    use crate::core::packet::{Body, LastCall};
+    use crate::wire;
+
+    /// Keeps what departs.
+    #[derive(Debug, Default)]
+    pub(crate) struct Keeper(pub(crate) Mutex<Vec<Departure>>);
+
+    impl Interceptor for Keeper {
+        fn on_input(&self, _: Option<(SocketAddr, &Packet)>, _: &[Output]) {}
+
+        fn on_departure(&self, departure: Departure) {
+            self.0.lock().unwrap().push(departure);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_packet_for_a_stream_is_the_task_s_again_once_for_each_time_it_is_let_go() {
+        let keeper = Arc::new(Keeper::default());
+        let mut tap = Tap::new(Arc::clone(&keeper) as Arc<_>, 8);
+        let to = ([10, 0, 0, 6], 8000).into();
+        let body = Body::LastCall(LastCall::default());
+        let packet = Arc::new(Packet { step: AgeStep(1), body });
+        tap.stream(to, &packet);
+        let departure = keeper.0.lock().unwrap().pop().unwrap();
+        assert_eq!((departure.to(), departure.class()), (to, Class::Stream));
+        assert_eq!(departure.encoded_len(), wire::encoded_len(&packet) + 8);
+        assert!(Arc::ptr_eq(departure.packet(), &packet));
+        for _ in 0..2 {
+            departure.send().unwrap();
+            let (addr, bytes) = tap.released().await.unwrap();
+            assert_eq!((addr, wire::decode(&bytes)), (to, Ok((*packet).clone())));
+        }
+        tap.close();
+        drop(departure);
+        assert_eq!(tap.released().await, None, "nobody keeps any");
     }
 }

@@ -18,8 +18,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::stream::Counters;
+use super::complaints::Complaint;
+use super::stream::{Arrival, Counters};
+use super::stream_frame::{Ending, read_to_end};
+use super::stream_in::{Caller, Heard};
 use super::tcp::dial;
+use crate::pekonode::Packet;
+use crate::wire;
 
 /// Most connections that are open at a time, or being made.
 const OPEN_MAX: usize = 128;
@@ -123,5 +128,30 @@ impl Letter {
         let _open = self.counters.opened();
         stream.write_all(&self.packet).await?;
         stream.shutdown().await
+    }
+}
+
+impl Caller<Packet> {
+    /// One packet, and the end. What came counts even if the end did not come in time: a Go node
+    /// needs no end either.
+    pub(super) async fn read_letter(&self, heard: &mut Heard, from: SocketAddr) -> Ending {
+        let (bytes, ending) = read_to_end(heard, self.size).await;
+        self.count_received(bytes.len());
+        match wire::pekonode::decode(&bytes, self.size) {
+            Ok(packet) => {
+                // Nobody to tell is as good as the end.
+                let _ = self.arrived.send(Arrival::Packet(from, packet, None)).await;
+                Ending::Closed
+            }
+            Err(reason) => {
+                self.counters.reject(reason);
+                // Of one that brought nothing there is nothing to say.
+                let complaint = Complaint::of(&bytes, self.size).filter(|_| !bytes.is_empty());
+                if let Some(complaint) = complaint {
+                    let _ = self.arrived.send(Arrival::NoPacket(complaint)).await;
+                }
+                ending
+            }
+        }
     }
 }

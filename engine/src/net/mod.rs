@@ -1,4 +1,4 @@
-//! Runs an engine on real sockets and real clocks: one task for each node.
+//! Runs a node on real sockets and real clocks: one task for each, whatever its protocol.
 //!
 //! Nothing here decides anything about the protocol. The driver tells the engine what arrived and
 //! what time it is, and does what the engine wants done. Sockets, clocks, entropy and tokio are
@@ -13,13 +13,13 @@ mod clock;
 mod complaints;
 mod console;
 mod contacts;
+mod dialect;
 mod driver;
 mod intake;
 mod intercept;
 mod letters;
 mod listing;
 mod lookup;
-mod machine;
 mod memory;
 mod outgoing;
 mod presence;
@@ -39,10 +39,10 @@ pub(crate) use address::{AddressWatch, Origin};
 pub(crate) use console::Console;
 pub(crate) use contacts::Contacts;
 pub use contacts::{SeedState, SeedStatus};
+pub(crate) use dialect::Dialect;
 pub(crate) use driver::{Driver, Mode, Order, Unmet};
 pub use intercept::{Departure, Interceptor};
 pub(crate) use lookup::system as system_resolver;
-pub(crate) use machine::Machine;
 pub use memory::{MemoryNetwork, MemoryStats};
 pub use presence::Ended;
 pub(crate) use presence::Presence;

@@ -10,38 +10,39 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
+use super::dialect::Dialect;
 use super::intercept::Tap;
-use super::machine::Foreign;
 use super::stats::NetStats;
-use super::stream::Streams;
 use super::transport::Transport;
-use crate::config::TransportKind;
-use crate::core::Packet;
 use crate::time::Now;
-use crate::wire::{self, Answer, Guard};
+use crate::wire::{Answer, Guard};
 
 /// Longest wait for room in the system's send queue, once for everything that goes out together.
 const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// Packets on their way out, each encoded once for all its receivers.
-#[derive(Default)]
-pub(super) struct Outgoing {
-    packets: Vec<(SocketAddr, Arc<Packet>)>,
+pub(super) struct Outgoing<D: Dialect> {
+    packets: Vec<(SocketAddr, Arc<D::Packet>)>,
     /// What the guard answers, which nobody stands between.
     answers: Vec<(SocketAddr, Answer)>,
     bytes: Vec<u8>,
     /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
     /// that no other packet gets it.
-    encoded: FxHashMap<usize, (Arc<Packet>, Range<usize>)>,
+    encoded: FxHashMap<usize, (Arc<D::Packet>, Range<usize>)>,
 }
 
-impl Outgoing {
+impl<D: Dialect> Outgoing<D> {
+    pub(super) fn new() -> Self {
+        let (packets, answers, bytes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { packets, answers, bytes, encoded: FxHashMap::default() }
+    }
+
     /// What waits, with whom it goes to.
-    pub(super) fn packets(&self) -> &[(SocketAddr, Arc<Packet>)] {
+    pub(super) fn packets(&self) -> &[(SocketAddr, Arc<D::Packet>)] {
         &self.packets
     }
 
-    pub(super) fn push(&mut self, to: SocketAddr, packet: Arc<Packet>) {
+    pub(super) fn push(&mut self, to: SocketAddr, packet: Arc<D::Packet>) {
         self.packets.push((to, packet));
     }
 
@@ -59,13 +60,16 @@ impl Outgoing {
         let mut patience = Patience::Left;
         for (to, packet) in std::mem::take(&mut self.packets) {
             let range = self.encoded(now, guard, &packet);
-            let bytes = &self.bytes[range];
-            match (socket, tap) {
-                (Transport::Udp(socket), Some(tap)) => {
-                    tap.datagram(socket, to, &packet, bytes);
+            let bytes = &self.bytes[range.clone()];
+            match (socket, tap, D::shown(&packet)) {
+                (Transport::Udp(socket), Some(tap), Some(packet)) => {
+                    tap.datagram(socket, to, packet, bytes);
                     stats.count_sent(bytes);
                 }
                 _ => send_counted(socket, bytes, to, &mut patience, stats).await,
+            }
+            if is_sole(&packet) {
+                self.bytes.truncate(range.start);
             }
         }
         self.bytes.clear();
@@ -77,44 +81,25 @@ impl Outgoing {
         }
     }
 
-    /// The packets of another wire: each has its own marks, so none is encoded for two. They go
-    /// by stream where there are streams, and by what the socket has where there are none.
-    pub(super) async fn send_foreign(
-        &mut self,
-        foreign: &mut Foreign,
-        (mut streams, socket): (Option<&mut Streams>, Option<&Transport>),
-        stats: &mut NetStats,
-    ) {
-        let mut patience = Patience::Left;
-        for (to, packet) in foreign.take_packets() {
-            let encode = |out: &mut Vec<u8>| wire::pekonode::encode(&packet, out);
-            match (&mut streams, socket, foreign.protocol()) {
-                (Some(streams), ..) => {
-                    let mut bytes = Vec::new();
-                    encode(&mut bytes);
-                    streams.post(to, bytes);
-                }
-                (None, Some(socket), TransportKind::Tcp) => socket.stream(encode, to),
-                (None, Some(socket), TransportKind::Udp) => {
-                    encode(&mut self.bytes);
-                    send_counted(socket, &self.bytes, to, &mut patience, stats).await;
-                    self.bytes.clear();
-                }
-                (None, None, _) => unreachable!("a node has one or the other"),
-            }
-        }
-    }
-
     /// Where in `bytes` the packet stands.
-    fn encoded(&mut self, now: Now, guard: &mut Guard, packet: &Arc<Packet>) -> Range<usize> {
+    fn encoded(&mut self, now: Now, guard: &mut Guard, packet: &Arc<D::Packet>) -> Range<usize> {
         let bytes = &mut self.bytes;
-        let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize).or_insert_with(|| {
+        let mut encode = || {
             let start = bytes.len();
-            guard.encode(now, packet, bytes);
-            (Arc::clone(packet), start..bytes.len())
-        });
-        encoded.1.clone()
+            D::encode(guard, now, packet, bytes);
+            start..bytes.len()
+        };
+        if is_sole(packet) {
+            return encode();
+        }
+        let encoded = self.encoded.entry(Arc::as_ptr(packet) as usize);
+        encoded.or_insert_with(|| (Arc::clone(packet), encode())).1.clone()
     }
+}
+
+/// True for a packet that nobody else gets: there is no need to remember where it stands.
+fn is_sole<P>(packet: &Arc<P>) -> bool {
+    Arc::strong_count(packet) == 1
 }
 
 /// Whether a full send queue is still waited for.
@@ -161,12 +146,16 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
+    use super::super::intercept::tests::Keeper;
     use super::super::transport::Home;
     use super::*;
     use crate::config::Config;
-    use crate::core::AgeStep;
     use crate::core::packet::{Body, LastCall};
+    use crate::core::{AgeStep, Engine, Packet};
+    use crate::node::Node;
+    use crate::pekonode;
     use crate::time::{Instant, UnixNanos};
+    use crate::wire;
 
     const NOW: Now = Now { mono: Instant::ZERO, wall: UnixNanos(1 << 60) };
 
@@ -177,7 +166,7 @@ mod tests {
     }
 
     async fn received(socket: &Transport) -> Vec<u8> {
-        let mut buffer = [0; 100];
+        let mut buffer = [0; 500];
         loop {
             socket.readable().await.unwrap();
             if let Ok((len, ..)) = socket.try_receive(&mut buffer) {
@@ -198,7 +187,7 @@ mod tests {
         let packets = [1, 2]
             .map(|step| Packet { step: AgeStep(step), body: Body::LastCall(LastCall::default()) });
         let [first, second] = packets.clone().map(Arc::new);
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::<Engine>::new();
         let unreachable = "[::1]:9".parse().unwrap();
         for to in [to[0].1, unreachable, to[1].1] {
             outgoing.push(to, Arc::clone(&first));
@@ -217,14 +206,56 @@ mod tests {
         assert!(outgoing.packets.is_empty() && outgoing.bytes.is_empty());
     }
 
+    #[tokio::test]
+    async fn a_packet_that_one_node_gets_takes_room_until_it_is_sent() {
+        let (from, to) = (socket(), socket());
+        let mut outgoing = Outgoing::<Engine>::new();
+        for _ in 0..100 {
+            let body = Body::LastCall(LastCall::default());
+            outgoing.push(to.1, Packet { step: AgeStep(1), body }.into());
+        }
+        let mut stats = NetStats::default();
+        outgoing.send(NOW, &mut guard(), (&from.0, None), &mut stats).await;
+        let room = outgoing.bytes.capacity() as u64;
+        assert!(stats.sent == 100 && room < stats.sent_bytes / 10, "{room} of {stats:?}");
+    }
+
+    #[tokio::test]
+    async fn packets_of_another_wire_pass_by_an_interceptor_which_has_all_others() {
+        let (from, to) = (socket(), socket());
+        let keeper = Arc::new(Keeper::default());
+        let tap = Tap::new(Arc::clone(&keeper) as Arc<_>, Config::CHECKSUM_LEN);
+        let mut stats = NetStats::default();
+        let mut outgoing = Outgoing::<pekonode::Engine>::new();
+        let packet = pekonode::Packet {
+            node: Node::at(from.1),
+            infected: [].into(),
+            metadata: pekonode::Carried::NONE,
+            kind: pekonode::Kind::Beat,
+            secret_key: pekonode::SecretKey::default(),
+        };
+        outgoing.push(to.1, packet.clone().into());
+        outgoing.send(NOW, &mut guard(), (&from.0, Some(&tap)), &mut stats).await;
+        assert!(keeper.0.lock().unwrap().is_empty());
+        let mut bytes = Vec::new();
+        wire::pekonode::encode(&packet, &mut bytes);
+        assert_eq!(received(&to.0).await, bytes);
+        let mut outgoing = Outgoing::<Engine>::new();
+        let body = Body::LastCall(LastCall::default());
+        outgoing.push(to.1, Packet { step: AgeStep(1), body }.into());
+        outgoing.send(NOW, &mut guard(), (&from.0, Some(&tap)), &mut stats).await;
+        assert_eq!((keeper.0.lock().unwrap().len(), stats.sent), (1, 2));
+    }
+
     #[test]
     fn a_shared_packet_takes_room_once() {
         let packet =
             Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::<Engine>::new();
         let guard = &mut guard();
+        let shared = Arc::clone(&packet);
         let first = outgoing.encoded(NOW, guard, &packet);
-        assert_eq!(outgoing.encoded(NOW, guard, &Arc::clone(&packet)), first);
+        assert_eq!(outgoing.encoded(NOW, guard, &shared), first);
         assert_eq!(outgoing.bytes.len(), wire::encoded_len(&packet) + Config::CHECKSUM_LEN);
     }
 }

@@ -23,11 +23,11 @@ use crate::time::Instant;
 
 /// How many places there are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) all: usize,
-    pub(super) unproven: usize,
+pub(crate) struct Limits {
+    pub(crate) all: usize,
+    pub(crate) unproven: usize,
     /// Unproven ones from one IP.
-    pub(super) of_one: usize,
+    pub(crate) of_one: usize,
 }
 
 /// Connections of one proven caller: a node makes one, and another where that broke unseen.

@@ -25,15 +25,15 @@ use tokio::time::{sleep, timeout};
 use super::clock::random;
 use super::complaints::Complaint;
 use super::contacts::Trial;
+use super::dialect::Dialect;
 use super::letters::Letters;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
 use super::stream_frame::{Ending, framed, read_answer, write_whole};
-use super::stream_in::{Acceptor, Caller, Speech, Ticket};
+use super::stream_in::{Acceptor, Caller, Ticket};
 use super::tcp::dial;
-use crate::config::{Config, Wire};
+use crate::config::Config;
 use crate::core::Packet;
-use crate::pekonode;
 use crate::wire::{self, DATAGRAM_LEN_MAX, Keyring, StreamGuard, StreamSealer};
 
 /// Most connections that we make at a time.
@@ -57,24 +57,22 @@ const TRIAL_MAX: Duration = Duration::from_millis(500);
 /// How long a node that leaves waits for its goodbyes to go out.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
-/// A packet that came by stream.
+/// What came by stream.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub(crate) enum Arrival<P> {
     /// A caller has said where it is reached. Whoever knows it as a member is to say so.
     Called(SocketAddr, Ticket),
-    /// One of ours, where its sender is reached, and its place.
-    Native(SocketAddr, Packet, Ticket),
-    /// One of pekonode, which says itself whom it is about.
-    Pekonode(pekonode::Packet),
-    /// Nothing of pekonode, for this reason.
-    NoPekonode(Complaint),
+    /// A packet, where it came from, and the sender's place if that is where it is reached.
+    Packet(SocketAddr, P, Option<Ticket>),
+    /// No packet, for this reason.
+    NoPacket(Complaint),
     /// None: a connection that we made or were to make to this address failed.
     Failed(SocketAddr),
 }
 
 /// The connections of one node. Dropped they are closed in a moment; see [`Streams::close`].
 #[derive(Debug)]
-pub(crate) struct Streams {
+pub(crate) struct Streams<P> {
     bound: SocketAddr,
     /// At which others reach us.
     port: u16,
@@ -85,13 +83,13 @@ pub(crate) struct Streams {
     /// How many packets were sent: what a peer was last used by.
     clock: u64,
     /// The packet that was encoded last: one may go to many.
-    encoded: Option<(Arc<Packet>, Arc<Vec<u8>>)>,
+    encoded: Option<(Arc<P>, Arc<Vec<u8>>)>,
     writers: JoinSet<()>,
     /// What goes out on connections of its own.
     letters: Letters,
-    arrivals: mpsc::Receiver<Arrival>,
+    arrivals: mpsc::Receiver<Arrival<P>>,
     /// For those who send: who takes calls keeps the way open.
-    failed: mpsc::WeakSender<Arrival>,
+    failed: mpsc::WeakSender<Arrival<P>>,
     /// Dropped or used it ends the acceptor.
     closing: Option<oneshot::Sender<()>>,
     acceptor: Option<JoinHandle<()>>,
@@ -168,12 +166,12 @@ impl Drop for Open {
     }
 }
 
-impl Streams {
+impl<P: Clone + Send + 'static> Streams<P> {
     /// Takes calls from now on.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub(crate) fn start(
+    pub(crate) fn start<D: Dialect<Packet = P>>(
         listener: TcpListener,
         bound: SocketAddr,
         port: u16,
@@ -185,13 +183,10 @@ impl Streams {
         let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (closing, closed) = oneshot::channel();
         let value_len_max = config.metadata_len_max();
-        let speech = match config.wire() {
-            Wire::Native => Speech::Native { guard: guards, value_len_max },
-            Wire::Pekonode => Speech::Pekonode { size: config.size() },
-        };
         let failed = arrived.downgrade();
-        let caller = Caller { arrived, speech, counters: counters.clone() };
-        let acceptor = Acceptor::new(listener, caller);
+        let (size, counted) = (config.size(), counters.clone());
+        let caller = Caller { arrived, guard: guards, size, value_len_max, counters: counted };
+        let acceptor = Acceptor::new(listener, caller, D::CALLS);
         Self {
             bound,
             port,
@@ -206,7 +201,7 @@ impl Streams {
             arrivals,
             failed,
             closing: Some(closing),
-            acceptor: Some(tokio::spawn(acceptor.run(closed))),
+            acceptor: Some(tokio::spawn(acceptor.run::<D>(closed))),
             counters,
         }
     }
@@ -215,7 +210,7 @@ impl Streams {
     ///
     /// # Panics
     /// When the task that takes calls has: a node that takes none any more is no node.
-    pub(crate) async fn receive(&mut self) -> Option<Arrival> {
+    pub(crate) async fn receive(&mut self) -> Option<Arrival<P>> {
         let arrival = self.arrivals.recv().await;
         if arrival.is_none()
             && let Some(acceptor) = &mut self.acceptor
@@ -239,11 +234,10 @@ impl Streams {
         self.peers.clear();
     }
 
-    /// Puts a packet in the queue of a peer, which is dialled if need be. Never waits: what the
+    /// Puts an encoded packet in the queue of a peer, which is dialled if need be. Never waits: what the
     /// limits have no room for is dropped and counted.
-    pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+    pub(crate) fn queue(&mut self, to: SocketAddr, encoded: Arc<Vec<u8>>) {
         self.counters.reap_senders(&mut self.writers);
-        let encoded = self.encoded(packet);
         self.clock += 1;
         let used = self.clock;
         let (room, len) = (2 * self.packet_len_max, encoded.len());
@@ -261,22 +255,9 @@ impl Streams {
         }
     }
 
-    /// Sends the bytes of a packet of pekonode on a connection of their own. Never waits either.
+    /// Sends the bytes of a packet on a connection of their own. Never waits either.
     pub(crate) fn post(&mut self, to: SocketAddr, packet: Vec<u8>) {
         self.letters.send(to, packet);
-    }
-
-    fn encoded(&mut self, packet: &Arc<Packet>) -> Arc<Vec<u8>> {
-        if let Some((last, encoded)) = &self.encoded
-            && Arc::ptr_eq(last, packet)
-        {
-            return Arc::clone(encoded);
-        }
-        let mut encoded = Vec::with_capacity(wire::encoded_len(packet));
-        wire::encode(packet, &mut encoded);
-        let encoded = Arc::new(encoded);
-        self.encoded = Some((Arc::clone(packet), Arc::clone(&encoded)));
-        encoded
     }
 
     /// The peer at this address, if there is room for another.
@@ -296,7 +277,7 @@ impl Streams {
     }
 
     /// Calls a node to see what comes of that, and sends it nothing.
-    pub(crate) fn try_out(&self, to: SocketAddr) -> impl Future<Output = Trial> + use<> {
+    pub(crate) fn try_out(&self, to: SocketAddr) -> impl Future<Output = Trial> + use<P> {
         self.line(to).try_out()
     }
 
@@ -352,6 +333,27 @@ impl Streams {
     }
 }
 
+impl Streams<Packet> {
+    /// Puts a packet in the queue of a peer.
+    pub(crate) fn send(&mut self, to: SocketAddr, packet: &Arc<Packet>) {
+        let encoded = self.encoded(packet);
+        self.queue(to, encoded);
+    }
+
+    fn encoded(&mut self, packet: &Arc<Packet>) -> Arc<Vec<u8>> {
+        if let Some((last, encoded)) = &self.encoded
+            && Arc::ptr_eq(last, packet)
+        {
+            return Arc::clone(encoded);
+        }
+        let mut encoded = Vec::with_capacity(wire::encoded_len(packet));
+        wire::encode(packet, &mut encoded);
+        let encoded = Arc::new(encoded);
+        self.encoded = Some((Arc::clone(packet), Arc::clone(&encoded)));
+        encoded
+    }
+}
+
 /// What it takes to make a connection.
 struct Line {
     to: SocketAddr,
@@ -396,15 +398,15 @@ impl Line {
 }
 
 /// The task of one connection that we make.
-struct Writer {
+struct Writer<P> {
     line: Line,
     packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
-    failed: mpsc::WeakSender<Arrival>,
+    failed: mpsc::WeakSender<Arrival<P>>,
     counters: Counters,
 }
 
-impl Writer {
+impl<P> Writer<P> {
     async fn run(mut self) {
         if let Err(ending) = self.write_all().await {
             tracing::debug!(to = %self.line.to, %ending, "a connection failed");
@@ -464,14 +466,14 @@ mod tests {
     use super::super::tcp::Ports;
     use super::*;
     use crate::config::TransportKind;
-    use crate::core::AgeStep;
     use crate::core::packet::{Body, LastCall};
+    use crate::core::{AgeStep, Engine};
 
-    fn streams() -> Streams {
+    fn streams() -> Streams<Packet> {
         let config = Config::builder().protocol(TransportKind::Tcp).build().unwrap();
         let ports = Ports::bind(&config, "127.0.0.1:0".parse().unwrap(), 0).unwrap();
         let guard = StreamGuard::with_keyring(&config, None);
-        Streams::start(ports.listener.unwrap(), ports.bound, 1, &config, guard)
+        Streams::start::<Engine>(ports.listener.unwrap(), ports.bound, 1, &config, guard)
     }
 
     #[tokio::test]

@@ -22,21 +22,15 @@ use tokio::time::sleep;
 
 use super::admission::{Bucket, CALLER, cost};
 use super::clock::{Clock, random};
-use super::complaints::Complaint;
+use super::dialect::Dialect;
 use super::seats::{Limits, Merit, SeatId, Seats};
 use super::stream::{Arrival, Counters};
-use super::stream_frame::{Ending, read_frame, read_hello, read_to_end, write_whole};
+use super::stream_frame::{Ending, read_frame, read_hello, write_whole};
 use crate::core::Packet;
-use crate::wire::{self, DATAGRAM_LEN_MAX, StreamEnd, StreamGuard, StreamOpener};
+use crate::wire::{DATAGRAM_LEN_MAX, StreamEnd, StreamGuard, StreamOpener};
 
 /// Most connections that others make to us at a time.
 pub(super) const IN_MAX: usize = 128;
-
-/// A whole cluster behind one address passes: to prove oneself takes a round trip.
-const NATIVE: Limits = Limits { all: IN_MAX, unproven: IN_MAX / 4, of_one: 8 };
-
-/// On the wire of pekonode nobody can prove anything, and each packet has a connection.
-const PEKONODE: Limits = Limits { all: IN_MAX, unproven: IN_MAX, of_one: IN_MAX / 4 };
 
 /// A connection of another's on which nothing comes for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(15);
@@ -45,25 +39,21 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The task that takes calls, and has a task for each.
-pub(super) struct Acceptor {
+pub(super) struct Acceptor<P> {
     listener: TcpListener,
-    caller: Caller,
+    caller: Caller<P>,
     seats: Arc<Mutex<Seats<AbortHandle>>>,
     clock: Clock,
 }
 
-impl Acceptor {
-    pub(super) fn new(listener: TcpListener, caller: Caller) -> Self {
-        let limits = match &caller.speech {
-            Speech::Native { .. } => NATIVE,
-            Speech::Pekonode { .. } => PEKONODE,
-        };
+impl<P: Clone + Send + 'static> Acceptor<P> {
+    pub(super) fn new(listener: TcpListener, caller: Caller<P>, limits: Limits) -> Self {
         let seats = Arc::new(Mutex::new(Seats::new(limits)));
         Self { listener, caller, seats, clock: Clock::start() }
     }
 
     /// Takes calls until told to end, and then ends them all.
-    pub(super) async fn run(self, mut closed: oneshot::Receiver<()>) {
+    pub(super) async fn run<D: Dialect<Packet = P>>(self, mut closed: oneshot::Receiver<()>) {
         let mut callers = JoinSet::new();
         loop {
             tokio::select! {
@@ -74,7 +64,7 @@ impl Acceptor {
                 }
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
-                        self.seat(stream, from, &mut callers);
+                        self.seat::<D>(stream, from, &mut callers);
                         // So that who called has a chance to speak before the next one is seated.
                         yield_now().await;
                     }
@@ -89,7 +79,12 @@ impl Acceptor {
         callers.shutdown().await;
     }
 
-    fn seat(&self, stream: TcpStream, from: SocketAddr, callers: &mut JoinSet<()>) {
+    fn seat<D: Dialect<Packet = P>>(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        callers: &mut JoinSet<()>,
+    ) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let merit = Merit::new(self.clock.now().mono);
         // Held until it is seated, for it may end or prove itself at once.
@@ -101,7 +96,7 @@ impl Acceptor {
         };
         let heard = Heard { stream, brought: 0, merit: merit.clone(), clock: self.clock };
         let id = ticket.id;
-        let task = callers.spawn(self.caller.clone().run(heard, from, Leaving(ticket)));
+        let task = callers.spawn(self.caller.clone().run::<D>(heard, from, Leaving(ticket)));
         let unseated = seats.seat(id, from.ip(), merit, task);
         drop(seats);
         self.caller.counters.count(|stats| {
@@ -151,7 +146,7 @@ impl Drop for Leaving {
 }
 
 /// A connection that counts for more when it brings something.
-struct Heard {
+pub(crate) struct Heard {
     stream: TcpStream,
     /// Bytes since the last whole packet.
     brought: u64,
@@ -185,38 +180,26 @@ impl AsyncRead for Heard {
 
 /// The task of one connection that another made.
 #[derive(Clone)]
-pub(super) struct Caller {
-    pub(super) arrived: mpsc::Sender<Arrival>,
-    pub(super) speech: Speech,
+pub(crate) struct Caller<P> {
+    pub(super) arrived: mpsc::Sender<Arrival<P>>,
+    /// What guards the packets, as it is set now.
+    pub(super) guard: watch::Receiver<StreamGuard>,
+    /// A packet of one datagram is shorter.
+    pub(super) size: usize,
+    /// The longest metadata value that may be in a packet.
+    pub(super) value_len_max: usize,
     pub(super) counters: Counters,
 }
 
-/// What stands on the connections that others make.
-#[derive(Clone)]
-pub(super) enum Speech {
-    /// Any number of packets of ours, each behind its length, guarded by what is set now; a
-    /// metadata value of this length may be in one.
-    Native { guard: watch::Receiver<StreamGuard>, value_len_max: usize },
-    /// One packet of pekonode that is shorter than `size`, and the end.
-    Pekonode { size: usize },
-}
-
-impl Caller {
-    async fn run(self, mut heard: Heard, from: SocketAddr, leaving: Leaving) {
+impl<P> Caller<P> {
+    async fn run<D: Dialect<Packet = P>>(
+        self,
+        mut heard: Heard,
+        from: SocketAddr,
+        leaving: Leaving,
+    ) {
         let _open = self.counters.opened();
-        let ending = match &self.speech {
-            Speech::Native { guard, value_len_max } => match self.greet(guard, &mut heard).await {
-                Ok(opener) => {
-                    let from = SocketAddr::new(from.ip(), opener.port());
-                    let ticket = leaving.0.clone();
-                    let value_len_max = *value_len_max;
-                    let reading = Reading { from, ticket, opener, guard, value_len_max };
-                    self.read_all(&mut heard, reading).await
-                }
-                Err(ending) => ending,
-            },
-            Speech::Pekonode { size } => self.read_letter(&mut heard, *size).await,
-        };
+        let ending = D::hear(&self, &mut heard, from, &leaving.0).await;
         tracing::debug!(%from, %ending, "a connection ended");
         if let Ending::Refused(reason) | Ending::Sequence(reason) = ending {
             self.counters.reject(reason);
@@ -231,13 +214,34 @@ impl Caller {
         });
     }
 
-    /// Hears who is calling, and answers.
-    async fn greet(
+    pub(super) fn count_received(&self, len: usize) {
+        self.counters.count(|stats| {
+            stats.received += 1;
+            stats.received_bytes += len as u64;
+        });
+    }
+}
+
+impl Caller<Packet> {
+    /// Any number of packets, each behind its length.
+    pub(super) async fn read_frames(
         &self,
-        guard: &watch::Receiver<StreamGuard>,
         heard: &mut Heard,
-    ) -> Result<StreamOpener, Ending> {
-        let guard = guard.borrow().clone();
+        from: SocketAddr,
+        ticket: &Ticket,
+    ) -> Ending {
+        match self.greet(heard).await {
+            Ok(opener) => {
+                let from = SocketAddr::new(from.ip(), opener.port());
+                self.read_all(heard, Reading { from, ticket, opener }).await
+            }
+            Err(ending) => ending,
+        }
+    }
+
+    /// Hears who is calling, and answers.
+    async fn greet(&self, heard: &mut Heard) -> Result<StreamOpener, Ending> {
+        let guard = self.guard.borrow().clone();
         let hello = read_hello(heard, &guard).await?;
         let random = random().map_err(io::Error::other)?;
         let (opener, answer) = guard.accept(&hello, random).map_err(Ending::Refused)?;
@@ -246,7 +250,7 @@ impl Caller {
     }
 
     async fn read_all(&self, heard: &mut Heard, mut reading: Reading<'_>) -> Ending {
-        let len_max = DATAGRAM_LEN_MAX + reading.value_len_max;
+        let len_max = DATAGRAM_LEN_MAX + self.value_len_max;
         let mut pace = Bucket::default();
         // Whoever is a member need not wait for that until its first packet is here: it may be
         // one that takes long.
@@ -261,12 +265,15 @@ impl Caller {
                 Err(ending) => return ending,
             };
             self.count_received(bytes.len());
-            match reading.open(&mut bytes) {
+            let opener = &mut reading.opener;
+            let opened = opener.open(&self.guard.borrow(), &mut bytes, self.value_len_max);
+            match opened {
                 Ok(packet) => {
                     if reading.opener.is_sealed() {
                         reading.ticket.prove(reading.from);
                     }
-                    let arrival = Arrival::Native(reading.from, packet, reading.ticket.clone());
+                    let ticket = Some(reading.ticket.clone());
+                    let arrival = Arrival::Packet(reading.from, packet, ticket);
                     if self.arrived.send(arrival).await.is_err() {
                         return Ending::Closed;
                     }
@@ -286,48 +293,11 @@ impl Caller {
             }
         }
     }
-
-    /// What came counts even if the end did not come in time: a Go node needs no end either.
-    async fn read_letter(&self, heard: &mut Heard, size: usize) -> Ending {
-        let (bytes, ending) = read_to_end(heard, size).await;
-        self.count_received(bytes.len());
-        match wire::pekonode::decode(&bytes, size) {
-            Ok(packet) => {
-                // Nobody to tell is as good as the end.
-                let _ = self.arrived.send(Arrival::Pekonode(packet)).await;
-                Ending::Closed
-            }
-            Err(reason) => {
-                self.counters.reject(reason);
-                // Of one that brought nothing there is nothing to say.
-                let complaint = Complaint::of(&bytes, size).filter(|_| !bytes.is_empty());
-                if let Some(complaint) = complaint {
-                    let _ = self.arrived.send(Arrival::NoPekonode(complaint)).await;
-                }
-                ending
-            }
-        }
-    }
-
-    fn count_received(&self, len: usize) {
-        self.counters.count(|stats| {
-            stats.received += 1;
-            stats.received_bytes += len as u64;
-        });
-    }
 }
 
 /// A connection that has begun well.
 struct Reading<'a> {
     from: SocketAddr,
-    ticket: Ticket,
+    ticket: &'a Ticket,
     opener: StreamOpener,
-    guard: &'a watch::Receiver<StreamGuard>,
-    value_len_max: usize,
-}
-
-impl Reading<'_> {
-    fn open(&mut self, bytes: &mut [u8]) -> Result<Packet, StreamEnd> {
-        self.opener.open(&self.guard.borrow(), bytes, self.value_len_max)
-    }
 }

@@ -24,7 +24,7 @@ const ENGINE: House = House {
     rows: &[
         ("fuzzing", "net wire pekonode core config node rng time"),
         ("recipes", ""),
-        ("node_list", "net wire core config node text"),
+        ("node_list", "net wire pekonode core config node text"),
         ("net", "wire pekonode core config link metrics node rng allowance time text"),
         ("wire", "pekonode core config node allowance time"),
         ("pekonode", "core config node rng time"),

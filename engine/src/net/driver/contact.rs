@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::contacts::{News, Report, SeedState, SeedStatus, Touch};
+use super::super::dialect::Dialect;
 use super::super::seeds::Place;
 use super::super::view::Notice;
 use super::{Driver, Running};
-use crate::core::packet::{Body, LastCall};
-use crate::core::{AgeStep, Command, Event, Input, Packet};
+use crate::core::{Command, Event, Input};
 use crate::wire::Reject;
 
 /// A join is at least as long, and what answers it is far shorter, so that no two nodes of
@@ -19,7 +19,7 @@ const FIRST_CONTACT_LEN_MIN: usize = 256;
 /// Answers in each second, whoever asks: to say it once is enough.
 const REFUSALS_MAX: usize = 16;
 
-impl Driver {
+impl<D: Dialect> Driver<D> {
     /// The seeds before anybody is asked, and what is told when the node has joined: whoever is
     /// the first of its cluster knows that by then.
     pub(super) fn first_look(&mut self, joined: Notice) -> (Arc<[SeedStatus]>, Vec<Notice>) {
@@ -33,7 +33,7 @@ impl Driver {
     }
 }
 
-impl Running {
+impl<D: Dialect> Running<D> {
     pub(super) fn on_places(&mut self, places: Vec<Place>) {
         let now = self.driver.clock.now().mono;
         let asked = self.driver.contacts.take(now, places);
@@ -47,7 +47,7 @@ impl Running {
                 self.driver.contacts.tried(now, seed, trial);
             }
             Report::Address(found) => {
-                let advertised = self.driver.engine.me().node().addr();
+                let advertised = self.driver.engine.inspect().me.node().addr();
                 tracing::warn!(%advertised, ?found, "the address of this node has changed");
                 self.heard.push(Notice::AddressChanged { advertised, found });
             }
@@ -67,7 +67,9 @@ impl Running {
             }
         }
         let News { seeds, changed, alone, to_try } =
-            contacts.look(clock.now().mono, engine.has_company(), |seed| engine.touch(seed));
+            contacts.look(clock.now().mono, engine.inspect().members_len > 1, |seed| {
+                engine.touch(seed)
+            });
         for seed in changed {
             log(&seed);
             self.heard.push(Notice::Seed(seed));
@@ -98,11 +100,11 @@ impl Running {
         self.driver.contacts.refused(now, from, reason);
         let is_told = matches!(reason, Reject::WrongCluster | Reject::Sealed);
         if is_told
+            && let Some(refusal) = D::refusal()
             && len >= FIRST_CONTACT_LEN_MIN
             && self.refusals_sent.take(now, Duration::from_secs(1), REFUSALS_MAX)
         {
-            let nothing = Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) };
-            self.outgoing.push(from, nothing.into());
+            self.outgoing.push(from, refusal.into());
         }
     }
 }

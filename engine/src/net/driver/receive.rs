@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::super::admission::Sender;
 use super::super::console::Console;
-use super::super::machine::Machine;
+use super::super::dialect::Dialect;
 use super::Running;
 use crate::core::{Carrier, Class, Input};
 use crate::wire::Reject;
@@ -36,7 +36,7 @@ enum Drained {
     Partly(usize),
 }
 
-impl Running {
+impl<D: Dialect> Running<D> {
     /// What members sent is worked off as it is met, and then what strangers sent, so that a flood
     /// of strangers' packets keeps no member's waiting. Whatever waits, the socket is kept empty:
     /// what finds the system's queue full is lost, whoever sent it.
@@ -110,22 +110,7 @@ impl Running {
     fn take(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) {
         let now = self.driver.clock.now();
         let driver = &mut self.driver;
-        let decoded = match (&mut driver.engine, class) {
-            (Machine::Pekonode(foreign), _) => {
-                if let Err(reason) = foreign.on_datagram(now, bytes, &mut self.outbox) {
-                    self.refuse(from, bytes.len(), reason);
-                    self.complain_of(bytes);
-                }
-                return;
-            }
-            (Machine::Native(engine), Class::Datagram) => {
-                driver.guard.decode_datagram(now, bytes, engine.config().size())
-            }
-            (Machine::Native(engine), Class::Stream) => {
-                let value_len_max = engine.config().metadata_len_max();
-                driver.guard.decode_from_stream(now, bytes, value_len_max)
-            }
-        };
+        let decoded = driver.engine.decode(&mut driver.guard, now, bytes, class);
         match decoded {
             Ok(packet) => {
                 let carrier = match class {
@@ -134,7 +119,10 @@ impl Running {
                 };
                 self.handle(Input::Packet { from, carrier, packet: packet.into() });
             }
-            Err(reason) => self.refuse(from, bytes.len(), reason),
+            Err(reason) => {
+                self.refuse(from, bytes.len(), reason);
+                self.complain_of(bytes);
+            }
         }
         if let Some(answer) = self.driver.guard.take_answer() {
             self.outgoing.answer(from, answer);
@@ -147,12 +135,10 @@ impl Running {
         self.note_refusal(from, len, reason);
     }
 
-    /// Says in the words of Go what is wrong with a datagram.
+    /// Says what is wrong with a datagram, where that is read and the protocol has words for it.
     fn complain_of(&mut self, bytes: &[u8]) {
-        if let (Console::Stderr, Machine::Pekonode(foreign)) =
-            (self.driver.console, &self.driver.engine)
-        {
-            let complaint = foreign.complaint(bytes);
+        if self.driver.console == Console::Stderr {
+            let complaint = self.driver.engine.complaint(bytes);
             self.complain(complaint.as_ref());
         }
     }

@@ -1,32 +1,29 @@
 //! What a driver waits for, in the order in which it is looked at.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 use tokio::task::JoinError;
 use tokio::time::sleep_until;
 
 use super::super::contacts::Report;
+use super::super::dialect::Dialect;
 use super::super::intake::Waiting;
-use super::super::intercept::Tap;
+use super::super::intercept::{Released, Tap};
 use super::super::seeds::Place;
 use super::super::stream::{Arrival, Streams};
 use super::super::transport::Transport;
 use super::{Mode, Order, Running};
-use crate::core::Packet;
 use crate::node::Node;
 
 /// Why the driver woke up.
-pub(super) enum Wake {
+pub(super) enum Wake<P> {
     Due,
     Mode(Mode),
     Node(Node),
     Order(Order),
     Places(Vec<Place>),
     Report(Report),
-    Arrival(Arrival),
+    Arrival(Arrival<P>),
     /// The interceptor lets it go by stream.
-    Released(SocketAddr, Arc<Packet>),
+    Released(Released),
     Readable,
     ReceiveError,
     /// A task of the driver's own is over.
@@ -43,8 +40,8 @@ pub(super) enum Heeds {
     Peers,
 }
 
-impl Running {
-    pub(super) async fn wake(&mut self, heeds: Heeds) -> Wake {
+impl<D: Dialect> Running<D> {
+    pub(super) async fn wake(&mut self, heeds: Heeds) -> Wake<D::Packet> {
         let driver = &mut self.driver;
         let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
         let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
@@ -69,7 +66,7 @@ impl Running {
             Some(report) = driver.reports.recv() => Wake::Report(report),
             Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
             Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
-            Some((to, packet)) = released(driver.tap.as_mut()) => Wake::Released(to, packet),
+            Some(released) = released(driver.tap.as_mut()) => Wake::Released(released),
             readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
                 Ok(()) => Wake::Readable,
                 Err(_) => Wake::ReceiveError,
@@ -88,7 +85,7 @@ async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::R
 }
 
 /// Waits for ever where nobody stands between.
-async fn released(tap: Option<&mut Tap>) -> Option<(SocketAddr, Arc<Packet>)> {
+async fn released(tap: Option<&mut Tap>) -> Option<Released> {
     match tap {
         Some(tap) => tap.released().await,
         None => std::future::pending().await,
@@ -96,7 +93,9 @@ async fn released(tap: Option<&mut Tap>) -> Option<(SocketAddr, Arc<Packet>)> {
 }
 
 /// Waits for ever where there are no streams.
-async fn arrival(streams: Option<&mut Streams>) -> Option<Arrival> {
+async fn arrival<P: Clone + Send + 'static>(
+    streams: Option<&mut Streams<P>>,
+) -> Option<Arrival<P>> {
     match streams {
         Some(streams) => streams.receive().await,
         None => std::future::pending().await,
