@@ -19,18 +19,11 @@ use super::stream_in::{Caller, Heard, IN_MAX, Ticket};
 use crate::config::Config;
 use crate::core::packet::{Body, LastCall};
 use crate::core::{
-    AgeStep, Agreement, Class, Engine, Outbox, Output, Packet, PacketKind, Protocol, Record, Roster,
+    AgeStep, Agreement, Class, Engine, Outbox, Output, Packet, Protocol, Record, Roster,
 };
 use crate::pekonode;
 use crate::time::Now;
 use crate::wire::{self, Guard, Reject};
-
-/// A swap as far as the console tells of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Swapped {
-    Asked,
-    Answered,
-}
 
 /// A protocol that a node on sockets can run.
 pub(crate) trait Dialect:
@@ -91,9 +84,6 @@ pub(crate) trait Dialect:
     fn complaint(&self, _bytes: &[u8]) -> Option<Complaint> {
         None
     }
-
-    /// What the console says of a packet that goes out.
-    fn swapped(packet: &Self::Packet) -> Option<Swapped>;
 
     /// A packet as an interceptor is shown it, which knows this crate's own only.
     fn shown(_packet: &Arc<Self::Packet>) -> Option<&Arc<Packet>> {
@@ -184,14 +174,6 @@ impl Dialect for Engine {
         Some(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) })
     }
 
-    fn swapped(packet: &Packet) -> Option<Swapped> {
-        match packet.kind() {
-            PacketKind::SwapRequest => Some(Swapped::Asked),
-            PacketKind::SwapAnswer => Some(Swapped::Answered),
-            _ => None,
-        }
-    }
-
     fn shown(packet: &Arc<Packet>) -> Option<&Arc<Packet>> {
         Some(packet)
     }
@@ -265,22 +247,21 @@ impl Dialect for pekonode::Engine {
     fn complaint(&self, bytes: &[u8]) -> Option<Complaint> {
         Complaint::of(bytes, self.config().size())
     }
-
-    fn swapped(packet: &pekonode::Packet) -> Option<Swapped> {
-        match packet.kind {
-            pekonode::Kind::SwapRequest => Some(Swapped::Asked),
-            pekonode::Kind::SwapAnswer => Some(Swapped::Answered),
-            pekonode::Kind::Beat | pekonode::Kind::Publish => None,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::super::console::kept;
+    use super::super::memory::MemoryNetwork;
+    use crate::config::Wire;
     use crate::core::{Answer, Command, Event, Input, Value};
+    use crate::link::Link;
     use crate::node::{Generation, Node};
     use crate::time::{Instant, UnixNanos};
+
+    use super::*;
 
     /// What a node that dials, publishes and leaves wants done.
     fn outputs<D: Dialect>() -> Vec<Output<D::Packet>> {
@@ -309,5 +290,30 @@ mod tests {
         let told = [matches!(shown[0], Output::Event(Event::Published(_)))];
         assert_eq!((told, shown.len()), ([true], 2), "{shown:?}");
         assert!(matches!(shown[1], Output::Answer(Answer::Left(Ok(())))), "{shown:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_console_tells_of_the_swaps_of_either_wire() {
+        for wire in [Wire::Native, Wire::Pekonode] {
+            let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+            let config = Config::builder().wire(wire).print(true).build().unwrap();
+            let node = |host| Node::new(format!("10.0.0.{host}:8000"));
+            let lists = [1, 2, 3, 4, 5, 6].map(|host| {
+                network.node(node(host), config.clone()).expect("a valid configuration")
+            });
+            for list in &lists {
+                list.set("10.0.0.1:8000").unwrap();
+                list.join().await.unwrap();
+                if lists[0].read().is_none() {
+                    // Those that join then ask for it, or are told of it by whoever asks them.
+                    lists[0].publish("v").await.unwrap();
+                }
+            }
+            tokio::time::sleep(5 * config.cycle()).await;
+            let lines = kept::take();
+            for told in ["[[Swap Request]: 10.0.0.", "[[Swap Response]: 10.0.0."] {
+                assert!(lines.iter().any(|line| line.starts_with(told)), "{wire:?}: {lines:?}");
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::complaints::{Complaint, Complaints};
 use super::console::{Console, Line};
 use super::contacts::{Contacts, Report};
-use super::dialect::{Dialect, Swapped};
+use super::dialect::Dialect;
 use super::intake::Waiting;
 use super::intercept::{Released, Tap};
 use super::listing::Listing;
@@ -37,7 +37,7 @@ use crate::allowance::Allowance;
 use crate::config::Config;
 use crate::core::{
     Agreement, Answer, Carrier, Class, Command, Event, Input, Inspect, Metadata, NotConfirmed,
-    Outbox, Output, Protocol, Record, Value,
+    Outbox, Output, Protocol, Record, Traced, Value,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
@@ -420,7 +420,9 @@ impl<D: Dialect> Running<D> {
             }
         }
         self.publishes.tell();
-        self.print_swaps();
+        if self.driver.console != Console::Off {
+            self.print_swaps();
+        }
         let driver = &mut self.driver;
         let now = driver.clock.now();
         driver.home.renew(&mut driver.guard, now);
@@ -503,11 +505,11 @@ impl<D: Dialect> Running<D> {
 
     fn print_swaps(&self) {
         let me = self.driver.engine.inspect().me.node().addr();
-        for (to, packet) in self.outgoing.packets().iter().chain(&self.streamed) {
-            match D::swapped(packet) {
-                Some(Swapped::Asked) => self.print(Line::SwapRequest { me, to: *to }),
-                Some(Swapped::Answered) => self.print(Line::SwapResponse { me, to: *to }),
-                None => {}
+        for &(to, ref packet) in self.outgoing.packets().iter().chain(&self.streamed) {
+            match packet.kind() {
+                "swap_request" => self.print(Line::SwapRequest { me, to }),
+                "swap_answer" => self.print(Line::SwapResponse { me, to }),
+                _ => {}
             }
         }
     }

@@ -234,8 +234,8 @@ impl<P: Clone + Send + 'static> Streams<P> {
         self.peers.clear();
     }
 
-    /// Puts an encoded packet in the queue of a peer, which is dialled if need be. Never waits: what the
-    /// limits have no room for is dropped and counted.
+    /// Puts an encoded packet in the queue of a peer, which is dialled if need be. Never waits:
+    /// what the limits have no room for is dropped and counted.
     pub(crate) fn queue(&mut self, to: SocketAddr, encoded: Arc<Vec<u8>>) {
         self.counters.reap_senders(&mut self.writers);
         self.clock += 1;

@@ -233,7 +233,7 @@ impl Caller<Packet> {
         match self.greet(heard).await {
             Ok(opener) => {
                 let from = SocketAddr::new(from.ip(), opener.port());
-                self.read_all(heard, Reading { from, ticket, opener }).await
+                self.read_all(heard, from, ticket, opener).await
             }
             Err(ending) => ending,
         }
@@ -249,12 +249,18 @@ impl Caller<Packet> {
         Ok(opener)
     }
 
-    async fn read_all(&self, heard: &mut Heard, mut reading: Reading<'_>) -> Ending {
+    async fn read_all(
+        &self,
+        heard: &mut Heard,
+        from: SocketAddr,
+        ticket: &Ticket,
+        mut opener: StreamOpener,
+    ) -> Ending {
         let len_max = DATAGRAM_LEN_MAX + self.value_len_max;
         let mut pace = Bucket::default();
         // Whoever is a member need not wait for that until its first packet is here: it may be
         // one that takes long.
-        let called = Arrival::Called(reading.from, reading.ticket.clone());
+        let called = Arrival::Called(from, ticket.clone());
         if self.arrived.send(called).await.is_err() {
             return Ending::Closed;
         }
@@ -265,21 +271,20 @@ impl Caller<Packet> {
                 Err(ending) => return ending,
             };
             self.count_received(bytes.len());
-            let opener = &mut reading.opener;
             let opened = opener.open(&self.guard.borrow(), &mut bytes, self.value_len_max);
             match opened {
                 Ok(packet) => {
-                    if reading.opener.is_sealed() {
-                        reading.ticket.prove(reading.from);
+                    if opener.is_sealed() {
+                        ticket.prove(from);
                     }
-                    let ticket = Some(reading.ticket.clone());
-                    let arrival = Arrival::Packet(reading.from, packet, ticket);
+                    let ticket = Some(ticket.clone());
+                    let arrival = Arrival::Packet(from, packet, ticket);
                     if self.arrived.send(arrival).await.is_err() {
                         return Ending::Closed;
                     }
                 }
                 Err(StreamEnd::Skip(reason)) => {
-                    tracing::debug!(from = %reading.from, %reason, "a packet was refused");
+                    tracing::debug!(%from, %reason, "a packet was refused");
                     self.counters.reject(reason);
                 }
                 Err(StreamEnd::End(reason)) => return Ending::Sequence(reason),
@@ -287,17 +292,10 @@ impl Caller<Packet> {
             // What is longer is a value: it is read once, and costs little more.
             let cost = cost(bytes.len().min(DATAGRAM_LEN_MAX));
             let wait = pace.take(heard.clock.now().mono, cost, CALLER);
-            if !wait.is_zero() && !reading.ticket.is_proven() {
+            if !wait.is_zero() && !ticket.is_proven() {
                 self.counters.count(|stats| stats.held_back += 1);
                 sleep(wait).await;
             }
         }
     }
-}
-
-/// A connection that has begun well.
-struct Reading<'a> {
-    from: SocketAddr,
-    ticket: &'a Ticket,
-    opener: StreamOpener,
 }
