@@ -1,7 +1,7 @@
 //! The packets that engines exchange, as values; `wire` turns them into bytes and back.
 //!
 //! What a packet says is declared in `kinds`; here is what several say. Everything in a packet is
-//! [`Bounded`], by which the core splits what it sends without encoding anything. `wire` says the
+//! `Bounded`, by which the core splits what it sends without encoding anything. `wire` says the
 //! bounds, and tests them against the encoder.
 
 mod contact;

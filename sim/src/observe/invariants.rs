@@ -38,7 +38,8 @@ pub(crate) enum Law {
     GoneStayGone,
     /// Nobody is removed by timeout before the timeout has passed since the last proof of life
     /// that the simulator knows of: its start, or its answer to a last call. With probes it is the
-    /// shortest time that anybody is suspected, since the start or an answer to a probe.
+    /// shortest time that anybody is suspected, since the start or an answer to a probe. And who
+    /// slept asks before it removes anybody.
     SilenceBeforeRemoval,
     /// Members and tombstones stay within their limits.
     StateIsBounded,
@@ -54,7 +55,8 @@ pub(crate) enum Law {
     BoundedWork,
     /// What a service is to be told once is not repeated.
     ToldOnce,
-    /// On a perfect network nobody who lives is removed, and news is nowhere late.
+    /// On a perfect network nobody who lives is removed, news is nowhere late and is not told for
+    /// ever, and who probes does so every cycle.
     Calm,
 }
 
