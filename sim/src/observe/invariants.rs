@@ -454,7 +454,8 @@ impl Laws {
     pub(crate) fn time_out(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
         self.judge_sleeper(at, node, incarnation);
         let start = self.cast.part(incarnation).start;
-        if self.longest_flight >= self.misread_after {
+        // Before a life begins, its number is one that the former took when it was updated.
+        if self.longest_flight >= self.misread_after || at < start {
             return;
         }
         // Ages travel in steps of a 200th of the sender's timeout, rounded at each hop; and the

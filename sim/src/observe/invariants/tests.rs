@@ -249,6 +249,15 @@ fn a_goodbye_under_a_number_from_the_future_may_be_overruled() {
 }
 
 #[test]
+fn a_life_that_has_not_begun_can_t_be_removed_too_soon() {
+    for (ms, is_broken) in [(999, false), (1_000, true)] {
+        let mut laws = laws();
+        laws.time_out(at_ms(ms), 0, 4);
+        assert_eq!(broken(laws).len(), usize::from(is_broken), "at {ms} ms");
+    }
+}
+
+#[test]
 fn nobody_is_held_to_what_a_packet_says_that_outlived_all_memory() {
     let zombie = |laws: &mut Laws| {
         hears_goodbye(laws, 0, 2);
