@@ -55,20 +55,25 @@ impl<P: Bounded + Clone> Packer<P> {
     /// fits no page has one for itself.
     pub(super) fn page(&mut self, len: usize) -> &mut P {
         if self.pages.is_empty() || !self.left.take(len) {
-            self.pages.push(self.empty.clone());
-            self.left = self.room.without(len);
+            return self.new_page(len);
         }
-        self.pages.last_mut().expect("one was just pushed")
+        self.pages.last_mut().expect("there is one")
     }
 
-    /// Adds items that take as much as each other to the list of a page, as many as fit each.
-    pub(super) fn all<T: Bounded>(&mut self, mut items: Vec<T>, list: fn(&mut P) -> &mut Vec<T>) {
+    /// Adds pages that list items of which each takes as much as the others, as many as fit.
+    pub(super) fn fill<T: Bounded>(&mut self, mut items: Vec<T>, list: fn(&mut P) -> &mut Vec<T>) {
         while !items.is_empty() {
             let more = items.split_off(items.len().min(self.room.fits::<T>().max(1)));
-            let page = self.page(items.len() * T::LEN_BARE);
+            let page = self.new_page(items.len() * T::LEN_BARE);
             *list(page) = items;
             items = more;
         }
+    }
+
+    fn new_page(&mut self, len: usize) -> &mut P {
+        self.pages.push(self.empty.clone());
+        self.left = self.room.without(len);
+        self.pages.last_mut().expect("one was just pushed")
     }
 
     /// How many pages there are.
@@ -97,7 +102,7 @@ mod tests {
 
     fn wanted(count: u32) -> Vec<Wanted> {
         let mut packer = Packer::new(Wanted { ids: Vec::new() }, LEN_MAX);
-        packer.all(ids(count), |page| &mut page.ids);
+        packer.fill(ids(count), |page| &mut page.ids);
         packer.into_pages()
     }
 

@@ -176,7 +176,7 @@ impl Engine {
     /// Packs beats and news into as few datagrams as it takes.
     pub(super) fn bulk_packets(&self, beats: Vec<Beat>, news: Vec<News>) -> Vec<Arc<Packet>> {
         let mut packer = Packer::new(Bulk::default(), self.config.path_len_max());
-        packer.all(beats, |bulk| &mut bulk.beats);
+        packer.fill(beats, |bulk| &mut bulk.beats);
         for item in news {
             packer.page(item.len_max()).news.push(item);
         }

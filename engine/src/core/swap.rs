@@ -453,7 +453,7 @@ impl Engine {
         let gone = held.iter().filter_map(|&node| self.members.gone(node)).map(News::from);
         let pages = self.record_pages(lacked.chain(gone));
         self.send_records(from, pages, out);
-        self.send_wanted(from, &unknown, out);
+        self.send_wanted(from, unknown, out);
     }
 
     /// Our members in the buckets of these ids, but those of whom we hold what the ids name, which
@@ -494,10 +494,11 @@ impl Engine {
         (held, left)
     }
 
-    fn send_wanted(&self, to: SocketAddr, ids: &[RecordId], out: &mut Outbox) {
-        let room = Room::of::<Wanted>(self.config.path_len_max());
-        for ids in ids.chunks(room.fits::<RecordId>()) {
-            out.send(to, &self.packet(Body::Wanted(Wanted { ids: ids.to_vec() })));
+    fn send_wanted(&self, to: SocketAddr, ids: Vec<RecordId>, out: &mut Outbox) {
+        let mut packer = Packer::new(Wanted { ids: Vec::new() }, self.config.path_len_max());
+        packer.fill(ids, |page| &mut page.ids);
+        for page in packer.into_pages() {
+            out.send(to, &self.packet(Body::Wanted(page)));
         }
     }
 
