@@ -30,7 +30,7 @@ pub(crate) struct Calm {
     calls: BTreeMap<NodeNo, u64>,
     /// The most that say nothing.
     calls_max: u64,
-    /// If that is how they find out who lives.
+    /// If that is how they find out who lives, and all answer.
     probing: Option<Probing>,
     /// Who left on its own, and when.
     goodbyes: BTreeMap<IncarnationNo, Instant>,
@@ -84,17 +84,18 @@ impl Calm {
         let stays = |action: &Action| {
             matches!(action.deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Update(_))
         };
+        let all_answer = plan.actions.iter().all(stays);
         let not_told = |action: &&Action| !matches!(action.deed, Deed::Publish { .. });
         let actions = plan.actions.iter().filter(not_told).map(|action| action.at);
         let starts = plan.incarnations.iter().map(|incarnation| incarnation.start);
         Self {
             network: if fine { Network::Perfect } else { Network::Imperfect },
-            all_answer: plan.actions.iter().all(stays),
+            all_answer,
             // What is held back for others to pass takes a delay more.
             latency: longest.unwrap_or_default() * 2,
             calls: BTreeMap::new(),
             calls_max: calls_max(plan, cast),
-            probing: Probing::of(plan, cast),
+            probing: if fine && all_answer { Probing::of(plan, cast) } else { None },
             goodbyes: BTreeMap::new(),
             changes: actions.chain(starts).collect(),
             news: None,

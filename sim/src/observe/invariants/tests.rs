@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::observe::observer::{Knows, Observer};
-use crate::observe::rumors::Way;
+use crate::observe::rumors::{Load, Way};
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{ClockChange, Deed, Manner, Memory};
 use crate::world::testkit::{self, at_ms};
-use rumormill::core::Record;
-use rumormill::link::LinkModel;
+use rumormill::core::packet::{Body, Holds, Probe, Reply};
+use rumormill::core::{AgeStep, Packet, Record};
+use rumormill::link::{LinkModel, NetworkChange};
 use rumormill::node::NodeId;
 
 fn laws() -> Laws {
@@ -451,6 +452,62 @@ fn who_lists_nobody_leaves_nothing_to_anybody() {
         let law = judged.iter().find(|law| law.name == "no_loss").unwrap();
         assert_eq!(!law.ok, is_lost, "lists others: {lists}");
     }
+}
+
+#[test]
+fn behind_a_cut_a_value_that_others_had_too_is_nobodys_to_lose() {
+    for is_cut in [false, true] {
+        let plan = testkit::plan(3, Duration::from_secs(60));
+        let cast = Arc::new(Cast::of(&plan));
+        let mut links = LinkModel::new(1, plan.network.clone());
+        let mut observer = Observer::new(&plan, &cast);
+        (0..3).for_each(|part| observer.on_begin(at_ms(0), part, Knows::AllInitial));
+        observer.commit(at_ms(0), &links, "start");
+        let published = Event::Published(testkit::metadata());
+        (0..2).for_each(|node| observer.on_event(at_ms(1), node, &published, Way::Source, None));
+        observer.on_exit(at_ms(2), 1, Manner::Crash);
+        observer.on_exit(at_ms(3), 0, Manner::Leave);
+        if is_cut {
+            links.apply(NetworkChange::Partition(vec![vec![0], vec![1, 2]]));
+        }
+        observer.on_off(at_ms(4), 0, true, &links);
+        let judged = judged(observer, 9, Some(&mut links));
+        let law = judged.iter().find(|law| law.name == "no_loss").unwrap();
+        assert_eq!(law.ok, is_cut, "{:?}", law.detail);
+    }
+}
+
+#[test]
+fn a_packet_that_outlived_all_memory_gives_lists_more_time() {
+    // Of tombstones, which are kept for twenty timeouts of five seconds.
+    for (sent, is_broken) in [(190_001, true), (190_000, false)] {
+        let plan = testkit::plan(3, Duration::from_secs(300));
+        let cast = Arc::new(Cast::of(&plan));
+        let mut links = LinkModel::new(1, plan.network.clone());
+        let mut observer = Observer::new(&plan, &cast);
+        (0..3).for_each(|part| observer.on_begin(at_ms(0), part, Knows::Itself));
+        observer.commit(at_ms(0), &links, "start");
+        let way = Way::Packet { from: 0, sent: at_ms(sent), kind: PacketKind::Bulk };
+        observer.on_deliver(at_ms(290_000), 1, way, Load::Value, &[]);
+        let judged = judged(observer, 300_000, Some(&mut links));
+        let law = judged.iter().find(|law| law.name == "convergence").unwrap();
+        assert_eq!(!law.ok, is_broken, "sent at {sent} ms: {:?}", law.detail);
+    }
+}
+
+#[test]
+fn who_sends_a_probe_and_no_other_is_noticed() {
+    let mut plan = testkit::plan(3, Duration::from_secs(60));
+    let probes = Config::builder().liveness(Liveness::Probes);
+    testkit::configure(&mut plan, probes.build().unwrap());
+    let mut observer = Observer::new(&plan, &Arc::new(Cast::of(&plan)));
+    let probe = Probe { token: 1, holds: Holds::default(), reply: Reply::Datagram };
+    let packet = Packet { step: AgeStep(1), body: Body::Probe(probe) };
+    observer.on_send(at_ms(1_000), 0, &packet, 41, &[]);
+    observer.count_state(at_ms(9_000), 0, &Stats::default());
+    let judged = judged(observer, 9_000, None);
+    let law = judged.iter().find(|law| law.name == "calm").unwrap();
+    assert!(law.detail.as_deref().is_some_and(|it| it.contains("probes nobody for 8s")), "{law:?}");
 }
 
 #[test]
