@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::engine::Engine;
 use super::packet::Holds;
 
 /// How far the others hold what a node holds, by what each of them last said in a swap, a probe
@@ -45,7 +44,7 @@ impl Agreement {
 
 /// What peers last reported, the oldest report first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reports {
+pub(crate) struct Reports {
     recent: VecDeque<Report>,
 }
 
@@ -58,7 +57,7 @@ struct Report {
 impl Reports {
     const RECENT_MAX: usize = 32;
 
-    fn note(&mut self, from: SocketAddr, holds: Holds) {
+    pub(crate) fn note(&mut self, from: SocketAddr, holds: Holds) {
         self.recent.retain(|report| report.from != from);
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
@@ -67,26 +66,19 @@ impl Reports {
     }
 
     /// Who said last that it holds the version of this hash, the latest first.
-    pub(super) fn holders_of(&self, version: u64) -> impl Iterator<Item = SocketAddr> {
+    pub(crate) fn holders_of(&self, version: u64) -> impl Iterator<Item = SocketAddr> {
         let holds = move |report: &&Report| report.holds.version == version;
         self.recent.iter().rev().filter(holds).map(|report| report.from)
     }
-}
 
-impl Engine {
-    /// Takes what a member says that it holds; of others anybody could send us any number.
-    pub(super) fn note_report(&mut self, from: SocketAddr, holds: Holds) {
-        if self.lists(from) {
-            self.reports.note(from, holds);
-        }
-    }
-
-    /// How far those that spoke with us lately hold what we hold now.
-    pub fn agreement(&self) -> Agreement {
-        let ours = self.holds();
-        let listed = self.reports.recent.iter().filter(|report| self.lists(report.from));
-        // Of names that stand for no address yet an engine knows nothing: its driver does.
-        let reach = if self.is_alone() { Reach::Seeking } else { Reach::Others };
+    /// How far those who are listed hold what a node holds.
+    pub(crate) fn agreement(
+        &self,
+        reach: Reach,
+        ours: Holds,
+        is_listed: impl Fn(SocketAddr) -> bool,
+    ) -> Agreement {
+        let listed = self.recent.iter().filter(|report| is_listed(report.from));
         let nobody = Agreement { reach, ..Agreement::default() };
         listed.fold(nobody, |sum, report| Agreement {
             peers: sum.peers + 1,

@@ -1,46 +1,31 @@
 //! The engine: one node's state machine, without sockets, clocks or entropy.
+//!
+//! It hands each input to the room that has its rules, and what one room has to tell another
+//! ([`Effect`]) to that one. Nothing of the protocol is decided here; what takes several rooms is
+//! in the modules below.
+
+mod inspect;
+mod leaving;
+#[cfg(test)]
+mod peek;
+mod rumors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::agreement::Reports;
-use super::beat::{Age, AgeStep};
-use super::called::Called;
-use super::claims::Claims;
-use super::conflicts::Conflicts;
-use super::dial::Dialler;
-use super::discord::Discord;
-use super::fetch::Fetcher;
-use super::holders::Holders;
-use super::identity::Jumps;
+use super::anti_entropy::AntiEntropy;
+use super::context::{Context, Effect, Ground, Life, Via};
+use super::detection::Detection;
+use super::dissemination::Dissemination;
 use super::io::{Carrier, Command, Input, Outbox};
-use super::leaving::Farewell;
-use super::limits::ListLimit;
-use super::members::Members;
-use super::metadata::Metadata;
-use super::names::Rivals;
-use super::newcomers::{Asked, Via};
-use super::packet::{Body, Packet, Summary};
-use super::paths::Paths;
-use super::probes::Prober;
-use super::record::{Record, Sighting};
-use super::relay::Relay;
-use super::roll_call::RollCall;
-use super::roster::{NodeIx, Roster};
-use super::routes::Routes;
-use super::row::Standing;
-use super::rtt::Rtts;
-use super::settings::{Differences, Settings};
-use super::skew::Skew;
-use super::stats::Stats;
-use super::suspects::Suspects;
-use super::swap::Swapper;
-use super::table::FullList;
-use super::timers::{Timer, Timers};
-use super::told::Telling;
-use super::unreached::Unreached;
-use crate::config::{Config, Liveness};
-use crate::rng::Rng;
+use super::joining::Joiner;
+use super::members::{FullList, Roster};
+use super::membership::Membership;
+use super::packet::{Body, Packet};
+use super::record::Record;
+use super::store::Store;
+use super::timers::Timer;
+use crate::config::Config;
 use crate::time::{Instant, Now};
 
 /// One node.
@@ -59,53 +44,19 @@ use crate::time::{Instant, Now};
 /// the same inputs always give the same outputs.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    pub(super) me: Arc<Record>,
-    pub(super) config: Arc<Config>,
-    pub(super) life: Life,
-    pub(super) step: AgeStep,
-    pub(super) rng: Rng,
-    pub(super) timers: Timers,
-    pub(super) members: Members,
-    pub(super) metadata: Option<Metadata>,
-    pub(super) telling: Telling,
-    pub(super) rtts: Rtts,
-    pub(super) fetcher: Fetcher,
-    pub(super) paths: Paths,
-    pub(super) unreached: Unreached,
-    pub(super) holders: Holders,
-    pub(super) relay: Relay,
-    pub(super) swapper: Swapper,
-    pub(super) dialler: Dialler,
-    pub(super) asked: Asked,
-    pub(super) routes: Routes,
-    pub(super) reports: Reports,
-    pub(super) called: Called,
-    pub(super) jumps: Jumps,
-    pub(super) claims: Claims,
-    pub(super) conflicts: Conflicts,
-    pub(super) discord: Discord,
-    pub(super) list_limit: ListLimit,
-    pub(super) skew: Skew,
-    pub(super) rivals: Rivals,
-    pub(super) liveness: super::liveness::Watch,
-    pub(super) roll_call: RollCall,
-    pub(super) prober: Prober,
-    pub(super) suspects: Suspects,
-    pub(super) differences: Differences,
-    pub(super) stats: Stats,
+    ground: Ground,
+    rooms: Rooms,
 }
 
-/// What a node does of its own accord.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Everything.
-    Running,
-    /// It answers and forwards, but neither beats nor swaps nor dials.
-    Stopped,
-    /// It has said goodbye, and does only what others need for theirs and for what it told.
-    Leaving(Farewell),
-    /// Nothing at all.
-    Left,
+/// The rooms, each of which may go by those that stand before it.
+#[derive(Clone, Debug, Default)]
+struct Rooms {
+    spread: Dissemination,
+    detection: Detection,
+    membership: Membership,
+    store: Store,
+    anti_entropy: AntiEntropy,
+    joiner: Joiner,
 }
 
 impl Engine {
@@ -120,44 +71,11 @@ impl Engine {
         seed: u64,
         now: Now,
     ) -> Self {
-        let members = Members::new(&me, &config, roster, now.mono);
-        let mut engine = Self {
-            life: Life::Running,
-            step: AgeStep::of_timeout(config.timeout()),
-            rng: Rng::fork(seed, "engine", me.place().0),
-            timers: Timers::default(),
-            members,
-            metadata: None,
-            telling: Telling::default(),
-            rtts: Rtts::default(),
-            fetcher: Fetcher::default(),
-            paths: Paths::default(),
-            unreached: Unreached::default(),
-            holders: Holders::default(),
-            relay: Relay::default(),
-            swapper: Swapper::default(),
-            dialler: Dialler::default(),
-            asked: Asked::new(now.mono + config.timeout()),
-            routes: Routes::new(seed, me.place()),
-            reports: Reports::default(),
-            called: Called::default(),
-            jumps: Jumps::default(),
-            claims: Claims::default(),
-            conflicts: Conflicts::default(),
-            discord: Discord::default(),
-            list_limit: ListLimit::default(),
-            skew: Skew::default(),
-            rivals: Rivals::default(),
-            liveness: super::liveness::Watch::default(),
-            roll_call: RollCall::default(),
-            prober: Prober::default(),
-            suspects: Suspects::default(),
-            differences: Differences::default(),
-            stats: Stats::default(),
-            me,
-            config,
-        };
-        engine.set_timers(now.mono);
+        let ground = Ground::new(me, config, roster, seed, now);
+        let mut engine = Self { ground, rooms: Rooms::default() };
+        // What a node does of its own accord begins with its first timeout: nothing goes out here.
+        let mut out = Outbox::new();
+        engine.rooms.start(&mut engine.ground.context(now, &mut out));
         engine
     }
 
@@ -169,14 +87,12 @@ impl Engine {
         members: impl IntoIterator<Item = &'a Arc<Record>>,
         out: &mut Outbox,
     ) {
-        out.begin(&self.config);
+        let Rooms { spread, detection, membership, .. } = &mut self.rooms;
+        let cx = &mut self.ground.context(now, out);
         for record in members {
-            let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
-            let (from, carrier) = (record.node().addr(), Carrier::Stream);
-            let via = Via { from, carrier, step: self.step };
-            // The service vouches for them.
-            self.see_member_as(now, Standing::Believed, &sighting, None, via, out);
+            membership.list_kept(cx, spread, detection, record);
         }
+        self.rooms.settle(cx);
     }
 
     /// Lists all of a list that many engines share, as if each member had just been heard of; it
@@ -185,276 +101,202 @@ impl Engine {
     /// Panics when anybody but this node is listed already, or when the list is not one of this
     /// engine's roster and with its own incarnation in it.
     pub fn restore_full(&mut self, now: Now, list: &Arc<FullList>, out: &mut Outbox) {
-        out.begin(&self.config);
-        self.members.fill(list, now.mono);
-        self.watch(self.members.me());
+        let cx = &mut self.ground.context(now, out);
+        cx.members.fill(list, now.mono);
+        Detection::watch(cx, cx.members.me());
         for &node in list.namesakes() {
-            self.examine_name(now, node, None, out);
+            self.rooms.membership.examine_name(cx, node, None);
         }
     }
 
     /// Reacts to one input. Never fails and never panics, whatever arrives from the network.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
-        self.stats.inputs += 1;
-        out.begin(&self.config);
-        self.notice_sleep(now, out);
+        let (rooms, cx) = (&mut self.rooms, &mut self.ground.context(now, out));
+        cx.stats.inputs += 1;
+        rooms.notice_sleep(cx);
         match input {
-            Input::Packet { from, carrier, packet } => {
-                self.on_packet(now, from, carrier, &packet, out);
+            Input::Packet { from, carrier, packet } => rooms.on_packet(cx, from, carrier, &packet),
+            Input::StreamFailed { to } if *cx.life != Life::Left => {
+                rooms.store.on_stream_failed(cx, to);
             }
-            Input::StreamFailed { to } if self.life != Life::Left => {
-                self.on_stream_failed(now, to, out);
-            }
-            Input::Command(command) => self.on_command(now, command, out),
+            Input::Command(command) => rooms.on_command(cx, command),
             Input::StreamFailed { .. } | Input::Timeout => {}
         }
         // After every input, so that a flood of packets can't keep us from beating.
-        while let Some(timer) = self.timers.take_due(now.mono) {
-            self.on_timer(now, timer, out);
+        while let Some(timer) = cx.timers.take_due(now.mono) {
+            rooms.on_timer(cx, timer);
+            rooms.settle(cx);
         }
-        self.see_to_farewell(now, out);
-        self.stats.members = self.members.len();
-        self.stats.members_max = self.stats.members_max.max(self.stats.members);
-        self.stats.tombstones_max = self.stats.tombstones_max.max(self.members.tombstones_len());
+        rooms.see_to_farewell(cx);
+        cx.count_members();
     }
 
     /// When the engine next wants [`Input::Timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.deadline()
+        self.ground.deadline()
+    }
+}
+
+impl Rooms {
+    /// Sets what a running node does by itself, each at a random phase.
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        Joiner::start(cx);
+        Detection::start(cx, &mut self.spread);
+        AntiEntropy::start(cx);
     }
 
-    /// The node's own incarnation.
-    pub fn me(&self) -> &Arc<Record> {
-        &self.me
-    }
-
-    /// The settings.
-    pub fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
-    /// The listed members, itself included, in order of the ring.
-    pub fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.members.ring().iter().map(|&node| self.members.record(node))
-    }
-
-    /// How many members are listed, itself included.
-    pub fn members_len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// True when the node at this address is listed.
-    pub fn lists(&self, addr: SocketAddr) -> bool {
-        self.members.node(addr).is_some_and(|node| self.members.is_listed(node))
-    }
-
-    /// The metadata, once there is one.
-    pub fn metadata(&self) -> Option<&Metadata> {
-        self.metadata.as_ref()
-    }
-
-    /// What was counted.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    fn notice_sleep(&mut self, cx: &mut Context<'_>) {
+        if let Some(sleep) = self.detection.notice_sleep(cx) {
+            self.membership.on_woken(cx, &mut self.spread, sleep);
+        }
     }
 
     fn on_packet(
         &mut self,
-        now: Now,
+        cx: &mut Context<'_>,
         from: SocketAddr,
         carrier: Carrier,
         packet: &Packet,
-        out: &mut Outbox,
     ) {
-        if self.life == Life::Left {
+        if *cx.life == Life::Left {
             return;
         }
-        if from == self.me.node().addr() {
-            // Forged, or a loop in the network: we would swap with ourselves, and doubt ourselves.
-            self.stats.packets_from_myself += 1;
+        if from == cx.me.node().addr() {
+            // Forged, or a loop in the network: we would swap with ourselves, and suspect ourselves.
+            cx.stats.packets_from_myself += 1;
             return;
         }
-        self.limit_answers(from, carrier, out);
+        cx.limit_answers(from, carrier);
         let via = Via { from, carrier, step: packet.step };
-        if self.life.is_leaving() {
-            return self.on_packet_while_leaving(now, via, packet, out);
+        if cx.life.is_leaving() {
+            return self.on_packet_while_leaving(cx, via, packet);
         }
-        self.compare_settings(from, packet, out);
-        self.note_call(now.mono, from, &packet.body, out);
-        match &packet.body {
-            Body::Bulk(bulk) => self.on_bulk(now, bulk, via, out),
-            Body::Rumor(rumor) => self.on_rumor(now, rumor, via, out),
-            Body::RumorAck(ack) => self.on_rumor_ack(now, via.from, ack, out),
-            Body::Join(join) => self.on_join(now, join, via, out),
-            Body::Welcome(welcome) => self.on_welcome(now, welcome, via, out),
-            Body::Echo(echo) => self.on_echo(now, echo, via, out),
-            Body::SwapRequest(request) => self.on_swap_request(now, from, request, out),
-            Body::SwapAnswer(answer) => self.on_swap_answer(now, answer, via, out),
-            Body::Vector(vector) => self.on_vector(now, vector, via, out),
-            Body::Ids(ids) => self.on_ids(now, from, ids, out),
-            Body::Wanted(wanted) => self.on_wanted(now, from, wanted, out),
-            Body::Records(records) => self.take_news(now, &records.news, via, out),
-            Body::Value(metadata) => self.on_value(now, metadata, from, out),
-            Body::Announced(announcement) => {
-                self.on_announced(now, from, *announcement, None, out);
+        self.membership.compare_settings(cx, from, packet);
+        self.membership.note_call(cx, from, &packet.body);
+        self.on_body(cx, &packet.body, via);
+        self.settle(cx);
+        self.detection.correct(cx, from);
+        cx.stats.answers_withheld += cx.out.take_withheld();
+    }
+
+    fn on_body(&mut self, cx: &mut Context<'_>, body: &Body, via: Via) {
+        let Self { spread, detection, membership, store, anti_entropy, joiner } = self;
+        let from = via.from;
+        match body {
+            Body::Bulk(bulk) => membership.on_bulk(cx, spread, detection, bulk, via),
+            Body::Rumor(rumor) => self.on_rumor(cx, rumor, via),
+            Body::RumorAck(ack) => membership.on_rumor_ack(cx, spread, from, ack),
+            Body::Join(join) => joiner.on_join(cx, spread, detection, membership, join, via),
+            Body::Welcome(welcome) => {
+                joiner.on_welcome(cx, spread, detection, membership, welcome, via);
             }
-            Body::Fetch(fetch) => self.on_fetch(now, *fetch, via, out),
-            Body::Fetched(metadata) => self.on_fetched(now, from, metadata, out),
-            Body::LastCall(call) => self.on_last_call(now, from, call, out),
-            Body::Alive(alive) => self.on_alive(now, alive, via, out),
-            Body::Probe(probe) => self.on_probe(from, probe, out),
-            Body::ProbeAnswer(answer) => self.on_probe_answer(now, from, answer, out),
-            Body::ProbeRequest(request) => self.on_probe_request(now, from, *request, out),
-            Body::Vouch(vouch) => self.on_vouch(from, *vouch),
+            Body::Echo(echo) => anti_entropy.on_echo(cx, spread, membership, echo, via),
+            Body::SwapRequest(request) => anti_entropy.on_swap_request(cx, from, request),
+            Body::SwapAnswer(answer) => {
+                anti_entropy.on_swap_answer(cx, spread, membership, answer, via);
+            }
+            Body::Vector(vector) => AntiEntropy::on_vector(cx, spread, membership, vector, via),
+            Body::Ids(ids) => AntiEntropy::on_ids(cx, spread, membership, from, ids),
+            Body::Wanted(wanted) => AntiEntropy::on_wanted(cx, from, wanted),
+            Body::Records(records) => {
+                membership.take_news(cx, spread, detection, &records.news, via);
+            }
+            Body::Value(metadata) => store.on_value(cx, spread, metadata, from),
+            Body::Announced(announcement) => {
+                store.on_announced(cx, from, *announcement, None);
+            }
+            Body::Fetch(fetch) => store.on_fetch(cx, spread, *fetch, via),
+            Body::Fetched(metadata) => store.on_fetched(cx, spread, from, metadata),
+            Body::LastCall(call) => membership.on_last_call(cx, spread, from, call),
+            Body::Alive(alive) => membership.on_alive(cx, spread, detection, alive, via),
+            Body::Probe(probe) => detection.on_probe(cx, from, probe),
+            Body::ProbeAnswer(answer) => {
+                membership.on_probe_answer(cx, spread, detection, from, answer);
+            }
+            Body::ProbeRequest(request) => detection.on_probe_request(cx, from, *request),
+            Body::Vouch(vouch) => detection.on_vouch(cx, from, *vouch),
         }
-        self.correct(now, from, out);
-        self.stats.answers_withheld += out.take_withheld();
     }
 
-    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox) {
+    fn on_command(&mut self, cx: &mut Context<'_>, command: Command) {
         match command {
-            _ if self.life == Life::Left || self.life.is_leaving() => {}
-            Command::Seeds(addrs) => self.on_seeds(now, addrs),
-            Command::Publish(value) => self.on_publish(now, value, out),
-            Command::PublishTo(value, holders) => self.on_publish_to(now, value, holders, out),
-            Command::Update(node) => self.on_update(now, &node, out),
-            Command::Stop => self.on_stop(),
-            Command::Start => self.on_start(now),
-            Command::Leave => self.on_leave(now, out),
+            _ if *cx.life == Life::Left || cx.life.is_leaving() => {}
+            Command::Seeds(addrs) => self.joiner.on_seeds(cx, addrs),
+            Command::Publish(value) => self.store.on_publish(cx, &mut self.spread, value),
+            Command::PublishTo(value, holders) => {
+                self.store.on_publish_to(cx, &mut self.spread, value, holders);
+            }
+            Command::Update(node) => self.membership.on_update(cx, &mut self.spread, &node),
+            Command::Stop => self.on_stop(cx),
+            Command::Start => self.on_start(cx),
+            Command::Leave => self.on_leave(cx),
         }
     }
 
-    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox) {
+    fn on_timer(&mut self, cx: &mut Context<'_>, timer: Timer) {
+        let Self { spread, detection, membership, store, anti_entropy, joiner } = self;
         match timer {
             // What a leaver does sets some that would show it alive.
-            Timer::Tell => self.on_tell(now, out),
-            Timer::Fetch => self.on_fetch_timer(now, out),
-            _ if self.life.is_leaving() => {}
+            Timer::Tell => spread.on_tell(cx),
+            Timer::Fetch => store.on_fetch_timer(cx),
+            _ if cx.life.is_leaving() => {}
             Timer::Leave => {}
-            Timer::Confirm => self.on_confirm(now, out),
-            Timer::Cycle => self.on_cycle(now, out),
-            Timer::Relay => self.on_relay(now, out),
-            Timer::Check if self.config.liveness() == Liveness::Probes => {
-                self.on_check_suspects(now, out);
+            Timer::Confirm => spread.on_confirm(cx),
+            Timer::Cycle => {
+                membership.on_cycle(cx, spread);
+                detection.new_cycle();
             }
-            Timer::Check => self.on_check(now, out),
-            Timer::Probe => self.on_probe_due(now, out),
-            Timer::ProbeWait => self.on_probe_wait(now, out),
-            Timer::Errands => self.on_errands(now, out),
-            Timer::Swap => self.on_swap(now, out),
-            Timer::SwapRetry => self.on_swap_retry(now, out),
-            Timer::Dial => self.on_dial(now, out),
-            Timer::Names => self.on_names(now, out),
-            Timer::Scrub => self.on_scrub(now, out),
-        }
-    }
-
-    fn on_stop(&mut self) {
-        if self.life == Life::Running {
-            self.life = Life::Stopped;
-            for timer in [
-                Timer::Cycle,
-                Timer::Swap,
-                Timer::SwapRetry,
-                Timer::Dial,
-                Timer::Probe,
-                Timer::ProbeWait,
-            ] {
-                self.timers.clear(timer);
+            Timer::Relay => {
+                let suspicions = detection.suspicions_of(cx, spread.take_suspected());
+                spread.on_relay(cx, suspicions);
             }
-            self.absolve_all();
-        }
-    }
-
-    fn on_start(&mut self, now: Now) {
-        if self.life == Life::Stopped {
-            self.life = Life::Running;
-            self.set_timers(now.mono);
-            if self.config.liveness() == Liveness::Probes {
-                // The others have removed us, or are about to.
-                self.relay_news(now.mono, self.members.me());
+            Timer::Check => detection.on_check(cx),
+            Timer::Probe => {
+                membership.ask_newcomers(cx);
+                detection.on_probe_due(cx);
             }
+            Timer::ProbeWait => detection.on_probe_wait(cx, spread),
+            Timer::Errands => detection.on_errands(cx),
+            Timer::Swap => anti_entropy.on_swap(cx, spread),
+            Timer::SwapRetry => anti_entropy.on_swap_retry(cx, detection),
+            Timer::Dial => joiner.on_dial(cx),
+            Timer::Names => membership.on_names(cx),
+            Timer::Scrub => Store::on_scrub(cx),
         }
     }
 
-    /// Sets what a running node does by itself, each at a random phase.
-    fn set_timers(&mut self, now: Instant) {
-        let cycle = self.config.cycle();
-        self.timers.set(Timer::Dial, now);
-        match self.config.liveness() {
-            Liveness::Beats => {
-                // The first beat at once, for it is what the others list us by.
-                self.raise(now);
-                let phase = self.part_of(cycle);
-                self.timers.set(Timer::Cycle, now + phase);
-                self.timers.set(Timer::Check, now + self.config.timeout());
-            }
-            Liveness::Probes => {
-                self.members.beat_once(now);
-                let phase = self.part_of(cycle);
-                self.timers.set(Timer::Probe, now + phase);
-                self.timers.set(Timer::Check, now + self.config.timeout());
-            }
-            Liveness::Off => {}
-        }
-        if self.config.swap() == crate::config::Swap::On {
-            let phase = self.part_of(cycle);
-            self.timers.set(Timer::Swap, now + phase);
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        if *cx.life == Life::Running {
+            *cx.life = Life::Stopped;
+            cx.timers.stop();
+            self.detection.absolve_all(cx);
+            self.spread.take_suspected();
         }
     }
 
-    /// Up to this long, drawn at random.
-    pub(super) fn part_of(&mut self, duration: std::time::Duration) -> std::time::Duration {
-        let nanos = self.rng.between(0, crate::time::nanos(duration));
-        std::time::Duration::from_nanos(nanos)
-    }
-
-    /// This long, give or take a tenth, so that nodes don't fall in step.
-    pub(super) fn jittered(&mut self, duration: std::time::Duration) -> std::time::Duration {
-        duration - duration / 10 + self.part_of(duration / 5)
-    }
-
-    /// A packet of ours.
-    pub(super) fn packet(&self, body: Body) -> Arc<Packet> {
-        Arc::new(Packet { step: self.step, body })
-    }
-
-    pub(super) fn summary(&self, now: Now) -> Summary {
-        Summary {
-            wall: now.wall,
-            settings: Settings::of(&self.config),
-            members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
-            digest: self.members.digest(),
-            version: self.metadata.as_ref().map(Metadata::version),
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        if *cx.life == Life::Stopped {
+            *cx.life = Life::Running;
+            self.start(cx);
+            Detection::on_restart(cx, &mut self.spread);
         }
     }
 
-    /// All members but ourselves, in order of the ring.
-    pub(super) fn others(&self) -> Vec<NodeIx> {
-        let me = self.members.me();
-        let mut others = self.members.ring().to_vec();
-        others.retain(|&node| node != me);
-        others
-    }
-
-    /// Up to `count` different listed members, ourselves and newcomers excepted, drawn at random.
-    pub(super) fn pick(&mut self, now: Instant, count: usize) -> Vec<NodeIx> {
-        if count >= self.believed_len() {
-            let mut nodes = self.others();
-            nodes.retain(|&node| !self.members.is_newcomer(node));
-            return nodes;
-        }
-        let (mut picked, mut draws) = (self.pick_awake(now, count), 0);
-        picked.reserve(count - picked.len());
-        while picked.len() < count {
-            draws += 1;
-            // Who is not silent may be too few: then the others are as good, or it never ends.
-            let has_patience = draws <= Self::DRAWS_MAX * count;
-            let node = if has_patience { self.draw(now) } else { self.draw_any() };
-            if !picked.contains(&node) {
-                picked.push(node);
+    /// Hands to each room what others have for it.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        // Nearly every input has none.
+        while let Some(effect) = cx.next_effect() {
+            match effect {
+                Effect::Listed(addr) => self.joiner.on_listed(addr),
+                Effect::Lost(addr) => self.joiner.on_lost(cx, addr),
+                Effect::Reborn => self.joiner.join_again(cx),
+                Effect::Differs(peer, theirs) => {
+                    self.anti_entropy.swap_soon(cx, peer, theirs);
+                }
+                Effect::LetIn { by, agrees, was_alone } => {
+                    self.anti_entropy.on_let_in(cx, &mut self.spread, by, agrees, was_alone);
+                }
             }
         }
-        picked
     }
 }

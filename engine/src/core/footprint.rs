@@ -3,11 +3,6 @@
 //! A simulation holds it against the limits that the protocol states: counters of our own would
 //! agree with our own mistakes.
 
-use std::net::SocketAddr;
-
-use super::engine::Engine;
-use crate::node::Generation;
-
 /// How much an engine holds, in numbers of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
@@ -25,28 +20,4 @@ pub struct Footprint {
     pub waiting: usize,
     /// Publishers that wait until others hold what they published.
     pub publishers: usize,
-}
-
-impl Engine {
-    /// How much this engine holds.
-    pub fn footprint(&self) -> Footprint {
-        let told = &self.telling.told;
-        Footprint {
-            members: self.members.len(),
-            tombstones: self.members.tombstones_len(),
-            rumors: told.len(),
-            parts: told.iter().map(|told| told.parts.len()).sum(),
-            lost: self.dialler.lost_len(),
-            waiting: self.relay.waiting_len(),
-            publishers: self.holders.waiting_len(),
-        }
-    }
-
-    /// The generation and the counter of the newest beat that is held of an address, be its node
-    /// listed or gone.
-    pub fn newest_beat(&self, addr: SocketAddr) -> Option<(Generation, u32)> {
-        let node = self.members.node(addr)?;
-        let generation = self.members.record(node).generation();
-        Some((generation, self.members.counter(node)))
-    }
 }

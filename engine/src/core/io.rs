@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::holders::NotConfirmed;
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
@@ -95,6 +94,20 @@ pub enum Answer {
     /// Of [`Command::Leave`]: the node is off, and [`Engine::handle`](super::Engine::handle) does
     /// nothing any more. An error if no other node is known to hold what was published here last.
     Left(Result<(), NotConfirmed>),
+}
+
+/// Too few others are known to hold what was published. They may hold it all the same, or soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "version {version} was published, but only {held_by} other nodes confirmed that they hold it: \
+     the others will get it from those, if there are any and they live; publish again, or ask for \
+     fewer"
+)]
+pub struct NotConfirmed {
+    /// The version that was published.
+    pub version: Version,
+    /// How many others are known to hold it, or a newer one.
+    pub held_by: usize,
 }
 
 /// How a packet travels.

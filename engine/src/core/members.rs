@@ -4,39 +4,65 @@
 //! a member younger only if its counter is larger than the held one. So an old copy that arrives
 //! late proves nothing, by whatever way it came.
 
+mod arcs;
+mod audience;
+mod bounds;
+mod buckets;
+mod contest;
+mod copies;
+mod ids;
+mod marks;
+mod newcomers;
+mod ring;
+mod roster;
+mod row;
+mod seen;
+mod sift;
+mod table;
+mod tombstones;
+mod trees;
+
+pub(crate) use self::arcs::{Delegation, RingView, subtract};
+pub(crate) use self::ids::Found;
+pub use self::roster::Roster;
+pub(crate) use self::roster::{BUCKET_BITS, NodeIx};
+pub(crate) use self::row::{Introducer, Standing};
+pub(crate) use self::seen::{Departure, Heard, Seen, Sifted, SiftedNews};
+pub use self::table::FullList;
+
 use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId, widen};
-use super::bounds::Limits;
-use super::ids::Found;
-use super::marks::Marks;
-use super::newcomers::Newcomers;
-use super::packet::{Cause, Gone};
-use super::record::{Digest, Record, Sighting};
-use super::roster::{Directory, NodeIx, RecordIx, Roster};
-use super::row::{Introducer, Row, Standing, State};
-use super::seen::{Heard, Seen};
-use super::table::{FullList, Table};
-use super::tombstones::Tombstones;
-use crate::config::{Config, Liveness};
+use self::bounds::Limits;
+use self::marks::Marks;
+use self::newcomers::Newcomers;
+use self::roster::{Directory, RecordIx};
+use self::row::{Row, State};
+use self::table::Table;
+use self::tombstones::Tombstones;
+use crate::config::Config;
+use crate::core::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId};
+use crate::core::packet::{Cause, Gone};
+use crate::core::record::{Digest, Record, Sighting};
 use crate::node::NodeId;
 use crate::time::Instant;
 
 /// The table of members and tombstones.
 #[derive(Clone, Debug)]
 pub(crate) struct Members {
-    pub(super) directory: Directory,
-    pub(super) table: Table,
+    directory: Directory,
+    table: Table,
     /// Those whose beat waits for the next relay.
     marks: Marks,
     newcomers: Newcomers,
-    /// Listed members that are suspected, in order of the ring.
-    pub(super) doubted: Vec<NodeIx>,
+    /// Listed members that are suspected, in order of the ring: the one place that says who is.
+    suspected: Vec<NodeIx>,
+    /// How many were silent when that was last looked for.
+    silent: usize,
     tombstones: Tombstones,
-    pub(super) me: NodeIx,
+    me: NodeIx,
     limits: Limits,
 }
 
@@ -57,7 +83,8 @@ impl Members {
             table: Table::alone(node, row, me.digest()),
             marks: Marks::default(),
             newcomers: Newcomers::default(),
-            doubted: Vec::new(),
+            suspected: Vec::new(),
+            silent: 0,
             tombstones: Tombstones::default(),
             me: node,
             limits,
@@ -75,11 +102,11 @@ impl Members {
     }
 
     /// What is held of a node.
-    pub(super) fn row(&self, node: NodeIx) -> Row {
+    fn row(&self, node: NodeIx) -> Row {
         self.table.row(node)
     }
 
-    pub(super) fn row_mut(&mut self, node: NodeIx) -> &mut Row {
+    fn row_mut(&mut self, node: NodeIx) -> &mut Row {
         &mut self.table.own(&self.directory).rows[node.index()]
     }
 
@@ -116,7 +143,7 @@ impl Members {
     }
 
     /// The digest of the record held of a node.
-    pub(crate) fn digest_of(&self, node: NodeIx) -> Digest {
+    fn digest_of(&self, node: NodeIx) -> Digest {
         self.directory.digest(self.row(node).record)
     }
 
@@ -127,6 +154,11 @@ impl Members {
 
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
         self.directory.node(addr).filter(|&node| self.holds(node))
+    }
+
+    /// True when the node at this address is listed.
+    pub(crate) fn lists(&self, addr: SocketAddr) -> bool {
+        self.node(addr).is_some_and(|node| self.is_listed(node))
     }
 
     /// True when anything is held of a node, be it a tombstone.
@@ -224,7 +256,7 @@ impl Members {
     }
 
     /// How many listed members are no more than one sender's word.
-    pub(super) fn newcomers(&self) -> &Newcomers {
+    pub(crate) fn newcomers(&self) -> &Newcomers {
         &self.newcomers
     }
 
@@ -278,6 +310,16 @@ impl Members {
         (silent, oldest)
     }
 
+    /// How many were silent when that was last looked for.
+    pub(crate) fn silent_len(&self) -> usize {
+        self.silent
+    }
+
+    /// Takes note of how many are silent now.
+    pub(crate) fn note_silent(&mut self, silent: usize) {
+        self.silent = silent;
+    }
+
     /// Takes the marks off all members; their beats, in order of the ring.
     pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep) -> Vec<Beat> {
         let (directory, marks) = (&self.directory, &mut self.marks);
@@ -321,100 +363,6 @@ impl Members {
         }
     }
 
-    /// Takes a counter modulo 256 and an age.
-    pub(crate) fn see_short(&mut self, heard: Heard, node: NodeIx, counter: u8, age: Age) -> Seen {
-        let row = self.row(node);
-        let counter = widen(row.counter, counter);
-        if counter <= row.counter || node == self.me {
-            return Seen::Old;
-        }
-        let silence = heard.now - row.raised_at();
-        if row.state() != State::Listed && silence > self.limits.short_counter {
-            return Seen::Unknown;
-        }
-        // Of a list that was kept no counter is known.
-        let too_many = counter - row.counter > self.limits.beats_in(silence);
-        if row.counter > 0 && planted!(BeatFromAhead, too_many, false) {
-            // A stream may bring one that is older than half of the scale, as if it were ahead.
-            return Seen::Unknown;
-        }
-        self.see_counter(heard, node, counter, age)
-    }
-
-    /// Takes a record with its newest beat. Who has found the record already says where.
-    pub(crate) fn see(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
-        let Sighting { record, counter, age } = sighting;
-        let counter = (*counter).min(COUNTER_MAX);
-        let found = found.or_else(|| self.directory.find(record));
-        let node = match found {
-            Some((_, node)) => self.holds(node).then_some(node),
-            None => self.node(record.node().addr()),
-        };
-        let Some(node) = node else { return self.see_stranger(heard, sighting, found) };
-        let (row, me) = (self.row(node), node == self.me);
-        let order = match found {
-            // The very record that is held.
-            Some((ix, _)) if ix == row.record => Ordering::Equal,
-            _ => record.generation().cmp(&self.record(node).generation()),
-        };
-        match order {
-            Ordering::Less if me => Seen::Old,
-            Ordering::Less => self.contest(heard, node, sighting),
-            // Nobody but ourselves raises our counter or says who we are, unless it is a rival.
-            Ordering::Equal if me && counter > row.counter => Seen::OutrankedMe,
-            Ordering::Equal if me && *record != *self.record(node) => Seen::OutrankedMe,
-            Ordering::Equal if me => Seen::Old,
-            Ordering::Equal => match self.see_counter(heard, node, counter, *age) {
-                Seen::Refused(node) => self.contest(heard, node, sighting),
-                seen => seen,
-            },
-            Ordering::Greater if me => Seen::OutrankedMe,
-            Ordering::Greater
-                if record.generation() > heard.horizon
-                    && self.is_listed(node)
-                    && self.limits.fresh(heard.step, *age) =>
-            {
-                Seen::Contested(node)
-            }
-            Ordering::Greater => self.see_successor(heard, node, sighting),
-        }
-    }
-
-    /// A copy of the incarnation that is held of another.
-    fn see_counter(&mut self, heard: Heard, node: NodeIx, counter: u32, age: Age) -> Seen {
-        let raised_at = heard.step.raised_at(heard.now, age);
-        let row = self.row(node);
-        let state = row.state();
-        if planted!(LeaverRelisted, state == State::Gone(Cause::Left), false) {
-            return Seen::Refused(node);
-        }
-        if planted!(TombstoneOutranked, counter <= row.counter, counter < row.counter) {
-            return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
-        }
-        let raised_at = match (raised_at, self.limits.liveness) {
-            (Some(raised_at), _) => raised_at,
-            (None, Liveness::Beats) => return Seen::TooOld,
-            (None, Liveness::Probes | Liveness::Off) => self.limits.long_ago(heard.now),
-        };
-        let raised_at = row.raised_at().max(raised_at);
-        if state == State::Listed {
-            let row = self.row_mut(node);
-            row.counter = counter;
-            row.set_raised_at(raised_at);
-            self.note_voucher(node, heard.standing);
-            return Seen::Advanced(node);
-        }
-        if !self.limits.fresh(heard.step, age) {
-            return Seen::TooOld;
-        }
-        let record = row.record;
-        if self.is_full() {
-            return Seen::Full;
-        }
-        self.list(node, record, heard.standing, counter, raised_at);
-        Seen::Listed(node)
-    }
-
     /// We vouch for one that was no more than a stranger's word.
     pub(crate) fn vouch(&mut self, node: NodeIx) {
         let me = Introducer::of(self.addr(self.me)).who_vouches();
@@ -432,52 +380,6 @@ impl Members {
             self.newcomers.add(by);
             self.row_mut(node).introduce(introducer);
         }
-    }
-
-    /// An incarnation that replaces the one held of its address.
-    pub(super) fn see_successor(
-        &mut self,
-        heard: Heard,
-        node: NodeIx,
-        sighting: &Sighting,
-    ) -> Seen {
-        let listed = self.is_listed(node);
-        if !self.limits.fresh(heard.step, sighting.age) {
-            return Seen::TooOld;
-        }
-        if !listed && self.is_full() {
-            return Seen::Full;
-        }
-        let (record, _) = self.directory.intern(&sighting.record);
-        if listed {
-            self.unlist(node);
-        }
-        let before = self.row(node).record;
-        let old = Arc::clone(self.directory.record(before));
-        if record != before {
-            self.directory.release(before);
-        }
-        self.list_heard(heard, node, record, sighting);
-        if listed { Seen::Updated(node, old) } else { Seen::Listed(node) }
-    }
-
-    /// An address of which nothing is held.
-    fn see_stranger(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
-        if !self.limits.fresh(heard.step, sighting.age) {
-            return Seen::TooOld;
-        }
-        if self.is_full() {
-            return Seen::Full;
-        }
-        let (record, node) = found.unwrap_or_else(|| self.directory.intern(&sighting.record));
-        self.list_heard(heard, node, record, sighting);
-        Seen::Listed(node)
-    }
-
-    fn list_heard(&mut self, heard: Heard, node: NodeIx, record: RecordIx, sighting: &Sighting) {
-        let raised_at = heard.step.raised_at(heard.now, sighting.age);
-        let raised_at = raised_at.unwrap_or_else(|| self.limits.long_ago(heard.now));
-        self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);
     }
 
     /// Replaces our own record by one of a higher generation.
@@ -508,7 +410,7 @@ impl Members {
     }
 
     /// True when a copy of this age is young enough to list a member by.
-    pub(super) fn is_fresh(&self, step: AgeStep, age: Age) -> bool {
+    pub(crate) fn is_fresh(&self, step: AgeStep, age: Age) -> bool {
         self.limits.fresh(step, age)
     }
 
@@ -547,7 +449,7 @@ impl Members {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
         self.newcomers.remove(self.row(node).standing());
         self.marks.take(node);
-        self.undoubt(node);
+        self.absolve(node);
         self.table.own(&self.directory).unlist(node, &self.directory);
     }
 

@@ -1,65 +1,44 @@
 //! The protocol as a state machine that names no bytes, sockets, clocks or entropy.
+//!
+//! Rooms, from the top down; each may name those that stand below it:
+//!
+//! - `engine`: an input to a room, and what takes several of them;
+//! - `joining`: ways into the cluster;
+//! - `anti_entropy`: what differs, and how it is repaired;
+//! - `store`: what the cluster holds in common;
+//! - `membership`: who is listed, and who we are;
+//! - `detection`: who lives;
+//! - `dissemination`: how news reaches all;
+//! - `context`: what every room stands on;
+//! - `members`: the list itself.
 
 mod agreement;
-mod arcs;
-mod audience;
+mod anti_entropy;
 mod beat;
-mod bounds;
-mod buckets;
-mod called;
-mod calls;
-mod claims;
-mod conflicts;
-mod dial;
-mod discord;
+mod context;
+mod detection;
 mod display;
+mod dissemination;
 mod engine;
 mod event_names;
-mod fetch;
 mod footprint;
 #[cfg(feature = "serde")]
 mod forms;
-mod holders;
-mod identity;
-mod ids;
 mod io;
-mod leaving;
-mod limits;
-mod liveness;
-mod marks;
+mod joining;
 mod members;
+mod membership;
 mod metadata;
-mod names;
-mod newcomers;
 mod packer;
 pub mod packet;
-mod paths;
-mod probes;
 mod protocol;
 mod record;
-mod relay;
-mod ring;
-mod roll_call;
-mod roster;
 mod round;
-mod routes;
-mod row;
 mod rtt;
-mod rumors;
-mod seen;
 mod settings;
-mod sift;
-mod skew;
 mod stats;
-mod suspects;
-mod swap;
-mod table;
-mod telling;
+mod store;
 mod timers;
-mod told;
-mod tombstones;
-mod trees;
-mod unreached;
 
 #[cfg(test)]
 mod tests;
@@ -68,14 +47,12 @@ pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
 pub use footprint::Footprint;
-pub use holders::NotConfirmed;
-pub use io::{Answer, Carrier, Class, Command, Event, Input, Outbox, Output};
+pub use io::{Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output};
+pub use members::{FullList, Roster};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::{Cause, Packet, PacketKind};
 pub use protocol::{Inspect, Protocol, Traced};
 pub use record::{Digest, Record, Sighting};
-pub use roster::Roster;
 pub use settings::{Difference, Settings};
 pub use stats::Stats;
-pub use table::FullList;

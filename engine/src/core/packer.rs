@@ -4,35 +4,35 @@ use super::packet::{Bounded, Packet};
 
 /// What is left of a packet for what it lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room(usize);
+pub(crate) struct Room(usize);
 
 impl Room {
     /// The room for lists in a packet of at most so many bytes, of which each says a `P`.
-    pub(super) fn of<P: Bounded>(len_max: usize) -> Self {
+    pub(crate) fn of<P: Bounded>(len_max: usize) -> Self {
         Self(len_max.saturating_sub(Packet::LEN_BARE + P::LEN_BARE))
     }
 
     /// Takes so many bytes of it, if they are there.
-    pub(super) fn take(&mut self, len: usize) -> bool {
+    pub(crate) fn take(&mut self, len: usize) -> bool {
         let left = self.0.checked_sub(len);
         self.0 = left.unwrap_or(self.0);
         left.is_some()
     }
 
     /// The same room without so many bytes.
-    pub(super) fn without(self, len: usize) -> Self {
+    pub(crate) fn without(self, len: usize) -> Self {
         Self(self.0.saturating_sub(len))
     }
 
     /// How many of these fit, of which each takes as much as the others.
-    pub(super) fn fits<T: Bounded>(self) -> usize {
+    pub(crate) fn fits<T: Bounded>(self) -> usize {
         self.0 / T::LEN_BARE
     }
 }
 
 /// Pages, each of which says a `P` in a packet of its own.
 #[derive(Debug)]
-pub(super) struct Packer<P> {
+pub(crate) struct Packer<P> {
     empty: P,
     room: Room,
     left: Room,
@@ -41,19 +41,19 @@ pub(super) struct Packer<P> {
 
 impl<P: Bounded + Clone> Packer<P> {
     /// None yet; each begins like this one, in a packet of at most so many bytes.
-    pub(super) fn new(empty: P, len_max: usize) -> Self {
+    pub(crate) fn new(empty: P, len_max: usize) -> Self {
         let room = Room::of::<P>(len_max);
         Self { empty, room, left: Room(0), pages: Vec::new() }
     }
 
     /// The room of a page.
-    pub(super) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         self.room
     }
 
     /// The page for an item of so many bytes, which are taken: the last one, or a new one. What
     /// fits no page has one for itself.
-    pub(super) fn page(&mut self, len: usize) -> &mut P {
+    pub(crate) fn page(&mut self, len: usize) -> &mut P {
         if self.pages.is_empty() || !self.left.take(len) {
             return self.new_page(len);
         }
@@ -61,7 +61,7 @@ impl<P: Bounded + Clone> Packer<P> {
     }
 
     /// Adds pages that list items of which each takes as much as the others, as many as fit.
-    pub(super) fn fill<T: Bounded>(&mut self, mut items: Vec<T>, list: fn(&mut P) -> &mut Vec<T>) {
+    pub(crate) fn fill<T: Bounded>(&mut self, mut items: Vec<T>, list: fn(&mut P) -> &mut Vec<T>) {
         while !items.is_empty() {
             let more = items.split_off(items.len().min(self.room.fits::<T>().max(1)));
             let page = self.new_page(items.len() * T::LEN_BARE);
@@ -77,12 +77,12 @@ impl<P: Bounded + Clone> Packer<P> {
     }
 
     /// How many pages there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.pages.len()
     }
 
     /// All of them.
-    pub(super) fn into_pages(self) -> Vec<P> {
+    pub(crate) fn into_pages(self) -> Vec<P> {
         self.pages
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::io::{Input, Outbox};
+use super::members::Roster;
 use super::metadata::Metadata;
 use super::packet::Packet;
 use super::record::Record;
-use super::roster::Roster;
 use super::stats::Stats;
 use crate::config::Config;
 use crate::time::{Instant, Now};

@@ -5,7 +5,7 @@ use crate::rng::Rng;
 /// A walk around the ring by a stride that has no divisor in common with its length, so that it
 /// meets every place once. A shuffled list would do the same with a word for each member.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Round {
+pub(crate) struct Round {
     len: usize,
     at: usize,
     stride: usize,
@@ -15,7 +15,7 @@ pub(super) struct Round {
 impl Round {
     /// The next place among `len`. A new round begins when one is over, and when the number of
     /// places has changed. Panics when there are none.
-    pub(super) fn next(&mut self, len: usize, rng: &mut Rng) -> usize {
+    pub(crate) fn next(&mut self, len: usize, rng: &mut Rng) -> usize {
         if self.left == 0 || self.len != len {
             *self = Self { len, at: rng.below(len), stride: Self::stride(len, rng), left: len };
         }

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::engine::Engine;
 use crate::config::Config;
 
 /// The round trips to the nodes that answered us lately, each on its own and all together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rtts {
+pub(crate) struct Rtts {
     all: Rtt,
     /// The one that answered last comes last.
     peers: VecDeque<(SocketAddr, Rtt)>,
@@ -17,7 +16,7 @@ pub(super) struct Rtts {
 
 /// The smoothed round trip and its variation (Jacobson 1988, as in RFC 6298).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rtt {
+pub(crate) struct Rtt {
     smoothed: Option<(Duration, Duration)>,
     samples: u8,
 }
@@ -29,7 +28,7 @@ impl Rtts {
     const SAMPLES_MIN: u8 = 8;
 
     /// Takes a measured round trip.
-    pub(super) fn sample(&mut self, peer: SocketAddr, rtt: Duration) {
+    pub(crate) fn sample(&mut self, peer: SocketAddr, rtt: Duration) {
         self.all.sample(rtt);
         let at = self.peers.iter().position(|&(addr, _)| addr == peer);
         let (_, mut measured) =
@@ -42,7 +41,7 @@ impl Rtts {
     }
 
     /// How long to wait for an answer of a peer.
-    pub(super) fn patience(&self, peer: SocketAddr, config: &Config) -> Duration {
+    pub(crate) fn patience(&self, peer: SocketAddr, config: &Config) -> Duration {
         let measured = self.peers.iter().find(|&&(addr, _)| addr == peer).map(|(_, rtt)| rtt);
         let own = measured.and_then(Rtt::wait);
         let of_all = self.all.wait().unwrap_or(Rtt::UNMEASURED);
@@ -54,20 +53,8 @@ impl Rtts {
     }
 
     /// The same for a peer of whom nothing is known.
-    pub(super) fn patience_of_all(&self, config: &Config) -> Duration {
+    pub(crate) fn patience_of_all(&self, config: &Config) -> Duration {
         self.all.timeout(config)
-    }
-}
-
-impl Engine {
-    /// Takes an answer to what was sent so often, for the first time so long ago, and is no probe.
-    pub(super) fn note_round_trip(&mut self, peer: SocketAddr, waited: Duration, sends: u32) {
-        // Karn's rule: what answers the first or the last says nothing. Not even that it took no
-        // longer: where much is lost such a bound makes all wait too long, for a third more time.
-        if sends == 1 {
-            self.stats.round_trip.observe(waited);
-            self.rtts.sample(peer, waited);
-        }
     }
 }
 
@@ -75,7 +62,7 @@ impl Rtt {
     const UNMEASURED: Duration = Duration::from_millis(50);
     const SHORTEST: Duration = Duration::from_millis(10);
 
-    pub(super) fn sample(&mut self, rtt: Duration) {
+    pub(crate) fn sample(&mut self, rtt: Duration) {
         self.samples = self.samples.saturating_add(1);
         self.smoothed = Some(match self.smoothed {
             None => (rtt, rtt / 2),
@@ -87,7 +74,7 @@ impl Rtt {
 
     /// How long to wait: the mean and four deviations, between 10 ms and a quarter cycle; 50 ms
     /// while nothing was measured.
-    pub(super) fn timeout(&self, config: &Config) -> Duration {
+    pub(crate) fn timeout(&self, config: &Config) -> Duration {
         Self::bounded(self.wait().unwrap_or(Self::UNMEASURED), config)
     }
 

@@ -4,15 +4,10 @@
 //! judges others by, and is believed. But it takes more packets than it should, and what one node
 //! needs a second for may take another a minute; so the service hears of it.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::beat::AgeStep;
-use super::engine::Engine;
-use super::io::{Event, Outbox};
-use super::packet::{Packet, Summary};
 use crate::config::{Config, Liveness};
 use crate::units::show_duration;
 
@@ -71,7 +66,11 @@ pub enum Difference {
 }
 
 impl Difference {
-    fn all(config: &Config, step: AgeStep, settings: Settings) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(
+        config: &Config,
+        step: AgeStep,
+        settings: Settings,
+    ) -> impl Iterator<Item = Self> {
         let liveness = Self::Liveness { ours: config.liveness(), theirs: settings.liveness };
         let (cycle, timeout) = (config.cycle(), config.timeout());
         let theirs = settings.cycle();
@@ -103,36 +102,6 @@ impl fmt::Display for Difference {
             Self::OurCycle { ours, theirs } => {
                 let (ours, theirs) = (show(ours), show(theirs));
                 write!(f, "its `timeout` is {theirs}, too short for our `cycle` of {ours}")
-            }
-        }
-    }
-}
-
-/// What was told of differences already.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Differences {
-    told: BTreeSet<(SocketAddr, Difference)>,
-    /// Somebody probes, whose records say nothing of its age.
-    pub(super) probers: bool,
-}
-
-impl Differences {
-    const TOLD_MAX: usize = 64;
-}
-
-impl Engine {
-    /// Looks at what a packet says of its sender's settings.
-    pub(super) fn compare_settings(&mut self, from: SocketAddr, packet: &Packet, out: &mut Outbox) {
-        let Some(Summary { settings, .. }) = packet.body.summary() else { return };
-        self.differences.probers |= settings.liveness == Liveness::Probes;
-        if !self.lists(from) {
-            // Of strangers there may be more than we tell of.
-            return;
-        }
-        for difference in Difference::all(&self.config, packet.step, *settings) {
-            let told = &mut self.differences.told;
-            if told.len() < Differences::TOLD_MAX && told.insert((from, difference)) {
-                out.event(Event::SettingsDiffer { peer: from, difference });
             }
         }
     }

@@ -38,6 +38,9 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
+    /// Those of what only a running node does.
+    const OF_THE_RUNNING: [Self; 6] =
+        [Self::Cycle, Self::Swap, Self::SwapRetry, Self::Dial, Self::Probe, Self::ProbeWait];
     /// All of them, in the order in which they are served when several are due.
     const ALL: [Self; 15] = [
         Self::Cycle,
@@ -113,6 +116,13 @@ impl Timers {
         let timer = Timer::ALL.into_iter().find(|&timer| self.due[timer as usize] <= now)?;
         self.clear(timer);
         Some(timer)
+    }
+
+    /// Clears what a node that is stopped leaves undone.
+    pub(crate) fn stop(&mut self) {
+        for timer in Timer::OF_THE_RUNNING {
+            self.clear(timer);
+        }
     }
 }
 

@@ -22,13 +22,86 @@ struct House {
 const ENGINE: House = House {
     src: "engine/src",
     rows: &[
-        ("fuzzing", "net wire pekonode core config node rng time"),
+        ("fuzzing", "net wire pekonode core core/packet config node rng time"),
         ("recipes", ""),
-        ("node_list", "net wire pekonode core config node text"),
-        ("net", "wire pekonode core config link metrics node rng allowance time text"),
-        ("wire", "pekonode core config node allowance time"),
-        ("pekonode", "core config node rng time"),
-        ("core", "forms config metrics node rng allowance time units"),
+        ("node_list", "net wire pekonode core core/packet config node text"),
+        ("net", "wire pekonode core core/packet config link metrics node rng allowance time text"),
+        ("wire", "pekonode core core/packet config node allowance time"),
+        ("pekonode", "core core/packet config node rng time"),
+        (
+            "core",
+            "core/engine core/joining core/anti_entropy core/store core/membership \
+             core/detection core/dissemination core/context core/members core/packer \
+             core/agreement core/display core/event_names core/forms core/footprint core/io \
+             core/packet core/settings core/record core/metadata core/beat core/stats \
+             core/timers core/rtt core/round core/protocol",
+        ),
+        (
+            "core/protocol",
+            "core/engine core/members core/io core/packet core/record core/metadata \
+             core/stats config time",
+        ),
+        (
+            "core/engine",
+            "core/joining core/anti_entropy core/store core/membership core/detection \
+             core/dissemination core/context core/members core/agreement core/footprint \
+             core/io core/packet core/record core/metadata core/stats core/timers core/rtt \
+             config node time",
+        ),
+        (
+            "core/joining",
+            "core/membership core/detection core/dissemination core/context core/packer \
+             core/packet core/timers time",
+        ),
+        (
+            "core/anti_entropy",
+            "core/membership core/detection core/dissemination core/context core/members \
+             core/packer core/packet core/record core/metadata core/beat core/timers \
+             core/round config time",
+        ),
+        (
+            "core/store",
+            "core/dissemination core/context core/io core/packet core/metadata core/timers \
+             time",
+        ),
+        (
+            "core/membership",
+            "core/detection core/dissemination core/context core/members core/io core/packet \
+             core/settings core/record core/beat core/timers config node allowance time",
+        ),
+        (
+            "core/detection",
+            "core/dissemination core/context core/members core/io core/packet core/timers \
+             core/rtt core/round config node time",
+        ),
+        (
+            "core/dissemination",
+            "core/context core/members core/packer core/io core/packet core/record \
+             core/metadata core/beat core/timers config node time",
+        ),
+        (
+            "core/context",
+            "core/members core/packer core/agreement core/io core/packet core/settings \
+             core/record core/metadata core/beat core/stats core/timers core/rtt config node \
+             rng time",
+        ),
+        ("core/members", "core/packet core/record core/beat config node rng time"),
+        ("core/packer", "core/packet"),
+        ("core/agreement", "core/packet"),
+        ("core/display", "core/agreement core/io core/packet core/record core/metadata"),
+        ("core/event_names", "core/io"),
+        ("core/forms", "core/record core/metadata node"),
+        ("core/footprint", ""),
+        ("core/io", "core/packet core/settings core/record core/metadata forms config node"),
+        ("core/packet", "core/settings core/record core/metadata core/beat node time"),
+        ("core/settings", "core/beat forms config units"),
+        ("core/record", "core/beat node"),
+        ("core/metadata", "forms config node time"),
+        ("core/beat", "time"),
+        ("core/stats", "metrics"),
+        ("core/timers", "time"),
+        ("core/rtt", "config"),
+        ("core/round", "rng"),
         ("forms", "node units"),
         ("config", "node units text"),
         ("link", "rng time"),

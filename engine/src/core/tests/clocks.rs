@@ -264,7 +264,8 @@ fn publishers_do_not_outbid_each_other_for_ever() {
     // All at once, without having seen each other: half of them know of no clock but their own.
     for node in (1..=10).step_by(2) {
         cluster.clocks.insert(node, i64::from(node) * YEAR);
-        cluster.engine(node).skew = Default::default();
+        let now = cluster.clock();
+        cluster.engine(node).with(now, |cx| *cx.clocks = Default::default());
     }
     let before: usize = (1..=10).map(|node| changes(&cluster, node)).sum();
     for node in 1..=10 {

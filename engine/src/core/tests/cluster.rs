@@ -258,8 +258,8 @@ impl Cluster {
     /// The request with which a node begins a swap with another.
     #[track_caller]
     pub(crate) fn swap_request(&mut self, node: u16, with: u16) -> Packet {
-        let (now, mut out) = (self.clock(), Outbox::new());
-        self.engine(node).begin_swap(now, addr(with), &mut out);
+        let now = self.clock();
+        let mut out = self.engine(node).begin_swap(now, addr(with));
         let sent = out.drain().find_map(|output| match output {
             Output::Send { packet, .. } => Some(packet.as_ref().clone()),
             Output::Event(_) | Output::Answer(_) => None,

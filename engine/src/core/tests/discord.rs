@@ -129,7 +129,7 @@ fn any_change_of_what_either_holds_makes_a_partner_worth_trying_again() {
     let mut cluster = contested(1, Liveness::Beats);
     cluster.run(60 * SECOND);
     let is_in_vain = |cluster: &mut Cluster, theirs| {
-        let now = cluster.now;
+        let now = cluster.clock();
         cluster.engine(93).is_in_vain(now, addr(1), theirs)
     };
     cluster.run_until(60 * SECOND, |cluster| is_in_vain(cluster, None));

@@ -231,7 +231,7 @@ fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
 fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     let mut cluster = Cluster::of(3, Config::default());
     cluster.run(8 * SECOND);
-    let newcomers = |cluster: &mut Cluster| cluster.engine(1).members.newcomers().len();
+    let newcomers = |cluster: &mut Cluster| cluster.engine(1).list().newcomers().len();
     assert_eq!(newcomers(&mut cluster), 0);
     let told = |number, counter| records([member(number, 1, counter)]);
     let itself = |cluster: &mut Cluster, number, body| {
@@ -246,7 +246,7 @@ fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     itself(&mut cluster, 1, Body::LastCall(LastCall::default()));
     itself(&mut cluster, 1, told(1, 4));
     assert_eq!(newcomers(&mut cluster), 1, "nor does an address on a packet");
-    let now = cluster.clock().mono;
+    let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, invented_addr(1));
     let answer = |token| Body::ProbeAnswer(ProbeAnswer { token, holds: Holds::default() });
     itself(&mut cluster, 1, answer(token ^ 1));
@@ -260,7 +260,7 @@ fn with_a_secret_everybody_is_believed() {
     let config = Config::builder().secret_key("correct horse battery staple").build().unwrap();
     let mut cluster = Cluster::of(2, config);
     cluster.body(1, 2, records((0..1_000).map(|at| member(at, 1, 1))));
-    assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
+    assert_eq!(cluster.engine(1).list().newcomers().len(), 0);
     assert_eq!(cluster.engine(1).members_len(), 1_002);
 }
 

@@ -167,14 +167,14 @@ fn at_the_largest_generation_a_node_goes_on_as_it_is_and_says_so_once() {
         cluster.run_until(2 * SECOND, |cluster| cluster.all_are_right(3));
         let renamed = Node::new(addr(3).to_string()).name("renamed").build().unwrap();
         cluster.command(3, Command::Update(renamed));
-        let me = cluster.engine(3).members.me();
-        cluster.engine(3).members.raise_counter(me, COUNTER_MAX - 1);
+        let me = cluster.engine(3).list().me();
+        cluster.engine(3).list_mut().raise_counter(me, COUNTER_MAX - 1);
         for _ in 0..3 {
             cluster.body(3, ATTACKER, Body::LastCall(LastCall::default()));
             cluster.run(SECOND);
         }
         assert_eq!(cluster.engine(3).me(), &last);
-        assert_eq!(cluster.engine(3).members.counter(me), COUNTER_MAX);
+        assert_eq!(cluster.engine(3).list().counter(me), COUNTER_MAX);
         assert_eq!(cluster.exhaustions(), 1);
         assert!(cluster.all_are_right(3));
     }
@@ -448,7 +448,7 @@ fn a_goodbye_for_an_address_that_nobody_held_keeps_nobody_off_a_list() {
                 let news = gone(NODES + 1, Generation::MAX, cause);
                 cluster.body(node, ATTACKER, records(news.clone()));
                 cluster.body(node, ATTACKER, rumor(Topic::Membership(news)));
-                assert_eq!(cluster.engine(node).members.tombstones_len(), 0);
+                assert_eq!(cluster.engine(node).list().tombstones_len(), 0);
             }
             cluster.start(NODES + 1, &[1]);
             cluster.run_until(SECOND, |cluster| cluster.all_are_right(NODES + 1));

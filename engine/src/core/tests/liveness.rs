@@ -51,12 +51,13 @@ fn a_beat_that_a_stream_brings_after_half_of_the_scale_is_not_taken_for_one_from
     let mut cluster = Cluster::of(3, Config::default());
     cluster.run(150 * SECOND);
     let counter = |cluster: &mut Cluster| {
-        let members = &cluster.engine(1).members;
+        let members = cluster.engine(1).list();
         members.counter(members.node(addr(3)).expect("a member"))
     };
     let before = counter(&mut cluster);
-    let (now, step) = (cluster.clock().mono, cluster.engine(1).step);
-    let members = &cluster.engine(1).members;
+    let now = cluster.clock().mono;
+    let step = AgeStep::of_timeout(cluster.engine(1).config().timeout());
+    let members = cluster.engine(1).list();
     let newest = members.beat(members.node(addr(3)).expect("a member"), now, step);
     // It was sent 140 cycles ago, when it was new.
     let old = Beat { counter: newest.counter.wrapping_sub(140), age: Age(0), ..newest };
@@ -158,16 +159,16 @@ fn tombstones_are_forgotten() {
     cluster.crash(4);
     cluster.run(2 * TIMEOUT);
     assert_eq!(cluster.engine(1).stats().tombstones_max, 2);
-    assert_eq!(cluster.engine(1).members.tombstones_len(), 2);
+    assert_eq!(cluster.engine(1).list().tombstones_len(), 2);
     cluster.run(25 * TIMEOUT);
-    assert_eq!(cluster.engine(1).members.tombstones_len(), 0);
+    assert_eq!(cluster.engine(1).list().tombstones_len(), 0);
 }
 
 #[test]
 fn nodes_beat_once_a_cycle_give_or_take_a_tenth() {
     let mut cluster = Cluster::of(2, Config::default());
     let counter = |cluster: &mut Cluster| {
-        let members = &cluster.engine(2).members;
+        let members = cluster.engine(2).list();
         members.counter(members.me())
     };
     let before = counter(&mut cluster);

@@ -131,16 +131,14 @@ fn a_value_that_was_corrupted_in_memory_is_found_within_a_minute_and_repaired_fr
     cluster.publish(1, b"sound");
     cluster.run(SECOND);
     let version = cluster.engine(3).metadata().unwrap().version();
-    let held = cluster.engine(3).metadata.take().unwrap();
-    cluster.engine(3).metadata = Some(held.corrupted(b"sounb"));
+    corrupt(&mut cluster, b"sounb");
     cluster.run_until(62 * SECOND, |cluster| {
         cluster.events.iter().any(|event| event.2 == Event::Corrupted(version))
     });
     cluster.run_until(2 * SECOND, |cluster| cluster.all_hold(b"sound"));
     assert_eq!(cluster.engine(3).stats().values_corrupted, 1);
     // It is watched on.
-    let again = cluster.engine(3).metadata.take().unwrap();
-    cluster.engine(3).metadata = Some(again.corrupted(b""));
+    corrupt(&mut cluster, b"");
     cluster.run(64 * SECOND);
     cluster.assert_all_hold(b"sound");
 }
@@ -160,4 +158,13 @@ fn agreement_counts_the_members_that_last_reported_the_same() {
     cluster.crash(4);
     cluster.run(8 * SECOND);
     assert_eq!(cluster.engine(1).agreement().peers, 2, "who is not listed does not count");
+}
+
+/// Has the memory of node 3 hold other bytes of its value.
+fn corrupt(cluster: &mut Cluster, bytes: &[u8]) {
+    let now = cluster.clock();
+    cluster.engine(3).with(now, |cx| {
+        let held = cx.metadata.take().expect("it holds one");
+        *cx.metadata = Some(held.corrupted(bytes));
+    });
 }

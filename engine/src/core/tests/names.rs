@@ -78,7 +78,7 @@ fn a_container_that_goes_back_and_forth_between_two_addresses_is_listed_once_eac
 fn the_last_beat_of_one_that_died_may_arrive_late_and_is_no_sign_of_life() {
     let mut cluster = settled(Liveness::Beats);
     let last = cluster.engine(4);
-    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    let (id, counter) = (last.me().id(), last.list().counter(last.list().me()) as u8);
     cluster.crash(4);
     cluster.start_named(40, "n4");
     cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
@@ -94,7 +94,7 @@ fn the_last_beat_of_one_that_died_may_arrive_late_and_is_no_sign_of_life() {
 fn a_beat_that_is_later_than_the_restart_elsewhere_takes_nobodys_place() {
     let mut cluster = settled(Liveness::Beats);
     let last = cluster.engine(4);
-    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    let (id, counter) = (last.me().id(), last.list().counter(last.list().me()) as u8);
     cluster.crash(4);
     // What the new one answers is under way for longer than three calls take.
     cluster.cuts.insert((1, 40));
@@ -117,7 +117,7 @@ fn a_beat_of_a_namesake_that_is_gone_again_takes_nobodys_place_either() {
     cluster.start_as(40, Arc::new(Record::new(node(40, "n4"), generation)), &[2]);
     cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
     let last = cluster.engine(40);
-    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    let (id, counter) = (last.me().id(), last.list().counter(last.list().me()) as u8);
     cluster.crash(40);
     beats_come(&mut cluster, id, counter);
     assert_eq!(cluster.replacements(1, 4), 0, "it lives");
@@ -260,7 +260,7 @@ fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhil
         News::Member(Sighting { record, counter: 1, age: Age(0) })
     });
     cluster.body(1, 4, Body::Bulk(Bulk { beats: Vec::new(), news: news.to_vec() }));
-    cluster.engine(1).rtts.sample(addr(9), SECOND);
+    cluster.engine(1).rtts_mut().sample(addr(9), SECOND);
     cluster.run(2 * SECOND);
     for at in [4, 40] {
         let calls = cluster.log.iter().filter(|it| **it == (addr(at), PacketKind::Probe));
@@ -272,7 +272,7 @@ fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhil
 fn the_last_beat_of_one_that_was_replaced_does_not_bring_it_back_and_a_later_one_does() {
     let mut cluster = settled(Liveness::Beats);
     let last = cluster.engine(4);
-    let (id, counter) = (last.me().id(), last.members.counter(last.members.me()) as u8);
+    let (id, counter) = (last.me().id(), last.list().counter(last.list().me()) as u8);
     cluster.crash(4);
     cluster.start_named(40, "n4");
     cluster.run_until(SOON, Cluster::all_list_all);

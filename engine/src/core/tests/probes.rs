@@ -47,7 +47,7 @@ pub(super) fn suspicion(cluster: &mut Cluster, of: u16) -> Suspicion {
 /// What a node holds as the counter of another.
 #[track_caller]
 pub(super) fn counter(cluster: &mut Cluster, at: u16, of: u16) -> u32 {
-    let members = &cluster.engine(at).members;
+    let members = cluster.engine(at).list();
     members.counter(members.node(addr(of)).expect("a member"))
 }
 
@@ -163,11 +163,11 @@ fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same
     engine.handle(now, from(4, records(News::from(suspicion))), &mut out);
     now.mono = now.mono + SECOND;
     engine.handle(now, Input::Timeout, &mut out);
-    assert!(engine.prober.errands_len() == 0 && engine.suspects.has(addr(3)));
+    assert!(engine.errands_len() == 0 && engine.suspects(addr(3)));
     let answer = ProbeAnswer { token: token.expect("it was asked to"), holds: engine.holds() };
     let stale = engine.stats().answers_stale;
     engine.handle(now, from(3, Body::ProbeAnswer(answer)), &mut out);
-    assert!(!engine.suspects.has(addr(3)));
+    assert!(!engine.suspects(addr(3)));
     assert_eq!(engine.stats().answers_stale, stale);
 }
 
@@ -253,7 +253,7 @@ fn the_last_of_a_cluster_removes_the_dead_however_slow_it_takes_itself_to_be() {
     let config = Config::builder().liveness(Liveness::Probes).cycle(cycle).build().unwrap();
     let mut cluster = Cluster::of(3, config);
     // Nobody answers, so each probe that fails makes it more patient.
-    (0..9).for_each(|_| cluster.engine(3).prober.health.worsen());
+    (0..9).for_each(|_| cluster.engine(3).worsen_health());
     cluster.crash(1);
     cluster.crash(2);
     cluster.run_until(4 * TIMEOUT, |cluster| cluster.list(3) == [3]);
@@ -263,7 +263,7 @@ fn the_last_of_a_cluster_removes_the_dead_however_slow_it_takes_itself_to_be() {
 fn a_node_that_slept_puts_its_timers_off_by_as_much() {
     let mut cluster = settled(10);
     cluster.crash(9);
-    cluster.run_until(10 * SECOND, |cluster| cluster.engine(4).suspects.has(addr(9)));
+    cluster.run_until(10 * SECOND, |cluster| cluster.engine(4).suspects(addr(9)));
     cluster.asleep.insert(4);
     cluster.run(2 * SECOND);
     cluster.asleep.clear();
@@ -333,9 +333,9 @@ fn tombstones_are_forgotten() {
     let mut cluster = settled(5);
     cluster.crash(4);
     cluster.run(3 * TIMEOUT);
-    assert_eq!(cluster.engine(1).members.tombstones_len(), 1);
+    assert_eq!(cluster.engine(1).list().tombstones_len(), 1);
     cluster.run(22 * TIMEOUT);
-    assert_eq!(cluster.engine(1).members.tombstones_len(), 0);
+    assert_eq!(cluster.engine(1).list().tombstones_len(), 0);
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_suspect_that_leaves_is_a_suspect_no_more() {
         Gone { addr: of.addr, generation: of.generation, counter: of.counter, cause: Cause::Left };
     let mut doubted_after = |news| {
         cluster.body(1, 2, Body::Records(Records { news: vec![news] }));
-        (cluster.engine(1).suspects.has(addr(5)), cluster.engine(1).members.doubted.len())
+        (cluster.engine(1).suspects(addr(5)), cluster.engine(1).list().suspected_len())
     };
     assert_eq!(doubted_after(News::from(of)), (true, 1));
     assert_eq!(doubted_after(News::from(gone)), (false, 0));

@@ -17,6 +17,7 @@ use crate::core::{
     Record, Sighting,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeId};
+use crate::time::Now;
 use crate::wire::{self, arbitrary};
 
 /// From where a stranger writes, or whom it writes in the name of.
@@ -141,7 +142,7 @@ fn an_address_that_echoed_gets_everything_and_one_that_guesses_does_not() {
         let ids = Ids { echo, bits: 0, buckets: vec![0], ids: Vec::new() };
         Packet { step: step(), body: Body::Ids(ids) }
     };
-    let now = cluster.clock().mono;
+    let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, addr(STRANGER));
     let mut back =
         |echo| bytes_back(&handle(&mut cluster, addr(STRANGER), ids(echo)), addr(STRANGER));
@@ -154,11 +155,11 @@ fn an_address_that_echoed_gets_everything_and_one_that_guesses_does_not() {
 #[test]
 fn a_token_is_worth_nothing_to_another_address_and_ends_some_timeouts_later() {
     let mut cluster = rich(Liveness::Beats);
-    let start = cluster.clock().mono;
+    let start = cluster.clock();
     let token = cluster.engine(1).token_for(start, addr(7));
     assert!(cluster.engine(1).is_token_of(start, addr(7), token));
     assert!(!cluster.engine(1).is_token_of(start, addr(8), token));
-    let later = |timeouts| start + 5 * SECOND * timeouts;
+    let later = |timeouts| Now { mono: start.mono + 5 * SECOND * timeouts, ..start };
     assert!(cluster.engine(1).is_token_of(later(4), addr(7), token));
     assert!(!cluster.engine(1).is_token_of(later(8), addr(7), token));
     // Another node's tokens say nothing of ours.
@@ -313,7 +314,7 @@ fn an_address_that_echoed_is_known_after_a_restart_and_a_partition() {
     let mut cluster = grown(Config::default());
     cluster.run(60 * SECOND);
     let known = |cluster: &mut Cluster| {
-        let members = &cluster.engine(1).members;
+        let members = cluster.engine(1).list();
         let echoed = |node: &u16| members.has_echoed(members.node(addr(*node)).unwrap());
         (2..=10).filter(echoed).collect::<Vec<_>>()
     };
@@ -333,12 +334,12 @@ fn an_address_that_echoed_is_known_when_its_next_incarnation_is_listed() {
     let mut cluster = grown(Config::default());
     cluster.run(60 * SECOND);
     let echoed = |cluster: &mut Cluster| {
-        let members = &cluster.engine(1).members;
+        let members = cluster.engine(1).list();
         members.has_echoed(members.node(addr(3)).unwrap())
     };
     assert!(echoed(&mut cluster));
     let wall = cluster.clock().wall;
-    let members = &cluster.engine(1).members;
+    let members = cluster.engine(1).list();
     let held = members.record(members.node(addr(3)).unwrap());
     let next = Record::new(held.node().clone(), held.generation().after(wall).unwrap());
     let next = Sighting { record: Arc::new(next), counter: 1, age: Age(0) };
@@ -356,7 +357,7 @@ fn one_that_only_strangers_speak_of_vouches_for_nobody() {
         let record = Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
         let news = News::Member(Sighting { record, counter: 1, age: Age(0) });
         handle(&mut cluster, from, packet(Body::Records(Records { news: vec![news] })));
-        let members = &cluster.engine(1).members;
+        let members = cluster.engine(1).list();
         members.is_rumored(members.node(forged_addr(number)).expect("there is room"))
     };
     assert!(is_rumored_on_the_word_of(addr(STRANGER), 1));
@@ -372,8 +373,8 @@ fn a_last_call_is_so_long_that_the_answer_may_bring_the_whole_record() {
         Sighting { record: Arc::new(Record::new(long, generation(1))), counter: 1, age: Age(0) };
     let news = Records { news: vec![News::Member(me.clone())] };
     handle(&mut cluster, addr(100), packet(Body::Records(news)));
-    let (now, mut out) = (cluster.clock(), Outbox::new());
-    cluster.engine(1).send_last_call(now, addr(7), &mut out);
+    let now = cluster.clock();
+    let mut out = cluster.engine(1).with(now, |cx| cx.send_last_call(addr(7)));
     let outputs: Vec<_> = out.drain().collect();
     let [Output::Send { packet: call, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let answer = len(&packet(Body::Alive(Alive { token: 5, me })));
@@ -451,8 +452,8 @@ fn a_node_behind_a_translation_of_addresses_is_believed_by_what_was_sent_to_its_
     let mut cluster = grown(Config::default());
     let (advertised, outside) = (forged_addr(1), addr(STRANGER));
     handle(&mut cluster, outside, stranger_s_join(advertised));
-    let believed = |cluster: &mut Cluster| cluster.engine(1).is_believed(advertised);
-    let now = cluster.clock().mono;
+    let believed = |cluster: &mut Cluster| cluster.engine(1).believes(advertised);
+    let now = cluster.clock();
     let answer = |token| ProbeAnswer { token, holds: Default::default() };
     let answer = |token| Packet { step: step(), body: Body::ProbeAnswer(answer(token)) };
     let token = cluster.engine(1).token_for(now, outside);
@@ -460,7 +461,7 @@ fn a_node_behind_a_translation_of_addresses_is_believed_by_what_was_sent_to_its_
     assert!(!believed(&mut cluster), "what was sent elsewhere says nothing of that address");
     // Within a cycle it is asked where it says that it is.
     cluster.run(SECOND * 6 / 5);
-    let now = cluster.clock().mono;
+    let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, advertised);
     handle(&mut cluster, outside, answer(token));
     assert!(believed(&mut cluster), "whatever address the answer comes from");
@@ -533,7 +534,7 @@ fn who_was_believed_is_so_when_it_comes_back_from_a_partition() {
     assert_eq!(cluster.list(1), [1, 2, 3, 4, 5]);
     cluster.far_side.clear();
     cluster.run_until(20 * SECOND, Cluster::all_list_all);
-    assert_eq!(cluster.engine(1).members.newcomers().len(), 0);
+    assert_eq!(cluster.engine(1).list().newcomers().len(), 0);
 }
 
 #[test]
@@ -551,9 +552,9 @@ fn who_joins_by_stream_is_asked_to_echo_like_any_other() {
         Output::Event(_) | Output::Answer(_) => None,
     });
     let token = ask.expect("it is welcomed").expect("and asked to echo");
-    assert!(!cluster.engine(1).is_believed(from));
+    assert!(!cluster.engine(1).believes(from));
     handle(&mut cluster, from, packet(Body::Echo(Echo { token, swap: None })));
-    assert!(cluster.engine(1).is_believed(from));
+    assert!(cluster.engine(1).believes(from));
 }
 
 #[test]

@@ -161,8 +161,9 @@ fn those_who_live_are_told_first_only_where_most_are_silent_lest_they_part_into_
     let awake_among = |nodes, live| {
         let mut cluster = left_over_of(nodes, live, Liveness::Beats);
         cluster.run(TIMEOUT * 4 / 5);
-        let now = cluster.now;
-        cluster.engine(1).pick_awake(now, usize::from(nodes)).len()
+        let (now, mut awake) = (cluster.clock(), Vec::new());
+        cluster.engine(1).with(now, |cx| awake = cx.pick_awake(usize::from(nodes)));
+        awake.len()
     };
     assert_eq!(awake_among(50, 30), 0, "of 50 nodes 20 are silent: many, but not most");
     assert_eq!(awake_among(50, 5), 4, "of 50 nodes 45 are silent, and four others live");

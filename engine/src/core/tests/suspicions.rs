@@ -206,9 +206,9 @@ fn who_hears_nobody_waits_twice_as_long_for_the_next_answer() {
 #[test]
 fn each_answer_makes_a_node_that_was_slow_less_patient() {
     let mut cluster = settled(6);
-    (0..3).for_each(|_| cluster.engine(1).prober.health.worsen());
+    (0..3).for_each(|_| cluster.engine(1).worsen_health());
     cluster.run(15 * SECOND);
-    assert_eq!(cluster.engine(1).prober.health.factor(), 1);
+    assert_eq!(cluster.engine(1).health_factor(), 1);
 }
 
 #[test]

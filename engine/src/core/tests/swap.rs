@@ -10,11 +10,10 @@ use super::cluster::{Cluster, SECOND, addr, record};
 use super::telling::packet;
 use crate::config::{Config, Liveness, Swap};
 use crate::core::Sighting;
-use crate::core::members::Members;
+use crate::core::context::Effect;
+use crate::core::members::{Heard, Members, Standing};
 use crate::core::packet::{Body, Bulk, Detail, Ids, SwapRequest};
-use crate::core::row::Standing;
-use crate::core::seen::Heard;
-use crate::core::{Age, AgeStep, Beat, Input, Outbox, Output, Packet, PacketKind, Roster};
+use crate::core::{Age, AgeStep, Beat, Input, Output, Packet, PacketKind, Roster};
 use crate::node::Generation;
 use crate::rng::Probability;
 use crate::time::Instant;
@@ -101,7 +100,7 @@ fn a_swap_brings_each_of_two_the_beats_that_the_other_heard_whether_their_lists_
         let mut cluster = Cluster::of(4, Config::default());
         cluster.run(8 * SECOND);
         let members = |cluster: &mut Cluster, at: u16, of: u16| {
-            let members = &cluster.engine(at).members;
+            let members = cluster.engine(at).list();
             members.counter(members.node(addr(of)).expect("a member"))
         };
         let newest = [3, 4].map(|of| members(&mut cluster, of, of) + 1);
@@ -179,8 +178,10 @@ fn who_is_waited_for_over_a_long_way_holds_up_no_other_swap() {
         let mut cluster = pair(&BTreeSet::new(), &BTreeSet::new());
         cluster.swap_request(1, 2);
         cluster.now = cluster.now + Duration::from_millis(waited);
-        let (now, mut out) = (cluster.clock(), Outbox::new());
-        cluster.engine(1).swap_soon(now, addr(2), None, &mut out);
+        let now = cluster.clock();
+        let mut out = cluster.engine(1).with(now, |cx| {
+            cx.effects.push(Effect::Differs(addr(2), None));
+        });
         let begun = requests(&out.drain().collect::<Vec<_>>()).len();
         assert_eq!(begun, usize::from(begins), "after {waited} ms");
     }
@@ -239,7 +240,7 @@ fn an_answer_to_no_request_changes_nothing() {
 fn a_bucket_that_is_named_again_and_again_is_answered_once() {
     let mut cluster = pair(&BTreeSet::new(), &(10..60).collect());
     let Packet { step, .. } = cluster.swap_request(1, 2);
-    let now = cluster.clock().mono;
+    let now = cluster.clock();
     let echo = Some(cluster.engine(2).token_for(now, addr(1)));
     let mut answered = |buckets: Vec<u16>| {
         let ids = Ids { echo, bits: 0, buckets, ids: Vec::new() };

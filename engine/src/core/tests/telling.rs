@@ -151,7 +151,7 @@ fn sixteen_rumors_are_remembered_and_no_more() {
         cluster.run(100 * MS);
     }
     for node in 1..=3 {
-        assert_eq!(cluster.engine(node).telling.told.len(), 16, "of node {node}");
+        assert_eq!(cluster.engine(node).footprint().rumors, 16, "of node {node}");
     }
 }
 

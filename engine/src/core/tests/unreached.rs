@@ -120,14 +120,15 @@ fn with_no_other_teller_one_that_reported_to_hold_the_version_is_asked() {
     cluster.run(10 * SECOND);
     // What node 4 hears of it anew, and from whom it can't have it.
     let value = cluster.engine(1).metadata().cloned().unwrap();
-    cluster.engine(4).metadata = None;
+    let now = cluster.clock();
+    cluster.engine(4).with(now, |cx| *cx.metadata = None);
     assert_eq!(asked(&cluster.outputs(4, 1, announced(&value))), [1]);
     let outputs = cluster.outputs_of(4, failed(1));
     let [other] = asked(&outputs)[..] else { panic!("{outputs:?}") };
     assert!([2, 3].contains(&other), "{other}");
     cluster.outputs_of(4, failed(other));
     // The third is asked at once when the first tells of it again.
-    cluster.engine(4).fetcher.wanted.clear();
+    cluster.engine(4).forget_what_is_wanted();
     assert_eq!(asked(&cluster.outputs(4, 1, announced(&value))), [5 - other]);
 }
 

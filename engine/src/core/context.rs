@@ -1,0 +1,350 @@
+//! What every room stands on: the means of a node, who it is, and what it holds.
+//!
+//! A room owns its own state and is the only code that changes it. All else it reaches by name:
+//! through the [`Context`], which is lent to it for one input, and through the rooms below it,
+//! which are handed to it as arguments. What it has to tell a room above it is an [`Effect`].
+
+mod choice;
+mod clocks;
+mod life;
+mod news;
+mod routes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::choice::{FEW_SILENT, are_many};
+pub(crate) use self::life::{Farewell, Life};
+pub(crate) use self::news::rumor_len;
+pub(crate) use self::routes::{keep_last, keep_once};
+
+use self::clocks::Clocks;
+use self::routes::Routes;
+use super::agreement::Reports;
+use super::beat::AgeStep;
+use super::io::{Carrier, Outbox};
+use super::members::{Members, Roster};
+use super::metadata::Metadata;
+use super::packet::{Announcement, Body, Holds, Packet, Padding, Summary, Topic};
+use super::record::Record;
+use super::rtt::Rtts;
+use super::settings::Settings;
+use super::stats::Stats;
+use super::timers::{Timer, Timers};
+use crate::config::{Config, Swap};
+use crate::rng::Rng;
+use crate::time::{Instant, Now, nanos};
+
+/// What belongs to a node whichever room it is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground {
+    me: Arc<Record>,
+    config: Arc<Config>,
+    life: Life,
+    step: AgeStep,
+    /// Until then we believe everybody.
+    young_until: Instant,
+    rng: Rng,
+    timers: Timers,
+    members: Members,
+    metadata: Option<Metadata>,
+    reports: Reports,
+    rtts: Rtts,
+    routes: Routes,
+    clocks: Clocks,
+    seeds: Vec<SocketAddr>,
+    effects: Vec<Effect>,
+    stats: Stats,
+}
+
+/// The ground, lent for one input: time, chance and an outbox are arguments of each.
+///
+/// Its fields are open, so that a room can hold on to one while it changes another; what may be
+/// done with each its own type says.
+pub(crate) struct Context<'a> {
+    pub now: Now,
+    pub out: &'a mut Outbox,
+    /// Our own incarnation.
+    pub me: &'a mut Arc<Record>,
+    pub config: &'a Config,
+    pub life: &'a mut Life,
+    /// The unit of the ages in our packets.
+    pub step: AgeStep,
+    pub young_until: Instant,
+    /// The one stream of chance: in which order it is drawn from decides what follows.
+    pub rng: &'a mut Rng,
+    pub timers: &'a mut Timers,
+    pub members: &'a mut Members,
+    pub metadata: &'a mut Option<Metadata>,
+    /// What peers last said that they hold.
+    pub reports: &'a mut Reports,
+    pub rtts: &'a mut Rtts,
+    pub routes: &'a mut Routes,
+    pub clocks: &'a mut Clocks,
+    /// The addresses of nodes that are in the cluster already, as the service named them.
+    pub seeds: &'a mut Vec<SocketAddr>,
+    /// What rooms above are to be told, in order.
+    pub effects: &'a mut Vec<Effect>,
+    pub stats: &'a mut Stats,
+}
+
+/// What one room has to tell another that stands above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A member was listed, or has a new incarnation.
+    Listed(SocketAddr),
+    /// A member was removed because it was silent.
+    Lost(SocketAddr),
+    /// We have a new incarnation above one that others held of us, and are young.
+    Reborn,
+    /// A node is known to hold something else than we do; what, may not be.
+    Differs(SocketAddr, Option<Holds>),
+    /// A node has let us in.
+    LetIn {
+        by: SocketAddr,
+        /// It holds what we do.
+        agrees: bool,
+        was_alone: bool,
+    },
+}
+
+/// By what way a packet came: what is needed to judge what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Via {
+    pub from: SocketAddr,
+    pub carrier: Carrier,
+    /// The unit of all ages in the packet.
+    pub step: AgeStep,
+}
+
+impl Ground {
+    pub(crate) fn new(
+        me: Arc<Record>,
+        config: Arc<Config>,
+        roster: Arc<Roster>,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        Self {
+            members: Members::new(&me, &config, roster, now.mono),
+            life: Life::Running,
+            step: AgeStep::of_timeout(config.timeout()),
+            young_until: now.mono + config.timeout(),
+            rng: Rng::fork(seed, "engine", me.place().0),
+            timers: Timers::default(),
+            metadata: None,
+            reports: Reports::default(),
+            rtts: Rtts::default(),
+            routes: Routes::new(seed, me.place()),
+            clocks: Clocks::default(),
+            seeds: Vec::new(),
+            effects: Vec::new(),
+            stats: Stats::default(),
+            me,
+            config,
+        }
+    }
+
+    /// Lends itself for one input.
+    pub(crate) fn context<'a>(&'a mut self, now: Now, out: &'a mut Outbox) -> Context<'a> {
+        out.begin(&self.config);
+        Context {
+            now,
+            out,
+            me: &mut self.me,
+            config: &self.config,
+            life: &mut self.life,
+            step: self.step,
+            young_until: self.young_until,
+            rng: &mut self.rng,
+            timers: &mut self.timers,
+            members: &mut self.members,
+            metadata: &mut self.metadata,
+            reports: &mut self.reports,
+            rtts: &mut self.rtts,
+            routes: &mut self.routes,
+            clocks: &mut self.clocks,
+            seeds: &mut self.seeds,
+            effects: &mut self.effects,
+            stats: &mut self.stats,
+        }
+    }
+
+    pub(crate) fn me(&self) -> &Arc<Record> {
+        &self.me
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline()
+    }
+
+    /// What we hold, in short.
+    pub(crate) fn holds(&self) -> Holds {
+        holds(&self.members, self.metadata.as_ref())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rtts_mut(&mut self) -> &mut Rtts {
+        &mut self.rtts
+    }
+}
+
+pub(crate) fn holds(members: &Members, metadata: Option<&Metadata>) -> Holds {
+    let version = metadata.map_or(0, |metadata| metadata.version().hash());
+    Holds { digest: members.digest(), version }
+}
+
+impl Context<'_> {
+    /// Who has just come knows nobody yet to hear anything from twice, and believes what it is
+    /// told.
+    pub(crate) fn is_young(&self) -> bool {
+        self.now.mono < self.young_until
+    }
+
+    /// Where every packet is sealed nobody can invent members.
+    pub(crate) fn trusts_all(&self) -> bool {
+        self.is_young() || self.config.secret_key().is_some()
+    }
+
+    /// What we hold, in short.
+    pub(crate) fn holds(&self) -> Holds {
+        holds(self.members, self.metadata.as_ref())
+    }
+
+    /// A deadline that we notice so much too late says more of us than of others.
+    pub(crate) fn grace(&self) -> Duration {
+        self.config.cycle() / 8
+    }
+
+    /// Takes an answer to what was sent so often, for the first time so long ago, and is no probe.
+    pub(crate) fn note_round_trip(&mut self, peer: SocketAddr, waited: Duration, sends: u32) {
+        // Karn's rule: what answers the first or the last says nothing. Not even that it took no
+        // longer: where much is lost such a bound makes all wait too long, for a third more time.
+        if sends == 1 {
+            self.stats.round_trip.observe(waited);
+            self.rtts.sample(peer, waited);
+        }
+    }
+
+    /// True when the node at this address is listed.
+    pub(crate) fn lists(&self, addr: SocketAddr) -> bool {
+        self.members.lists(addr)
+    }
+
+    /// Up to this long, drawn at random.
+    pub(crate) fn part_of(&mut self, duration: Duration) -> Duration {
+        let nanos = self.rng.between(0, nanos(duration));
+        Duration::from_nanos(nanos)
+    }
+
+    /// This long, give or take a tenth, so that nodes don't fall in step.
+    pub(crate) fn jittered(&mut self, duration: Duration) -> Duration {
+        duration - duration / 10 + self.part_of(duration / 5)
+    }
+
+    /// A packet of ours.
+    pub(crate) fn packet(&self, body: Body) -> Arc<Packet> {
+        Arc::new(Packet { step: self.step, body })
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary {
+            wall: self.now.wall,
+            settings: Settings::of(&self.config),
+            members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
+            digest: self.members.digest(),
+            version: self.metadata.as_ref().map(Metadata::version),
+        }
+    }
+
+    /// How long a tombstone is kept: long after every copy that could contradict it has died.
+    pub(crate) fn tombstone_time(&self) -> Duration {
+        self.config.timeout() * 20
+    }
+
+    /// How long a beat is on its way to all.
+    pub(crate) fn moment(&self) -> Duration {
+        Duration::from_millis(250).min(self.config.relay_delay())
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        self.members.len() == 1
+    }
+
+    /// What a rumor of a metadata value carries: the value where it fits a datagram.
+    pub(crate) fn topic_of(&self, metadata: &Metadata) -> Topic {
+        if rumor_len(metadata) <= self.config.packet_len_max() {
+            Topic::Metadata(metadata.clone())
+        } else {
+            Topic::Announced(Announcement::of(metadata))
+        }
+    }
+
+    /// What makes a datagram of ours so long that one of `answer` bytes may come back, when it
+    /// would have at least `least` bytes without, and is not known to be ours yet.
+    pub(crate) fn padding(&self, least: usize, answer: usize) -> Padding {
+        let wanted = answer.div_ceil(3).saturating_sub(least + self.config.guard_len());
+        Padding(u16::try_from(wanted).unwrap_or(u16::MAX))
+    }
+
+    /// Brings the next swap forward, because more differences are likely.
+    pub(crate) fn swap_again_soon(&mut self) {
+        self.swap_again_in(self.config.relay_delay() / 4);
+    }
+
+    pub(crate) fn swap_again_in(&mut self, wait: Duration) {
+        if *self.life == Life::Running && self.config.swap() == Swap::On {
+            let wait = self.jittered(wait);
+            self.timers.set_earlier(Timer::Swap, self.now.mono + wait);
+        }
+    }
+
+    /// Takes what a member says that it holds; of others anybody could send us any number.
+    pub(crate) fn note_report(&mut self, from: SocketAddr, holds: Holds) {
+        if self.lists(from) {
+            self.reports.note(from, holds);
+        }
+    }
+
+    /// The next of what rooms are to be told.
+    pub(crate) fn next_effect(&mut self) -> Option<Effect> {
+        if self.effects.is_empty() {
+            return None;
+        }
+        Some(self.effects.remove(0))
+    }
+
+    /// Counts what is held after an input.
+    pub(crate) fn count_members(&mut self) {
+        let (stats, members) = (&mut *self.stats, &*self.members);
+        stats.members = members.len();
+        stats.members_max = stats.members_max.max(stats.members);
+        stats.tombstones_max = stats.tombstones_max.max(members.tombstones_len());
+    }
+}

@@ -1,0 +1,420 @@
+//! Probes: who lives is found out by asking, at a cost that does not grow with the cluster.
+//!
+//! Once a cycle a node asks one member whether it lives, each in its turn. Who does not answer in
+//! time is asked again, by a few others and by stream, because the fault may lie on the way; who
+//! answers nobody is suspected (see [`super::suspects`]). And if not even those others say a word,
+//! the fault is most likely our own: then nobody is suspected, and we give everybody more time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Detection;
+use crate::config::{Config, Liveness, TransportKind};
+use crate::core::context::{Context, Effect, Life};
+use crate::core::dissemination::Dissemination;
+use crate::core::members::NodeIx;
+use crate::core::packet::{
+    Body, News, Probe, ProbeAnswer, ProbeRequest, Records, Reply, Vouch, Word,
+};
+use crate::core::round::Round;
+use crate::core::rtt::Rtt;
+use crate::core::timers::Timer;
+use crate::node::NodeId;
+use crate::time::Instant;
+
+/// The probe under way, those that others asked us for, and how far we trust ourselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prober {
+    round: Round,
+    rtt: Rtt,
+    current: Option<Current>,
+    /// At most [`Prober::ERRANDS_MAX`], the earliest to end first.
+    errands: Vec<Errand>,
+    health: Health,
+    /// Who said of the member probed that it does not answer them either.
+    silent: Vec<NodeId>,
+    /// Probes in a row that failed, and those of them that nobody at all said a word about.
+    failed: u32,
+    mute: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    token: u32,
+    node: NodeIx,
+    to: SocketAddr,
+    sent_at: Instant,
+    deadline: Instant,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// We asked it ourselves.
+    Direct,
+    /// We asked so many others to ask it.
+    Indirect { asked: usize },
+}
+
+/// A probe for another.
+#[derive(Clone, Copy, Debug)]
+struct Errand {
+    token: u32,
+    target: SocketAddr,
+    client: SocketAddr,
+    client_token: u32,
+    until: Instant,
+}
+
+/// How slow we are ourselves, by how our own probes fare (Lifeguard's local health multiplier).
+#[derive(Clone, Copy, Debug, Default)]
+struct Health(u32);
+
+impl Health {
+    const WORST: u32 = 8;
+
+    /// By how much everything takes longer than it should.
+    fn factor(self) -> u32 {
+        self.0 + 1
+    }
+
+    fn worsen(&mut self) {
+        self.0 = (self.0 + 1).min(Self::WORST);
+    }
+
+    fn improve(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+}
+
+impl Prober {
+    const ERRANDS_MAX: usize = 64;
+
+    /// Probes for one other at a time: it can't take the places of all.
+    const ERRANDS_OF_ONE_MAX: usize = 8;
+
+    /// How long an answer to a datagram may take.
+    fn patience(&self, config: &Config) -> Duration {
+        self.rtt.timeout(config)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn health_factor(&self) -> u32 {
+        self.health.factor()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn errands_len(&self) -> usize {
+        self.errands.len()
+    }
+
+    fn heard_somebody(&mut self) {
+        self.failed = 0;
+        self.mute = 0;
+    }
+
+    /// How long the others and the stream may take: a stream repeats what it lost no sooner than
+    /// after a fifth of a second.
+    fn second_patience(&self, config: &Config) -> Duration {
+        let (least, most) = (config.cycle() / 4, config.cycle() / 2);
+        (self.patience(config) * 4).clamp(least, most)
+    }
+}
+
+impl Detection {
+    /// Who else is asked to probe one that did not answer us.
+    const PROXIES: usize = 3;
+    /// After so many failed probes in a row, about one of which nobody said a word, everybody is
+    /// asked. One alone fails now and then where packets get lost.
+    const FAILED_MAX: u32 = 2;
+
+    /// Once a cycle: probes the next member of the round.
+    pub(crate) fn on_probe_due(&mut self, cx: &mut Context<'_>) {
+        self.corrections.new_cycle();
+        let next = cx.jittered(cx.config.cycle()) * self.prober.health.factor();
+        planted!(ProbesEnd, cx.timers.set(Timer::Probe, cx.now.mono + next));
+        if let Some(node) = self.next_to_probe(cx) {
+            self.probe(cx, node);
+        }
+    }
+
+    /// A member left a swap unanswered: that may be how its death shows first.
+    pub(crate) fn probe_soon(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
+        let node = cx.members.node(addr).filter(|&node| cx.members.is_listed(node));
+        if let Some(node) = node
+            && cx.config.liveness() == Liveness::Probes
+            && self.prober.current.is_none()
+        {
+            self.probe(cx, node);
+        }
+    }
+
+    fn probe(&mut self, cx: &mut Context<'_>, node: NodeIx) {
+        let to = cx.members.addr(node);
+        let token = cx.token_for(to);
+        let deadline = cx.now.mono + self.first_wait(cx);
+        let stage = Stage::Direct;
+        self.prober.current =
+            Some(Current { token, node, to, sent_at: cx.now.mono, deadline, stage });
+        cx.timers.set(Timer::ProbeWait, deadline);
+        cx.send_probe(to, token, Reply::Datagram);
+    }
+
+    fn next_to_probe(&mut self, cx: &mut Context<'_>) -> Option<NodeIx> {
+        let me = cx.members.me();
+        let ring = cx.members.ring();
+        if ring.len() == 1 {
+            return None;
+        }
+        loop {
+            let node = ring[self.prober.round.next(ring.len(), cx.rng)];
+            if node != me {
+                return Some(node);
+            }
+        }
+    }
+
+    fn first_wait(&self, cx: &Context<'_>) -> Duration {
+        self.prober.patience(&cx.config) * self.prober.health.factor()
+    }
+
+    /// The probe under way was not answered in time.
+    pub(crate) fn on_probe_wait(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
+        let Some(current) = self.prober.current else { return };
+        if !cx.members.is_listed(current.node) || *cx.life != Life::Running {
+            self.prober.current = None;
+            return;
+        }
+        if cx.now.mono - current.deadline > cx.grace() {
+            // We were not there to see the answer, which may be waiting to be read.
+            self.prober.health.worsen();
+            self.wait_for_probe(
+                cx,
+                Current { deadline: cx.now.mono + self.first_wait(cx), ..current },
+            );
+            return;
+        }
+        match current.stage {
+            Stage::Direct => self.ask_others(cx, current),
+            Stage::Indirect { asked } => {
+                self.prober.current = None;
+                self.on_probe_failed(cx, spread, current.node, asked);
+            }
+        }
+    }
+
+    fn wait_for_probe(&mut self, cx: &mut Context<'_>, current: Current) {
+        cx.timers.set(Timer::ProbeWait, current.deadline);
+        self.prober.current = Some(current);
+    }
+
+    fn ask_others(&mut self, cx: &mut Context<'_>, current: Current) {
+        let Current { token, node, to: target, .. } = current;
+        let mut proxies = cx.pick(Self::PROXIES + 1);
+        proxies.retain(|&proxy| proxy != node);
+        proxies.truncate(Self::PROXIES);
+        let request = cx.packet(Body::ProbeRequest(ProbeRequest { token, target }));
+        for &proxy in &proxies {
+            cx.out.send(cx.members.addr(proxy), &request);
+        }
+        if cx.config.protocol() == TransportKind::Udp {
+            cx.send_probe(target, token, Reply::Stream);
+        }
+        let wait = self.prober.second_patience(&cx.config) * self.prober.health.factor();
+        let stage = Stage::Indirect { asked: proxies.len() };
+        self.prober.silent.clear();
+        self.wait_for_probe(cx, Current { deadline: cx.now.mono + wait, stage, ..current });
+    }
+
+    fn on_probe_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        node: NodeIx,
+        asked: usize,
+    ) {
+        cx.stats.probes_failed += 1;
+        self.prober.failed += 1;
+        let mut witnesses = std::mem::take(&mut self.prober.silent);
+        if asked == 0 || !witnesses.is_empty() {
+            witnesses.insert(0, cx.me.place());
+            self.suspect(cx, spread, node, witnesses);
+        } else {
+            // Nobody was heard: it is we who are cut off, or too slow; or they all are dead.
+            self.prober.health.worsen();
+            self.prober.mute += 1;
+        }
+        if asked == 0 {
+            return;
+        }
+        if self.prober.failed >= Self::FAILED_MAX && self.prober.mute > 0 {
+            self.prober.heard_somebody();
+            self.call_the_roll(cx);
+        } else if self.prober.failed == 1
+            && let Some(next) = self.next_to_probe(cx)
+        {
+            // Another shows which it is, and need not wait for its turn.
+            self.probe(cx, next);
+        }
+    }
+
+    pub(crate) fn on_probe(&mut self, cx: &mut Context<'_>, from: SocketAddr, probe: &Probe) {
+        if *cx.life != Life::Running {
+            return;
+        }
+        cx.note_report(from, probe.holds);
+        let answer = ProbeAnswer { token: probe.token, holds: cx.holds() };
+        let answer = cx.packet(Body::ProbeAnswer(answer));
+        match probe.reply {
+            Reply::Datagram => cx.out.send(from, &answer),
+            Reply::Stream => cx.out.stream(from, &answer),
+        }
+        self.tell_what_we_think(cx, from);
+    }
+
+    /// Tells a member that it is suspected, or that it was removed, so that it can refute that.
+    fn tell_what_we_think(&mut self, cx: &mut Context<'_>, of: SocketAddr) {
+        let Some(node) = cx.members.node(of) else { return };
+        let thought = match cx.members.gone(node) {
+            Some(gone) => Some(News::from(gone)),
+            None => self.suspicion_of(cx, of).map(News::from),
+        };
+        if let Some(thought) = thought
+            && cx.config.liveness() == Liveness::Probes
+            && self.may_correct(of)
+        {
+            cx.out.send(of, &cx.packet(Body::Records(Records { news: vec![thought] })));
+        }
+    }
+
+    pub(crate) fn on_probe_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: SocketAddr,
+        answer: &ProbeAnswer,
+        asked: Option<SocketAddr>,
+    ) {
+        cx.note_report(from, answer.holds);
+        let token = answer.token;
+        let ours = self.prober.current.take_if(|it| (it.to, it.token) == (from, token));
+        if let Some(current) = ours {
+            if current.stage == Stage::Direct {
+                let rtt = cx.now.mono - current.sent_at;
+                cx.stats.round_trip.observe(rtt);
+                self.prober.rtt.sample(rtt);
+            }
+            self.end_probe(cx, from);
+            if answer.holds != cx.holds() {
+                cx.effects.push(Effect::Differs(from, Some(answer.holds)));
+            }
+        } else if let Some(errand) = self.take_errand(from, token) {
+            Self::absolve_addr(cx, from);
+            Self::vouch(cx, errand.client, errand.client_token, Word::Lives);
+        } else if let Some(addr) = asked {
+            self.prober.heard_somebody();
+            planted!(AnswerUnheeded, _ = Self::absolve_addr(cx, addr));
+        } else if cx.is_errand_token_of(from, token) {
+            // Too late for who asked us, but it lives.
+            Self::absolve_addr(cx, from);
+        } else {
+            cx.stats.answers_stale += 1;
+        }
+    }
+
+    /// The member probed last lives.
+    fn end_probe(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
+        cx.timers.clear(Timer::ProbeWait);
+        self.prober.health.improve();
+        self.prober.heard_somebody();
+        Self::absolve_addr(cx, addr);
+    }
+
+    /// Clears whoever is at an address of suspicion; true when it was suspected.
+    fn absolve_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
+        let node = cx.members.node(addr);
+        node.is_some_and(|node| cx.members.absolve(node))
+    }
+
+    /// Probes a member for somebody who could not reach it.
+    pub(crate) fn on_probe_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: SocketAddr,
+        request: ProbeRequest,
+    ) {
+        let ProbeRequest { token: client_token, target } = request;
+        // Only of members and for members: no stranger can have us send packets to a third party.
+        if *cx.life != Life::Running || !cx.lists(from) {
+            return;
+        }
+        if !cx.lists(target) {
+            // That we hear the asker is worth saying: where nobody else lists the target it would
+            // take all others for dead, and never the target.
+            return Self::vouch(cx, from, client_token, Word::Silent);
+        }
+        let of_one = self.prober.errands.iter().filter(|errand| errand.client == from).count();
+        let full = self.prober.errands.len() == Prober::ERRANDS_MAX
+            || of_one == Prober::ERRANDS_OF_ONE_MAX;
+        if full {
+            return;
+        }
+        let token = cx.errand_token(target);
+        let until = cx.now.mono + self.prober.patience(&cx.config);
+        let errand = Errand { token, target, client: from, client_token, until };
+        self.prober.errands.push(errand);
+        cx.timers.set_earlier(Timer::Errands, until);
+        cx.send_probe(target, token, Reply::Datagram);
+    }
+
+    fn take_errand(&mut self, target: SocketAddr, token: u32) -> Option<Errand> {
+        let errands = &mut self.prober.errands;
+        let at = errands.iter().position(|it| (it.target, it.token) == (target, token))?;
+        Some(errands.remove(at))
+    }
+
+    fn vouch(cx: &mut Context<'_>, client: SocketAddr, token: u32, word: Word) {
+        cx.out.send(client, &cx.packet(Body::Vouch(Vouch { token, word })));
+    }
+
+    /// Reports those that did not answer.
+    pub(crate) fn on_errands(&mut self, cx: &mut Context<'_>) {
+        let due = |errand: &mut Errand| errand.until <= cx.now.mono;
+        let silent: Vec<_> = self.prober.errands.extract_if(.., due).collect();
+        for errand in silent {
+            Self::vouch(cx, errand.client, errand.client_token, Word::Silent);
+        }
+        if let Some(next) = self.prober.errands.iter().map(|errand| errand.until).min() {
+            cx.timers.set(Timer::Errands, next);
+        }
+    }
+
+    pub(crate) fn on_vouch(&mut self, cx: &mut Context<'_>, from: SocketAddr, vouch: Vouch) {
+        let current = self.prober.current.filter(|current| current.token == vouch.token);
+        let Some(Current { to, stage: Stage::Indirect { asked }, .. }) = current else {
+            cx.stats.answers_stale += 1;
+            return;
+        };
+        let by = NodeId::of(from);
+        match vouch.word {
+            Word::Lives => {
+                self.prober.current = None;
+                self.end_probe(cx, to);
+            }
+            Word::Silent => {
+                if self.prober.silent.len() < asked && !self.prober.silent.contains(&by) {
+                    self.prober.silent.push(by);
+                }
+            }
+        }
+    }
+
+    /// Others doubt us: we are slow ourselves.
+    pub(crate) fn worsen_health(&mut self) {
+        self.prober.health.worsen();
+    }
+
+    /// How long the answer to a call may take.
+    pub(super) fn call_patience(&self, cx: &Context<'_>) -> Duration {
+        self.prober.patience(cx.config) * self.prober.health.factor()
+    }
+}

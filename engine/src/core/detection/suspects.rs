@@ -1,0 +1,353 @@
+//! Suspects: members that did not answer, on their way to be cleared or removed.
+//!
+//! A suspicion is told to the suspect first and then to everybody, so that it can refute it by
+//! raising its counter. Nobody is told that a member is dead: each node has a timer of its own for
+//! each suspect, which is shorter the more others found it silent too; and before the timer ends
+//! it asks the suspect itself. What another says of a death is no more than a suspicion.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Detection;
+use super::calls::Calls;
+use super::roll_call::RollCall;
+use crate::config::Config;
+use crate::core::context::Context;
+use crate::core::dissemination::Dissemination;
+use crate::core::members::NodeIx;
+use crate::core::packet::{Body, News, Records, Reply, Suspicion};
+use crate::core::timers::Timer;
+use crate::node::{Generation, NodeId};
+use crate::time::Instant;
+
+/// The members that are in doubt, by address so that their order is the same everywhere: whoever
+/// is taken off the list is taken off here too.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Suspects {
+    by_addr: BTreeMap<SocketAddr, Suspect>,
+    /// No roll is called before, however many are in doubt.
+    roll_from: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Suspect {
+    node: NodeIx,
+    generation: Generation,
+    counter: u32,
+    since: Instant,
+    /// Who found it silent, as far as it was told; at most [`Suspicion::WITNESSES_MAX`].
+    witnesses: Vec<NodeId>,
+    grounds: Grounds,
+    calls: u32,
+    called_at: Instant,
+    next_call: Instant,
+}
+
+/// Why a member is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grounds {
+    /// It did not answer a probe, of ours or of somebody else.
+    Silence,
+    /// Somebody who waited for long enough has removed it.
+    Removal,
+    /// We hear nobody: everybody is in doubt, and everybody is asked at once.
+    RollCall,
+}
+
+/// What came of hearing that a member is suspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relevance {
+    /// It was refuted already, or is nothing to us: not worth telling others.
+    Nothing,
+    /// It is known.
+    Known,
+    /// It is news.
+    News,
+}
+
+impl Suspects {
+    /// Which share of what may be saved is saved by so many further witnesses, in thousandths:
+    /// it goes by the logarithm, for the first of them says most (Lifeguard).
+    const SHARES: [u32; Suspicion::WITNESSES_MAX] = [0, 500, 792, 1_000];
+    /// Beyond so many suspects, the clock is looked at less often.
+    pub(crate) const MANY: usize = 16;
+    /// Which of the calls goes by stream: two datagrams may have got lost.
+    const STREAM_CALL: u32 = 3;
+
+    /// Puts everything off by this much: we were not there.
+    pub(super) fn shift(&mut self, by: Duration) {
+        for suspect in self.by_addr.values_mut() {
+            for at in [&mut suspect.since, &mut suspect.called_at, &mut suspect.next_call] {
+                *at = *at + by;
+            }
+        }
+    }
+}
+
+impl Suspect {
+    /// Takes more witnesses.
+    fn hear(&mut self, witnesses: &[NodeId]) -> Relevance {
+        let before = self.witnesses.len();
+        for by in witnesses {
+            if self.witnesses.len() < Suspicion::WITNESSES_MAX && !self.witnesses.contains(by) {
+                self.witnesses.push(*by);
+                self.grounds = Grounds::Silence;
+            }
+        }
+        if self.witnesses.len() > before { Relevance::News } else { Relevance::Known }
+    }
+
+    /// How long it may stay one.
+    fn wait(&self, config: &Config) -> Duration {
+        match self.grounds {
+            Grounds::Removal => config.silence_min(),
+            Grounds::RollCall => config.suspicion_max(),
+            Grounds::Silence => {
+                let share = Suspects::SHARES[self.witnesses.len().saturating_sub(1)];
+                let (most, least) = (config.suspicion_max(), config.suspicion_min());
+                let wait = most - (most - least) * share / 1_000;
+                planted!(SuspicionTooShort, wait, Duration::ZERO)
+            }
+        }
+    }
+
+    /// When it is removed, if it does not answer so many calls: not before they were made.
+    fn end(&self, config: &Config, calls: u32, patience: Duration) -> Option<Instant> {
+        let end = self.since + self.wait(config);
+        (self.calls >= calls).then(|| end.max(self.called_at + patience))
+    }
+}
+
+impl Detection {
+    /// A member answered neither us nor the others whom we asked.
+    pub(super) fn suspect(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        node: NodeIx,
+        witnesses: Vec<NodeId>,
+    ) {
+        let suspicion = Suspicion { witnesses, ..cx.nobodys_suspicion(node) };
+        let addr = suspicion.addr;
+        if self.doubt(cx, node, &suspicion, Grounds::Silence) == Relevance::News
+            && let Some(suspicion) = self.suspicion_of(cx, addr)
+        {
+            Self::tell_suspect(cx, suspicion.clone());
+            spread.spread_suspicion(cx, suspicion);
+        }
+    }
+
+    /// What is told of a member, if it is suspected because it was silent.
+    pub(super) fn suspicion_of(&self, cx: &Context<'_>, addr: SocketAddr) -> Option<Suspicion> {
+        cx.members.node(addr).filter(|&node| cx.members.is_suspected(node))?;
+        let suspect = self.suspects.by_addr.get(&addr).filter(|it| !it.witnesses.is_empty())?;
+        let Suspect { generation, counter, ref witnesses, .. } = *suspect;
+        Some(Suspicion { addr, generation, counter, witnesses: witnesses.clone() })
+    }
+
+    pub(crate) fn tell_suspect(cx: &mut Context<'_>, suspicion: Suspicion) {
+        let to = suspicion.addr;
+        let news = vec![News::from(suspicion)];
+        cx.out.send(to, &cx.packet(Body::Records(Records { news })));
+    }
+
+    /// Puts a member in doubt, or takes more witnesses.
+    pub(crate) fn doubt(
+        &mut self,
+        cx: &mut Context<'_>,
+        node: NodeIx,
+        of: &Suspicion,
+        grounds: Grounds,
+    ) -> Relevance {
+        let Suspicion { addr, generation, counter, .. } = *of;
+        let fresh = Suspect {
+            node,
+            generation,
+            counter,
+            since: cx.now.mono,
+            witnesses: Vec::new(),
+            grounds,
+            calls: 0,
+            called_at: cx.now.mono,
+            next_call: cx.now.mono,
+        };
+        let suspects = &mut self.suspects.by_addr;
+        let known = suspects.get(&addr).filter(|_| cx.members.is_suspected(node));
+        let known = known.map(|it| (it.generation, it.counter));
+        let is_new = known.is_none_or(|known| known < (generation, counter));
+        if is_new {
+            // What it refuted before no longer counts.
+            suspects.insert(addr, fresh);
+            cx.members.suspect(node);
+        }
+        let suspect = suspects.get_mut(&addr).expect("it is there cx.now");
+        let heed = suspect.hear(&of.witnesses);
+        let end = suspect.since + suspect.wait(&cx.config);
+        if is_new && grounds != Grounds::RollCall {
+            suspect.next_call = end.saturating_sub(cx.config.cycle()).max(cx.now.mono);
+        }
+        let next = suspect.next_call.min(end.max(cx.now.mono));
+        cx.timers.set_earlier(Timer::Check, next);
+        heed
+    }
+
+    /// Where so many are in doubt there are more whose turn to be probed is still to come, and in
+    /// random order the last of them comes late: after ten cycles, where half of a cluster died.
+    pub(crate) fn call_the_roll_of_many(&mut self, cx: &mut Context<'_>) {
+        if cx.many_are_suspected() && cx.now.mono >= self.suspects.roll_from {
+            self.call_the_roll(cx);
+        }
+    }
+
+    /// Takes everybody out of doubt.
+    pub(crate) fn absolve_all(&mut self, cx: &mut Context<'_>) {
+        self.suspects = Suspects::default();
+        self.calls = Calls::default();
+        cx.members.absolve_all();
+    }
+
+    /// Nobody says a word, or many are in doubt: everybody is asked, and who doesn't answer is
+    /// removed after as long as any other suspect. It is not told to others, who find out
+    /// themselves, and for it may be we who are cut off.
+    pub(super) fn call_the_roll(&mut self, cx: &mut Context<'_>) {
+        self.suspects.roll_from = cx.now.mono + cx.config.timeout();
+        let me = cx.members.me();
+        for node in cx.members.ring().to_vec() {
+            if node == me || cx.members.is_suspected(node) {
+                continue;
+            }
+            self.doubt(cx, node, &cx.nobodys_suspicion(node), Grounds::RollCall);
+        }
+    }
+
+    /// Calls the suspects whose time is nearly over, removes those whose time is, and finds when
+    /// to look again.
+    pub(super) fn check_suspects(&mut self, cx: &mut Context<'_>) {
+        cx.members.forget(cx.now.mono, cx.tombstone_time());
+        for addr in self.judge_suspects(cx) {
+            let suspect = self.suspects.by_addr.remove(&addr).expect("it was just judged");
+            Self::remove_silent(cx, suspect.node);
+        }
+        self.call_suspects(cx);
+        let (calls, patience) = (Self::calls_before_removal(cx), self.call_patience(cx));
+        let next = self.suspects.by_addr.values().map(|suspect| {
+            let end = suspect.end(&cx.config, calls, patience);
+            suspect.next_call.min(end.unwrap_or(suspect.next_call))
+        });
+        let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
+        if cx.members.suspected_len() > Suspects::MANY {
+            next = next.max(cx.now.mono + cx.config.cycle() / 20);
+        }
+        planted!(SuspectsUnjudged, cx.timers.set(Timer::Check, next));
+    }
+
+    /// Calls that a suspect must have left unanswered: two of which one may have got lost, when
+    /// there are so many suspects that hardly anybody else speaks for those that live.
+    fn calls_before_removal(cx: &Context<'_>) -> u32 {
+        if cx.many_are_suspected() { RollCall::CALLS } else { 1 }
+    }
+
+    /// Whose time is over. Who was never called, or only just, has a little more.
+    fn judge_suspects(&mut self, cx: &mut Context<'_>) -> Vec<SocketAddr> {
+        let members = &mut *cx.members;
+        self.suspects.by_addr.retain(|_, suspect| {
+            if !members.is_suspected(suspect.node) {
+                return false;
+            }
+            let doubted = members.is_listed(suspect.node)
+                && members.record(suspect.node).generation() == suspect.generation
+                && members.counter(suspect.node) <= suspect.counter;
+            if !doubted {
+                members.absolve(suspect.node);
+            }
+            doubted
+        });
+        let (calls, patience) = (Self::calls_before_removal(cx), self.call_patience(cx));
+        let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
+            suspect.end(&cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
+        };
+        self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
+    }
+
+    /// Asks the suspects themselves, those first who were asked least. When there are many, two
+    /// calls of each are made whatever the limit says, but not all of them at once.
+    fn call_suspects(&mut self, cx: &mut Context<'_>) {
+        self.calls.renew(cx.now.mono, cx.config.cycle());
+        let members = cx.members.len();
+        let again = cx.now.mono + cx.config.cycle() / 4;
+        let (many, patience) = (cx.many_are_suspected(), self.call_patience(cx));
+        let mut share = if many { RollCall::share(cx.members.suspected_len()) } else { 0 };
+        let (by_addr, budget) = (&mut self.suspects.by_addr, &mut self.calls);
+        let due = by_addr.iter_mut().filter(|it| it.1.next_call <= cx.now.mono);
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(addr, suspect)| (suspect.calls, **addr));
+        let mut calls = Vec::new();
+        for (&addr, suspect) in due {
+            let is_of_roll = many && suspect.calls < RollCall::CALLS;
+            let may = if is_of_roll { share > 0 } else { budget.make(members) };
+            if !may {
+                cx.stats.last_calls_over_limit += u64::from(!is_of_roll);
+                suspect.next_call = if is_of_roll { cx.now.mono } else { again };
+                continue;
+            }
+            share -= usize::from(is_of_roll);
+            suspect.calls += 1;
+            if planted!(CallsPutOff, suspect.calls <= RollCall::CALLS, true) {
+                // What counts is whether these are answered: more of them put no end off.
+                suspect.called_at = cx.now.mono;
+            }
+            let again_soon = is_of_roll && suspect.calls < RollCall::CALLS;
+            suspect.next_call = if again_soon { cx.now.mono + patience } else { again };
+            let by_stream = suspect.calls == Suspects::STREAM_CALL;
+            let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
+            calls.push((addr, reply));
+        }
+        for (addr, reply) in calls {
+            let token = cx.token_for(addr);
+            cx.send_probe(addr, token, reply);
+        }
+    }
+
+    /// What is told of these members, as far as they are still suspected.
+    pub(crate) fn suspicions_of(&self, cx: &Context<'_>, addrs: Vec<SocketAddr>) -> Vec<Suspicion> {
+        addrs.into_iter().filter_map(|addr| self.suspicion_of(cx, addr)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Liveness;
+
+    fn wait(grounds: Grounds, witnesses: u64) -> Duration {
+        let config = Config::builder().liveness(Liveness::Probes).build().unwrap();
+        let zero = Instant::ZERO;
+        let mut suspect = Suspect {
+            node: NodeIx::default(),
+            generation: Generation::default(),
+            counter: 1,
+            since: zero,
+            witnesses: Vec::new(),
+            grounds,
+            calls: 0,
+            called_at: zero,
+            next_call: zero,
+        };
+        let witnesses: Vec<_> = (0..witnesses).map(NodeId).collect();
+        suspect.hear(&witnesses);
+        suspect.wait(&config)
+    }
+
+    #[test]
+    fn each_further_witness_shortens_the_wait_and_the_first_of_them_most() {
+        let waits = [1, 2, 3, 4, 5].map(|witnesses| wait(Grounds::Silence, witnesses).as_millis());
+        assert_eq!(waits, [3_500, 3_250, 3_104, 3_000, 3_000]);
+    }
+
+    #[test]
+    fn what_others_have_waited_for_need_not_be_waited_for_again() {
+        assert_eq!(wait(Grounds::Removal, 0), Duration::from_millis(1_750));
+        assert_eq!(wait(Grounds::RollCall, 0), Duration::from_millis(3_500));
+    }
+}

@@ -1,0 +1,52 @@
+//! Dissemination: how news reaches everybody.
+//!
+//! A rumor is told along arcs of the ring and acknowledged (`telling.rs`); beats and news that
+//! come in numbers travel in bulk, to a few at random (`bulk.rs`). What others are known to hold
+//! of a value, and by which paths it gets to them, is kept here too.
+
+mod bulk;
+mod holders;
+mod paths;
+mod telling;
+mod told;
+
+use self::bulk::Relay;
+use self::holders::Holders;
+use self::paths::Paths;
+use self::told::Telling;
+
+/// What is being told, and what is known of those who are told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dissemination {
+    telling: Telling,
+    relay: Relay,
+    paths: Paths,
+    holders: Holders,
+}
+
+impl Dissemination {
+    /// True when nothing waits for an acknowledgement.
+    pub(crate) fn is_told(&self) -> bool {
+        self.telling.next().is_none()
+    }
+
+    /// Rumors that are told or were told lately.
+    pub(crate) fn rumors_len(&self) -> usize {
+        self.telling.len()
+    }
+
+    /// Parts of the ring that were handed over, of all rumors.
+    pub(crate) fn parts_len(&self) -> usize {
+        self.telling.parts_len()
+    }
+
+    /// Membership news that waits for the next relay.
+    pub(crate) fn waiting_len(&self) -> usize {
+        self.relay.waiting_len()
+    }
+
+    /// Publishers that wait until others hold what they published.
+    pub(crate) fn publishers_len(&self) -> usize {
+        self.holders.waiting_len()
+    }
+}

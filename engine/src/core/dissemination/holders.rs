@@ -1,0 +1,196 @@
+//! Holders: which others are known to hold what was published here.
+//!
+//! Only answers to what we sent count, for they come from where it was sent to: the
+//! acknowledgement of a rumor that carried the value, the end of a transfer, the answer to a swap.
+//! Who holds a newer version counts as well: it has what ours was replaced by.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use super::Dissemination;
+use crate::core::context::Context;
+use crate::core::io::{Answer, NotConfirmed};
+use crate::core::members::NodeIx;
+use crate::core::metadata::{Metadata, Version};
+use crate::core::packet::Topic;
+use crate::core::timers::Timer;
+use crate::time::Instant;
+
+/// What is known of others that hold our values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holders {
+    /// The last version published here.
+    last: Option<Last>,
+    /// What the publisher of the next version waits for.
+    expected: Option<Expected>,
+    /// Publishers that wait, the oldest first; at most [`Holders::WAITS_MAX`].
+    waits: VecDeque<Wait>,
+}
+
+/// So many others are to hold a version by then.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    wanted: usize,
+    until: Instant,
+}
+
+/// The version that was published last, and who answers for it if we go.
+#[derive(Clone, Debug)]
+struct Last {
+    version: Version,
+    /// The first that were known to hold it; at most [`Holders::KEEPERS_MAX`].
+    keepers: Vec<SocketAddr>,
+}
+
+/// A publisher that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    version: Version,
+    expected: Expected,
+    held_by: BTreeSet<SocketAddr>,
+}
+
+impl Holders {
+    /// Beyond them the oldest gets its answer before its time.
+    const WAITS_MAX: usize = 64;
+    /// More need not be remembered: one that stays is enough, and who has none left tells others.
+    const KEEPERS_MAX: usize = 32;
+    /// Those that are swapped with first.
+    const STRAGGLERS_MAX: usize = 8;
+
+    /// Notes that a version was published here.
+    pub(crate) fn published(&mut self, version: Version) {
+        self.last = Some(Last { version, keepers: Vec::new() });
+        if let Some(expected) = self.expected.take() {
+            self.waits.push_back(Wait { version, expected, held_by: BTreeSet::new() });
+        }
+    }
+
+    pub(crate) fn waiting_len(&self) -> usize {
+        self.waits.len()
+    }
+
+    /// Notes that none was: nobody waits for it.
+    pub(crate) fn refused(&mut self) {
+        self.expected = None;
+    }
+
+    /// How many others are to hold a version: none unless its publisher waits for them.
+    fn wanted(&self, version: Version) -> usize {
+        let wait = self.waits.iter().find(|wait| wait.version == version);
+        wait.map_or(0, |wait| wait.expected.wanted)
+    }
+
+    /// Notes that a node holds a version.
+    fn note(&mut self, holder: SocketAddr, held: Version) {
+        let holds = |last: &Last| planted!(OlderConfirmed, last.version <= held, true);
+        if let Some(last) = self.last.as_mut().filter(|last| holds(last))
+            && last.keepers.len() < Self::KEEPERS_MAX
+            && !last.keepers.contains(&holder)
+        {
+            last.keepers.push(holder);
+        }
+        for wait in self.waits.iter_mut().filter(|wait| wait.version <= held) {
+            wait.held_by.insert(holder);
+        }
+    }
+
+    /// Takes out an answer that can be given: enough hold it, its time is over, or too many wait.
+    fn take_answer(&mut self, now: Instant) -> Option<Result<Version, NotConfirmed>> {
+        let enough = |wait: &Wait| wait.held_by.len() >= wait.expected.wanted;
+        let is_over = |wait: &Wait| enough(wait) || wait.expected.until <= now;
+        let at = match self.waits.iter().position(is_over) {
+            None if self.waits.len() > Self::WAITS_MAX => 0,
+            over => over?,
+        };
+        let wait = self.waits.remove(at).expect("it was just found");
+        let Wait { version, ref held_by, .. } = wait;
+        let held_by = held_by.len();
+        Some(if enough(&wait) { Ok(version) } else { Err(NotConfirmed { version, held_by }) })
+    }
+}
+
+impl Dissemination {
+    /// One of the last members that have not said that they hold what a publisher waits for. It may
+    /// have it from another, whom it told; we learn of that by a swap.
+    pub(crate) fn straggler(&mut self, cx: &mut Context<'_>) -> Option<NodeIx> {
+        if self.holders.waits.is_empty() {
+            return None;
+        }
+        let mut rest = cx.others();
+        let held_by = &self.holders.waits.front()?.held_by;
+        rest.retain(|&node| !held_by.contains(&cx.members.addr(node)));
+        // While they are many the rumor is still at work.
+        let few = (1..=Holders::STRAGGLERS_MAX).contains(&rest.len());
+        few.then(|| rest[cx.rng.below(rest.len())])
+    }
+
+    /// The next version that is published is to be held by so many others.
+    pub(crate) fn expect(&mut self, cx: &mut Context<'_>, wanted: usize) {
+        let until = cx.now.mono + cx.config.timeout();
+        self.holders.expected = Some(Expected { wanted, until });
+    }
+
+    /// A version was published here.
+    pub(crate) fn note_published(&mut self, version: Version) {
+        self.holders.published(version);
+    }
+
+    /// What was to be published here was not: nobody waits for it.
+    pub(crate) fn note_refused(&mut self) {
+        self.holders.refused();
+    }
+
+    /// Into how many parts a rumor is shared out: more than usual if as many are to answer to us.
+    pub(super) fn parts_of(&self, cx: &Context<'_>, topic: &Topic) -> usize {
+        let wanted = match topic {
+            Topic::Metadata(metadata) => self.holders.wanted(metadata.version()),
+            Topic::Announced(announcement) => self.holders.wanted(announcement.version),
+            Topic::Membership(_) => 0,
+        };
+        cx.config.fan_out().max(wanted.min(cx.members.len()))
+    }
+
+    /// Tells one that stays, itself, of the value that goes with us: those to whom its part of
+    /// the ring was given may have left with it.
+    pub(crate) fn tell_who_stays(&mut self, cx: &mut Context<'_>) {
+        let others = cx.others();
+        let Some(metadata) = cx.metadata.as_ref().filter(|_| !others.is_empty()) else { return };
+        let topic = cx.topic_of(metadata);
+        let one = others[cx.rng.below(others.len())];
+        self.tell_this_one(cx, &topic, one);
+    }
+
+    /// The version that is lost if we go: none of those that are known to hold it stays. When
+    /// nobody stays at all, one that leaves after us is as good a keeper as any.
+    pub(crate) fn held_by_us_alone(&self, cx: &Context<'_>) -> Option<Version> {
+        let held = cx.metadata.as_ref().map(Metadata::version)?;
+        let last = self.holders.last.as_ref().filter(|last| last.version == held)?;
+        let nobody_stays = cx.members.len() == 1;
+        let stays = |keeper: SocketAddr| planted!(KeeperGone, cx.lists(keeper), true);
+        let is_kept = last.keepers.iter().any(|&keeper| nobody_stays || stays(keeper));
+        (!is_kept).then_some(held)
+    }
+
+    /// A node has said that it holds a version.
+    pub(crate) fn note_holder(
+        &mut self,
+        cx: &mut Context<'_>,
+        holder: SocketAddr,
+        version: Version,
+    ) {
+        self.holders.note(holder, version);
+        self.on_confirm(cx);
+    }
+
+    /// Answers the publishers that need not wait any longer.
+    pub(crate) fn on_confirm(&mut self, cx: &mut Context<'_>) {
+        while let Some(answer) = self.holders.take_answer(cx.now.mono) {
+            cx.out.answer(Answer::Published(answer));
+        }
+        match self.holders.waits.iter().map(|wait| wait.expected.until).min() {
+            Some(next) => cx.timers.set(Timer::Confirm, next),
+            None => cx.timers.clear(Timer::Confirm),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Telling: arcs that were handed over, until somebody answers for each of them.
+//!
+//! Who takes an arc on says so at once. Where nobody does, the rumor is sent again, twice where
+//! packets get lost, then to another member of the arc; and a small arc is told by its teller, in
+//! place of a delegate that is likely dead. With its acknowledgement a delegate says whom it
+//! knows on the arc, if that is not what the teller knows, so that whoever only the teller knows
+//! is still told.
+
+use std::net::SocketAddr;
+
+use super::Dissemination;
+use super::told::{Part, PartState, Told, TopicKey};
+use crate::core::context::{Context, Effect};
+use crate::core::members::{Delegation, NodeIx, RingView, subtract};
+use crate::core::metadata::Version;
+use crate::core::packer::Room;
+use crate::core::packet::{
+    Body, Bounded, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest,
+};
+use crate::core::timers::Timer;
+use crate::node::NodeId;
+
+/// What is to be handed over.
+#[derive(Clone, Copy, Debug)]
+struct Handing {
+    arc: RingArc,
+    to: SocketAddr,
+    view: Option<ViewDigest>,
+    /// How often it was sent there already.
+    sends: u32,
+}
+
+/// A part that somebody answers for, as it was before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    /// The place of its rumor.
+    at: usize,
+    part: Part,
+}
+
+impl Settled {
+    /// Who answers for it.
+    pub(crate) fn by(&self) -> SocketAddr {
+        self.part.to
+    }
+}
+
+/// What to do about an arc that nobody answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    GiveUp,
+    /// Send it once more to the same delegate.
+    Again,
+    /// Share it out into so many parts without that delegate.
+    Instead(usize),
+}
+
+/// A few bits of a place: on a small arc hardly ever those of another member.
+fn fingerprint(place: NodeId) -> u16 {
+    place.0 as u16
+}
+
+impl Dissemination {
+    /// On arcs of so many members whoever a delegate does not know is told by its teller.
+    const SMALL_ARC: usize = 32;
+    /// Repeats to one delegate where many packets get lost.
+    const PATIENCE_IN_LOSS: u32 = 5;
+    /// Sends of one rumor by one node, as a multiple of the fan-out; beyond it the swap repairs.
+    const BUDGET_PER_FAN_OUT: usize = 4;
+
+    /// Has everybody told.
+    pub(crate) fn tell_all(&mut self, cx: &mut Context<'_>, topic: &Topic) {
+        self.tell(cx, topic, RingArc::whole(cx.me.place()), None, 1);
+    }
+
+    /// Answers for an arc from now on. False when there are no sends left for it.
+    pub(crate) fn tell(
+        &mut self,
+        cx: &mut Context<'_>,
+        topic: &Topic,
+        arc: RingArc,
+        from: Option<SocketAddr>,
+        acks_asked: u8,
+    ) -> bool {
+        let mut others = vec![arc];
+        subtract(&mut others, RingArc::of(cx.me.place()));
+        if others.is_empty() {
+            return true;
+        }
+        let parts_max = self.parts_of(cx, topic);
+        let budget = Self::BUDGET_PER_FAN_OUT * parts_max;
+        let key = TopicKey::of(topic, cx.config.liveness());
+        let at = self.telling.place_of(key, topic, budget);
+        let mut fresh = self.telling[at].take_on(arc, from, acks_asked, cx.now.mono);
+        subtract(&mut fresh, RingArc::of(cx.me.place()));
+        self.share_out(cx, at, &fresh, parts_max, None)
+    }
+
+    /// Hands arcs over to members on them. Whoever is silent gets no more than its own place, and
+    /// no more tries than it has left.
+    fn share_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: usize,
+        arcs: &[RingArc],
+        parts_max: usize,
+        silent: Option<&Part>,
+    ) -> bool {
+        let told = &self.telling[at];
+        let view = cx.members.audience(&told.topic);
+        let fan_out = parts_max.min(self.telling[at].budget.max(1));
+        let silent_node = silent.and_then(|part| cx.members.node(part.to));
+        let delegations = view.split(arcs, fan_out, silent_node, cx.rng);
+        // While members come and go views differ all the time: there the swap sees to it.
+        let compares = !matches!(told.topic, Topic::Membership(_));
+        let hand = |Delegation { to, arc, .. }| Handing {
+            arc,
+            to: cx.members.addr(to),
+            view: if compares { view.digest(arc) } else { None },
+            sends: silent.filter(|_| silent_node == Some(to)).map_or(0, |part| part.sends),
+        };
+        let handings: Vec<_> = delegations.into_iter().map(hand).collect();
+        self.telling[at].parts.reserve_exact(handings.len());
+        handings.into_iter().all(|handing| self.hand_over(cx, at, handing))
+    }
+
+    fn hand_over(&mut self, cx: &mut Context<'_>, at: usize, handing: Handing) -> bool {
+        let told = &mut self.telling[at];
+        if told.budget == 0 {
+            cx.stats.rumors_over_budget += 1;
+            return false;
+        }
+        let Handing { arc, to, view, sends } = handing;
+        let token = Token::new(told.key.tag(), cx.rng.bits() as u32);
+        let (first_sent_at, state) = (cx.now.mono, PartState::Settled);
+        told.parts.push(Part { arc, to, token, view, sends, first_sent_at, state });
+        let part = told.parts.len() - 1;
+        self.send_part(cx, at, part);
+        true
+    }
+
+    fn send_part(&mut self, cx: &mut Context<'_>, at: usize, part: usize) {
+        let topic = cx.aged(&self.telling[at].topic);
+        let topic = self.passable(cx, self.telling[at].parts[part].to, topic);
+        let told = &mut self.telling[at];
+        let due = cx.now.mono + cx.rtts.patience(told.parts[part].to, &cx.config);
+        let copies = told.copies(part);
+        let acks = told.acks_of_each(copies);
+        let Part { arc, to, token, view, .. } = told.send(part, copies, due);
+        cx.timers.set_earlier(Timer::Tell, due);
+        let packet = cx.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
+        for _ in 0..copies {
+            cx.out.attempt(to, &packet);
+        }
+    }
+
+    fn view<'a>(cx: &'a Context<'_>, topic: &Topic) -> RingView<'a> {
+        cx.members.audience(topic)
+    }
+
+    /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
+    /// sender knows others.
+    pub(crate) fn acknowledge(cx: &mut Context<'_>, to: SocketAddr, rumor: &Rumor) {
+        let mut known = Self::known_on(cx, rumor);
+        if let Some(room) = cx.out.room(to) {
+            // Who is left cx.out is introduced to us though we know it, which does no harm.
+            known.truncate(Room::of::<RumorAck>(room).fits::<u16>());
+        }
+        let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });
+        cx.out.send(to, &cx.packet(ack(known)));
+        let again = cx.packet(ack(Vec::new()));
+        for _ in 1..rumor.acks.min(Told::ACKS_MAX) {
+            cx.out.send(to, &again);
+        }
+    }
+
+    /// Whom we know on the arc of a rumor; nobody if the sender knows the same, or did not say.
+    fn known_on(cx: &Context<'_>, rumor: &Rumor) -> Vec<u16> {
+        let Some(theirs) = rumor.view else { return Vec::new() };
+        let view = Self::view(cx, &rumor.topic);
+        match view.digest(rumor.arc) {
+            Some(ours) if ours != theirs => {
+                view.on(rumor.arc).map(|node| fingerprint(view.place(node))).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes that a delegate answers for what it was handed; which part that was.
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>, ack: &RumorAck) -> Option<Settled> {
+        let Some((at, place)) = self.telling.find(ack.token) else {
+            cx.stats.answers_stale += 1;
+            return None;
+        };
+        let part = self.telling[at].parts[place];
+        let told = &mut self.telling[at];
+        let answered = planted!(AckOfAnother, ack.token, told.parts[0].token);
+        planted!(AckUnheeded, told.settle(answered));
+        Some(Settled { at, part })
+    }
+
+    /// Learns from who answered for a part, and tells those whom it does not know.
+    pub(crate) fn on_settled(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: SocketAddr,
+        settled: Settled,
+        known: &[u16],
+    ) {
+        let Settled { at, part } = settled;
+        if let Topic::Metadata(metadata) = &self.telling[at].topic
+            && self.is_held_by_who_acknowledges(cx, part.to, metadata)
+        {
+            let version = metadata.version();
+            self.note_holder(cx, part.to, version);
+        }
+        cx.note_round_trip(part.to, cx.now.mono - part.first_sent_at, part.sends);
+        if let PartState::Waiting(_) = part.state {
+            cx.stats.hop_delay.observe(cx.now.mono - part.first_sent_at);
+            if !known.is_empty() {
+                self.tell_unknown(cx, at, &part, known);
+                cx.effects.push(Effect::Differs(from, None));
+            }
+        }
+        if self.telling.next().is_none() {
+            cx.timers.clear(Timer::Tell);
+        }
+    }
+
+    /// Ends the telling of metadata that is older than what is held.
+    pub(crate) fn supersede(&mut self, held: Version) {
+        self.telling.supersede(held);
+    }
+
+    /// Tells those on an arc whom its delegate does not know; on a large arc they are too many,
+    /// and the delegate is told of them instead.
+    fn tell_unknown(&mut self, cx: &mut Context<'_>, at: usize, part: &Part, known: &[u16]) {
+        let view = cx.members.audience(&self.telling[at].topic);
+        let small = view.count(part.arc) <= Self::SMALL_ARC;
+        let unknown: Vec<NodeIx> = view
+            .on(part.arc)
+            .filter(|&node| !known.contains(&fingerprint(view.place(node))))
+            .collect();
+        if small {
+            for node in unknown {
+                self.tell_alone(cx, at, node);
+            }
+        } else {
+            Self::introduce(cx, part.to, &unknown);
+        }
+    }
+
+    /// Tells a node of members that it does not know, as many as fit a datagram.
+    fn introduce(cx: &mut Context<'_>, to: SocketAddr, unknown: &[NodeIx]) {
+        let mut room = Room::of::<Records>(cx.config.path_len_max());
+        let news = unknown.iter().filter_map(|&node| cx.news_of(node));
+        let news: Vec<News> = news.take_while(|item| room.take(item.len_max())).collect();
+        if !news.is_empty() {
+            cx.out.send(to, &cx.packet(Body::Records(Records { news })));
+        }
+    }
+
+    /// A member was listed that we did not know: what was told on its arc of late, it may have
+    /// missed.
+    pub(crate) fn tell_newly_listed(&mut self, cx: &mut Context<'_>, node: NodeIx) {
+        if cx.members.is_rumored(node) {
+            return;
+        }
+        let (place, addr) = (cx.members.place(node), cx.members.addr(node));
+        for at in 0..self.telling.len() {
+            let told = &self.telling[at];
+            let recent = cx.now.mono - told.taken_at < cx.config.cycle();
+            let its_own = match &told.topic {
+                Topic::Membership(News::Member(it)) => it.record.node().addr() == addr,
+                Topic::Membership(News::Gone(gone)) => gone.addr == addr,
+                Topic::Membership(News::Suspected(suspicion)) => suspicion.addr == addr,
+                Topic::Metadata(_) | Topic::Announced(_) => false,
+            };
+            if recent && !its_own && told.lacks(place) {
+                self.tell_alone(cx, at, node);
+            }
+        }
+    }
+
+    /// Tells one node, whoever else was told already.
+    pub(super) fn tell_this_one(&mut self, cx: &mut Context<'_>, topic: &Topic, node: NodeIx) {
+        let budget = Self::BUDGET_PER_FAN_OUT * self.parts_of(cx, topic);
+        let key = TopicKey::of(topic, cx.config.liveness());
+        let at = self.telling.place_of(key, topic, budget);
+        self.tell_alone(cx, at, node);
+    }
+
+    fn tell_alone(&mut self, cx: &mut Context<'_>, at: usize, node: NodeIx) {
+        let place = cx.members.place(node);
+        let view = Some(ViewDigest::of([place].into_iter()));
+        let to = cx.members.addr(node);
+        self.hand_over(cx, at, Handing { arc: RingArc::of(place), to, view, sends: 0 });
+    }
+
+    /// Sees to what was not acknowledged in time.
+    pub(crate) fn on_tell(&mut self, cx: &mut Context<'_>) {
+        for at in 0..self.telling.len() {
+            for part in self.telling[at].take_overdue(cx.now.mono) {
+                self.tell_again(cx, at, part);
+            }
+        }
+        if let Some(next) = self.telling.next() {
+            cx.timers.set(Timer::Tell, next);
+        }
+    }
+
+    fn tell_again(&mut self, cx: &mut Context<'_>, at: usize, place: usize) {
+        let told = &self.telling[at];
+        let part = told.parts[place];
+        match Self::remedy(cx, told, &part) {
+            Remedy::GiveUp => {
+                cx.stats.rumors_unanswered += u64::from(told.budget > 0);
+                cx.stats.rumors_over_budget += u64::from(told.budget == 0);
+                self.telling[at].parts[place].settle();
+            }
+            Remedy::Again => self.send_part(cx, at, place),
+            Remedy::Instead(parts_max) => {
+                self.telling[at].parts[place].state = PartState::Relieved;
+                self.share_out(cx, at, &[part.arc], parts_max, Some(&part));
+            }
+        }
+    }
+
+    /// What to do about an arc that nobody answers for. Where most answer, the delegate is likely
+    /// dead, and the fewer it was to tell the sooner we do it ourselves; where many don't, or some
+    /// answered only later, the network is bad, and another delegate would only do the same work
+    /// twice.
+    fn remedy(cx: &Context<'_>, told: &Told, part: &Part) -> Remedy {
+        if told.budget == 0 || part.sends >= told.tells_max() {
+            return Remedy::GiveUp;
+        }
+        let listed = cx.members.node(part.to).is_some_and(|node| cx.members.is_listed(node));
+        let members = cx.members.audience(&told.topic).count(part.arc);
+        let patience = match told.is_lossy() {
+            true => Self::PATIENCE_IN_LOSS,
+            false if told.some_were_only_late() => 2,
+            false => 1,
+        };
+        let few = members <= cx.config.fan_out() && !told.is_lossy() && told.affords(members);
+        match members {
+            0 => Remedy::GiveUp,
+            1 if listed => Remedy::Again,
+            _ if few => Remedy::Instead(members),
+            _ if listed && part.sends <= patience => Remedy::Again,
+            _ => Remedy::Instead(1),
+        }
+    }
+
+    /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
+    /// bulk when there is more of it.
+    pub(crate) fn announce(&mut self, cx: &mut Context<'_>, node: NodeIx) {
+        let alone = !self.relay.is_busy_with_news(cx.now.mono, cx.config.relay_delay());
+        match cx.news_of(node) {
+            Some(news) if alone => {
+                self.relay.told_news(cx.now.mono);
+                self.tell_all(cx, &Topic::Membership(news));
+            }
+            _ => self.relay_news(cx, node),
+        }
+    }
+
+    pub(crate) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
+        self.tell_all(cx, &Topic::Membership(News::from(cx.goodbye())));
+    }
+}

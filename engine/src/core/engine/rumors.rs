@@ -1,0 +1,96 @@
+//! Rumors along arcs: how a metadata version, or a membership change that is alone, is told.
+
+use std::net::SocketAddr;
+
+use super::Rooms;
+use crate::core::context::{Context, Via};
+use crate::core::detection::Relevance;
+use crate::core::dissemination::Dissemination;
+use crate::core::membership::Membership;
+use crate::core::metadata::Metadata;
+use crate::core::packet::{Body, News, Records, Rumor, Topic};
+
+/// What became of the news in a rumor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// We hold it, and can tell it.
+    Held,
+    /// It is told once we hold it.
+    Fetching,
+    /// We hold a newer one, refuse it, or don't believe it yet.
+    NotWorthTelling,
+}
+
+impl Rooms {
+    /// Who tells us of a value is to know that it goes with us. Of those who leave at the same time
+    /// many have forgotten the other before its goodbye could be passed on to it.
+    fn warn_teller(&self, cx: &mut Context<'_>, to: SocketAddr, topic: &Topic) {
+        let is_value = matches!(topic, Topic::Metadata(_) | Topic::Announced(_));
+        if is_value && cx.life.is_leaving() {
+            cx.out.send(to, &cx.packet(Body::Records(Records { news: vec![cx.goodbye().into()] })));
+        }
+    }
+
+    pub(super) fn on_rumor(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Via) {
+        let taken = match self.take_topic(cx, rumor, via) {
+            Taken::Held => planted!(
+                ArcUntold,
+                self.spread.tell(cx, &rumor.topic, rumor.arc, Some(via.from), rumor.acks),
+                true
+            ),
+            Taken::Fetching | Taken::NotWorthTelling => true,
+        };
+        self.warn_teller(cx, via.from, &rumor.topic);
+        if taken {
+            Dissemination::acknowledge(cx, via.from, rumor);
+        }
+    }
+
+    fn take_topic(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Via) -> Taken {
+        match &rumor.topic {
+            Topic::Metadata(metadata) => {
+                self.store.on_value(cx, &mut self.spread, metadata, via.from);
+                let held = cx.metadata.as_ref().map(Metadata::version);
+                // An older version than ours is not worth telling, and a stranger's from the
+                // future is not held.
+                if held == Some(metadata.version()) { Taken::Held } else { Taken::NotWorthTelling }
+            }
+            Topic::Announced(announcement) => {
+                let arc = Some(rumor.arc);
+                match self.store.on_announced(cx, via.from, *announcement, arc) {
+                    true => Taken::Held,
+                    false => Taken::Fetching,
+                }
+            }
+            Topic::Membership(News::Suspected(suspicion)) => {
+                match self.membership.on_suspicion(
+                    cx,
+                    &mut self.spread,
+                    &mut self.detection,
+                    suspicion,
+                    via,
+                ) {
+                    Relevance::Nothing => Taken::NotWorthTelling,
+                    _ => Taken::Held,
+                }
+            }
+            Topic::Membership(news) => {
+                let me = cx.me.generation();
+                self.membership.see(cx, &mut self.spread, &mut self.detection, news, via);
+                let refuted = cx.me.generation() > me;
+                let about = match news {
+                    News::Member(sighting) => sighting.record.node().addr(),
+                    News::Gone(gone) => gone.addr,
+                    News::Suspected(suspicion) => suspicion.addr,
+                };
+                let node = cx.members.node(about);
+                let rumored = node.is_some_and(|node| cx.members.is_rumored(node));
+                if rumored || refuted || Membership::is_claim(cx, news) {
+                    Taken::NotWorthTelling
+                } else {
+                    Taken::Held
+                }
+            }
+        }
+    }
+}

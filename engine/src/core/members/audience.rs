@@ -1,0 +1,63 @@
+//! The audience of a rumor: which of the members are told.
+//!
+//! Newcomers are not while they are a crowd, for they may be invented; and suspects are not told
+//! of suspicions, for they hear of it first and would be bad ones to tell others.
+
+use super::Members;
+use super::arcs::RingView;
+use super::roster::NodeIx;
+use crate::core::packet::{News, Topic};
+
+impl Members {
+    /// Who is told of something.
+    pub(crate) fn audience(&self, topic: &Topic) -> RingView<'_> {
+        let ring = self.ring();
+        if let Topic::Membership(News::Suspected(_)) = topic {
+            return RingView::new(ring, &self.suspected[..], &self.directory);
+        }
+        let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);
+        let left_out = match self.is_crowded() {
+            true => ring.iter().copied().filter(is_newcomer).collect(),
+            false => Vec::new(),
+        };
+        RingView::new(ring, left_out, &self.directory)
+    }
+
+    /// Suspects a listed member.
+    pub(crate) fn suspect(&mut self, node: NodeIx) {
+        assert!(self.is_listed(node), "only what is listed can be suspected");
+        if let Err(at) = self.place_among_suspected(node) {
+            self.suspected.insert(at, node);
+        }
+    }
+
+    /// Clears a member of suspicion; true when it was suspected. Who is taken off the list is
+    /// cleared at once.
+    pub(crate) fn absolve(&mut self, node: NodeIx) -> bool {
+        if self.suspected.is_empty() {
+            return false;
+        }
+        let at = self.place_among_suspected(node);
+        if let Ok(at) = at {
+            self.suspected.remove(at);
+        }
+        at.is_ok()
+    }
+
+    /// Clears everybody.
+    pub(crate) fn absolve_all(&mut self) {
+        self.suspected.clear();
+    }
+
+    pub(crate) fn is_suspected(&self, node: NodeIx) -> bool {
+        !self.suspected.is_empty() && self.place_among_suspected(node).is_ok()
+    }
+
+    pub(crate) fn suspected_len(&self) -> usize {
+        self.suspected.len()
+    }
+
+    fn place_among_suspected(&self, node: NodeIx) -> Result<usize, usize> {
+        self.suspected.binary_search_by(|&other| self.compare_places(other, node))
+    }
+}

@@ -1,0 +1,156 @@
+//! Copies: what a beat or a record that came by some way changes here.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::Members;
+use super::ids::Found;
+use super::roster::{NodeIx, RecordIx};
+use super::row::State;
+use super::seen::{Heard, Seen};
+use crate::config::Liveness;
+use crate::core::beat::{Age, COUNTER_MAX, widen};
+use crate::core::packet::Cause;
+use crate::core::record::Sighting;
+
+impl Members {
+    /// Takes a counter modulo 256 and an age.
+    pub(crate) fn see_short(&mut self, heard: Heard, node: NodeIx, counter: u8, age: Age) -> Seen {
+        let row = self.row(node);
+        let counter = widen(row.counter, counter);
+        if counter <= row.counter || node == self.me {
+            return Seen::Old;
+        }
+        let silence = heard.now - row.raised_at();
+        if row.state() != State::Listed && silence > self.limits.short_counter {
+            return Seen::Unknown;
+        }
+        // Of a list that was kept no counter is known.
+        let too_many = counter - row.counter > self.limits.beats_in(silence);
+        if row.counter > 0 && planted!(BeatFromAhead, too_many, false) {
+            // A stream may bring one that is older than half of the scale, as if it were ahead.
+            return Seen::Unknown;
+        }
+        self.see_counter(heard, node, counter, age)
+    }
+
+    /// Takes a record with its newest beat. Who has found the record already says where.
+    pub(crate) fn see(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
+        let Sighting { record, counter, age } = sighting;
+        let counter = (*counter).min(COUNTER_MAX);
+        let found = found.or_else(|| self.directory.find(record));
+        let node = match found {
+            Some((_, node)) => self.holds(node).then_some(node),
+            None => self.node(record.node().addr()),
+        };
+        let Some(node) = node else { return self.see_stranger(heard, sighting, found) };
+        let (row, me) = (self.row(node), node == self.me);
+        let order = match found {
+            // The very record that is held.
+            Some((ix, _)) if ix == row.record => Ordering::Equal,
+            _ => record.generation().cmp(&self.record(node).generation()),
+        };
+        match order {
+            Ordering::Less if me => Seen::Old,
+            Ordering::Less => self.contest(heard, node, sighting),
+            // Nobody but ourselves raises our counter or says who we are, unless it is a rival.
+            Ordering::Equal if me && counter > row.counter => Seen::OutrankedMe,
+            Ordering::Equal if me && *record != *self.record(node) => Seen::OutrankedMe,
+            Ordering::Equal if me => Seen::Old,
+            Ordering::Equal => match self.see_counter(heard, node, counter, *age) {
+                Seen::Refused(node) => self.contest(heard, node, sighting),
+                seen => seen,
+            },
+            Ordering::Greater if me => Seen::OutrankedMe,
+            Ordering::Greater
+                if record.generation() > heard.horizon
+                    && self.is_listed(node)
+                    && self.limits.fresh(heard.step, *age) =>
+            {
+                Seen::Contested(node)
+            }
+            Ordering::Greater => self.see_successor(heard, node, sighting),
+        }
+    }
+
+    /// A copy of the incarnation that is held of another.
+    fn see_counter(&mut self, heard: Heard, node: NodeIx, counter: u32, age: Age) -> Seen {
+        let raised_at = heard.step.raised_at(heard.now, age);
+        let row = self.row(node);
+        let state = row.state();
+        if planted!(LeaverRelisted, state == State::Gone(Cause::Left), false) {
+            return Seen::Refused(node);
+        }
+        if planted!(TombstoneOutranked, counter <= row.counter, counter < row.counter) {
+            return if state == State::Listed { Seen::Old } else { Seen::Refused(node) };
+        }
+        let raised_at = match (raised_at, self.limits.liveness) {
+            (Some(raised_at), _) => raised_at,
+            (None, Liveness::Beats) => return Seen::TooOld,
+            (None, Liveness::Probes | Liveness::Off) => self.limits.long_ago(heard.now),
+        };
+        let raised_at = row.raised_at().max(raised_at);
+        if state == State::Listed {
+            let row = self.row_mut(node);
+            row.counter = counter;
+            row.set_raised_at(raised_at);
+            self.note_voucher(node, heard.standing);
+            return Seen::Advanced(node);
+        }
+        if !self.limits.fresh(heard.step, age) {
+            return Seen::TooOld;
+        }
+        let record = row.record;
+        if self.is_full() {
+            return Seen::Full;
+        }
+        self.list(node, record, heard.standing, counter, raised_at);
+        Seen::Listed(node)
+    }
+
+    /// An incarnation that replaces the one held of its address.
+    pub(super) fn see_successor(
+        &mut self,
+        heard: Heard,
+        node: NodeIx,
+        sighting: &Sighting,
+    ) -> Seen {
+        let listed = self.is_listed(node);
+        if !self.limits.fresh(heard.step, sighting.age) {
+            return Seen::TooOld;
+        }
+        if !listed && self.is_full() {
+            return Seen::Full;
+        }
+        let (record, _) = self.directory.intern(&sighting.record);
+        if listed {
+            self.unlist(node);
+        }
+        let before = self.row(node).record;
+        let old = Arc::clone(self.directory.record(before));
+        if record != before {
+            self.directory.release(before);
+        }
+        self.list_heard(heard, node, record, sighting);
+        if listed { Seen::Updated(node, old) } else { Seen::Listed(node) }
+    }
+
+    /// An address of which nothing is held.
+    fn see_stranger(&mut self, heard: Heard, sighting: &Sighting, found: Option<Found>) -> Seen {
+        if !self.limits.fresh(heard.step, sighting.age) {
+            return Seen::TooOld;
+        }
+        if self.is_full() {
+            return Seen::Full;
+        }
+        let (record, node) = found.unwrap_or_else(|| self.directory.intern(&sighting.record));
+        self.list_heard(heard, node, record, sighting);
+        Seen::Listed(node)
+    }
+
+    fn list_heard(&mut self, heard: Heard, node: NodeIx, record: RecordIx, sighting: &Sighting) {
+        let raised_at = heard.step.raised_at(heard.now, sighting.age);
+        let raised_at = raised_at.unwrap_or_else(|| self.limits.long_ago(heard.now));
+        self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);
+    }
+}

@@ -1,0 +1,74 @@
+//! Sifting: finding what may be news in a packet, before anything is done about it.
+//!
+//! Most of what arrives is known already. And the rows of a large cluster are not in the
+//! processor's caches: nothing in these loops waits for anything else in them, so that all that a
+//! packet needs is fetched at once.
+
+use super::Members;
+use super::row::{Row, State};
+use super::seen::{Sifted, SiftedNews};
+use crate::core::beat::{Age, Beat};
+use crate::core::packet::News;
+use crate::core::record::Sighting;
+
+impl Members {
+    /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them,
+    /// with the nodes that hold the ids, if just one does.
+    pub(crate) fn sift(&mut self, beats: &[Beat], news: &mut Vec<Sifted>) {
+        news.clear();
+        if beats.is_empty() {
+            return;
+        }
+        self.table.own(&self.directory);
+        let rows = self.table.rows();
+        news.resize(beats.len(), Sifted { node: None, counter: 0, age: Age(0) });
+        let mut len = 0;
+        for &Beat { id, counter, age } in beats {
+            let (node, old) = match self.directory.only_by_id(id) {
+                Some((record, node)) => {
+                    let row = rows.get(node.index()).unwrap_or(&Row::VACANT);
+                    let held = row.record == record;
+                    (held.then_some(node), held & row.is_past(counter))
+                }
+                None => (self.by_id(id), false),
+            };
+            news[len] = Sifted { node, counter, age };
+            len += usize::from(!old);
+        }
+        news.truncate(len);
+    }
+
+    /// The same for counters and ages by place on the ring, the first of them at `first`.
+    pub(crate) fn sift_vector(&mut self, first: u32, beats: &[(u8, Age)], news: &mut Vec<Sifted>) {
+        let (ring, rows) = self.table.own(&self.directory).walk(&self.directory);
+        let nodes = ring.get(first as usize..).unwrap_or_default();
+        news.clear();
+        for (&node, &(counter, age)) in nodes.iter().zip(beats) {
+            if !rows[node.index()].is_past(counter) {
+                news.push(Sifted { node: Some(node), counter, age });
+            }
+        }
+    }
+
+    /// Puts into `sifted` what may change something among membership news: all but members that are
+    /// listed already, with a counter that is no less.
+    pub(crate) fn sift_news(&self, news: &[News], sifted: &mut Vec<SiftedNews>) {
+        sifted.clear();
+        sifted.resize(news.len(), SiftedNews { at: 0, found: None });
+        let mut len = 0;
+        for (at, item) in (0..).zip(news) {
+            let (mut found, mut old) = (None, false);
+            if let News::Member(Sighting { record, counter, .. }) = item {
+                found = self.directory.find_shared(record);
+                if let Some((ix, node)) = found {
+                    let row = self.row(node);
+                    let held = row.record == ix && row.state() == State::Listed;
+                    old = held & (row.counter >= *counter) & (node != self.me);
+                }
+            }
+            sifted[len] = SiftedNews { at, found };
+            len += usize::from(!old);
+        }
+        sifted.truncate(len);
+    }
+}

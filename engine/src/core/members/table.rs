@@ -1,0 +1,325 @@
+//! The rows of a node list and its order: a node's own, or a full list that many begin with and
+//! share until they change it.
+//!
+//! A million nodes that all list each other would hold 10^12 rows. While all that a node does is
+//! pass news on, none of them changes, and one list serves all.
+
+use std::sync::Arc;
+
+use super::ring::Ring;
+use super::roster::{Directory, NodeIx, RecordIx, Roster};
+use super::row::{Row, Standing, State};
+use crate::core::record::{Digest, Record};
+use crate::time::Instant;
+
+/// A complete node list that many engines can begin with, unchangeable.
+#[derive(Clone, Debug)]
+pub struct FullList {
+    roster: Arc<Roster>,
+    /// By node; [`RecordIx::NONE`] for one that the list leaves out.
+    records: Vec<RecordIx>,
+    /// In order of the ring.
+    ring: Vec<NodeIx>,
+    digest: Digest,
+    /// Those whose name is that of another member, in order of the ring.
+    namesakes: Vec<NodeIx>,
+}
+
+impl FullList {
+    /// The list of these incarnations, at most one of each address.
+    ///
+    /// Panics when one is not in the roster, or two have the same address.
+    pub fn of<'a>(
+        roster: &Arc<Roster>,
+        members: impl IntoIterator<Item = &'a Arc<Record>>,
+    ) -> Self {
+        let directory = Directory::new(Arc::clone(roster));
+        let mut records = vec![RecordIx::NONE; directory.nodes_len()];
+        let mut digest = Digest::default();
+        for member in members {
+            let (record, node) = directory.find(member).expect("the roster names all members");
+            let before = std::mem::replace(&mut records[node.index()], record);
+            assert!(before == RecordIx::NONE, "{member:?} is not the only one at its address");
+            digest += member.digest();
+        }
+        let listed = |node: &NodeIx| records[node.index()] != RecordIx::NONE;
+        // The roster stands in order of the ring.
+        let ring: Vec<_> = directory.shared_nodes().filter(listed).collect();
+        let has_namesake = |node: &NodeIx| {
+            directory.namesakes(records[node.index()]).any(|(_, other)| listed(&other))
+        };
+        let namesakes = ring.iter().copied().filter(has_namesake).collect();
+        Self { roster: Arc::clone(roster), records, ring, digest, namesakes }
+    }
+
+    pub(super) fn is_of(&self, directory: &Directory) -> bool {
+        directory.is_of(&self.roster)
+    }
+
+    pub(crate) fn lists(&self, node: NodeIx, record: RecordIx) -> bool {
+        self.records.get(node.index()) == Some(&record)
+    }
+
+    pub(crate) fn namesakes(&self) -> &[NodeIx] {
+        &self.namesakes
+    }
+
+    /// A row as of the time at which the list was taken over.
+    fn row(&self, node: NodeIx, at: Instant) -> Row {
+        match self.records.get(node.index()) {
+            None | Some(&RecordIx::NONE) => Row::VACANT,
+            Some(&record) => Row::new(record, State::Listed, Standing::Believed, 0, at),
+        }
+    }
+}
+
+/// Rows by node, and those that are listed in order of the ring.
+#[derive(Clone, Debug)]
+pub(super) enum Table {
+    /// Nobody but the node itself, as it began.
+    Alone { me: [NodeIx; 1], row: Row, digest: Digest },
+    /// All of a list as of a time, unchanged since.
+    Full { list: Arc<FullList>, at: Instant },
+    /// One of the node's own.
+    Own(Own),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own {
+    pub rows: Vec<Row>,
+    ring: Ring,
+    digest: Digest,
+    /// The sums of the digests in each of the smallest buckets, once somebody has asked for them.
+    sums: Option<Box<[Digest; BUCKETS]>>,
+}
+
+/// How many buckets of the ring there are for which sums are kept up.
+const BUCKETS: usize = 1 << super::roster::BUCKET_BITS;
+
+impl Table {
+    pub(crate) fn alone(me: NodeIx, row: Row, digest: Digest) -> Self {
+        Self::Alone { me: [me], row, digest }
+    }
+
+    /// How many are listed.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Alone { me, .. } => me.len(),
+            Self::Full { list, .. } => list.ring.len(),
+            Self::Own(own) => own.ring.len(),
+        }
+    }
+
+    /// The sum of the digests of all that are listed.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Alone { digest, .. } | Self::Own(Own { digest, .. }) => *digest,
+            Self::Full { list, .. } => list.digest,
+        }
+    }
+
+    /// The listed ones in order of the ring.
+    pub(crate) fn ring(&self, directory: &Directory) -> &[NodeIx] {
+        match self {
+            Self::Alone { me, .. } => me,
+            Self::Full { list, .. } => &list.ring,
+            Self::Own(own) => own.ring.sorted(directory),
+        }
+    }
+
+    /// What is held of a node.
+    #[inline]
+    pub(super) fn row(&self, node: NodeIx) -> Row {
+        match self {
+            Self::Own(own) => own.rows.get(node.index()).copied().unwrap_or(Row::VACANT),
+            Self::Alone { me: [me], row, .. } if *me == node => *row,
+            Self::Alone { .. } => Row::VACANT,
+            Self::Full { list, at } => list.row(node, *at),
+        }
+    }
+
+    /// The rows by node, of a table that is a node's own.
+    pub(super) fn rows(&self) -> &[Row] {
+        let Self::Own(own) = self else { unreachable!("it is made the node's own first") };
+        &own.rows
+    }
+
+    /// The table to change, which is a node's own from then on.
+    #[inline]
+    pub(crate) fn own(&mut self, directory: &Directory) -> &mut Own {
+        if !matches!(self, Self::Own(_)) {
+            *self = Self::Own(self.to_own(directory));
+        }
+        let Self::Own(own) = self else { unreachable!("it was just made so") };
+        own
+    }
+
+    /// Takes over a full list. What is held of `me` stays.
+    pub(crate) fn fill(
+        &mut self,
+        list: &Arc<FullList>,
+        at: Instant,
+        me: NodeIx,
+        directory: &Directory,
+    ) {
+        let mine = self.row(me);
+        *self = Self::Full { list: Arc::clone(list), at };
+        if mine.counter > 0 {
+            self.own(directory).rows[me.index()] = mine;
+        }
+    }
+
+    #[cold]
+    fn to_own(&self, directory: &Directory) -> Own {
+        let mut own = Own::default();
+        match self {
+            Self::Alone { me: [me], row, digest } => {
+                own.reserve(*me, directory);
+                own.list(*me, *row, directory);
+                own.digest = *digest;
+            }
+            Self::Full { list, at } => {
+                let nodes = directory.shared_nodes();
+                own.rows = nodes.map(|node| list.row(node, *at)).collect();
+                own.ring = Ring::of(&list.ring);
+                own.digest = list.digest;
+            }
+            Self::Own(other) => own.clone_from(other),
+        }
+        own
+    }
+}
+
+impl Own {
+    /// The listed ones in order of the ring, with their rows to change.
+    pub(crate) fn walk(&mut self, directory: &Directory) -> (&[NodeIx], &mut [Row]) {
+        (self.ring.sorted(directory), &mut self.rows)
+    }
+
+    /// Lists a node that has a row and is not listed.
+    pub(super) fn list(&mut self, node: NodeIx, row: Row, directory: &Directory) {
+        self.rows[node.index()] = row;
+        self.ring.insert(node);
+        let digest = directory.digest(row.record);
+        self.digest += digest;
+        if let Some(sums) = &mut self.sums {
+            sums[directory.bucket(row.record)] += digest;
+        }
+    }
+
+    /// Takes a node off the list.
+    pub(super) fn unlist(&mut self, node: NodeIx, directory: &Directory) {
+        let row = &mut self.rows[node.index()];
+        row.set_state(State::Vacant);
+        let record = row.record;
+        self.ring.remove(node);
+        let digest = directory.digest(record);
+        self.digest -= digest;
+        if let Some(sums) = &mut self.sums {
+            planted!(BucketStale, sums[directory.bucket(record)] -= digest);
+        }
+    }
+
+    /// The sums of the digests by bucket, as many as are kept up.
+    pub(super) fn sums(&mut self, directory: &Directory) -> &[Digest; BUCKETS] {
+        let (ring, rows) = (&self.ring, &self.rows);
+        self.sums.get_or_insert_with(|| {
+            let mut sums = Box::new([Digest::default(); BUCKETS]);
+            for &node in ring.sorted(directory) {
+                let record = rows[node.index()].record;
+                sums[directory.bucket(record)] += directory.digest(record);
+            }
+            sums
+        })
+    }
+
+    /// Makes sure that there is a row for a node; at first for all that the roster names, since
+    /// most of them will come.
+    pub(crate) fn reserve(&mut self, node: NodeIx, directory: &Directory) {
+        if self.rows.is_empty() {
+            self.rows = Vec::with_capacity(directory.nodes_len());
+            self.ring = Ring::with_capacity(directory.nodes_len());
+        }
+        if self.rows.len() <= node.index() {
+            self.rows.resize((node.index() + 1).max(self.rows.capacity()), Row::VACANT);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Generation, Node};
+
+    fn record(port: u16, name: &str) -> Arc<Record> {
+        let node = Node::new(format!("10.0.0.1:{port}")).name(name).build().unwrap();
+        Arc::new(Record::new(node, Generation::default()))
+    }
+
+    fn list() -> (Directory, FullList) {
+        let records = [(1, "a"), (2, "b"), (3, "a"), (4, ""), (5, ""), (6, "b")];
+        let records = records.map(|(port, name)| record(port, name));
+        let roster = Arc::new(Roster::of(records.iter().cloned()));
+        // One of the two that are called "b" is left out.
+        let list = FullList::of(&roster, &records[..5]);
+        (Directory::new(roster), list)
+    }
+
+    #[test]
+    fn a_full_list_holds_its_members_in_order_of_the_ring_and_knows_the_namesakes() {
+        let (directory, list) = list();
+        assert_eq!(list.ring.len(), 5);
+        assert!(list.ring.is_sorted_by(|&a, &b| directory.compare_places(a, b).is_lt()));
+        let sum: Digest =
+            list.ring.iter().map(|node| directory.digest(list.records[node.index()])).sum();
+        assert_eq!(list.digest, sum);
+        let ports: Vec<_> =
+            list.namesakes.iter().map(|&node| directory.addr(node).port()).collect();
+        assert!(ports == [1, 3] || ports == [3, 1], "{ports:?}");
+    }
+
+    #[test]
+    fn a_table_says_the_same_whether_it_is_shared_or_the_nodes_own() {
+        let (directory, list) = list();
+        let at = Instant::from_nanos(7_000);
+        let me = list.ring[2];
+        let row = list.row(me, at);
+        let digest = directory.digest(row.record);
+        let full = Table::Full { list: Arc::new(list), at };
+        for shared in [full, Table::alone(me, row, digest)] {
+            let mut own = shared.clone();
+            own.own(&directory);
+            assert_eq!((own.len(), own.digest()), (shared.len(), shared.digest()));
+            assert_eq!(own.ring(&directory), shared.ring(&directory));
+            for node in directory.shared_nodes() {
+                assert_eq!(format!("{:?}", own.row(node)), format!("{:?}", shared.row(node)));
+            }
+        }
+    }
+
+    #[test]
+    fn who_takes_over_a_list_keeps_what_it_holds_of_itself() {
+        let (directory, list) = list();
+        let list = Arc::new(list);
+        let (me, at) = (list.ring[2], Instant::from_nanos(7_000));
+        for counter in [0, 1] {
+            let mut row = list.row(me, Instant::ZERO);
+            row.counter = counter;
+            let mut table = Table::alone(me, row, Digest::default());
+            table.fill(&list, at, me, &directory);
+            assert_eq!((table.len(), table.digest()), (5, list.digest));
+            assert_eq!(table.row(me).counter, counter);
+            assert_eq!(table.row(list.ring[0]).raised_at(), at);
+            assert_eq!(matches!(table, Table::Full { .. }), counter == 0);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is not the only one at its address")]
+    fn two_incarnations_of_one_address_are_no_list() {
+        let node = record(1, "a").node().clone();
+        let again = Arc::new(Record::new(node, Generation::new(9).unwrap()));
+        let both = [record(1, "a"), again];
+        FullList::of(&Arc::new(Roster::of(both.iter().cloned())), &both);
+    }
+}

@@ -1,0 +1,41 @@
+//! Membership: who is listed, and who we are.
+//!
+//! What comes of members is judged here: beats, records and departures (`news.rs`), what others
+//! say of a member, ourselves among them (`hearsay.rs`), two that claim one address or one name
+//! (`conflicts.rs`, `claims.rs`, `names.rs`), and those whom nobody has met yet (`newcomers.rs`).
+
+mod called;
+mod claims;
+mod conflicts;
+mod guests;
+mod hearsay;
+mod identity;
+mod limits;
+mod mismatches;
+mod names;
+mod newcomers;
+mod news;
+
+use self::called::Called;
+use self::claims::Claims;
+use self::conflicts::Conflicts;
+use self::identity::Jumps;
+use self::limits::ListLimit;
+use self::mismatches::Differences;
+use self::names::Rivals;
+use self::newcomers::Guests;
+use self::news::Intake;
+
+/// What is remembered of what was said about members.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Membership {
+    intake: Intake,
+    guests: Guests,
+    claims: Claims,
+    conflicts: Conflicts,
+    rivals: Rivals,
+    jumps: Jumps,
+    list_limit: ListLimit,
+    called: Called,
+    differences: Differences,
+}

@@ -1,0 +1,290 @@
+//! News of members: what a beat, a record or a departure changes here.
+
+use std::sync::Arc;
+
+use super::Membership;
+use super::identity::Outranked;
+use crate::config::Liveness;
+use crate::core::beat::Age;
+use crate::core::context::{Context, Effect, Via};
+use crate::core::detection::{Detection, Relevance};
+use crate::core::dissemination::Dissemination;
+use crate::core::io::{Carrier, Event};
+use crate::core::members::{Departure, Found, NodeIx, Seen, Sifted, SiftedNews, Standing};
+use crate::core::packet::{Bulk, Cause, Gone, News, Vector};
+use crate::core::record::{Record, Sighting};
+
+/// Room for what may be news in one packet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Intake {
+    beats: Vec<Sifted>,
+    news: Vec<SiftedNews>,
+}
+
+impl Membership {
+    pub(crate) fn on_bulk(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        bulk: &Bulk,
+        via: Via,
+    ) {
+        cx.stats.updates += bulk.beats.len() as u64;
+        let mut sifted = std::mem::take(&mut self.intake.beats);
+        cx.members.sift(&bulk.beats, &mut sifted);
+        self.take_beats(cx, spread, sifted, via);
+        self.take_news(cx, spread, detection, &bulk.news, via);
+    }
+
+    /// Takes a page of the beats of a list that is the same as ours.
+    pub(crate) fn take_vector(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        vector: &Vector,
+        via: Via,
+    ) {
+        let mut sifted = std::mem::take(&mut self.intake.beats);
+        cx.members.sift_vector(vector.first, &vector.beats, &mut sifted);
+        self.take_beats(cx, spread, sifted, via);
+    }
+
+    /// Takes beats that may be news, and gives their room back.
+    fn take_beats(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        sifted: Vec<Sifted>,
+        via: Via,
+    ) {
+        let heard = cx.heard(via);
+        for &Sifted { node, counter, age } in &sifted {
+            let Some(node) = node else {
+                cx.stats.beats_unknown += 1;
+                continue;
+            };
+            match cx.members.see_short(heard, node, counter, age) {
+                Seen::Old => {}
+                Seen::Advanced(node) => {
+                    cx.members.absolve(node);
+                    planted!(BeatUnrelayed, spread.relay_beat(cx, node));
+                }
+                Seen::Unknown => cx.stats.beats_unknown += 1,
+                seen => {
+                    if let Some(node) = self.note(cx, spread, seen) {
+                        spread.relay_news(cx, node);
+                    }
+                }
+            }
+        }
+        self.intake.beats = sifted;
+    }
+
+    /// Takes membership news and has what is new in it passed on.
+    pub(crate) fn take_news(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        news: &[News],
+        via: Via,
+    ) {
+        cx.stats.updates += news.len() as u64;
+        let mut sifted = std::mem::take(&mut self.intake.news);
+        cx.members.sift_news(news, &mut sifted);
+        for &SiftedNews { at, found } in &sifted {
+            if let Some(node) =
+                self.see_found(cx, spread, detection, &news[at as usize], found, via)
+            {
+                spread.relay_news(cx, node);
+            }
+        }
+        self.intake.news = sifted;
+    }
+
+    /// Takes one piece of membership news; the node it changed something about.
+    pub(crate) fn see(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        news: &News,
+        via: Via,
+    ) -> Option<NodeIx> {
+        cx.stats.updates += 1;
+        self.see_found(cx, spread, detection, news, None, via)
+    }
+
+    /// The same, when the record may have been found already.
+    fn see_found(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        news: &News,
+        found: Option<Found>,
+        via: Via,
+    ) -> Option<NodeIx> {
+        match news {
+            News::Member(sighting) => self.see_member(cx, spread, detection, sighting, found, via),
+            News::Gone(gone) => self.see_gone(cx, spread, detection, gone, via),
+            News::Suspected(suspicion) => {
+                if self.on_suspicion(cx, spread, detection, suspicion, via) == Relevance::News {
+                    spread.relay_suspicion(cx, suspicion.addr);
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes a record with its newest beat; the node if it is news of membership.
+    fn see_member(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        sighting: &Sighting,
+        found: Option<Found>,
+        via: Via,
+    ) -> Option<NodeIx> {
+        let Some(standing) = Self::standing(cx, &sighting.record, via) else {
+            cx.stats.newcomers_over_limit += 1;
+            self.ask_turned_away(cx, sighting.record.node().addr(), via);
+            return None;
+        };
+        let heard = cx.heard_as(standing, via);
+        let seen = cx.members.see(heard, sighting, found);
+        self.note_record(cx, spread, detection, seen, sighting, via)
+    }
+
+    /// Lists an incarnation as if it had just been heard of.
+    pub(crate) fn list_kept(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        record: &Arc<Record>,
+    ) {
+        let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
+        let (from, carrier) = (record.node().addr(), Carrier::Stream);
+        let via = Via { from, carrier, step: cx.step };
+        // The service vouches for it.
+        let heard = cx.heard_as(Standing::Believed, via);
+        let seen = cx.members.see(heard, &sighting, None);
+        self.note_record(cx, spread, detection, seen, &sighting, via);
+    }
+
+    /// Acts on what a record changed, or could not; the node if it is news of membership.
+    pub(super) fn note_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        seen: Seen,
+        sighting: &Sighting,
+        via: Via,
+    ) -> Option<NodeIx> {
+        let addr = sighting.record.node().addr();
+        match seen {
+            Seen::TooOld => {
+                cx.stats.records_too_old += 1;
+                self.call_stranger(cx, detection, addr);
+            }
+            Seen::OutrankedMe => {
+                let by = Outranked::ByCopy(sighting.record.generation());
+                planted!(FormerLifeUnheeded, self.outrank(cx, spread, by));
+            }
+            Seen::Contested(node) => planted!(ClaimUnasked, self.ask_owner(cx, node)),
+            Seen::Refused(node) => {
+                self.note_outranked(cx, node, sighting, via);
+                if addr == via.from {
+                    // Else it would never learn why nobody lists it.
+                    self.answer_refused(cx, detection, addr, sighting);
+                }
+            }
+            seen => return self.note(cx, spread, seen),
+        }
+        None
+    }
+
+    fn see_gone(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &mut Detection,
+        gone: &Gone,
+        via: Via,
+    ) -> Option<NodeIx> {
+        if gone.cause == Cause::Timeout && cx.config.liveness() == Liveness::Probes {
+            self.on_obituary(cx, spread, detection, gone, via);
+        }
+        match cx.members.see_gone(cx.now.mono, gone) {
+            Departure::Old => return None,
+            Departure::Noted => {}
+            Departure::OfMe => {
+                self.outrank(cx, spread, Outranked::ByTombstone(gone.generation));
+                return None;
+            }
+            Departure::Removed(record) => {
+                cx.out.event(Event::Removed { record, cause: Cause::Left });
+            }
+        }
+        cx.members.node(gone.addr)
+    }
+
+    /// Acts on what a copy changed; the node if it is news of membership.
+    fn note(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        seen: Seen,
+    ) -> Option<NodeIx> {
+        match seen {
+            Seen::Old | Seen::Refused(_) => return None,
+            Seen::Unknown => cx.stats.beats_unknown += 1,
+            Seen::TooOld => cx.stats.records_too_old += 1,
+            Seen::Full => self.on_list_full(cx),
+            Seen::OutrankedMe | Seen::Contested(_) => {
+                unreachable!("only a record outranks another")
+            }
+            Seen::Advanced(node) => {
+                // That a suspect lives is news; else it is an ordinary beat.
+                if cx.members.absolve(node) {
+                    return Some(node);
+                }
+                spread.relay_beat(cx, node);
+            }
+            Seen::Listed(node) => {
+                self.note_room();
+                self.note_incarnation(cx, spread, node, None);
+                return Some(node);
+            }
+            Seen::Updated(node, old) => {
+                self.conflicts.succeeded(cx.now.mono, cx.members.addr(node));
+                self.note_incarnation(cx, spread, node, Some(&old));
+                return Some(node);
+            }
+        }
+        None
+    }
+
+    /// An incarnation is listed that was not, perhaps in place of another.
+    fn note_incarnation(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        node: NodeIx,
+        old: Option<&Arc<Record>>,
+    ) {
+        Detection::watch(cx, node);
+        let record = Arc::clone(cx.members.record(node));
+        cx.effects.push(Effect::Listed(record.node().addr()));
+        cx.out.event(match old {
+            None => Event::Joined(record),
+            Some(old) => Event::Updated { old: Arc::clone(old), new: record },
+        });
+        self.examine_name(cx, node, old.map(AsRef::as_ref));
+        spread.tell_newly_listed(cx, node);
+    }
+}
