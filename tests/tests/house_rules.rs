@@ -363,3 +363,55 @@ fn a_name_without_its_link_is_found_and_other_code_is_not() {
     assert_eq!(found("`NodeList::stop()`"), ["NodeList::stop"]);
     assert_eq!(found("pekonode's `NodeList`, `New(NodeList)`, `size`, [`Event::Joined`]"), [""; 0]);
 }
+
+/// A room of the core is a file and a folder of the same name.
+fn rooms_of_the_core() -> Vec<String> {
+    let core = root().join("engine/src/core");
+    let entries = fs::read_dir(&core).expect("the core is there");
+    let names = entries.map(|entry| entry.expect("an entry").path()).filter(|it| it.is_dir());
+    let mut rooms: Vec<_> =
+        names.map(|it| it.file_name().expect("a name").display().to_string()).collect();
+    rooms.retain(|room| core.join(format!("{room}.rs")).is_file());
+    rooms.sort();
+    assert!(rooms.len() > 7, "only {rooms:?} were found");
+    rooms
+}
+
+#[test]
+fn every_room_of_the_core_has_its_row_in_the_architecture() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("a page in UTF-8");
+    let picture = fs::read_to_string(root().join("docs/architecture.svg")).expect("a picture");
+    let mut complaints = Vec::new();
+    for room in rooms_of_the_core() {
+        if !page.contains(&format!("| `{room}` |")) {
+            complaints.push(format!("docs/architecture.md: the table has no row for `{room}`"));
+        }
+        if !picture.contains(&format!(">{room}<")) {
+            complaints.push(format!("docs/architecture.svg: the picture leaves out {room}"));
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// What a room holds is its own, and what is open to all is plain data, which says so by `pub`.
+#[test]
+fn no_field_of_the_core_is_open_to_some() {
+    let mut complaints = Vec::new();
+    for (path, text) in sources() {
+        let name = shown(&path);
+        if !name.starts_with("engine/src/core") || name.starts_with("engine/src/core/tests") {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim_start();
+            let after = ["pub(super) ", "pub(crate) "].iter().find_map(|it| line.strip_prefix(it));
+            let is_field = after.and_then(|rest| rest.split_once(": ")).is_some_and(|(name, _)| {
+                name.chars().all(|it| it.is_ascii_lowercase() || it == '_' || it.is_ascii_digit())
+            });
+            if is_field {
+                complaints.push(format!("{name}:{number}: a field of a room is its own: {line}"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}

@@ -44,7 +44,7 @@ impl Agreement {
 
 /// What peers last reported, the oldest report first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reports {
+pub(crate) struct PeerDigests {
     recent: VecDeque<Report>,
 }
 
@@ -54,7 +54,7 @@ struct Report {
     holds: Holds,
 }
 
-impl Reports {
+impl PeerDigests {
     const RECENT_MAX: usize = 32;
 
     pub(crate) fn note(&mut self, from: SocketAddr, holds: Holds) {

@@ -10,7 +10,7 @@ mod swap;
 mod vectors;
 
 use self::discord::Discord;
-use self::swap::Swapper;
+use self::swap::Swaps;
 use super::context::Context;
 use super::record::Digest;
 use super::timers::Timer;
@@ -19,7 +19,7 @@ use crate::config::Swap;
 /// The swap under way, and what came of those before it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AntiEntropy {
-    swapper: Swapper,
+    swaps: Swaps,
     discord: Discord,
     /// What we listed when a partner last answered.
     listed: Digest,

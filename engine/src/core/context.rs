@@ -21,7 +21,7 @@ pub(crate) use self::routes::{keep_last, keep_once};
 
 use self::clocks::Clocks;
 use self::routes::Routes;
-use super::agreement::Reports;
+use super::agreement::PeerDigests;
 use super::beat::AgeStep;
 use super::io::{Carrier, Outbox};
 use super::members::{Members, Roster};
@@ -49,7 +49,7 @@ pub(crate) struct Ground {
     timers: Timers,
     members: Members,
     metadata: Option<Metadata>,
-    reports: Reports,
+    reports: PeerDigests,
     rtts: Rtts,
     routes: Routes,
     clocks: Clocks,
@@ -78,7 +78,7 @@ pub(crate) struct Context<'a> {
     pub members: &'a mut Members,
     pub metadata: &'a mut Option<Metadata>,
     /// What peers last said that they hold.
-    pub reports: &'a mut Reports,
+    pub reports: &'a mut PeerDigests,
     pub rtts: &'a mut Rtts,
     pub routes: &'a mut Routes,
     pub clocks: &'a mut Clocks,
@@ -111,7 +111,7 @@ pub(crate) enum Effect {
 
 /// By what way a packet came: what is needed to judge what it says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Via {
+pub(crate) struct Source {
     pub from: SocketAddr,
     pub carrier: Carrier,
     /// The unit of all ages in the packet.
@@ -134,7 +134,7 @@ impl Ground {
             rng: Rng::fork(seed, "engine", me.place().0),
             timers: Timers::default(),
             metadata: None,
-            reports: Reports::default(),
+            reports: PeerDigests::default(),
             rtts: Rtts::default(),
             routes: Routes::new(seed, me.place()),
             clocks: Clocks::default(),
@@ -187,7 +187,7 @@ impl Ground {
         self.metadata.as_ref()
     }
 
-    pub(crate) fn reports(&self) -> &Reports {
+    pub(crate) fn reports(&self) -> &PeerDigests {
         &self.reports
     }
 
@@ -276,7 +276,7 @@ impl Context<'_> {
     pub(crate) fn summary(&self) -> Summary {
         Summary {
             wall: self.now.wall,
-            settings: Settings::of(&self.config),
+            settings: Settings::of(self.config),
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
             digest: self.members.digest(),
             version: self.metadata.as_ref().map(Metadata::version),

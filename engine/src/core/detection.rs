@@ -79,8 +79,8 @@ impl Detection {
     }
 
     #[cfg(test)]
-    pub(crate) fn errands_len(&self) -> usize {
-        self.prober.errands_len()
+    pub(crate) fn relayed_len(&self) -> usize {
+        self.prober.relayed_len()
     }
 
     #[cfg(test)]

@@ -1,25 +1,26 @@
 //! Dissemination: how news reaches everybody.
 //!
-//! A rumor is told along arcs of the ring and acknowledged (`telling.rs`); beats and news that
+//! A rumor is told along arcs of the ring and acknowledged (`broadcast.rs`); beats and news that
 //! come in numbers travel in bulk, to a few at random (`bulk.rs`). What others are known to hold
 //! of a value, and by which paths it gets to them, is kept here too.
 
+mod broadcast;
 mod bulk;
 mod holders;
 mod paths;
-mod telling;
-mod told;
+mod payload;
+mod rumors;
 
-use self::bulk::Relay;
+use self::bulk::BulkGossip;
 use self::holders::Holders;
 use self::paths::Paths;
-use self::told::Telling;
+use self::rumors::Broadcasts;
 
 /// What is being told, and what is known of those who are told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dissemination {
-    telling: Telling,
-    relay: Relay,
+    broadcasts: Broadcasts,
+    bulk: BulkGossip,
     paths: Paths,
     holders: Holders,
 }
@@ -27,22 +28,22 @@ pub(crate) struct Dissemination {
 impl Dissemination {
     /// True when nothing waits for an acknowledgement.
     pub(crate) fn is_told(&self) -> bool {
-        self.telling.next().is_none()
+        self.broadcasts.next().is_none()
     }
 
     /// Rumors that are told or were told lately.
     pub(crate) fn rumors_len(&self) -> usize {
-        self.telling.len()
+        self.broadcasts.len()
     }
 
     /// Parts of the ring that were handed over, of all rumors.
     pub(crate) fn parts_len(&self) -> usize {
-        self.telling.parts_len()
+        self.broadcasts.parts_len()
     }
 
     /// Membership news that waits for the next relay.
     pub(crate) fn waiting_len(&self) -> usize {
-        self.relay.waiting_len()
+        self.bulk.waiting_len()
     }
 
     /// Publishers that wait until others hold what they published.

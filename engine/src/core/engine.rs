@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::anti_entropy::AntiEntropy;
-use super::context::{Context, Effect, Ground, Life, Via};
+use super::context::{Context, Effect, Ground, Life, Source};
 use super::detection::Detection;
 use super::dissemination::Dissemination;
 use super::io::{Carrier, Command, Input, Outbox};
@@ -162,12 +162,12 @@ impl Rooms {
             return;
         }
         if from == cx.me.node().addr() {
-            // Forged, or a loop in the network: we would swap with ourselves, and suspect ourselves.
+            // Forged, or a loop in the network: we would swap with ourselves, and suspect us.
             cx.stats.packets_from_myself += 1;
             return;
         }
         cx.limit_answers(from, carrier);
-        let via = Via { from, carrier, step: packet.step };
+        let via = Source { from, carrier, step: packet.step };
         if cx.life.is_leaving() {
             return self.on_packet_while_leaving(cx, via, packet);
         }
@@ -179,7 +179,7 @@ impl Rooms {
         cx.stats.answers_withheld += cx.out.take_withheld();
     }
 
-    fn on_body(&mut self, cx: &mut Context<'_>, body: &Body, via: Via) {
+    fn on_body(&mut self, cx: &mut Context<'_>, body: &Body, via: Source) {
         let Self { spread, detection, membership, store, anti_entropy, joiner } = self;
         let from = via.from;
         match body {
@@ -237,7 +237,7 @@ impl Rooms {
         let Self { spread, detection, membership, store, anti_entropy, joiner } = self;
         match timer {
             // What a leaver does sets some that would show it alive.
-            Timer::Tell => spread.on_tell(cx),
+            Timer::Retransmit => spread.on_retransmit(cx),
             Timer::Fetch => store.on_fetch_timer(cx),
             _ if cx.life.is_leaving() => {}
             Timer::Leave => {}
@@ -246,7 +246,7 @@ impl Rooms {
                 membership.on_cycle(cx, spread);
                 detection.new_cycle();
             }
-            Timer::Relay => {
+            Timer::BulkGossip => {
                 let suspicions = detection.suspicions_of(cx, spread.take_suspected());
                 spread.on_relay(cx, suspicions);
             }
@@ -256,7 +256,7 @@ impl Rooms {
                 detection.on_probe_due(cx);
             }
             Timer::ProbeWait => detection.on_probe_wait(cx, spread),
-            Timer::Errands => detection.on_errands(cx),
+            Timer::Relayed => detection.on_relayed_over(cx),
             Timer::Swap => anti_entropy.on_swap(cx, spread),
             Timer::SwapRetry => anti_entropy.on_swap_retry(cx, detection),
             Timer::Dial => joiner.on_dial(cx),
@@ -269,7 +269,7 @@ impl Rooms {
         if *cx.life == Life::Running {
             *cx.life = Life::Stopped;
             cx.timers.stop();
-            self.detection.absolve_all(cx);
+            self.detection.refute_all(cx);
             self.spread.take_suspected();
         }
     }

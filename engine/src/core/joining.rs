@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::context::{Context, Effect, Life, Via};
+use crate::core::context::{Context, Effect, Life, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
@@ -189,7 +189,7 @@ impl Joiner {
         detection: &mut Detection,
         membership: &mut Membership,
         join: &Join,
-        via: Via,
+        via: Source,
     ) {
         if *cx.life != Life::Running {
             return;
@@ -198,7 +198,7 @@ impl Joiner {
             return self.on_own_join(cx, join, via.from);
         }
         let news = News::Member(join.me.clone());
-        match membership.see(cx, spread, detection, &news, via) {
+        match membership.apply(cx, spread, detection, &news, via) {
             Some(node) => membership.announce_guest(cx, spread, node),
             None => membership.answer_refused(cx, detection, via.from, &join.me),
         }
@@ -240,7 +240,7 @@ impl Joiner {
         detection: &mut Detection,
         membership: &mut Membership,
         welcome: &Welcome,
-        via: Via,
+        via: Source,
     ) {
         let Some(dialled) = cx.sent_to(welcome.token, via.from, cx.routes.contacted()) else {
             cx.stats.answers_stale += 1;
@@ -254,7 +254,7 @@ impl Joiner {
         let was_alone = cx.is_alone();
         for sighting in &welcome.members {
             let news = News::Member(sighting.clone());
-            if let Some(node) = membership.see(cx, spread, detection, &news, via) {
+            if let Some(node) = membership.apply(cx, spread, detection, &news, via) {
                 spread.relay_news(cx, node);
             } else if sighting.record.node().addr() == via.from {
                 // It does not know that we took it for dead.

@@ -27,7 +27,7 @@ pub(crate) use self::ids::Found;
 pub use self::roster::Roster;
 pub(crate) use self::roster::{BUCKET_BITS, NodeIx};
 pub(crate) use self::row::{Introducer, Standing};
-pub(crate) use self::seen::{Departure, Heard, Seen, Sifted, SiftedNews};
+pub(crate) use self::seen::{Applied, Arrival, Departure, FreshBeat, FreshNews};
 pub use self::table::FullList;
 
 use std::cmp::Ordering;
@@ -36,9 +36,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::bounds::Limits;
-use self::marks::Marks;
+use self::marks::Dirty;
 use self::newcomers::Newcomers;
-use self::roster::{Directory, RecordIx};
+use self::roster::{Interner, RecordIx};
 use self::row::{Row, State};
 use self::table::Table;
 use self::tombstones::Tombstones;
@@ -52,10 +52,10 @@ use crate::time::Instant;
 /// The table of members and tombstones.
 #[derive(Clone, Debug)]
 pub(crate) struct Members {
-    directory: Directory,
+    interner: Interner,
     table: Table,
     /// Those whose beat waits for the next relay.
-    marks: Marks,
+    marks: Dirty,
     newcomers: Newcomers,
     /// Listed members that are suspected, in order of the ring: the one place that says who is.
     suspected: Vec<NodeIx>,
@@ -74,14 +74,14 @@ impl Members {
         roster: Arc<Roster>,
         now: Instant,
     ) -> Self {
-        let mut directory = Directory::new(roster);
-        let (record, node) = directory.intern(me);
+        let mut interner = Interner::new(roster);
+        let (record, node) = interner.intern(me);
         let limits = Limits::of(config);
         let row = Row::new(record, State::Listed, Standing::Believed, 0, now);
         Self {
-            directory,
+            interner,
             table: Table::alone(node, row, me.digest()),
-            marks: Marks::default(),
+            marks: Dirty::default(),
             newcomers: Newcomers::default(),
             suspected: Vec::new(),
             silent: 0,
@@ -96,9 +96,9 @@ impl Members {
     pub(crate) fn fill(&mut self, list: &Arc<FullList>, now: Instant) {
         let mine = self.row(self.me).record;
         assert!(self.len() == 1, "only who knows nobody takes over a list");
-        assert!(list.is_of(&self.directory), "list and engine are of one roster");
+        assert!(list.is_of(&self.interner), "list and engine are of one roster");
         assert!(list.lists(self.me, mine), "a list is for those that it names");
-        self.table.fill(list, now, self.me, &self.directory);
+        self.table.fill(list, now, self.me, &self.interner);
     }
 
     /// What is held of a node.
@@ -107,7 +107,7 @@ impl Members {
     }
 
     fn row_mut(&mut self, node: NodeIx) -> &mut Row {
-        &mut self.table.own(&self.directory).rows[node.index()]
+        &mut self.table.own(&self.interner).rows[node.index()]
     }
 
     pub(crate) fn me(&self) -> NodeIx {
@@ -130,21 +130,21 @@ impl Members {
 
     /// The listed ones in order of the ring.
     pub(crate) fn ring(&self) -> &[NodeIx] {
-        self.table.ring(&self.directory)
+        self.table.ring(&self.interner)
     }
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
-        self.directory.place(node)
+        self.interner.place(node)
     }
 
     /// The order of two nodes on the ring.
     pub(crate) fn compare_places(&self, a: NodeIx, b: NodeIx) -> Ordering {
-        self.directory.compare_places(a, b)
+        self.interner.compare_places(a, b)
     }
 
     /// The digest of the record held of a node.
     fn digest_of(&self, node: NodeIx) -> Digest {
-        self.directory.digest(self.row(node).record)
+        self.interner.digest(self.row(node).record)
     }
 
     /// The id of the record held of a node.
@@ -153,7 +153,7 @@ impl Members {
     }
 
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {
-        self.directory.node(addr).filter(|&node| self.holds(node))
+        self.interner.node(addr).filter(|&node| self.holds(node))
     }
 
     /// True when the node at this address is listed.
@@ -172,11 +172,11 @@ impl Members {
 
     /// The record held of a node, listed or gone.
     pub(crate) fn record(&self, node: NodeIx) -> &Arc<Record> {
-        self.directory.record(self.row(node).record)
+        self.interner.record(self.row(node).record)
     }
 
     pub(crate) fn addr(&self, node: NodeIx) -> SocketAddr {
-        self.directory.addr(node)
+        self.interner.addr(node)
     }
 
     /// The counter that is held.
@@ -193,7 +193,7 @@ impl Members {
     pub(crate) fn beat(&self, node: NodeIx, now: Instant, step: AgeStep) -> Beat {
         let row = self.row(node);
         Beat {
-            id: self.directory.id(row.record),
+            id: self.interner.id(row.record),
             counter: row.counter as u8,
             age: step.age_of(now, row.raised_at()),
         }
@@ -209,7 +209,7 @@ impl Members {
     pub(crate) fn sighting(&self, node: NodeIx, now: Instant, step: AgeStep) -> Sighting {
         let row = self.row(node);
         Sighting {
-            record: Arc::clone(self.directory.record(row.record)),
+            record: Arc::clone(self.interner.record(row.record)),
             counter: row.counter,
             age: step.age_of(now, row.raised_at()),
         }
@@ -219,7 +219,7 @@ impl Members {
     pub(crate) fn gone(&self, node: NodeIx) -> Option<Gone> {
         let row = self.row(node);
         let State::Gone(cause) = row.state() else { return None };
-        let record = self.directory.record(row.record);
+        let record = self.interner.record(row.record);
         let (addr, generation) = (record.node().addr(), record.generation());
         Some(Gone { addr, generation, counter: row.counter, cause })
     }
@@ -227,10 +227,10 @@ impl Members {
     /// The one node that holds a record with this id.
     pub(crate) fn by_id(&self, id: RecordId) -> Option<NodeIx> {
         let held = |&(record, node): &(RecordIx, NodeIx)| self.row(node).record == record;
-        if let Some(only) = self.directory.only_by_id(id) {
+        if let Some(only) = self.interner.only_by_id(id) {
             return held(&only).then_some(only.1);
         }
-        let mut holders = self.directory.by_id(id).filter(held);
+        let mut holders = self.interner.by_id(id).filter(held);
         let (_, node) = holders.next()?;
         holders.next().is_none().then_some(node)
     }
@@ -242,7 +242,7 @@ impl Members {
             row.record == record && row.state() == State::Listed
         };
         let record = self.row(node).record;
-        self.directory.namesakes(record).filter(held).map(|(_, other)| other)
+        self.interner.namesakes(record).filter(held).map(|(_, other)| other)
     }
 
     /// Marks a member for the next relay; true when it was not marked before.
@@ -293,7 +293,7 @@ impl Members {
     /// The members but ourselves whose counter was raised no later than this, in order of the
     /// ring, and when the oldest of the others was.
     pub(crate) fn silent_since(&mut self, bound: Instant) -> (Vec<NodeIx>, Instant) {
-        let own = self.table.own(&self.directory);
+        let own = self.table.own(&self.interner);
         let (mut silent, mut oldest) = (Vec::new(), Instant::from_nanos(u64::MAX));
         // In order of the table, which is faster: nearly always nobody is.
         for (node, row) in (0..).map(NodeIx::of).zip(&own.rows) {
@@ -304,7 +304,7 @@ impl Members {
                 _ => {}
             }
         }
-        if !self.directory.is_in_ring_order() {
+        if !self.interner.is_in_ring_order() {
             silent.sort_unstable_by(|&a, &b| self.compare_places(a, b));
         }
         (silent, oldest)
@@ -322,18 +322,18 @@ impl Members {
 
     /// Takes the marks off all members; their beats, in order of the ring.
     pub(crate) fn take_marked(&mut self, now: Instant, step: AgeStep) -> Vec<Beat> {
-        let (directory, marks) = (&self.directory, &mut self.marks);
+        let (interner, marks) = (&self.interner, &mut self.marks);
         let mut beats = Vec::with_capacity(marks.len());
         if marks.len() == 0 {
             return beats;
         }
-        let (ring, rows) = self.table.own(directory).walk(directory);
+        let (ring, rows) = self.table.own(interner).walk(interner);
         let mut take = |node: NodeIx| {
             let row = &rows[node.index()];
             let age = step.age_of(now, row.raised_at());
-            beats.push(Beat { id: directory.id(row.record), counter: row.counter as u8, age });
+            beats.push(Beat { id: interner.id(row.record), counter: row.counter as u8, age });
         };
-        match directory.is_in_ring_order() {
+        match interner.is_in_ring_order() {
             true => marks.take_all(take),
             false => ring.iter().filter(|&&node| marks.take(node)).for_each(|&node| take(node)),
         }
@@ -356,7 +356,7 @@ impl Members {
     /// Makes all that is held of others so much older.
     pub(crate) fn age_all(&mut self, by: Duration) {
         let me = self.me.index();
-        for (at, row) in self.table.own(&self.directory).rows.iter_mut().enumerate() {
+        for (at, row) in self.table.own(&self.interner).rows.iter_mut().enumerate() {
             if at != me {
                 row.set_raised_at(row.raised_at().saturating_sub(by));
             }
@@ -385,10 +385,10 @@ impl Members {
     /// Replaces our own record by one of a higher generation.
     pub(crate) fn succeed_myself(&mut self, record: &Arc<Record>, now: Instant) {
         let old = self.row(self.me).record;
-        let (record, node) = self.directory.intern(record);
+        let (record, node) = self.interner.intern(record);
         assert!(node == self.me && record != old, "a successor is a new record at our address");
         self.unlist(node);
-        self.directory.release(old);
+        self.interner.release(old);
         self.list(node, record, Standing::Believed, 1, now);
     }
 
@@ -397,7 +397,7 @@ impl Members {
         assert!(node != self.me, "a node never removes itself");
         let record = Arc::clone(self.record(node));
         self.unlist(node);
-        self.bury(now, node, cause);
+        self.entomb(now, node, cause);
         record
     }
 
@@ -405,7 +405,7 @@ impl Members {
     pub(crate) fn forget(&mut self, now: Instant, keep: Duration) {
         let max = self.limits.tombstones_max;
         while let Some(node) = self.tombstones.take_old(now, keep, max) {
-            self.vacate(node);
+            self.free(node);
         }
     }
 
@@ -440,31 +440,31 @@ impl Members {
         if known.has_echoed() {
             row.note_echo();
         }
-        let own = self.table.own(&self.directory);
-        own.reserve(node, &self.directory);
-        own.list(node, row, &self.directory);
+        let own = self.table.own(&self.interner);
+        own.reserve(node, &self.interner);
+        own.list(node, row, &self.interner);
     }
 
     fn unlist(&mut self, node: NodeIx) {
         assert!(self.is_listed(node), "only what is listed can be taken off the list");
         self.newcomers.remove(self.row(node).standing());
         self.marks.take(node);
-        self.absolve(node);
-        self.table.own(&self.directory).unlist(node, &self.directory);
+        self.refute(node);
+        self.table.own(&self.interner).unlist(node, &self.interner);
     }
 
-    fn bury(&mut self, now: Instant, node: NodeIx, cause: Cause) {
+    fn entomb(&mut self, now: Instant, node: NodeIx, cause: Cause) {
         self.row_mut(node).set_state(State::Gone(cause));
         self.tombstones.insert(now, node);
         // At once: a flood of departures doesn't wait for the next look at the clock.
         self.forget(now, planted!(TombstonesTooFew, Duration::MAX, Duration::ZERO));
-        self.tombstones.sweep(self.limits.tombstones_max, &self.directory);
+        self.tombstones.sweep(self.limits.tombstones_max, &self.interner);
     }
 
-    fn vacate(&mut self, node: NodeIx) {
+    fn free(&mut self, node: NodeIx) {
         let record = self.row(node).record;
         *self.row_mut(node) = Row::VACANT;
-        self.directory.release(record);
-        self.directory.release_addr(node);
+        self.interner.release(record);
+        self.interner.release_addr(node);
     }
 }

@@ -19,10 +19,10 @@ mod news;
 use self::called::Called;
 use self::claims::Claims;
 use self::conflicts::Conflicts;
-use self::identity::Jumps;
+use self::identity::GenerationBumps;
 use self::limits::ListLimit;
-use self::mismatches::Differences;
-use self::names::Rivals;
+use self::mismatches::ConfigMismatches;
+use self::names::NameConflicts;
 use self::newcomers::Guests;
 use self::news::Intake;
 
@@ -33,9 +33,9 @@ pub(crate) struct Membership {
     guests: Guests,
     claims: Claims,
     conflicts: Conflicts,
-    rivals: Rivals,
-    jumps: Jumps,
+    names: NameConflicts,
+    bumps: GenerationBumps,
     list_limit: ListLimit,
     called: Called,
-    differences: Differences,
+    mismatches: ConfigMismatches,
 }

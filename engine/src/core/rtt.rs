@@ -41,7 +41,7 @@ impl Rtts {
     }
 
     /// How long to wait for an answer of a peer.
-    pub(crate) fn patience(&self, peer: SocketAddr, config: &Config) -> Duration {
+    pub(crate) fn rto(&self, peer: SocketAddr, config: &Config) -> Duration {
         let measured = self.peers.iter().find(|&&(addr, _)| addr == peer).map(|(_, rtt)| rtt);
         let own = measured.and_then(Rtt::wait);
         let of_all = self.all.wait().unwrap_or(Rtt::UNMEASURED);
@@ -53,7 +53,7 @@ impl Rtts {
     }
 
     /// The same for a peer of whom nothing is known.
-    pub(crate) fn patience_of_all(&self, config: &Config) -> Duration {
+    pub(crate) fn rto_of_all(&self, config: &Config) -> Duration {
         self.all.timeout(config)
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     fn the_wait_follows_the_round_trips_within_its_limits() {
         let config = Config::default();
         let mut rtts = Rtts::default();
-        let patience = |rtts: &Rtts| rtts.patience(peer(1), &config);
+        let patience = |rtts: &Rtts| rtts.rto(peer(1), &config);
         assert_eq!(patience(&rtts), MS * 50);
         rtts.sample(peer(1), MS * 20);
         assert_eq!(patience(&rtts), MS * 60);
@@ -119,8 +119,8 @@ mod tests {
         let config = Config::default();
         let mut rtts = Rtts::default();
         rtts.sample(peer(1), MS * 20);
-        assert_eq!(rtts.patience(peer(2), &config), MS * 60);
-        assert_eq!(rtts.patience_of_all(&config), MS * 60);
+        assert_eq!(rtts.rto(peer(2), &config), MS * 60);
+        assert_eq!(rtts.rto_of_all(&config), MS * 60);
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         for sample in 1..=u32::from(Rtts::SAMPLES_MIN) {
             rtts.sample(peer(1), MS * 2);
             rtts.sample(peer(2), MS * 40);
-            let near = rtts.patience(peer(1), &config);
+            let near = rtts.rto(peer(1), &config);
             assert_eq!(near < MS * 20, sample == u32::from(Rtts::SAMPLES_MIN), "{sample}");
         }
     }
@@ -148,6 +148,6 @@ mod tests {
     #[test]
     fn a_fixed_wait_overrides_the_round_trips() {
         let config = Config::builder().ack_timeout(MS * 21).build().unwrap();
-        assert_eq!(Rtts::default().patience(peer(1), &config), MS * 21);
+        assert_eq!(Rtts::default().rto(peer(1), &config), MS * 21);
     }
 }

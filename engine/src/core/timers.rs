@@ -8,11 +8,11 @@ pub(crate) enum Timer {
     /// Raise our counter.
     Cycle,
     /// Relay what advanced.
-    Relay,
+    BulkGossip,
     /// Judge silence.
     Check,
     /// Tell again what was not acknowledged.
-    Tell,
+    Retransmit,
     /// Begin a swap.
     Swap,
     /// Repeat a swap request that was not answered.
@@ -30,7 +30,7 @@ pub(crate) enum Timer {
     /// See whether the probe was answered.
     ProbeWait,
     /// See whether those answered whom we probed for others.
-    Errands,
+    Relayed,
     /// Answer publishers who have waited long enough.
     Confirm,
     /// See whether everybody has our goodbye.
@@ -46,16 +46,16 @@ impl Timer {
         Self::Cycle,
         Self::ProbeWait,
         Self::Probe,
-        Self::Errands,
+        Self::Relayed,
         Self::Check,
         Self::Names,
         Self::Fetch,
         Self::Scrub,
-        Self::Tell,
+        Self::Retransmit,
         Self::Dial,
         Self::Swap,
         Self::SwapRetry,
-        Self::Relay,
+        Self::BulkGossip,
         Self::Confirm,
         Self::Leave,
     ];
@@ -135,13 +135,13 @@ mod tests {
         let at = Instant::from_nanos;
         let mut timers = Timers::default();
         assert_eq!(timers.deadline(), None);
-        timers.set(Timer::Relay, at(5));
+        timers.set(Timer::BulkGossip, at(5));
         timers.set(Timer::Cycle, at(7));
         timers.set_earlier(Timer::Cycle, at(9));
         assert_eq!(timers.deadline(), Some(at(5)));
         assert_eq!(timers.take_due(at(4)), None);
         assert_eq!(timers.take_due(at(8)), Some(Timer::Cycle));
-        assert_eq!(timers.take_due(at(8)), Some(Timer::Relay));
+        assert_eq!(timers.take_due(at(8)), Some(Timer::BulkGossip));
         assert_eq!(timers.take_due(at(8)), None);
     }
 }

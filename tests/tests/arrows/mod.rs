@@ -24,17 +24,14 @@ const ENGINE: House = House {
     rows: &[
         ("fuzzing", "net wire pekonode core core/packet config node rng time"),
         ("recipes", ""),
-        ("node_list", "net wire pekonode core core/packet config node text"),
+        ("node_list", "net wire pekonode core config node text"),
         ("net", "wire pekonode core core/packet config link metrics node rng allowance time text"),
         ("wire", "pekonode core core/packet config node allowance time"),
-        ("pekonode", "core core/packet config node rng time"),
+        ("pekonode", "core config node rng time"),
         (
             "core",
-            "core/engine core/joining core/anti_entropy core/store core/membership \
-             core/detection core/dissemination core/context core/members core/packer \
-             core/agreement core/display core/event_names core/forms core/footprint core/io \
-             core/packet core/settings core/record core/metadata core/beat core/stats \
-             core/timers core/rtt core/round core/protocol",
+            "core/protocol core/engine core/members core/agreement core/footprint core/io \
+             core/packet core/settings core/record core/metadata core/beat core/stats",
         ),
         (
             "core/protocol",
@@ -45,8 +42,8 @@ const ENGINE: House = House {
             "core/engine",
             "core/joining core/anti_entropy core/store core/membership core/detection \
              core/dissemination core/context core/members core/agreement core/footprint \
-             core/io core/packet core/record core/metadata core/stats core/timers core/rtt \
-             config node time",
+             core/io core/packet core/record core/metadata core/stats core/timers config \
+             node time",
         ),
         (
             "core/joining",
@@ -87,8 +84,8 @@ const ENGINE: House = House {
         ),
         ("core/members", "core/packet core/record core/beat config node rng time"),
         ("core/packer", "core/packet"),
-        ("core/agreement", "core/packet"),
         ("core/display", "core/agreement core/io core/packet core/record core/metadata"),
+        ("core/agreement", "core/packet"),
         ("core/event_names", "core/io"),
         ("core/forms", "core/record core/metadata node"),
         ("core/footprint", ""),

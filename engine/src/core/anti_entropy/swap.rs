@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::AntiEntropy;
 use crate::config::{Liveness, Swap};
 use crate::core::beat::Age;
-use crate::core::context::{Context, Via};
+use crate::core::context::{Context, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
@@ -27,7 +27,7 @@ use crate::time::Instant;
 
 /// The swap under way, and what was learned from earlier ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Swapper {
+pub(super) struct Swaps {
     pending: Option<Pending>,
     round: Round,
 }
@@ -60,7 +60,7 @@ impl AntiEntropy {
         spread: &mut Dissemination,
         membership: &mut Membership,
         echo: &Echo,
-        via: Via,
+        via: Source,
     ) {
         let from = via.from;
         if !cx.is_token_of(from, echo.token) {
@@ -117,7 +117,7 @@ impl AntiEntropy {
         let mut tries = 0;
         loop {
             let ring = cx.members.ring();
-            let partner = ring[self.swapper.round.next(ring.len(), cx.rng)];
+            let partner = ring[self.swaps.round.next(ring.len(), cx.rng)];
             tries += 1;
             let addr = cx.members.addr(partner);
             let promises = !cx.is_silent(partner) && !self.is_in_vain(cx, addr, None);
@@ -166,8 +166,8 @@ impl AntiEntropy {
     /// One that is waited for only because its way may be long holds up nobody who is known to
     /// differ.
     fn may_swap_anew(&self, cx: &Context<'_>) -> bool {
-        self.swapper.pending.is_none_or(|pending| {
-            let usual = cx.rtts.patience(pending.to, &cx.config) * Self::SENDS_MAX;
+        self.swaps.pending.is_none_or(|pending| {
+            let usual = cx.rtts.rto(pending.to, cx.config) * Self::SENDS_MAX;
             cx.now.mono - pending.sent_at >= usual
         })
     }
@@ -175,7 +175,7 @@ impl AntiEntropy {
     pub(crate) fn begin_swap(&mut self, cx: &mut Context<'_>, to: SocketAddr) {
         let token = cx.rng.bits() as u32;
         cx.routes.note_contact(to);
-        self.swapper.pending = Some(Pending { token, to, sent_at: cx.now.mono, sends: 0 });
+        self.swaps.pending = Some(Pending { token, to, sent_at: cx.now.mono, sends: 0 });
         self.send_request(cx);
     }
 
@@ -183,10 +183,10 @@ impl AntiEntropy {
         let summary = cx.summary();
         let padding =
             cx.padding(Packet::LEN_MIN + SwapRequest::LEN_MIN, Self::usual_answer_len(cx));
-        let Some(pending) = &mut self.swapper.pending else { return };
+        let Some(pending) = &mut self.swaps.pending else { return };
         // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all
         // of them together no swap would ever end.
-        let wait = cx.rtts.patience(pending.to, &cx.config) * (1 << pending.sends);
+        let wait = cx.rtts.rto(pending.to, cx.config) * (1 << pending.sends);
         pending.sends += 1;
         let is_last = pending.sends == Self::SENDS_MAX;
         let wait = if is_last { wait.max(cx.config.cycle() / 2) } else { wait };
@@ -208,9 +208,9 @@ impl AntiEntropy {
     }
 
     pub(crate) fn on_swap_retry(&mut self, cx: &mut Context<'_>, detection: &mut Detection) {
-        let Some(pending) = self.swapper.pending else { return };
+        let Some(pending) = self.swaps.pending else { return };
         if pending.sends == Self::SENDS_MAX {
-            self.swapper.pending = None;
+            self.swaps.pending = None;
             return;
         }
         self.send_request(cx);
@@ -274,9 +274,9 @@ impl AntiEntropy {
         spread: &mut Dissemination,
         membership: &mut Membership,
         answer: &SwapAnswer,
-        via: Via,
+        via: Source,
     ) {
-        let Some(pending) = self.swapper.pending.take_if(|it| it.token == answer.token) else {
+        let Some(pending) = self.swaps.pending.take_if(|it| it.token == answer.token) else {
             cx.stats.answers_stale += 1;
             return;
         };

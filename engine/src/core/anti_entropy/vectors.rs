@@ -6,7 +6,7 @@ use super::AntiEntropy;
 use super::swap::Pages;
 use crate::config::Liveness;
 use crate::core::beat::Age;
-use crate::core::context::{Context, Via};
+use crate::core::context::{Context, Source};
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
 use crate::core::packer::Room;
@@ -50,7 +50,7 @@ impl AntiEntropy {
         spread: &mut Dissemination,
         membership: &mut Membership,
         vector: &Vector,
-        via: Via,
+        via: Source,
     ) {
         cx.stats.updates += vector.beats.len() as u64;
         let foreign = vector.digest != cx.members.digest();

@@ -20,9 +20,9 @@ use std::net::SocketAddr;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Context, Via};
+use super::{Context, Source};
 use crate::core::io::Carrier;
-use crate::core::members::{Heard, Introducer, Standing};
+use crate::core::members::{Arrival, Introducer, Standing};
 use crate::core::packet::{Body, Echo, Held};
 use crate::node::NodeId;
 use crate::rng::Rng;
@@ -108,7 +108,7 @@ fn errand_place(addr: SocketAddr) -> NodeId {
 
 impl Context<'_> {
     /// What the beats that came by this way are judged by.
-    pub(crate) fn heard(&self, via: Via) -> Heard {
+    pub(crate) fn heard(&self, via: Source) -> Arrival {
         let standing = match self.trusts_all() {
             true => Standing::Believed,
             false => Standing::Newcomer(self.introducer(via)),
@@ -117,13 +117,13 @@ impl Context<'_> {
     }
 
     /// The same, given what a member is that is listed because of it.
-    pub(crate) fn heard_as(&self, standing: Standing, via: Via) -> Heard {
-        Heard { now: self.now.mono, step: via.step, standing, horizon: self.horizon() }
+    pub(crate) fn heard_as(&self, standing: Standing, via: Source) -> Arrival {
+        Arrival { now: self.now.mono, step: via.step, standing, horizon: self.horizon() }
     }
 
     /// Members vouch for those they speak of, but not one that is no more than a stranger's word
     /// itself: else that one could be the stranger.
-    pub(crate) fn introducer(&self, via: Via) -> Introducer {
+    pub(crate) fn introducer(&self, via: Source) -> Introducer {
         let introducer = Introducer::of(via.from);
         let node = self.members.node(via.from).filter(|&node| self.members.is_listed(node));
         let is_member = node.is_some_and(|node| !self.members.is_rumored(node));
@@ -158,12 +158,12 @@ impl Context<'_> {
 
     /// What a member gets to echo that is probed for another: that the answer to such a probe is
     /// not taken for one to ours, which may have been sent later.
-    pub(crate) fn errand_token(&self, addr: SocketAddr) -> u32 {
+    pub(crate) fn relayed_token(&self, addr: SocketAddr) -> u32 {
         self.routes.token(errand_place(addr), self.token_epoch())
     }
 
     /// True for a token that we sent to this address for another, now or some timeouts ago.
-    pub(crate) fn is_errand_token_of(&self, addr: SocketAddr, token: u32) -> bool {
+    pub(crate) fn is_relayed_token_of(&self, addr: SocketAddr, token: u32) -> bool {
         let epoch = self.token_epoch();
         let mut epochs = [epoch, epoch.saturating_sub(1)].into_iter();
         epochs.any(|epoch| self.routes.token(errand_place(addr), epoch) == token)

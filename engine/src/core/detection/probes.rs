@@ -29,7 +29,7 @@ pub(super) struct Prober {
     rtt: Rtt,
     current: Option<Current>,
     /// At most [`Prober::ERRANDS_MAX`], the earliest to end first.
-    errands: Vec<Errand>,
+    relayed: Vec<RelayedProbe>,
     health: Health,
     /// Who said of the member probed that it does not answer them either.
     silent: Vec<NodeId>,
@@ -58,7 +58,7 @@ enum Stage {
 
 /// A probe for another.
 #[derive(Clone, Copy, Debug)]
-struct Errand {
+struct RelayedProbe {
     token: u32,
     target: SocketAddr,
     client: SocketAddr,
@@ -94,7 +94,7 @@ impl Prober {
     const ERRANDS_OF_ONE_MAX: usize = 8;
 
     /// How long an answer to a datagram may take.
-    fn patience(&self, config: &Config) -> Duration {
+    fn rto(&self, config: &Config) -> Duration {
         self.rtt.timeout(config)
     }
 
@@ -104,8 +104,8 @@ impl Prober {
     }
 
     #[cfg(test)]
-    pub(crate) fn errands_len(&self) -> usize {
-        self.errands.len()
+    pub(crate) fn relayed_len(&self) -> usize {
+        self.relayed.len()
     }
 
     fn heard_somebody(&mut self) {
@@ -115,9 +115,9 @@ impl Prober {
 
     /// How long the others and the stream may take: a stream repeats what it lost no sooner than
     /// after a fifth of a second.
-    fn second_patience(&self, config: &Config) -> Duration {
+    fn second_rto(&self, config: &Config) -> Duration {
         let (least, most) = (config.cycle() / 4, config.cycle() / 2);
-        (self.patience(config) * 4).clamp(least, most)
+        (self.rto(config) * 4).clamp(least, most)
     }
 }
 
@@ -175,7 +175,7 @@ impl Detection {
     }
 
     fn first_wait(&self, cx: &Context<'_>) -> Duration {
-        self.prober.patience(&cx.config) * self.prober.health.factor()
+        self.prober.rto(cx.config) * self.prober.health.factor()
     }
 
     /// The probe under way was not answered in time.
@@ -220,7 +220,7 @@ impl Detection {
         if cx.config.protocol() == TransportKind::Udp {
             cx.send_probe(target, token, Reply::Stream);
         }
-        let wait = self.prober.second_patience(&cx.config) * self.prober.health.factor();
+        let wait = self.prober.second_rto(cx.config) * self.prober.health.factor();
         let stage = Stage::Indirect { asked: proxies.len() };
         self.prober.silent.clear();
         self.wait_for_probe(cx, Current { deadline: cx.now.mono + wait, stage, ..current });
@@ -238,7 +238,7 @@ impl Detection {
         let mut witnesses = std::mem::take(&mut self.prober.silent);
         if asked == 0 || !witnesses.is_empty() {
             witnesses.insert(0, cx.me.place());
-            self.suspect(cx, spread, node, witnesses);
+            self.suspect_silent(cx, spread, node, witnesses);
         } else {
             // Nobody was heard: it is we who are cut off, or too slow; or they all are dead.
             self.prober.health.worsen();
@@ -249,7 +249,7 @@ impl Detection {
         }
         if self.prober.failed >= Self::FAILED_MAX && self.prober.mute > 0 {
             self.prober.heard_somebody();
-            self.call_the_roll(cx);
+            self.suspect_all(cx);
         } else if self.prober.failed == 1
             && let Some(next) = self.next_to_probe(cx)
         {
@@ -307,15 +307,15 @@ impl Detection {
             if answer.holds != cx.holds() {
                 cx.effects.push(Effect::Differs(from, Some(answer.holds)));
             }
-        } else if let Some(errand) = self.take_errand(from, token) {
-            Self::absolve_addr(cx, from);
+        } else if let Some(errand) = self.take_relayed(from, token) {
+            Self::refute_addr(cx, from);
             Self::vouch(cx, errand.client, errand.client_token, Word::Lives);
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
-            planted!(AnswerUnheeded, _ = Self::absolve_addr(cx, addr));
-        } else if cx.is_errand_token_of(from, token) {
+            planted!(AnswerUnheeded, _ = Self::refute_addr(cx, addr));
+        } else if cx.is_relayed_token_of(from, token) {
             // Too late for who asked us, but it lives.
-            Self::absolve_addr(cx, from);
+            Self::refute_addr(cx, from);
         } else {
             cx.stats.answers_stale += 1;
         }
@@ -326,13 +326,13 @@ impl Detection {
         cx.timers.clear(Timer::ProbeWait);
         self.prober.health.improve();
         self.prober.heard_somebody();
-        Self::absolve_addr(cx, addr);
+        Self::refute_addr(cx, addr);
     }
 
     /// Clears whoever is at an address of suspicion; true when it was suspected.
-    fn absolve_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
+    fn refute_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
         let node = cx.members.node(addr);
-        node.is_some_and(|node| cx.members.absolve(node))
+        node.is_some_and(|node| cx.members.refute(node))
     }
 
     /// Probes a member for somebody who could not reach it.
@@ -352,22 +352,22 @@ impl Detection {
             // take all others for dead, and never the target.
             return Self::vouch(cx, from, client_token, Word::Silent);
         }
-        let of_one = self.prober.errands.iter().filter(|errand| errand.client == from).count();
-        let full = self.prober.errands.len() == Prober::ERRANDS_MAX
+        let of_one = self.prober.relayed.iter().filter(|errand| errand.client == from).count();
+        let full = self.prober.relayed.len() == Prober::ERRANDS_MAX
             || of_one == Prober::ERRANDS_OF_ONE_MAX;
         if full {
             return;
         }
-        let token = cx.errand_token(target);
-        let until = cx.now.mono + self.prober.patience(&cx.config);
-        let errand = Errand { token, target, client: from, client_token, until };
-        self.prober.errands.push(errand);
-        cx.timers.set_earlier(Timer::Errands, until);
+        let token = cx.relayed_token(target);
+        let until = cx.now.mono + self.prober.rto(cx.config);
+        let errand = RelayedProbe { token, target, client: from, client_token, until };
+        self.prober.relayed.push(errand);
+        cx.timers.set_earlier(Timer::Relayed, until);
         cx.send_probe(target, token, Reply::Datagram);
     }
 
-    fn take_errand(&mut self, target: SocketAddr, token: u32) -> Option<Errand> {
-        let errands = &mut self.prober.errands;
+    fn take_relayed(&mut self, target: SocketAddr, token: u32) -> Option<RelayedProbe> {
+        let errands = &mut self.prober.relayed;
         let at = errands.iter().position(|it| (it.target, it.token) == (target, token))?;
         Some(errands.remove(at))
     }
@@ -377,14 +377,14 @@ impl Detection {
     }
 
     /// Reports those that did not answer.
-    pub(crate) fn on_errands(&mut self, cx: &mut Context<'_>) {
-        let due = |errand: &mut Errand| errand.until <= cx.now.mono;
-        let silent: Vec<_> = self.prober.errands.extract_if(.., due).collect();
+    pub(crate) fn on_relayed_over(&mut self, cx: &mut Context<'_>) {
+        let due = |errand: &mut RelayedProbe| errand.until <= cx.now.mono;
+        let silent: Vec<_> = self.prober.relayed.extract_if(.., due).collect();
         for errand in silent {
             Self::vouch(cx, errand.client, errand.client_token, Word::Silent);
         }
-        if let Some(next) = self.prober.errands.iter().map(|errand| errand.until).min() {
-            cx.timers.set(Timer::Errands, next);
+        if let Some(next) = self.prober.relayed.iter().map(|errand| errand.until).min() {
+            cx.timers.set(Timer::Relayed, next);
         }
     }
 
@@ -414,7 +414,7 @@ impl Detection {
     }
 
     /// How long the answer to a call may take.
-    pub(super) fn call_patience(&self, cx: &Context<'_>) -> Duration {
-        self.prober.patience(cx.config) * self.prober.health.factor()
+    pub(super) fn call_rto(&self, cx: &Context<'_>) -> Duration {
+        self.prober.rto(cx.config) * self.prober.health.factor()
     }
 }

@@ -114,7 +114,7 @@ impl Detection {
     }
 
     fn call(&mut self, cx: &mut Context<'_>, node: NodeIx) {
-        let patience = cx.rtts.patience_of_all(&cx.config);
+        let patience = cx.rtts.rto_of_all(cx.config);
         let called = self.roll_call.called.entry(node).or_insert(Called {
             times: 0,
             last: cx.now.mono,

@@ -121,7 +121,7 @@ impl Suspect {
 
 impl Detection {
     /// A member answered neither us nor the others whom we asked.
-    pub(super) fn suspect(
+    pub(super) fn suspect_silent(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
@@ -130,7 +130,7 @@ impl Detection {
     ) {
         let suspicion = Suspicion { witnesses, ..cx.nobodys_suspicion(node) };
         let addr = suspicion.addr;
-        if self.doubt(cx, node, &suspicion, Grounds::Silence) == Relevance::News
+        if self.suspect(cx, node, &suspicion, Grounds::Silence) == Relevance::News
             && let Some(suspicion) = self.suspicion_of(cx, addr)
         {
             Self::tell_suspect(cx, suspicion.clone());
@@ -153,7 +153,7 @@ impl Detection {
     }
 
     /// Puts a member in doubt, or takes more witnesses.
-    pub(crate) fn doubt(
+    pub(crate) fn suspect(
         &mut self,
         cx: &mut Context<'_>,
         node: NodeIx,
@@ -183,7 +183,7 @@ impl Detection {
         }
         let suspect = suspects.get_mut(&addr).expect("it is there cx.now");
         let heed = suspect.hear(&of.witnesses);
-        let end = suspect.since + suspect.wait(&cx.config);
+        let end = suspect.since + suspect.wait(cx.config);
         if is_new && grounds != Grounds::RollCall {
             suspect.next_call = end.saturating_sub(cx.config.cycle()).max(cx.now.mono);
         }
@@ -194,30 +194,30 @@ impl Detection {
 
     /// Where so many are in doubt there are more whose turn to be probed is still to come, and in
     /// random order the last of them comes late: after ten cycles, where half of a cluster died.
-    pub(crate) fn call_the_roll_of_many(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn suspect_all_where_many_are(&mut self, cx: &mut Context<'_>) {
         if cx.many_are_suspected() && cx.now.mono >= self.suspects.roll_from {
-            self.call_the_roll(cx);
+            self.suspect_all(cx);
         }
     }
 
     /// Takes everybody out of doubt.
-    pub(crate) fn absolve_all(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn refute_all(&mut self, cx: &mut Context<'_>) {
         self.suspects = Suspects::default();
         self.calls = Calls::default();
-        cx.members.absolve_all();
+        cx.members.refute_all();
     }
 
     /// Nobody says a word, or many are in doubt: everybody is asked, and who doesn't answer is
     /// removed after as long as any other suspect. It is not told to others, who find out
     /// themselves, and for it may be we who are cut off.
-    pub(super) fn call_the_roll(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn suspect_all(&mut self, cx: &mut Context<'_>) {
         self.suspects.roll_from = cx.now.mono + cx.config.timeout();
         let me = cx.members.me();
         for node in cx.members.ring().to_vec() {
             if node == me || cx.members.is_suspected(node) {
                 continue;
             }
-            self.doubt(cx, node, &cx.nobodys_suspicion(node), Grounds::RollCall);
+            self.suspect(cx, node, &cx.nobodys_suspicion(node), Grounds::RollCall);
         }
     }
 
@@ -230,9 +230,9 @@ impl Detection {
             Self::remove_silent(cx, suspect.node);
         }
         self.call_suspects(cx);
-        let (calls, patience) = (Self::calls_before_removal(cx), self.call_patience(cx));
+        let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let next = self.suspects.by_addr.values().map(|suspect| {
-            let end = suspect.end(&cx.config, calls, patience);
+            let end = suspect.end(cx.config, calls, patience);
             suspect.next_call.min(end.unwrap_or(suspect.next_call))
         });
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
@@ -259,13 +259,13 @@ impl Detection {
                 && members.record(suspect.node).generation() == suspect.generation
                 && members.counter(suspect.node) <= suspect.counter;
             if !doubted {
-                members.absolve(suspect.node);
+                members.refute(suspect.node);
             }
             doubted
         });
-        let (calls, patience) = (Self::calls_before_removal(cx), self.call_patience(cx));
+        let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
-            suspect.end(&cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
+            suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }
@@ -276,7 +276,7 @@ impl Detection {
         self.calls.renew(cx.now.mono, cx.config.cycle());
         let members = cx.members.len();
         let again = cx.now.mono + cx.config.cycle() / 4;
-        let (many, patience) = (cx.many_are_suspected(), self.call_patience(cx));
+        let (many, patience) = (cx.many_are_suspected(), self.call_rto(cx));
         let mut share = if many { RollCall::share(cx.members.suspected_len()) } else { 0 };
         let (by_addr, budget) = (&mut self.suspects.by_addr, &mut self.calls);
         let due = by_addr.iter_mut().filter(|it| it.1.next_call <= cx.now.mono);

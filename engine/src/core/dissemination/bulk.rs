@@ -18,15 +18,15 @@ use crate::time::Instant;
 
 /// What waits for the next relay.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Relay {
+pub(crate) struct BulkGossip {
     news: Vec<NodeIx>,
     last: Option<Instant>,
     last_news: Option<Instant>,
-    /// Of whose suspicion the next relay tells; at most [`Relay::SUSPECTED_MAX`].
+    /// Of whose suspicion the next relay tells; at most [`BulkGossip::SUSPECTED_MAX`].
     suspected: Vec<SocketAddr>,
 }
 
-impl Relay {
+impl BulkGossip {
     /// So much news goes out at once. When there is more, as when a large cluster starts or two
     /// halves meet, everybody else learns most of it by swaps anyway: passing on all of it would
     /// send each record `fan_out` times to every node.
@@ -66,7 +66,7 @@ impl Dissemination {
 
     /// Has what is held of a node, listed or gone, passed on with the next relay.
     pub(crate) fn relay_news(&mut self, cx: &mut Context<'_>, node: NodeIx) {
-        self.relay.news.push(node);
+        self.bulk.news.push(node);
         self.limit_pending(cx);
         self.schedule_relay(cx);
     }
@@ -75,8 +75,8 @@ impl Dissemination {
     /// there is to tell.
     fn limit_pending(&mut self, cx: &mut Context<'_>) {
         let held = cx.members.len() + cx.members.tombstones_len();
-        let waiting = &mut self.relay.news;
-        if waiting.len() > Relay::PENDING_MIN + 2 * held {
+        let waiting = &mut self.bulk.news;
+        if waiting.len() > BulkGossip::PENDING_MIN + 2 * held {
             waiting.retain(|&node| cx.members.holds(node));
             waiting.sort_unstable_by(|&a, &b| cx.members.compare_places(a, b));
             waiting.dedup();
@@ -84,19 +84,19 @@ impl Dissemination {
     }
 
     fn schedule_relay(&mut self, cx: &mut Context<'_>) {
-        let earliest = self.relay.last.map_or(cx.now.mono, |last| last + cx.config.relay_delay());
-        cx.timers.set_earlier(Timer::Relay, cx.now.mono.max(earliest));
+        let earliest = self.bulk.last.map_or(cx.now.mono, |last| last + cx.config.relay_delay());
+        cx.timers.set_earlier(Timer::BulkGossip, cx.now.mono.max(earliest));
     }
 
     /// Relays what waits, suspicions of these members too.
     pub(crate) fn on_relay(&mut self, cx: &mut Context<'_>, suspicions: Vec<Suspicion>) {
-        self.relay.last = Some(cx.now.mono);
+        self.bulk.last = Some(cx.now.mono);
         let (beats, news) = self.take_pending(cx, suspicions);
         if beats.is_empty() && news.is_empty() {
             return;
         }
         if !news.is_empty() {
-            self.relay.told_news(cx.now.mono);
+            self.bulk.told_news(cx.now.mono);
         }
         let targets = cx.pick(cx.config.fan_out());
         for packet in cx.bulk_packets(beats, news) {
@@ -108,17 +108,17 @@ impl Dissemination {
 
     /// Whose suspicion was to be told with this relay.
     pub(crate) fn take_suspected(&mut self) -> Vec<SocketAddr> {
-        std::mem::take(&mut self.relay.suspected)
+        std::mem::take(&mut self.bulk.suspected)
     }
 
     /// Spreads a suspicion that began here: by a rumor of its own when it is alone, in bulk when
     /// there is more news.
     pub(crate) fn spread_suspicion(&mut self, cx: &mut Context<'_>, suspicion: Suspicion) {
-        let alone = !self.relay.is_busy_with_news(cx.now.mono, cx.config.relay_delay())
-            && self.relay.suspected.is_empty();
+        let alone = !self.bulk.is_busy_with_news(cx.now.mono, cx.config.relay_delay())
+            && self.bulk.suspected.is_empty();
         if alone {
-            self.relay.told_news(cx.now.mono);
-            self.tell_all(cx, &Topic::Membership(News::from(suspicion)));
+            self.bulk.told_news(cx.now.mono);
+            self.broadcast(cx, &Topic::Membership(News::from(suspicion)));
         } else {
             self.relay_suspicion(cx, suspicion.addr);
         }
@@ -126,8 +126,8 @@ impl Dissemination {
 
     /// Has a suspicion told with the next relay.
     pub(crate) fn relay_suspicion(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
-        let suspected = &mut self.relay.suspected;
-        if suspected.len() < Relay::SUSPECTED_MAX && !suspected.contains(&addr) {
+        let suspected = &mut self.bulk.suspected;
+        if suspected.len() < BulkGossip::SUSPECTED_MAX && !suspected.contains(&addr) {
             suspected.push(addr);
             self.schedule_relay(cx);
         }
@@ -138,8 +138,8 @@ impl Dissemination {
         cx: &mut Context<'_>,
         suspicions: Vec<Suspicion>,
     ) -> (Vec<Beat>, Vec<News>) {
-        let mut waiting = std::mem::take(&mut self.relay.news);
-        if cx.config.swap() == Swap::On && waiting.len() > Relay::NEWS_MAX {
+        let mut waiting = std::mem::take(&mut self.bulk.news);
+        if cx.config.swap() == Swap::On && waiting.len() > BulkGossip::NEWS_MAX {
             Self::leave_to_swaps(cx, &mut waiting);
         }
         // A tombstone that had to make room may be forgotten already.
@@ -154,17 +154,17 @@ impl Dissemination {
         }
         news.extend(suspicions.into_iter().map(News::from));
         planted!(NewsKept, waiting.clear());
-        self.relay.news = waiting;
+        self.bulk.news = waiting;
         // In order of the ring: who receives them walks straight through its table, as we do.
         (cx.members.take_marked(cx.now.mono, cx.step), news)
     }
 
     /// Keeps of too much news a random part.
     fn leave_to_swaps(cx: &mut Context<'_>, waiting: &mut Vec<NodeIx>) {
-        for at in 0..Relay::NEWS_MAX {
+        for at in 0..BulkGossip::NEWS_MAX {
             let other = at + cx.rng.below(waiting.len() - at);
             waiting.swap(at, other);
         }
-        waiting.truncate(Relay::NEWS_MAX);
+        waiting.truncate(BulkGossip::NEWS_MAX);
     }
 }

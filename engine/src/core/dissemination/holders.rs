@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::Dissemination;
+use super::payload::payload;
 use crate::core::context::Context;
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::members::NodeIx;
@@ -143,11 +144,7 @@ impl Dissemination {
 
     /// Into how many parts a rumor is shared out: more than usual if as many are to answer to us.
     pub(super) fn parts_of(&self, cx: &Context<'_>, topic: &Topic) -> usize {
-        let wanted = match topic {
-            Topic::Metadata(metadata) => self.holders.wanted(metadata.version()),
-            Topic::Announced(announcement) => self.holders.wanted(announcement.version),
-            Topic::Membership(_) => 0,
-        };
+        let wanted = payload(topic).version().map_or(0, |version| self.holders.wanted(version));
         cx.config.fan_out().max(wanted.min(cx.members.len()))
     }
 

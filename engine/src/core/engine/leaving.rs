@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::Rooms;
-use crate::core::context::{Context, Farewell, Life, Via};
+use crate::core::context::{Context, Farewell, Life, Source};
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::metadata::Version;
 use crate::core::packet::{Body, News, Packet};
@@ -25,7 +25,7 @@ const QUIET_RTOS: u32 = 2;
 impl Rooms {
     pub(super) fn on_leave(&mut self, cx: &mut Context<'_>) {
         *cx.life = Life::Leaving(Farewell { since: cx.now.mono, heard: cx.now.mono });
-        cx.timers.keep_only(&[Timer::Tell, Timer::Fetch]);
+        cx.timers.keep_only(&[Timer::Retransmit, Timer::Fetch]);
         if cx.members.len() == 1 {
             // Nobody has to be told, and nobody could hold what is lost with us.
             return self.be_off(cx, None);
@@ -35,7 +35,7 @@ impl Rooms {
         if let Some(metadata) = cx.metadata.as_ref().filter(|_| alone.is_some()) {
             // Perhaps nobody was there when it was published; what was told is not told again.
             let topic = cx.topic_of(metadata);
-            self.spread.tell_all(cx, &topic);
+            self.spread.broadcast(cx, &topic);
         }
     }
 
@@ -43,17 +43,17 @@ impl Rooms {
     pub(super) fn on_packet_while_leaving(
         &mut self,
         cx: &mut Context<'_>,
-        via: Via,
+        via: Source,
         packet: &Packet,
     ) {
         match &packet.body {
             Body::Rumor(rumor) => self.on_rumor(cx, rumor, via),
             Body::RumorAck(ack) => {
-                self.membership.on_rumor_ack(cx, &mut self.spread, via.from, ack)
+                self.membership.on_rumor_ack(cx, &mut self.spread, via.from, ack);
             }
             Body::Fetch(fetch) => self.store.on_fetch(cx, &mut self.spread, *fetch, via),
             Body::Fetched(metadata) => {
-                self.store.on_fetched(cx, &mut self.spread, via.from, metadata)
+                self.store.on_fetched(cx, &mut self.spread, via.from, metadata);
             }
             Body::Records(records) => self.on_goodbyes(cx, &records.news, via),
             _ => return,
@@ -65,9 +65,9 @@ impl Rooms {
     }
 
     /// Hears who leaves as well: such a one is no keeper of what we hold.
-    fn on_goodbyes(&mut self, cx: &mut Context<'_>, news: &[News], via: Via) {
+    fn on_goodbyes(&mut self, cx: &mut Context<'_>, news: &[News], via: Source) {
         for goodbye in news.iter().filter(|news| matches!(news, News::Gone(_))) {
-            self.membership.see(cx, &mut self.spread, &mut self.detection, goodbye, via);
+            self.membership.apply(cx, &mut self.spread, &mut self.detection, goodbye, via);
         }
     }
 
@@ -77,7 +77,7 @@ impl Rooms {
         let lost = self.spread.held_by_us_alone(cx);
         let serves = lost.is_some() || self.store.is_busy(cx);
         let stay = if serves { SERVING_MAX } else { STAY_MAX };
-        let quiet = heard + cx.rtts.patience_of_all(&cx.config) * QUIET_RTOS;
+        let quiet = heard + cx.rtts.rto_of_all(cx.config) * QUIET_RTOS;
         let limit = since + stay;
         let is_told = self.spread.is_told();
         let done = planted!(OffTooSoon, cx.now.mono >= quiet && is_told && !serves, true);

@@ -64,8 +64,8 @@ impl Engine {
         members.node(addr).is_some_and(|node| members.is_suspected(node))
     }
 
-    pub(crate) fn errands_len(&self) -> usize {
-        self.rooms.detection.errands_len()
+    pub(crate) fn relayed_len(&self) -> usize {
+        self.rooms.detection.relayed_len()
     }
 
     pub(crate) fn worsen_health(&mut self) {

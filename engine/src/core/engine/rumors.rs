@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Rooms;
-use crate::core::context::{Context, Via};
+use crate::core::context::{Context, Source};
 use crate::core::detection::Relevance;
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
@@ -31,7 +31,7 @@ impl Rooms {
         }
     }
 
-    pub(super) fn on_rumor(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Via) {
+    pub(super) fn on_rumor(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Source) {
         let taken = match self.take_topic(cx, rumor, via) {
             Taken::Held => planted!(
                 ArcUntold,
@@ -46,7 +46,7 @@ impl Rooms {
         }
     }
 
-    fn take_topic(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Via) -> Taken {
+    fn take_topic(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Source) -> Taken {
         match &rumor.topic {
             Topic::Metadata(metadata) => {
                 self.store.on_value(cx, &mut self.spread, metadata, via.from);
@@ -76,7 +76,7 @@ impl Rooms {
             }
             Topic::Membership(news) => {
                 let me = cx.me.generation();
-                self.membership.see(cx, &mut self.spread, &mut self.detection, news, via);
+                self.membership.apply(cx, &mut self.spread, &mut self.detection, news, via);
                 let refuted = cx.me.generation() > me;
                 let about = match news {
                     News::Member(sighting) => sighting.record.node().addr(),

@@ -6,7 +6,7 @@
 //! is known belong to the sub-arc before them, so that a member known only to the delegate is
 //! still told.
 
-use super::roster::{Directory, NodeIx};
+use super::roster::{Interner, NodeIx};
 use super::trees;
 use crate::core::packet::{RingArc, ViewDigest};
 use crate::node::NodeId;
@@ -20,7 +20,7 @@ pub(crate) struct RingView<'a> {
     /// Members of the ring, in its order. They are few in a long list, so that they are counted
     /// where that matters and no list without them is ever made.
     left_out: Cow<'a, [NodeIx]>,
-    directory: &'a Directory,
+    interner: &'a Interner,
 }
 
 /// A sub-arc, the member that answers for it from now on, and how many members it has.
@@ -92,9 +92,9 @@ impl<'a> RingView<'a> {
     pub(super) fn new(
         ring: &'a [NodeIx],
         left_out: impl Into<Cow<'a, [NodeIx]>>,
-        directory: &'a Directory,
+        interner: &'a Interner,
     ) -> Self {
-        Self { ring, left_out: left_out.into(), directory }
+        Self { ring, left_out: left_out.into(), interner }
     }
 
     /// Shares out arcs: every member on them lies in exactly one sub-arc. The arcs don't overlap,
@@ -137,7 +137,7 @@ impl<'a> RingView<'a> {
     }
 
     pub(crate) fn place(&self, member: NodeIx) -> NodeId {
-        self.directory.place(member)
+        self.interner.place(member)
     }
 
     /// What is known of a small arc, to compare.
@@ -203,7 +203,7 @@ impl<'a> RingView<'a> {
         let mut position = at;
         loop {
             let member = self.ring[position];
-            let upto = |&other: &NodeIx| self.directory.compare_places(other, member).is_le();
+            let upto = |&other: &NodeIx| self.interner.compare_places(other, member).is_le();
             let further = at + self.left_out.partition_point(upto);
             if further == position {
                 return member;
@@ -297,7 +297,7 @@ mod tests {
     }
 
     struct Ring {
-        directory: Directory,
+        interner: Interner,
         members: Vec<NodeIx>,
     }
 
@@ -309,15 +309,15 @@ mod tests {
             };
             let roster = Roster::of((1..=nodes).map(record));
             let addrs: Vec<_> = roster.records().map(|record| record.node().addr()).collect();
-            let directory = Directory::new(Arc::new(roster));
+            let interner = Interner::new(Arc::new(roster));
             let mut members: Vec<_> =
-                addrs.iter().map(|&addr| directory.node(addr).unwrap()).collect();
-            members.sort_by_key(|&node| directory.place(node));
-            Self { directory, members }
+                addrs.iter().map(|&addr| interner.node(addr).unwrap()).collect();
+            members.sort_by_key(|&node| interner.place(node));
+            Self { interner, members }
         }
 
         fn place(&self, node: NodeIx) -> NodeId {
-            self.directory.place(node)
+            self.interner.place(node)
         }
 
         fn split(
@@ -327,7 +327,7 @@ mod tests {
             fan_out: usize,
             rng: &mut Rng,
         ) -> Vec<Delegation> {
-            let view = RingView::new(&self.members, &[], &self.directory);
+            let view = RingView::new(&self.members, &[], &self.interner);
             let mut arcs = vec![arc];
             subtract(&mut arcs, RingArc::of(self.place(holder)));
             view.split(&arcs, fan_out, None, rng)
@@ -411,8 +411,8 @@ mod tests {
                 members.filter(|it| *it.1 == out).map(|it| *it.0).collect()
             };
             let (kept, others) = (those(false), those(true));
-            let without = RingView::new(&ring.members, &others, &ring.directory);
-            let listed = RingView::new(&kept, &[], &ring.directory);
+            let without = RingView::new(&ring.members, &others, &ring.interner);
+            let listed = RingView::new(&kept, &[], &ring.interner);
             let arc = arc(ends.0, ends.1);
             let on = |view: &RingView| view.on(arc).collect::<Vec<_>>();
             prop_assert_eq!(on(&without), on(&listed));

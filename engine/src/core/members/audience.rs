@@ -10,17 +10,17 @@ use crate::core::packet::{News, Topic};
 
 impl Members {
     /// Who is told of something.
-    pub(crate) fn audience(&self, topic: &Topic) -> RingView<'_> {
+    pub(crate) fn recipients(&self, topic: &Topic) -> RingView<'_> {
         let ring = self.ring();
         if let Topic::Membership(News::Suspected(_)) = topic {
-            return RingView::new(ring, &self.suspected[..], &self.directory);
+            return RingView::new(ring, &self.suspected[..], &self.interner);
         }
         let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);
         let left_out = match self.is_crowded() {
             true => ring.iter().copied().filter(is_newcomer).collect(),
             false => Vec::new(),
         };
-        RingView::new(ring, left_out, &self.directory)
+        RingView::new(ring, left_out, &self.interner)
     }
 
     /// Suspects a listed member.
@@ -33,7 +33,7 @@ impl Members {
 
     /// Clears a member of suspicion; true when it was suspected. Who is taken off the list is
     /// cleared at once.
-    pub(crate) fn absolve(&mut self, node: NodeIx) -> bool {
+    pub(crate) fn refute(&mut self, node: NodeIx) -> bool {
         if self.suspected.is_empty() {
             return false;
         }
@@ -45,7 +45,7 @@ impl Members {
     }
 
     /// Clears everybody.
-    pub(crate) fn absolve_all(&mut self) {
+    pub(crate) fn refute_all(&mut self) {
         self.suspected.clear();
     }
 

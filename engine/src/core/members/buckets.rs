@@ -9,7 +9,7 @@ impl Members {
     /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
     pub(crate) fn bucket_sums(&mut self, bits: u32) -> Vec<Digest> {
         if bits <= BUCKET_BITS {
-            let sums = self.table.own(&self.directory).sums(&self.directory);
+            let sums = self.table.own(&self.interner).sums(&self.interner);
             return sums
                 .chunks(sums.len() >> bits)
                 .map(|sums| sums.iter().copied().sum())
@@ -30,10 +30,10 @@ impl Members {
 
     fn ring_bound(&self, bits: u32, bucket: usize) -> usize {
         let ring = self.ring();
-        match self.directory.bucket_start(bits, bucket) {
+        match self.interner.bucket_start(bits, bucket) {
             // The nodes that are listed are spread evenly among all.
             Some(start) => {
-                let guess = start * ring.len() / self.directory.nodes_len();
+                let guess = start * ring.len() / self.interner.nodes_len();
                 partition_point_near(ring, guess, |node| node.index() < start)
             }
             None => ring.partition_point(|&node| self.place(node).bucket(bits) < bucket),

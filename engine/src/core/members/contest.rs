@@ -4,37 +4,37 @@ use std::cmp::Ordering;
 
 use super::Members;
 use super::roster::NodeIx;
-use super::seen::{Departure, Heard, Seen};
+use super::seen::{Applied, Arrival, Departure};
 use crate::core::packet::{Cause, Gone};
 use crate::core::record::Sighting;
 
 impl Members {
     /// Takes what a node answered when it was asked at its address who it is: its word decides
     /// what is contested.
-    pub(crate) fn see_answer(&mut self, heard: Heard, sighting: &Sighting) -> Seen {
-        match self.see(heard, sighting, None) {
-            Seen::Contested(node) => planted!(
+    pub(crate) fn apply_answer(&mut self, heard: Arrival, sighting: &Sighting) -> Applied {
+        match self.apply(heard, sighting, None) {
+            Applied::Contested(node) => planted!(
                 AnswerUndecided,
-                self.see_successor(heard, node, sighting),
-                Seen::Contested(node)
+                self.apply_successor(heard, node, sighting),
+                Applied::Contested(node)
             ),
             seen => seen,
         }
     }
 
     /// A copy that the held incarnation outranks, if its number is worth anything.
-    pub(super) fn contest(&self, heard: Heard, node: NodeIx, sighting: &Sighting) -> Seen {
+    pub(super) fn contest(&self, heard: Arrival, node: NodeIx, sighting: &Sighting) -> Applied {
         let is_sane = self.record(node).generation() <= heard.horizon;
         if is_sane || !self.is_fresh(heard.step, sighting.age) {
-            Seen::Refused(node)
+            Applied::Refused(node)
         } else {
-            Seen::Contested(node)
+            Applied::Contested(node)
         }
     }
 
     /// A tombstone of ourselves blocks us where it is held, unless our counter is higher or will be
     /// with the next beat.
-    pub(super) fn see_me_gone(&self, gone: &Gone) -> Departure {
+    pub(super) fn apply_my_departure(&self, gone: &Gone) -> Departure {
         let me = self.me();
         let blocks = match gone.generation.cmp(&self.record(me).generation()) {
             Ordering::Less => false,

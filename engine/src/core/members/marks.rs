@@ -4,13 +4,13 @@ use super::roster::NodeIx;
 
 /// A set of nodes that are marked.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct Dirty {
     /// The lowest bit of the first word stands for the first node.
     words: Vec<u64>,
     len: usize,
 }
 
-impl Marks {
+impl Dirty {
     /// Marks a node; true when it was not marked before.
     pub(crate) fn set(&mut self, node: NodeIx) -> bool {
         let (at, bit) = Self::place_of(node);
@@ -64,7 +64,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set(steps in prop::collection::vec((any::<bool>(), 0..200_u32), 0..300)) {
-            let (mut marks, mut set) = (Marks::default(), BTreeSet::new());
+            let (mut marks, mut set) = (Dirty::default(), BTreeSet::new());
             for (marked, at) in steps {
                 let node = NodeIx::of(at);
                 match marked {

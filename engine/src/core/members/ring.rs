@@ -1,6 +1,6 @@
 //! The listed members in order of their places on the ring, sorted only when somebody asks.
 
-use super::roster::{Directory, NodeIx};
+use super::roster::{Interner, NodeIx};
 use std::cell::{OnceCell, RefCell};
 
 /// Members in ring order.
@@ -65,8 +65,8 @@ impl Ring {
     }
 
     /// All members in order of the ring.
-    pub(super) fn sorted(&self, directory: &Directory) -> &[NodeIx] {
-        self.sorted.get_or_init(|| self.waiting.take().into_sorted(directory))
+    pub(super) fn sorted(&self, interner: &Interner) -> &[NodeIx] {
+        self.sorted.get_or_init(|| self.waiting.take().into_sorted(interner))
     }
 }
 
@@ -76,26 +76,26 @@ impl Waiting {
     }
 
     /// Puts the changes in place.
-    fn into_sorted(mut self, directory: &Directory) -> Vec<NodeIx> {
+    fn into_sorted(mut self, interner: &Interner) -> Vec<NodeIx> {
         if !self.removed.is_empty() {
             self.removed.sort_unstable();
             self.sorted.retain(|node| self.removed.binary_search(node).is_err());
         }
         if !self.added.is_empty() {
-            self.added.sort_unstable_by(|&a, &b| directory.compare_places(a, b));
-            self.merge(directory);
+            self.added.sort_unstable_by(|&a, &b| interner.compare_places(a, b));
+            self.merge(interner);
         }
         self.sorted
     }
 
     /// Moves the added ones to their places, the last one first, so that each of the others moves
     /// once. Where many are added, the place of each is near that of the one before.
-    fn merge(&mut self, directory: &Directory) {
+    fn merge(&mut self, interner: &Interner) {
         let mut behind = self.sorted.len();
         self.sorted.reserve_exact(self.added.len());
         self.sorted.resize(behind + self.added.len(), NodeIx::default());
         while let Some(node) = self.added.pop() {
-            let before = |&other: &NodeIx| directory.compare_places(other, node).is_lt();
+            let before = |&other: &NodeIx| interner.compare_places(other, node).is_lt();
             let at = partition_point_near(&self.sorted[..behind], behind, before);
             self.sorted.copy_within(at..behind, at + self.added.len() + 1);
             self.sorted[at + self.added.len()] = node;
@@ -162,10 +162,10 @@ mod tests {
             shared in 0..60_u16,
         ) {
             let roster = Roster::of((1..=shared).map(record));
-            let mut directory = Directory::new(Arc::new(roster));
+            let mut interner = Interner::new(Arc::new(roster));
             let (mut ring, mut listed) = (Ring::default(), Vec::new());
             for (port, then) in changes {
-                let (_, node) = directory.intern(&record(port));
+                let (_, node) = interner.intern(&record(port));
                 match listed.iter().position(|&other| other == node) {
                     Some(at) => {
                         listed.swap_remove(at);
@@ -179,8 +179,8 @@ mod tests {
                 prop_assert_eq!(ring.len(), listed.len());
                 if then == 0 {
                     let mut expected = listed.clone();
-                    expected.sort_by_key(|&node| (directory.place(node), directory.addr(node)));
-                    prop_assert_eq!(ring.sorted(&directory), &expected[..]);
+                    expected.sort_by_key(|&node| (interner.place(node), interner.addr(node)));
+                    prop_assert_eq!(ring.sorted(&interner), &expected[..]);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The roster: addresses and records, interned once so that every table can be dense.
 //!
-//! A [`Directory`] is a shared, unchangeable [`Roster`] and what one engine has heard of beyond
+//! A [`Interner`] is a shared, unchangeable [`Roster`] and what one engine has heard of beyond
 //! it. No decision depends on the value of an index: a shared and a private roster give the same
 //! run.
 
@@ -202,7 +202,7 @@ impl Roster {
 
 /// Everything that one engine can name: the shared roster and its own additions.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
+pub(super) struct Interner {
     shared: Arc<Roster>,
     /// A million simulated engines that list nobody but each other have none.
     own: Option<Box<Additions>>,
@@ -218,7 +218,7 @@ struct Additions {
     by_name: Index<u64>,
 }
 
-impl Directory {
+impl Interner {
     pub(super) fn new(shared: Arc<Roster>) -> Self {
         Self { shared, own: None }
     }
@@ -352,7 +352,7 @@ impl Directory {
         others.filter(|other| self.record(other.0).node().name() == record.node().name())
     }
 
-    /// The index of a record, which the caller must give back with [`Directory::release`].
+    /// The index of a record, which the caller must give back with [`Interner::release`].
     pub(super) fn intern(&mut self, record: &Arc<Record>) -> (RecordIx, NodeIx) {
         if let Some(known) = self.find(record) {
             return known;
@@ -463,34 +463,34 @@ mod tests {
     #[test]
     fn a_shared_record_is_found_and_never_stored_again() {
         let shared = Arc::new(Roster::of([record(1, 1), record(2, 1), record(1, 2)]));
-        let mut directory = Directory::new(Arc::clone(&shared));
-        assert_eq!(directory.nodes_len(), 2);
-        let (ix, node) = directory.intern(&record(1, 2));
-        assert_eq!(directory.record(ix), &record(1, 2));
-        assert_eq!(directory.node(record(1, 9).node().addr()), Some(node));
-        directory.release(ix);
-        assert_eq!(directory.record(ix), &record(1, 2));
-        assert!(directory.own.is_none());
+        let mut interner = Interner::new(Arc::clone(&shared));
+        assert_eq!(interner.nodes_len(), 2);
+        let (ix, node) = interner.intern(&record(1, 2));
+        assert_eq!(interner.record(ix), &record(1, 2));
+        assert_eq!(interner.node(record(1, 9).node().addr()), Some(node));
+        interner.release(ix);
+        assert_eq!(interner.record(ix), &record(1, 2));
+        assert!(interner.own.is_none());
     }
 
     #[test]
     fn a_new_generation_of_a_shared_address_has_the_same_node() {
-        let mut directory = Directory::new(Arc::new(Roster::of([record(1, 1)])));
-        let (ix, node) = directory.intern(&record(1, 7));
-        assert_eq!(Some(node), directory.node(record(1, 1).node().addr()));
-        assert_eq!(directory.by_id(record(1, 7).id()).collect::<Vec<_>>(), [(ix, node)]);
+        let mut interner = Interner::new(Arc::new(Roster::of([record(1, 1)])));
+        let (ix, node) = interner.intern(&record(1, 7));
+        assert_eq!(Some(node), interner.node(record(1, 1).node().addr()));
+        assert_eq!(interner.by_id(record(1, 7).id()).collect::<Vec<_>>(), [(ix, node)]);
     }
 
     #[test]
     fn released_room_is_used_again() {
-        let mut directory = Directory::new(Arc::default());
-        let (first, node) = directory.intern(&record(1, 1));
-        directory.release(first);
-        directory.release_addr(node);
-        assert_eq!(directory.node(record(1, 1).node().addr()), None);
-        assert_eq!(directory.by_id(record(1, 1).id()).count(), 0);
-        let (second, _) = directory.intern(&record(2, 1));
-        assert_eq!((first, directory.nodes_len()), (second, 1));
+        let mut interner = Interner::new(Arc::default());
+        let (first, node) = interner.intern(&record(1, 1));
+        interner.release(first);
+        interner.release_addr(node);
+        assert_eq!(interner.node(record(1, 1).node().addr()), None);
+        assert_eq!(interner.by_id(record(1, 1).id()).count(), 0);
+        let (second, _) = interner.intern(&record(2, 1));
+        assert_eq!((first, interner.nodes_len()), (second, 1));
     }
 
     #[test]
@@ -517,13 +517,13 @@ mod tests {
             Arc::new(Record::new(node, Generation::default()))
         };
         let shared = Roster::of([named(1, "a"), named(2, "b"), named(3, ""), named(4, "")]);
-        let mut directory = Directory::new(Arc::new(shared));
-        let (own, _) = directory.intern(&named(5, "a"));
-        let (first, node) = directory.intern(&named(1, "a"));
-        assert_eq!(directory.namesakes(own).collect::<Vec<_>>(), [(first, node)]);
-        let (nameless, _) = directory.intern(&named(3, ""));
-        assert_eq!(directory.namesakes(nameless).count(), 0);
-        directory.release(own);
-        assert_eq!(directory.namesakes(first).count(), 0);
+        let mut interner = Interner::new(Arc::new(shared));
+        let (own, _) = interner.intern(&named(5, "a"));
+        let (first, node) = interner.intern(&named(1, "a"));
+        assert_eq!(interner.namesakes(own).collect::<Vec<_>>(), [(first, node)]);
+        let (nameless, _) = interner.intern(&named(3, ""));
+        assert_eq!(interner.namesakes(nameless).count(), 0);
+        interner.release(own);
+        assert_eq!(interner.namesakes(first).count(), 0);
     }
 }

@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 /// When and how a copy came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct Arrival {
     pub now: Instant,
     /// The unit of its age.
     pub step: AgeStep,
@@ -24,7 +24,7 @@ pub(crate) struct Heard {
 
 /// A beat that may be news, and whose it is, unless that is unknown or ambiguous.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sifted {
+pub(crate) struct FreshBeat {
     pub node: Option<NodeIx>,
     pub counter: u8,
     pub age: Age,
@@ -33,14 +33,14 @@ pub(crate) struct Sifted {
 /// A piece of membership news that may change something: its place in its packet, and its record
 /// and node if the shared roster names them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SiftedNews {
+pub(crate) struct FreshNews {
     pub at: u32,
     pub found: Option<Found>,
 }
 
 /// What a copy of a beat or a record changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum Applied {
     /// Nothing: it was no news.
     Old,
     /// Nothing: no record goes with the id, or two do.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::ring::Ring;
-use super::roster::{Directory, NodeIx, RecordIx, Roster};
+use super::roster::{Interner, NodeIx, RecordIx, Roster};
 use super::row::{Row, Standing, State};
 use crate::core::record::{Digest, Record};
 use crate::time::Instant;
@@ -33,27 +33,27 @@ impl FullList {
         roster: &Arc<Roster>,
         members: impl IntoIterator<Item = &'a Arc<Record>>,
     ) -> Self {
-        let directory = Directory::new(Arc::clone(roster));
-        let mut records = vec![RecordIx::NONE; directory.nodes_len()];
+        let interner = Interner::new(Arc::clone(roster));
+        let mut records = vec![RecordIx::NONE; interner.nodes_len()];
         let mut digest = Digest::default();
         for member in members {
-            let (record, node) = directory.find(member).expect("the roster names all members");
+            let (record, node) = interner.find(member).expect("the roster names all members");
             let before = std::mem::replace(&mut records[node.index()], record);
             assert!(before == RecordIx::NONE, "{member:?} is not the only one at its address");
             digest += member.digest();
         }
         let listed = |node: &NodeIx| records[node.index()] != RecordIx::NONE;
         // The roster stands in order of the ring.
-        let ring: Vec<_> = directory.shared_nodes().filter(listed).collect();
+        let ring: Vec<_> = interner.shared_nodes().filter(listed).collect();
         let has_namesake = |node: &NodeIx| {
-            directory.namesakes(records[node.index()]).any(|(_, other)| listed(&other))
+            interner.namesakes(records[node.index()]).any(|(_, other)| listed(&other))
         };
         let namesakes = ring.iter().copied().filter(has_namesake).collect();
         Self { roster: Arc::clone(roster), records, ring, digest, namesakes }
     }
 
-    pub(super) fn is_of(&self, directory: &Directory) -> bool {
-        directory.is_of(&self.roster)
+    pub(super) fn is_of(&self, interner: &Interner) -> bool {
+        interner.is_of(&self.roster)
     }
 
     pub(crate) fn lists(&self, node: NodeIx, record: RecordIx) -> bool {
@@ -119,11 +119,11 @@ impl Table {
     }
 
     /// The listed ones in order of the ring.
-    pub(crate) fn ring(&self, directory: &Directory) -> &[NodeIx] {
+    pub(crate) fn ring(&self, interner: &Interner) -> &[NodeIx] {
         match self {
             Self::Alone { me, .. } => me,
             Self::Full { list, .. } => &list.ring,
-            Self::Own(own) => own.ring.sorted(directory),
+            Self::Own(own) => own.ring.sorted(interner),
         }
     }
 
@@ -138,18 +138,21 @@ impl Table {
         }
     }
 
-    /// The rows by node, of a table that is a node's own.
+    /// The rows by node, of a table that is a node's own; none of another.
     pub(super) fn rows(&self) -> &[Row] {
-        let Self::Own(own) = self else { unreachable!("it is made the node's own first") };
-        &own.rows
+        match self {
+            Self::Own(own) => &own.rows,
+            Self::Alone { .. } | Self::Full { .. } => &[],
+        }
     }
 
     /// The table to change, which is a node's own from then on.
     #[inline]
-    pub(crate) fn own(&mut self, directory: &Directory) -> &mut Own {
+    pub(crate) fn own(&mut self, interner: &Interner) -> &mut Own {
         if !matches!(self, Self::Own(_)) {
-            *self = Self::Own(self.to_own(directory));
+            *self = Self::Own(self.to_own(interner));
         }
+        // An enum whose variant was just written has no safe way to say so.
         let Self::Own(own) = self else { unreachable!("it was just made so") };
         own
     }
@@ -160,26 +163,26 @@ impl Table {
         list: &Arc<FullList>,
         at: Instant,
         me: NodeIx,
-        directory: &Directory,
+        interner: &Interner,
     ) {
         let mine = self.row(me);
         *self = Self::Full { list: Arc::clone(list), at };
         if mine.counter > 0 {
-            self.own(directory).rows[me.index()] = mine;
+            self.own(interner).rows[me.index()] = mine;
         }
     }
 
     #[cold]
-    fn to_own(&self, directory: &Directory) -> Own {
+    fn to_own(&self, interner: &Interner) -> Own {
         let mut own = Own::default();
         match self {
             Self::Alone { me: [me], row, digest } => {
-                own.reserve(*me, directory);
-                own.list(*me, *row, directory);
+                own.reserve(*me, interner);
+                own.list(*me, *row, interner);
                 own.digest = *digest;
             }
             Self::Full { list, at } => {
-                let nodes = directory.shared_nodes();
+                let nodes = interner.shared_nodes();
                 own.rows = nodes.map(|node| list.row(node, *at)).collect();
                 own.ring = Ring::of(&list.ring);
                 own.digest = list.digest;
@@ -192,42 +195,42 @@ impl Table {
 
 impl Own {
     /// The listed ones in order of the ring, with their rows to change.
-    pub(crate) fn walk(&mut self, directory: &Directory) -> (&[NodeIx], &mut [Row]) {
-        (self.ring.sorted(directory), &mut self.rows)
+    pub(crate) fn walk(&mut self, interner: &Interner) -> (&[NodeIx], &mut [Row]) {
+        (self.ring.sorted(interner), &mut self.rows)
     }
 
     /// Lists a node that has a row and is not listed.
-    pub(super) fn list(&mut self, node: NodeIx, row: Row, directory: &Directory) {
+    pub(super) fn list(&mut self, node: NodeIx, row: Row, interner: &Interner) {
         self.rows[node.index()] = row;
         self.ring.insert(node);
-        let digest = directory.digest(row.record);
+        let digest = interner.digest(row.record);
         self.digest += digest;
         if let Some(sums) = &mut self.sums {
-            sums[directory.bucket(row.record)] += digest;
+            sums[interner.bucket(row.record)] += digest;
         }
     }
 
     /// Takes a node off the list.
-    pub(super) fn unlist(&mut self, node: NodeIx, directory: &Directory) {
+    pub(super) fn unlist(&mut self, node: NodeIx, interner: &Interner) {
         let row = &mut self.rows[node.index()];
         row.set_state(State::Vacant);
         let record = row.record;
         self.ring.remove(node);
-        let digest = directory.digest(record);
+        let digest = interner.digest(record);
         self.digest -= digest;
         if let Some(sums) = &mut self.sums {
-            planted!(BucketStale, sums[directory.bucket(record)] -= digest);
+            planted!(BucketStale, sums[interner.bucket(record)] -= digest);
         }
     }
 
     /// The sums of the digests by bucket, as many as are kept up.
-    pub(super) fn sums(&mut self, directory: &Directory) -> &[Digest; BUCKETS] {
+    pub(super) fn sums(&mut self, interner: &Interner) -> &[Digest; BUCKETS] {
         let (ring, rows) = (&self.ring, &self.rows);
         self.sums.get_or_insert_with(|| {
             let mut sums = Box::new([Digest::default(); BUCKETS]);
-            for &node in ring.sorted(directory) {
+            for &node in ring.sorted(interner) {
                 let record = rows[node.index()].record;
-                sums[directory.bucket(record)] += directory.digest(record);
+                sums[interner.bucket(record)] += interner.digest(record);
             }
             sums
         })
@@ -235,10 +238,10 @@ impl Own {
 
     /// Makes sure that there is a row for a node; at first for all that the roster names, since
     /// most of them will come.
-    pub(crate) fn reserve(&mut self, node: NodeIx, directory: &Directory) {
+    pub(crate) fn reserve(&mut self, node: NodeIx, interner: &Interner) {
         if self.rows.is_empty() {
-            self.rows = Vec::with_capacity(directory.nodes_len());
-            self.ring = Ring::with_capacity(directory.nodes_len());
+            self.rows = Vec::with_capacity(interner.nodes_len());
+            self.ring = Ring::with_capacity(interner.nodes_len());
         }
         if self.rows.len() <= node.index() {
             self.rows.resize((node.index() + 1).max(self.rows.capacity()), Row::VACANT);
@@ -256,42 +259,41 @@ mod tests {
         Arc::new(Record::new(node, Generation::default()))
     }
 
-    fn list() -> (Directory, FullList) {
+    fn list() -> (Interner, FullList) {
         let records = [(1, "a"), (2, "b"), (3, "a"), (4, ""), (5, ""), (6, "b")];
         let records = records.map(|(port, name)| record(port, name));
         let roster = Arc::new(Roster::of(records.iter().cloned()));
         // One of the two that are called "b" is left out.
         let list = FullList::of(&roster, &records[..5]);
-        (Directory::new(roster), list)
+        (Interner::new(roster), list)
     }
 
     #[test]
     fn a_full_list_holds_its_members_in_order_of_the_ring_and_knows_the_namesakes() {
-        let (directory, list) = list();
+        let (interner, list) = list();
         assert_eq!(list.ring.len(), 5);
-        assert!(list.ring.is_sorted_by(|&a, &b| directory.compare_places(a, b).is_lt()));
+        assert!(list.ring.is_sorted_by(|&a, &b| interner.compare_places(a, b).is_lt()));
         let sum: Digest =
-            list.ring.iter().map(|node| directory.digest(list.records[node.index()])).sum();
+            list.ring.iter().map(|node| interner.digest(list.records[node.index()])).sum();
         assert_eq!(list.digest, sum);
-        let ports: Vec<_> =
-            list.namesakes.iter().map(|&node| directory.addr(node).port()).collect();
+        let ports: Vec<_> = list.namesakes.iter().map(|&node| interner.addr(node).port()).collect();
         assert!(ports == [1, 3] || ports == [3, 1], "{ports:?}");
     }
 
     #[test]
     fn a_table_says_the_same_whether_it_is_shared_or_the_nodes_own() {
-        let (directory, list) = list();
+        let (interner, list) = list();
         let at = Instant::from_nanos(7_000);
         let me = list.ring[2];
         let row = list.row(me, at);
-        let digest = directory.digest(row.record);
+        let digest = interner.digest(row.record);
         let full = Table::Full { list: Arc::new(list), at };
         for shared in [full, Table::alone(me, row, digest)] {
             let mut own = shared.clone();
-            own.own(&directory);
+            own.own(&interner);
             assert_eq!((own.len(), own.digest()), (shared.len(), shared.digest()));
-            assert_eq!(own.ring(&directory), shared.ring(&directory));
-            for node in directory.shared_nodes() {
+            assert_eq!(own.ring(&interner), shared.ring(&interner));
+            for node in interner.shared_nodes() {
                 assert_eq!(format!("{:?}", own.row(node)), format!("{:?}", shared.row(node)));
             }
         }
@@ -299,14 +301,14 @@ mod tests {
 
     #[test]
     fn who_takes_over_a_list_keeps_what_it_holds_of_itself() {
-        let (directory, list) = list();
+        let (interner, list) = list();
         let list = Arc::new(list);
         let (me, at) = (list.ring[2], Instant::from_nanos(7_000));
         for counter in [0, 1] {
             let mut row = list.row(me, Instant::ZERO);
             row.counter = counter;
             let mut table = Table::alone(me, row, Digest::default());
-            table.fill(&list, at, me, &directory);
+            table.fill(&list, at, me, &interner);
             assert_eq!((table.len(), table.digest()), (5, list.digest));
             assert_eq!(table.row(me).counter, counter);
             assert_eq!(table.row(list.ring[0]).raised_at(), at);

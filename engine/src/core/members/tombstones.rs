@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Members;
-use super::roster::{Directory, NodeIx};
+use super::roster::{Interner, NodeIx};
 use super::row::State;
 use super::seen::Departure;
 use crate::core::packet::{Cause, Gone};
@@ -48,10 +48,10 @@ impl Tombstones {
     }
 
     /// Drops what the queue holds of members that came back, once that is half of it or more.
-    pub(super) fn sweep(&mut self, max: usize, directory: &Directory) {
+    pub(super) fn sweep(&mut self, max: usize, interner: &Interner) {
         if self.oldest.len() > 2 * max {
             let mut all: Vec<_> = self.set.iter().map(|(&node, &at)| (at, node)).collect();
-            all.sort_unstable_by_key(|&(at, node)| (at, directory.place(node)));
+            all.sort_unstable_by_key(|&(at, node)| (at, interner.place(node)));
             self.oldest = all.into();
         }
     }
@@ -59,14 +59,14 @@ impl Tombstones {
 
 impl Members {
     /// Takes news of a departure.
-    pub(crate) fn see_gone(&mut self, now: Instant, gone: &Gone) -> Departure {
+    pub(crate) fn apply_departure(&mut self, now: Instant, gone: &Gone) -> Departure {
         let Some(node) = self.node(gone.addr) else {
             // Of whom we never held anything there is nothing to remove. A copy that comes late
             // lists it until its age shows, or a swap with one who knows.
             return Departure::Old;
         };
         if node == self.me {
-            return self.see_me_gone(gone);
+            return self.apply_my_departure(gone);
         }
         let held = self.record(node).generation();
         let other = planted!(GoodbyeOfFormerLife, gone.generation != held, gone.generation > held);
@@ -94,14 +94,14 @@ mod tests {
     use crate::core::{Record, Roster};
     use crate::node::{Generation, Node};
 
-    fn nodes() -> (Directory, Vec<NodeIx>) {
+    fn nodes() -> (Interner, Vec<NodeIx>) {
         let record = |port: u16| {
             let node = Node::at(([10, 0, 0, 1], port).into());
             Arc::new(Record::new(node, Generation::default()))
         };
-        let directory = Directory::new(Arc::new(Roster::of((1..=9).map(record))));
-        let nodes = directory.shared_nodes().collect();
-        (directory, nodes)
+        let interner = Interner::new(Arc::new(Roster::of((1..=9).map(record))));
+        let nodes = interner.shared_nodes().collect();
+        (interner, nodes)
     }
 
     fn at(secs: u64) -> Instant {
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn who_came_back_and_went_again_is_kept_from_the_last_time_on() {
-        let (directory, nodes) = nodes();
+        let (interner, nodes) = nodes();
         let mut tombstones = Tombstones::default();
         tombstones.insert(at(1), nodes[5]);
         tombstones.remove(nodes[5]);
         tombstones.insert(at(5), nodes[5]);
         assert_eq!(tombstones.take_old(at(12), KEEP, 9), None, "the first of them is over");
         (0..9).for_each(|secs| tombstones.insert(at(6 + secs), nodes[3]));
-        tombstones.sweep(2, &directory);
+        tombstones.sweep(2, &interner);
         assert_eq!(tombstones.oldest, [(at(5), nodes[5]), (at(14), nodes[3])]);
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::Membership;
 use crate::config::Config;
-use crate::core::context::{Context, Life, Via};
+use crate::core::context::{Context, Life, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
@@ -90,7 +90,7 @@ impl Membership {
             return;
         }
         let addr = cx.members.addr(node);
-        match self.claims.ask(cx.now.mono, addr, &cx.config) {
+        match self.claims.ask(cx.now.mono, addr, cx.config) {
             Ask::Now => cx.send_last_call(addr),
             Ask::Wait => {}
             Ask::Full => cx.stats.claims_over_limit += 1,
@@ -100,24 +100,24 @@ impl Membership {
     /// Takes what a node says of itself when it was asked whether it lives; the node if it is news
     /// of membership. Whoever brings back what was sent to its address is its owner, from wherever
     /// it answers.
-    pub(super) fn see_alive(
+    pub(super) fn apply_alive(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         alive: &Alive,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         let Alive { token, me: sighting } = alive;
         let addr = sighting.record.node().addr();
         if !cx.is_token_of(addr, *token) {
-            return self.see(cx, spread, detection, &News::Member(sighting.clone()), via);
+            return self.apply(cx, spread, detection, &News::Member(sighting.clone()), via);
         }
         self.confirm(cx, spread, addr);
         cx.stats.updates += 1;
         let standing = Self::standing(cx, &sighting.record, via)?;
         let heard = cx.heard_as(standing, via);
-        let seen = cx.members.see_answer(heard, sighting);
+        let seen = cx.members.apply_answer(heard, sighting);
         self.note_record(cx, spread, detection, seen, sighting, via)
     }
 }

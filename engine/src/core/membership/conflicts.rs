@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Membership;
-use super::identity::Jumps;
-use crate::core::context::{Context, Via};
+use super::identity::GenerationBumps;
+use crate::core::context::{Context, Source};
 use crate::core::io::Event;
 use crate::core::members::NodeIx;
 use crate::core::record::Sighting;
@@ -53,7 +53,7 @@ impl Conflicts {
         let lives = raised_at > it.held_since + timeout / 2;
         let news = lives && it.told_until.is_none_or(|until| now >= until);
         if lives {
-            it.told_until = Some(now + timeout * Jumps::RIVAL_TIMEOUTS);
+            it.told_until = Some(now + timeout * GenerationBumps::RIVAL_TIMEOUTS);
         }
         if self.contested.len() == Self::MAX {
             self.contested.pop_front();
@@ -82,7 +82,7 @@ impl Membership {
         cx: &mut Context<'_>,
         node: NodeIx,
         sighting: &Sighting,
-        via: Via,
+        via: Source,
     ) {
         let held = cx.members.record(node);
         let raised_at = via.step.raised_at(cx.now.mono, sighting.age);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Membership;
-use crate::core::context::{Context, Via};
+use crate::core::context::{Context, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
@@ -18,9 +18,9 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &mut Detection,
         alive: &Alive,
-        via: Via,
+        via: Source,
     ) {
-        match self.see_alive(cx, spread, detection, alive, via) {
+        match self.apply_alive(cx, spread, detection, alive, via) {
             Some(node) => spread.relay_news(cx, node),
             None => self.answer_refused(cx, detection, via.from, &alive.me),
         }
@@ -94,7 +94,7 @@ impl Membership {
         let asked = self.asked_with(cx, from, answer.token);
         if let Some(addr) = asked {
             self.confirm(cx, spread, addr);
-            self.rivals.answered(NodeId::of(addr));
+            self.names.answered(NodeId::of(addr));
         }
         detection.on_probe_answer(cx, from, answer, asked);
     }

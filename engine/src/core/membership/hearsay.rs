@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Membership;
 use super::identity::Outranked;
 use crate::config::Liveness;
-use crate::core::context::{Context, Life, Via};
+use crate::core::context::{Context, Life, Source};
 use crate::core::detection::Grounds;
 use crate::core::detection::{Detection, Relevance};
 use crate::core::dissemination::Dissemination;
@@ -23,7 +23,7 @@ impl Membership {
         detection: &mut Detection,
         addr: SocketAddr,
     ) {
-        if self.differences.has_probers()
+        if self.mismatches.has_probers()
             && cx.config.liveness() == Liveness::Beats
             && detection.may_call(cx)
             && cx.members.node(addr).is_none()
@@ -39,7 +39,7 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &mut Detection,
         suspicion: &Suspicion,
-        via: Via,
+        via: Source,
     ) -> Relevance {
         cx.stats.updates += 1;
         let Some(node) = cx.members.node(suspicion.addr) else { return Relevance::Nothing };
@@ -62,19 +62,19 @@ impl Membership {
             return Relevance::Known;
         }
         cx.members.raise_counter(node, suspicion.counter);
-        let heed = detection.doubt(cx, node, suspicion, Grounds::Silence);
-        detection.call_the_roll_of_many(cx);
+        let heed = detection.suspect(cx, node, suspicion, Grounds::Silence);
+        detection.suspect_all_where_many_are(cx);
         heed
     }
 
     /// Somebody has removed a member that we list: reason enough to ask it.
-    pub(super) fn on_obituary(
+    pub(super) fn on_dead_report(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         gone: &Gone,
-        via: Via,
+        via: Source,
     ) {
         let Gone { addr, generation, counter, .. } = *gone;
         let Some(node) = cx.members.node(addr) else { return };
@@ -97,7 +97,7 @@ impl Membership {
             detection.note_outdated(node);
         } else if !cx.members.is_suspected(node) {
             let suspicion = cx.nobodys_suspicion(node);
-            detection.doubt(cx, node, &suspicion, Grounds::Removal);
+            detection.suspect(cx, node, &suspicion, Grounds::Removal);
             Detection::tell_suspect(cx, suspicion);
         }
     }
@@ -110,7 +110,7 @@ impl Membership {
         detection: &mut Detection,
         generation: Generation,
         counter: u32,
-        via: Via,
+        via: Source,
     ) {
         if *cx.life != Life::Running || generation != cx.me.generation() {
             return;

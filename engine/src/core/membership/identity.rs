@@ -20,7 +20,7 @@ use crate::time::Instant;
 
 /// When we jumped above another incarnation of ourselves, and why.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Jumps {
+pub(super) struct GenerationBumps {
     last: Option<Instant>,
     /// Those above a live rival.
     above_rivals: Vec<Instant>,
@@ -50,7 +50,7 @@ enum Jump {
     Conflict,
 }
 
-impl Jumps {
+impl GenerationBumps {
     /// An earlier life explains one jump, or two; a third within this many timeouts has a rival.
     const RIVAL_JUMPS: usize = 3;
     /// After so many timeouts in which its number has not risen the rival is forgotten: either it
@@ -104,13 +104,13 @@ impl Membership {
         let held = planted!(JumpTooShort, theirs, cx.me.generation());
         let next = held.after(cx.now.wall).filter(|&next| next <= Generation::CLOCK_MAX);
         let Some(next) = next else { return self.tell_exhausted(cx) };
-        match self.jumps.judge(cx.now.mono, cx.config.timeout(), by) {
+        match self.bumps.judge(cx.now.mono, cx.config.timeout(), by) {
             // Others tell two live nodes from a restart by the counter that goes on.
             Jump::Wait if cx.config.liveness() != Liveness::Beats => _ = self.renew(cx, spread),
             Jump::Wait => {}
             Jump::Go => {
                 let me = self.reincarnate(cx, cx.me.node().clone(), next);
-                // Seeds refused what we were, and what we are cx.now they tell everybody, who would
+                // Seeds refused what we were, and what we are now they tell everybody, who would
                 // not pass on a stranger's word for itself.
                 let young = cx.is_young();
                 if young {
@@ -120,15 +120,15 @@ impl Membership {
                     spread.announce(cx, me);
                 }
             }
-            Jump::Conflict => cx.out.event(Event::AddressConflict(Arc::clone(&cx.me))),
+            Jump::Conflict => cx.out.event(Event::AddressConflict(Arc::clone(cx.me))),
         }
     }
 
     /// There is no number above the one that somebody holds of us, or above our own. Whoever
     /// holds one so large asks us before it believes that we are not what it holds.
     fn tell_exhausted(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::replace(&mut self.jumps.told_exhausted, true) {
-            cx.out.event(Event::GenerationsExhausted(Arc::clone(&cx.me)));
+        if !std::mem::replace(&mut self.bumps.told_exhausted, true) {
+            cx.out.event(Event::GenerationsExhausted(Arc::clone(cx.me)));
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// What comes of hearing of higher and higher numbers at these times.
-    fn judged<const N: usize>(jumps: &mut Jumps, seconds: [u64; N]) -> [Jump; N] {
+    fn judged<const N: usize>(jumps: &mut GenerationBumps, seconds: [u64; N]) -> [Jump; N] {
         seconds.map(|second| jumps.judge(at(second), TIMEOUT, Outranked::ByCopy(number(second))))
     }
 
@@ -267,13 +267,13 @@ mod tests {
 
     #[test]
     fn the_third_jump_within_four_timeouts_gives_up() {
-        let judged = judged(&mut Jumps::default(), [0, 4, 5, 9, 10, 15, 29, 48, 67]);
+        let judged = judged(&mut GenerationBumps::default(), [0, 4, 5, 9, 10, 15, 29, 48, 67]);
         assert_eq!(judged, [Go, Wait, Go, Wait, Conflict, Wait, Wait, Wait, Wait]);
     }
 
     #[test]
     fn a_conflict_is_forgotten_after_four_timeouts_in_which_no_number_rose() {
-        let mut jumps = Jumps::default();
+        let mut jumps = GenerationBumps::default();
         assert_eq!(judged(&mut jumps, [0, 5, 10]), [Go, Go, Conflict]);
         let mut again = |second| jumps.judge(at(second), TIMEOUT, Outranked::ByCopy(number(10)));
         assert_eq!([15, 29, 30, 35].map(&mut again), [Wait, Wait, Go, Go]);
@@ -282,13 +282,13 @@ mod tests {
 
     #[test]
     fn jumps_that_lie_far_apart_are_earlier_lives() {
-        assert_eq!(judged(&mut Jumps::default(), [0, 25, 50, 75]), [Go; 4]);
+        assert_eq!(judged(&mut GenerationBumps::default(), [0, 25, 50, 75]), [Go; 4]);
     }
 
     #[test]
     fn nobody_gives_way_to_tombstones_but_one_jump_a_timeout_is_enough() {
-        let mut jumps = Jumps::default();
-        let bury = |jumps: &mut Jumps, second| {
+        let mut jumps = GenerationBumps::default();
+        let bury = |jumps: &mut GenerationBumps, second| {
             jumps.judge(at(second), TIMEOUT, Outranked::ByTombstone(number(second)))
         };
         let buried = [0, 4, 5, 10, 15].map(|second| bury(&mut jumps, second));

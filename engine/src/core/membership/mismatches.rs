@@ -12,13 +12,13 @@ use crate::core::settings::Difference;
 
 /// What was told of differences already.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Differences {
+pub(super) struct ConfigMismatches {
     told: BTreeSet<(SocketAddr, Difference)>,
     /// Somebody probes, whose records say nothing of its age.
     probers: bool,
 }
 
-impl Differences {
+impl ConfigMismatches {
     pub(crate) const TOLD_MAX: usize = 64;
 
     /// True when somebody probes.
@@ -36,14 +36,14 @@ impl Membership {
         packet: &Packet,
     ) {
         let Some(Summary { settings, .. }) = packet.body.summary() else { return };
-        self.differences.probers |= settings.liveness == Liveness::Probes;
+        self.mismatches.probers |= settings.liveness == Liveness::Probes;
         if !cx.lists(from) {
             // Of strangers there may be more than we tell of.
             return;
         }
-        for difference in Difference::all(&cx.config, packet.step, *settings) {
-            let told = &mut self.differences.told;
-            if told.len() < Differences::TOLD_MAX && told.insert((from, difference)) {
+        for difference in Difference::all(cx.config, packet.step, *settings) {
+            let told = &mut self.mismatches.told;
+            if told.len() < ConfigMismatches::TOLD_MAX && told.insert((from, difference)) {
                 cx.out.event(Event::SettingsDiffer { peer: from, difference });
             }
         }

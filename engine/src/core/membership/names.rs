@@ -31,7 +31,7 @@ use crate::time::Instant;
 
 /// The pairs under examination, and what was found of others.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rivals {
+pub(super) struct NameConflicts {
     open: Vec<Pair>,
     /// Who was called a moment ago, and until when it may answer: one call is for all pairs that it
     /// stands in. Not reckoned anew from a wait that has grown meanwhile, for then a call that was
@@ -90,7 +90,7 @@ pub(crate) fn key(a: NodeId, b: NodeId) -> [NodeId; 2] {
     [a.min(b), a.max(b)]
 }
 
-impl Rivals {
+impl NameConflicts {
     const OPEN_MAX: usize = 64;
     const FINDINGS_MAX: usize = 1024;
     const CALLS_MAX: u32 = 3;
@@ -145,12 +145,12 @@ impl Membership {
     ) {
         let name = cx.members.record(node).node().name();
         if old.is_none_or(|old| old.node().name() != name) {
-            self.rivals.comes_anew(cx.members.place(node));
+            self.names.comes_anew(cx.members.place(node));
         }
         if *cx.life != Life::Running {
             return;
         }
-        let others = cx.members.namesakes(node).take(Rivals::NAMESAKES_MAX);
+        let others = cx.members.namesakes(node).take(NameConflicts::NAMESAKES_MAX);
         let pairs = others.map(|other| Pair {
             sides: [other, node].map(|node| Self::side(cx, node)),
             since: cx.now.mono,
@@ -159,8 +159,8 @@ impl Membership {
         });
         let mut is_new = false;
         for pair in pairs.collect::<Vec<_>>() {
-            if self.rivals.may_open(pair.key()) {
-                self.rivals.open.push(pair);
+            if self.names.may_open(pair.key()) {
+                self.names.open.push(pair);
                 is_new = true;
             }
         }
@@ -176,11 +176,11 @@ impl Membership {
 
     /// Calls those that have not answered, and judges the pairs that were called often enough.
     pub(crate) fn on_names(&mut self, cx: &mut Context<'_>) {
-        let wait = cx.rtts.patience_of_all(&cx.config);
-        self.rivals.called.retain(|&(_, until)| until > cx.now.mono);
-        for mut pair in std::mem::take(&mut self.rivals.open) {
+        let wait = cx.rtts.rto_of_all(cx.config);
+        self.names.called.retain(|&(_, until)| until > cx.now.mono);
+        for mut pair in std::mem::take(&mut self.names.open) {
             if pair.due > cx.now.mono {
-                self.rivals.open.push(pair);
+                self.names.open.push(pair);
                 continue;
             }
             // The last beat of one that died may be under way for as long, and ages are whole
@@ -197,30 +197,30 @@ impl Membership {
                 [Sign::Beat | Sign::Answer, Sign::Beat | Sign::Answer] => {
                     self.report_namesakes(cx, &pair);
                 }
-                [Sign::Nothing, Sign::Answer] if pair.calls == Rivals::CALLS_MAX => {
+                [Sign::Nothing, Sign::Answer] if pair.calls == NameConflicts::CALLS_MAX => {
                     self.replace(cx, &pair, planted!(WrongNamesake, 0, 1));
                 }
-                [Sign::Answer, Sign::Nothing] if pair.calls == Rivals::CALLS_MAX => {
+                [Sign::Answer, Sign::Nothing] if pair.calls == NameConflicts::CALLS_MAX => {
                     self.replace(cx, &pair, 1);
                 }
-                _ if pair.calls == Rivals::CALLS_MAX => {}
+                _ if pair.calls == NameConflicts::CALLS_MAX => {}
                 _ => {
                     self.call_silent(cx, wait, &pair);
                     pair.calls += 1;
                     pair.due = cx.now.mono + wait;
-                    self.rivals.open.push(pair);
+                    self.names.open.push(pair);
                 }
             }
         }
-        if let Some(due) = self.rivals.open.iter().map(|pair| pair.due).min() {
+        if let Some(due) = self.names.open.iter().map(|pair| pair.due).min() {
             cx.timers.set_earlier(Timer::Names, due);
         }
     }
 
     fn call_silent(&mut self, cx: &mut Context<'_>, wait: Duration, pair: &Pair) {
         for side in pair.sides.iter().filter(|side| side.sign != Sign::Answer) {
-            if self.rivals.called.iter().all(|&(node, _)| node != side.node) {
-                self.rivals.called.push((side.node, cx.now.mono + wait));
+            if self.names.called.iter().all(|&(node, _)| node != side.node) {
+                self.names.called.push((side.node, cx.now.mono + wait));
                 let to: SocketAddr = cx.members.addr(side.node);
                 cx.send_probe(to, cx.token_for(to), Reply::Datagram);
             }
@@ -229,18 +229,18 @@ impl Membership {
 
     fn report_namesakes(&mut self, cx: &mut Context<'_>, pair: &Pair) {
         let [first, second] = pair.sides.map(|side| Arc::clone(cx.members.record(side.node)));
-        self.rivals.note(pair.key(), Verdict::BothLive);
+        self.names.note(pair.key(), Verdict::BothLive);
         cx.out.event(Event::NameConflict { first, second });
     }
 
     fn replace(&mut self, cx: &mut Context<'_>, pair: &Pair, silent: usize) {
         let Side { node, place, .. } = pair.sides[silent];
         let verdict = Verdict::Replaced(place);
-        if self.rivals.found(pair.key()) == Some(verdict) {
+        if self.names.found(pair.key()) == Some(verdict) {
             // It came back, so others hear of it: only its timeout removes it.
             return;
         }
-        self.rivals.note(pair.key(), verdict);
+        self.names.note(pair.key(), verdict);
         let by = Arc::clone(cx.members.record(pair.sides[1 - silent].node));
         // For the others it is a removal by timeout: a judgement of our own, which only blocks.
         // It is not dialled for ever: it has moved.
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_was_found_of_a_pair_holds_until_one_of_the_two_comes_anew() {
-        let mut rivals = Rivals::default();
+        let mut rivals = NameConflicts::default();
         rivals.note(pair(1, 2), Verdict::BothLive);
         rivals.note(pair(1, 3), Verdict::Replaced(NodeId(3)));
         rivals.comes_anew(NodeId(4));
@@ -275,13 +275,13 @@ mod tests {
 
     #[test]
     fn a_pair_has_one_finding_and_there_is_a_limit_on_all_of_them() {
-        let mut rivals = Rivals::default();
+        let mut rivals = NameConflicts::default();
         for other in (2..3_000).chain(2_500..3_000) {
             rivals.note(pair(1, other), Verdict::BothLive);
         }
-        assert_eq!(rivals.findings.len(), Rivals::FINDINGS_MAX);
+        assert_eq!(rivals.findings.len(), NameConflicts::FINDINGS_MAX);
         let pairs: std::collections::BTreeSet<_> =
             rivals.findings.iter().map(|finding| finding.pair).collect();
-        assert_eq!(pairs.len(), Rivals::FINDINGS_MAX);
+        assert_eq!(pairs.len(), NameConflicts::FINDINGS_MAX);
     }
 }

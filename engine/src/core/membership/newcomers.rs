@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::Membership;
 use crate::allowance::Allowance;
 use crate::core::context::keep_last;
-use crate::core::context::{Context, Life, Via, keep_once};
+use crate::core::context::{Context, Life, Source, keep_once};
 use crate::core::members::Standing;
 use crate::core::packet::Reply;
 use crate::core::record::Record;
@@ -80,7 +80,7 @@ impl Membership {
 
     /// What a member would be that is heard of by this way and was unknown; `None` when there
     /// are too many such already.
-    pub(crate) fn standing(cx: &Context<'_>, record: &Record, via: Via) -> Option<Standing> {
+    pub(crate) fn standing(cx: &Context<'_>, record: &Record, via: Source) -> Option<Standing> {
         let addr = record.node().addr();
         if cx.trusts_all() || cx.routes.has_echoed(addr) {
             return Some(Standing::Believed);
@@ -94,7 +94,7 @@ impl Membership {
 
     /// Asks one that a member speaks of and for whom there is no room: once it has answered it is
     /// no newcomer. Else those who were invented would keep out whoever comes after them.
-    pub(super) fn ask_turned_away(&mut self, cx: &mut Context<'_>, addr: SocketAddr, via: Via) {
+    pub(super) fn ask_turned_away(&mut self, cx: &mut Context<'_>, addr: SocketAddr, via: Source) {
         if !cx.introducer(via).vouches() || *cx.life != Life::Running {
             return;
         }

@@ -6,19 +6,19 @@ use super::Membership;
 use super::identity::Outranked;
 use crate::config::Liveness;
 use crate::core::beat::Age;
-use crate::core::context::{Context, Effect, Via};
+use crate::core::context::{Context, Effect, Source};
 use crate::core::detection::{Detection, Relevance};
 use crate::core::dissemination::Dissemination;
 use crate::core::io::{Carrier, Event};
-use crate::core::members::{Departure, Found, NodeIx, Seen, Sifted, SiftedNews, Standing};
+use crate::core::members::{Applied, Departure, Found, FreshBeat, FreshNews, NodeIx, Standing};
 use crate::core::packet::{Bulk, Cause, Gone, News, Vector};
 use crate::core::record::{Record, Sighting};
 
 /// Room for what may be news in one packet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intake {
-    beats: Vec<Sifted>,
-    news: Vec<SiftedNews>,
+    beats: Vec<FreshBeat>,
+    news: Vec<FreshNews>,
 }
 
 impl Membership {
@@ -28,11 +28,11 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &mut Detection,
         bulk: &Bulk,
-        via: Via,
+        via: Source,
     ) {
         cx.stats.updates += bulk.beats.len() as u64;
         let mut sifted = std::mem::take(&mut self.intake.beats);
-        cx.members.sift(&bulk.beats, &mut sifted);
+        cx.members.filter_stale(&bulk.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
         self.take_news(cx, spread, detection, &bulk.news, via);
     }
@@ -43,10 +43,10 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         vector: &Vector,
-        via: Via,
+        via: Source,
     ) {
         let mut sifted = std::mem::take(&mut self.intake.beats);
-        cx.members.sift_vector(vector.first, &vector.beats, &mut sifted);
+        cx.members.filter_stale_vector(vector.first, &vector.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
     }
 
@@ -55,22 +55,22 @@ impl Membership {
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
-        sifted: Vec<Sifted>,
-        via: Via,
+        sifted: Vec<FreshBeat>,
+        via: Source,
     ) {
         let heard = cx.heard(via);
-        for &Sifted { node, counter, age } in &sifted {
+        for &FreshBeat { node, counter, age } in &sifted {
             let Some(node) = node else {
                 cx.stats.beats_unknown += 1;
                 continue;
             };
-            match cx.members.see_short(heard, node, counter, age) {
-                Seen::Old => {}
-                Seen::Advanced(node) => {
-                    cx.members.absolve(node);
+            match cx.members.apply_short(heard, node, counter, age) {
+                Applied::Old => {}
+                Applied::Advanced(node) => {
+                    cx.members.refute(node);
                     planted!(BeatUnrelayed, spread.relay_beat(cx, node));
                 }
-                Seen::Unknown => cx.stats.beats_unknown += 1,
+                Applied::Unknown => cx.stats.beats_unknown += 1,
                 seen => {
                     if let Some(node) = self.note(cx, spread, seen) {
                         spread.relay_news(cx, node);
@@ -88,14 +88,14 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &mut Detection,
         news: &[News],
-        via: Via,
+        via: Source,
     ) {
         cx.stats.updates += news.len() as u64;
         let mut sifted = std::mem::take(&mut self.intake.news);
-        cx.members.sift_news(news, &mut sifted);
-        for &SiftedNews { at, found } in &sifted {
+        cx.members.filter_stale_news(news, &mut sifted);
+        for &FreshNews { at, found } in &sifted {
             if let Some(node) =
-                self.see_found(cx, spread, detection, &news[at as usize], found, via)
+                self.apply_found(cx, spread, detection, &news[at as usize], found, via)
             {
                 spread.relay_news(cx, node);
             }
@@ -104,31 +104,33 @@ impl Membership {
     }
 
     /// Takes one piece of membership news; the node it changed something about.
-    pub(crate) fn see(
+    pub(crate) fn apply(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         news: &News,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         cx.stats.updates += 1;
-        self.see_found(cx, spread, detection, news, None, via)
+        self.apply_found(cx, spread, detection, news, None, via)
     }
 
     /// The same, when the record may have been found already.
-    fn see_found(
+    fn apply_found(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         news: &News,
         found: Option<Found>,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         match news {
-            News::Member(sighting) => self.see_member(cx, spread, detection, sighting, found, via),
-            News::Gone(gone) => self.see_gone(cx, spread, detection, gone, via),
+            News::Member(sighting) => {
+                self.apply_member(cx, spread, detection, sighting, found, via)
+            }
+            News::Gone(gone) => self.apply_departure(cx, spread, detection, gone, via),
             News::Suspected(suspicion) => {
                 if self.on_suspicion(cx, spread, detection, suspicion, via) == Relevance::News {
                     spread.relay_suspicion(cx, suspicion.addr);
@@ -139,14 +141,14 @@ impl Membership {
     }
 
     /// Takes a record with its newest beat; the node if it is news of membership.
-    fn see_member(
+    fn apply_member(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         sighting: &Sighting,
         found: Option<Found>,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         let Some(standing) = Self::standing(cx, &sighting.record, via) else {
             cx.stats.newcomers_over_limit += 1;
@@ -154,7 +156,7 @@ impl Membership {
             return None;
         };
         let heard = cx.heard_as(standing, via);
-        let seen = cx.members.see(heard, sighting, found);
+        let seen = cx.members.apply(heard, sighting, found);
         self.note_record(cx, spread, detection, seen, sighting, via)
     }
 
@@ -168,10 +170,10 @@ impl Membership {
     ) {
         let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
         let (from, carrier) = (record.node().addr(), Carrier::Stream);
-        let via = Via { from, carrier, step: cx.step };
+        let via = Source { from, carrier, step: cx.step };
         // The service vouches for it.
         let heard = cx.heard_as(Standing::Believed, via);
-        let seen = cx.members.see(heard, &sighting, None);
+        let seen = cx.members.apply(heard, &sighting, None);
         self.note_record(cx, spread, detection, seen, &sighting, via);
     }
 
@@ -181,22 +183,22 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        seen: Seen,
+        seen: Applied,
         sighting: &Sighting,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         let addr = sighting.record.node().addr();
         match seen {
-            Seen::TooOld => {
+            Applied::TooOld => {
                 cx.stats.records_too_old += 1;
                 self.call_stranger(cx, detection, addr);
             }
-            Seen::OutrankedMe => {
+            Applied::OutrankedMe => {
                 let by = Outranked::ByCopy(sighting.record.generation());
                 planted!(FormerLifeUnheeded, self.outrank(cx, spread, by));
             }
-            Seen::Contested(node) => planted!(ClaimUnasked, self.ask_owner(cx, node)),
-            Seen::Refused(node) => {
+            Applied::Contested(node) => planted!(ClaimUnasked, self.ask_owner(cx, node)),
+            Applied::Refused(node) => {
                 self.note_outranked(cx, node, sighting, via);
                 if addr == via.from {
                     // Else it would never learn why nobody lists it.
@@ -208,18 +210,18 @@ impl Membership {
         None
     }
 
-    fn see_gone(
+    fn apply_departure(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
         gone: &Gone,
-        via: Via,
+        via: Source,
     ) -> Option<NodeIx> {
         if gone.cause == Cause::Timeout && cx.config.liveness() == Liveness::Probes {
-            self.on_obituary(cx, spread, detection, gone, via);
+            self.on_dead_report(cx, spread, detection, gone, via);
         }
-        match cx.members.see_gone(cx.now.mono, gone) {
+        match cx.members.apply_departure(cx.now.mono, gone) {
             Departure::Old => return None,
             Departure::Noted => {}
             Departure::OfMe => {
@@ -238,29 +240,29 @@ impl Membership {
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
-        seen: Seen,
+        seen: Applied,
     ) -> Option<NodeIx> {
         match seen {
-            Seen::Old | Seen::Refused(_) => return None,
-            Seen::Unknown => cx.stats.beats_unknown += 1,
-            Seen::TooOld => cx.stats.records_too_old += 1,
-            Seen::Full => self.on_list_full(cx),
-            Seen::OutrankedMe | Seen::Contested(_) => {
-                unreachable!("only a record outranks another")
+            // Only a record outranks us, or is contested, and that was seen to.
+            Applied::Old | Applied::Refused(_) | Applied::OutrankedMe | Applied::Contested(_) => {
+                return None;
             }
-            Seen::Advanced(node) => {
+            Applied::Unknown => cx.stats.beats_unknown += 1,
+            Applied::TooOld => cx.stats.records_too_old += 1,
+            Applied::Full => self.on_list_full(cx),
+            Applied::Advanced(node) => {
                 // That a suspect lives is news; else it is an ordinary beat.
-                if cx.members.absolve(node) {
+                if cx.members.refute(node) {
                     return Some(node);
                 }
                 spread.relay_beat(cx, node);
             }
-            Seen::Listed(node) => {
+            Applied::Listed(node) => {
                 self.note_room();
                 self.note_incarnation(cx, spread, node, None);
                 return Some(node);
             }
-            Seen::Updated(node, old) => {
+            Applied::Updated(node, old) => {
                 self.conflicts.succeeded(cx.now.mono, cx.members.addr(node));
                 self.note_incarnation(cx, spread, node, Some(&old));
                 return Some(node);

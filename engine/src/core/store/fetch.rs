@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
-use crate::core::context::{Context, Via};
+use crate::core::context::{Context, Source};
 use crate::core::dissemination::Dissemination;
 use crate::core::io::{Carrier, Event};
 use crate::core::metadata::{Metadata, Version};
@@ -240,7 +240,7 @@ impl Store {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         fetch: Fetch,
-        via: Via,
+        via: Source,
     ) {
         let from = via.from;
         match fetch.call {

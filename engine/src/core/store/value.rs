@@ -62,7 +62,7 @@ impl Store {
         let (topic, version) = (cx.topic_of(&metadata), metadata.version());
         spread.note_published(version);
         self.hold(cx, spread, metadata);
-        spread.tell_all(cx, &topic);
+        spread.broadcast(cx, &topic);
         Some(version)
     }
 
@@ -123,8 +123,8 @@ impl Store {
         }
         Self::note_time_to_apply(cx, theirs);
         cx.out.event(Event::Published(metadata.clone()));
+        planted!(OlderStillTold, spread.supersede(&metadata));
         *cx.metadata = Some(metadata);
-        planted!(OlderStillTold, spread.supersede(theirs));
         planted!(FetchUnsettled, self.settle_fetch(cx, spread));
         cx.tell_if_ahead();
     }

@@ -163,7 +163,7 @@ fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same
     engine.handle(now, from(4, records(News::from(suspicion))), &mut out);
     now.mono = now.mono + SECOND;
     engine.handle(now, Input::Timeout, &mut out);
-    assert!(engine.errands_len() == 0 && engine.suspects(addr(3)));
+    assert!(engine.relayed_len() == 0 && engine.suspects(addr(3)));
     let answer = ProbeAnswer { token: token.expect("it was asked to"), holds: engine.holds() };
     let stale = engine.stats().answers_stale;
     engine.handle(now, from(3, Body::ProbeAnswer(answer)), &mut out);

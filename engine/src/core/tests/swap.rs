@@ -11,7 +11,7 @@ use super::telling::packet;
 use crate::config::{Config, Liveness, Swap};
 use crate::core::Sighting;
 use crate::core::context::Effect;
-use crate::core::members::{Heard, Members, Standing};
+use crate::core::members::{Arrival, Members, Standing};
 use crate::core::packet::{Body, Bulk, Detail, Ids, SwapRequest};
 use crate::core::{Age, AgeStep, Beat, Input, Output, Packet, PacketKind, Roster};
 use crate::node::Generation;
@@ -296,9 +296,9 @@ proptest! {
         let mut members = Members::new(&record(1), &config, roster, Instant::ZERO);
         let step = AgeStep(25_000);
         let (now, horizon) = (Instant::ZERO, Generation::MAX);
-        let heard = Heard { now, step, standing: Standing::Believed, horizon };
+        let heard = Arrival { now, step, standing: Standing::Believed, horizon };
         for &node in &listed {
-            members.see(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
+            members.apply(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
         }
         let ring = members.ring().to_vec();
         prop_assert_eq!(ring.len(), listed.len() + 1);

@@ -4,29 +4,30 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 
-use crate::config::Liveness;
+use super::payload::{Payload, Retention, payload};
 use crate::core::members::subtract;
 use crate::core::metadata::Version;
-use crate::core::packet::{Cause, News, RingArc, Suspicion, Token, Topic, ViewDigest};
+use crate::core::packet::{Cause, RingArc, Suspicion, Token, Topic, ViewDigest};
 use crate::core::record::Digest;
 use crate::node::{Generation, NodeId};
 use crate::time::Instant;
 
 /// What is being told here, and what was lately.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Telling {
-    told: VecDeque<Told>,
+pub(super) struct Broadcasts {
+    told: VecDeque<ActiveRumor>,
 }
 
 /// One rumor.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub key: TopicKey,
+pub(super) struct ActiveRumor {
+    pub key: RumorKey,
     pub topic: Topic,
+    retention: Retention,
     /// What we answer for.
     arcs: Vec<RingArc>,
     /// What we handed over: at most as many as there are sends.
-    pub parts: Vec<Part>,
+    pub parts: Vec<Assignment>,
     /// How many sends are left.
     pub budget: usize,
     /// Parts that were sent, and those of them whose first send was not acknowledged in time.
@@ -43,60 +44,41 @@ pub(super) struct Told {
 
 /// An arc that was handed over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct Assignment {
     pub arc: RingArc,
     pub to: SocketAddr,
     pub token: Token,
     pub view: Option<ViewDigest>,
     pub sends: u32,
     pub first_sent_at: Instant,
-    pub state: PartState,
+    pub state: AssignmentState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PartState {
+pub(super) enum AssignmentState {
     /// It is sent again at this time.
     Waiting(Instant),
     /// Its delegate answers for it, or we gave it up.
     Settled,
     /// We stand in for its delegate; its parts are listed on their own.
-    Relieved,
+    TakenOver,
 }
 
 /// What makes two rumors the same, whatever the age of the copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TopicKey {
-    Metadata(Version),
+pub(super) enum RumorKey {
+    Value(Version),
     /// The counter tells refutations apart; where everybody beats, it changes on the way.
     Member(Digest, u32),
     Gone(SocketAddr, Generation, Cause),
     Suspected(Box<Suspicion>),
 }
 
-impl TopicKey {
-    pub(super) fn of(topic: &Topic, liveness: Liveness) -> Self {
-        match topic {
-            Topic::Metadata(metadata) => Self::Metadata(metadata.version()),
-            Topic::Announced(announcement) => Self::Metadata(announcement.version),
-            Topic::Membership(News::Member(sighting)) => {
-                let counter = if liveness == Liveness::Probes { sighting.counter } else { 0 };
-                Self::Member(sighting.record.digest(), counter)
-            }
-            Topic::Membership(News::Suspected(suspicion)) => Self::Suspected(suspicion.clone()),
-            Topic::Membership(News::Gone(gone)) => {
-                Self::Gone(gone.addr, gone.generation, gone.cause)
-            }
-        }
-    }
-
-    fn is_goodbye(&self) -> bool {
-        matches!(self, Self::Gone(_, _, Cause::Left))
-    }
-
+impl RumorKey {
     /// 32 bits of it, the same everywhere.
     pub(crate) fn tag(&self) -> u32 {
         let folded = match self {
-            Self::Metadata(version) => u128::from_le_bytes(version.digest) ^ version.nanos as u128,
+            Self::Value(version) => u128::from_le_bytes(version.digest) ^ version.nanos as u128,
             Self::Member(digest, counter) => digest.0 ^ u128::from(*counter) << 64,
             Self::Suspected(it) => u128::from(NodeId::of(it.addr).0) ^ u128::from(it.counter) << 64,
             Self::Gone(addr, generation, _) => {
@@ -107,13 +89,7 @@ impl TopicKey {
     }
 }
 
-impl Telling {
-    /// Rumors that are remembered; a duplicate of an older one is shared out once more.
-    const RUMORS_MAX: usize = 16;
-    /// Goodbyes that are told at once, apart from those: so many may leave together, and whatever
-    /// is forgotten before somebody answers for it is left to the swaps, which take cycles.
-    const GOODBYES_MAX: usize = 512;
-
+impl Broadcasts {
     pub(super) fn len(&self) -> usize {
         self.told.len()
     }
@@ -124,16 +100,18 @@ impl Telling {
     }
 
     /// The place of a rumor, which is new here if it has none yet.
-    pub(super) fn place_of(&mut self, key: TopicKey, topic: &Topic, budget: usize) -> usize {
-        let is = |told: &Told| planted!(RumorForgotten, told.key == key, false);
+    pub(super) fn place_of(&mut self, key: RumorKey, topic: &Topic, budget: usize) -> usize {
+        let is = |told: &ActiveRumor| planted!(RumorForgotten, told.key == key, false);
         if let Some(at) = self.told.iter().position(is) {
             return at;
         }
-        self.make_room(&key);
+        let retention = payload(topic).retention();
+        self.make_room(retention);
         self.told.reserve_exact(1);
-        self.told.push_back(Told {
+        self.told.push_back(ActiveRumor {
             key,
             topic: topic.clone(),
+            retention,
             arcs: Vec::new(),
             parts: Vec::new(),
             budget,
@@ -149,10 +127,8 @@ impl Telling {
 
     /// Forgets the oldest that needs no more telling if many are remembered, or else the oldest if
     /// many are told.
-    fn make_room(&mut self, key: &TopicKey) {
-        let max = if key.is_goodbye() { Self::GOODBYES_MAX } else { Self::RUMORS_MAX };
-        let alike = self.told.iter().enumerate();
-        let alike = alike.filter(|(_, told)| told.key.is_goodbye() == key.is_goodbye());
+    fn make_room(&mut self, kind: Retention) {
+        let alike = self.told.iter().enumerate().filter(|(_, told)| told.retention == kind);
         let (mut told, mut over, mut oldest) = (0, 0, [None; 2]);
         for (at, it) in alike {
             let is_over = it.waiting() == 0;
@@ -161,7 +137,7 @@ impl Telling {
             oldest[usize::from(is_over)].get_or_insert(at);
         }
         let [oldest_told, oldest_over] = oldest;
-        if planted!(RumorsStay, told == max || over == Self::RUMORS_MAX, false) {
+        if planted!(RumorsStay, told == kind.max() || over == Retention::FEW, false) {
             self.told.remove(oldest_over.or(oldest_told).expect("there are many"));
         }
     }
@@ -175,36 +151,34 @@ impl Telling {
 
     /// When something is next to be sent again.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.told.iter().flat_map(|told| &told.parts).filter_map(Part::due).min()
+        self.told.iter().flat_map(|told| &told.parts).filter_map(Assignment::due).min()
     }
 
-    /// Ends the telling of metadata that is older than what is held.
-    pub(crate) fn supersede(&mut self, held: Version) {
-        for told in &mut self.told {
-            if matches!(told.key, TopicKey::Metadata(version) if version < held) {
-                told.parts.iter_mut().for_each(Part::settle);
-                // Nor is whoever is listed now told of it.
-                told.arcs.clear();
-            }
+    /// Ends the telling of what need not be told any longer once this is held.
+    pub(super) fn supersede(&mut self, by: &dyn Payload) {
+        for told in self.told.iter_mut().filter(|told| by.supersedes(&told.key)) {
+            told.parts.iter_mut().for_each(Assignment::settle);
+            // Nor is whoever is listed now told of it.
+            told.arcs.clear();
         }
     }
 }
 
-impl Index<usize> for Telling {
-    type Output = Told;
+impl Index<usize> for Broadcasts {
+    type Output = ActiveRumor;
 
-    fn index(&self, at: usize) -> &Told {
+    fn index(&self, at: usize) -> &ActiveRumor {
         &self.told[at]
     }
 }
 
-impl IndexMut<usize> for Telling {
-    fn index_mut(&mut self, at: usize) -> &mut Told {
+impl IndexMut<usize> for Broadcasts {
+    fn index_mut(&mut self, at: usize) -> &mut ActiveRumor {
         &mut self.told[at]
     }
 }
 
-impl Told {
+impl ActiveRumor {
     pub(crate) const ARCS_MAX: usize = 8;
     /// Fewer silences than these say nothing of the network.
     const SILENCES_MIN: usize = 3;
@@ -260,7 +234,7 @@ impl Told {
             self.take_back(arc, from);
         }
         let mut fresh = vec![arc];
-        for part in self.parts.iter().filter(|part| part.state != PartState::Relieved) {
+        for part in self.parts.iter().filter(|part| part.state != AssignmentState::TakenOver) {
             subtract(&mut fresh, part.arc);
         }
         if self.arcs.len() < Self::ARCS_MAX && !self.arcs.contains(&arc) {
@@ -278,7 +252,7 @@ impl Told {
         for part in parts {
             if Some(part.to) == of {
                 let rests = part.arc.minus(arc).into_iter().flatten();
-                self.parts.extend(rests.map(|arc| Part { arc, ..part }));
+                self.parts.extend(rests.map(|arc| Assignment { arc, ..part }));
             } else {
                 self.parts.push(part);
             }
@@ -313,18 +287,18 @@ impl Told {
     }
 
     /// Some copies of a part are sent, and again at `due` unless somebody answers.
-    pub(crate) fn send(&mut self, part: usize, copies: usize, due: Instant) -> Part {
+    pub(crate) fn send(&mut self, part: usize, copies: usize, due: Instant) -> Assignment {
         self.budget -= copies;
         let part = &mut self.parts[part];
         self.first_sends += usize::from(part.sends == 0);
         part.sends += 1;
-        part.state = PartState::Waiting(due);
+        part.state = AssignmentState::Waiting(due);
         *part
     }
 
     /// The parts that nobody answered for in time, which is noted.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Vec<usize> {
-        let overdue = |part: &Part| part.due().is_some_and(|due| due <= now);
+        let overdue = |part: &Assignment| part.due().is_some_and(|due| due <= now);
         let parts = self.parts.iter().enumerate();
         let silent: Vec<_> =
             parts.filter(|(_, part)| overdue(part)).map(|(place, _)| place).collect();
@@ -337,14 +311,15 @@ impl Told {
 
     /// A delegate answers for what it was handed, and with it for all that we told in its place.
     pub(super) fn settle(&mut self, token: Token) {
-        let answered = |part: &Part| part.token == token && part.state != PartState::Settled;
+        let answered =
+            |part: &Assignment| part.token == token && part.state != AssignmentState::Settled;
         while let Some(at) = self.parts.iter().position(answered) {
-            let Part { arc, state, sends, .. } = self.parts[at];
+            let Assignment { arc, state, sends, .. } = self.parts[at];
             self.late_answers += usize::from(sends > 1);
-            self.parts[at].state = PartState::Settled;
-            if state == PartState::Relieved {
-                let within = |part: &&mut Part| arc.contains(part.arc.upto);
-                self.parts.iter_mut().filter(within).for_each(Part::settle);
+            self.parts[at].state = AssignmentState::Settled;
+            if state == AssignmentState::TakenOver {
+                let within = |part: &&mut Assignment| arc.contains(part.arc.upto);
+                self.parts.iter_mut().filter(within).for_each(Assignment::settle);
             }
         }
     }
@@ -357,17 +332,17 @@ impl Told {
     }
 }
 
-impl Part {
+impl Assignment {
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.state {
-            PartState::Waiting(due) => Some(due),
-            PartState::Settled | PartState::Relieved => None,
+            AssignmentState::Waiting(due) => Some(due),
+            AssignmentState::Settled | AssignmentState::TakenOver => None,
         }
     }
 
     pub(super) fn settle(&mut self) {
-        if self.state != PartState::Relieved {
-            self.state = PartState::Settled;
+        if self.state != AssignmentState::TakenOver {
+            self.state = AssignmentState::Settled;
         }
     }
 }

@@ -9,10 +9,11 @@
 use std::net::SocketAddr;
 
 use super::Dissemination;
-use super::told::{Part, PartState, Told, TopicKey};
+use super::payload::payload;
+use super::rumors::{ActiveRumor, Assignment, AssignmentState};
 use crate::core::context::{Context, Effect};
 use crate::core::members::{Delegation, NodeIx, RingView, subtract};
-use crate::core::metadata::Version;
+use crate::core::metadata::Metadata;
 use crate::core::packer::Room;
 use crate::core::packet::{
     Body, Bounded, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest,
@@ -22,7 +23,7 @@ use crate::node::NodeId;
 
 /// What is to be handed over.
 #[derive(Clone, Copy, Debug)]
-struct Handing {
+struct Delegating {
     arc: RingArc,
     to: SocketAddr,
     view: Option<ViewDigest>,
@@ -35,7 +36,7 @@ struct Handing {
 pub(crate) struct Settled {
     /// The place of its rumor.
     at: usize,
-    part: Part,
+    part: Assignment,
 }
 
 impl Settled {
@@ -47,7 +48,7 @@ impl Settled {
 
 /// What to do about an arc that nobody answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Remedy {
+enum Retry {
     GiveUp,
     /// Send it once more to the same delegate.
     Again,
@@ -69,7 +70,7 @@ impl Dissemination {
     const BUDGET_PER_FAN_OUT: usize = 4;
 
     /// Has everybody told.
-    pub(crate) fn tell_all(&mut self, cx: &mut Context<'_>, topic: &Topic) {
+    pub(crate) fn broadcast(&mut self, cx: &mut Context<'_>, topic: &Topic) {
         self.tell(cx, topic, RingArc::whole(cx.me.place()), None, 1);
     }
 
@@ -89,65 +90,65 @@ impl Dissemination {
         }
         let parts_max = self.parts_of(cx, topic);
         let budget = Self::BUDGET_PER_FAN_OUT * parts_max;
-        let key = TopicKey::of(topic, cx.config.liveness());
-        let at = self.telling.place_of(key, topic, budget);
-        let mut fresh = self.telling[at].take_on(arc, from, acks_asked, cx.now.mono);
+        let key = payload(topic).key(cx.config.liveness());
+        let at = self.broadcasts.place_of(key, topic, budget);
+        let mut fresh = self.broadcasts[at].take_on(arc, from, acks_asked, cx.now.mono);
         subtract(&mut fresh, RingArc::of(cx.me.place()));
-        self.share_out(cx, at, &fresh, parts_max, None)
+        self.split(cx, at, &fresh, parts_max, None)
     }
 
     /// Hands arcs over to members on them. Whoever is silent gets no more than its own place, and
     /// no more tries than it has left.
-    fn share_out(
+    fn split(
         &mut self,
         cx: &mut Context<'_>,
         at: usize,
         arcs: &[RingArc],
         parts_max: usize,
-        silent: Option<&Part>,
+        silent: Option<&Assignment>,
     ) -> bool {
-        let told = &self.telling[at];
-        let view = cx.members.audience(&told.topic);
-        let fan_out = parts_max.min(self.telling[at].budget.max(1));
+        let told = &self.broadcasts[at];
+        let view = cx.members.recipients(&told.topic);
+        let fan_out = parts_max.min(self.broadcasts[at].budget.max(1));
         let silent_node = silent.and_then(|part| cx.members.node(part.to));
         let delegations = view.split(arcs, fan_out, silent_node, cx.rng);
         // While members come and go views differ all the time: there the swap sees to it.
         let compares = !matches!(told.topic, Topic::Membership(_));
-        let hand = |Delegation { to, arc, .. }| Handing {
+        let hand = |Delegation { to, arc, .. }| Delegating {
             arc,
             to: cx.members.addr(to),
             view: if compares { view.digest(arc) } else { None },
             sends: silent.filter(|_| silent_node == Some(to)).map_or(0, |part| part.sends),
         };
         let handings: Vec<_> = delegations.into_iter().map(hand).collect();
-        self.telling[at].parts.reserve_exact(handings.len());
-        handings.into_iter().all(|handing| self.hand_over(cx, at, handing))
+        self.broadcasts[at].parts.reserve_exact(handings.len());
+        handings.into_iter().all(|handing| self.delegate(cx, at, handing))
     }
 
-    fn hand_over(&mut self, cx: &mut Context<'_>, at: usize, handing: Handing) -> bool {
-        let told = &mut self.telling[at];
+    fn delegate(&mut self, cx: &mut Context<'_>, at: usize, handing: Delegating) -> bool {
+        let told = &mut self.broadcasts[at];
         if told.budget == 0 {
             cx.stats.rumors_over_budget += 1;
             return false;
         }
-        let Handing { arc, to, view, sends } = handing;
+        let Delegating { arc, to, view, sends } = handing;
         let token = Token::new(told.key.tag(), cx.rng.bits() as u32);
-        let (first_sent_at, state) = (cx.now.mono, PartState::Settled);
-        told.parts.push(Part { arc, to, token, view, sends, first_sent_at, state });
+        let (first_sent_at, state) = (cx.now.mono, AssignmentState::Settled);
+        told.parts.push(Assignment { arc, to, token, view, sends, first_sent_at, state });
         let part = told.parts.len() - 1;
-        self.send_part(cx, at, part);
+        self.send(cx, at, part);
         true
     }
 
-    fn send_part(&mut self, cx: &mut Context<'_>, at: usize, part: usize) {
-        let topic = cx.aged(&self.telling[at].topic);
-        let topic = self.passable(cx, self.telling[at].parts[part].to, topic);
-        let told = &mut self.telling[at];
-        let due = cx.now.mono + cx.rtts.patience(told.parts[part].to, &cx.config);
+    fn send(&mut self, cx: &mut Context<'_>, at: usize, part: usize) {
+        let topic = cx.aged(&self.broadcasts[at].topic);
+        let topic = self.passable(cx, self.broadcasts[at].parts[part].to, topic);
+        let told = &mut self.broadcasts[at];
+        let due = cx.now.mono + cx.rtts.rto(told.parts[part].to, cx.config);
         let copies = told.copies(part);
         let acks = told.acks_of_each(copies);
-        let Part { arc, to, token, view, .. } = told.send(part, copies, due);
-        cx.timers.set_earlier(Timer::Tell, due);
+        let Assignment { arc, to, token, view, .. } = told.send(part, copies, due);
+        cx.timers.set_earlier(Timer::Retransmit, due);
         let packet = cx.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
         for _ in 0..copies {
             cx.out.attempt(to, &packet);
@@ -155,7 +156,7 @@ impl Dissemination {
     }
 
     fn view<'a>(cx: &'a Context<'_>, topic: &Topic) -> RingView<'a> {
-        cx.members.audience(topic)
+        cx.members.recipients(topic)
     }
 
     /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
@@ -163,13 +164,13 @@ impl Dissemination {
     pub(crate) fn acknowledge(cx: &mut Context<'_>, to: SocketAddr, rumor: &Rumor) {
         let mut known = Self::known_on(cx, rumor);
         if let Some(room) = cx.out.room(to) {
-            // Who is left cx.out is introduced to us though we know it, which does no harm.
+            // Who is left out is introduced to us though we know it, which does no harm.
             known.truncate(Room::of::<RumorAck>(room).fits::<u16>());
         }
         let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });
         cx.out.send(to, &cx.packet(ack(known)));
         let again = cx.packet(ack(Vec::new()));
-        for _ in 1..rumor.acks.min(Told::ACKS_MAX) {
+        for _ in 1..rumor.acks.min(ActiveRumor::ACKS_MAX) {
             cx.out.send(to, &again);
         }
     }
@@ -188,12 +189,12 @@ impl Dissemination {
 
     /// Takes that a delegate answers for what it was handed; which part that was.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>, ack: &RumorAck) -> Option<Settled> {
-        let Some((at, place)) = self.telling.find(ack.token) else {
+        let Some((at, place)) = self.broadcasts.find(ack.token) else {
             cx.stats.answers_stale += 1;
             return None;
         };
-        let part = self.telling[at].parts[place];
-        let told = &mut self.telling[at];
+        let part = self.broadcasts[at].parts[place];
+        let told = &mut self.broadcasts[at];
         let answered = planted!(AckOfAnother, ack.token, told.parts[0].token);
         planted!(AckUnheeded, told.settle(answered));
         Some(Settled { at, part })
@@ -208,34 +209,34 @@ impl Dissemination {
         known: &[u16],
     ) {
         let Settled { at, part } = settled;
-        if let Topic::Metadata(metadata) = &self.telling[at].topic
+        if let Topic::Metadata(metadata) = &self.broadcasts[at].topic
             && self.is_held_by_who_acknowledges(cx, part.to, metadata)
         {
             let version = metadata.version();
             self.note_holder(cx, part.to, version);
         }
         cx.note_round_trip(part.to, cx.now.mono - part.first_sent_at, part.sends);
-        if let PartState::Waiting(_) = part.state {
+        if let AssignmentState::Waiting(_) = part.state {
             cx.stats.hop_delay.observe(cx.now.mono - part.first_sent_at);
             if !known.is_empty() {
                 self.tell_unknown(cx, at, &part, known);
                 cx.effects.push(Effect::Differs(from, None));
             }
         }
-        if self.telling.next().is_none() {
-            cx.timers.clear(Timer::Tell);
+        if self.broadcasts.next().is_none() {
+            cx.timers.clear(Timer::Retransmit);
         }
     }
 
-    /// Ends the telling of metadata that is older than what is held.
-    pub(crate) fn supersede(&mut self, held: Version) {
-        self.telling.supersede(held);
+    /// Ends the telling of values that are older than the one that is held.
+    pub(crate) fn supersede(&mut self, held: &Metadata) {
+        self.broadcasts.supersede(held);
     }
 
     /// Tells those on an arc whom its delegate does not know; on a large arc they are too many,
     /// and the delegate is told of them instead.
-    fn tell_unknown(&mut self, cx: &mut Context<'_>, at: usize, part: &Part, known: &[u16]) {
-        let view = cx.members.audience(&self.telling[at].topic);
+    fn tell_unknown(&mut self, cx: &mut Context<'_>, at: usize, part: &Assignment, known: &[u16]) {
+        let view = cx.members.recipients(&self.broadcasts[at].topic);
         let small = view.count(part.arc) <= Self::SMALL_ARC;
         let unknown: Vec<NodeIx> = view
             .on(part.arc)
@@ -267,15 +268,10 @@ impl Dissemination {
             return;
         }
         let (place, addr) = (cx.members.place(node), cx.members.addr(node));
-        for at in 0..self.telling.len() {
-            let told = &self.telling[at];
+        for at in 0..self.broadcasts.len() {
+            let told = &self.broadcasts[at];
             let recent = cx.now.mono - told.taken_at < cx.config.cycle();
-            let its_own = match &told.topic {
-                Topic::Membership(News::Member(it)) => it.record.node().addr() == addr,
-                Topic::Membership(News::Gone(gone)) => gone.addr == addr,
-                Topic::Membership(News::Suspected(suspicion)) => suspicion.addr == addr,
-                Topic::Metadata(_) | Topic::Announced(_) => false,
-            };
+            let its_own = payload(&told.topic).about() == Some(addr);
             if recent && !its_own && told.lacks(place) {
                 self.tell_alone(cx, at, node);
             }
@@ -285,8 +281,8 @@ impl Dissemination {
     /// Tells one node, whoever else was told already.
     pub(super) fn tell_this_one(&mut self, cx: &mut Context<'_>, topic: &Topic, node: NodeIx) {
         let budget = Self::BUDGET_PER_FAN_OUT * self.parts_of(cx, topic);
-        let key = TopicKey::of(topic, cx.config.liveness());
-        let at = self.telling.place_of(key, topic, budget);
+        let key = payload(topic).key(cx.config.liveness());
+        let at = self.broadcasts.place_of(key, topic, budget);
         self.tell_alone(cx, at, node);
     }
 
@@ -294,34 +290,34 @@ impl Dissemination {
         let place = cx.members.place(node);
         let view = Some(ViewDigest::of([place].into_iter()));
         let to = cx.members.addr(node);
-        self.hand_over(cx, at, Handing { arc: RingArc::of(place), to, view, sends: 0 });
+        self.delegate(cx, at, Delegating { arc: RingArc::of(place), to, view, sends: 0 });
     }
 
     /// Sees to what was not acknowledged in time.
-    pub(crate) fn on_tell(&mut self, cx: &mut Context<'_>) {
-        for at in 0..self.telling.len() {
-            for part in self.telling[at].take_overdue(cx.now.mono) {
-                self.tell_again(cx, at, part);
+    pub(crate) fn on_retransmit(&mut self, cx: &mut Context<'_>) {
+        for at in 0..self.broadcasts.len() {
+            for part in self.broadcasts[at].take_overdue(cx.now.mono) {
+                self.retransmit(cx, at, part);
             }
         }
-        if let Some(next) = self.telling.next() {
-            cx.timers.set(Timer::Tell, next);
+        if let Some(next) = self.broadcasts.next() {
+            cx.timers.set(Timer::Retransmit, next);
         }
     }
 
-    fn tell_again(&mut self, cx: &mut Context<'_>, at: usize, place: usize) {
-        let told = &self.telling[at];
+    fn retransmit(&mut self, cx: &mut Context<'_>, at: usize, place: usize) {
+        let told = &self.broadcasts[at];
         let part = told.parts[place];
-        match Self::remedy(cx, told, &part) {
-            Remedy::GiveUp => {
+        match Self::retry(cx, told, &part) {
+            Retry::GiveUp => {
                 cx.stats.rumors_unanswered += u64::from(told.budget > 0);
                 cx.stats.rumors_over_budget += u64::from(told.budget == 0);
-                self.telling[at].parts[place].settle();
+                self.broadcasts[at].parts[place].settle();
             }
-            Remedy::Again => self.send_part(cx, at, place),
-            Remedy::Instead(parts_max) => {
-                self.telling[at].parts[place].state = PartState::Relieved;
-                self.share_out(cx, at, &[part.arc], parts_max, Some(&part));
+            Retry::Again => self.send(cx, at, place),
+            Retry::Instead(parts_max) => {
+                self.broadcasts[at].parts[place].state = AssignmentState::TakenOver;
+                self.split(cx, at, &[part.arc], parts_max, Some(&part));
             }
         }
     }
@@ -330,12 +326,12 @@ impl Dissemination {
     /// dead, and the fewer it was to tell the sooner we do it ourselves; where many don't, or some
     /// answered only later, the network is bad, and another delegate would only do the same work
     /// twice.
-    fn remedy(cx: &Context<'_>, told: &Told, part: &Part) -> Remedy {
+    fn retry(cx: &Context<'_>, told: &ActiveRumor, part: &Assignment) -> Retry {
         if told.budget == 0 || part.sends >= told.tells_max() {
-            return Remedy::GiveUp;
+            return Retry::GiveUp;
         }
         let listed = cx.members.node(part.to).is_some_and(|node| cx.members.is_listed(node));
-        let members = cx.members.audience(&told.topic).count(part.arc);
+        let members = cx.members.recipients(&told.topic).count(part.arc);
         let patience = match told.is_lossy() {
             true => Self::PATIENCE_IN_LOSS,
             false if told.some_were_only_late() => 2,
@@ -343,28 +339,28 @@ impl Dissemination {
         };
         let few = members <= cx.config.fan_out() && !told.is_lossy() && told.affords(members);
         match members {
-            0 => Remedy::GiveUp,
-            1 if listed => Remedy::Again,
-            _ if few => Remedy::Instead(members),
-            _ if listed && part.sends <= patience => Remedy::Again,
-            _ => Remedy::Instead(1),
+            0 => Retry::GiveUp,
+            1 if listed => Retry::Again,
+            _ if few => Retry::Instead(members),
+            _ if listed && part.sends <= patience => Retry::Again,
+            _ => Retry::Instead(1),
         }
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in
     /// bulk when there is more of it.
     pub(crate) fn announce(&mut self, cx: &mut Context<'_>, node: NodeIx) {
-        let alone = !self.relay.is_busy_with_news(cx.now.mono, cx.config.relay_delay());
+        let alone = !self.bulk.is_busy_with_news(cx.now.mono, cx.config.relay_delay());
         match cx.news_of(node) {
             Some(news) if alone => {
-                self.relay.told_news(cx.now.mono);
-                self.tell_all(cx, &Topic::Membership(news));
+                self.bulk.told_news(cx.now.mono);
+                self.broadcast(cx, &Topic::Membership(news));
             }
             _ => self.relay_news(cx, node),
         }
     }
 
     pub(crate) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
-        self.tell_all(cx, &Topic::Membership(News::from(cx.goodbye())));
+        self.broadcast(cx, &Topic::Membership(News::from(cx.goodbye())));
     }
 }
