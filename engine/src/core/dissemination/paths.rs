@@ -13,8 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Dissemination;
-use crate::core::context::Context;
-use crate::core::context::rumor_len;
+use crate::core::context::{Context, rumor_len};
 use crate::core::io::Event;
 use crate::core::metadata::{Metadata, Version};
 use crate::core::packet::{Announcement, Topic};

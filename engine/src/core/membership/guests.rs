@@ -7,8 +7,7 @@ use crate::core::context::{Context, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
-use crate::core::packet::Alive;
-use crate::core::packet::{ProbeAnswer, RumorAck};
+use crate::core::packet::{Alive, ProbeAnswer, RumorAck};
 use crate::node::NodeId;
 
 impl Membership {

@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use super::Membership;
 use crate::allowance::Allowance;
-use crate::core::context::keep_last;
-use crate::core::context::{Context, Life, Source, keep_once};
+use crate::core::context::{Context, Life, Source, keep_last, keep_once};
 use crate::core::members::Standing;
 use crate::core::packet::Reply;
 use crate::core::record::Record;
