@@ -3,10 +3,10 @@
 //! A [`NodeList`] owns one task, which owns the engine and its socket. Reading takes a snapshot
 //! and never waits for that task; what changes something is told to it in order.
 
+mod asking;
 mod events;
 mod in_memory;
 mod keys;
-mod orders;
 mod publish;
 mod seeds;
 mod settle;
@@ -18,21 +18,22 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use rand::rngs::SysError;
-use tokio::sync::{Mutex, broadcast, mpsc, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Advertise, Config, TransportKind, Wire};
 use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
-    AddressWatch, Console, Contacts, Dialect, Driver, Ended, Home, Interceptor, Local, Mode,
-    NetStats, Order, Origin, Place, Ports, Presence, Queued, Seed, Seeds, Shared, Streams,
-    system_resolver,
+    AddressWatch, Console, Contacts, Dialect, Driver, Ended, Home, Interceptor, Left, Local,
+    NetStats, Origin, Place, Ports, Presence, Pulse, Queued, Request, Seed, Seeds, Shared, Streams,
+    Wish, system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::pekonode;
 use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
+use asking::Line;
 pub use events::Events;
 pub use keys::Keys;
 
@@ -42,9 +43,6 @@ const EVENTS_MAX: usize = 1024;
 
 /// Reports that wait for the task; whoever has a further one waits with it.
 const REPORTS_MAX: usize = 16;
-
-/// Orders that wait for the task; a publish beyond them waits for its turn.
-const ORDERS_MAX: usize = 64;
 
 /// A node of the cluster, as the service that runs it sees it.
 ///
@@ -103,11 +101,10 @@ pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
     /// others see of a handle that is dropped.
     notices: broadcast::Sender<(u64, Queued)>,
-    node: watch::Sender<Node>,
+    line: Arc<Line>,
     config: Arc<Config>,
     home: Home,
     shared: Shared,
-    mode: watch::Sender<Mode>,
     seeds: watch::Sender<Vec<Seed>>,
     state: Arc<Mutex<State>>,
 }
@@ -124,15 +121,14 @@ struct State {
 #[derive(Debug)]
 struct Running {
     phase: Phase,
-    orders: mpsc::Sender<Order>,
-    task: JoinHandle<Result<(), NotConfirmed>>,
+    task: JoinHandle<()>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
     Joined,
-    /// A leave has begun, but its caller may have stopped waiting for the end of it.
-    Leaving,
+    /// A leave has begun, but its caller may have stopped waiting for what comes of it.
+    Leaving(oneshot::Receiver<Left>),
 }
 
 impl NodeList {
@@ -166,11 +162,10 @@ impl NodeList {
         let keyring = secret.cloned().map(Keyring::new).transpose()?;
         let notices = broadcast::Sender::new(EVENTS_MAX);
         let list = Self {
-            node: watch::Sender::new(node.build()?),
+            line: Arc::new(Line::new(node.build()?)),
             home,
             shared: Shared::new(&notices),
             notices,
-            mode: watch::Sender::default(),
             seeds: watch::Sender::default(),
             state: Arc::new(Mutex::new(State { keyring, running: None })),
             config: Arc::new(config),
@@ -226,14 +221,13 @@ impl NodeList {
     /// Outside of a tokio runtime.
     pub async fn join(&self) -> Result<(), NodeListError> {
         let mut state = self.state.lock().await;
-        let is_to_run =
-            state.running.as_ref().is_some_and(|running| running.phase == Phase::Joined);
+        let is_to_run = matches!(state.running, Some(Running { phase: Phase::Joined, .. }));
         // Whoever was told of the end may join at once, though the task has yet to return.
         if is_to_run && self.shared.view.borrow().local.is_some() {
             return Ok(());
         }
         // What came of the leave was for its own caller, who did not wait for it.
-        let _ = state.end().await;
+        let _ = self.end(&mut state).await;
         state.running = Some(match self.config.wire() {
             Wire::Native => self.launch::<Engine>(&state).await?,
             Wire::Pekonode => self.launch::<pekonode::Engine>(&state).await?,
@@ -243,19 +237,15 @@ impl NodeList {
 
     /// Starts the task of a node that runs this protocol.
     async fn launch<D: Dialect>(&self, state: &State) -> Result<Running, NodeListError> {
-        let (driver, orders) = self.driver::<D>(state).await?;
-        Ok(Running { phase: Phase::Joined, orders, task: tokio::spawn(driver.run()) })
+        let driver = self.driver::<D>(state).await?;
+        Ok(Running { phase: Phase::Joined, task: tokio::spawn(driver.run()) })
     }
 
-    async fn driver<D: Dialect>(
-        &self,
-        state: &State,
-    ) -> Result<(Driver<D>, mpsc::Sender<Order>), NodeListError> {
-        // Subscribed to first, so that nothing said while the node starts is missed.
-        let (mode, node) = (self.mode.subscribe(), self.node.subscribe());
-        self.mode.send_replace(Mode::Beating);
+    async fn driver<D: Dialect>(&self, state: &State) -> Result<Driver<D>, NodeListError> {
+        // First, so that nothing said while the node starts is missed.
+        let (node, requests) = self.line.open();
         let (places, mut tasks) = self.look_up_seeds();
-        let (ports, local, origin) = self.bind(&places).await?;
+        let (ports, local, origin) = self.bind(&node, &places).await?;
         let clock = self.home.clock();
         let now = clock.now();
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
@@ -286,7 +276,6 @@ impl NodeList {
         let socket = ports.socket;
         let has_streams = streams.is_some();
         let contacts = Contacts::new(local.node.addr(), local.bound, &self.config, has_streams);
-        let (order, orders) = mpsc::channel(ORDERS_MAX);
         let console = if self.config.print() { Console::Stderr } else { Console::Off };
         let mut driver = Driver {
             engine,
@@ -297,9 +286,7 @@ impl NodeList {
             streams,
             bound: local.bound,
             guard,
-            orders,
-            mode,
-            node,
+            requests,
             places,
             contacts,
             reports,
@@ -310,17 +297,17 @@ impl NodeList {
             presence: Presence::new(self.shared.clone()),
         };
         driver.show(local);
-        Ok((driver, order))
+        Ok(driver)
     }
 
     /// The ports, who the node is, and on the machine what decides that.
     async fn bind(
         &self,
+        node: &Node,
         places: &watch::Receiver<Vec<Place>>,
     ) -> Result<(Ports, Local, Option<Origin>), NodeListError> {
-        let node = self.node.borrow().clone();
         let addr = match self.home {
-            Home::System | Home::Intercepted(_) => listen_addr(&node, &self.config),
+            Home::System | Home::Intercepted(_) => listen_addr(node, &self.config),
             Home::Memory(_) => node.addr(),
         };
         let failed = |source| NodeListError::Listen { addr, source };
@@ -365,8 +352,8 @@ impl NodeList {
     }
 
     /// Lists these incarnations as if each had just been heard of, as a service may that kept a
-    /// list from before; whoever is no more is removed after the timeout. Does nothing with
-    /// `wire = "pekonode"`.
+    /// list from before, and returns when [`NodeList::get`] shows them; whoever is no more is removed
+    /// after the timeout. Does nothing with `wire = "pekonode"`.
     ///
     /// # Errors
     /// When the node has not joined or has ended.
@@ -374,7 +361,8 @@ impl NodeList {
         &self,
         members: impl IntoIterator<Item = Arc<Record>>,
     ) -> Result<(), NodeListError> {
-        self.order(Order::Restore(members.into_iter().collect())).await.map(drop)
+        let records = members.into_iter().collect();
+        self.ask(|answer| Request::Restore { records, answer }).await
     }
 
     /// The incarnation as which this node runs; `None` when it has not joined.
@@ -395,12 +383,12 @@ impl NodeList {
     /// Silences the node's beats and swaps: it still listens, forwards and answers, and the others
     /// remove it after their timeout. Idempotent; does nothing on a node that has not joined.
     pub fn stop(&self) {
-        self.mode.send_replace(Mode::Silent);
+        self.line.wish(Wish { pulse: Some(Pulse::Silent), ..Wish::default() });
     }
 
     /// Resumes after [`NodeList::stop`]. Idempotent; does nothing on a node that has not joined.
     pub fn start(&self) {
-        self.mode.send_replace(Mode::Beating);
+        self.line.wish(Wish { pulse: Some(Pulse::Beating), ..Wish::default() });
     }
 
     /// Changes the node's name and private data to those given, for this and later joins; the
@@ -416,9 +404,7 @@ impl NodeList {
     /// # Errors
     /// When what is given is no node.
     pub fn update(&self, node: impl Into<NodeBuilder>) -> Result<(), NodeListError> {
-        let node = node.into().build()?;
-        let with = |held: &mut Node| *held = node.with_addr(held.addr());
-        self.node.send_modify(with);
+        self.line.update(&node.into().build()?);
         Ok(())
     }
 
@@ -437,9 +423,20 @@ impl NodeList {
     /// unless somebody got them without saying so.
     pub async fn leave(&self) -> Result<(), NodeListError> {
         let mut state = self.state.lock().await;
+        Ok(self.end(&mut state).await?)
+    }
+
+    /// Tells the task that is to leave, if there is one, and waits for its end. Dropped and called
+    /// again, it goes on where it was.
+    async fn end(&self, state: &mut State) -> Left {
         let Some(running) = &mut state.running else { return Ok(()) };
-        running.phase = Phase::Leaving;
-        Ok(state.end().await?)
+        if let Phase::Joined = running.phase {
+            let (answer, left) = oneshot::channel();
+            // If the task has ended there is nobody left to tell.
+            let _ = self.line.way().map(|way| way.send(Request::Leave { answer }));
+            running.phase = Phase::Leaving(left);
+        }
+        state.reap().await
     }
 
     /// Why the node's task ended without having been told to. `None` while it runs, before the
@@ -452,7 +449,7 @@ impl NodeList {
     /// then with the port and IP that are advertised.
     pub fn node(&self) -> Node {
         let view = self.shared.view.borrow();
-        view.local.as_ref().map_or_else(|| self.node.borrow().clone(), |local| local.node.clone())
+        view.local.as_ref().map_or_else(|| self.line.node(), |local| local.node.clone())
     }
 
     /// Where the socket is bound, while the node has joined.
@@ -468,26 +465,21 @@ impl NodeList {
 }
 
 impl State {
-    /// Tells the task that is to leave, if there is one, and waits for its end. Dropped and called
-    /// again, it goes on where it was.
-    async fn end(&mut self) -> Result<(), NotConfirmed> {
+    /// Waits for the end of a task that is near it, which tells of that itself. What came of its
+    /// leave, if it was told to.
+    async fn reap(&mut self) -> Left {
         let Some(running) = &mut self.running else { return Ok(()) };
-        // If the task has ended there is nobody left to tell.
-        let _ = running.orders.send(Order::Leave).await;
-        self.reap().await
-    }
-
-    /// Waits for the end of a task that is near it. The task itself tells of it.
-    async fn reap(&mut self) -> Result<(), NotConfirmed> {
-        let Some(running) = &mut self.running else { return Ok(()) };
-        let ended = (&mut running.task).await;
-        self.running = None;
-        ended.unwrap_or_else(|error| {
-            if error.is_panic() {
-                tracing::error!(%error, "the task of the node panicked while it ended");
+        if let Err(error) = (&mut running.task).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "the task of the node panicked while it ended");
+        }
+        match self.running.take() {
+            Some(Running { phase: Phase::Leaving(mut left), .. }) => {
+                left.try_recv().unwrap_or(Ok(()))
             }
-            Ok(())
-        })
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,19 +1,21 @@
 //! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
 
+mod answers;
 mod contact;
-mod publishes;
 mod receive;
+mod requests;
 mod wake;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use wake::{Heeds, Wake};
+use answers::Answers;
+use wake::Wake;
 
 use super::admission::Admission;
 use super::clock::Clock;
@@ -26,6 +28,7 @@ use super::intercept::{Released, Tap};
 use super::listing::Listing;
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
+use super::request::{Pulse, Requests};
 use super::seeds::Place;
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
@@ -36,51 +39,13 @@ use super::view::{Local, Notice, View};
 use crate::allowance::Allowance;
 use crate::config::Config;
 use crate::core::{
-    Agreement, Answer, Carrier, Class, Command, Event, Input, Inspect, Metadata, NotConfirmed,
-    Outbox, Output, Protocol, Record, Traced, Value,
+    Agreement, Carrier, Class, Event, Input, Outbox, Output, Protocol, Record, Traced,
 };
 use crate::node::Node;
 use crate::wire::{self, Guard, Keyring};
-use publishes::Publishes;
-pub(crate) use publishes::{Done, Unmet};
 
 /// How long a node that leaves waits for what an interceptor keeps.
 const RELEASE_MAX: Duration = Duration::from_secs(3);
-
-/// What a handle asks of a running node, in order.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Make this the metadata, and say which version it became once readers see it.
-    Publish {
-        /// The bytes.
-        value: Value,
-        /// How many others are to hold them first.
-        holders: usize,
-        /// Where the version goes.
-        done: Done,
-    },
-    /// Seal and open with these secrets, and say so once it is so.
-    Keys {
-        /// The secrets.
-        keyring: Keyring,
-        /// Told when they are in use.
-        done: oneshot::Sender<()>,
-    },
-    /// List these, as if each had just been heard of.
-    Restore(Vec<Arc<Record>>),
-    /// Say goodbye and end.
-    Leave,
-}
-
-/// Whether a node beats. Set rather than queued: only the last wish counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// It does.
-    #[default]
-    Beating,
-    /// It is silent, but listens.
-    Silent,
-}
 
 /// One node on its socket. Ends, and with it the socket, when told to or when its handle is gone.
 pub(crate) struct Driver<D: Dialect> {
@@ -94,9 +59,7 @@ pub(crate) struct Driver<D: Dialect> {
     pub(crate) streams: Option<Streams<D::Packet>>,
     pub(crate) bound: SocketAddr,
     pub(crate) guard: Guard,
-    pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) mode: watch::Receiver<Mode>,
-    pub(crate) node: watch::Receiver<Node>,
+    pub(crate) requests: Requests,
     pub(crate) places: watch::Receiver<Vec<Place>>,
     pub(crate) contacts: Contacts,
     /// What comes of what is done beside the node, and where that is told.
@@ -138,9 +101,8 @@ impl<D: Dialect> Driver<D> {
         self.socket.as_ref().and_then(Transport::queue)
     }
 
-    /// Runs the node to its end, whatever that is; an error if it left with the only copy of what
-    /// was published here, as far as is known.
-    pub(crate) async fn run(self) -> Result<(), NotConfirmed> {
+    /// Runs the node to its end, whatever that is.
+    pub(crate) async fn run(self) {
         let value_len_max = match self.home {
             // Its ports carry streams as well.
             Home::Memory(_) => self.config.metadata_len_max(),
@@ -152,11 +114,11 @@ impl<D: Dialect> Driver<D> {
         let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
         let mut running = Running {
             bound: self.bound,
-            mode: Mode::Beating,
+            pulse: Pulse::Beating,
             driver: self,
             outbox: Outbox::new(),
-            left: None,
-            publishes: Publishes::default(),
+            events: Vec::new(),
+            answers: Answers::default(),
             stats: NetStats { queue_bytes, ..NetStats::default() },
             rejected: Rejected::default(),
             complaints: Complaints::default(),
@@ -174,7 +136,6 @@ impl<D: Dialect> Driver<D> {
         let end = end.unwrap_or_else(|message| End::Failed(Ended::Panicked(message)));
         running.driver.presence.end(end);
         running.driver.release().await;
-        running.left.unwrap_or(Ok(()))
     }
 
     /// When this returns the port of the streams is free.
@@ -197,11 +158,12 @@ impl<D: Dialect> Driver<D> {
 struct Running<D: Dialect> {
     driver: Driver<D>,
     bound: SocketAddr,
-    mode: Mode,
+    pulse: Pulse,
+    /// Empty but while an input is handled.
     outbox: Outbox<D::Packet>,
-    /// What came of the goodbye, once it is over.
-    left: Option<Result<(), NotConfirmed>>,
-    publishes: Publishes,
+    /// What readers and subscribers have yet to see.
+    events: Vec<Event>,
+    answers: Answers,
     stats: NetStats,
     /// Datagrams that were refused.
     rejected: Rejected,
@@ -223,34 +185,19 @@ struct Running<D: Dialect> {
 
 impl<D: Dialect> Running<D> {
     async fn run(&mut self) -> End {
-        let mut heeds = Heeds::Handle;
         let places = self.driver.places.borrow_and_update().clone();
         self.on_places(places);
         loop {
             self.on_time();
             self.flush().await;
-            if self.left.is_some() {
+            if self.answers.have_left() {
                 break;
             }
-            let wake = self.wake(heeds).await;
+            let wake = self.wake().await;
             self.hold().await;
             match wake {
                 Wake::Due => {}
-                Wake::Mode(mode) => self.on_mode(mode),
-                Wake::Node(node) => self.handle(Input::Command(Command::Update(node))),
-                Wake::Order(Order::Publish { value, holders, done }) => {
-                    self.on_publish(value, holders, done);
-                }
-                Wake::Order(Order::Keys { keyring, done }) => {
-                    self.driver.use_keys(&keyring);
-                    // The secrets are in use whether or not the caller still waits.
-                    let _ = done.send(());
-                }
-                Wake::Order(Order::Restore(records)) => self.on_restore(&records),
-                Wake::Order(Order::Leave) => {
-                    heeds = Heeds::Peers;
-                    self.handle(Input::Command(Command::Leave));
-                }
+                Wake::Request(request) => self.on_request(request),
                 Wake::Places(places) => self.on_places(places),
                 Wake::Report(report) => self.on_report(report),
                 Wake::Arrival(arrival) => self.on_arrival(arrival).await,
@@ -280,19 +227,40 @@ impl<D: Dialect> Running<D> {
         }
     }
 
+    /// The one way into the engine, and what it wants done out of it.
     fn handle(&mut self, input: Input<D::Packet>) {
         let now = self.driver.clock.now();
-        let Some(tap) = &self.driver.tap else {
-            return self.driver.engine.handle(now, input, &mut self.outbox);
-        };
         let came = match &input {
-            Input::Packet { from, packet, .. } => Some((*from, Arc::clone(packet))),
-            Input::StreamFailed { .. } | Input::Timeout | Input::Command(_) => None,
+            Input::Packet { from, packet, .. } if self.driver.tap.is_some() => {
+                Some((*from, Arc::clone(packet)))
+            }
+            Input::Packet { .. }
+            | Input::StreamFailed { .. }
+            | Input::Timeout
+            | Input::Command(_) => None,
         };
-        let before = self.outbox.outputs().len();
         self.driver.engine.handle(now, input, &mut self.outbox);
-        let came = came.as_ref().and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
-        tap.on_input(came, &D::shown_outputs(&self.outbox.outputs()[before..]));
+        self.drain_outbox(came);
+    }
+
+    /// Sorts what came of an input, all of which waits for [`Running::flush`].
+    fn drain_outbox(&mut self, came: Option<(SocketAddr, Arc<D::Packet>)>) {
+        if let Some(tap) = &self.driver.tap {
+            let came = came.as_ref().and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
+            tap.on_input(came, &D::shown_outputs(self.outbox.outputs()));
+        }
+        for output in self.outbox.drain() {
+            match output {
+                Output::Send { to, packet, class: Class::Datagram } => {
+                    self.outgoing.push(to, packet);
+                }
+                Output::Send { to, packet, class: Class::Stream } => {
+                    self.streamed.push((to, packet));
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Answer(answer) => self.answers.note(answer),
+            }
+        }
     }
 
     /// Whoever holds the node up does so here, with what woke it still to be looked at.
@@ -323,50 +291,6 @@ impl<D: Dialect> Running<D> {
         }
     }
 
-    fn on_mode(&mut self, mode: Mode) {
-        if mode == self.mode {
-            return;
-        }
-        self.mode = mode;
-        let me = Arc::clone(self.driver.engine.inspect().me);
-        match mode {
-            Mode::Beating => {
-                self.print(Line::Start(me.node()));
-                self.listing.start(self.driver.clock.now().mono);
-                self.handle(Input::Command(Command::Start));
-            }
-            Mode::Silent => {
-                self.print(Line::Stop(me.node()));
-                self.listing.stop();
-                self.handle(Input::Command(Command::Stop));
-            }
-        }
-    }
-
-    fn on_publish(&mut self, value: Value, holders: usize, done: Done) {
-        let allowed = Metadata::check_successor(self.driver.engine.inspect().metadata);
-        self.handle(Input::Command(match holders {
-            0 => Command::Publish(value),
-            _ => Command::PublishTo(value, holders),
-        }));
-        if let Err(refused) = allowed {
-            return self.publishes.refuse(done, refused);
-        }
-        let Inspect { me, metadata, .. } = self.driver.engine.inspect();
-        let metadata = metadata.expect("a node holds what it has published");
-        self.print(Line::Publish { me: me.node(), data: metadata.data() });
-        self.publishes.add(metadata.version(), holders, done);
-    }
-
-    fn on_restore(&mut self, records: &[Arc<Record>]) {
-        let now = self.driver.clock.now();
-        let before = self.outbox.outputs().len();
-        self.driver.engine.restore(now, records, &mut self.outbox);
-        if let Some(tap) = &self.driver.tap {
-            tap.on_input(None, &D::shown_outputs(&self.outbox.outputs()[before..]));
-        }
-    }
-
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
     async fn on_arrival(&mut self, arrival: Arrival<D::Packet>) {
         match arrival {
@@ -394,32 +318,12 @@ impl<D: Dialect> Running<D> {
 
     /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
     async fn flush(&mut self) {
-        let (mut events, mut answers) = (Vec::new(), Vec::new());
-        for output in self.outbox.drain() {
-            match output {
-                Output::Send { to, packet, class: Class::Datagram } => {
-                    self.outgoing.push(to, packet);
-                }
-                Output::Send { to, packet, class: Class::Stream } => {
-                    self.streamed.push((to, packet));
-                }
-                Output::Event(event) => {
-                    if matches!(event, Event::Woke(_)) {
-                        self.driver.guard.distrust();
-                    }
-                    events.push(event);
-                }
-                Output::Answer(answer) => answers.push(answer),
-            }
+        let events = std::mem::take(&mut self.events);
+        if events.iter().any(|event| matches!(event, Event::Woke(_))) {
+            self.driver.guard.distrust();
         }
         self.show(events);
-        for answer in answers {
-            match answer {
-                Answer::Left(left) => self.left = Some(left),
-                Answer::Published(published) => self.publishes.settle(published),
-            }
-        }
-        self.publishes.tell();
+        self.answers.give();
         if self.driver.console != Console::Off {
             self.print_swaps();
         }
@@ -427,15 +331,14 @@ impl<D: Dialect> Running<D> {
         let now = driver.clock.now();
         driver.home.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
-            match (&mut driver.streams, &driver.socket) {
-                (Some(streams), _) => match (&driver.tap, D::shown(&packet)) {
+            match &mut driver.streams {
+                Some(streams) => match (&driver.tap, D::shown(&packet)) {
                     (Some(tap), Some(packet)) => tap.stream(to, packet),
                     _ => D::post(streams, to, &packet),
                 },
-                (None, Some(socket)) => {
+                None => driver.socket.iter().for_each(|socket| {
                     socket.stream(|out| D::encode(&mut driver.guard, now, &packet, out), to);
-                }
-                (None, None) => unreachable!("a node has one or the other"),
+                }),
             }
         }
         if let Some(socket) = &driver.socket {

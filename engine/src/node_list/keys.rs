@@ -1,10 +1,9 @@
 //! Changes the secrets of a node while it runs.
 
-use tokio::sync::oneshot;
-
-use super::orders::answer;
-use super::{NodeList, NodeListError, Order, State};
+use super::asking::ask;
+use super::{NodeList, NodeListError, State};
 use crate::config::SecretKey;
+use crate::net::Request;
 use crate::wire::{Keyring, KeyringError};
 
 /// The secrets of a node, from [`NodeList::keys`]: the first seals what it sends, every one opens
@@ -88,13 +87,11 @@ impl Keys<'_> {
         let State { keyring, running, .. } = &mut *state;
         let keyring = keyring.as_mut().ok_or(KeyringError::Unsealed)?;
         change(keyring)?;
-        let Some(running) = running else { return Ok(()) };
-        let (done, in_use) = oneshot::channel();
-        let order = Order::Keys { keyring: keyring.clone(), done };
+        let way = running.as_ref().and_then(|_| self.list.line.way());
+        let Some(way) = way else { return Ok(()) };
+        let keyring = keyring.clone();
         // A task that has ended uses no secret; the next join begins with the new keyring.
-        if running.orders.send(order).await.is_ok() {
-            let _ = answer(in_use, &running.orders).await;
-        }
+        let _ = ask(&way, |answer| Request::Keys { keyring, answer }).await;
         Ok(())
     }
 }

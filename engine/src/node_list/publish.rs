@@ -1,13 +1,10 @@
 //! Publishing: what a caller is told of the value that it gave to the cluster.
 
-use tokio::sync::oneshot;
-
-use super::orders::answer;
 use super::{NodeList, NodeListError};
 #[cfg(doc)]
 use crate::core::Event;
 use crate::core::{Value, Version};
-use crate::net::{Order, Unmet};
+use crate::net::{Request, Unmet};
 
 impl NodeList {
     /// Makes these bytes the metadata of the whole cluster and returns their version. When this
@@ -61,12 +58,7 @@ impl NodeList {
         holders: usize,
     ) -> Result<Version, NodeListError> {
         let value = Value::new(data.as_ref(), &self.config)?;
-        let (done, published) = oneshot::channel();
-        let orders = self.order(Order::Publish { value, holders, done }).await?;
-        match answer(published, &orders).await {
-            Some(published) => Ok(published?),
-            None => Err(self.absence().await),
-        }
+        Ok(self.ask(|answer| Request::Publish { value, holders, answer }).await??)
     }
 }
 

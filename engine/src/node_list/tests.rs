@@ -96,6 +96,31 @@ async fn a_leave_that_nobody_waits_for_ends_before_the_next_join() {
 }
 
 #[tokio::test]
+async fn members_that_are_restored_are_listed_when_that_returns() {
+    let lists = [list("127.0.0.1:0"), list("127.0.0.1:0")];
+    for list in &lists {
+        list.join().await.unwrap();
+    }
+    lists[0].restore(lists[1].record()).await.unwrap();
+    assert_eq!(lists[0].get().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_leave_came_to_is_told_to_whoever_waits_for_it_last() {
+    let list = list("127.0.0.1:0");
+    list.join().await.unwrap();
+    list.publish("v").await.unwrap();
+    // A member that is not there, so that nobody takes the value.
+    let gone = Node::new("127.0.0.1:9").build().unwrap();
+    let gone = Record::new(gone, list.record().unwrap().generation());
+    list.restore([Arc::new(gone)]).await.unwrap();
+    let first = tokio::time::timeout(std::time::Duration::ZERO, list.leave()).await;
+    assert!(first.is_err(), "{first:?}");
+    let last = list.leave().await;
+    assert!(matches!(last, Err(NodeListError::NotConfirmed(_))), "{last:?}");
+}
+
+#[tokio::test]
 async fn subscribers_hear_of_the_end_of_the_handle() {
     let list = list("127.0.0.1:0");
     let mut changes = list.subscribe();

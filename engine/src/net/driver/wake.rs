@@ -7,18 +7,16 @@ use super::super::contacts::Report;
 use super::super::dialect::Dialect;
 use super::super::intake::Waiting;
 use super::super::intercept::{Released, Tap};
+use super::super::request::Request;
 use super::super::seeds::Place;
 use super::super::stream::{Arrival, Streams};
 use super::super::transport::Transport;
-use super::{Mode, Order, Running};
-use crate::node::Node;
+use super::Running;
 
 /// Why the driver woke up.
 pub(super) enum Wake<P> {
     Due,
-    Mode(Mode),
-    Node(Node),
-    Order(Order),
+    Request(Request),
     Places(Vec<Place>),
     Report(Report),
     Arrival(Arrival<P>),
@@ -31,34 +29,17 @@ pub(super) enum Wake<P> {
     HandleGone,
 }
 
-/// Whom a node listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heeds {
-    /// Its handle, and the other nodes.
-    Handle,
-    /// The other nodes alone: it has been told to leave, and goes by itself.
-    Peers,
-}
-
 impl<D: Dialect> Running<D> {
-    pub(super) async fn wake(&mut self, heeds: Heeds) -> Wake<D::Packet> {
+    pub(super) async fn wake(&mut self) -> Wake<D::Packet> {
         let driver = &mut self.driver;
         let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
         let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
-        let heeds_handle = heeds == Heeds::Handle;
+        let heed_handle = self.answers.heed_handle();
         tokio::select! {
             biased;
             () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
-            changed = driver.mode.changed(), if heeds_handle => match changed {
-                Ok(()) => Wake::Mode(*driver.mode.borrow_and_update()),
-                Err(_) => Wake::HandleGone,
-            },
-            changed = driver.node.changed(), if heeds_handle => match changed {
-                Ok(()) => Wake::Node(driver.node.borrow_and_update().clone()),
-                Err(_) => Wake::HandleGone,
-            },
-            order = driver.orders.recv(), if heeds_handle => {
-                order.map_or(Wake::HandleGone, Wake::Order)
+            request = driver.requests.recv(), if heed_handle => {
+                request.map_or(Wake::HandleGone, Wake::Request)
             }
             Ok(()) = driver.places.changed() => {
                 Wake::Places(driver.places.borrow_and_update().clone())

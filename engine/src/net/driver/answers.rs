@@ -1,0 +1,92 @@
+//! Answers to what a handle asked: given once readers see what they tell of.
+
+use std::mem;
+
+use tokio::sync::oneshot;
+
+use super::super::request::{Left, Published, Unmet};
+use crate::core::{Answer, NotConfirmed, Version};
+
+/// Those of one node.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// What the engine answered, which may be before it is noted here who asked.
+    answered: Vec<Answer>,
+    /// What is to be told as soon as readers see it.
+    settled: Vec<Box<dyn FnOnce() + Send>>,
+    /// Publishes that others are to hold first.
+    unconfirmed: Vec<(Version, oneshot::Sender<Published>)>,
+    stay: Stay,
+}
+
+/// How far a node is with its leave.
+#[derive(Debug, Default)]
+enum Stay {
+    /// It was not told to.
+    #[default]
+    Here,
+    /// It goes by itself, and hears its handle no more.
+    Leaving(oneshot::Sender<Left>),
+    Gone,
+}
+
+impl Answers {
+    /// Takes in what somebody is to be told.
+    pub(super) fn settle<T: Send + 'static>(&mut self, asked: oneshot::Sender<T>, answer: T) {
+        // For a caller that no longer waits all has been done the same.
+        self.settled.push(Box::new(|| drop(asked.send(answer))));
+    }
+
+    /// Takes in who waits until others hold a version.
+    pub(super) fn confirm(&mut self, version: Version, asked: oneshot::Sender<Published>) {
+        self.unconfirmed.push((version, asked));
+    }
+
+    /// Takes in who waits for the goodbye.
+    pub(super) fn leave(&mut self, asked: oneshot::Sender<Left>) {
+        self.stay = Stay::Leaving(asked);
+    }
+
+    /// Takes in what the engine answers.
+    pub(super) fn note(&mut self, answer: Answer) {
+        self.answered.push(answer);
+    }
+
+    fn on_published(&mut self, published: Result<Version, NotConfirmed>) {
+        let (Ok(version) | Err(NotConfirmed { version, .. })) = published;
+        let mut waiting = mem::take(&mut self.unconfirmed);
+        for (_, asked) in waiting.extract_if(.., |(of, _)| *of == version) {
+            self.settle(asked, published.map_err(Unmet::NotConfirmed));
+        }
+        self.unconfirmed = waiting;
+    }
+
+    fn on_left(&mut self, left: Left) {
+        if let Stay::Leaving(asked) = mem::replace(&mut self.stay, Stay::Gone) {
+            self.settle(asked, left);
+        }
+    }
+
+    /// Tells the callers, once readers see what they are told.
+    pub(super) fn give(&mut self) {
+        for answer in mem::take(&mut self.answered) {
+            match answer {
+                Answer::Published(published) => self.on_published(published),
+                Answer::Left(left) => self.on_left(left),
+            }
+        }
+        for give in self.settled.drain(..) {
+            give();
+        }
+    }
+
+    /// Whether the handle is heard: not any more once it has told the node to leave.
+    pub(super) fn heed_handle(&self) -> bool {
+        matches!(self.stay, Stay::Here)
+    }
+
+    /// Whether the goodbye is over.
+    pub(super) fn have_left(&self) -> bool {
+        matches!(self.stay, Stay::Gone)
+    }
+}
