@@ -1,5 +1,6 @@
 //! `sim model --beside FILE`: the engine's rumor and other protocols on one network, seed by seed.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ use crate::rivals::course::Course;
 use crate::rivals::setting::Setting;
 use crate::rivals::{MEMBERLIST, Rival, tellings_max};
 use crate::scenario::plan::Plan;
-use crate::scenario::{self, Paint, Scenario, Set};
+use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 use crate::world::Options;
 
 /// What the engine's way is called.
@@ -57,7 +58,7 @@ pub struct Request {
 /// # Errors
 /// When the command or the scenario is wrong, or results can't be written; nothing is written then.
 pub fn run(request: &Request) -> Result<Report, Failure> {
-    let failure = |error: &_| Failure::scenario(error, request.error_paint);
+    let failure = |error: &_| failure(request, error);
     let sets = request.sets.iter().map(|set| Set::parse(set));
     let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
     let scenario = scenario::load(&request.file, &sets).map_err(|error| failure(&error))?;
@@ -68,7 +69,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     let rivals = rivals(request, &first);
     interrupt::install();
     let stage = Stage::new(&request.out)?;
-    let runs = run_all(request, &scenario, &rivals, request.seed..=last)?;
+    let runs = run_all(request, &scenario, &first, &rivals, last)?;
     let beside = Beside {
         scenario: first.name.clone(),
         nodes: first.nodes,
@@ -101,37 +102,46 @@ fn rivals(request: &Request, plan: &Plan) -> Vec<Rival> {
     vec![Rival::PushOnce { fan_out: plan.engine.fan_out() as u32 }, MEMBERLIST]
 }
 
-/// For every seed: how the engine's rumor spread, then those of the rivals.
+/// For every seed up to the last: how the engine's rumor spread, then those of the rivals. What the
+/// first one runs is laid out already.
 fn run_all(
     request: &Request,
     scenario: &Scenario,
+    first: &Plan,
     rivals: &[Rival],
-    seeds: std::ops::RangeInclusive<u64>,
+    last: u64,
 ) -> Result<Vec<Vec<Spreading>>, Failure> {
     let pool = trial::pool(request.threads, request.seeds as usize)?;
     let total =
         scenario.duration().saturating_mul(u32::try_from(request.seeds).unwrap_or(u32::MAX));
     let runs = request.seeds as usize;
     let progress = Progress::new(scenario.name(), runs, total, request.audience);
-    let one = |seed: u64| run_one(request, scenario, rivals, seed, &progress);
-    let seeds: Vec<u64> = seeds.collect();
+    let one = |seed: u64| {
+        let plan = match seed == first.seed {
+            true => Cow::Borrowed(first),
+            false => Cow::Owned(scenario.plan(seed).map_err(|error| failure(request, &error))?),
+        };
+        run_one(request, &plan, rivals, &progress)
+    };
+    let seeds: Vec<u64> = (first.seed..=last).collect();
     let runs = pool.install(|| seeds.into_par_iter().map(one).collect());
     progress.finish();
     runs
 }
 
+fn failure(request: &Request, error: &ScenarioError) -> Failure {
+    Failure::scenario(error, request.error_paint)
+}
+
 fn run_one(
     request: &Request,
-    scenario: &Scenario,
+    plan: &Plan,
     rivals: &[Rival],
-    seed: u64,
     progress: &Progress,
 ) -> Result<Vec<Spreading>, Failure> {
-    let plan = scenario.plan(seed);
-    let plan = plan.map_err(|error| Failure::scenario(&error, request.error_paint))?;
-    let setting = setting(request, &plan)?;
-    let command = || trial::command(&request.file, seed, &request.sets);
-    let run = trial::run(&plan, Options::default(), None, progress, command)?;
+    let setting = setting(request, plan)?;
+    let command = || trial::command(&request.file, plan.seed, &request.sets);
+    let run = trial::run(plan, Options::default(), None, progress, command)?;
     let engine = Spreading::of_engine(&run).ok_or_else(|| {
         let why = "the node that publishes last could not: give it less, or another node";
         Failure::wrong(format!("{}: {why}", shown(&request.file)))

@@ -63,7 +63,7 @@ fn watch(scenario: &Scenario) -> Option<Watch> {
     };
     Some(Watch {
         nodes: scenario.nodes(),
-        loss: mean_loss(scenario.loss()).as_ppb() as f64 / 1e9,
+        loss: mean_loss(scenario.network().loss).as_ppb() as f64 / 1e9,
         cycle: config.cycle(),
         timeout: config.timeout(),
         detector,

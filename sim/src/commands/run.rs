@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -146,9 +147,26 @@ struct Job {
     file: PathBuf,
     scenario: Scenario,
     place: Place,
+    /// That of its first seed, where it had to be known before anything ran.
+    planned: Mutex<Option<Plan>>,
     folder: String,
     /// Of its seeds, where there are pictures over them.
     worst: Worst,
+}
+
+impl Job {
+    /// What one seed runs.
+    fn plan(&self, seed: u64) -> Result<Plan, ScenarioError> {
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = planned.take_if(|plan| plan.seed == seed);
+        drop(planned);
+        kept.map_or_else(|| self.scenario.plan(seed), Ok)
+    }
+
+    /// Keeps a plan for the run that is to come.
+    fn keep(&self, plan: Plan) {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+    }
 }
 
 /// How the work of all runs is shared out.
@@ -182,7 +200,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     request.planted.as_deref().map_or(Ok(()), planted::plant)?;
     let jobs = load(request)?;
     no_shared_folders(request, &jobs)?;
-    jobs.iter().try_for_each(|job| job.place.takes(request, &job.scenario))?;
+    jobs.iter().try_for_each(|job| job.place.takes(request, job))?;
     let seeds = request.seed..=last_seed(request)?;
     interrupt::install();
     let stage = Stage::new(&request.out)?;
@@ -199,7 +217,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     }
     if let Some(width) = request.pictures.wanted().width()
         && jobs.iter().all(|job| job.place.is_virtual())
-        && let Some(sizes) = sizes::of(&jobs, &outcomes, request.seed)
+        && let Some(sizes) = sizes::of(&jobs, &outcomes)
     {
         stage.write_sizes(&sizes, width)?;
     }
@@ -236,6 +254,7 @@ fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioErro
             file: file.to_owned(),
             scenario: scenario.clone(),
             place,
+            planned: Mutex::default(),
             folder,
             worst: Worst::default(),
         }
@@ -305,14 +324,14 @@ fn run_one(
     hands: Hands,
     progress: &Progress,
 ) -> Result<Outcome, Failure> {
-    let plan = job.scenario.plan(seed);
+    let plan = job.plan(seed);
     let plan = plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let folder = stage.run_folder(&job.folder, seed)?;
     let filter = request.filter()?;
     let mut tape = filter.map(|filter| tape(&folder, &plan, &filter)).transpose()?;
     let since = Stopwatch::start();
     let mut run = simulate(request, job, &plan, tape.as_mut(), hands.engines, progress)?;
-    run.theory = theory::asked(request, &plan)?;
+    run.theory = theory::asked(request, &job.scenario)?;
     let timing = Timing::new(&run.summary, since.elapsed(), hands.threads);
     tape.map_or(Ok(()), |tape| files::end_tape(&folder, tape))?;
     // Over seeds there is one picture of all, instead of hundreds that nobody looks at.
@@ -410,4 +429,28 @@ fn write_seeds(
     files::write_seeds(&folder, &aggregate, Some((&seeds, width)))?;
     let page = html::Page { run: &run, plan: &plan, seeds: Some((&seeds, &aggregate)) };
     Ok(files::write_report(&folder, &page, width)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_laid_out_before_anything_ran_is_not_laid_out_again() {
+        let mut laid = Vec::new();
+        let scenario = scenario::parse("a.toml", "name = 'a'\nnodes = 2\nduration = '1s'", &[]);
+        let job = Job {
+            file: "a.toml".into(),
+            scenario: scenario.unwrap(),
+            place: Place::Virtual,
+            planned: Mutex::default(),
+            folder: "a".to_owned(),
+            worst: Worst::default(),
+        };
+        job.keep(Plan { name: "kept".to_owned(), ..job.plan(2).unwrap() });
+        for seed in [1, 2, 2] {
+            laid.push(job.plan(seed).unwrap().name);
+        }
+        assert_eq!(laid, ["a", "kept", "a"], "another seed leaves it for its own");
+    }
 }

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rumormill::Config;
-use rumormill::link::Loss;
+use rumormill::link::Link;
 
 pub use self::errors::{Blame, Paint, ScenarioError};
 pub(crate) use self::language::NODES_MAX;
@@ -273,9 +273,9 @@ impl Scenario {
         &self.typed.engine
     }
 
-    /// What the default link loses.
-    pub fn loss(&self) -> Loss {
-        self.typed.network.link().loss
+    /// The default link.
+    pub fn network(&self) -> Link {
+        self.typed.network.link()
     }
 
     /// Whether `--set` changed something.

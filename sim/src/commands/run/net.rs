@@ -3,7 +3,7 @@
 
 use clap::ValueEnum;
 
-use super::{Failure, Request};
+use super::{Failure, Job, Request};
 use crate::report::files;
 use crate::scenario::{Scenario, Set};
 #[cfg(feature = "testbed")]
@@ -87,15 +87,17 @@ impl Place {
     }
 
     /// Real nodes can't do all that virtual ones can: said before anything runs.
-    pub(super) fn takes(self, request: &Request, scenario: &Scenario) -> Result<(), Failure> {
+    pub(super) fn takes(self, request: &Request, job: &Job) -> Result<(), Failure> {
         match self {
             Self::Virtual => Ok(()),
             #[cfg(feature = "testbed")]
             Self::Real(net) => {
-                let plan = scenario.plan(request.seed);
+                let plan = job.plan(request.seed);
                 let plan =
                     plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
-                Ok(testbed::check(&plan, net)?)
+                testbed::check(&plan, net)?;
+                job.keep(plan);
+                Ok(())
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{Job, Outcome};
 use crate::model::Spread;
 use crate::report::plots::{Size, Sizes};
 use crate::results::summary::Summary;
-use crate::scenario::plan::Plan;
+use crate::scenario::Scenario;
 use crate::stats::Sample;
 
 /// Kinds of rumors, the one to follow first.
@@ -18,17 +18,16 @@ const SIZES_MIN: usize = 3;
 
 /// What the sizes show, if the scenarios have three or more of them, have the same settings and
 /// network, and start a kind of rumor that all have. Anything else is no comparison.
-pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Sizes> {
-    // The plans and the theory take their time, so nobody waits for those of a single scenario.
+pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]]) -> Option<Sizes> {
+    // The theory takes its time, so nobody waits for that of a single scenario.
     let different: BTreeSet<u32> = jobs.iter().map(|job| job.scenario.nodes()).collect();
     if different.len() < SIZES_MIN || different.len() < jobs.len() {
         return None;
     }
-    let plans = jobs.iter().map(|job| job.scenario.plan(seed).ok());
-    let plans: Vec<Plan> = plans.collect::<Option<_>>()?;
-    let (first, others) = plans.split_first()?;
-    let alike = |plan: &Plan| *plan.engine == *first.engine && plan.network == first.network;
-    if !others.iter().all(alike) {
+    let (Job { scenario: first, .. }, others) = jobs.split_first()?;
+    let (engine, network) = (first.engine(), first.network());
+    let alike = |one: &Scenario| one.engine() == engine && one.network() == network;
+    if !others.iter().all(|job| alike(&job.scenario)) {
         return None;
     }
     let all = outcomes.iter().flat_map(|outcomes| outcomes.iter());
@@ -37,15 +36,15 @@ pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]], seed: u64) -> Option<Siz
     let kind = KINDS.into_iter().find(|kind| summaries.iter().all(|one| starts(kind, one)))?;
     let mut sizes: Vec<Size> =
         jobs.iter().zip(outcomes).map(|(job, outcomes)| size(job, outcomes, kind)).collect();
-    for (size, plan) in sizes.iter_mut().zip(&plans) {
-        let push = theory::of(Spread::Push, plan).ok();
+    for (size, job) in sizes.iter_mut().zip(jobs) {
+        let push = theory::of(Spread::Push, &job.scenario).ok();
         size.push_ms = push.and_then(|push| push.reached(0.99));
     }
     sizes.sort_by_key(|size| size.nodes);
     Some(Sizes {
         kind: kind.to_owned(),
-        fan_out: first.engine.fan_out() as u32,
-        hop_ms: mean_ms(&first.network.latency),
+        fan_out: engine.fan_out() as u32,
+        hop_ms: mean_ms(&network.latency),
         sizes,
     })
 }

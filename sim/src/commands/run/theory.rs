@@ -10,7 +10,7 @@ use crate::model::outbreak::Outbreak;
 use crate::model::theory::mean_loss;
 use crate::model::{Epidemic, FAN_OUT_MAX, Spread, Stop};
 use crate::results::theory::Theory;
-use crate::scenario::plan::Plan;
+use crate::scenario::Scenario;
 
 /// Outbreaks whose mean is drawn: few are enough for a line.
 const RUNS: u64 = 20;
@@ -21,23 +21,23 @@ const ENOUGH: f64 = 0.9999;
 ///
 /// # Errors
 /// When the scenario has no epidemic of that kind.
-pub(super) fn asked(request: &Request, plan: &Plan) -> Result<Option<Theory>, Failure> {
-    let theory = request.model.map(|spread| of(spread, plan)).transpose();
-    theory.map_err(|why| Failure::wrong(format!("--model: {}: {why}", plan.name)))
+pub(super) fn asked(request: &Request, scenario: &Scenario) -> Result<Option<Theory>, Failure> {
+    let theory = request.model.map(|spread| of(spread, scenario)).transpose();
+    theory.map_err(|why| Failure::wrong(format!("--model: {}: {why}", scenario.name())))
 }
 
-/// An epidemic that never stops, among the nodes of a plan and on its network.
+/// An epidemic that never stops, among the nodes of a scenario and on its network.
 ///
 /// # Errors
 /// A sentence that says why there is none.
-pub(super) fn of(spread: Spread, plan: &Plan) -> Result<Theory, String> {
-    let others = plan.nodes.saturating_sub(1).max(1);
-    let fan_out = (plan.engine.fan_out() as u32).min(others).min(FAN_OUT_MAX);
-    let loss = mean_loss(plan.network.loss);
-    let epidemic = Epidemic::new(spread, Stop::Never, plan.nodes, fan_out, loss)?;
+pub(super) fn of(spread: Spread, scenario: &Scenario) -> Result<Theory, String> {
+    let (nodes, network) = (scenario.nodes(), scenario.network());
+    let others = nodes.saturating_sub(1).max(1);
+    let fan_out = (scenario.engine().fan_out() as u32).min(others).min(FAN_OUT_MAX);
+    let epidemic = Epidemic::new(spread, Stop::Never, nodes, fan_out, mean_loss(network.loss))?;
     let mut tally = Tally::default();
     for run in 0..RUNS {
-        // The seed of the plan must not matter: theory has no seed.
+        // The seed of the run must not matter: theory has no seed.
         tally.add(&Outbreak::nth(&epidemic, 0, run, &mut |_| {}));
     }
     let figures = tally.figures(&epidemic, 0);
@@ -46,7 +46,7 @@ pub(super) fn of(spread: Spread, plan: &Plan) -> Result<Theory, String> {
     let end = coverage.iter().position(|&share| share >= ENOUGH);
     coverage.truncate(end.map_or(coverage.len(), |end| end + 1));
     let title = format!("textbook: {spread}, fan-out {fan_out}");
-    Ok(Theory { title, round_ms: mean_ms(&plan.network.latency), coverage })
+    Ok(Theory { title, round_ms: mean_ms(&network.latency), coverage })
 }
 
 /// The mean delay of a link.
@@ -79,8 +79,8 @@ mod tests {
     fn a_line_has_the_fan_out_and_the_delays_of_its_scenario() {
         let text = "name = 'a'\nnodes = 200\nduration = '1s'\n[engine]\nfan_out = 4\n\
                     [network]\nlatency = '1ms..9ms'\nloss = '10%'\n";
-        let plan = scenario::parse("a.toml", text, &[]).unwrap().plan(1).unwrap();
-        let theory = of(Spread::Push, &plan).unwrap();
+        let scenario = scenario::parse("a.toml", text, &[]).unwrap();
+        let theory = of(Spread::Push, &scenario).unwrap();
         assert_eq!(theory.title, "textbook: push, fan-out 4");
         assert!((theory.round_ms - 5.0).abs() < 1e-9, "{}", theory.round_ms);
         assert_eq!(theory.coverage[0], 0.005);
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_scenario_without_an_epidemic_says_why() {
         let text = "name = 'a'\nnodes = 1\nduration = '1s'\n";
-        let plan = scenario::parse("a.toml", text, &[]).unwrap().plan(1).unwrap();
-        assert!(of(Spread::Pull, &plan).unwrap_err().contains("2 to"));
+        let scenario = scenario::parse("a.toml", text, &[]).unwrap();
+        assert!(of(Spread::Pull, &scenario).unwrap_err().contains("2 to"));
     }
 }
