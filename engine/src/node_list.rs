@@ -352,8 +352,8 @@ impl NodeList {
     }
 
     /// Lists these incarnations as if each had just been heard of, as a service may that kept a
-    /// list from before, and returns when [`NodeList::get`] shows them; whoever is no more is removed
-    /// after the timeout. Does nothing with `wire = "pekonode"`.
+    /// list from before, and returns when [`NodeList::get`] shows them. Whoever is no more is
+    /// removed after the timeout. Does nothing with `wire = "pekonode"`.
     ///
     /// # Errors
     /// When the node has not joined or has ended.
@@ -474,12 +474,9 @@ impl State {
         {
             tracing::error!(%error, "the task of the node panicked while it ended");
         }
-        match self.running.take() {
-            Some(Running { phase: Phase::Leaving(mut left), .. }) => {
-                left.try_recv().unwrap_or(Ok(()))
-            }
-            _ => Ok(()),
-        }
+        let phase = self.running.take().map(|running| running.phase);
+        let Some(Phase::Leaving(mut left)) = phase else { return Ok(()) };
+        left.try_recv().unwrap_or(Ok(()))
     }
 }
 

@@ -34,25 +34,30 @@ impl Rng {
 
     /// The same stream behind its first `count` words of 64 bits.
     pub(crate) fn behind(mut self, count: u64) -> Self {
-        self.stream().set_word_pos(2 * u128::from(count));
+        self.take(|stream| stream.set_word_pos(2 * u128::from(count)));
         self
     }
 
-    fn stream(&mut self) -> &mut ChaCha8Rng {
-        if let Stream::Named { seed, label, key } = self.0 {
-            let mut bytes = [0; 32];
-            bytes[..16].copy_from_slice(&hash(seed, label, key));
-            bytes[16..24].copy_from_slice(&seed.to_le_bytes());
-            bytes[24..].copy_from_slice(&key.to_le_bytes());
-            self.0 = Stream::Flowing(Box::new(ChaCha8Rng::from_seed(bytes)));
+    /// Takes something from the stream, which flows from the first time on.
+    fn take<T>(&mut self, take: impl FnOnce(&mut ChaCha8Rng) -> T) -> T {
+        match &mut self.0 {
+            Stream::Flowing(stream) => take(stream),
+            &mut Stream::Named { seed, label, key } => {
+                let mut bytes = [0; 32];
+                bytes[..16].copy_from_slice(&hash(seed, label, key));
+                bytes[16..24].copy_from_slice(&seed.to_le_bytes());
+                bytes[24..].copy_from_slice(&key.to_le_bytes());
+                let mut stream = Box::new(ChaCha8Rng::from_seed(bytes));
+                let taken = take(&mut stream);
+                self.0 = Stream::Flowing(stream);
+                taken
+            }
         }
-        let Stream::Flowing(stream) = &mut self.0 else { unreachable!("it was just made so") };
-        stream
     }
 
     /// Any 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.stream().next_u64()
+        self.take(ChaCha8Rng::next_u64)
     }
 
     /// A number in `0..n`, uniform. Panics when `n` is zero.
@@ -87,12 +92,12 @@ impl Rng {
     /// The same of 32 bits.
     fn under_u32(&mut self, bound: u32) -> u32 {
         let scaled = |bits: u32| u64::from(bits) * u64::from(bound);
-        let product = scaled(self.stream().next_u32());
+        let product = scaled(self.take(ChaCha8Rng::next_u32));
         let (whole, rest) = ((product >> 32) as u32, product as u32);
         if rest <= bound.wrapping_neg() {
             return whole;
         }
-        let more = (scaled(self.stream().next_u32()) >> 32) as u32;
+        let more = (scaled(self.take(ChaCha8Rng::next_u32)) >> 32) as u32;
         whole + u32::from(rest.checked_add(more).is_none())
     }
 
@@ -101,7 +106,7 @@ impl Rng {
         match probability.0 {
             0 => false,
             Probability::ALWAYS => true,
-            threshold => self.stream().next_u32() < threshold,
+            threshold => self.take(ChaCha8Rng::next_u32) < threshold,
         }
     }
 

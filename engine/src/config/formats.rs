@@ -317,4 +317,13 @@ mod tests {
         let keys = ConfigBuilder::KEYS.into_iter().filter(|&key| key != SECRET);
         assert_eq!(written, keys.collect::<Vec<_>>());
     }
+
+    #[test]
+    fn every_key_sets_something() {
+        for key in ConfigBuilder::KEYS {
+            let refused = ConfigBuilder::default().set(key, &Setting::Text("?".to_owned()));
+            let why = refused.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(!why.contains("sets nothing"), "{why}");
+        }
+    }
 }
