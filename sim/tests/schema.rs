@@ -105,6 +105,26 @@ fn every_shipped_scenario_and_every_example_is_valid_typed_and_resolved() {
     }
 }
 
+/// The keys of all tables below a schema of which it says nothing.
+fn undescribed(schema: &Value) -> Vec<String> {
+    let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let own = own.filter(|(_, rule)| **rule == serde_json::json!({}));
+    let own = own.map(|(key, _)| key.clone());
+    let inner: Vec<&Value> = match schema {
+        Value::Object(rules) => rules.values().collect(),
+        Value::Array(rules) => rules.iter().collect(),
+        _ => Vec::new(),
+    };
+    own.chain(inner.into_iter().flat_map(undescribed)).collect()
+}
+
+#[test]
+fn every_key_that_the_reader_knows_is_described() {
+    assert_eq!(undescribed(&schema()), [""; 0]);
+    let bare = serde_json::json!({ "anyOf": [{ "properties": { "a": {}, "b": { "enum": [] } } }] });
+    assert_eq!(undescribed(&bare), ["a"]);
+}
+
 #[test]
 fn what_the_reader_refuses_the_schema_refuses_too() {
     let schema = schema();

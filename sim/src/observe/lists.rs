@@ -75,16 +75,14 @@ impl Lists {
     }
 
     fn flip(&mut self, row: u32, column: u32) {
-        let words = match &mut self.rows[row as usize] {
+        let row = &mut self.rows[row as usize];
+        let mut words = match std::mem::replace(row, Row::Empty) {
             Row::Own(words) => words,
-            shared => {
-                let words = if let Row::Full = shared { &self.full } else { &self.empty };
-                *shared = Row::Own(words.clone());
-                let Row::Own(words) = shared else { unreachable!("it was just made so") };
-                words
-            }
+            Row::Full => self.full.clone(),
+            Row::Empty => self.empty.clone(),
         };
-        bits::flip(words, column);
+        bits::flip(&mut words, column);
+        *row = Row::Own(words);
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a rumor spreads by a rival's rule: the course of one run, in virtual time.
 
+use std::time::Duration;
+
 use rumormill::link::Fate;
 use rumormill::rng::Rng;
 use rumormill::time::{Instant, nanos};
@@ -104,15 +106,14 @@ impl Run<'_> {
         peer.heard = Some(self.now);
         match self.rival {
             Rival::PushOnce { fan_out } => self.tell(node, fan_out),
-            Rival::Periodic { .. } => self.queue.push(self.next_tick(node), Event::Tick(node)),
+            Rival::Periodic { every, .. } => {
+                self.queue.push(self.next_tick(node, every), Event::Tick(node));
+            }
         }
     }
 
     /// When a node's next interval ends.
-    fn next_tick(&self, node: NodeNo) -> Instant {
-        let Rival::Periodic { every, .. } = self.rival else {
-            unreachable!("only who tells periodically has intervals")
-        };
+    fn next_tick(&self, node: NodeNo, every: Duration) -> Instant {
         let every = nanos(every);
         let phase =
             Rng::fork(self.setting.plan.seed, "rival phase", node.into()).between(0, every - 1);
@@ -122,7 +123,7 @@ impl Run<'_> {
     }
 
     fn tick(&mut self, node: NodeNo) {
-        let Rival::Periodic { fan_out, mult, .. } = self.rival else { return };
+        let Rival::Periodic { fan_out, every, mult } = self.rival else { return };
         let peer = &self.peers[node as usize];
         let most = u64::from(tellings_max(mult, self.setting.plan.nodes));
         let left = most.saturating_sub(peer.sent) as u32;
@@ -131,7 +132,7 @@ impl Run<'_> {
         }
         self.tell(node, fan_out.min(left));
         if left > fan_out {
-            self.queue.push(self.next_tick(node), Event::Tick(node));
+            self.queue.push(self.next_tick(node, every), Event::Tick(node));
         }
     }
 

@@ -319,7 +319,7 @@ impl Table {
 
 /// Puts the value of a `--set` at its path, where tables are made as needed.
 pub(super) fn set(root: &mut Table, path: &[(String, Place)], item: Item) -> Result<(), Mistake> {
-    let [(key, at), rest @ ..] = path else { unreachable!("a path has at least one key") };
+    let [(key, at), rest @ ..] = path else { return Ok(()) };
     let found = root.entries.iter().position(|entry| &entry.key == key);
     if rest.is_empty() {
         let entry = Entry { key: key.clone(), key_at: *at, item };

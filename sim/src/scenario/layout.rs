@@ -22,9 +22,9 @@ use self::births::{initial, random_others};
 use self::fit::Wanted;
 use super::errors::{Mistake, Mistakes};
 use super::language::Typed;
-use super::language::actions::{Act, At, Payload, Repeat, Restart, Return};
+use super::language::actions::{Act, At, Blow, Payload, Repeat, Restart, Return};
 use super::language::links::Scope;
-use super::language::nodes::{Moment, Nodes};
+use super::language::nodes::{Moment, Nodes, Present};
 use super::plan::{
     Action, ClockChange, Deed, Heal, Incarnation, Manner, Memory, NodeNo, StaleSeeds, StartCause,
     WayIn,
@@ -120,9 +120,16 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     /// Runs, or will from a time on.
-    Up { since: Instant, stopped: bool, paused: bool },
+    Up(Up),
     /// Went down and nothing brings it back as yet.
     Down { since: Instant },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Up {
+    since: Instant,
+    stopped: bool,
+    paused: bool,
 }
 
 impl Moment for Walk<'_> {
@@ -142,9 +149,15 @@ impl Moment for Walk<'_> {
         self.typed.groups.set(group)
     }
 
+    fn present(&mut self) -> Option<&mut dyn Present> {
+        Some(self)
+    }
+}
+
+impl Present for Walk<'_> {
     fn is_live(&self, node: NodeNo) -> bool {
         let life = self.nodes[node as usize].life;
-        matches!(life, Life::Up { since, stopped: false, .. } if since <= self.now)
+        matches!(life, Life::Up(Up { since, stopped: false, .. }) if since <= self.now)
     }
 
     fn draw(&mut self) -> Rng {
@@ -166,7 +179,7 @@ impl<'s> Walk<'s> {
         let mut nodes = vec![nobody; typed.nodes as usize];
         nodes.reserve(typed.newcomers as usize);
         for (index, born) in incarnations.iter().enumerate() {
-            let life = Life::Up { since: born.start, stopped: false, paused: false };
+            let life = Life::Up(Up { since: born.start, stopped: false, paused: false });
             nodes[born.node as usize] = State { life, first: index, last: index };
         }
         Self {
@@ -224,83 +237,77 @@ impl<'s> Walk<'s> {
         let first = self.stream;
         // What comes at a random time may come at a bad one.
         self.drawn |= !at.jitter.is_zero();
-        match at.act.struck() {
-            Some(nodes) => {
-                let set = self.fit(at, nodes, Wanted::by(&at.act))?;
-                self.strike_all(at, index, set);
-            }
-            None => {
-                let deed = self.deed(at)?;
-                self.happen(at, deed);
-            }
-        }
+        let deed = self.deed(at, index)?;
+        self.happen(at, deed);
         self.choices[index] += self.stream - first;
         Ok(())
     }
 
-    /// What an action does that does not happen to one node after the other.
-    fn deed(&mut self, at: &At) -> Result<Deed, Mistake> {
+    /// What an action does now; what it does later is put on the agenda.
+    fn deed(&mut self, at: &At, index: usize) -> Result<Deed, Mistake> {
         match &at.act {
             Act::Publish { node, payload, .. } => self.publish(at, node, payload),
             Act::Partition(groups) => self.partition(groups),
-            Act::Heal(heal) => Ok(Deed::Heal(heal.clone())),
+            Act::Heal(healing) => Ok(Deed::Heal(healing.heal())),
             Act::Link { scope, change, .. } => self.link(scope.as_ref(), change.change()),
             Act::Join { count, via, over } => self.join(*count, via, *over),
             Act::Drop(drop) => self.drop_one(drop),
             Act::Replay(replay) => self.replay(at, replay),
             Act::Inject(inject) => self.inject(at, inject),
-            _ => unreachable!("it strikes nodes"),
+            Act::Strike { nodes, blow } => {
+                let set = self.fit(at, nodes, Wanted::by(blow))?;
+                Ok(self.strike_first(at, index, blow, set))
+            }
         }
     }
 
     /// The first node now, and the others as far apart as `stagger` says, as long as the run lasts.
-    fn strike_all(&mut self, at: &At, index: usize, set: Vec<NodeNo>) {
+    fn strike_first(&mut self, at: &At, index: usize, blow: &Blow, set: Vec<NodeNo>) -> Deed {
         if at.stagger.is_zero() || set.is_empty() {
-            let deed = self.strike(at, set);
-            return self.happen(at, deed);
+            return self.strike(at, blow, set);
         }
         for (turn, &node) in (1..).zip(&set[1..]) {
             let Some(time) = self.later(at.stagger.saturating_mul(turn)) else { break };
             self.schedule(time, Turn::File, Step::Next { index, node });
         }
-        let deed = self.strike(at, vec![set[0]]);
-        self.happen(at, deed);
+        self.strike(at, blow, vec![set[0]])
     }
 
     /// One node's turn; if it went down meanwhile, or the like, it is passed over.
     fn strike_next(&mut self, at: &At, node: NodeNo) {
-        if self.is(node, Wanted::by(&at.act)) {
-            let deed = self.strike(at, vec![node]);
+        if let Act::Strike { blow, .. } = &at.act
+            && self.is(node, Wanted::by(blow))
+        {
+            let deed = self.strike(at, blow, vec![node]);
             self.happen(at, deed);
         }
     }
 
     /// What an action does to nodes to which it can happen.
-    fn strike(&mut self, at: &At, nodes: Vec<NodeNo>) -> Deed {
-        match &at.act {
-            Act::Isolate(_) => Deed::Isolate(nodes),
-            Act::Crash(_) => self.go_down(at, nodes, Manner::Crash),
-            Act::Leave(_) => self.go_down(at, nodes, Manner::Leave),
-            Act::Stop(_) => {
-                nodes.iter().for_each(|&node| *self.stopped(node) = true);
+    fn strike(&mut self, at: &At, blow: &Blow, nodes: Vec<NodeNo>) -> Deed {
+        match blow {
+            Blow::Isolate => Deed::Isolate(nodes),
+            Blow::Crash => self.go_down(at, nodes, Manner::Crash),
+            Blow::Leave => self.go_down(at, nodes, Manner::Leave),
+            Blow::Stop => {
+                self.each_up(&nodes, |up| up.stopped = true);
                 Deed::Stop(nodes)
             }
-            Act::Start(_) => {
-                nodes.iter().for_each(|&node| *self.stopped(node) = false);
+            Blow::Start => {
+                self.each_up(&nodes, |up| up.stopped = false);
                 Deed::Start(nodes)
             }
-            Act::Pause(_) => {
-                nodes.iter().for_each(|&node| *self.paused(node) = true);
+            Blow::Pause => {
+                self.each_up(&nodes, |up| up.paused = true);
                 Deed::Pause(nodes)
             }
-            Act::Suspend(_) => {
-                nodes.iter().for_each(|&node| *self.paused(node) = true);
+            Blow::Suspend => {
+                self.each_up(&nodes, |up| up.paused = true);
                 Deed::Suspend(nodes)
             }
-            Act::Update(update) => Deed::Update(self.update(update, &nodes)),
-            Act::Restart(Restart { manner, how, .. }) => self.go_and_return(nodes, *manner, how),
-            Act::Clock { change, .. } => Deed::Clock { nodes, change: *change },
-            _ => unreachable!("it strikes no nodes"),
+            Blow::Update(update) => Deed::Update(self.update(update, &nodes)),
+            Blow::Restart(Restart { manner, how }) => self.go_and_return(nodes, *manner, how),
+            Blow::Clock(setting) => Deed::Clock { nodes, change: setting.change() },
         }
     }
 
@@ -337,12 +344,12 @@ impl<'s> Walk<'s> {
         let nobody = match &mut action.deed {
             Deed::Start(nodes) => {
                 nodes.retain(|&node| self.is(node, Wanted::Stopped));
-                nodes.iter().for_each(|&node| *self.stopped(node) = false);
+                self.each_up(nodes, |up| up.stopped = false);
                 nodes.is_empty()
             }
             Deed::Resume(nodes) => {
                 nodes.retain(|&node| self.is(node, Wanted::Paused));
-                nodes.iter().for_each(|&node| *self.paused(node) = false);
+                self.each_up(nodes, |up| up.paused = false);
                 nodes.is_empty()
             }
             _ => false,
@@ -447,7 +454,7 @@ impl<'s> Walk<'s> {
 
     fn begin_incarnation(&mut self, incarnation: Incarnation) {
         let last = self.incarnations.len();
-        let life = Life::Up { since: incarnation.start, stopped: false, paused: false };
+        let life = Life::Up(Up { since: incarnation.start, stopped: false, paused: false });
         match self.nodes.get_mut(incarnation.node as usize) {
             Some(state) => *state = State { life, last, ..*state },
             None => self.nodes.push(State { life, first: last, last }),
@@ -473,18 +480,13 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn stopped(&mut self, node: NodeNo) -> &mut bool {
-        let Life::Up { stopped, .. } = &mut self.nodes[node as usize].life else {
-            unreachable!("only running nodes stop and start")
-        };
-        stopped
-    }
-
-    fn paused(&mut self, node: NodeNo) -> &mut bool {
-        let Life::Up { paused, .. } = &mut self.nodes[node as usize].life else {
-            unreachable!("only running nodes are paused")
-        };
-        paused
+    /// Changes those of these nodes that run.
+    fn each_up(&mut self, nodes: &[NodeNo], change: impl Fn(&mut Up)) {
+        for &node in nodes {
+            if let Life::Up(up) = &mut self.nodes[node as usize].life {
+                change(up);
+            }
+        }
     }
 
     fn join(&mut self, count: u32, via: &Nodes, over: Duration) -> Result<Deed, Mistake> {

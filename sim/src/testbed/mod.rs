@@ -72,6 +72,20 @@ pub enum TestbedError {
     Machine(String),
 }
 
+impl TestbedError {
+    /// What stands against an action that real nodes can't be made to do.
+    fn virtual_alone(name: &str, action: &Action) -> Self {
+        Self::unfit(name, &format!("`{}` can be done in virtual time alone", action.text))
+    }
+
+    fn unfit(name: &str, why: &str) -> Self {
+        Self::Unfit(format!(
+            "{name}: real nodes share the machine's clock and addresses: {why}; or run it without \
+             --net"
+        ))
+    }
+}
+
 /// Says whether a plan can be run in real time, before anything is started.
 ///
 /// # Errors
@@ -79,17 +93,17 @@ pub enum TestbedError {
 pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
     let clock = plan.actions.iter().find(|action| matches!(action.deed, Deed::Clock { .. }));
     let why = if let Some(clock) = clock {
-        format!("`{}` needs clocks that can be set", clock.text)
+        &format!("`{}` needs clocks that can be set", clock.text)
     } else if let Some(action) = plan.actions.iter().find(|action| !can_be_done(action)) {
-        format!("`{}` can be done in virtual time alone", action.text)
+        return Err(TestbedError::virtual_alone(&plan.name, action));
     } else if plan.incarnations.iter().any(|born| born.stale_seeds.is_some()) {
-        "`stale_seeds` needs a name service of its own".to_owned()
+        "`stale_seeds` needs a name service of its own"
     } else if plan.incarnations.iter().any(|born| born.memory == Memory::Forgets) {
-        "`forgets` needs clocks that can be set".to_owned()
+        "`forgets` needs clocks that can be set"
     } else if !plan.clocks.is_empty() {
-        "a group's clock that is unlike the others can't be had".to_owned()
+        "a group's clock that is unlike the others can't be had"
     } else if begins_complete_but_late(plan) {
-        "with `bootstrap = \"full\"` all nodes must start at 0: leave `start` out".to_owned()
+        "with `bootstrap = \"full\"` all nodes must start at 0: leave `start` out"
     } else if net == Net::Netns
         && let Some(why) = netns::objection(plan)
     {
@@ -97,10 +111,7 @@ pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
     } else {
         return Ok(());
     };
-    Err(TestbedError::Unfit(format!(
-        "{}: real nodes share the machine's clock and addresses: {why}; or run it without --net",
-        plan.name
-    )))
+    Err(TestbedError::unfit(&plan.name, why))
 }
 
 /// Whether real nodes, and the network between them, can be made to do an action.

@@ -156,14 +156,15 @@ impl<'p, H: Hosts> Player<'p, H> {
         let plan = self.plan;
         let action = &plan.actions[number];
         self.log.note(now, Happening::Act(number));
-        if action.deed.changes_network() {
-            return self.hosts.change_network(number, action);
-        }
-        if let Some((nodes, manner)) = action.deed.exits() {
-            nodes.iter().for_each(|&node| self.exit(now, node, manner));
-            return Ok(());
-        }
         match &action.deed {
+            Deed::Partition(_)
+            | Deed::Isolate(_)
+            | Deed::Link { .. }
+            | Deed::Network(_)
+            | Deed::Heal(_) => self.hosts.change_network(number, action)?,
+            Deed::Crash(nodes) => self.exit_all(now, nodes, Manner::Crash),
+            Deed::Leave(nodes) => self.exit_all(now, nodes, Manner::Leave),
+            Deed::Restart { nodes, manner, .. } => self.exit_all(now, nodes, *manner),
             Deed::Publish { node, data } => self.publish(*node, data),
             Deed::Stop(nodes) => self.up(nodes).for_each(|node| self.hosts.stop(node)),
             Deed::Start(nodes) => self.up(nodes).for_each(|node| self.hosts.start(node)),
@@ -176,17 +177,13 @@ impl<'p, H: Hosts> Player<'p, H> {
             | Deed::Update(_)
             | Deed::Drop { .. }
             | Deed::Replay { .. }
-            | Deed::Inject(_) => unreachable!("`check` refuses such plans"),
-            Deed::Partition(_)
-            | Deed::Isolate(_)
-            | Deed::Link { .. }
-            | Deed::Network(_)
-            | Deed::Heal(_)
-            | Deed::Crash(_)
-            | Deed::Leave(_)
-            | Deed::Restart { .. } => unreachable!("done above"),
+            | Deed::Inject(_) => return Err(TestbedError::virtual_alone(&plan.name, action)),
         }
         Ok(())
+    }
+
+    fn exit_all(&mut self, now: Instant, nodes: &[NodeNo], manner: Manner) {
+        nodes.iter().for_each(|&node| self.exit(now, node, manner));
     }
 
     /// Those of these nodes that run and are not paused.

@@ -17,11 +17,9 @@ pub(super) fn write(
     if !request.net.is_both() {
         return Ok(Vec::new());
     }
-    let pairs = jobs.chunks(2).zip(outcomes.chunks(2));
-    let tables = pairs.map(|(jobs, outcomes)| {
-        let ([_, real], [of_virtual, of_real]) = (jobs, outcomes) else {
-            unreachable!("every scenario is run at both places")
-        };
+    // Every scenario is run at both places.
+    let (pairs, outcomes) = (jobs.as_chunks().0, outcomes.as_chunks().0);
+    let tables = pairs.iter().zip(outcomes).map(|([_, real], [of_virtual, of_real])| {
         let folder = stage.scenario_folder(&real.folder)?;
         let summaries = [*of_virtual, *of_real]
             .map(|outcomes| outcomes.iter().map(|it| it.summary.clone()).collect::<Vec<_>>());

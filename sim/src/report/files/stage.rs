@@ -139,23 +139,26 @@ fn clear_outdated(from: &Path, to: &Path, files: &[PathBuf]) {
 /// Makes a hidden folder in an output folder, which is locked as long as what is returned is held.
 fn begin(out: &Path) -> io::Result<(PathBuf, Option<File>)> {
     let process = std::process::id();
-    for number in 0_u64.. {
+    let mut number = 0_u64;
+    loop {
         let root = out.join(format!("{UNFINISHED}{process}-{number}.tmp"));
         match fs::create_dir(&root) {
+            Ok(()) => {
+                let file = File::open(&root).ok();
+                let taken = file
+                    .as_ref()
+                    .is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+                // Whoever sweeps at this moment took it for one that was left.
+                if !taken && root.is_dir() {
+                    return Ok((root, file));
+                }
+            }
             // Of another stage, or of a process in another container.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            made => made?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
-        let file = File::open(&root).ok();
-        let taken = file
-            .as_ref()
-            .is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
-        // Whoever sweeps at this moment took it for one that was left.
-        if !taken && root.is_dir() {
-            return Ok((root, file));
-        }
+        number += 1;
     }
-    unreachable!("numbers don't end")
 }
 
 /// Removes hidden folders of which nobody holds the lock: their processes were killed.

@@ -79,28 +79,67 @@ pub(in crate::scenario) struct Repeat {
 pub(in crate::scenario) enum Act {
     Publish { node: Nodes, payload: Payload, payload_at: Place },
     Partition(Vec<Nodes>),
-    Heal(Heal),
-    Isolate(Nodes),
+    Heal(Healing),
     Link { verb: &'static str, scope: Option<Scope>, change: Box<Properties> },
-    Crash(Nodes),
-    Stop(Nodes),
-    Start(Nodes),
-    Leave(Nodes),
-    Pause(Nodes),
-    Suspend(Nodes),
-    Restart(Restart),
     Join { count: u32, via: Nodes, over: Duration },
-    Clock { nodes: Nodes, change: ClockChange },
-    Update(Update),
     Drop(packets::Drop),
     Replay(packets::Replay),
     Inject(Box<packets::Inject>),
+    Strike { nodes: Nodes, blow: Blow },
+}
+
+/// What happens to one node after the other.
+#[derive(Clone, Debug)]
+pub(in crate::scenario) enum Blow {
+    Isolate,
+    Crash,
+    Stop,
+    Start,
+    Leave,
+    Pause,
+    Suspend,
+    Restart(Restart),
+    Clock(ClockSetting),
+    Update(Update),
+}
+
+/// What somebody heals.
+#[derive(Clone, Debug)]
+pub(in crate::scenario) enum Healing {
+    All,
+    Label(String),
+}
+
+impl Healing {
+    pub(in crate::scenario) fn heal(&self) -> Heal {
+        match self {
+            Self::All => Heal::All,
+            Self::Label(label) => Heal::Label(label.clone()),
+        }
+    }
+}
+
+/// What somebody sets of a clock.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::scenario) enum ClockSetting {
+    Offset { nanos: i64 },
+    Jump { nanos: i64 },
+    Drift { ppb: i64 },
+}
+
+impl ClockSetting {
+    pub(in crate::scenario) fn change(self) -> ClockChange {
+        match self {
+            Self::Offset { nanos } => ClockChange::Offset { nanos },
+            Self::Jump { nanos } => ClockChange::Jump { nanos },
+            Self::Drift { ppb } => ClockChange::Drift { ppb },
+        }
+    }
 }
 
 /// What nodes say of themselves from then on; what is none stays as it was.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) struct Update {
-    pub(in crate::scenario) nodes: Nodes,
     /// The pattern of their names.
     pub(in crate::scenario) name: Option<String>,
     pub(in crate::scenario) private_data: Option<String>,
@@ -126,7 +165,6 @@ impl Payload {
 /// How nodes go down and come back.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) struct Restart {
-    pub(in crate::scenario) nodes: Nodes,
     pub(in crate::scenario) manner: Manner,
     pub(in crate::scenario) how: Return,
 }
@@ -208,7 +246,7 @@ fn read_at(
 ) -> Option<At> {
     let entry = single_action(table, at, found);
     let time = found.keep(read_start(table, duration));
-    let act = entry.and_then(|entry| found.keep(read_act(entry, names)));
+    let act = entry.and_then(|entry| found.keep(read_act(entry, names)?));
     let hold = entry.zip(table.entry("for"));
     let hold = found.keep(hold.map(|(act, hold)| read_hold(hold, &act.key)).transpose());
     let jitter = found.keep(read_optional(table, "jitter"));
@@ -396,7 +434,7 @@ pub(super) fn check_fits(actions: &[At], config: &Config, found: &mut Mistakes) 
 fn check_labels(actions: &[At], found: &mut Mistakes) {
     let network: Vec<&At> = actions.iter().filter(|at| at.act.is_network()).collect();
     for action in actions {
-        if let Act::Heal(Heal::Label(label)) = &action.act {
+        if let Act::Heal(Healing::Label(label)) = &action.act {
             found.keep(check_heal(action, label, &network));
         }
     }
@@ -421,22 +459,14 @@ fn check_heal(heal: &At, label: &str, network: &[&At]) -> Result<(), Mistake> {
 impl Act {
     /// Whether it changes the network and can be healed.
     fn is_network(&self) -> bool {
-        matches!(self, Self::Partition(_) | Self::Isolate(_) | Self::Link { .. })
+        let isolates = matches!(self, Self::Strike { blow: Blow::Isolate, .. });
+        isolates || matches!(self, Self::Partition(_) | Self::Link { .. })
     }
 
     /// The nodes to each of which it happens, if it is such an action.
     pub(in crate::scenario) fn struck(&self) -> Option<&Nodes> {
         match self {
-            Self::Isolate(nodes)
-            | Self::Crash(nodes)
-            | Self::Stop(nodes)
-            | Self::Start(nodes)
-            | Self::Leave(nodes)
-            | Self::Pause(nodes)
-            | Self::Suspend(nodes)
-            | Self::Restart(Restart { nodes, .. })
-            | Self::Update(Update { nodes, .. })
-            | Self::Clock { nodes, .. } => Some(nodes),
+            Self::Strike { nodes, .. } => Some(nodes),
             _ => None,
         }
     }
@@ -447,21 +477,29 @@ impl Act {
             Self::Publish { .. } => "publish",
             Self::Partition(_) => "partition",
             Self::Heal(_) => "heal",
-            Self::Isolate(_) => "isolate",
             Self::Link { verb, .. } => verb,
-            Self::Crash(_) => "crash",
-            Self::Stop(_) => "stop",
-            Self::Start(_) => "start",
-            Self::Leave(_) => "leave",
-            Self::Pause(_) => "pause",
-            Self::Suspend(_) => "suspend",
-            Self::Restart(_) => "restart",
             Self::Join { .. } => "join",
-            Self::Clock { .. } => "clock",
-            Self::Update(_) => "update",
             Self::Drop(_) => "drop",
             Self::Replay(_) => "replay",
             Self::Inject(_) => "inject",
+            Self::Strike { blow, .. } => blow.verb(),
+        }
+    }
+}
+
+impl Blow {
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Isolate => "isolate",
+            Self::Crash => "crash",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Leave => "leave",
+            Self::Pause => "pause",
+            Self::Suspend => "suspend",
+            Self::Restart(_) => "restart",
+            Self::Clock(_) => "clock",
+            Self::Update(_) => "update",
         }
     }
 }

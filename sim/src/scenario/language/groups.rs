@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rumormill::Config;
 use rumormill::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
-use rumormill::rng::Rng;
 
-use super::nodes::{Moment, Names, Nodes};
+use super::actions::ClockSetting;
+use super::nodes::{Moment, Names, Nodes, Present};
 use super::{Tables, actions, engine, text_literal};
 use crate::scenario::document::{Entry, Item, Table};
 use crate::scenario::errors::{Mistake, Mistakes};
@@ -38,7 +38,7 @@ struct Group {
     /// The pattern of its nodes' names.
     name: Option<String>,
     private_data: Option<String>,
-    clock: Vec<ClockChange>,
+    clock: Vec<ClockSetting>,
     engine: Option<Arc<Config>>,
 }
 
@@ -170,7 +170,7 @@ impl Groups {
     /// How clocks differ from the beginning on.
     pub(in crate::scenario) fn clocks(&self) -> Vec<(Vec<NodeNo>, ClockChange)> {
         let of_group = |(group, set): (&Group, &Vec<NodeNo>)| {
-            group.clock.iter().map(|&change| (set.clone(), change)).collect::<Vec<_>>()
+            group.clock.iter().map(|it| (set.clone(), it.change())).collect::<Vec<_>>()
         };
         self.groups.iter().zip(&self.sets).flat_map(of_group).collect()
     }
@@ -270,17 +270,17 @@ pub(super) fn check_private_data(data: &str, item: &Item) -> Result<(), Mistake>
     Ok(())
 }
 
-fn read_clock(item: &Item) -> Result<Vec<ClockChange>, Mistake> {
+fn read_clock(item: &Item) -> Result<Vec<ClockSetting>, Mistake> {
     let table = item.table("a table, such as { offset = \"-2s\", drift = \"50ppm\" }")?;
     table.only(&CLOCK_KEYS)?;
     let mut changes = Vec::new();
     if let Some(offset) = table.item("offset") {
         let nanos = offset.parsed("a duration in quotes, such as \"-2s\"", parse_signed_time)?;
-        changes.push(ClockChange::Offset { nanos });
+        changes.push(ClockSetting::Offset { nanos });
     }
     if let Some(drift) = table.item("drift") {
         let ppb = drift.parsed("a drift in quotes, such as \"200ppm\"", parse_drift)?;
-        changes.push(ClockChange::Drift { ppb });
+        changes.push(ClockSetting::Drift { ppb });
     }
     Ok(changes)
 }
@@ -315,11 +315,7 @@ impl Moment for Fixed<'_> {
         &self.sets[group]
     }
 
-    fn is_live(&self, _: NodeNo) -> bool {
-        unreachable!("`read_fixed` refuses what depends on the moment")
-    }
-
-    fn draw(&mut self) -> Rng {
-        unreachable!("`read_fixed` refuses what depends on chance")
+    fn present(&mut self) -> Option<&mut dyn Present> {
+        None
     }
 }

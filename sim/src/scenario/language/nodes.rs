@@ -110,6 +110,12 @@ pub(in crate::scenario) trait Moment {
     }
     /// The nodes of a group, sorted.
     fn group(&self, group: usize) -> &[NodeNo];
+    /// What is so now and may be otherwise later; `None` where all the time is meant.
+    fn present(&mut self) -> Option<&mut dyn Present>;
+}
+
+/// What depends on the moment, and on chance.
+pub(in crate::scenario) trait Present {
     /// Whether a node runs and is not stopped.
     fn is_live(&self, node: NodeNo) -> bool;
     /// The stream of the next random choice.
@@ -117,11 +123,6 @@ pub(in crate::scenario) trait Moment {
 }
 
 impl Nodes {
-    /// The nodes that bear these numbers, for defaults.
-    pub(in crate::scenario) fn one(node: u32, at: Place) -> Self {
-        Self { kind: Kind::One(node), at }
-    }
-
     /// Some live node, for defaults.
     pub(in crate::scenario) fn some_live(count: u32, at: Place) -> Self {
         let from = Box::new(Self { kind: Kind::Named(Named::Live), at });
@@ -137,11 +138,7 @@ impl Nodes {
         let nodes = Self::read(item, names)?;
         match nodes.changing() {
             None => Ok(nodes),
-            Some(at) => {
-                let text = "these nodes must be the same all the time: name them by number, \
-                            range, percent or group";
-                Err(Mistake::new(at, text))
-            }
+            Some(at) => Err(inconstant(at)),
         }
     }
 
@@ -192,7 +189,10 @@ impl Nodes {
             &Kind::Range(first, last) => (first..=self.existing(last, now)?).collect(),
             Kind::Share(from, to) => (from.of(so_far)..to.of(so_far)).collect(),
             Kind::Named(Named::All) => (0..now.all()).collect(),
-            Kind::Named(Named::Live) => (0..so_far).filter(|&node| now.is_live(node)).collect(),
+            Kind::Named(Named::Live) => {
+                let present = now.present().ok_or_else(|| inconstant(self.at))?;
+                (0..so_far).filter(|&node| present.is_live(node)).collect()
+            }
             Kind::Named(Named::Joined) => (now.initial()..now.all()).collect(),
             Kind::Group { group, member: None, .. } => now.group(*group).to_vec(),
             Kind::Group { name, group, member: Some(member) } => {
@@ -252,7 +252,7 @@ impl Nodes {
             let text = format!("{count} random nodes are asked for, {} are there", pool.len());
             return Err(Mistake::new(self.at, text));
         }
-        let mut rng = now.draw();
+        let mut rng = now.present().ok_or_else(|| inconstant(self.at))?.draw();
         for place in 0..count as usize {
             let other = place + rng.below(pool.len() - place);
             pool.swap(place, other);
@@ -260,6 +260,12 @@ impl Nodes {
         pool.truncate(count as usize);
         Ok(pool)
     }
+}
+
+fn inconstant(at: Place) -> Mistake {
+    let text = "these nodes must be the same all the time: name them by number, range, percent or \
+                group";
+    Mistake::new(at, text)
 }
 
 fn index(number: u64) -> u32 {

@@ -3,10 +3,10 @@
 use rumormill::time::Instant;
 use rumormill::units::show_duration;
 
-use super::{Life, Walk};
+use super::{Life, Up, Walk};
 use crate::scenario::document::Place;
 use crate::scenario::errors::Mistake;
-use crate::scenario::language::actions::Act;
+use crate::scenario::language::actions::{Act, Blow};
 use crate::scenario::plan::NodeNo;
 
 /// What a node must be for an action to happen to it.
@@ -29,15 +29,15 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    /// What an action wants.
-    pub(super) fn by(act: &Act) -> Self {
-        match act {
-            Act::Crash(_) => Self::Running,
-            Act::Leave(_) | Act::Pause(_) | Act::Suspend(_) | Act::Update(_) => Self::Awake,
-            Act::Stop(_) => Self::Live,
-            Act::Start(_) => Self::Stopped,
-            Act::Restart(_) => Self::NotComing,
-            _ => Self::Any,
+    /// What such a blow wants.
+    pub(super) fn by(blow: &Blow) -> Self {
+        match blow {
+            Blow::Crash => Self::Running,
+            Blow::Leave | Blow::Pause | Blow::Suspend | Blow::Update(_) => Self::Awake,
+            Blow::Stop => Self::Live,
+            Blow::Start => Self::Stopped,
+            Blow::Restart(_) => Self::NotComing,
+            Blow::Isolate | Blow::Clock(_) => Self::Any,
         }
     }
 }
@@ -47,7 +47,7 @@ impl Walk<'_> {
     pub(super) fn is(&self, node: NodeNo, wanted: Wanted) -> bool {
         let life = self.nodes.get(node as usize).map(|state| state.life);
         let up = match life {
-            Some(Life::Up { since, stopped, paused }) if since <= self.now => {
+            Some(Life::Up(Up { since, stopped, paused })) if since <= self.now => {
                 Some((stopped, paused))
             }
             _ => None,
@@ -70,12 +70,12 @@ impl Walk<'_> {
         let why = match self.nodes.get(first as usize).map(|state| state.life) {
             None => "has not joined yet".to_owned(),
             Some(Life::Down { since: down }) => format!("went down at {}", since(down)),
-            Some(Life::Up { since: up, .. }) if up > self.now => {
+            Some(Life::Up(Up { since: up, .. })) if up > self.now => {
                 format!("does not run before {}", since(up))
             }
-            Some(Life::Up { paused: true, .. }) => "is paused".to_owned(),
-            Some(Life::Up { .. }) if wanted == Wanted::Stopped => "is not stopped".to_owned(),
-            Some(Life::Up { .. }) => "is stopped already".to_owned(),
+            Some(Life::Up(Up { paused: true, .. })) => "is paused".to_owned(),
+            Some(Life::Up(Up { .. })) if wanted == Wanted::Stopped => "is not stopped".to_owned(),
+            Some(Life::Up(Up { .. })) => "is stopped already".to_owned(),
         };
         let who = match nodes.len() {
             1 => format!("node {first}"),

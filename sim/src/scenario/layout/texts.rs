@@ -3,7 +3,7 @@
 use rumormill::Node;
 use rumormill::units::show_duration;
 
-use crate::scenario::language::actions::{Act, Address, At, Restart, Return, Update};
+use crate::scenario::language::actions::{Act, Address, At, Blow, Restart, Return, Update};
 use crate::scenario::language::groups::Groups;
 use crate::scenario::plan::{
     Action, ClockChange, Content, Deed, Ends, Heal, Incarnation, Injection, Links, Manner, Memory,
@@ -23,7 +23,7 @@ pub(super) fn action(
 ) -> String {
     let set = |nodes: &[NodeNo]| set(nodes, groups);
     let text = match (&at.act, deed) {
-        (Act::Restart(restart), Deed::Restart { nodes, .. }) => {
+        (Act::Strike { blow: Blow::Restart(restart), .. }, Deed::Restart { nodes, .. }) => {
             format!("restart {} ({})", set(nodes), returning(restart))
         }
         (Act::Join { over, .. }, Deed::Join(range)) => {
@@ -51,7 +51,9 @@ pub(super) fn action(
         }
         (_, Deed::Pause(nodes)) => format!("pause {}", set(nodes)),
         (_, Deed::Suspend(nodes)) => format!("suspend {}", set(nodes)),
-        (Act::Update(update), Deed::Update(said)) => updated(update, said, &set),
+        (Act::Strike { blow: Blow::Update(update), .. }, Deed::Update(said)) => {
+            updated(update, said, &set)
+        }
         (_, Deed::Drop { kind, nth, ends }) => {
             format!("drop {} {nth} {}", kind.name(), between(ends, &set))
         }
@@ -69,7 +71,8 @@ pub(super) fn action(
         (_, Deed::Publish { node, data }) => {
             format!("publish at {}: {}", set(&[*node]), payload(data))
         }
-        (_, deed) => unreachable!("no act is {deed:?}"),
+        // No act does anything else.
+        (act, _) => act.verb().to_owned(),
     };
     match at.hold {
         Some(hold) => format!("{text} for {}", show_duration(hold)),

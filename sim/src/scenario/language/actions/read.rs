@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::packets::{read_drop, read_inject, read_replay};
-use super::{Act, Address, Payload, Restart, Return, TIME, Update, choice};
+use super::{
+    Act, Address, Blow, ClockSetting, Healing, Payload, Restart, Return, TIME, Update, choice,
+};
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::groups::{check_node_name, check_private_data};
 use crate::scenario::language::links::{SCOPE_KEYS, read_change, read_scope};
 use crate::scenario::language::network::{self, Properties};
 use crate::scenario::language::nodes::{Names, Nodes};
-use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
+use crate::scenario::plan::{Manner, Memory};
 use crate::scenario::units::{parse_drift, parse_positive_time, parse_signed_time, parse_time};
 
 pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
@@ -25,34 +27,40 @@ pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 3] = ["nodes", "name
 /// Most nodes of one `join`.
 const JOIN_MAX: u64 = 1_000_000;
 
-pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Result<Act, Mistake> {
+/// What an entry does; `None` if its key is no action.
+pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Option<Result<Act, Mistake>> {
     let item = &entry.item;
-    Ok(match entry.key.as_str() {
-        "publish" => read_publish(item, names)?,
-        "partition" => read_partition(item, names)?,
-        "heal" => match item.text("a label, or \"all\"")? {
-            "all" => Act::Heal(Heal::All),
-            label => Act::Heal(Heal::Label(label.to_owned())),
-        },
-        "isolate" => Act::Isolate(read_nodes(item, names)?),
-        "crash" => Act::Crash(read_nodes(item, names)?),
-        "stop" => Act::Stop(read_nodes(item, names)?),
-        "start" => Act::Start(read_nodes(item, names)?),
-        "leave" => Act::Leave(read_nodes(item, names)?),
-        "link" => read_link(item, names)?,
-        "loss" => read_property("loss", item, names)?,
-        "latency" => read_property("latency", item, names)?,
-        "restart" => Act::Restart(read_restart(item, names)?),
-        "join" => read_join(item, names)?,
-        "pause" => Act::Pause(read_nodes(item, names)?),
-        "suspend" => Act::Suspend(read_nodes(item, names)?),
-        "clock" => read_clock(item, names)?,
-        "update" => Act::Update(read_update(item, names)?),
-        "drop" => Act::Drop(read_drop(item, names)?),
-        "replay" => Act::Replay(read_replay(item, names)?),
-        "inject" => Act::Inject(Box::new(read_inject(item, names)?)),
-        other => unreachable!("`{other}` is no action"),
+    let strike = |blow| read_nodes(item, names).map(|nodes| Act::Strike { nodes, blow });
+    Some(match entry.key.as_str() {
+        "publish" => read_publish(item, names),
+        "partition" => read_partition(item, names),
+        "heal" => read_heal(item),
+        "isolate" => strike(Blow::Isolate),
+        "crash" => strike(Blow::Crash),
+        "stop" => strike(Blow::Stop),
+        "start" => strike(Blow::Start),
+        "leave" => strike(Blow::Leave),
+        "link" => read_link(item, names),
+        "loss" => read_property("loss", item, names),
+        "latency" => read_property("latency", item, names),
+        "restart" => read_restart(item, names),
+        "join" => read_join(item, names),
+        "pause" => strike(Blow::Pause),
+        "suspend" => strike(Blow::Suspend),
+        "clock" => read_clock(item, names),
+        "update" => read_update(item, names),
+        "drop" => read_drop(item, names).map(Act::Drop),
+        "replay" => read_replay(item, names).map(Act::Replay),
+        "inject" => read_inject(item, names).map(Box::new).map(Act::Inject),
+        _ => return None,
     })
+}
+
+fn read_heal(item: &Item) -> Result<Act, Mistake> {
+    Ok(Act::Heal(match item.text("a label, or \"all\"")? {
+        "all" => Healing::All,
+        label => Healing::Label(label.to_owned()),
+    }))
 }
 
 /// NODES, or `{ nodes = NODES }`.
@@ -126,18 +134,16 @@ fn everywhere(verb: &'static str, item: &Item) -> Result<Act, Mistake> {
     Ok(Act::Link { verb, scope: None, change })
 }
 
-fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
-    let mut restart = Restart {
-        nodes: Nodes::one(0, item.at),
-        manner: Manner::Crash,
-        how: Return::after(Duration::from_secs(1)),
-    };
+fn read_restart(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let how = Return::after(Duration::from_secs(1));
+    let mut restart = Restart { manner: Manner::Crash, how };
+    let struck = |nodes, restart| Act::Strike { nodes, blow: Blow::Restart(restart) };
     let table = match &item.value {
         Value::Table(table) if table.entry("random").is_none() => table,
-        _ => return Ok(Restart { nodes: Nodes::read(item, names)?, ..restart }),
+        _ => return Ok(struck(Nodes::read(item, names)?, restart)),
     };
     table.only(&RESTART_KEYS)?;
-    restart.nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
     if let Some(item) = table.item("manner") {
         restart.manner = choice(item, [("crash", Manner::Crash), ("leave", Manner::Leave)])?;
     }
@@ -154,7 +160,7 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Restart, Mistake> {
     if let Some(item) = table.item("stale_seeds") {
         restart.how.stale_seeds = Some(item.parsed(TIME, parse_positive_time)?);
     }
-    Ok(restart)
+    Ok(struck(nodes, restart))
 }
 
 fn read_private_data(table: &Table) -> Result<Option<String>, Mistake> {
@@ -164,7 +170,7 @@ fn read_private_data(table: &Table) -> Result<Option<String>, Mistake> {
     Ok(Some(data.to_owned()))
 }
 
-fn read_update(item: &Item, names: Names<'_>) -> Result<Update, Mistake> {
+fn read_update(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { nodes = 7, private_data = \"zone=b\" }")?;
     table.only(&UPDATE_KEYS)?;
     let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
@@ -181,7 +187,7 @@ fn read_update(item: &Item, names: Names<'_>) -> Result<Update, Mistake> {
         let text = "nothing to update: add `name = \"b-{i}\"` or `private_data = \"zone=b\"`";
         return Err(Mistake::new(item.at, text));
     }
-    Ok(Update { nodes, name, private_data })
+    Ok(Act::Strike { nodes, blow: Blow::Update(Update { name, private_data }) })
 }
 
 fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
@@ -210,11 +216,11 @@ fn read_clock(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     }
     let time = || value.parsed("a duration in quotes, such as \"-10s\"", parse_signed_time);
     let change = match key.as_str() {
-        "offset" => ClockChange::Offset { nanos: time()? },
-        "jump" => ClockChange::Jump { nanos: time()? },
-        _ => ClockChange::Drift {
+        "offset" => ClockSetting::Offset { nanos: time()? },
+        "jump" => ClockSetting::Jump { nanos: time()? },
+        _ => ClockSetting::Drift {
             ppb: value.parsed("a drift in quotes, such as \"200ppm\"", parse_drift)?,
         },
     };
-    Ok(Act::Clock { nodes, change })
+    Ok(Act::Strike { nodes, blow: Blow::Clock(change) })
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rumormill::units::show_duration;
 
-use super::{Act, At, Payload, Repeat, Restart, Return, Update};
+use super::{Act, At, Blow, ClockSetting, Healing, Payload, Repeat, Restart, Return, Update};
 use crate::scenario::language::links::Scope;
 use crate::scenario::language::network::Properties;
-use crate::scenario::language::nodes::show_list;
+use crate::scenario::language::nodes::{Nodes, show_list};
 use crate::scenario::language::text_literal;
-use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
+use crate::scenario::plan::{Manner, Memory};
 use crate::scenario::units::{show_drift, show_signed_time};
 
 impl Act {
@@ -23,53 +23,55 @@ impl Act {
                 ("publish", format!("{{ node = {node}, size = {size} }}"))
             }
             Self::Partition(groups) => ("partition", format!("[{}]", show_list(groups))),
-            Self::Heal(Heal::All) => ("heal", text_literal("all")),
-            Self::Heal(Heal::Action(_)) => unreachable!("nobody can type that"),
-            Self::Heal(Heal::Label(label)) => ("heal", text_literal(label)),
-            Self::Isolate(nodes) => ("isolate", nodes.to_string()),
+            Self::Heal(Healing::All) => ("heal", text_literal("all")),
+            Self::Heal(Healing::Label(label)) => ("heal", text_literal(label)),
             Self::Link { verb, scope, change } => (verb, link_toml(scope.as_ref(), change)),
-            Self::Crash(nodes) => ("crash", nodes.to_string()),
-            Self::Stop(nodes) => ("stop", nodes.to_string()),
-            Self::Start(nodes) => ("start", nodes.to_string()),
-            Self::Leave(nodes) => ("leave", nodes.to_string()),
-            Self::Pause(nodes) => ("pause", nodes.to_string()),
-            Self::Suspend(nodes) => ("suspend", nodes.to_string()),
-            Self::Update(update) => ("update", update.toml()),
             Self::Drop(drop) => ("drop", drop.toml()),
             Self::Replay(replay) => ("replay", replay.toml()),
             Self::Inject(inject) => ("inject", inject.toml()),
-            Self::Clock { nodes, change } => {
-                let (key, value) = clock_row(*change);
-                ("clock", format!("{{ nodes = {nodes}, {key} = {value} }}"))
-            }
-            Self::Restart(restart) => ("restart", restart.toml()),
             Self::Join { count, via, over } => {
                 let over = text_literal(&show_duration(*over));
                 ("join", format!("{{ count = {count}, via = {via}, over = {over} }}"))
             }
+            Self::Strike { nodes, blow } => (blow.verb(), blow.toml(nodes)),
         }
     }
 }
 
-/// The key of a change of a clock and its value.
-pub(in crate::scenario::language) fn clock_row(change: ClockChange) -> (&'static str, String) {
+impl Blow {
+    fn toml(&self, nodes: &Nodes) -> String {
+        match self {
+            Self::Isolate
+            | Self::Crash
+            | Self::Stop
+            | Self::Start
+            | Self::Leave
+            | Self::Pause
+            | Self::Suspend => nodes.to_string(),
+            Self::Restart(restart) => restart.toml(nodes),
+            Self::Update(update) => update.toml(nodes),
+            Self::Clock(setting) => {
+                let (key, value) = clock_row(*setting);
+                format!("{{ nodes = {nodes}, {key} = {value} }}")
+            }
+        }
+    }
+}
+
+/// The key of a clock's setting and its value.
+pub(in crate::scenario::language) fn clock_row(setting: ClockSetting) -> (&'static str, String) {
     let time = |nanos| text_literal(&show_signed_time(nanos));
-    match change {
-        ClockChange::Offset { nanos } => ("offset", time(nanos)),
-        ClockChange::Jump { nanos } => ("jump", time(nanos)),
-        ClockChange::Drift { ppb } => ("drift", text_literal(&show_drift(ppb))),
-        ClockChange::Unjump { .. } | ClockChange::OwnOffset | ClockChange::OwnDrift => {
-            unreachable!("nobody can type that")
-        }
+    match setting {
+        ClockSetting::Offset { nanos } => ("offset", time(nanos)),
+        ClockSetting::Jump { nanos } => ("jump", time(nanos)),
+        ClockSetting::Drift { ppb } => ("drift", text_literal(&show_drift(ppb))),
     }
 }
 
+/// A table; or the value alone where it is one that holds everywhere.
 fn link_toml(scope: Option<&Scope>, change: &Properties) -> String {
     let rows = change.rows();
-    let Some(scope) = scope else {
-        let [(_, value)] = rows.as_slice() else { unreachable!("read_link needs a scope") };
-        return value.clone();
-    };
+    let Some(scope) = scope else { return rows.into_iter().map(|(_, value)| value).collect() };
     let mut fields: Vec<String> =
         scope.rows().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
     fields.extend(rows.iter().map(|(key, value)| format!("{key} = {value}")));
@@ -77,8 +79,8 @@ fn link_toml(scope: Option<&Scope>, change: &Properties) -> String {
 }
 
 impl Restart {
-    fn toml(&self) -> String {
-        let Self { nodes, manner, how } = self;
+    fn toml(&self, nodes: &Nodes) -> String {
+        let Self { manner, how } = self;
         let Return { down, address, private_data, memory, stale_seeds } = how;
         let manner = if *manner == Manner::Crash { "crash" } else { "leave" };
         let address = address.name();
@@ -97,8 +99,8 @@ impl Restart {
 }
 
 impl Update {
-    fn toml(&self) -> String {
-        let Self { nodes, name, private_data } = self;
+    fn toml(&self, nodes: &Nodes) -> String {
+        let Self { name, private_data } = self;
         let name = text_field("name", name.as_deref());
         let data = text_field("private_data", private_data.as_deref());
         format!("{{ nodes = {nodes}{name}{data} }}")

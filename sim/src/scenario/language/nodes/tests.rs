@@ -33,6 +33,12 @@ impl Moment for Still {
         &self.groups[group]
     }
 
+    fn present(&mut self) -> Option<&mut dyn Present> {
+        Some(self)
+    }
+}
+
+impl Present for Still {
     fn is_live(&self, node: NodeNo) -> bool {
         self.live[node as usize]
     }
