@@ -1,6 +1,7 @@
 //! The rules of the house that a compiler does not know, for every file and every function.
 
 mod arrows;
+mod names;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 /// Code without its comments, its texts and its tests; lines stay where they are.
 #[derive(Debug)]
-pub(super) struct Code {
-    text: String,
+pub(crate) struct Code {
+    pub(crate) text: String,
     /// Modules in files of their own that only tests have.
     pub(super) test_modules: Vec<String>,
 }
 
 impl Code {
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut code = Self { text: plain(text), test_modules: Vec::new() };
         code.leave_out_tests();
         code

@@ -5,7 +5,7 @@
 //! adding rows such as `core/membership`. What is compiled for tests or docs alone is free, and
 //! so is the root of a crate, which is the map of it.
 
-mod code;
+pub(super) mod code;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,12 +14,12 @@ use self::code::Code;
 use super::{assert_none, collect, root, shown};
 
 /// A crate: its rooms from the top down, each with those that it may name.
-struct House {
-    src: &'static str,
+pub(super) struct House {
+    pub(super) src: &'static str,
     rows: &'static [(&'static str, &'static str)],
 }
 
-const ENGINE: House = House {
+pub(super) const ENGINE: House = House {
     src: "engine/src",
     rows: &[
         ("fuzzing", "net wire pekonode core core/packet config node rng time"),
@@ -113,7 +113,7 @@ const ENGINE: House = House {
     ],
 };
 
-const SIM: House = House {
+pub(super) const SIM: House = House {
     src: "sim/src",
     rows: &[
         ("fuzzing", "commands report scenario"),
@@ -173,21 +173,42 @@ impl House {
         self.rows.iter().map(|(name, _)| *name).filter(begins).max_by_key(|name| name.len())
     }
 
+    /// All its files, by name.
+    pub(super) fn files(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        collect(&root().join(self.src), &mut found);
+        found.into_iter().map(|(path, text)| (shown(&path), text)).collect()
+    }
+
+    /// Those of these files that are not for tests alone, each with its name, module and code.
+    pub(super) fn production<'f>(
+        &self,
+        files: &'f [(String, String)],
+    ) -> Vec<(&'f str, Vec<&'f str>, Code)> {
+        let read = |(name, text): &'f (String, String)| {
+            (name.as_str(), self.module(name), Code::read(text))
+        };
+        let mut read: Vec<_> = files.iter().map(read).collect();
+        let of_tests = read.iter().flat_map(|(_, module, code)| {
+            let own =
+                |name: &String| module.iter().map(|&word| word.to_owned()).chain([name.clone()]);
+            code.test_modules.iter().map(own).map(Iterator::collect).collect::<Vec<_>>()
+        });
+        let of_tests: Vec<Vec<String>> = of_tests.collect();
+        read.retain(|(_, module, _)| {
+            let is_in = |test: &Vec<String>| {
+                module.len() >= test.len() && test.iter().zip(module).all(|(one, two)| one == two)
+            };
+            !of_tests.iter().any(is_in)
+        });
+        read
+    }
+
     /// Its arrows, and what has no room.
     fn arrows(&self, files: &[(String, String)]) -> (Vec<Arrow>, Vec<String>) {
-        let read: Vec<(&str, Vec<&str>, Code)> = files
-            .iter()
-            .map(|(name, text)| (name.as_str(), self.module(name), Code::read(text)))
-            .collect();
-        let of_tests = read.iter().flat_map(|(_, module, code)| {
-            code.test_modules.iter().map(|name| [&module[..], &[name.as_str()]].concat())
-        });
-        let of_tests: Vec<Vec<&str>> = of_tests.collect();
+        let read = self.production(files);
         let (mut arrows, mut homeless) = (Vec::new(), Vec::new());
-        for (name, module, code) in &read {
-            if module.is_empty() || of_tests.iter().any(|test| module.starts_with(test)) {
-                continue;
-            }
+        for (name, module, code) in read.iter().filter(|(_, module, _)| !module.is_empty()) {
             let Some(from) = self.room_of(module) else {
                 homeless.push(format!("{name}: a room without a row: {ADD}"));
                 continue;
@@ -290,10 +311,7 @@ struct Drawn {
 /// Both crates, read once for all tests.
 static DRAWN: LazyLock<[Drawn; 2]> = LazyLock::new(|| {
     [&ENGINE, &SIM].map(|house| {
-        let mut found = Vec::new();
-        collect(&root().join(house.src), &mut found);
-        let files = found.into_iter().map(|(path, text)| (shown(&path), text));
-        let (arrows, homeless) = house.arrows(&files.collect::<Vec<_>>());
+        let (arrows, homeless) = house.arrows(&house.files());
         Drawn { house, arrows, homeless }
     })
 });
