@@ -24,7 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::{Advertise, Config, TransportKind, Wire};
 use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
-    AddressWatch, Console, Contacts, Dialect, Driver, Ended, Home, Interceptor, Left, Local,
+    AddressWatch, Console, Contacts, Dialect, Driver, Ended, Environment, Interceptor, Left, Local,
     NetStats, Origin, Place, Ports, Presence, Pulse, Queued, Request, Seed, Seeds, Shared, Streams,
     Wish, system_resolver,
 };
@@ -103,7 +103,7 @@ pub struct NodeList {
     notices: broadcast::Sender<(u64, Queued)>,
     line: Arc<Line>,
     config: Arc<Config>,
-    home: Home,
+    environment: Environment,
     shared: Shared,
     seeds: watch::Sender<Vec<Seed>>,
     state: Arc<Mutex<State>>,
@@ -140,7 +140,7 @@ impl NodeList {
     /// # Errors
     /// When the node or one of the configuration's seeds is none.
     pub fn new(node: impl Into<NodeBuilder>, config: Config) -> Result<Self, NodeListError> {
-        Self::at(Home::System, node.into(), config)
+        Self::at(Environment::System, node.into(), config)
     }
 
     /// Prepares a node whose packets pass by an interceptor on their way to the machine's sockets:
@@ -153,17 +153,21 @@ impl NodeList {
         config: Config,
         interceptor: Arc<dyn Interceptor>,
     ) -> Result<Self, NodeListError> {
-        Self::at(Home::Intercepted(interceptor), node.into(), config)
+        Self::at(Environment::Intercepted(interceptor), node.into(), config)
     }
 
     /// Prepares a node that lives there.
-    pub(crate) fn at(home: Home, node: NodeBuilder, config: Config) -> Result<Self, NodeListError> {
+    pub(crate) fn at(
+        environment: Environment,
+        node: NodeBuilder,
+        config: Config,
+    ) -> Result<Self, NodeListError> {
         let secret = config.secret_key().filter(|_| config.wire() == Wire::Native);
         let keyring = secret.cloned().map(Keyring::new).transpose()?;
         let notices = broadcast::Sender::new(EVENTS_MAX);
         let list = Self {
             line: Arc::new(Line::new(node.build()?)),
-            home,
+            environment,
             shared: Shared::new(&notices),
             notices,
             seeds: watch::Sender::default(),
@@ -246,10 +250,10 @@ impl NodeList {
         let (node, requests) = self.line.open();
         let (places, mut tasks) = self.look_up_seeds();
         let (ports, local, origin) = self.bind(&node, &places).await?;
-        let clock = self.home.clock();
+        let clock = self.environment.clock();
         let now = clock.now();
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
-        let draw = || self.home.seed().map_err(no_entropy);
+        let draw = || self.environment.seed().map_err(no_entropy);
         let (seed, random) = (draw()?, draw()?.to_le_bytes());
         // Above the last one, whatever the clock says.
         let last = self.shared.view.borrow().generation;
@@ -280,7 +284,7 @@ impl NodeList {
         let mut driver = Driver {
             engine,
             config: Arc::clone(&self.config),
-            home: self.home.clone(),
+            environment: self.environment.clone(),
             clock,
             socket,
             streams,
@@ -293,7 +297,7 @@ impl NodeList {
             reporter,
             tasks,
             console,
-            tap: self.home.tap(&self.config),
+            tap: self.environment.tap(&self.config),
             presence: Presence::new(self.shared.clone()),
         };
         driver.show(local);
@@ -306,13 +310,13 @@ impl NodeList {
         node: &Node,
         places: &watch::Receiver<Vec<Place>>,
     ) -> Result<(Ports, Local, Option<Origin>), NodeListError> {
-        let addr = match self.home {
-            Home::System | Home::Intercepted(_) => listen_addr(node, &self.config),
-            Home::Memory(_) => node.addr(),
+        let addr = match self.environment {
+            Environment::System | Environment::Intercepted(_) => listen_addr(node, &self.config),
+            Environment::Memory(_) => node.addr(),
         };
         let failed = |source| NodeListError::Listen { addr, source };
         let queue_bytes = self.config.buffer().saturating_mul(self.config.size());
-        let ports = self.home.bind(&self.config, addr, queue_bytes).map_err(failed)?;
+        let ports = self.environment.bind(&self.config, addr, queue_bytes).map_err(failed)?;
         let bound = ports.bound;
         let mut advertised = node.addr();
         if let Some(Advertise::Addr(given)) = self.config.advertise()
@@ -322,14 +326,14 @@ impl NodeList {
         } else if advertised.port() == 0 {
             advertised.set_port(bound.port());
         }
-        let origin = match self.home {
-            Home::System | Home::Intercepted(_) => {
+        let origin = match self.environment {
+            Environment::System | Environment::Intercepted(_) => {
                 let origin = Origin::of(node.addr(), self.config.advertise(), bound);
                 let found = origin.first(places.clone()).await;
                 advertised.set_ip(found.map_err(|why| NodeListError::Advertise { why })?);
                 Some(origin)
             }
-            Home::Memory(_) => None,
+            Environment::Memory(_) => None,
         };
         Ok((ports, Local { node: node.with_addr(advertised), bound }, origin))
     }

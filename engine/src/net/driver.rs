@@ -33,7 +33,7 @@ use super::seeds::Place;
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::stream_in::Ticket;
-use super::transport::{Home, Transport};
+use super::transport::{Environment, Transport};
 use super::udp::Queue;
 use super::view::{Local, Notice, View};
 use crate::allowance::Allowance;
@@ -51,7 +51,7 @@ const RELEASE_MAX: Duration = Duration::from_secs(3);
 pub(crate) struct Driver<D: Dialect> {
     pub(crate) engine: D,
     pub(crate) config: Arc<Config>,
-    pub(crate) home: Home,
+    pub(crate) environment: Environment,
     pub(crate) clock: Clock,
     /// `None` when all packets go by stream.
     pub(crate) socket: Option<Transport>,
@@ -103,10 +103,10 @@ impl<D: Dialect> Driver<D> {
 
     /// Runs the node to its end, whatever that is.
     pub(crate) async fn run(self) {
-        let value_len_max = match self.home {
+        let value_len_max = match self.environment {
             // Its ports carry streams as well.
-            Home::Memory(_) => self.config.metadata_len_max(),
-            Home::System | Home::Intercepted(_) => 0,
+            Environment::Memory(_) => self.config.metadata_len_max(),
+            Environment::System | Environment::Intercepted(_) => 0,
         };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
         let now = self.clock.now().mono;
@@ -329,7 +329,7 @@ impl<D: Dialect> Running<D> {
         }
         let driver = &mut self.driver;
         let now = driver.clock.now();
-        driver.home.renew(&mut driver.guard, now);
+        driver.environment.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
             match &mut driver.streams {
                 Some(streams) => match (&driver.tap, D::shown(&packet)) {

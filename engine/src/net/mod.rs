@@ -53,6 +53,6 @@ pub(crate) use seeds::{Place, Seed, Seeds};
 pub use stats::{NetStats, Rejected, StreamStats};
 pub(crate) use stream::Streams;
 pub(crate) use tcp::Ports;
-pub(crate) use transport::Home;
+pub(crate) use transport::Environment;
 pub use view::Notice;
 pub(crate) use view::{Local, Shared};

@@ -154,7 +154,7 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::super::intercept::tests::Keeper;
-    use super::super::transport::Home;
+    use super::super::transport::Environment;
     use super::*;
     use crate::config::Config;
     use crate::core::packet::{Body, LastCall};
@@ -184,7 +184,7 @@ mod tests {
 
     fn socket() -> (Transport, SocketAddr) {
         let addr = "127.0.0.1:0".parse().unwrap();
-        let ports = Home::System.bind(&Config::default(), addr, 1 << 16).unwrap();
+        let ports = Environment::System.bind(&Config::default(), addr, 1 << 16).unwrap();
         (ports.socket.unwrap(), ports.bound)
     }
 

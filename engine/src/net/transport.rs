@@ -18,7 +18,7 @@ use crate::wire::Guard;
 
 /// What a node gets its socket, its time and its chance from.
 #[derive(Clone, Debug)]
-pub(crate) enum Home {
+pub(crate) enum Environment {
     /// The machine.
     System,
     /// The machine, with somebody between the node and its sockets.
@@ -27,7 +27,7 @@ pub(crate) enum Home {
     Memory(MemoryNetwork),
 }
 
-impl Home {
+impl Environment {
     /// Binds what a node sends and receives through; its queue holds about `queue_bytes`.
     pub(crate) fn bind(
         &self,

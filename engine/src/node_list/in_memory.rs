@@ -2,7 +2,7 @@
 
 use super::{NodeList, NodeListError};
 use crate::config::Config;
-use crate::net::{Home, MemoryNetwork};
+use crate::net::{Environment, MemoryNetwork};
 use crate::node::NodeBuilder;
 
 impl MemoryNetwork {
@@ -16,6 +16,6 @@ impl MemoryNetwork {
         node: impl Into<NodeBuilder>,
         config: Config,
     ) -> Result<NodeList, NodeListError> {
-        NodeList::at(Home::Memory(self.clone()), node.into(), config)
+        NodeList::at(Environment::Memory(self.clone()), node.into(), config)
     }
 }

@@ -78,7 +78,7 @@ async fn a_node_that_has_used_up_its_generations_joins_again_by_its_clock() {
     let list = list("127.0.0.1:0");
     list.shared.view.send_modify(|view| view.generation = Some(Generation::MAX));
     list.join().await.unwrap();
-    let now = list.home.clock().now().wall;
+    let now = list.environment.clock().now().wall;
     let generation = list.shared.view.borrow().generation;
     assert!(generation <= Some(Generation::start(None, now)), "{generation:?}");
     assert!(generation.is_some());

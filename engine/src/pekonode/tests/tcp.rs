@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::go::{Go, Sent};
 use crate::config::{Config, TransportKind, Wire};
-use crate::net::Home;
+use crate::net::Environment;
 use crate::node::Node;
 use crate::node_list::NodeList;
 use crate::pekonode::Packet;
@@ -31,7 +31,7 @@ struct Process {
 
 fn now() -> Now {
     // The wall clock is all that a Go node goes by.
-    Home::System.clock().now()
+    Environment::System.clock().now()
 }
 
 impl Process {
