@@ -297,7 +297,7 @@ impl NodeList {
             reporter,
             tasks,
             console,
-            tap: self.environment.tap(&self.config),
+            intercepted: self.environment.intercepted(&self.config),
             presence: Presence::new(self.shared.clone()),
         };
         driver.show(local);

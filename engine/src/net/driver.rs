@@ -4,7 +4,7 @@ mod answers;
 mod contact;
 mod receive;
 mod requests;
-mod wake;
+mod wake_reason;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use answers::Answers;
-use wake::Wake;
+use wake_reason::WakeReason;
 
 use super::admission::Admission;
 use super::clock::Clock;
@@ -24,7 +24,7 @@ use super::console::{Console, Line};
 use super::contacts::{Contacts, Report};
 use super::dialect::Dialect;
 use super::intake::Waiting;
-use super::intercept::{Released, Tap};
+use super::intercept::{Intercepted, Released};
 use super::listing::Listing;
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
@@ -69,7 +69,7 @@ pub(crate) struct Driver<D: Dialect> {
     pub(crate) tasks: JoinSet<()>,
     pub(crate) console: Console,
     /// Leads to who stands between the node and its sockets.
-    pub(crate) tap: Option<Tap>,
+    pub(crate) intercepted: Option<Intercepted>,
     /// The last field, so that whoever is told of the end finds the port free.
     pub(crate) presence: Presence,
 }
@@ -196,16 +196,16 @@ impl<D: Dialect> Running<D> {
             let wake = self.wake().await;
             self.hold().await;
             match wake {
-                Wake::Due => {}
-                Wake::Request(request) => self.on_request(request),
-                Wake::Places(places) => self.on_places(places),
-                Wake::Report(report) => self.on_report(report),
-                Wake::Arrival(arrival) => self.on_arrival(arrival).await,
-                Wake::Released(released) => self.on_released(released),
-                Wake::Readable => self.on_readable().await,
-                Wake::ReceiveError => self.on_receive_error().await,
-                Wake::TaskEnded(ended) => panic_with(ended),
-                Wake::HandleGone => return End::HandleGone,
+                WakeReason::Due => {}
+                WakeReason::Request(request) => self.on_request(request),
+                WakeReason::Places(places) => self.on_places(places),
+                WakeReason::Report(report) => self.on_report(report),
+                WakeReason::Arrival(arrival) => self.on_arrival(arrival).await,
+                WakeReason::Released(released) => self.on_released(released),
+                WakeReason::Readable => self.on_readable().await,
+                WakeReason::ReceiveError => self.on_receive_error().await,
+                WakeReason::TaskEnded(ended) => panic_with(ended),
+                WakeReason::HandleGone => return End::HandleGone,
             }
         }
         self.release_all().await;
@@ -231,7 +231,7 @@ impl<D: Dialect> Running<D> {
     fn handle(&mut self, input: Input<D::Packet>) {
         let now = self.driver.clock.now();
         let came = match &input {
-            Input::Packet { from, packet, .. } if self.driver.tap.is_some() => {
+            Input::Packet { from, packet, .. } if self.driver.intercepted.is_some() => {
                 Some((*from, Arc::clone(packet)))
             }
             Input::Packet { .. }
@@ -245,9 +245,9 @@ impl<D: Dialect> Running<D> {
 
     /// Sorts what came of an input, all of which waits for [`Running::flush`].
     fn drain_outbox(&mut self, came: Option<(SocketAddr, Arc<D::Packet>)>) {
-        if let Some(tap) = &self.driver.tap {
+        if let Some(intercepted) = &self.driver.intercepted {
             let came = came.as_ref().and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
-            tap.on_input(came, &D::shown_outputs(self.outbox.outputs()));
+            intercepted.on_input(came, &D::shown_outputs(self.outbox.outputs()));
         }
         for output in self.outbox.drain() {
             match output {
@@ -265,8 +265,8 @@ impl<D: Dialect> Running<D> {
 
     /// Whoever holds the node up does so here, with what woke it still to be looked at.
     async fn hold(&mut self) {
-        if let Some(tap) = &self.driver.tap {
-            tap.hold().await;
+        if let Some(intercepted) = &self.driver.intercepted {
+            intercepted.hold().await;
             self.on_time();
         }
     }
@@ -279,10 +279,10 @@ impl<D: Dialect> Running<D> {
 
     /// Waits for what the interceptor still keeps, so that a goodbye may be late.
     async fn release_all(&mut self) {
-        let Some(mut tap) = self.driver.tap.take() else { return };
-        tap.close();
+        let Some(mut intercepted) = self.driver.intercepted.take() else { return };
+        intercepted.close();
         let all = async {
-            while let Some(released) = tap.released().await {
+            while let Some(released) = intercepted.released().await {
                 self.on_released(released);
             }
         };
@@ -332,8 +332,8 @@ impl<D: Dialect> Running<D> {
         driver.environment.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
             match &mut driver.streams {
-                Some(streams) => match (&driver.tap, D::shown(&packet)) {
-                    (Some(tap), Some(packet)) => tap.stream(to, packet),
+                Some(streams) => match (&driver.intercepted, D::shown(&packet)) {
+                    (Some(intercepted), Some(packet)) => intercepted.stream(to, packet),
                     _ => D::post(streams, to, &packet),
                 },
                 None => driver.socket.iter().for_each(|socket| {
@@ -342,7 +342,7 @@ impl<D: Dialect> Running<D> {
             }
         }
         if let Some(socket) = &driver.socket {
-            let ways = (socket, driver.tap.as_ref());
+            let ways = (socket, driver.intercepted.as_ref());
             self.outgoing.send(now, &mut driver.guard, ways, &mut self.stats).await;
         }
     }

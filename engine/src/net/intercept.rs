@@ -104,14 +104,14 @@ impl Departure {
 
 /// The driver's side of an interceptor.
 #[derive(Debug)]
-pub(crate) struct Tap {
+pub(crate) struct Intercepted {
     interceptor: Arc<dyn Interceptor>,
     guard_len: usize,
     release: mpsc::Sender<Released>,
     released: mpsc::Receiver<Released>,
 }
 
-impl Tap {
+impl Intercepted {
     /// For a node whose packets are guarded by so many bytes.
     pub(crate) fn new(interceptor: Arc<dyn Interceptor>, guard_len: usize) -> Self {
         let (release, released) = mpsc::channel(RELEASED_MAX);
@@ -154,7 +154,7 @@ impl Tap {
         self.released.recv().await
     }
 
-    /// Takes no more departures, so that [`Tap::released`] ends with the last that is kept.
+    /// Takes no more departures, so that [`Intercepted::released`] ends with the last that is kept.
     pub(crate) fn close(&mut self) {
         self.release = mpsc::channel(1).0;
     }
@@ -184,22 +184,22 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_packet_for_a_stream_is_the_task_s_again_once_for_each_time_it_is_let_go() {
         let keeper = Arc::new(Keeper::default());
-        let mut tap = Tap::new(Arc::clone(&keeper) as Arc<_>, 8);
+        let mut intercepted = Intercepted::new(Arc::clone(&keeper) as Arc<_>, 8);
         let to = ([10, 0, 0, 6], 8000).into();
         let body = Body::LastCall(LastCall::default());
         let packet = Arc::new(Packet { step: AgeStep(1), body });
-        tap.stream(to, &packet);
+        intercepted.stream(to, &packet);
         let departure = keeper.0.lock().unwrap().pop().unwrap();
         assert_eq!((departure.to(), departure.class()), (to, Class::Stream));
         assert_eq!(departure.encoded_len(), wire::encoded_len(&packet) + 8);
         assert!(Arc::ptr_eq(departure.packet(), &packet));
         for _ in 0..2 {
             departure.send().unwrap();
-            let (addr, bytes) = tap.released().await.unwrap();
+            let (addr, bytes) = intercepted.released().await.unwrap();
             assert_eq!((addr, wire::decode(&bytes)), (to, Ok((*packet).clone())));
         }
-        tap.close();
+        intercepted.close();
         drop(departure);
-        assert_eq!(tap.released().await, None, "nobody keeps any");
+        assert_eq!(intercepted.released().await, None, "nobody keeps any");
     }
 }

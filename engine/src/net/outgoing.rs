@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
 use super::dialect::Dialect;
-use super::intercept::Tap;
+use super::intercept::Intercepted;
 use super::stats::NetStats;
 use super::transport::Transport;
 use crate::time::Now;
@@ -54,7 +54,7 @@ impl<D: Dialect> Outgoing<D> {
         &mut self,
         now: Now,
         guard: &mut Guard,
-        (socket, tap): (&Transport, Option<&Tap>),
+        (socket, intercepted): (&Transport, Option<&Intercepted>),
         stats: &mut NetStats,
     ) {
         let mut patience = Patience::Left;
@@ -68,9 +68,9 @@ impl<D: Dialect> Outgoing<D> {
             }
             let range = self.encoded(now, guard, &packet);
             let bytes = &self.bytes[range.clone()];
-            match (socket, tap, D::shown(&packet)) {
-                (Transport::Udp(socket), Some(tap), Some(packet)) => {
-                    tap.datagram(socket, to, packet, bytes);
+            match (socket, intercepted, D::shown(&packet)) {
+                (Transport::Udp(socket), Some(intercepted), Some(packet)) => {
+                    intercepted.datagram(socket, to, packet, bytes);
                     stats.count_sent(bytes);
                 }
                 _ => send_counted(socket, bytes, to, &mut patience, stats).await,
@@ -253,7 +253,7 @@ mod tests {
     async fn packets_of_another_wire_pass_by_an_interceptor_which_has_all_others() {
         let (from, to) = (socket(), socket());
         let keeper = Arc::new(Keeper::default());
-        let tap = Tap::new(Arc::clone(&keeper) as Arc<_>, Config::CHECKSUM_LEN);
+        let intercepted = Intercepted::new(Arc::clone(&keeper) as Arc<_>, Config::CHECKSUM_LEN);
         let mut stats = NetStats::default();
         let mut outgoing = Outgoing::<pekonode::Engine>::new();
         let packet = pekonode::Packet {
@@ -264,7 +264,7 @@ mod tests {
             secret_key: pekonode::SecretKey::default(),
         };
         outgoing.push(to.1, packet.clone().into());
-        outgoing.send(NOW, &mut guard(), (&from.0, Some(&tap)), &mut stats).await;
+        outgoing.send(NOW, &mut guard(), (&from.0, Some(&intercepted)), &mut stats).await;
         assert!(keeper.0.lock().unwrap().is_empty());
         let mut bytes = Vec::new();
         wire::pekonode::encode(&packet, &mut bytes);
@@ -272,7 +272,7 @@ mod tests {
         let mut outgoing = Outgoing::<Engine>::new();
         let body = Body::LastCall(LastCall::default());
         outgoing.push(to.1, Packet { step: AgeStep(1), body }.into());
-        outgoing.send(NOW, &mut guard(), (&from.0, Some(&tap)), &mut stats).await;
+        outgoing.send(NOW, &mut guard(), (&from.0, Some(&intercepted)), &mut stats).await;
         assert_eq!((keeper.0.lock().unwrap().len(), stats.sent), (1, 2));
     }
 

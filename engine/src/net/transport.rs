@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rand::rngs::SysError;
 
 use super::clock::{Clock, entropy};
-use super::intercept::{Interceptor, Tap};
+use super::intercept::{Intercepted, Interceptor};
 use super::memory::{MemoryNetwork, Port};
 use super::tcp::Ports;
 use super::udp::{Queue, Socket};
@@ -74,11 +74,11 @@ impl Environment {
     }
 
     /// What leads to who stands between, if somebody does.
-    pub(crate) fn tap(&self, config: &Config) -> Option<Tap> {
+    pub(crate) fn intercepted(&self, config: &Config) -> Option<Intercepted> {
         match self {
             Self::System | Self::Memory(_) => None,
             Self::Intercepted(interceptor) => {
-                Some(Tap::new(Arc::clone(interceptor), config.guard_len()))
+                Some(Intercepted::new(Arc::clone(interceptor), config.guard_len()))
             }
         }
     }

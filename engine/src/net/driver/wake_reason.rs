@@ -6,7 +6,7 @@ use tokio::time::sleep_until;
 use super::super::contacts::Report;
 use super::super::dialect::Dialect;
 use super::super::intake::Waiting;
-use super::super::intercept::{Released, Tap};
+use super::super::intercept::{Intercepted, Released};
 use super::super::request::Request;
 use super::super::seeds::Place;
 use super::super::stream::{Arrival, Streams};
@@ -14,7 +14,7 @@ use super::super::transport::Transport;
 use super::Running;
 
 /// Why the driver woke up.
-pub(super) enum Wake<P> {
+pub(super) enum WakeReason<P> {
     Due,
     Request(Request),
     Places(Vec<Place>),
@@ -30,27 +30,31 @@ pub(super) enum Wake<P> {
 }
 
 impl<D: Dialect> Running<D> {
-    pub(super) async fn wake(&mut self) -> Wake<D::Packet> {
+    pub(super) async fn wake(&mut self) -> WakeReason<D::Packet> {
         let driver = &mut self.driver;
         let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
         let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
         let heed_handle = self.answers.heed_handle();
         tokio::select! {
             biased;
-            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => Wake::Due,
+            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => {
+                WakeReason::Due
+            }
             request = driver.requests.recv(), if heed_handle => {
-                request.map_or(Wake::HandleGone, Wake::Request)
+                request.map_or(WakeReason::HandleGone, WakeReason::Request)
             }
             Ok(()) = driver.places.changed() => {
-                Wake::Places(driver.places.borrow_and_update().clone())
+                WakeReason::Places(driver.places.borrow_and_update().clone())
             }
-            Some(report) = driver.reports.recv() => Wake::Report(report),
-            Some(ended) = driver.tasks.join_next() => Wake::TaskEnded(ended),
-            Some(arrival) = arrival(driver.streams.as_mut()) => Wake::Arrival(arrival),
-            Some(released) = released(driver.tap.as_mut()) => Wake::Released(released),
+            Some(report) = driver.reports.recv() => WakeReason::Report(report),
+            Some(ended) = driver.tasks.join_next() => WakeReason::TaskEnded(ended),
+            Some(arrival) = arrival(driver.streams.as_mut()) => WakeReason::Arrival(arrival),
+            Some(released) = released(driver.intercepted.as_mut()) => {
+                WakeReason::Released(released)
+            }
             readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
-                Ok(()) => Wake::Readable,
-                Err(_) => Wake::ReceiveError,
+                Ok(()) => WakeReason::Readable,
+                Err(_) => WakeReason::ReceiveError,
             },
         }
     }
@@ -66,9 +70,9 @@ async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::R
 }
 
 /// Waits for ever where nobody stands between.
-async fn released(tap: Option<&mut Tap>) -> Option<Released> {
-    match tap {
-        Some(tap) => tap.released().await,
+async fn released(intercepted: Option<&mut Intercepted>) -> Option<Released> {
+    match intercepted {
+        Some(intercepted) => intercepted.released().await,
         None => std::future::pending().await,
     }
 }
