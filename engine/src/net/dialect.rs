@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::admission::Sender;
 use super::complaints::Complaint;
 use super::contacts::Touch;
-use super::seats::Limits;
+use super::inbound_slots::SlotLimits;
 use super::stream::Streams;
 use super::stream_frame::Ending;
 use super::stream_in::{Caller, Heard, IN_MAX, Ticket};
@@ -30,7 +30,7 @@ pub(crate) trait Dialect:
     Protocol<Packet: Clone + Send + Sync + 'static> + Send + 'static
 {
     /// How many connections of others are open at a time.
-    const CALLS: Limits;
+    const CALLS: SlotLimits;
 
     /// What a node with this configuration is set to.
     fn settings(config: &Arc<Config>) -> Self::Settings;
@@ -103,7 +103,7 @@ pub(crate) trait Dialect:
 
 impl Dialect for Engine {
     /// A whole cluster behind one address passes: to prove oneself takes a round trip.
-    const CALLS: Limits = Limits { all: IN_MAX, unproven: IN_MAX / 4, of_one: 8 };
+    const CALLS: SlotLimits = SlotLimits { all: IN_MAX, unproven: IN_MAX / 4, of_one: 8 };
 
     fn settings(config: &Arc<Config>) -> Self::Settings {
         (Arc::clone(config), Arc::new(Roster::default()))
@@ -185,7 +185,7 @@ impl Dialect for Engine {
 
 impl Dialect for pekonode::Engine {
     /// Nobody can prove anything, and each packet has a connection.
-    const CALLS: Limits = Limits { all: IN_MAX, unproven: IN_MAX, of_one: IN_MAX / 4 };
+    const CALLS: SlotLimits = SlotLimits { all: IN_MAX, unproven: IN_MAX, of_one: IN_MAX / 4 };
 
     fn settings(config: &Arc<Config>) -> Arc<Config> {
         Arc::clone(config)

@@ -294,10 +294,10 @@ impl<D: Dialect> Running<D> {
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
     async fn on_arrival(&mut self, arrival: Arrival<D::Packet>) {
         match arrival {
-            Arrival::Called(from, ticket) => self.seat(from, &ticket),
+            Arrival::Called(from, ticket) => self.take_slot(from, &ticket),
             Arrival::Packet(from, packet, ticket) => {
                 if let Some(ticket) = ticket {
-                    self.seat(from, &ticket);
+                    self.take_slot(from, &ticket);
                 }
                 let (carrier, packet) = (Carrier::Stream, packet.into());
                 self.handle(Input::Packet { from, carrier, packet });
@@ -310,7 +310,7 @@ impl<D: Dialect> Running<D> {
     }
 
     /// Notes that a caller is the node at this address, if that is a member.
-    fn seat(&self, caller: SocketAddr, ticket: &Ticket) {
+    fn take_slot(&self, caller: SocketAddr, ticket: &Ticket) {
         if self.driver.engine.confirms(caller) {
             ticket.prove(caller);
         }

@@ -2,10 +2,10 @@
 //!
 //! **Limits.** At most [`IN_MAX`], each with at most one packet that is being read, and a place in
 //! turn where packets wait for the node. Callers that have proved nothing have a part of these
-//! places, as `seats.rs` has it, and are read no faster than any node writes, so that neither
-//! silent ones nor those that bring junk keep a member out. Until a caller has said who it is, and
-//! with a secret has proved that it holds it, it costs its place and a few bytes; what it begins
-//! must come in time.
+//! places, as `inbound_slots.rs` has it, and are read no faster than any node writes, so that
+//! neither silent ones nor those that bring junk keep a member out. Until a caller has said who it
+//! is, and with a secret has proved that it holds it, it costs its place and a few bytes; what it
+//! begins must come in time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use super::admission::{Bucket, CALLER, cost};
 use super::clock::{Clock, random};
 use super::dialect::Dialect;
-use super::seats::{Limits, Merit, SeatId, Seats};
+use super::inbound_slots::{InboundSlots, Merit, SlotId, SlotLimits};
 use super::stream::{Arrival, Counters};
 use super::stream_frame::{Ending, read_frame, read_hello, write_whole};
 use crate::core::Packet;
@@ -42,14 +42,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Acceptor<P> {
     listener: TcpListener,
     caller: Caller<P>,
-    seats: Arc<Mutex<Seats<AbortHandle>>>,
+    slots: Arc<Mutex<InboundSlots<AbortHandle>>>,
     clock: Clock,
 }
 
 impl<P: Clone + Send + 'static> Acceptor<P> {
-    pub(super) fn new(listener: TcpListener, caller: Caller<P>, limits: Limits) -> Self {
-        let seats = Arc::new(Mutex::new(Seats::new(limits)));
-        Self { listener, caller, seats, clock: Clock::start() }
+    pub(super) fn new(listener: TcpListener, caller: Caller<P>, limits: SlotLimits) -> Self {
+        let slots = Arc::new(Mutex::new(InboundSlots::new(limits)));
+        Self { listener, caller, slots, clock: Clock::start() }
     }
 
     /// Takes calls until told to end, and then ends them all.
@@ -64,8 +64,8 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
                 }
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
-                        self.seat::<D>(stream, from, &mut callers);
-                        // So that who called has a chance to speak before the next one is seated.
+                        self.take_slot::<D>(stream, from, &mut callers);
+                        // So that who called has a chance to speak before the next one is placed.
                         yield_now().await;
                     }
                     Err(error) => {
@@ -79,7 +79,7 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
         callers.shutdown().await;
     }
 
-    fn seat<D: Dialect<Packet = P>>(
+    fn take_slot<D: Dialect<Packet = P>>(
         &self,
         stream: TcpStream,
         from: SocketAddr,
@@ -87,52 +87,52 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
     ) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let merit = Merit::new(self.clock.now().mono);
-        // Held until it is seated, for it may end or prove itself at once.
-        let mut seats = lock(&self.seats);
+        // Held until it is placed, for it may end or prove itself at once.
+        let mut slots = lock(&self.slots);
         let ticket = Ticket {
-            id: seats.next_id(),
-            seats: Arc::clone(&self.seats),
+            id: slots.next_id(),
+            slots: Arc::clone(&self.slots),
             counters: self.caller.counters.clone(),
         };
         let heard = Heard { stream, brought: 0, merit: merit.clone(), clock: self.clock };
         let id = ticket.id;
         let task = callers.spawn(self.caller.clone().run::<D>(heard, from, Leaving(ticket)));
-        let unseated = seats.seat(id, from.ip(), merit, task);
-        drop(seats);
+        let evicted = slots.take_slot(id, from.ip(), merit, task);
+        drop(slots);
         self.caller.counters.count(|stats| {
             stats.accepted += 1;
-            stats.evicted += u64::from(unseated.is_some());
+            stats.evicted += u64::from(evicted.is_some());
         });
-        if let Some(unseated) = unseated {
-            unseated.abort();
+        if let Some(evicted) = evicted {
+            evicted.abort();
         }
     }
 }
 
-fn lock<T>(seats: &Mutex<Seats<T>>) -> MutexGuard<'_, Seats<T>> {
-    seats.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(slots: &Mutex<InboundSlots<T>>) -> MutexGuard<'_, InboundSlots<T>> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A caller's claim to its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Ticket {
-    id: SeatId,
-    seats: Arc<Mutex<Seats<AbortHandle>>>,
+    id: SlotId,
+    slots: Arc<Mutex<InboundSlots<AbortHandle>>>,
     counters: Counters,
 }
 
 impl Ticket {
     /// The caller has proved that it is the node at this address.
     pub(crate) fn prove(&self, caller: SocketAddr) {
-        let unseated = lock(&self.seats).prove(self.id, caller);
-        if let Some(unseated) = unseated {
+        let evicted = lock(&self.slots).prove(self.id, caller);
+        if let Some(evicted) = evicted {
             self.counters.count(|stats| stats.evicted += 1);
-            unseated.abort();
+            evicted.abort();
         }
     }
 
     fn is_proven(&self) -> bool {
-        lock(&self.seats).is_proven(self.id)
+        lock(&self.slots).is_proven(self.id)
     }
 }
 
@@ -141,7 +141,7 @@ struct Leaving(Ticket);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        lock(&self.0.seats).leave(self.0.id);
+        lock(&self.0.slots).leave(self.0.id);
     }
 }
 

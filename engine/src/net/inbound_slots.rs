@@ -1,17 +1,17 @@
-//! Who may call us, and whose place the next caller gets.
+//! Who may call us, and whose slot the next caller gets.
 //!
 //! **Proven** is a caller who named itself, at an address that its connection really comes from,
 //! as a member that is confirmed; or with a secret, who brought a packet that was sealed with it.
 //! All others are unproven, from their first byte on.
 //!
-//! **Limits.** There are so many places in all, [`Limits::all`]. Of these at most
-//! [`Limits::unproven`] are for the unproven and [`Limits::of_one`] for those from one address, so
-//! that who calls without end takes the place of another like itself, and of no member. Who gives
-//! way is the one from the most crowded network, and there of the least merit: merit is when a
-//! connection last brought bytes, and a while more for as many as it brought, so that a transfer
-//! that is under way outranks whoever has just called. Proven ones give way only where all places
-//! are taken and all but a few by them: there are more members than places, and a member that has
-//! something to say calls again.
+//! **Limits.** There are so many slots in all, [`SlotLimits::all`]. Of these at most
+//! [`SlotLimits::unproven`] are for the unproven and [`SlotLimits::of_one`] for those from one
+//! address, so that who calls without end takes the slot of another like itself, and of no member.
+//! Who gives way is the one from the most crowded network, and there of the least merit: merit is
+//! when a connection last brought bytes, and a while more for as many as it brought, so that a
+//! transfer that is under way outranks whoever has just called. Proven ones give way only where all
+//! slots are taken and all but a few by them: there are more members than slots, and a member that
+//! has something to say calls again.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use std::time::Duration;
 use super::admission::network;
 use crate::time::Instant;
 
-/// How many places there are.
+/// How many slots there are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct SlotLimits {
     pub(crate) all: usize,
     pub(crate) unproven: usize,
     /// Unproven ones from one IP.
@@ -59,97 +59,98 @@ impl Merit {
     }
 }
 
-/// Names a seat; none is named twice.
+/// Names a slot; none is named twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SeatId(u64);
+pub(super) struct SlotId(u64);
 
-/// The places of one node, each with what ends the connection on it.
+/// The slots of one node, each with what ends the connection on it.
 #[derive(Debug)]
-pub(super) struct Seats<T> {
-    limits: Limits,
+pub(super) struct InboundSlots<T> {
+    limits: SlotLimits,
     /// The one that called last stands last.
-    seats: Vec<Seat<T>>,
+    slots: Vec<InboundSlot<T>>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Seat<T> {
-    id: SeatId,
+struct InboundSlot<T> {
+    id: SlotId,
     ip: IpAddr,
     proven: Option<SocketAddr>,
     merit: Merit,
     task: T,
 }
 
-impl<T> Seats<T> {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, seats: Vec::new(), next: 0 }
+impl<T> InboundSlots<T> {
+    pub(super) fn new(limits: SlotLimits) -> Self {
+        Self { limits, slots: Vec::new(), next: 0 }
     }
 
     /// What the next caller will be known by.
-    pub(super) fn next_id(&mut self) -> SeatId {
+    pub(super) fn next_id(&mut self) -> SlotId {
         self.next += 1;
-        SeatId(self.next)
+        SlotId(self.next)
     }
 
-    /// Seats a caller, and gives the one that had to make room for it.
-    pub(super) fn seat(&mut self, id: SeatId, ip: IpAddr, merit: Merit, task: T) -> Option<T> {
-        let unseated = self.gives_way_to(ip).map(|at| self.seats.remove(at).task);
-        self.seats.push(Seat { id, ip, proven: None, merit, task });
-        assert!(self.seats.len() <= self.limits.all, "a caller took no place of another's");
-        unseated
+    /// Gives a slot to a caller, and gives the one that had to make room for it.
+    pub(super) fn take_slot(&mut self, id: SlotId, ip: IpAddr, merit: Merit, task: T) -> Option<T> {
+        let evicted = self.gives_way_to(ip).map(|at| self.slots.remove(at).task);
+        self.slots.push(InboundSlot { id, ip, proven: None, merit, task });
+        assert!(self.slots.len() <= self.limits.all, "a caller took no place of another's");
+        evicted
     }
 
     /// Whose place a caller from there gets, if there is none left for it.
     fn gives_way_to(&self, ip: IpAddr) -> Option<usize> {
-        let unproven = |seat: &&Seat<T>| seat.proven.is_none();
-        let of = |ip: IpAddr| self.seats.iter().filter(unproven).filter(|it| it.ip == ip).count();
+        let unproven = |slot: &&InboundSlot<T>| slot.proven.is_none();
+        let of = |ip: IpAddr| self.slots.iter().filter(unproven).filter(|it| it.ip == ip).count();
         let near = |ip: IpAddr| {
             let network = network(ip);
-            self.seats.iter().filter(unproven).filter(|it| self::network(it.ip) == network).count()
+            self.slots.iter().filter(unproven).filter(|it| self::network(it.ip) == network).count()
         };
         if of(ip) >= self.limits.of_one {
-            return self.least_worthy(|seat| seat.proven.is_none() && seat.ip == ip);
+            return self.least_worthy(|slot| slot.proven.is_none() && slot.ip == ip);
         }
-        let full = self.seats.len() == self.limits.all;
+        let full = self.slots.len() == self.limits.all;
         // A few of them are left even so, else nobody new could ever prove itself.
         let share = if full { self.limits.of_one } else { self.limits.unproven };
-        if self.seats.iter().filter(unproven).count() >= share {
-            let crowd = |seat: &Seat<T>| (near(seat.ip), of(seat.ip));
-            let most = self.seats.iter().filter(unproven).map(crowd).max();
-            let crowded = |seat: &Seat<T>| seat.proven.is_none() && Some(crowd(seat)) == most;
+        if self.slots.iter().filter(unproven).count() >= share {
+            let crowd = |slot: &InboundSlot<T>| (near(slot.ip), of(slot.ip));
+            let most = self.slots.iter().filter(unproven).map(crowd).max();
+            let crowded =
+                |slot: &InboundSlot<T>| slot.proven.is_none() && Some(crowd(slot)) == most;
             return self.least_worthy(crowded);
         }
-        self.least_worthy(|seat| seat.proven.is_some()).filter(|_| full)
+        self.least_worthy(|slot| slot.proven.is_some()).filter(|_| full)
     }
 
     /// Of equals the one that came first.
-    fn least_worthy(&self, among: impl Fn(&Seat<T>) -> bool) -> Option<usize> {
-        let places = (0..self.seats.len()).filter(|&at| among(&self.seats[at]));
-        places.min_by_key(|&at| self.seats[at].merit.until())
+    fn least_worthy(&self, among: impl Fn(&InboundSlot<T>) -> bool) -> Option<usize> {
+        let places = (0..self.slots.len()).filter(|&at| among(&self.slots[at]));
+        places.min_by_key(|&at| self.slots[at].merit.until())
     }
 
     /// A caller has proved that it is the node at this address; gives the one of that node's that
     /// had to make room for it. Who has lost its place has none to be proved.
-    pub(super) fn prove(&mut self, id: SeatId, caller: SocketAddr) -> Option<T> {
-        let at = self.seats.iter().position(|seat| seat.id == id)?;
-        if self.seats[at].proven == Some(caller) {
+    pub(super) fn prove(&mut self, id: SlotId, caller: SocketAddr) -> Option<T> {
+        let at = self.slots.iter().position(|slot| slot.id == id)?;
+        if self.slots[at].proven == Some(caller) {
             return None;
         }
-        let of_it = |seat: &Seat<T>| seat.proven == Some(caller);
-        let full = self.seats.iter().filter(|seat| of_it(seat)).count() >= OF_ONE_MEMBER;
-        let unseated = self.least_worthy(of_it).filter(|_| full);
-        self.seats[at].proven = Some(caller);
-        unseated.map(|at| self.seats.remove(at).task)
+        let of_it = |slot: &InboundSlot<T>| slot.proven == Some(caller);
+        let full = self.slots.iter().filter(|slot| of_it(slot)).count() >= OF_ONE_MEMBER;
+        let evicted = self.least_worthy(of_it).filter(|_| full);
+        self.slots[at].proven = Some(caller);
+        evicted.map(|at| self.slots.remove(at).task)
     }
 
-    pub(super) fn is_proven(&self, id: SeatId) -> bool {
-        self.seats.iter().any(|seat| seat.id == id && seat.proven.is_some())
+    pub(super) fn is_proven(&self, id: SlotId) -> bool {
+        self.slots.iter().any(|slot| slot.id == id && slot.proven.is_some())
     }
 
     /// The connection has ended.
-    pub(super) fn leave(&mut self, id: SeatId) {
-        self.seats.retain(|seat| seat.id != id);
+    pub(super) fn leave(&mut self, id: SlotId) {
+        self.slots.retain(|slot| slot.id != id);
     }
 }
 
@@ -159,34 +160,34 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { all: 16, unproven: 4, of_one: 2 };
+    const LIMITS: SlotLimits = SlotLimits { all: 16, unproven: 4, of_one: 2 };
 
     /// Callers by number, each with its merit.
     struct Room {
-        seats: Seats<u32>,
-        merits: Vec<(SeatId, Merit)>,
+        slots: InboundSlots<u32>,
+        merits: Vec<(SlotId, Merit)>,
         now: Instant,
     }
 
     impl Room {
         fn new() -> Self {
-            Self { seats: Seats::new(LIMITS), merits: Vec::new(), now: Instant::ZERO }
+            Self { slots: InboundSlots::new(LIMITS), merits: Vec::new(), now: Instant::ZERO }
         }
 
         /// A millisecond later somebody calls; who gives way.
         fn call(&mut self, ip: u32) -> Option<u32> {
             self.pass(1);
-            let (id, merit) = (self.seats.next_id(), Merit::new(self.now));
+            let (id, merit) = (self.slots.next_id(), Merit::new(self.now));
             self.merits.push((id, merit.clone()));
             let number = self.merits.len() as u32 - 1;
-            self.seats.seat(id, Ipv4Addr::from_bits(ip).into(), merit, number)
+            self.slots.take_slot(id, Ipv4Addr::from_bits(ip).into(), merit, number)
         }
 
         /// A member calls and proves itself; who gives way at either.
         fn call_of_member(&mut self, port: u16) -> [Option<u32>; 2] {
             let first = self.call(1 << 24);
             let (id, _) = self.merits.last().expect("it has called");
-            [first, self.seats.prove(*id, ([1, 0, 0, 0], port).into())]
+            [first, self.slots.prove(*id, ([1, 0, 0, 0], port).into())]
         }
 
         fn bring(&mut self, caller: usize, len: u64) {
@@ -199,7 +200,7 @@ mod tests {
         }
 
         fn sitting(&self) -> Vec<u32> {
-            self.seats.seats.iter().map(|seat| seat.task).collect()
+            self.slots.slots.iter().map(|slot| slot.task).collect()
         }
     }
 
@@ -292,13 +293,13 @@ mod tests {
         let caller = ([1, 0, 0, 0], 7).into();
         room.call(5);
         let id = room.merits[0].0;
-        assert!(!room.seats.is_proven(id));
+        assert!(!room.slots.is_proven(id));
         for _ in 0..2 * OF_ONE_MEMBER {
-            assert_eq!(room.seats.prove(id, caller), None);
+            assert_eq!(room.slots.prove(id, caller), None);
         }
-        assert!(room.seats.is_proven(id));
-        room.seats.leave(id);
-        assert_eq!(room.seats.prove(id, caller), None);
-        assert!(!room.seats.is_proven(id) && room.sitting().is_empty());
+        assert!(room.slots.is_proven(id));
+        room.slots.leave(id);
+        assert_eq!(room.slots.prove(id, caller), None);
+        assert!(!room.slots.is_proven(id) && room.sitting().is_empty());
     }
 }
