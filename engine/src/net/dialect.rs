@@ -221,7 +221,7 @@ impl Dialect for pekonode::Engine {
         from: SocketAddr,
         _: &Ticket,
     ) -> impl Future<Output = Ending> + Send {
-        caller.read_letter(heard, from)
+        caller.read_one_shot(heard, from)
     }
 
     fn confirms(&self, addr: SocketAddr) -> bool {

@@ -4,7 +4,7 @@
 //! queue of its own; they come in over connections that others dialled, each with a task of its
 //! own as well, as `stream_in.rs` has it. These tasks seal and open, so that a large value keeps
 //! no other packet waiting. A connection that is not used for a while is closed. Among pekonode
-//! nodes each packet has a connection of its own, as `letters.rs` has it.
+//! nodes each packet has a connection of its own, as `one_shot_tcp.rs` has it.
 //!
 //! **Limits.** At most [`OUT_MAX`] connections out, each with at most two of the largest packets
 //! waiting and one being sealed; at most `IN_MAX` in, each with at most one packet that is being
@@ -26,7 +26,7 @@ use super::clock::random;
 use super::complaints::Complaint;
 use super::contacts::Trial;
 use super::dialect::Dialect;
-use super::letters::Letters;
+use super::one_shot_tcp::OneShotTcp;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
 use super::stream_frame::{Ending, framed, read_answer, write_whole};
@@ -86,7 +86,7 @@ pub(crate) struct Streams<P> {
     encoded: Option<(Arc<P>, Arc<Vec<u8>>)>,
     writers: JoinSet<()>,
     /// What goes out on connections of its own.
-    letters: Letters,
+    one_shots: OneShotTcp,
     arrivals: mpsc::Receiver<Arrival<P>>,
     /// For those who send: who takes calls keeps the way open.
     failed: mpsc::WeakSender<Arrival<P>>,
@@ -197,7 +197,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
             clock: 0,
             encoded: None,
             writers: JoinSet::new(),
-            letters: Letters::new(config.segment_len_max(), counters.clone()),
+            one_shots: OneShotTcp::new(config.segment_len_max(), counters.clone()),
             arrivals,
             failed,
             closing: Some(closing),
@@ -257,7 +257,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
 
     /// Sends the bytes of a packet on a connection of their own. Never waits either.
     pub(crate) fn post(&mut self, to: SocketAddr, packet: Vec<u8>) {
-        self.letters.send(to, packet);
+        self.one_shots.send(to, packet);
     }
 
     /// The peer at this address, if there is room for another.
@@ -310,7 +310,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
         self.peers.clear();
         let all = async {
             self.counters.all_senders(&mut self.writers).await;
-            self.letters.finish().await;
+            self.one_shots.finish().await;
         };
         if timeout(FAREWELL_MAX, all).await.is_err() {
             tracing::debug!("not all goodbyes went out in time");
@@ -323,7 +323,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
         self.closing = None;
         self.arrivals.close();
         self.writers.shutdown().await;
-        self.letters.close().await;
+        self.one_shots.close().await;
         if let Some(acceptor) = self.acceptor.take()
             && let Err(error) = acceptor.await
             && error.is_panic()

@@ -5,7 +5,7 @@
 //!
 //! **Limits.** At most [`OPEN_MAX`] connections are open at a time, at most [`OPEN_OF_ONE_MAX`] of
 //! them to one peer, and of what waits for a place there is a limit for each peer and for all.
-//! A packet that did not go out within [`LETTER_MAX`] is dropped: a beat that comes late would say
+//! A packet that did not go out within [`DELIVERY_MAX`] is dropped: a beat that comes late would say
 //! of a node that is gone that it is alive. So a peer that hangs costs its own packets only.
 
 use std::collections::BTreeMap;
@@ -33,17 +33,17 @@ const OPEN_MAX: usize = 128;
 const OPEN_OF_ONE_MAX: usize = 4;
 
 /// Most packets to one peer, those that wait included.
-const LETTERS_OF_ONE_MAX: usize = 64;
+const PACKETS_OF_ONE_MAX: usize = 64;
 
 /// Most packets at all, those that wait included.
-const LETTERS_MAX: usize = 2_048;
+const PACKETS_MAX: usize = 2_048;
 
 /// From when a packet is to be sent until it is out.
-const LETTER_MAX: Duration = Duration::from_secs(3);
+const DELIVERY_MAX: Duration = Duration::from_secs(3);
 
 /// What is on its way out.
 #[derive(Debug)]
-pub(super) struct Letters {
+pub(super) struct OneShotTcp {
     under_way: JoinSet<()>,
     open: Arc<Semaphore>,
     /// The places of each peer: every packet under way holds one of these.
@@ -52,7 +52,7 @@ pub(super) struct Letters {
     counters: Counters,
 }
 
-impl Letters {
+impl OneShotTcp {
     pub(super) fn new(segment_len_max: usize, counters: Counters) -> Self {
         let open = Arc::new(Semaphore::new(OPEN_MAX));
         let peers = BTreeMap::new();
@@ -67,14 +67,14 @@ impl Letters {
         let places = self.peers.entry(to);
         let places = places.or_insert_with(|| Arc::new(Semaphore::new(OPEN_OF_ONE_MAX)));
         let of_one = Arc::strong_count(places) - 1;
-        if of_one == LETTERS_OF_ONE_MAX || self.under_way.len() == LETTERS_MAX {
+        if of_one == PACKETS_OF_ONE_MAX || self.under_way.len() == PACKETS_MAX {
             self.counters.count(|stats| stats.dropped_over_limit += 1);
             return;
         }
         let (places, open) = (Arc::clone(places), Arc::clone(&self.open));
         let (segment_len_max, counters) = (self.segment_len_max, self.counters.clone());
-        let letter = Letter { to, packet, segment_len_max, counters };
-        self.under_way.spawn(letter.run(places, open));
+        let one_shot = OneShot { to, packet, segment_len_max, counters };
+        self.under_way.spawn(one_shot.run(places, open));
     }
 
     /// Returns when all are out or have failed.
@@ -89,21 +89,21 @@ impl Letters {
 }
 
 /// One packet and its connection.
-struct Letter {
+struct OneShot {
     to: SocketAddr,
     packet: Vec<u8>,
     segment_len_max: usize,
     counters: Counters,
 }
 
-impl Letter {
+impl OneShot {
     async fn run(self, places: Arc<Semaphore>, open: Arc<Semaphore>) {
         let deliver = async {
             let _place = places.acquire().await.map_err(std::io::Error::other)?;
             let _open = open.acquire().await.map_err(std::io::Error::other)?;
             self.deliver().await
         };
-        let delivered = timeout(LETTER_MAX, deliver).await;
+        let delivered = timeout(DELIVERY_MAX, deliver).await;
         let delivered = delivered.unwrap_or_else(|late| Err(late.into()));
         if let Err(error) = &delivered {
             tracing::debug!(to = %self.to, %error, "a packet was not delivered");
@@ -120,7 +120,7 @@ impl Letter {
     async fn deliver(&self) -> std::io::Result<()> {
         // Which address it comes from means nothing to a Go node, so the system picks one.
         let anywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-        let dialled = dial(anywhere, self.to, self.segment_len_max, LETTER_MAX).await;
+        let dialled = dial(anywhere, self.to, self.segment_len_max, DELIVERY_MAX).await;
         let mut stream = dialled.inspect_err(|_| {
             self.counters.count(|stats| stats.dial_errors += 1);
         })?;
@@ -134,7 +134,7 @@ impl Letter {
 impl Caller<Packet> {
     /// One packet, and the end. What came counts even if the end did not come in time: a Go node
     /// needs no end either.
-    pub(super) async fn read_letter(&self, heard: &mut Heard, from: SocketAddr) -> Ending {
+    pub(super) async fn read_one_shot(&self, heard: &mut Heard, from: SocketAddr) -> Ending {
         let (bytes, ending) = read_to_end(heard, self.size).await;
         self.count_received(bytes.len());
         match wire::pekonode::decode(&bytes, self.size) {
