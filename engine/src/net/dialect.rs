@@ -15,7 +15,7 @@ use super::contacts::Touch;
 use super::inbound_slots::SlotLimits;
 use super::stream::Streams;
 use super::stream_frame::Ending;
-use super::stream_in::{Caller, Heard, IN_MAX, Ticket};
+use super::stream_in::{IN_MAX, InboundConn, MeteredStream, Ticket};
 use crate::config::Config;
 use crate::core::packet::{Body, LastCall};
 use crate::core::{
@@ -50,10 +50,10 @@ pub(crate) trait Dialect:
     /// Sends a packet on a connection. Never waits.
     fn post(streams: &mut Streams<Self::Packet>, to: SocketAddr, packet: &Arc<Self::Packet>);
 
-    /// Hears a caller out.
-    fn hear(
-        caller: &Caller<Self::Packet>,
-        heard: &mut Heard,
+    /// Reads all that a connection of another node brings.
+    fn serve(
+        conn: &InboundConn<Self::Packet>,
+        stream: &mut MeteredStream,
         from: SocketAddr,
         ticket: &Ticket,
     ) -> impl Future<Output = Ending> + Send;
@@ -131,13 +131,13 @@ impl Dialect for Engine {
         streams.send(to, packet);
     }
 
-    fn hear(
-        caller: &Caller<Packet>,
-        heard: &mut Heard,
+    fn serve(
+        conn: &InboundConn<Packet>,
+        stream: &mut MeteredStream,
         from: SocketAddr,
         ticket: &Ticket,
     ) -> impl Future<Output = Ending> + Send {
-        caller.read_frames(heard, from, ticket)
+        conn.read_frames(stream, from, ticket)
     }
 
     fn confirms(&self, addr: SocketAddr) -> bool {
@@ -215,13 +215,13 @@ impl Dialect for pekonode::Engine {
         streams.post(to, bytes);
     }
 
-    fn hear(
-        caller: &Caller<pekonode::Packet>,
-        heard: &mut Heard,
+    fn serve(
+        conn: &InboundConn<pekonode::Packet>,
+        stream: &mut MeteredStream,
         from: SocketAddr,
         _: &Ticket,
     ) -> impl Future<Output = Ending> + Send {
-        caller.read_one_shot(heard, from)
+        conn.read_one_shot(stream, from)
     }
 
     fn confirms(&self, addr: SocketAddr) -> bool {

@@ -5,8 +5,8 @@
 //!
 //! **Limits.** At most [`OPEN_MAX`] connections are open at a time, at most [`OPEN_OF_ONE_MAX`] of
 //! them to one peer, and of what waits for a place there is a limit for each peer and for all.
-//! A packet that did not go out within [`DELIVERY_MAX`] is dropped: a beat that comes late would say
-//! of a node that is gone that it is alive. So a peer that hangs costs its own packets only.
+//! A packet that did not go out within [`DELIVERY_MAX`] is dropped: a beat that comes late would
+//! say of a node that is gone that it is alive. So a peer that hangs costs its own packets only.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::complaints::Complaint;
 use super::stream::{Arrival, Counters};
 use super::stream_frame::{Ending, read_to_end};
-use super::stream_in::{Caller, Heard};
+use super::stream_in::{InboundConn, MeteredStream};
 use super::tcp::dial;
 use crate::pekonode::Packet;
 use crate::wire;
@@ -131,11 +131,15 @@ impl OneShot {
     }
 }
 
-impl Caller<Packet> {
+impl InboundConn<Packet> {
     /// One packet, and the end. What came counts even if the end did not come in time: a Go node
     /// needs no end either.
-    pub(super) async fn read_one_shot(&self, heard: &mut Heard, from: SocketAddr) -> Ending {
-        let (bytes, ending) = read_to_end(heard, self.size).await;
+    pub(super) async fn read_one_shot(
+        &self,
+        stream: &mut MeteredStream,
+        from: SocketAddr,
+    ) -> Ending {
+        let (bytes, ending) = read_to_end(stream, self.size).await;
         self.count_received(bytes.len());
         match wire::pekonode::decode(&bytes, self.size) {
             Ok(packet) => {

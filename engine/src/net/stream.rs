@@ -30,7 +30,7 @@ use super::one_shot_tcp::OneShotTcp;
 use super::presence::panic_with;
 use super::stats::{Rejected, StreamStats};
 use super::stream_frame::{Ending, framed, read_answer, write_whole};
-use super::stream_in::{Acceptor, Caller, Ticket};
+use super::stream_in::{Acceptor, InboundConn, Ticket};
 use super::tcp::dial;
 use crate::config::Config;
 use crate::core::Packet;
@@ -185,8 +185,8 @@ impl<P: Clone + Send + 'static> Streams<P> {
         let value_len_max = config.metadata_len_max();
         let failed = arrived.downgrade();
         let (size, counted) = (config.size(), counters.clone());
-        let caller = Caller { arrived, guard: guards, size, value_len_max, counters: counted };
-        let acceptor = Acceptor::new(listener, caller, D::CALLS);
+        let conn = InboundConn { arrived, guard: guards, size, value_len_max, counters: counted };
+        let acceptor = Acceptor::new(listener, conn, D::CALLS);
         Self {
             bound,
             port,

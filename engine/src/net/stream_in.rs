@@ -41,15 +41,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The task that takes calls, and has a task for each.
 pub(super) struct Acceptor<P> {
     listener: TcpListener,
-    caller: Caller<P>,
+    conn: InboundConn<P>,
     slots: Arc<Mutex<InboundSlots<AbortHandle>>>,
     clock: Clock,
 }
 
 impl<P: Clone + Send + 'static> Acceptor<P> {
-    pub(super) fn new(listener: TcpListener, caller: Caller<P>, limits: SlotLimits) -> Self {
+    pub(super) fn new(listener: TcpListener, conn: InboundConn<P>, limits: SlotLimits) -> Self {
         let slots = Arc::new(Mutex::new(InboundSlots::new(limits)));
-        Self { listener, caller, slots, clock: Clock::start() }
+        Self { listener, conn, slots, clock: Clock::start() }
     }
 
     /// Takes calls until told to end, and then ends them all.
@@ -60,7 +60,7 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
                 biased;
                 _ = &mut closed => break,
                 Some(ended) = callers.join_next() => {
-                    self.caller.counters.ended(&ended, |stats| stats.broken += 1);
+                    self.conn.counters.ended(&ended, |stats| stats.broken += 1);
                 }
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
@@ -70,7 +70,7 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
                     }
                     Err(error) => {
                         tracing::debug!(%error, "a call could not be taken");
-                        self.caller.counters.count(|stats| stats.accept_errors += 1);
+                        self.conn.counters.count(|stats| stats.accept_errors += 1);
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -92,14 +92,15 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
         let ticket = Ticket {
             id: slots.next_id(),
             slots: Arc::clone(&self.slots),
-            counters: self.caller.counters.clone(),
+            counters: self.conn.counters.clone(),
         };
-        let heard = Heard { stream, brought: 0, merit: merit.clone(), clock: self.clock };
+        let stream =
+            MeteredStream { tcp: stream, brought: 0, merit: merit.clone(), clock: self.clock };
         let id = ticket.id;
-        let task = callers.spawn(self.caller.clone().run::<D>(heard, from, Leaving(ticket)));
+        let task = callers.spawn(self.conn.clone().run::<D>(stream, from, Leaving(ticket)));
         let evicted = slots.take_slot(id, from.ip(), merit, task);
         drop(slots);
-        self.caller.counters.count(|stats| {
+        self.conn.counters.count(|stats| {
             stats.accepted += 1;
             stats.evicted += u64::from(evicted.is_some());
         });
@@ -146,29 +147,29 @@ impl Drop for Leaving {
 }
 
 /// A connection that counts for more when it brings something.
-pub(crate) struct Heard {
-    stream: TcpStream,
+pub(crate) struct MeteredStream {
+    tcp: TcpStream,
     /// Bytes since the last whole packet.
     brought: u64,
     merit: Merit,
     clock: Clock,
 }
 
-impl Heard {
+impl MeteredStream {
     /// What comes now belongs to the next packet.
     fn begin_packet(&mut self) {
         self.brought = 0;
     }
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for MeteredStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
         let len = buffer.filled().len() - before;
         if len > 0 {
             self.brought += len as u64;
@@ -180,7 +181,7 @@ impl AsyncRead for Heard {
 
 /// The task of one connection that another made.
 #[derive(Clone)]
-pub(crate) struct Caller<P> {
+pub(crate) struct InboundConn<P> {
     pub(super) arrived: mpsc::Sender<Arrival<P>>,
     /// What guards the packets, as it is set now.
     pub(super) guard: watch::Receiver<StreamGuard>,
@@ -191,15 +192,15 @@ pub(crate) struct Caller<P> {
     pub(super) counters: Counters,
 }
 
-impl<P> Caller<P> {
+impl<P> InboundConn<P> {
     async fn run<D: Dialect<Packet = P>>(
         self,
-        mut heard: Heard,
+        mut stream: MeteredStream,
         from: SocketAddr,
         leaving: Leaving,
     ) {
         let _open = self.counters.opened();
-        let ending = D::hear(&self, &mut heard, from, &leaving.0).await;
+        let ending = D::serve(&self, &mut stream, from, &leaving.0).await;
         tracing::debug!(%from, %ending, "a connection ended");
         if let Ending::Refused(reason) | Ending::Sequence(reason) = ending {
             self.counters.reject(reason);
@@ -222,36 +223,36 @@ impl<P> Caller<P> {
     }
 }
 
-impl Caller<Packet> {
+impl InboundConn<Packet> {
     /// Any number of packets, each behind its length.
     pub(super) async fn read_frames(
         &self,
-        heard: &mut Heard,
+        stream: &mut MeteredStream,
         from: SocketAddr,
         ticket: &Ticket,
     ) -> Ending {
-        match self.greet(heard).await {
+        match self.greet(stream).await {
             Ok(opener) => {
                 let from = SocketAddr::new(from.ip(), opener.port());
-                self.read_all(heard, from, ticket, opener).await
+                self.read_all(stream, from, ticket, opener).await
             }
             Err(ending) => ending,
         }
     }
 
     /// Hears who is calling, and answers.
-    async fn greet(&self, heard: &mut Heard) -> Result<StreamOpener, Ending> {
+    async fn greet(&self, stream: &mut MeteredStream) -> Result<StreamOpener, Ending> {
         let guard = self.guard.borrow().clone();
-        let hello = read_hello(heard, &guard).await?;
+        let hello = read_hello(stream, &guard).await?;
         let random = random().map_err(io::Error::other)?;
         let (opener, answer) = guard.accept(&hello, random).map_err(Ending::Refused)?;
-        write_whole(&mut heard.stream, &answer).await?;
+        write_whole(&mut stream.tcp, &answer).await?;
         Ok(opener)
     }
 
     async fn read_all(
         &self,
-        heard: &mut Heard,
+        stream: &mut MeteredStream,
         from: SocketAddr,
         ticket: &Ticket,
         mut opener: StreamOpener,
@@ -265,8 +266,8 @@ impl Caller<Packet> {
             return Ending::Closed;
         }
         loop {
-            heard.begin_packet();
-            let mut bytes = match read_frame(heard, IDLE_MAX, len_max).await {
+            stream.begin_packet();
+            let mut bytes = match read_frame(stream, IDLE_MAX, len_max).await {
                 Ok(bytes) => bytes,
                 Err(ending) => return ending,
             };
@@ -291,7 +292,7 @@ impl Caller<Packet> {
             }
             // What is longer is a value: it is read once, and costs little more.
             let cost = cost(bytes.len().min(DATAGRAM_LEN_MAX));
-            let wait = pace.take(heard.clock.now().mono, cost, CALLER);
+            let wait = pace.take(stream.clock.now().mono, cost, CALLER);
             if !wait.is_zero() && !ticket.is_proven() {
                 self.counters.count(|stats| stats.held_back += 1);
                 sleep(wait).await;
