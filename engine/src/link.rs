@@ -28,8 +28,8 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use self::burst::Bursts;
-use self::chance::Streams;
-use self::route::{Route, Routes};
+use self::chance::ChanceStreams;
+use self::route::{LinkRoutes, Route};
 use crate::rng::Probability;
 use crate::time::{Instant, nanos};
 
@@ -273,11 +273,11 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct LinkModel {
     default: Link,
-    chance: Streams,
+    chance: ChanceStreams,
     changes: Vec<(ChangeId, NetworkChange)>,
     changes_made: u64,
     /// What the changes in force come to; unused while there are none.
-    routes: Routes,
+    routes: LinkRoutes,
     /// Until when each directed link with a bandwidth is busy.
     busy_until: FxHashMap<(u32, u32), Instant>,
     bursts: Bursts,
@@ -287,10 +287,10 @@ pub struct LinkModel {
 impl LinkModel {
     /// A network in which every direction is a link of its own with these properties.
     pub fn new(seed: u64, default: Link) -> Self {
-        let routes = Routes::new(&default, &[]);
+        let routes = LinkRoutes::new(&default, &[]);
         Self {
             default,
-            chance: Streams::new(seed),
+            chance: ChanceStreams::new(seed),
             changes: Vec::new(),
             changes_made: 0,
             routes,
@@ -432,7 +432,7 @@ impl LinkModel {
         let id = ChangeId(self.changes_made);
         self.changes_made += 1;
         self.changes.push((id, change));
-        self.routes = Routes::new(&self.default, &self.changes);
+        self.routes = LinkRoutes::new(&self.default, &self.changes);
         id
     }
 
@@ -440,7 +440,7 @@ impl LinkModel {
     /// when it is undone already.
     pub fn undo(&mut self, id: ChangeId) {
         self.changes.retain(|&(other, _)| other != id);
-        self.routes = Routes::new(&self.default, &self.changes);
+        self.routes = LinkRoutes::new(&self.default, &self.changes);
     }
 }
 

@@ -25,15 +25,15 @@ use crate::config::{Advertise, Config, TransportKind, Wire};
 use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
     AddressWatch, Console, Contacts, Dialect, Driver, Ended, Environment, Interceptor, Left, Local,
-    NetStats, Origin, Place, Ports, Presence, Pulse, Queued, Request, Seed, Seeds, Shared, Streams,
-    Wish, system_resolver,
+    NetStats, Origin, Ports, Presence, Pulse, Queued, Request, Seed, SeedPlace, Seeds, Shared,
+    Streams, Wish, system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::pekonode;
 use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
-use asking::Line;
+use asking::TaskLine;
 pub use events::Events;
 pub use keys::Keys;
 
@@ -101,31 +101,31 @@ pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
     /// others see of a handle that is dropped.
     notices: broadcast::Sender<(u64, Queued)>,
-    line: Arc<Line>,
+    line: Arc<TaskLine>,
     config: Arc<Config>,
     environment: Environment,
     shared: Shared,
     seeds: watch::Sender<Vec<Seed>>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<HandleState>>,
 }
 
 /// What joins and leaves change, one at a time.
 #[derive(Debug, Default)]
-struct State {
+struct HandleState {
     /// The task, while the node has joined.
-    running: Option<Running>,
+    running: Option<RunningTask>,
     /// The secrets, if the node has any.
     keyring: Option<Keyring>,
 }
 
 #[derive(Debug)]
-struct Running {
-    phase: Phase,
+struct RunningTask {
+    phase: TaskPhase,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum TaskPhase {
     Joined,
     /// A leave has begun, but its caller may have stopped waiting for what comes of it.
     Leaving(oneshot::Receiver<Left>),
@@ -166,12 +166,12 @@ impl NodeList {
         let keyring = secret.cloned().map(Keyring::new).transpose()?;
         let notices = broadcast::Sender::new(EVENTS_MAX);
         let list = Self {
-            line: Arc::new(Line::new(node.build()?)),
+            line: Arc::new(TaskLine::new(node.build()?)),
             environment,
             shared: Shared::new(&notices),
             notices,
             seeds: watch::Sender::default(),
-            state: Arc::new(Mutex::new(State { keyring, running: None })),
+            state: Arc::new(Mutex::new(HandleState { keyring, running: None })),
             config: Arc::new(config),
         };
         for seed in list.config.seeds() {
@@ -225,7 +225,7 @@ impl NodeList {
     /// Outside of a tokio runtime.
     pub async fn join(&self) -> Result<(), NodeListError> {
         let mut state = self.state.lock().await;
-        let is_to_run = matches!(state.running, Some(Running { phase: Phase::Joined, .. }));
+        let is_to_run = matches!(state.running, Some(RunningTask { phase: TaskPhase::Joined, .. }));
         // Whoever was told of the end may join at once, though the task has yet to return.
         if is_to_run && self.shared.view.borrow().local.is_some() {
             return Ok(());
@@ -240,12 +240,12 @@ impl NodeList {
     }
 
     /// Starts the task of a node that runs this protocol.
-    async fn launch<D: Dialect>(&self, state: &State) -> Result<Running, NodeListError> {
+    async fn launch<D: Dialect>(&self, state: &HandleState) -> Result<RunningTask, NodeListError> {
         let driver = self.driver::<D>(state).await?;
-        Ok(Running { phase: Phase::Joined, task: tokio::spawn(driver.run()) })
+        Ok(RunningTask { phase: TaskPhase::Joined, task: tokio::spawn(driver.run()) })
     }
 
-    async fn driver<D: Dialect>(&self, state: &State) -> Result<Driver<D>, NodeListError> {
+    async fn driver<D: Dialect>(&self, state: &HandleState) -> Result<Driver<D>, NodeListError> {
         // First, so that nothing said while the node starts is missed.
         let (node, requests) = self.line.open();
         let (places, mut tasks) = self.look_up_seeds();
@@ -308,7 +308,7 @@ impl NodeList {
     async fn bind(
         &self,
         node: &Node,
-        places: &watch::Receiver<Vec<Place>>,
+        places: &watch::Receiver<Vec<SeedPlace>>,
     ) -> Result<(Ports, Local, Option<Origin>), NodeListError> {
         let addr = match self.environment {
             Environment::System | Environment::Intercepted(_) => listen_addr(node, &self.config),
@@ -338,9 +338,9 @@ impl NodeList {
         Ok((ports, Local { node: node.with_addr(advertised), bound }, origin))
     }
 
-    fn look_up_seeds(&self) -> (watch::Receiver<Vec<Place>>, JoinSet<()>) {
+    fn look_up_seeds(&self) -> (watch::Receiver<Vec<SeedPlace>>, JoinSet<()>) {
         let seeds = self.seeds.subscribe();
-        let known = seeds.borrow().iter().cloned().map(Place::of).collect();
+        let known = seeds.borrow().iter().cloned().map(SeedPlace::of).collect();
         let (places, found) = watch::channel(known);
         let (period, resolver) = (self.config.redial(), system_resolver);
         let mut tasks = JoinSet::new();
@@ -432,13 +432,13 @@ impl NodeList {
 
     /// Tells the task that is to leave, if there is one, and waits for its end. Dropped and called
     /// again, it goes on where it was.
-    async fn end(&self, state: &mut State) -> Left {
+    async fn end(&self, state: &mut HandleState) -> Left {
         let Some(running) = &mut state.running else { return Ok(()) };
-        if let Phase::Joined = running.phase {
+        if let TaskPhase::Joined = running.phase {
             let (answer, left) = oneshot::channel();
             // If the task has ended there is nobody left to tell.
             let _ = self.line.way().map(|way| way.send(Request::Leave { answer }));
-            running.phase = Phase::Leaving(left);
+            running.phase = TaskPhase::Leaving(left);
         }
         state.reap().await
     }
@@ -468,7 +468,7 @@ impl NodeList {
     }
 }
 
-impl State {
+impl HandleState {
     /// Waits for the end of a task that is near it, which tells of that itself. What came of its
     /// leave, if it was told to.
     async fn reap(&mut self) -> Left {
@@ -479,7 +479,7 @@ impl State {
             tracing::error!(%error, "the task of the node panicked while it ended");
         }
         let phase = self.running.take().map(|running| running.phase);
-        let Some(Phase::Leaving(mut left)) = phase else { return Ok(()) };
+        let Some(TaskPhase::Leaving(mut left)) = phase else { return Ok(()) };
         left.try_recv().unwrap_or(Ok(()))
     }
 }

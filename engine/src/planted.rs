@@ -9,7 +9,7 @@
 mod faults;
 
 #[cfg(feature = "planted")]
-pub use self::faults::{Kind, Planted, Subject, is, plant};
+pub use self::faults::{FaultKind, FaultSubject, Planted, is, plant};
 
 /// A rule, and what stands in its place where this fault is planted.
 #[cfg(feature = "planted")]

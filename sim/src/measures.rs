@@ -327,7 +327,8 @@ pub(crate) fn is_peak(counter: &str) -> bool {
 
 /// The counters of an engine that are added up, and those that keep the greatest.
 pub(crate) fn engine_counters() -> impl Iterator<Item = &'static Metric> {
-    Stats::metrics().filter(|metric| metric.kind == metrics::Kind::Counter || is_peak(metric.name))
+    Stats::metrics()
+        .filter(|metric| metric.kind == metrics::MetricKind::Counter || is_peak(metric.name))
 }
 
 fn of_rumors(kind: &'static str) -> impl Iterator<Item = Measure> {

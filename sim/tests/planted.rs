@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rumormill::planted::{Kind, Planted};
+use rumormill::planted::{FaultKind, Planted};
 use rumormill_sim::commands::planted::{Shown, shown};
 
 use bench::Bench;
@@ -65,14 +65,19 @@ fn each_subject_has_three_faults_at_least_and_all_kinds_are_there() {
     for subject in Planted::ALL.iter().map(|fault| fault.subject()) {
         assert!(count(&|fault| fault.subject() == subject) >= 3, "{subject}");
     }
-    for kind in [Kind::WrongBound, Kind::MissingCall, Kind::SwappedOrder, Kind::StaleState] {
+    for kind in [
+        FaultKind::WrongBound,
+        FaultKind::MissingCall,
+        FaultKind::SwappedOrder,
+        FaultKind::StaleState,
+    ] {
         assert!(count(&|fault| fault.kind() == kind) >= 2, "{kind}");
     }
     for &fault in Planted::ALL {
         assert_eq!(Planted::named(&fault.name()), Some(fault));
     }
     assert_eq!(Planted::TombstonesStay.name(), "tombstones-stay");
-    assert_eq!(Kind::WrongBound.to_string(), "wrong bound");
+    assert_eq!(FaultKind::WrongBound.to_string(), "wrong bound");
 }
 
 #[test]

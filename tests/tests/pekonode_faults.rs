@@ -333,7 +333,7 @@ fn beat_of(addr: SocketAddr) -> Vec<u8> {
         infected: (1..400).map(|port| pekonode::mark(([10, 0, 0, 1], port).into())).collect(),
         metadata: pekonode::Carried::NONE,
         kind: pekonode::Kind::Beat,
-        secret_key: pekonode::SecretKey::default(),
+        secret_key: pekonode::SecretDigest::default(),
     };
     let mut bytes = Vec::new();
     rumormill::wire::pekonode::encode(&packet, &mut bytes);

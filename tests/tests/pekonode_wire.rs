@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rumormill::config::{TransportKind, Wire};
 use rumormill::core::Cause;
-use rumormill::pekonode::{Carried, Kind, Packet, SecretKey};
+use rumormill::pekonode::{Carried, Kind, Packet, SecretDigest};
 use rumormill::wire::Reject;
 use rumormill::wire::pekonode::{decode, encode};
 use rumormill::{Config, Node, NodeList};
@@ -67,7 +67,7 @@ impl Peer {
 
     fn send(&self, to: &NodeList, kind: Kind, metadata: Carried) {
         let node = self.node.clone();
-        let secret_key = SecretKey::default();
+        let secret_key = SecretDigest::default();
         let packet = Packet { node, infected: [].into(), metadata, kind, secret_key };
         let mut bytes = Vec::new();
         encode(&packet, &mut bytes);

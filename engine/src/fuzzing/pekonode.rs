@@ -8,7 +8,7 @@ use super::script::{STARTED, Script, addr};
 use crate::config::{Config, Liveness, Swap, Wire};
 use crate::core::{Carrier, Command, Input, Outbox, Output, Protocol as _, Record, Value};
 use crate::node::{Generation, Node};
-use crate::pekonode::{Carried, Engine, Kind, Packet, SecretKey, mark};
+use crate::pekonode::{Carried, Engine, Kind, Packet, SecretDigest, mark};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire;
 
@@ -18,12 +18,12 @@ const SENDS_MAX: usize = 64;
 /// Takes any bytes for settings and a script, and has an engine of pekonode live it.
 pub fn pekonode(bytes: &[u8]) {
     let mut script = Script(bytes);
-    let Some(mut subject) = Subject::of(&mut script) else { return };
+    let Some(mut subject) = Player::of(&mut script) else { return };
     while let Some(()) = subject.live(&mut script) {}
 }
 
 /// An engine that is watched.
-struct Subject {
+struct Player {
     engine: Engine,
     now: Now,
     outbox: Outbox<Packet>,
@@ -31,7 +31,7 @@ struct Subject {
     said: VecDeque<Arc<Packet>>,
 }
 
-impl Subject {
+impl Player {
     fn of(script: &mut Script<'_>) -> Option<Self> {
         let [ways] = script.take()?;
         let config = Config::builder()
@@ -151,8 +151,8 @@ fn packet(script: &mut Script<'_>) -> Option<Packet> {
     let data = if script.below(4)? == 0 { None } else { Some(script.data()?.into()) };
     let metadata = Carried { data, update: script.signed()? };
     let secret_key = match script.byte()? {
-        0..248 => SecretKey::default(),
-        _ => SecretKey::of(b"other"),
+        0..248 => SecretDigest::default(),
+        _ => SecretDigest::of(b"other"),
     };
     Some(Packet { node: script.node()?, infected, metadata, kind, secret_key })
 }

@@ -27,7 +27,7 @@ pub fn seal(bytes: &[u8]) {
 }
 
 /// One run of a node.
-struct Node {
+struct SealingNode {
     guard: Guard,
     keyring: Keyring,
     /// The same by name; the first one seals.
@@ -47,7 +47,7 @@ struct Letter {
 struct Cluster {
     config: Config,
     now: Now,
-    nodes: Vec<Node>,
+    nodes: Vec<SealingNode>,
     /// Those that were sealed; the number of each is in it.
     letters: Vec<Letter>,
     /// How often randomness was drawn.
@@ -71,7 +71,7 @@ impl Cluster {
         for place in 0..NODES {
             let keyring = Keyring::new(SECRETS[0].into()).expect("it is not empty");
             let guard = cluster.run(place, &keyring, 0);
-            cluster.nodes.push(Node { guard, keyring, secrets: vec![SECRETS[0]], ahead: 0 });
+            cluster.nodes.push(SealingNode { guard, keyring, secrets: vec![SECRETS[0]], ahead: 0 });
         }
         cluster
     }

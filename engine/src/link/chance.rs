@@ -8,21 +8,21 @@
 use crate::rng::Rng;
 
 #[derive(Clone, Debug)]
-pub(super) struct Streams {
+pub(super) struct ChanceStreams {
     seed: u64,
     /// By sender: how many packets it has sent.
     packets: Vec<u64>,
-    /// A sender's seat is its number modulo [`Streams::SEATS`].
-    seats: Vec<Seat>,
+    /// A sender's seat is its number modulo [`ChanceStreams::SEATS`].
+    seats: Vec<LinkSeat>,
 }
 
 #[derive(Clone, Debug)]
-struct Seat {
+struct LinkSeat {
     sender: u32,
     stream: Rng,
 }
 
-impl Streams {
+impl ChanceStreams {
     /// Far more than the nodes of most scenarios, each of which has a seat to itself then.
     const SEATS: usize = 1 << 14;
     /// Words that each packet takes, whatever its fate.
@@ -40,12 +40,13 @@ impl Streams {
         }
         while self.seats.len() <= seat {
             let sender = self.seats.len() as u32;
-            self.seats.push(Seat { sender, stream: Rng::fork(self.seed, "link", sender.into()) });
+            self.seats
+                .push(LinkSeat { sender, stream: Rng::fork(self.seed, "link", sender.into()) });
         }
         let (packets, seat) = (&mut self.packets[place], &mut self.seats[seat]);
         if seat.sender != sender {
             let stream = Rng::fork(self.seed, "link", sender.into()).behind(*packets * Self::WORDS);
-            *seat = Seat { sender, stream };
+            *seat = LinkSeat { sender, stream };
         }
         *packets += 1;
         (seat.stream.bits(), seat.stream.bits())
@@ -58,8 +59,8 @@ mod tests {
 
     #[test]
     fn each_sender_draws_from_a_stream_of_its_own_whoever_has_its_seat_meanwhile() {
-        let mut streams = Streams::new(5);
-        let senders = [0, 7, Streams::SEATS as u32, 7 + 2 * Streams::SEATS as u32];
+        let mut streams = ChanceStreams::new(5);
+        let senders = [0, 7, ChanceStreams::SEATS as u32, 7 + 2 * ChanceStreams::SEATS as u32];
         let mut own = senders.map(|sender| Rng::fork(5, "link", sender.into()));
         for turn in 0..200 {
             // Some send many times in a row, some take turns.

@@ -17,7 +17,7 @@ pub(super) enum Route<'a> {
 /// An endpoint's class is found by refinement: two endpoints share one if every change marks them
 /// alike. All endpoints that no change names stand at the end of the tables as one.
 #[derive(Clone, Debug)]
-pub(super) struct Routes {
+pub(super) struct LinkRoutes {
     rules: Vec<Rule>,
     class: Vec<u32>,
     /// One endpoint of each class.
@@ -39,7 +39,7 @@ const UNMARKED: u32 = 0;
 const FROM: u32 = 1;
 const TO: u32 = 2;
 
-impl Routes {
+impl LinkRoutes {
     pub(super) fn new(default: &Link, changes: &[(ChangeId, NetworkChange)]) -> Self {
         let named = changes.iter().flat_map(|(_, change)| sets(change)).flatten();
         let named = named.max().map_or(0, |&highest| highest as usize + 1);

@@ -43,7 +43,7 @@ pub struct Metric {
     /// Its name within that: the field of the counters.
     pub name: &'static str,
     /// How it moves.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// What its numbers are.
     pub unit: Unit,
     /// The docs of its field.
@@ -53,7 +53,7 @@ pub struct Metric {
 /// How a metric moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum MetricKind {
     /// Up only, from zero at a join.
     Counter,
     /// Up and down.
@@ -94,7 +94,7 @@ pub enum Reading {
 impl Metric {
     pub(crate) const fn new(
         (group, name): (&'static str, &'static str),
-        kind: Kind,
+        kind: MetricKind,
         unit: Unit,
         docs: &'static str,
     ) -> Self {
@@ -118,7 +118,7 @@ impl Metric {
         if !name.ends_with(unit) {
             name.push_str(unit);
         }
-        if self.kind == Kind::Counter {
+        if self.kind == MetricKind::Counter {
             name.push_str("_total");
         }
         name
@@ -166,7 +166,7 @@ macro_rules! counters {
             const OWN: &'static [$crate::metrics::Metric] = &[$(
                 $crate::metrics::Metric::new(
                     ($group, stringify!($field)),
-                    $crate::metrics::Kind::$kind,
+                    $crate::metrics::MetricKind::$kind,
                     $crate::metrics::Unit::$unit,
                     concat!($($docs, " "),+),
                 ),
@@ -231,7 +231,7 @@ mod tests {
                 "alone it says little: {help}"
             );
             assert!(!help.contains(['`', '[', '\n']) && !help.contains("  "), "{help}");
-            let is_histogram = metric.kind == Kind::Histogram;
+            let is_histogram = metric.kind == MetricKind::Histogram;
             assert_eq!(is_histogram, metric.unit == Unit::Seconds, "{}", metric.name);
         }
     }

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::{Histogram, Kind, Metric, Reading};
+use super::{Histogram, Metric, MetricKind, Reading};
 
 /// What the text of [`prometheus`] is, for the header `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -33,9 +33,9 @@ pub fn prometheus<'a>(readings: impl IntoIterator<Item = (&'a Metric, Reading)>)
 fn write_family(text: &mut String, metric: &Metric, reading: &Reading) -> fmt::Result {
     let name = metric.prometheus_name();
     let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram => "histogram",
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
     };
     writeln!(text, "# HELP {name} {}", escaped(&metric.help()))?;
     writeln!(text, "# TYPE {name} {kind}")?;
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn what_would_end_a_line_or_a_label_is_escaped() {
-        let metric = Metric::new(("test", "odd"), Kind::Counter, Unit::One, "A \\ stands here.");
+        let metric =
+            Metric::new(("test", "odd"), MetricKind::Counter, Unit::One, "A \\ stands here.");
         let counts = vec![("a\"b\\c\nd".to_owned(), 1)];
         let reading = Reading::Labelled { label: "reason", counts };
         let text = prometheus([(&metric, reading)]);

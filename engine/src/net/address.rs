@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::contacts::Report;
-use super::seeds::Place;
+use super::contacts::SideReport;
+use super::seeds::SeedPlace;
 use super::udp::Family;
 use crate::config::Advertise;
 
@@ -37,7 +37,7 @@ enum How {
 
 /// An address of this machine.
 #[derive(Clone, Debug)]
-struct Local {
+struct InterfaceAddr {
     interface: String,
     ip: IpAddr,
 }
@@ -65,11 +65,11 @@ impl Origin {
     /// When this machine has no such address: what it has, in one line.
     pub(crate) async fn first(
         &self,
-        mut seeds: watch::Receiver<Vec<Place>>,
+        mut seeds: watch::Receiver<Vec<SeedPlace>>,
     ) -> Result<IpAddr, String> {
         if self.how == How::Route {
-            let is_enough = |places: &Vec<Place>| {
-                places.iter().all(Place::is_known) || self.way_out(places).is_some()
+            let is_enough = |places: &Vec<SeedPlace>| {
+                places.iter().all(SeedPlace::is_known) || self.way_out(places).is_some()
             };
             // Who waits no longer takes what there is; a task that is gone brings nothing more.
             let _ = timeout(NAMES_WAIT_MAX, seeds.wait_for(is_enough)).await;
@@ -78,7 +78,7 @@ impl Origin {
         self.find(&places)
     }
 
-    fn find(&self, seeds: &[Place]) -> Result<IpAddr, String> {
+    fn find(&self, seeds: &[SeedPlace]) -> Result<IpAddr, String> {
         match &self.how {
             How::Given(ip) => Ok(*ip),
             How::Named(named) => self.named(named),
@@ -98,7 +98,7 @@ impl Origin {
 
     /// Towards the first seed elsewhere; else where all seeds are on this machine, loopback; else
     /// towards the outside, else the first address that is not of loopback.
-    fn route(&self, seeds: &[Place]) -> IpAddr {
+    fn route(&self, seeds: &[SeedPlace]) -> IpAddr {
         let loopback = match self.any {
             IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
@@ -107,7 +107,7 @@ impl Origin {
             return ip;
         }
         // A machine's own name often stands for loopback: it takes all seeds to say so.
-        let is_local = |place: &Place| {
+        let is_local = |place: &SeedPlace| {
             !place.addrs.is_empty() && place.addrs.iter().all(|addr| addr.ip().is_loopback())
         };
         if !seeds.is_empty() && seeds.iter().all(is_local) {
@@ -118,7 +118,7 @@ impl Origin {
     }
 
     /// The first address towards a seed that is not one of loopback.
-    fn way_out(&self, seeds: &[Place]) -> Option<IpAddr> {
+    fn way_out(&self, seeds: &[SeedPlace]) -> Option<IpAddr> {
         let addrs = seeds.iter().flat_map(|place| &place.addrs);
         let mut ways = addrs.filter_map(|&to| way(to)).filter(|ip| self.family.reaches_ip(*ip));
         ways.find(is_outward)
@@ -135,10 +135,10 @@ impl Origin {
 
     /// The addresses of this machine that the socket can use, best first: those of the node's own
     /// family, and those that lead further than the next wire.
-    fn locals(&self) -> io::Result<Vec<Local>> {
+    fn locals(&self) -> io::Result<Vec<InterfaceAddr>> {
         let mut locals: Vec<_> = if_addrs::get_if_addrs()?
             .into_iter()
-            .map(|found| Local { ip: found.ip(), interface: found.name })
+            .map(|found| InterfaceAddr { ip: found.ip(), interface: found.name })
             .filter(|local| self.family.reaches_ip(local.ip))
             .collect();
         locals.sort_by_key(|local| (local.ip.is_ipv4() != self.any.is_ipv4(), is_near(local.ip)));
@@ -174,9 +174,9 @@ fn is_near(ip: IpAddr) -> bool {
 pub(crate) struct AddressWatch {
     pub(crate) origin: Origin,
     pub(crate) advertised: IpAddr,
-    pub(crate) seeds: watch::Receiver<Vec<Place>>,
+    pub(crate) seeds: watch::Receiver<Vec<SeedPlace>>,
     pub(crate) period: Duration,
-    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) reports: mpsc::Sender<SideReport>,
 }
 
 impl AddressWatch {
@@ -197,7 +197,7 @@ impl AddressWatch {
             let found = found.filter(is_of_use);
             if found != last {
                 last = found;
-                if self.reports.send(Report::Address(found)).await.is_err() {
+                if self.reports.send(SideReport::Address(found)).await.is_err() {
                     return;
                 }
             }
@@ -225,8 +225,8 @@ mod tests {
         Origin::of(addr(node), advertise.as_ref(), addr(bound))
     }
 
-    fn places(seeds: &[&str]) -> Vec<Place> {
-        seeds.iter().map(|seed| Place::of(Seed::parse(seed).unwrap())).collect()
+    fn places(seeds: &[&str]) -> Vec<SeedPlace> {
+        seeds.iter().map(|seed| SeedPlace::of(Seed::parse(seed).unwrap())).collect()
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl<K: Copy + Ord> Buckets<K> {
 
 /// From whom a datagram came, as far as its source address tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
+pub(crate) enum DatagramSender {
     /// The member that is reached there.
     Member(SocketAddr),
     /// One that seals what it sends, or somebody who can't and forged its address.
@@ -148,18 +148,18 @@ impl Admission {
     }
 
     /// True when a datagram of this length is to be taken in, for which it then is charged.
-    pub(super) fn admits(&mut self, now: Instant, from: Sender, len: usize) -> bool {
+    pub(super) fn admits(&mut self, now: Instant, from: DatagramSender, len: usize) -> bool {
         let cost = cost(len);
         match from {
-            Sender::Member(addr) => {
+            DatagramSender::Member(addr) => {
                 let admitted = self.members.has(now, addr, cost);
                 if admitted {
                     self.members.take(now, addr, cost);
                 }
                 admitted
             }
-            Sender::SealedMember => true,
-            Sender::Stranger(ip) => self.admits_stranger(now, ip, cost),
+            DatagramSender::SealedMember => true,
+            DatagramSender::Stranger(ip) => self.admits_stranger(now, ip, cost),
         }
     }
 
@@ -190,22 +190,23 @@ mod tests {
     use super::*;
 
     const SMALL: usize = 64;
-    const STRANGER: Sender = Sender::Stranger(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)));
+    const STRANGER: DatagramSender =
+        DatagramSender::Stranger(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)));
 
     fn at(micros: u64) -> Instant {
         Instant::ZERO + Duration::from_micros(micros)
     }
 
-    fn stranger(number: u32) -> Sender {
-        Sender::Stranger(Ipv4Addr::from_bits(number).into())
+    fn stranger(number: u32) -> DatagramSender {
+        DatagramSender::Stranger(Ipv4Addr::from_bits(number).into())
     }
 
-    fn member(port: u16) -> Sender {
-        Sender::Member(SocketAddr::from(([10, 0, 0, 5], port)))
+    fn member(port: u16) -> DatagramSender {
+        DatagramSender::Member(SocketAddr::from(([10, 0, 0, 5], port)))
     }
 
     /// How many of so many small datagrams are admitted at once.
-    fn admitted(room: &mut Admission, now: Instant, from: Sender, count: usize) -> usize {
+    fn admitted(room: &mut Admission, now: Instant, from: DatagramSender, count: usize) -> usize {
         (0..count).filter(|_| room.admits(now, from, SMALL)).count()
     }
 
@@ -248,7 +249,7 @@ mod tests {
                 Ok(network) => stranger(network | u32::from(host)),
                 Err(_) => {
                     let ip = Ipv6Addr::from_bits(network | u128::from(host) << 64);
-                    Sender::Stranger(ip.into())
+                    DatagramSender::Stranger(ip.into())
                 }
             };
             let flood = |&micros: &u64| room.admits(at(micros), from((micros / 10) as u8), SMALL);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::console::Line;
+use super::console::ConsoleLine;
 use crate::allowance::Allowance;
 use crate::time::Instant;
 use crate::wire;
@@ -32,11 +32,11 @@ impl Complaint {
         wire::pekonode::complaint(bytes).map(Self::NoJson)
     }
 
-    fn line(&self) -> Line<'_> {
+    fn line(&self) -> ConsoleLine<'_> {
         match self {
-            Self::NoJson(why) => Line::NoJson(why),
+            Self::NoJson(why) => ConsoleLine::NoJson(why),
             // Go reads no more than that, so that it knows of no more.
-            Self::TooLong { limit } => Line::TooLong { len: *limit, limit: *limit },
+            Self::TooLong { limit } => ConsoleLine::TooLong { len: *limit, limit: *limit },
         }
     }
 }
@@ -53,7 +53,11 @@ pub(super) struct Complaints {
 
 impl Complaints {
     /// The line about this, unless it was said a moment ago.
-    pub(super) fn make<'a>(&mut self, now: Instant, complaint: &'a Complaint) -> Option<Line<'a>> {
+    pub(super) fn make<'a>(
+        &mut self,
+        now: Instant,
+        complaint: &'a Complaint,
+    ) -> Option<ConsoleLine<'a>> {
         let lines = match complaint {
             Complaint::NoJson(_) => &mut self.of_no_json,
             Complaint::TooLong { .. } => &mut self.of_length,
@@ -62,12 +66,12 @@ impl Complaints {
     }
 
     /// The line about packets with a wrong key, of which so many have come.
-    pub(super) fn of_keys(&mut self, now: Instant, counted: u64) -> Option<Line<'static>> {
+    pub(super) fn of_keys(&mut self, now: Instant, counted: u64) -> Option<ConsoleLine<'static>> {
         if counted <= self.keys || !self.of_keys.take(now, PAUSE, 1) {
             return None;
         }
         self.keys = counted;
-        Some(Line::WrongKey)
+        Some(ConsoleLine::WrongKey)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Console {
 
 /// One line, without its date.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Line<'a> {
+pub(crate) enum ConsoleLine<'a> {
     Join(&'a Node),
     Listen {
         bound: SocketAddr,
@@ -55,7 +55,7 @@ pub(crate) enum Line<'a> {
 
 impl Console {
     /// Prints the line with the time in front.
-    pub(crate) fn print(self, wall: UnixNanos, line: Line<'_>) {
+    pub(crate) fn print(self, wall: UnixNanos, line: ConsoleLine<'_>) {
         if self == Self::Stderr {
             #[cfg(test)]
             kept::keep(&line);
@@ -70,13 +70,13 @@ impl Console {
 pub(crate) mod kept {
     use std::cell::RefCell;
 
-    use super::Line;
+    use super::ConsoleLine;
 
     thread_local! {
         static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub(super) fn keep(line: &Line<'_>) {
+    pub(super) fn keep(line: &ConsoleLine<'_>) {
         LINES.with_borrow_mut(|lines| lines.push(line.to_string()));
     }
 
@@ -94,7 +94,7 @@ fn date(wall: UnixNanos) -> String {
     rfc_3339.trim_end_matches('Z').replace('-', "/").replace('T', " ")
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for ConsoleLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Join(node) => write!(f, "[[Join]: {}]", Braced(node)),
@@ -149,16 +149,16 @@ mod tests {
         };
         let (a, b) = (node(17012, "A-server"), node(17013, "B-server"));
         let lines = [
-            Line::Join(&a),
-            Line::Listen { bound: a.addr(), members: &[a.clone(), b.clone()] },
-            Line::Publish { me: &a, data: b"test" },
-            Line::SwapRequest { me: a.addr(), to: b.addr() },
-            Line::SwapResponse { me: b.addr(), to: a.addr() },
-            Line::Stop(&a),
-            Line::Start(&a),
-            Line::WrongKey,
-            Line::NoJson("unexpected end of JSON input"),
-            Line::TooLong { len: 16_384, limit: 16_384 },
+            ConsoleLine::Join(&a),
+            ConsoleLine::Listen { bound: a.addr(), members: &[a.clone(), b.clone()] },
+            ConsoleLine::Publish { me: &a, data: b"test" },
+            ConsoleLine::SwapRequest { me: a.addr(), to: b.addr() },
+            ConsoleLine::SwapResponse { me: b.addr(), to: a.addr() },
+            ConsoleLine::Stop(&a),
+            ConsoleLine::Start(&a),
+            ConsoleLine::WrongKey,
+            ConsoleLine::NoJson("unexpected end of JSON input"),
+            ConsoleLine::TooLong { len: 16_384, limit: 16_384 },
         ];
         let expected = [
             "[[Join]: {127.0.0.1 17012 A-server test-data}]",

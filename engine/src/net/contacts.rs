@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::seeds::Place;
+use super::seeds::SeedPlace;
 use super::udp::Family;
 use crate::config::{Config, TransportKind, Wire};
 use crate::core::Reach;
@@ -93,7 +93,7 @@ impl fmt::Display for SeedState {
 
 /// What comes from the tasks beside a node's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
+pub(crate) enum SideReport {
     /// The IP that the node would advertise now; `None` when there is none.
     Address(Option<IpAddr>),
     /// What came of a call to a seed.
@@ -124,7 +124,7 @@ pub(crate) enum Touch {
 
 /// What is to be done after a look.
 #[derive(Debug, Default)]
-pub(crate) struct News {
+pub(crate) struct SeedNews {
     /// All seeds, if anything about them is new.
     pub(crate) seeds: Option<Arc<[SeedStatus]>>,
     /// Seeds whose state has changed.
@@ -143,7 +143,7 @@ pub(crate) struct Contacts {
     /// Whether calls by TCP tell anything.
     tries: bool,
     pace: Pace,
-    places: Vec<Place>,
+    places: Vec<SeedPlace>,
     addrs: BTreeMap<SocketAddr, Contact>,
     told: Arc<[SeedStatus]>,
     reach: Reach,
@@ -212,7 +212,7 @@ impl Contacts {
     }
 
     /// Takes what the seeds resolve to, and gives whom to ask.
-    pub(crate) fn take(&mut self, now: Instant, places: Vec<Place>) -> Vec<SocketAddr> {
+    pub(crate) fn take(&mut self, now: Instant, places: Vec<SeedPlace>) -> Vec<SocketAddr> {
         let all = places.iter().flat_map(|place| place.addrs.iter().copied());
         let asked: Vec<_> = all.filter(|&addr| self.obstacle(addr).is_none()).collect();
         self.addrs.retain(|addr, _| asked.contains(addr));
@@ -274,10 +274,10 @@ impl Contacts {
         now: Instant,
         has_company: bool,
         touch: impl Fn(SocketAddr) -> Touch,
-    ) -> News {
+    ) -> SeedNews {
         let is_due = now >= self.next_look || self.due.is_some_and(|due| due <= now);
         if !is_due && has_company == (self.reach == Reach::Others) {
-            return News::default();
+            return SeedNews::default();
         }
         self.next_look = now + Self::PAUSE;
         let mut to_try = Vec::new();
@@ -297,10 +297,10 @@ impl Contacts {
         };
         let changed = self.told.iter().filter(|now| before(now) != now.state).cloned().collect();
         let seeds = (self.told != told).then(|| Arc::clone(&self.told));
-        News { seeds, changed, alone: self.alone(has_company), to_try }
+        SeedNews { seeds, changed, alone: self.alone(has_company), to_try }
     }
 
-    fn status(&self, place: &Place) -> SeedStatus {
+    fn status(&self, place: &SeedPlace) -> SeedStatus {
         let states = place.addrs.iter().filter_map(|addr| match self.addrs.get(addr) {
             Some(contact) => Some(contact.state.clone()),
             None => self.obstacle(*addr),
@@ -449,7 +449,7 @@ mod tests {
             Self::at("10.0.0.1:8000", seeds)
         }
 
-        fn look(&mut self, touch: Touch) -> News {
+        fn look(&mut self, touch: Touch) -> SeedNews {
             let has_company = touch == Touch::Answers;
             self.contacts.look(self.now, has_company, |_| touch)
         }
@@ -471,8 +471,8 @@ mod tests {
         }
     }
 
-    fn place(text: &str) -> Place {
-        Place::of(Seed::parse(text).unwrap())
+    fn place(text: &str) -> SeedPlace {
+        SeedPlace::of(Seed::parse(text).unwrap())
     }
 
     #[test]

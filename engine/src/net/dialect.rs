@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::admission::Sender;
+use super::admission::DatagramSender;
 use super::complaints::Complaint;
 use super::contacts::Touch;
 use super::inbound_slots::SlotLimits;
@@ -62,7 +62,7 @@ pub(crate) trait Dialect:
     fn confirms(&self, addr: SocketAddr) -> bool;
 
     /// Who sends a datagram of this length from an address.
-    fn sender(&self, from: SocketAddr, len: usize) -> Sender;
+    fn sender(&self, from: SocketAddr, len: usize) -> DatagramSender;
 
     /// What is known of a seed.
     fn touch(&self, seed: SocketAddr) -> Touch;
@@ -144,13 +144,13 @@ impl Dialect for Engine {
         self.lists(addr)
     }
 
-    fn sender(&self, from: SocketAddr, len: usize) -> Sender {
+    fn sender(&self, from: SocketAddr, len: usize) -> DatagramSender {
         let is_cheap = || len <= self.config().size().max(wire::CUT_LEN_MAX);
         match self.config().secret_key() {
-            _ if !self.confirms(from) => Sender::Stranger(from.ip()),
-            None => Sender::Member(from),
-            Some(_) if is_cheap() => Sender::SealedMember,
-            Some(_) => Sender::Stranger(from.ip()),
+            _ if !self.confirms(from) => DatagramSender::Stranger(from.ip()),
+            None => DatagramSender::Member(from),
+            Some(_) if is_cheap() => DatagramSender::SealedMember,
+            Some(_) => DatagramSender::Stranger(from.ip()),
         }
     }
 
@@ -228,11 +228,11 @@ impl Dialect for pekonode::Engine {
         self.lists_at(addr.ip())
     }
 
-    fn sender(&self, from: SocketAddr, _: usize) -> Sender {
+    fn sender(&self, from: SocketAddr, _: usize) -> DatagramSender {
         match self.confirms(from) {
             // Its port is another for each packet.
-            true => Sender::Member(SocketAddr::new(from.ip(), 0)),
-            false => Sender::Stranger(from.ip()),
+            true => DatagramSender::Member(SocketAddr::new(from.ip(), 0)),
+            false => DatagramSender::Stranger(from.ip()),
         }
     }
 

@@ -20,16 +20,16 @@ use wake_reason::WakeReason;
 use super::admission::Admission;
 use super::clock::Clock;
 use super::complaints::{Complaint, Complaints};
-use super::console::{Console, Line};
-use super::contacts::{Contacts, Report};
+use super::console::{Console, ConsoleLine};
+use super::contacts::{Contacts, SideReport};
 use super::dialect::Dialect;
-use super::intake::Waiting;
+use super::intake::WaitingDatagrams;
 use super::intercept::{Intercepted, Released};
 use super::listing::Listing;
 use super::outgoing::Outgoing;
 use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::request::{Pulse, Requests};
-use super::seeds::Place;
+use super::seeds::SeedPlace;
 use super::stats::{NetStats, Refusals, Rejected};
 use super::stream::{Arrival, Streams};
 use super::stream_in::Ticket;
@@ -60,11 +60,11 @@ pub(crate) struct Driver<D: Dialect> {
     pub(crate) bound: SocketAddr,
     pub(crate) guard: Guard,
     pub(crate) requests: Requests,
-    pub(crate) places: watch::Receiver<Vec<Place>>,
+    pub(crate) places: watch::Receiver<Vec<SeedPlace>>,
     pub(crate) contacts: Contacts,
     /// What comes of what is done beside the node, and where that is told.
-    pub(crate) reports: mpsc::Receiver<Report>,
-    pub(crate) reporter: mpsc::Sender<Report>,
+    pub(crate) reports: mpsc::Receiver<SideReport>,
+    pub(crate) reporter: mpsc::Sender<SideReport>,
     /// Ended with the driver, and the driver by a panic of theirs.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) console: Console,
@@ -79,8 +79,8 @@ impl<D: Dialect> Driver<D> {
     pub(crate) fn show(&mut self, local: Local) {
         let members = [local.node.clone()];
         let wall = self.clock.now().wall;
-        self.console.print(wall, Line::Join(&local.node));
-        self.console.print(wall, Line::Listen { bound: local.bound, members: &members });
+        self.console.print(wall, ConsoleLine::Join(&local.node));
+        self.console.print(wall, ConsoleLine::Listen { bound: local.bound, members: &members });
         let me = Arc::clone(self.engine.inspect().me);
         let joined = Notice::Event(Event::Joined(Arc::clone(&me)));
         let clamped = self.queue().filter(|queue| queue.is_clamped());
@@ -126,7 +126,7 @@ impl<D: Dialect> Driver<D> {
             refusals: Refusals::default(),
             buffer: vec![0; buffer_len],
             admission: Admission::new(),
-            strangers: Waiting::default(),
+            strangers: WaitingDatagrams::default(),
             outgoing: Outgoing::new(),
             streamed: Vec::new(),
             heard: Vec::new(),
@@ -173,7 +173,7 @@ struct Running<D: Dialect> {
     buffer: Vec<u8>,
     admission: Admission,
     /// What strangers sent, after what members sent.
-    strangers: Waiting,
+    strangers: WaitingDatagrams,
     outgoing: Outgoing<D>,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<D::Packet>)>,
@@ -223,7 +223,7 @@ impl<D: Dialect> Running<D> {
         }
         if self.listing.take_due(now.mono) {
             let (members, _) = snapshot(&self.driver.engine);
-            self.print(Line::Listen { bound: self.bound, members: &members });
+            self.print(ConsoleLine::Listen { bound: self.bound, members: &members });
         }
     }
 
@@ -350,7 +350,7 @@ impl<D: Dialect> Running<D> {
     fn show(&mut self, events: Vec<Event>) {
         let list = events.iter().any(changes_list).then(|| snapshot(&self.driver.engine));
         if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
-            self.print(Line::Listen { bound: self.bound, members });
+            self.print(ConsoleLine::Listen { bound: self.bound, members });
         }
         self.stats.engine = *self.driver.engine.inspect().stats;
         let streams = self.driver.streams.as_ref().map(Streams::stats);
@@ -400,7 +400,7 @@ impl<D: Dialect> Running<D> {
         }
     }
 
-    fn print(&self, line: Line<'_>) {
+    fn print(&self, line: ConsoleLine<'_>) {
         if self.driver.console != Console::Off {
             self.driver.console.print(self.driver.clock.now().wall, line);
         }
@@ -410,8 +410,8 @@ impl<D: Dialect> Running<D> {
         let me = self.driver.engine.inspect().me.node().addr();
         for &(to, ref packet) in self.outgoing.packets().iter().chain(&self.streamed) {
             match packet.kind() {
-                "swap_request" => self.print(Line::SwapRequest { me, to }),
-                "swap_answer" => self.print(Line::SwapResponse { me, to }),
+                "swap_request" => self.print(ConsoleLine::SwapRequest { me, to }),
+                "swap_answer" => self.print(ConsoleLine::SwapResponse { me, to }),
                 _ => {}
             }
         }

@@ -8,14 +8,14 @@ use crate::wire::DATAGRAM_LEN_MAX;
 /// Datagrams of strangers in their order. What it takes in is copied into memory that stays, so
 /// that nothing is allocated for each.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingDatagrams {
     bytes: Vec<u8>,
     datagrams: Vec<(Range<usize>, SocketAddr)>,
     /// How many of them were taken out.
     taken: usize,
 }
 
-impl Waiting {
+impl WaitingDatagrams {
     const DATAGRAMS_MAX: usize = 64;
     const BYTES_MAX: usize = 2 * DATAGRAM_LEN_MAX;
 
@@ -60,7 +60,7 @@ mod tests {
         ([10, 0, 0, 5], port).into()
     }
 
-    fn taken(waiting: &mut Waiting, count: usize) -> Vec<(Vec<u8>, u16)> {
+    fn taken(waiting: &mut WaitingDatagrams, count: usize) -> Vec<(Vec<u8>, u16)> {
         let mut taken = Vec::new();
         waiting.take(count, |bytes, from| taken.push((bytes.to_vec(), from.port())));
         taken
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_taken_in_its_order_and_each_once() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingDatagrams::default();
         for port in 1..=3 {
             waiting.push(from(port), &vec![7; usize::from(port) - 1]);
         }
@@ -80,13 +80,13 @@ mod tests {
 
     #[test]
     fn it_is_full_while_the_longest_datagram_would_find_no_room() {
-        let mut waiting = Waiting::default();
-        for _ in 0..Waiting::DATAGRAMS_MAX {
+        let mut waiting = WaitingDatagrams::default();
+        for _ in 0..WaitingDatagrams::DATAGRAMS_MAX {
             assert!(!waiting.is_full());
             waiting.push(from(1), b"");
         }
         assert!(waiting.is_full());
-        taken(&mut waiting, Waiting::DATAGRAMS_MAX);
+        taken(&mut waiting, WaitingDatagrams::DATAGRAMS_MAX);
         assert!(!waiting.is_full());
         waiting.push(from(1), &[0; DATAGRAM_LEN_MAX]);
         assert!(!waiting.is_full());

@@ -47,7 +47,7 @@ pub struct Departure {
     to: SocketAddr,
     packet: Arc<Packet>,
     len: usize,
-    way: Way,
+    way: DepartureWay,
 }
 
 /// An encoded packet that goes by stream now, and where to.
@@ -55,7 +55,7 @@ pub(crate) type Released = (SocketAddr, Arc<Vec<u8>>);
 
 /// By what a packet leaves.
 #[derive(Clone, Debug)]
-enum Way {
+enum DepartureWay {
     Datagram(Arc<Socket>, Arc<[u8]>),
     Stream(mpsc::Sender<Released>, Arc<Vec<u8>>),
 }
@@ -74,8 +74,8 @@ impl Departure {
     /// How it travels.
     pub fn class(&self) -> Class {
         match self.way {
-            Way::Datagram(..) => Class::Datagram,
-            Way::Stream(..) => Class::Stream,
+            DepartureWay::Datagram(..) => Class::Datagram,
+            DepartureWay::Stream(..) => Class::Stream,
         }
     }
 
@@ -90,8 +90,8 @@ impl Departure {
     /// When the system does not take it: the protocol counts on such losses.
     pub fn send(&self) -> io::Result<()> {
         match &self.way {
-            Way::Datagram(socket, bytes) => socket.try_send(bytes, self.to),
-            Way::Stream(released, bytes) => {
+            DepartureWay::Datagram(socket, bytes) => socket.try_send(bytes, self.to),
+            DepartureWay::Stream(released, bytes) => {
                 let packet = (self.to, Arc::clone(bytes));
                 released.try_send(packet).map_err(|error| match error {
                     mpsc::error::TrySendError::Full(_) => io::ErrorKind::WouldBlock.into(),
@@ -130,7 +130,7 @@ impl Intercepted {
         packet: &Arc<Packet>,
         bytes: &[u8],
     ) {
-        let way = Way::Datagram(Arc::clone(socket), bytes.into());
+        let way = DepartureWay::Datagram(Arc::clone(socket), bytes.into());
         let (packet, len) = (Arc::clone(packet), bytes.len());
         self.interceptor.on_departure(Departure { to, packet, len, way });
     }
@@ -140,7 +140,7 @@ impl Intercepted {
         let mut bytes = Vec::new();
         crate::wire::encode(packet, &mut bytes);
         let len = bytes.len() + self.guard_len;
-        let way = Way::Stream(self.release.clone(), bytes.into());
+        let way = DepartureWay::Stream(self.release.clone(), bytes.into());
         let packet = Arc::clone(packet);
         self.interceptor.on_departure(Departure { to, packet, len, way });
     }

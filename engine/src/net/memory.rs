@@ -90,11 +90,11 @@ const PORT_FIRST: u16 = 49_152;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryNetwork {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MemoryState>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct MemoryState {
     links: LinkModel,
     seeds: Rng,
     /// Started by the first node, because only then the runtime is sure to run.
@@ -113,13 +113,13 @@ struct State {
 /// What is on its way to one node, in order of arrival.
 #[derive(Debug)]
 struct Inbox {
-    flights: BTreeMap<(Instant, u64), Flight>,
+    flights: BTreeMap<(Instant, u64), InFlight>,
     /// Told when something earlier than all others takes off.
     changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
-struct Flight {
+struct InFlight {
     from: SocketAddr,
     bytes: Arc<[u8]>,
     class: Class,
@@ -154,7 +154,7 @@ impl MemoryNetwork {
     /// An empty network in which every direction between two nodes is a link with the properties
     /// of `link`. The same seed gives the same chance, to packets and to nodes.
     pub fn new(seed: u64, link: Link) -> Self {
-        let state = State {
+        let state = MemoryState {
             links: LinkModel::new(seed, link),
             seeds: Rng::fork(seed, "memory", 0),
             clock: None,
@@ -261,13 +261,13 @@ impl MemoryNetwork {
         self.state().seeds.bits()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         // A fault that shows under this lock ends the node that met it, not all others as well.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl MemoryState {
     fn clock(&mut self) -> Clock {
         *self.clock.get_or_insert_with(|| Clock::start_at(EPOCH))
     }
@@ -314,7 +314,7 @@ impl State {
                 self.stats.duplicated += u64::from(again.is_some());
                 for at in [Some(at), again].into_iter().flatten() {
                     let (from, bytes) = (from.addr, Arc::clone(&bytes));
-                    self.take_off(at, to, Flight { from, bytes, class });
+                    self.take_off(at, to, InFlight { from, bytes, class });
                 }
             }
             Fate::Lost => self.stats.lost += 1,
@@ -325,7 +325,7 @@ impl State {
         }
     }
 
-    fn take_off(&mut self, at: Instant, to: SocketAddr, flight: Flight) {
+    fn take_off(&mut self, at: Instant, to: SocketAddr, flight: InFlight) {
         self.flights += 1;
         let Some(inbox) = self.inboxes.get_mut(&to) else {
             self.stats.to_dead += 1;
@@ -391,7 +391,7 @@ impl Port {
         let mut state = self.network.state();
         let inbox = state.inboxes.get_mut(&self.addr)?;
         inbox.next().filter(|&at| at <= now)?;
-        let (_, Flight { from, bytes, class }) = inbox.flights.pop_first()?;
+        let (_, InFlight { from, bytes, class }) = inbox.flights.pop_first()?;
         state.stats.delivered += 1;
         let len = bytes.len().min(buffer.len());
         buffer[..len].copy_from_slice(&bytes[..len]);

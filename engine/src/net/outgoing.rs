@@ -15,7 +15,7 @@ use super::intercept::Intercepted;
 use super::stats::NetStats;
 use super::transport::Transport;
 use crate::time::Now;
-use crate::wire::{Answer, Guard};
+use crate::wire::{Guard, GuardAnswer};
 
 /// Longest wait for room in the system's send queue, once for everything that goes out together.
 const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
@@ -24,7 +24,7 @@ const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
 pub(super) struct Outgoing<D: Dialect> {
     packets: Vec<(SocketAddr, Arc<D::Packet>)>,
     /// What the guard answers, which nobody stands between.
-    answers: Vec<(SocketAddr, Answer)>,
+    answers: Vec<(SocketAddr, GuardAnswer)>,
     bytes: Vec<u8>,
     /// Where in `bytes` a packet stands, by the address of its allocation, which is kept alive so
     /// that no other packet gets it.
@@ -46,7 +46,7 @@ impl<D: Dialect> Outgoing<D> {
         self.packets.push((to, packet));
     }
 
-    pub(super) fn answer(&mut self, to: SocketAddr, answer: Answer) {
+    pub(super) fn answer(&mut self, to: SocketAddr, answer: GuardAnswer) {
         self.answers.push((to, answer));
     }
 
@@ -261,7 +261,7 @@ mod tests {
             infected: [].into(),
             metadata: pekonode::Carried::NONE,
             kind: pekonode::Kind::Beat,
-            secret_key: pekonode::SecretKey::default(),
+            secret_key: pekonode::SecretDigest::default(),
         };
         outgoing.push(to.1, packet.clone().into());
         outgoing.send(NOW, &mut guard(), (&from.0, Some(&intercepted)), &mut stats).await;

@@ -15,16 +15,16 @@ pub(crate) enum Queued {
     /// It takes next to nothing.
     Small(Notice),
     /// The metadata changed to what is in this place.
-    Published(Arc<Place>),
+    Published(Arc<ValuePlace>),
 }
 
 /// Where a value waits until it is taken or overtaken.
 #[derive(Debug)]
-pub(crate) struct Place(Mutex<Option<Metadata>>);
+pub(crate) struct ValuePlace(Mutex<Option<Metadata>>);
 
 /// The place of the newest value, while that waits for anybody.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Newest(Arc<Mutex<Weak<Place>>>);
+pub(crate) struct Newest(Arc<Mutex<Weak<ValuePlace>>>);
 
 impl Queued {
     /// What the subscriber is told; `None` when it came too late for the value.
@@ -38,7 +38,7 @@ impl Queued {
     }
 }
 
-impl Place {
+impl ValuePlace {
     fn value(&self) -> MutexGuard<'_, Option<Metadata>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,24 +56,24 @@ impl Newest {
     /// What a subscriber that begins now is told of the value that the node holds.
     pub(crate) fn held(&self, metadata: &Metadata) -> Queued {
         let newest = self.place().upgrade();
-        let is_held = |place: &Arc<Place>| {
+        let is_held = |place: &Arc<ValuePlace>| {
             place.value().as_ref().map(Metadata::version) == Some(metadata.version())
         };
         let place = newest.filter(is_held);
         Queued::Published(place.unwrap_or_else(|| self.overtake(metadata.clone())))
     }
 
-    fn overtake(&self, metadata: Metadata) -> Arc<Place> {
+    fn overtake(&self, metadata: Metadata) -> Arc<ValuePlace> {
         let mut newest = self.place();
         if let Some(overtaken) = newest.upgrade() {
             overtaken.value().take();
         }
-        let place = Arc::new(Place(Mutex::new(Some(metadata))));
+        let place = Arc::new(ValuePlace(Mutex::new(Some(metadata))));
         *newest = Arc::downgrade(&place);
         place
     }
 
-    fn place(&self) -> MutexGuard<'_, Weak<Place>> {
+    fn place(&self) -> MutexGuard<'_, Weak<ValuePlace>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

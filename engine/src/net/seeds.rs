@@ -48,7 +48,7 @@ impl Seed {
 
 /// Where a seed is, as far as that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SeedPlace {
     pub(crate) seed: Seed,
     /// What it resolved to when that last went well; none before it did.
     pub(crate) addrs: Vec<SocketAddr>,
@@ -56,7 +56,7 @@ pub(crate) struct Place {
     pub(crate) failure: Option<String>,
 }
 
-impl Place {
+impl SeedPlace {
     /// An address is where it says; a name is to be looked up.
     pub(crate) fn of(seed: Seed) -> Self {
         Self { addrs: seed.addr().into_iter().collect(), seed, failure: None }
@@ -77,7 +77,7 @@ impl Place {
 }
 
 /// What a look-up came to.
-type Found = (Seed, Result<Vec<SocketAddr>, String>);
+type LookedUp = (Seed, Result<Vec<SocketAddr>, String>);
 
 /// The task that keeps a node told of where its seeds are.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ pub(crate) struct Seeds {
     /// What to ask.
     pub(crate) resolver: Resolver,
     /// Where they are, in the order in which they were named.
-    pub(crate) places: watch::Sender<Vec<Place>>,
+    pub(crate) places: watch::Sender<Vec<SeedPlace>>,
 }
 
 impl Seeds {
@@ -133,7 +133,7 @@ impl Seeds {
         self.places.send_if_modified(|places| {
             let place = |seed: Seed| {
                 let known = places.iter().find(|place| place.seed == seed).cloned();
-                known.unwrap_or_else(|| Place::of(seed))
+                known.unwrap_or_else(|| SeedPlace::of(seed))
             };
             let named: Vec<_> = seeds.into_iter().map(place).collect();
             let is_news = *places != named;
@@ -142,7 +142,7 @@ impl Seeds {
         });
     }
 
-    fn learn(&self, (seed, found): Found) {
+    fn learn(&self, (seed, found): LookedUp) {
         self.places.send_if_modified(|places| {
             let Some(place) = places.iter_mut().find(|place| place.seed == seed) else {
                 return false;
@@ -155,7 +155,7 @@ impl Seeds {
 }
 
 /// Looks one name up for ever.
-async fn follow(seed: Seed, period: Duration, resolver: Resolver, told: mpsc::Sender<Found>) {
+async fn follow(seed: Seed, period: Duration, resolver: Resolver, told: mpsc::Sender<LookedUp>) {
     let mut failures = 0;
     loop {
         let mut looked_up = pin!(look_up(seed.0.clone(), resolver));
@@ -205,7 +205,7 @@ mod tests {
     fn follow(
         seeds: &[&str],
         resolver: Resolver,
-    ) -> (watch::Sender<Vec<Seed>>, watch::Receiver<Vec<Place>>) {
+    ) -> (watch::Sender<Vec<Seed>>, watch::Receiver<Vec<SeedPlace>>) {
         let (names, seeds) = watch::channel(seeds.iter().map(|text| seed(text)).collect());
         let (places, told) = watch::channel(Vec::new());
         tokio::spawn(Seeds { seeds, period: Duration::from_secs(9), resolver, places }.run());
@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn seeds_are_told_at_once_and_again_when_they_change() {
         let (names, mut told) = follow(&["127.0.0.1:1", "[::ffff:10.0.0.1]:2"], lookup::system);
-        let are = |places: &Vec<Place>, addrs: [&str; 2]| {
+        let are = |places: &Vec<SeedPlace>, addrs: [&str; 2]| {
             places.iter().flat_map(|place| place.addrs.iter().copied()).eq(addrs.map(addr))
         };
         told.wait_for(|places| are(places, ["127.0.0.1:1", "10.0.0.1:2"])).await.unwrap();
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_name_that_fails_keeps_the_addresses_that_it_had() {
-        let mut place = Place::of(seed("a:1"));
+        let mut place = SeedPlace::of(seed("a:1"));
         assert!(!place.is_known());
         place.learn(Ok(vec![addr("10.0.0.1:1")]));
         place.learn(Err("gone".into()));

@@ -148,10 +148,10 @@ impl serde::Serialize for Rejected {
 
 /// For which reasons a service was told of refused packets.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Refusals([Told; Reject::ALL.len()]);
+pub(super) struct Refusals([ToldRefusal; Reject::ALL.len()]);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+struct ToldRefusal {
     count: u64,
     silent_until: Instant,
 }
@@ -168,7 +168,7 @@ impl Refusals {
             // A network does that, and nobody can do anything about it.
             let is_told = reason != Reject::Duplicate;
             if is_told && count > told.count && now >= told.silent_until {
-                *told = Told { count, silent_until: now + Self::PAUSE };
+                *told = ToldRefusal { count, silent_until: now + Self::PAUSE };
                 news.push(reason);
             }
         }

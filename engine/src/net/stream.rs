@@ -79,7 +79,7 @@ pub(crate) struct Streams<P> {
     packet_len_max: usize,
     segment_len_max: usize,
     guard: watch::Sender<StreamGuard>,
-    peers: BTreeMap<SocketAddr, Peer>,
+    peers: BTreeMap<SocketAddr, OutboundPeer>,
     /// How many packets were sent: what a peer was last used by.
     clock: u64,
     /// The packet that was encoded last: one may go to many.
@@ -98,7 +98,7 @@ pub(crate) struct Streams<P> {
 
 /// A peer that we have a connection to, or are making one.
 #[derive(Debug)]
-struct Peer {
+struct OutboundPeer {
     queue: mpsc::Sender<Arc<Vec<u8>>>,
     /// Bytes that are not written yet.
     waiting: Arc<AtomicUsize>,
@@ -151,16 +151,16 @@ impl Counters {
         self.ended(ended, |stats| stats.dropped_by_failure += 1);
     }
 
-    pub(super) fn opened(&self) -> Open {
+    pub(super) fn opened(&self) -> OpenConn {
         self.count(|stats| stats.open += 1);
-        Open(self.clone())
+        OpenConn(self.clone())
     }
 }
 
 /// An open connection, as long as it is counted as one.
-pub(super) struct Open(Counters);
+pub(super) struct OpenConn(Counters);
 
-impl Drop for Open {
+impl Drop for OpenConn {
     fn drop(&mut self) {
         self.0.count(|stats| stats.open -= 1);
     }
@@ -261,11 +261,11 @@ impl<P: Clone + Send + 'static> Streams<P> {
     }
 
     /// The peer at this address, if there is room for another.
-    fn peer(&mut self, to: SocketAddr) -> Option<&mut Peer> {
+    fn peer(&mut self, to: SocketAddr) -> Option<&mut OutboundPeer> {
         if self.peers.get(&to).is_none_or(|peer| peer.queue.is_closed()) {
             self.peers.retain(|_, peer| !peer.queue.is_closed());
             if self.peers.len() == OUT_MAX {
-                let idle = |peer: &Peer| peer.waiting.load(Ordering::Relaxed) == 0;
+                let idle = |peer: &OutboundPeer| peer.waiting.load(Ordering::Relaxed) == 0;
                 let idle = self.peers.iter().filter(|(_, peer)| idle(peer));
                 let oldest = idle.min_by_key(|(_, peer)| peer.used).map(|(&addr, _)| addr)?;
                 self.peers.remove(&oldest);
@@ -281,8 +281,8 @@ impl<P: Clone + Send + 'static> Streams<P> {
         self.line(to).try_out()
     }
 
-    fn line(&self, to: SocketAddr) -> Line {
-        Line {
+    fn line(&self, to: SocketAddr) -> OutboundDial {
+        OutboundDial {
             to,
             bound: self.bound,
             port: self.port,
@@ -291,10 +291,10 @@ impl<P: Clone + Send + 'static> Streams<P> {
         }
     }
 
-    fn call(&mut self, to: SocketAddr) -> Peer {
+    fn call(&mut self, to: SocketAddr) -> OutboundPeer {
         let (queue, packets) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let writer = Writer {
+        let writer = ConnWriter {
             line: self.line(to),
             packets,
             waiting: Arc::clone(&waiting),
@@ -302,7 +302,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
             counters: self.counters.clone(),
         };
         self.writers.spawn(writer.run());
-        Peer { queue, waiting, used: 0 }
+        OutboundPeer { queue, waiting, used: 0 }
     }
 
     /// Sends what is queued, as far as that is quickly done.
@@ -355,7 +355,7 @@ impl Streams<Packet> {
 }
 
 /// What it takes to make a connection.
-struct Line {
+struct OutboundDial {
     to: SocketAddr,
     bound: SocketAddr,
     port: u16,
@@ -363,7 +363,7 @@ struct Line {
     guard: StreamGuard,
 }
 
-impl Line {
+impl OutboundDial {
     /// Dials, and agrees with the other end on what guards the packets.
     async fn connect(&self) -> Result<(TcpStream, StreamSealer), Ending> {
         let mut stream = dial(self.bound, self.to, self.segment_len_max, DIAL_MAX).await?;
@@ -398,15 +398,15 @@ impl Line {
 }
 
 /// The task of one connection that we make.
-struct Writer<P> {
-    line: Line,
+struct ConnWriter<P> {
+    line: OutboundDial,
     packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
     failed: mpsc::WeakSender<Arrival<P>>,
     counters: Counters,
 }
 
-impl<P> Writer<P> {
+impl<P> ConnWriter<P> {
     async fn run(mut self) {
         if let Err(ending) = self.write_all().await {
             tracing::debug!(to = %self.line.to, %ending, "a connection failed");

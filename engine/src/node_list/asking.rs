@@ -12,23 +12,23 @@ use crate::node::Node;
 
 /// The line from a handle, and all its clones, to the node's task.
 #[derive(Debug)]
-pub(super) struct Line(Mutex<LineState>);
+pub(super) struct TaskLine(Mutex<TaskLineState>);
 
 #[derive(Debug)]
-struct LineState {
+struct TaskLineState {
     /// Who the node is to be, whether it has joined or not.
     node: Node,
     /// Leads to the task of the last join.
     way: Option<UnboundedSender<Request>>,
 }
 
-impl Line {
+impl TaskLine {
     /// Leads nowhere before the first join.
     pub(super) fn new(node: Node) -> Self {
-        Self(Mutex::new(LineState { node, way: None }))
+        Self(Mutex::new(TaskLineState { node, way: None }))
     }
 
-    fn state(&self) -> MutexGuard<'_, LineState> {
+    fn state(&self) -> MutexGuard<'_, TaskLineState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +61,7 @@ impl Line {
     }
 }
 
-impl LineState {
+impl TaskLineState {
     fn tell(&self, wish: Wish) {
         // A task that has ended has no more use for it.
         let _ = self.way.as_ref().map(|way| way.send(Request::Wish(wish)));
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_is_to_start_is_told_all_that_is_wished_for_after_it_was_read() {
         let node = |name| Node::new("10.0.0.1:1").name(name).build().unwrap();
-        let line = Line::new(node("A"));
+        let line = TaskLine::new(node("A"));
         line.update(&node("B"));
         let (first, mut requests) = line.open();
         assert_eq!(first, node("B"));

@@ -40,7 +40,7 @@ impl NodeList {
     }
 }
 
-type Notices = broadcast::Receiver<(u64, Queued)>;
+type NoticeReceiver = broadcast::Receiver<(u64, Queued)>;
 type Received = Result<(u64, Queued), RecvError>;
 
 /// The changes of one node, from [`NodeList::subscribe`]; a [`Stream`] of them as well.
@@ -119,8 +119,8 @@ impl fmt::Debug for Events {
 /// What a queue of notices comes out of. Its receiver can be awaited and not polled, so that while
 /// nothing has come it is owned by a future, which outlives whoever asked.
 enum Inlet {
-    Idle(Notices),
-    Waiting(Pin<Box<dyn Future<Output = (Received, Notices)> + Send + Sync>>),
+    Idle(NoticeReceiver),
+    Waiting(Pin<Box<dyn Future<Output = (Received, NoticeReceiver)> + Send + Sync>>),
     /// In between, or after a panic while it was polled.
     Gone,
 }
@@ -152,7 +152,7 @@ impl Inlet {
     }
 }
 
-async fn receive(mut notices: Notices) -> (Received, Notices) {
+async fn receive(mut notices: NoticeReceiver) -> (Received, NoticeReceiver) {
     let received = notices.recv().await;
     (received, notices)
 }

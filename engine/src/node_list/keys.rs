@@ -1,7 +1,7 @@
 //! Changes the secrets of a node while it runs.
 
 use super::asking::ask;
-use super::{NodeList, NodeListError, State};
+use super::{HandleState, NodeList, NodeListError};
 use crate::config::SecretKey;
 use crate::net::Request;
 use crate::wire::{Keyring, KeyringError};
@@ -84,7 +84,7 @@ impl Keys<'_> {
         change: impl FnOnce(&mut Keyring) -> Result<(), KeyringError>,
     ) -> Result<(), NodeListError> {
         let mut state = self.list.state.lock().await;
-        let State { keyring, running, .. } = &mut *state;
+        let HandleState { keyring, running, .. } = &mut *state;
         let keyring = keyring.as_mut().ok_or(KeyringError::Unsealed)?;
         change(keyring)?;
         let way = running.as_ref().and_then(|_| self.list.line.way());

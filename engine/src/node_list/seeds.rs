@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{NodeList, NodeListError};
-use crate::net::{Place, Seed, SeedState, SeedStatus};
+use crate::net::{Seed, SeedPlace, SeedState, SeedStatus};
 
 impl NodeList {
     /// What has become of each seed, in the order in which they were named; each change is told as
@@ -25,7 +25,7 @@ impl NodeList {
             return Arc::clone(&view.seeds);
         }
         let sought = |seed: &Seed| {
-            let Place { seed, addrs, .. } = Place::of(seed.clone());
+            let SeedPlace { seed, addrs, .. } = SeedPlace::of(seed.clone());
             SeedStatus { seed: seed.text().to_owned(), addrs, state: SeedState::Seeking }
         };
         self.seeds.borrow().iter().map(sought).collect()

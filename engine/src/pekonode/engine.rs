@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::packet::{Carried, Kind, Packet, SecretKey};
+use super::packet::{Carried, Kind, Packet, SecretDigest};
 use super::peers::{Peers, Sight};
 use crate::config::{self, Config, Liveness, Swap, TransportKind};
 use crate::core::{
@@ -22,9 +22,9 @@ use crate::time::{Instant, Now, nanos};
 pub struct Engine {
     pub(super) me: Arc<Record>,
     pub(super) config: Arc<Config>,
-    pub(super) secret_key: SecretKey,
-    pub(super) life: Life,
-    pub(super) phase: Phase,
+    pub(super) secret_key: SecretDigest,
+    pub(super) life: LifeStage,
+    pub(super) phase: JoinPhase,
     pub(super) rng: Rng,
     pub(super) peers: Peers,
     pub(super) metadata: Option<Metadata>,
@@ -33,7 +33,7 @@ pub struct Engine {
     pub(super) stats: Stats,
     pub(super) told_too_large: bool,
     pub(super) told_full: bool,
-    timers: [Option<Instant>; Timer::ALL.len()],
+    timers: [Option<Instant>; Due::ALL.len()],
     seeds: Vec<SocketAddr>,
     /// Dials so far: where in the list of those to dial the next one begins.
     dials: usize,
@@ -43,7 +43,7 @@ pub struct Engine {
 
 /// What a node does of its own accord.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum LifeStage {
     /// Everything.
     Running,
     /// It answers and forwards, but neither beats nor swaps nor dials.
@@ -54,7 +54,7 @@ pub(super) enum Life {
 
 /// Whether others may know members that we don't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum JoinPhase {
     /// They may: we began, or heard of a new one, at this time.
     Joining { since: Instant },
     /// For two cycles nobody new turned up.
@@ -63,14 +63,14 @@ pub(super) enum Phase {
 
 /// What is done from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timer {
+enum Due {
     Beat,
     Swap,
     Dial,
     Check,
 }
 
-impl Timer {
+impl Due {
     const ALL: [Self; 4] = [Self::Beat, Self::Swap, Self::Dial, Self::Check];
 }
 
@@ -81,8 +81,8 @@ impl Protocol for Engine {
     fn new(me: Arc<Record>, config: &Arc<Config>, seed: u64, now: Now) -> Self {
         let secret = config.secret_key().map_or(&[][..], config::SecretKey::expose);
         let mut engine = Self {
-            life: Life::Running,
-            phase: Phase::Joining { since: now.mono },
+            life: LifeStage::Running,
+            phase: JoinPhase::Joining { since: now.mono },
             rng: Rng::fork(seed, "pekonode", me.place().0),
             peers: Peers::default(),
             metadata: None,
@@ -90,14 +90,14 @@ impl Protocol for Engine {
             stats: Stats::default(),
             told_too_large: false,
             told_full: false,
-            timers: [None; Timer::ALL.len()],
+            timers: [None; Due::ALL.len()],
             seeds: Vec::new(),
             dials: 0,
             started: now.mono,
             told_conflict: false,
             me,
             config: Arc::clone(config),
-            secret_key: SecretKey::of(secret),
+            secret_key: SecretDigest::of(secret),
         };
         engine.set_timers(now.mono);
         engine
@@ -107,13 +107,13 @@ impl Protocol for Engine {
         self.stats.inputs += 1;
         self.notice_sleep(now.mono, out);
         match input {
-            _ if self.life == Life::Left => {}
+            _ if self.life == LifeStage::Left => {}
             Input::Packet { packet, .. } => self.on_packet(now, &packet, out),
             Input::Command(command) => self.on_command(now, command, out),
             Input::StreamFailed { .. } | Input::Timeout => {}
         }
         // After every input, so that a flood of packets can't keep us from beating.
-        for timer in Timer::ALL {
+        for timer in Due::ALL {
             if self.timers[timer as usize].is_some_and(|due| due <= now.mono) {
                 self.on_timer(now, timer, out);
             }
@@ -233,8 +233,8 @@ impl Engine {
             Sight::Known => {}
             Sight::Updated { old, new } => out.event(Event::Updated { old, new }),
             Sight::Joined(record) => {
-                if matches!(self.phase, Phase::Joining { .. }) {
-                    self.phase = Phase::Joining { since: now.mono };
+                if matches!(self.phase, JoinPhase::Joining { .. }) {
+                    self.phase = JoinPhase::Joining { since: now.mono };
                 }
                 out.event(Event::Joined(record));
             }
@@ -246,8 +246,8 @@ impl Engine {
             Command::Seeds(addrs) => {
                 let me = self.me.node().addr();
                 self.seeds = addrs.into_iter().filter(|&addr| addr != me).collect();
-                if self.life == Life::Running {
-                    self.set(Timer::Dial, now.mono);
+                if self.life == LifeStage::Running {
+                    self.set(Due::Dial, now.mono);
                 }
             }
             Command::Publish(value) => self.on_publish(now, value, out),
@@ -257,8 +257,8 @@ impl Engine {
             Command::Start => self.on_start(now),
             // There is no goodbye on this wire, and nothing that could be waited for.
             Command::Leave => {
-                self.life = Life::Left;
-                self.timers = [None; Timer::ALL.len()];
+                self.life = LifeStage::Left;
+                self.timers = [None; Due::ALL.len()];
                 out.answer(Answer::Left(Ok(())));
             }
         }
@@ -274,43 +274,43 @@ impl Engine {
         let new = Arc::new(Record::new(node, generation));
         let old = std::mem::replace(&mut self.me, Arc::clone(&new));
         self.started = now.mono;
-        if self.life == Life::Running {
-            self.set(Timer::Beat, now.mono);
+        if self.life == LifeStage::Running {
+            self.set(Due::Beat, now.mono);
         }
         out.event(Event::Updated { old, new });
     }
 
     fn on_stop(&mut self) {
-        if self.life == Life::Running {
-            self.life = Life::Stopped;
-            for timer in [Timer::Beat, Timer::Swap, Timer::Dial] {
+        if self.life == LifeStage::Running {
+            self.life = LifeStage::Stopped;
+            for timer in [Due::Beat, Due::Swap, Due::Dial] {
                 self.timers[timer as usize] = None;
             }
         }
     }
 
     fn on_start(&mut self, now: Now) {
-        if self.life == Life::Stopped {
-            self.life = Life::Running;
-            self.phase = Phase::Joining { since: now.mono };
+        if self.life == LifeStage::Stopped {
+            self.life = LifeStage::Running;
+            self.phase = JoinPhase::Joining { since: now.mono };
             self.set_timers(now.mono);
         }
     }
 
     fn set_timers(&mut self, now: Instant) {
         let cycle = self.config.cycle();
-        self.set(Timer::Dial, now);
-        self.set(Timer::Check, now + cycle / 4);
+        self.set(Due::Dial, now);
+        self.set(Due::Check, now + cycle / 4);
         if self.config.liveness() == Liveness::Beats {
-            self.set(Timer::Beat, now);
+            self.set(Due::Beat, now);
         }
         if self.config.swap() == Swap::On {
             let phase = self.part_of(cycle);
-            self.set(Timer::Swap, now + phase);
+            self.set(Due::Swap, now + phase);
         }
     }
 
-    fn set(&mut self, timer: Timer, due: Instant) {
+    fn set(&mut self, timer: Due, due: Instant) {
         self.timers[timer as usize] = Some(due);
     }
 
@@ -318,25 +318,25 @@ impl Engine {
         Duration::from_nanos(self.rng.between(0, nanos(duration)))
     }
 
-    fn on_timer(&mut self, now: Now, timer: Timer, out: &mut Outbox<Packet>) {
+    fn on_timer(&mut self, now: Now, timer: Due, out: &mut Outbox<Packet>) {
         let cycle = self.config.cycle();
         let wait = match timer {
-            Timer::Beat => {
+            Due::Beat => {
                 self.settle(now.mono);
                 self.tell(now, Kind::Beat, Carried::NONE, out);
                 // Twice a cycle, and never twice in half of one: that is how long a beat's copies
                 // count as its own.
                 cycle / 2 + self.part_of(cycle / 20)
             }
-            Timer::Swap => {
+            Due::Swap => {
                 self.on_swap(out);
                 cycle - cycle / 10 + self.part_of(cycle / 5)
             }
-            Timer::Dial => {
+            Due::Dial => {
                 self.on_dial(now, out);
                 if self.peers.listed_len() == 0 { cycle } else { self.config.redial() }
             }
-            Timer::Check => {
+            Due::Check => {
                 if self.config.liveness() == Liveness::Beats {
                     self.on_check(now, out);
                 }
@@ -349,11 +349,11 @@ impl Engine {
     /// Ends the joining once nobody new has turned up for two cycles.
     fn settle(&mut self, now: Instant) {
         match self.phase {
-            _ if self.peers.listed_len() == 0 => self.phase = Phase::Joining { since: now },
-            Phase::Joining { since } if now - since >= self.config.cycle() * 2 => {
-                self.phase = Phase::Settled;
+            _ if self.peers.listed_len() == 0 => self.phase = JoinPhase::Joining { since: now },
+            JoinPhase::Joining { since } if now - since >= self.config.cycle() * 2 => {
+                self.phase = JoinPhase::Settled;
             }
-            Phase::Joining { .. } | Phase::Settled => {}
+            JoinPhase::Joining { .. } | JoinPhase::Settled => {}
         }
     }
 
@@ -396,7 +396,7 @@ impl Engine {
             let record = self.peers.lose(now.mono, addr);
             out.event(Event::Removed { record, cause: Cause::Timeout });
         }
-        if self.life == Life::Running {
+        if self.life == LifeStage::Running {
             self.stats.last_calls_over_limit += silent.len().saturating_sub(Self::CALLS_MAX) as u64;
             for to in silent.into_iter().take(Self::CALLS_MAX) {
                 let call = self.packet(Kind::SwapRequest, Carried::NEVER);

@@ -38,4 +38,4 @@ mod swap;
 mod tests;
 
 pub use engine::Engine;
-pub use packet::{Carried, Kind, Packet, SecretKey, mark};
+pub use packet::{Carried, Kind, Packet, SecretDigest, mark};

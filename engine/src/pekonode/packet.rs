@@ -23,7 +23,7 @@ pub struct Packet {
     /// What it is for.
     pub kind: Kind,
     /// Proof that the sender is one of the cluster.
-    pub secret_key: SecretKey,
+    pub secret_key: SecretDigest,
 }
 
 /// What a packet is for.
@@ -67,9 +67,9 @@ pub fn mark(addr: SocketAddr) -> Box<str> {
 /// It travels readable, and whoever reads it can write it: it keeps two clusters apart, and
 /// strangers out only as long as nobody listens.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct SecretKey(Box<str>);
+pub struct SecretDigest(Box<str>);
 
-impl SecretKey {
+impl SecretDigest {
     /// That of a secret; an empty one is none.
     pub fn of(secret: &[u8]) -> Self {
         if secret.is_empty() {
@@ -90,9 +90,9 @@ impl SecretKey {
     }
 }
 
-impl fmt::Debug for SecretKey {
+impl fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "SecretKey(none)" } else { "SecretKey(..)" })
+        f.write_str(if self.0.is_empty() { "SecretDigest(none)" } else { "SecretDigest(..)" })
     }
 }
 
@@ -165,12 +165,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_shown_as_its_md5() {
-        assert_eq!(SecretKey::of(b"test_key").as_str(), "8c32d1183251df9828f929b935ae0419");
-        assert_eq!(SecretKey::of(b""), SecretKey::default());
+        assert_eq!(SecretDigest::of(b"test_key").as_str(), "8c32d1183251df9828f929b935ae0419");
+        assert_eq!(SecretDigest::of(b""), SecretDigest::default());
     }
 
     #[test]
     fn a_secret_key_is_not_printed() {
-        assert_eq!(format!("{:?}", SecretKey::of(b"test_key")), "SecretKey(..)");
+        assert_eq!(format!("{:?}", SecretDigest::of(b"test_key")), "SecretDigest(..)");
     }
 }

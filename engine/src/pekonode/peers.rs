@@ -16,20 +16,20 @@ pub(super) struct Peer {
     pub(super) record: Arc<Record>,
     /// Its address as packets mark it.
     pub(super) mark: Box<str>,
-    pub(super) standing: Standing,
+    pub(super) standing: PeerStanding,
     /// The last sign of life.
     pub(super) heard: Instant,
     /// When it last said something else of itself.
     changed: Instant,
     /// How often it has answered a last call since it was last heard.
     pub(super) answers: u8,
-    pub(super) beats: Window,
-    pub(super) publishes: Window,
+    pub(super) beats: RateWindow,
+    pub(super) publishes: RateWindow,
 }
 
 /// Whether a node is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum PeerStanding {
     Listed,
     /// Removed, and perhaps heard of again.
     Lost {
@@ -40,14 +40,14 @@ pub(super) enum Standing {
 
 /// Whom we have told of one rumor.
 #[derive(Clone, Debug)]
-pub(super) struct Window {
+pub(super) struct RateWindow {
     opened: Instant,
     /// The metadata version it is about; beats have none and look all alike.
     update: i64,
     pub(super) told: BTreeSet<SocketAddr>,
 }
 
-impl Window {
+impl RateWindow {
     fn new(opened: Instant) -> Self {
         Self { opened, update: 0, told: BTreeSet::new() }
     }
@@ -72,12 +72,12 @@ impl Peer {
         Self {
             record: Arc::new(Record::new(node.clone(), Generation::default())),
             mark: mark(node.addr()),
-            standing: Standing::Listed,
+            standing: PeerStanding::Listed,
             heard: now,
             changed: now,
             answers: 0,
-            beats: Window::new(now),
-            publishes: Window::new(now),
+            beats: RateWindow::new(now),
+            publishes: RateWindow::new(now),
         }
     }
 }
@@ -131,16 +131,16 @@ impl Peers {
     }
 
     pub(super) fn lists(&self, addr: SocketAddr) -> bool {
-        self.get(addr).is_some_and(|peer| peer.standing == Standing::Listed)
+        self.get(addr).is_some_and(|peer| peer.standing == PeerStanding::Listed)
     }
 
     pub(super) fn lists_at(&self, ip: IpAddr) -> bool {
         let ports = SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX);
-        self.peers.range(ports).any(|(_, peer)| peer.standing == Standing::Listed)
+        self.peers.range(ports).any(|(_, peer)| peer.standing == PeerStanding::Listed)
     }
 
     pub(super) fn listed(&self) -> impl Iterator<Item = (SocketAddr, &Peer)> {
-        let listed = |(_, peer): &(_, &Peer)| peer.standing == Standing::Listed;
+        let listed = |(_, peer): &(_, &Peer)| peer.standing == PeerStanding::Listed;
         self.peers.iter().map(|(&addr, peer)| (addr, peer)).filter(listed)
     }
 
@@ -150,8 +150,8 @@ impl Peers {
             .peers
             .iter()
             .filter_map(|(&addr, peer)| match peer.standing {
-                Standing::Lost { since, .. } => Some((since, addr)),
-                Standing::Listed => None,
+                PeerStanding::Lost { since, .. } => Some((since, addr)),
+                PeerStanding::Listed => None,
             })
             .collect();
         lost.sort_unstable();
@@ -167,8 +167,8 @@ impl Peers {
     /// Those that were removed and then heard of, but not often enough to be listed.
     pub(super) fn returning(&self, now: Instant, cycle: Duration) -> Vec<SocketAddr> {
         let is_back = |peer: &Peer| match peer.standing {
-            Standing::Lost { again: Some(again), .. } => now - again <= cycle * 3,
-            Standing::Lost { again: None, .. } | Standing::Listed => false,
+            PeerStanding::Lost { again: Some(again), .. } => now - again <= cycle * 3,
+            PeerStanding::Lost { again: None, .. } | PeerStanding::Listed => false,
         };
         self.peers.iter().filter(|(_, peer)| is_back(peer)).map(|(&addr, _)| addr).collect()
     }
@@ -177,8 +177,8 @@ impl Peers {
     /// and would tell them.
     pub(super) fn marks(&self, now: Instant, cycle: Duration) -> impl Iterator<Item = Box<str>> {
         let is_marked = move |peer: &&Peer| match peer.standing {
-            Standing::Listed => true,
-            Standing::Lost { since, .. } => now - since <= cycle * 2,
+            PeerStanding::Listed => true,
+            PeerStanding::Lost { since, .. } => now - since <= cycle * 2,
         };
         self.peers.values().filter(is_marked).map(|peer| peer.mark.clone())
     }
@@ -197,22 +197,22 @@ impl Peers {
     /// Takes in that a known node shows signs of life; `None` if it is not known.
     pub(super) fn hear(&mut self, now: Instant, node: &Node, cycle: Duration) -> Option<Sight> {
         let peer = self.peers.get_mut(&node.addr())?;
-        let is_listed = peer.standing == Standing::Listed;
+        let is_listed = peer.standing == PeerStanding::Listed;
         match peer.standing {
-            Standing::Lost { again: Some(again), .. }
+            PeerStanding::Lost { again: Some(again), .. }
                 if (cycle / 4..=cycle * 3).contains(&(now - again)) =>
             {
-                peer.standing = Standing::Listed;
+                peer.standing = PeerStanding::Listed;
                 self.listed += 1;
             }
-            Standing::Lost { since, again } => {
+            PeerStanding::Lost { since, again } => {
                 // Copies of one beat come close together; the first of another begins anew.
                 let is_stale = again.is_none_or(|again| now - again > cycle * 3);
                 let again = if is_stale { Some(now) } else { again };
-                peer.standing = Standing::Lost { since, again };
+                peer.standing = PeerStanding::Lost { since, again };
                 return Some(Sight::Known);
             }
-            Standing::Listed => {}
+            PeerStanding::Listed => {}
         }
         peer.heard = now;
         peer.answers = 0;
@@ -234,7 +234,7 @@ impl Peers {
     /// No longer lists this one.
     pub(super) fn lose(&mut self, now: Instant, addr: SocketAddr) -> Arc<Record> {
         let peer = self.peers.get_mut(&addr).expect("a listed peer is known");
-        peer.standing = Standing::Lost { since: now, again: None };
+        peer.standing = PeerStanding::Lost { since: now, again: None };
         let record = Arc::clone(&peer.record);
         self.listed -= 1;
         if self.lost_len() > Self::LOST_MAX {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::engine::{Engine, Phase};
+use super::engine::{Engine, JoinPhase};
 use super::packet::{Carried, Kind, Packet, mark};
 use crate::core::{Event, Metadata, Outbox, Output};
 use crate::time::Now;
@@ -83,9 +83,9 @@ impl Engine {
         let fan_out = self.config.fan_out();
         match self.phase {
             // Go nodes then know members that we don't, and tell these in their own way.
-            Phase::Joining { .. } => targets.div_ceil(fan_out).max(1),
-            Phase::Settled if targets <= fan_out => 1,
-            Phase::Settled => fan_out + 1,
+            JoinPhase::Joining { .. } => targets.div_ceil(fan_out).max(1),
+            JoinPhase::Settled if targets <= fan_out => 1,
+            JoinPhase::Settled => fan_out + 1,
         }
     }
 

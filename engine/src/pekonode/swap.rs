@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Engine, Life};
+use super::engine::{Engine, LifeStage};
 use super::packet::{Carried, Kind, Packet};
 use crate::core::{Answer, Event, Metadata, NotConfirmed, Outbox, Value, Version, digest};
 use crate::node::NodeId;
@@ -124,7 +124,9 @@ impl Engine {
         self.on_metadata(now, &packet.metadata, out);
         let held = self.held();
         let is_last_call = packet.metadata.update < 0;
-        if held.update > packet.metadata.update && !(is_last_call && self.life == Life::Stopped) {
+        if held.update > packet.metadata.update
+            && !(is_last_call && self.life == LifeStage::Stopped)
+        {
             let answer = self.packet(Kind::SwapAnswer, held);
             self.send(packet.node.addr(), answer.into(), out);
             if is_last_call {

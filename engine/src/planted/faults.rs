@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// What of the engine a fault stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is a subject of the protocol")]
-pub enum Subject {
+pub enum FaultSubject {
     Membership,
     Dissemination,
     Beats,
@@ -23,7 +23,7 @@ pub enum Subject {
 
 /// In what way a line is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FaultKind {
     /// It compares with something else than it should.
     WrongBound,
     /// It is not there.
@@ -48,13 +48,13 @@ macro_rules! faults {
             pub const ALL: &[Self] = &[$($(Self::$name,)*)*];
 
             /// What of the engine it stands in.
-            pub fn subject(self) -> Subject {
-                match self { $($(Self::$name)|* => Subject::$subject,)* }
+            pub fn subject(self) -> FaultSubject {
+                match self { $($(Self::$name)|* => FaultSubject::$subject,)* }
             }
 
             /// In what way the line is wrong.
-            pub fn kind(self) -> Kind {
-                match self { $($(Self::$name => Kind::$kind,)*)* }
+            pub fn kind(self) -> FaultKind {
+                match self { $($(Self::$name => FaultKind::$kind,)*)* }
             }
 
             /// What it does, in one sentence.
@@ -187,13 +187,13 @@ impl Planted {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for FaultSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&kebab(&format!("{self:?}")))
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&kebab(&format!("{self:?}")).replace('-', " "))
     }

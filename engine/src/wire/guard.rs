@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::checksum::Checksum;
 use super::reject::Reject;
-use super::seal::{self, Keyring, Notice, Seal};
+use super::seal::{self, KeyNotice, Keyring, Seal};
 use super::{DATAGRAM_LEN_MAX, native};
 use crate::config::Config;
 use crate::core::Packet;
@@ -45,17 +45,17 @@ use crate::time::Now;
 /// # Ok::<(), rumormill::ConfigError>(())
 /// ```
 #[derive(Debug)]
-pub struct Guard(Mode);
+pub struct Guard(GuardMode);
 
 #[derive(Debug)]
-enum Mode {
+enum GuardMode {
     Checksum(Checksum),
     Seal(Box<Seal>),
 }
 
 /// What a guard answers to a packet that it refused for its time or its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer(Notice);
+pub struct GuardAnswer(KeyNotice);
 
 /// Who a run of a node is, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +81,14 @@ impl Guard {
     /// The same with the secrets of a keyring instead of the settings'; none means a checksum.
     pub(crate) fn with_keyring(config: &Config, keyring: Option<&Keyring>, run: &Run) -> Self {
         Self(match keyring {
-            None => Mode::Checksum(Checksum::new(config.cluster())),
-            Some(keyring) => Mode::Seal(Seal::new(config, keyring, run).into()),
+            None => GuardMode::Checksum(Checksum::new(config.cluster())),
+            Some(keyring) => GuardMode::Seal(Seal::new(config, keyring, run).into()),
         })
     }
 
     /// Seals and opens with these secrets from now on; without effect for a checksum.
     pub fn use_keys(&mut self, keyring: &Keyring) {
-        if let Mode::Seal(seal) = &mut self.0 {
+        if let GuardMode::Seal(seal) = &mut self.0 {
             seal.use_keys(keyring);
         }
     }
@@ -96,7 +96,7 @@ impl Guard {
     /// To be told when the machine slept, or may have been copied as it ran: what is sealed from
     /// now on takes new randomness.
     pub fn distrust(&mut self) {
-        if let Mode::Seal(seal) = &mut self.0 {
+        if let GuardMode::Seal(seal) = &mut self.0 {
             seal.distrust();
         }
     }
@@ -105,30 +105,30 @@ impl Guard {
     /// is by that that a gap between the clocks is seen.
     pub fn wants_random(&mut self, now: Now) -> bool {
         match &mut self.0 {
-            Mode::Checksum(_) => false,
-            Mode::Seal(seal) => seal.wants_random(now),
+            GuardMode::Checksum(_) => false,
+            GuardMode::Seal(seal) => seal.wants_random(now),
         }
     }
 
     /// Seals under another key from now on, which `random` sets apart: drawn for this call, from
     /// the system's entropy.
     pub fn renew(&mut self, now: Now, random: [u8; 8]) {
-        if let Mode::Seal(seal) = &mut self.0 {
+        if let GuardMode::Seal(seal) = &mut self.0 {
             seal.renew(now, random);
         }
     }
 
     /// What is to be answered to the sender of the datagram that was decoded last, if anything:
     /// it must learn that its clock is behind, or went back before it was started.
-    pub fn take_answer(&mut self) -> Option<Answer> {
+    pub fn take_answer(&mut self) -> Option<GuardAnswer> {
         match &mut self.0 {
-            Mode::Checksum(_) => None,
-            Mode::Seal(seal) => seal.take_notice().map(Answer),
+            GuardMode::Checksum(_) => None,
+            GuardMode::Seal(seal) => seal.take_notice().map(GuardAnswer),
         }
     }
 
     /// Appends an answer as one datagram, to where the packet that it answers came from.
-    pub fn encode_answer(&mut self, now: Now, answer: &Answer, out: &mut Vec<u8>) {
+    pub fn encode_answer(&mut self, now: Now, answer: &GuardAnswer, out: &mut Vec<u8>) {
         self.guard(now, out, |out| answer.0.write(out));
     }
 
@@ -142,11 +142,11 @@ impl Guard {
     pub fn guard(&mut self, now: Now, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
         match &mut self.0 {
-            Mode::Checksum(checksum) => {
+            GuardMode::Checksum(checksum) => {
                 write(out);
                 checksum.add(start, out);
             }
-            Mode::Seal(seal) => {
+            GuardMode::Seal(seal) => {
                 Seal::begin(out);
                 write(out);
                 seal.finish(now, start, out);
@@ -197,8 +197,8 @@ impl Guard {
     #[cfg(test)]
     pub(super) fn seal_mut(&mut self) -> Option<&mut Seal> {
         match &mut self.0 {
-            Mode::Checksum(_) => None,
-            Mode::Seal(seal) => Some(seal),
+            GuardMode::Checksum(_) => None,
+            GuardMode::Seal(seal) => Some(seal),
         }
     }
 
@@ -214,13 +214,13 @@ impl Guard {
         }
         let magic = *bytes.first_chunk().ok_or(Reject::TooShort)?;
         match (&mut self.0, magic) {
-            (Mode::Checksum(checksum), native::MAGIC) => {
+            (GuardMode::Checksum(checksum), native::MAGIC) => {
                 native::check_version(bytes)?;
                 checksum.verify(bytes)
             }
-            (Mode::Seal(seal), seal::MAGIC) => seal.open(now, bytes),
-            (Mode::Checksum(_), seal::MAGIC) => Err(Reject::Sealed),
-            (Mode::Seal(_), native::MAGIC) => Err(Reject::Unsealed),
+            (GuardMode::Seal(seal), seal::MAGIC) => seal.open(now, bytes),
+            (GuardMode::Checksum(_), seal::MAGIC) => Err(Reject::Sealed),
+            (GuardMode::Seal(_), native::MAGIC) => Err(Reject::Unsealed),
             _ => Err(Reject::ForeignMagic),
         }
     }

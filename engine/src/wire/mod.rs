@@ -36,7 +36,7 @@ use codec::{Reader, Wire, Writer};
 
 use crate::core::{Packet, PacketKind, Traced};
 
-pub use guard::{Answer, Guard, Run};
+pub use guard::{Guard, GuardAnswer, Run};
 pub use reject::Reject;
 pub use seal::{Keyring, KeyringError};
 pub use stream::{StreamDial, StreamEnd, StreamGuard, StreamOpener, StreamSealer};

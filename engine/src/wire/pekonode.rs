@@ -29,7 +29,7 @@ use serde_json::error::Category;
 
 use super::{DATAGRAM_LEN_MAX, Reject};
 use crate::node::Node;
-use crate::pekonode::{Carried, Kind, Packet, SecretKey};
+use crate::pekonode::{Carried, Kind, Packet, SecretDigest};
 
 #[cfg(feature = "net")]
 pub(crate) use syntax::complaint;
@@ -120,7 +120,7 @@ pub fn decode(bytes: &[u8], size: usize) -> Result<Packet, Reject> {
 #[derive(Default)]
 struct ReadPacket {
     node: ReadNode,
-    infected: Marks,
+    infected: InfectedMarks,
     metadata: ReadMetadata,
     is_update: bool,
     is_swap: i64,
@@ -143,7 +143,7 @@ struct ReadMetadata {
 
 /// Marks that are true; a mark that is false is none.
 #[derive(Default)]
-struct Marks(BTreeSet<Box<str>>);
+struct InfectedMarks(BTreeSet<Box<str>>);
 
 impl ReadPacket {
     fn parse(self) -> Result<Packet, Reject> {
@@ -160,7 +160,7 @@ impl ReadPacket {
             infected: self.infected.0,
             metadata,
             kind,
-            secret_key: SecretKey::from_wire(&self.secret_key.0),
+            secret_key: SecretDigest::from_wire(&self.secret_key.0),
         })
     }
 }
@@ -244,7 +244,7 @@ impl Fields for ReadMetadata {
     }
 }
 
-impl Fields for Marks {
+impl Fields for InfectedMarks {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         if map.next_value::<Option<bool>>()? == Some(true) {
             self.0.insert(key.into());

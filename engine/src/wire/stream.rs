@@ -132,10 +132,10 @@ impl StreamGuard {
             return Err(Reject::Truncated);
         }
         let (mode, answer) = match &self.keyring {
-            None => (Mode::Checksum(Checksum::new(&self.cluster)), Vec::new()),
+            None => (StreamMode::Checksum(Checksum::new(&self.cluster)), Vec::new()),
             Some(keyring) => {
                 let (sequence, answer) = stream::accept(keyring, &self.cluster, hello, random)?;
-                (Mode::Seal(sequence.into()), answer.to_vec())
+                (StreamMode::Seal(sequence.into()), answer.to_vec())
             }
         };
         match u16::from_le_bytes([head[4], head[5]]) {
@@ -181,19 +181,19 @@ impl StreamDial {
     /// When the answer is not that of a node with our secret.
     pub fn answered(self, answer: &[u8]) -> Result<StreamSealer, Reject> {
         Ok(StreamSealer(match self.0 {
-            Dial::Checksum { checksum, .. } => Mode::Checksum(checksum),
-            Dial::Seal(dialled) => Mode::Seal(dialled.answered(answer)?.into()),
+            Dial::Checksum { checksum, .. } => StreamMode::Checksum(checksum),
+            Dial::Seal(dialled) => StreamMode::Seal(dialled.answered(answer)?.into()),
         }))
     }
 }
 
-enum Mode {
+enum StreamMode {
     Checksum(Checksum),
     Seal(Box<Sequence>),
 }
 
 /// Guards what is written to one connection, in turn.
-pub struct StreamSealer(Mode);
+pub struct StreamSealer(StreamMode);
 
 impl StreamSealer {
     /// Appends an encoded packet, guarded. On the connection its length goes before it.
@@ -201,8 +201,8 @@ impl StreamSealer {
         let start = out.len();
         out.extend_from_slice(packet);
         match &mut self.0 {
-            Mode::Checksum(checksum) => checksum.add(start, out),
-            Mode::Seal(sequence) => sequence.seal(start, out),
+            StreamMode::Checksum(checksum) => checksum.add(start, out),
+            StreamMode::Seal(sequence) => sequence.seal(start, out),
         }
     }
 }
@@ -210,7 +210,7 @@ impl StreamSealer {
 /// Opens what is read from one connection, in turn.
 pub struct StreamOpener {
     port: u16,
-    mode: Mode,
+    mode: StreamMode,
 }
 
 /// What becomes of a connection that brought something else than a packet of ours.
@@ -230,7 +230,7 @@ impl StreamOpener {
 
     /// True when what it opens was sealed, by one that holds the secret.
     pub fn is_sealed(&self) -> bool {
-        matches!(self.mode, Mode::Seal(_))
+        matches!(self.mode, StreamMode::Seal(_))
     }
 
     /// Reads the next packet, in which a metadata value of this length may be, for a node that
@@ -250,8 +250,8 @@ impl StreamOpener {
             return Err(StreamEnd::End(Reject::TooLong));
         }
         let packet = match &mut self.mode {
-            Mode::Checksum(checksum) => verified(checksum, bytes).map_err(StreamEnd::Skip)?,
-            Mode::Seal(sequence) => {
+            StreamMode::Checksum(checksum) => verified(checksum, bytes).map_err(StreamEnd::Skip)?,
+            StreamMode::Seal(sequence) => {
                 let secrets = guard.keyring.as_ref().map_or(&[][..], Keyring::secrets);
                 if !secrets.contains(sequence.secret()) {
                     return Err(StreamEnd::End(Reject::UnknownKey));

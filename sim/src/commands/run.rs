@@ -164,6 +164,7 @@ impl Job {
     }
 
     /// Keeps a plan for the run that is to come.
+    #[cfg(any(test, feature = "testbed"))]
     fn keep(&self, plan: Plan) {
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
     }

@@ -13,13 +13,7 @@ const UNREACHABLE_MAX: usize = 8;
 
 /// Names that several types of a crate have, all of which are to have one of their own.
 const SHARED: [(&House, &str); 2] = [
-    (
-        &ENGINE,
-        "Answer Called Clock Departure Engine Flight Found Heard Kind Letter Life Limits Line \
-         Local Marks Mode News Node Notice Notices Open Packet Peer Phase Place Report Routes \
-         Running Seat SecretKey Seen Sender Standing State Step Streams Subject Timer Told \
-         Waiting Way Window Writer",
-    ),
+    (&ENGINE, "Called Departure Engine Packet"),
     (
         &SIM,
         "Arrival Axis Cell Content Document Drawn Drop Ends Entry Event Figures Header Kind \

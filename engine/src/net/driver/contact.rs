@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::contacts::{News, Report, SeedState, SeedStatus, Touch};
+use super::super::contacts::{SeedNews, SeedState, SeedStatus, SideReport, Touch};
 use super::super::dialect::Dialect;
-use super::super::seeds::Place;
+use super::super::seeds::SeedPlace;
 use super::super::view::Notice;
 use super::{Driver, Running};
 use crate::core::{Command, Event, Input};
@@ -26,7 +26,8 @@ impl<D: Dialect> Driver<D> {
         let now = self.clock.now().mono;
         let places = self.places.borrow().clone();
         self.contacts.take(now, places);
-        let News { seeds, changed, alone, .. } = self.contacts.look(now, false, |_| Touch::Nothing);
+        let SeedNews { seeds, changed, alone, .. } =
+            self.contacts.look(now, false, |_| Touch::Nothing);
         let changed = changed.into_iter().inspect(log).map(Notice::Seed);
         let notices = [joined].into_iter().chain(changed).chain(alone.map(Notice::Alone));
         (seeds.unwrap_or_default(), notices.collect())
@@ -34,19 +35,19 @@ impl<D: Dialect> Driver<D> {
 }
 
 impl<D: Dialect> Running<D> {
-    pub(super) fn on_places(&mut self, places: Vec<Place>) {
+    pub(super) fn on_places(&mut self, places: Vec<SeedPlace>) {
         let now = self.driver.clock.now().mono;
         let asked = self.driver.contacts.take(now, places);
         self.handle(Input::Command(Command::Seeds(asked)));
     }
 
-    pub(super) fn on_report(&mut self, report: Report) {
+    pub(super) fn on_report(&mut self, report: SideReport) {
         match report {
-            Report::Trial(seed, trial) => {
+            SideReport::Trial(seed, trial) => {
                 let now = self.driver.clock.now().mono;
                 self.driver.contacts.tried(now, seed, trial);
             }
-            Report::Address(found) => {
+            SideReport::Address(found) => {
                 let advertised = self.driver.engine.inspect().me.node().addr();
                 tracing::warn!(%advertised, ?found, "the address of this node has changed");
                 self.heard.push(Notice::AddressChanged { advertised, found });
@@ -66,7 +67,7 @@ impl<D: Dialect> Running<D> {
                 self.heard.push(Notice::OtherFamily(member));
             }
         }
-        let News { seeds, changed, alone, to_try } =
+        let SeedNews { seeds, changed, alone, to_try } =
             contacts.look(clock.now().mono, engine.inspect().members_len > 1, |seed| {
                 engine.touch(seed)
             });
@@ -87,7 +88,7 @@ impl<D: Dialect> Running<D> {
         let (call, reporter) = (streams.try_out(seed), self.driver.reporter.clone());
         self.driver.tasks.spawn(async move {
             // Who listens no more has ended.
-            let _ = reporter.send(Report::Trial(seed, call.await)).await;
+            let _ = reporter.send(SideReport::Trial(seed, call.await)).await;
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::super::admission::Sender;
+use super::super::admission::DatagramSender;
 use super::super::console::Console;
 use super::super::dialect::Dialect;
 use super::Running;
@@ -95,11 +95,12 @@ impl<D: Dialect> Running<D> {
                 self.refuse(from, bytes.len(), Reject::OverRate);
                 false
             }
-            (Class::Datagram, Sender::Stranger(_)) => {
+            (Class::Datagram, DatagramSender::Stranger(_)) => {
                 self.strangers.push(from, bytes);
                 false
             }
-            (Class::Datagram, Sender::Member(_) | Sender::SealedMember) | (Class::Stream, _) => {
+            (Class::Datagram, DatagramSender::Member(_) | DatagramSender::SealedMember)
+            | (Class::Stream, _) => {
                 self.take(bytes, from, class);
                 true
             }

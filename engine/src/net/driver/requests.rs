@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::super::console::Line;
+use super::super::console::ConsoleLine;
 use super::super::dialect::Dialect;
 use super::super::request::{Published, Pulse, Request, Unmet, Wish};
 use super::Running;
@@ -44,12 +44,12 @@ impl<D: Dialect> Running<D> {
         let me = Arc::clone(self.driver.engine.inspect().me);
         match pulse {
             Pulse::Beating => {
-                self.print(Line::Start(me.node()));
+                self.print(ConsoleLine::Start(me.node()));
                 self.listing.start(self.driver.clock.now().mono);
                 self.handle(Input::Command(Command::Start));
             }
             Pulse::Silent => {
-                self.print(Line::Stop(me.node()));
+                self.print(ConsoleLine::Stop(me.node()));
                 self.listing.stop();
                 self.handle(Input::Command(Command::Stop));
             }
@@ -67,7 +67,7 @@ impl<D: Dialect> Running<D> {
         }
         let Inspect { me, metadata, .. } = self.driver.engine.inspect();
         let metadata = metadata.expect("a node holds what it has published");
-        self.print(Line::Publish { me: me.node(), data: metadata.data() });
+        self.print(ConsoleLine::Publish { me: me.node(), data: metadata.data() });
         match holders {
             0 => self.answers.settle(asked, Ok(metadata.version())),
             _ => self.answers.confirm(metadata.version(), asked),

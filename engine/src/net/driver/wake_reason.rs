@@ -3,12 +3,12 @@
 use tokio::task::JoinError;
 use tokio::time::sleep_until;
 
-use super::super::contacts::Report;
+use super::super::contacts::SideReport;
 use super::super::dialect::Dialect;
-use super::super::intake::Waiting;
+use super::super::intake::WaitingDatagrams;
 use super::super::intercept::{Intercepted, Released};
 use super::super::request::Request;
-use super::super::seeds::Place;
+use super::super::seeds::SeedPlace;
 use super::super::stream::{Arrival, Streams};
 use super::super::transport::Transport;
 use super::Running;
@@ -17,8 +17,8 @@ use super::Running;
 pub(super) enum WakeReason<P> {
     Due,
     Request(Request),
-    Places(Vec<Place>),
-    Report(Report),
+    Places(Vec<SeedPlace>),
+    Report(SideReport),
     Arrival(Arrival<P>),
     /// The interceptor lets it go by stream.
     Released(Released),
@@ -61,7 +61,7 @@ impl<D: Dialect> Running<D> {
 }
 
 /// Waits for ever where there is no socket.
-async fn readable(socket: Option<&Transport>, strangers: &Waiting) -> std::io::Result<()> {
+async fn readable(socket: Option<&Transport>, strangers: &WaitingDatagrams) -> std::io::Result<()> {
     match socket {
         Some(_) if !strangers.is_empty() => Ok(()),
         Some(socket) => socket.readable().await,

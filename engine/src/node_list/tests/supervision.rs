@@ -101,7 +101,7 @@ async fn a_node_whose_task_panicked_is_empty_and_says_why() {
 async fn a_node_ends_with_a_task_that_it_cannot_do_without() {
     let list = list("127.0.0.1:0");
     let mut changes = list.subscribe();
-    let mut driver = list.driver::<Engine>(&State::default()).await.unwrap();
+    let mut driver = list.driver::<Engine>(&HandleState::default()).await.unwrap();
     driver.tasks.spawn(async { panic!("no more seeds") });
     let run = tokio::time::timeout(Duration::from_secs(10), driver.run());
     run.await.expect("it lives on without");

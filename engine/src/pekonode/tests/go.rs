@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::node::{Node, NodeId};
-use crate::pekonode::{Carried, Kind, Packet, SecretKey, mark};
+use crate::pekonode::{Carried, Kind, Packet, SecretDigest, mark};
 use crate::time::Now;
 
 /// What it sends.
@@ -99,7 +99,7 @@ impl Go {
             Kind::Beat | Kind::Publish => [mark(self.node.addr())].into(),
             Kind::SwapRequest | Kind::SwapAnswer => [].into(),
         };
-        let secret_key = SecretKey::default();
+        let secret_key = SecretDigest::default();
         Packet { node: self.node.clone(), infected, metadata, kind, secret_key }
     }
 }

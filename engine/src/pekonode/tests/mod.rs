@@ -200,7 +200,7 @@ fn a_packet_with_another_key_is_counted_and_changes_nothing() {
     let mut cluster = Cluster::new(config());
     cluster.start(1, &[]);
     let mut packet = beat(2);
-    packet.secret_key = SecretKey::of(b"other");
+    packet.secret_key = SecretDigest::of(b"other");
     cluster.packet(1, packet);
     assert_eq!(cluster.ours(1).inspect().stats.keys_wrong, 1);
     assert_eq!(cluster.list(1), [1]);
@@ -249,6 +249,6 @@ fn beat(of: u16) -> Packet {
         infected: [mark(addr(of)), mark(addr(1))].into(),
         metadata: Carried::NONE,
         kind: Kind::Beat,
-        secret_key: SecretKey::default(),
+        secret_key: SecretDigest::default(),
     }
 }

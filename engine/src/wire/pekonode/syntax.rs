@@ -9,7 +9,7 @@ const DEPTH_MAX: usize = 10_000;
 
 /// What Go's parser says of bytes that are no JSON value; `None` for one.
 pub(crate) fn complaint(bytes: &[u8]) -> Option<String> {
-    let mut scanner = Scanner { step: Step::Value, open: Vec::new() };
+    let mut scanner = Scanner { step: ScannerState::Value, open: Vec::new() };
     for &byte in bytes {
         if let Err(context) = scanner.step(byte) {
             return Some(invalid(byte, context));
@@ -67,7 +67,7 @@ enum Context {
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum ScannerState {
     Value,
     /// A value, or the end of an array.
     ValueOrEnd,
@@ -97,64 +97,71 @@ enum Step {
 
 /// What is open around the present value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
+enum Bracket {
     ObjectKey,
     ObjectValue,
     Array,
 }
 
 struct Scanner {
-    step: Step,
-    open: Vec<Open>,
+    step: ScannerState,
+    open: Vec<Bracket>,
 }
 
 impl Scanner {
     fn is_complete(&self) -> bool {
-        self.step == Step::AfterAll
+        self.step == ScannerState::AfterAll
     }
 
     fn step(&mut self, byte: u8) -> Result<(), Context> {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         match self.step {
-            Step::Value | Step::ValueOrEnd | Step::Key | Step::KeyOrEnd if is_space => Ok(()),
-            Step::ValueOrEnd if byte == b']' => self.after_value(byte),
-            Step::Value | Step::ValueOrEnd => self.begin_value(byte),
-            Step::KeyOrEnd if byte == b'}' => {
+            ScannerState::Value
+            | ScannerState::ValueOrEnd
+            | ScannerState::Key
+            | ScannerState::KeyOrEnd
+                if is_space =>
+            {
+                Ok(())
+            }
+            ScannerState::ValueOrEnd if byte == b']' => self.after_value(byte),
+            ScannerState::Value | ScannerState::ValueOrEnd => self.begin_value(byte),
+            ScannerState::KeyOrEnd if byte == b'}' => {
                 self.close();
                 Ok(())
             }
-            Step::Key | Step::KeyOrEnd => match byte {
-                b'"' => self.go(Step::Text),
+            ScannerState::Key | ScannerState::KeyOrEnd => match byte {
+                b'"' => self.go(ScannerState::Text),
                 _ => Err(Context::Text("looking for beginning of object key string")),
             },
-            Step::AfterValue | Step::AfterAll => self.after_value(byte),
-            Step::Text | Step::Escape | Step::Hex(_) => self.in_text(byte),
-            Step::Word(word, at) => self.in_word(word, at, byte),
+            ScannerState::AfterValue | ScannerState::AfterAll => self.after_value(byte),
+            ScannerState::Text | ScannerState::Escape | ScannerState::Hex(_) => self.in_text(byte),
+            ScannerState::Word(word, at) => self.in_word(word, at, byte),
             _ => self.in_number(byte),
         }
     }
 
-    fn go(&mut self, step: Step) -> Result<(), Context> {
+    fn go(&mut self, step: ScannerState) -> Result<(), Context> {
         self.step = step;
         Ok(())
     }
 
     fn begin_value(&mut self, byte: u8) -> Result<(), Context> {
         match byte {
-            b'{' => self.open(Open::ObjectKey, Step::KeyOrEnd),
-            b'[' => self.open(Open::Array, Step::ValueOrEnd),
-            b'"' => self.go(Step::Text),
-            b'-' => self.go(Step::Sign),
-            b'0' => self.go(Step::Zero),
-            b'1'..=b'9' => self.go(Step::Digits),
-            b't' => self.go(Step::Word("true", 1)),
-            b'f' => self.go(Step::Word("false", 1)),
-            b'n' => self.go(Step::Word("null", 1)),
+            b'{' => self.open(Bracket::ObjectKey, ScannerState::KeyOrEnd),
+            b'[' => self.open(Bracket::Array, ScannerState::ValueOrEnd),
+            b'"' => self.go(ScannerState::Text),
+            b'-' => self.go(ScannerState::Sign),
+            b'0' => self.go(ScannerState::Zero),
+            b'1'..=b'9' => self.go(ScannerState::Digits),
+            b't' => self.go(ScannerState::Word("true", 1)),
+            b'f' => self.go(ScannerState::Word("false", 1)),
+            b'n' => self.go(ScannerState::Word("null", 1)),
             _ => Err(Context::Text("looking for beginning of value")),
         }
     }
 
-    fn open(&mut self, open: Open, step: Step) -> Result<(), Context> {
+    fn open(&mut self, open: Bracket, step: ScannerState) -> Result<(), Context> {
         if self.open.len() == DEPTH_MAX {
             return Err(Context::Text("exceeded max depth"));
         }
@@ -164,48 +171,51 @@ impl Scanner {
 
     fn close(&mut self) {
         self.open.pop();
-        self.step = if self.open.is_empty() { Step::AfterAll } else { Step::AfterValue };
+        self.step =
+            if self.open.is_empty() { ScannerState::AfterAll } else { ScannerState::AfterValue };
     }
 
     fn after_value(&mut self, byte: u8) -> Result<(), Context> {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         let Some(&open) = self.open.last() else {
-            self.step = Step::AfterAll;
+            self.step = ScannerState::AfterAll;
             return if is_space { Ok(()) } else { Err(Context::Text("after top-level value")) };
         };
         let last = self.open.len() - 1;
         match (open, byte) {
-            _ if is_space => self.step = Step::AfterValue,
-            (Open::ObjectKey, b':') => {
-                self.open[last] = Open::ObjectValue;
-                self.step = Step::Value;
+            _ if is_space => self.step = ScannerState::AfterValue,
+            (Bracket::ObjectKey, b':') => {
+                self.open[last] = Bracket::ObjectValue;
+                self.step = ScannerState::Value;
             }
-            (Open::ObjectKey, _) => return Err(Context::Text("after object key")),
-            (Open::ObjectValue, b',') => {
-                self.open[last] = Open::ObjectKey;
-                self.step = Step::Key;
+            (Bracket::ObjectKey, _) => return Err(Context::Text("after object key")),
+            (Bracket::ObjectValue, b',') => {
+                self.open[last] = Bracket::ObjectKey;
+                self.step = ScannerState::Key;
             }
-            (Open::Array, b',') => self.step = Step::Value,
-            (Open::ObjectValue, b'}') | (Open::Array, b']') => self.close(),
-            (Open::ObjectValue, _) => return Err(Context::Text("after object key:value pair")),
-            (Open::Array, _) => return Err(Context::Text("after array element")),
+            (Bracket::Array, b',') => self.step = ScannerState::Value,
+            (Bracket::ObjectValue, b'}') | (Bracket::Array, b']') => self.close(),
+            (Bracket::ObjectValue, _) => return Err(Context::Text("after object key:value pair")),
+            (Bracket::Array, _) => return Err(Context::Text("after array element")),
         }
         Ok(())
     }
 
     fn in_text(&mut self, byte: u8) -> Result<(), Context> {
         self.step = match (self.step, byte) {
-            (Step::Text, b'"') => Step::AfterValue,
-            (Step::Text, b'\\') => Step::Escape,
-            (Step::Text, 0..=0x1f) => return Err(Context::Text("in string literal")),
-            (Step::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => Step::Text,
-            (Step::Escape, b'u') => Step::Hex(4),
-            (Step::Escape, _) => return Err(Context::Text("in string escape code")),
-            (Step::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => match left {
-                1 => Step::Text,
-                left => Step::Hex(left - 1),
+            (ScannerState::Text, b'"') => ScannerState::AfterValue,
+            (ScannerState::Text, b'\\') => ScannerState::Escape,
+            (ScannerState::Text, 0..=0x1f) => return Err(Context::Text("in string literal")),
+            (ScannerState::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => {
+                ScannerState::Text
+            }
+            (ScannerState::Escape, b'u') => ScannerState::Hex(4),
+            (ScannerState::Escape, _) => return Err(Context::Text("in string escape code")),
+            (ScannerState::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => match left {
+                1 => ScannerState::Text,
+                left => ScannerState::Hex(left - 1),
             },
-            (Step::Hex(_), _) => {
+            (ScannerState::Hex(_), _) => {
                 return Err(Context::Text(r"in \u hexadecimal character escape"));
             }
             (step, _) => step,
@@ -219,25 +229,30 @@ impl Scanner {
             return Err(Context::Literal { word, expected });
         }
         let is_last = at + 1 == word.len();
-        self.go(if is_last { Step::AfterValue } else { Step::Word(word, at + 1) })
+        self.go(if is_last { ScannerState::AfterValue } else { ScannerState::Word(word, at + 1) })
     }
 
     fn in_number(&mut self, byte: u8) -> Result<(), Context> {
         self.step = match (self.step, byte) {
-            (Step::Sign, b'0') => Step::Zero,
-            (Step::Sign, b'1'..=b'9') | (Step::Digits, b'0'..=b'9') => Step::Digits,
-            (Step::Sign, _) => return Err(Context::Text("in numeric literal")),
-            (Step::Zero | Step::Digits, b'.') => Step::Point,
-            (Step::Point | Step::Fraction, b'0'..=b'9') => Step::Fraction,
-            (Step::Point, _) => {
+            (ScannerState::Sign, b'0') => ScannerState::Zero,
+            (ScannerState::Sign, b'1'..=b'9') | (ScannerState::Digits, b'0'..=b'9') => {
+                ScannerState::Digits
+            }
+            (ScannerState::Sign, _) => return Err(Context::Text("in numeric literal")),
+            (ScannerState::Zero | ScannerState::Digits, b'.') => ScannerState::Point,
+            (ScannerState::Point | ScannerState::Fraction, b'0'..=b'9') => ScannerState::Fraction,
+            (ScannerState::Point, _) => {
                 return Err(Context::Text("after decimal point in numeric literal"));
             }
-            (Step::Zero | Step::Digits | Step::Fraction, b'e' | b'E') => Step::Exponent,
-            (Step::Exponent, b'+' | b'-') => Step::ExponentSign,
-            (Step::Exponent | Step::ExponentSign | Step::ExponentDigits, b'0'..=b'9') => {
-                Step::ExponentDigits
+            (ScannerState::Zero | ScannerState::Digits | ScannerState::Fraction, b'e' | b'E') => {
+                ScannerState::Exponent
             }
-            (Step::Exponent | Step::ExponentSign, _) => {
+            (ScannerState::Exponent, b'+' | b'-') => ScannerState::ExponentSign,
+            (
+                ScannerState::Exponent | ScannerState::ExponentSign | ScannerState::ExponentDigits,
+                b'0'..=b'9',
+            ) => ScannerState::ExponentDigits,
+            (ScannerState::Exponent | ScannerState::ExponentSign, _) => {
                 return Err(Context::Text("in exponent of numeric literal"));
             }
             _ => return self.after_value(byte),

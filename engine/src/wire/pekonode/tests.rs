@@ -62,7 +62,7 @@ fn what_go_wrote_means_what_go_meant() {
     assert_eq!(vector("23_publish_empty").metadata.data.as_deref(), Some(&b""[..]));
     assert_eq!(vector("02_swap").kind, Kind::SwapRequest);
     assert_eq!(vector("06_swap").kind, Kind::SwapAnswer);
-    assert_eq!(vector("14_publish").secret_key, SecretKey::of(b"test_key"));
+    assert_eq!(vector("14_publish").secret_key, SecretDigest::of(b"test_key"));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn any_packet() -> impl Strategy<Value = Packet> {
             infected: infected.into_iter().map(String::into_boxed_str).collect(),
             metadata: Carried { data: bytes.map(Into::into), update },
             kind,
-            secret_key: SecretKey::from_wire(&key),
+            secret_key: SecretDigest::from_wire(&key),
         },
     )
 }

@@ -7,12 +7,12 @@ use crate::time::{Instant, Now};
 /// The wall clock is read once, when a node starts. From then on this clock goes as the monotonic
 /// one does, so that no step of a wall clock, ours or another's, makes a packet look late.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(super) struct SealClock {
     /// What is to be added to the monotonic clock.
     offset: i64,
 }
 
-impl Clock {
+impl SealClock {
     /// The last time at which it may start, in 2116: far enough from its end.
     const START_MAX: i64 = 1 << 62;
 
@@ -57,7 +57,7 @@ mod tests {
         ) {
             steps.sort_by_key(|&(mono, _)| mono);
             let at = |mono| Instant::from_nanos(mono);
-            let mut clock = Clock::new(Now { mono: at(steps[0].0), wall: UnixNanos(wall) });
+            let mut clock = SealClock::new(Now { mono: at(steps[0].0), wall: UnixNanos(wall) });
             let mut shown = 0;
             for (mono, time) in steps {
                 prop_assert!(clock.at(at(mono)) >= shown);
@@ -70,14 +70,14 @@ mod tests {
     #[test]
     fn it_goes_as_the_monotonic_clock_and_only_ahead_by_hand() {
         let at = Instant::from_nanos;
-        let mut clock = Clock::new(Now { mono: at(1_000), wall: UnixNanos(50) });
+        let mut clock = SealClock::new(Now { mono: at(1_000), wall: UnixNanos(50) });
         assert_eq!((clock.at(at(1_000)), clock.at(at(1_007))), (50, 57));
         clock.catch_up(at(1_007), 56);
         assert_eq!(clock.at(at(1_007)), 57);
         clock.catch_up(at(1_007), 100);
         assert_eq!(clock.at(at(1_008)), 101);
         for wall in [i64::MIN, -1, (1 << 62) + 1, i64::MAX] {
-            let clock = Clock::new(Now { mono: at(7), wall: UnixNanos(wall) });
+            let clock = SealClock::new(Now { mono: at(7), wall: UnixNanos(wall) });
             assert_eq!(clock.at(at(9)), 2, "a wall clock that shows {wall}");
         }
     }

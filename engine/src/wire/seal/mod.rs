@@ -78,14 +78,14 @@ use crate::config::Config;
 use crate::node::NodeId;
 use crate::time::{Instant, Now, nanos};
 
-use clock::Clock;
+use clock::SealClock;
 use header::{Associated, Epoch, Header};
 use keys::Key;
 use senders::{Cipher, LATE_MAX, Senders};
 
 pub(super) use header::MAGIC;
 pub use keys::{Keyring, KeyringError};
-pub(super) use notice::Notice;
+pub(super) use notice::KeyNotice;
 
 const TAG_LEN: usize = 16;
 
@@ -109,7 +109,7 @@ pub(super) struct Seal {
     cluster_tag: u32,
     associated: Associated,
     me: NodeId,
-    clock: Clock,
+    clock: SealClock,
     epoch: Epoch,
     /// The one before.
     former: Option<Epoch>,
@@ -119,7 +119,7 @@ pub(super) struct Seal {
     cipher: Box<Aes256Gcm>,
     trust: Trust,
     senders: Senders,
-    notices: Notices,
+    notices: KeyNotices,
 }
 
 /// Whether our epoch and counter are sure to be ours alone.
@@ -134,9 +134,9 @@ enum Trust {
 
 /// The answers to packets that were refused.
 #[derive(Default)]
-struct Notices {
+struct KeyNotices {
     /// To whoever sent the last packet that was opened.
-    pending: Option<Notice>,
+    pending: Option<KeyNotice>,
     made: Allowance,
 }
 
@@ -144,7 +144,7 @@ impl Seal {
     pub(super) fn new(config: &Config, keyring: &Keyring, run: &Run) -> Self {
         let keys = keyring.keys();
         let associated = Associated::new(config.cluster());
-        let clock = Clock::new(run.now);
+        let clock = SealClock::new(run.now);
         let time = clock.at(run.now.mono);
         let epoch = Epoch { start: time.unsigned_abs(), random: run.random };
         Self {
@@ -157,7 +157,7 @@ impl Seal {
             cipher: keys[0].datagrams(associated.cluster(), epoch),
             trust: Trust::Since { begun: run.now.mono, compared: run.now },
             senders: Senders::new(config.members_max(), config.clock_skew_max(), time),
-            notices: Notices::default(),
+            notices: KeyNotices::default(),
             keys,
             associated,
         }
@@ -269,7 +269,7 @@ impl Seal {
         if verdict.is_ok() {
             self.senders.admit(&header, cipher);
         }
-        let notice = Notice::read(packet);
+        let notice = KeyNotice::read(packet);
         if verdict.is_err() && (notice.is_none() || header.sent <= time) {
             self.answer(&header, now.mono);
         }
@@ -285,12 +285,12 @@ impl Seal {
         let time = self.clock.at(mono).max(used.saturating_add(1));
         let notices = &mut self.notices;
         if notices.made.take(mono, Duration::from_secs(1), NOTICES_MAX) {
-            notices.pending = Some(Notice { epoch: header.epoch, sent: header.sent, time });
+            notices.pending = Some(KeyNotice { epoch: header.epoch, sent: header.sent, time });
         }
     }
 
     /// Only what answers a packet of ours of moments ago counts.
-    fn on_notice(&mut self, notice: &Notice, mono: Instant) -> Reject {
+    fn on_notice(&mut self, notice: &KeyNotice, mono: Instant) -> Reject {
         let time = self.clock.at(mono);
         let since = time.checked_sub(notice.sent).and_then(|since| u64::try_from(since).ok());
         let is_fresh = since.is_some_and(|since| since <= nanos(LATE_MAX));
@@ -303,7 +303,7 @@ impl Seal {
     }
 
     /// What is to be answered to the last datagram, if anything.
-    pub(super) fn take_notice(&mut self) -> Option<Notice> {
+    pub(super) fn take_notice(&mut self) -> Option<KeyNotice> {
         self.notices.pending.take()
     }
 }

@@ -19,13 +19,13 @@ const LEN: usize = MAGIC.len() + Epoch::LEN + 8 + 8;
 
 /// Says to the sender of one packet that its clock is behind, or was when its run began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::wire) struct Notice {
+pub(in crate::wire) struct KeyNotice {
     pub(super) epoch: Epoch,
     pub(super) sent: i64,
     pub(super) time: i64,
 }
 
-impl Notice {
+impl KeyNotice {
     pub(in crate::wire) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&self.epoch.bytes());
@@ -50,11 +50,11 @@ mod tests {
     use super::super::super::native;
     use super::*;
 
-    fn notice() -> Notice {
-        Notice { epoch: Epoch { start: 1, random: [2; 8] }, sent: 3, time: 4 }
+    fn notice() -> KeyNotice {
+        KeyNotice { epoch: Epoch { start: 1, random: [2; 8] }, sent: 3, time: 4 }
     }
 
-    fn written(notice: &Notice) -> Vec<u8> {
+    fn written(notice: &KeyNotice) -> Vec<u8> {
         let mut bytes = Vec::new();
         notice.write(&mut bytes);
         bytes
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn a_notice_is_read_as_it_was_written_and_is_no_packet() {
         let bytes = written(&notice());
-        assert_eq!(Notice::read(&bytes), Some(notice()));
-        assert_eq!(Notice::read(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(Notice::read(&[&bytes[..], b"1"].concat()), None);
-        assert_eq!(Notice::read(b""), None);
+        assert_eq!(KeyNotice::read(&bytes), Some(notice()));
+        assert_eq!(KeyNotice::read(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(KeyNotice::read(&[&bytes[..], b"1"].concat()), None);
+        assert_eq!(KeyNotice::read(b""), None);
         assert_ne!(bytes[..2], native::MAGIC);
         let mut packet = bytes;
         packet[..2].copy_from_slice(&native::MAGIC);
-        assert_eq!(Notice::read(&packet), None);
+        assert_eq!(KeyNotice::read(&packet), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::time::Duration;
 use aes_gcm::Aes256Gcm;
 
 use super::header::{Epoch, Header};
-use super::window::{Seen, Window};
+use super::window::{Sighted, Window};
 use crate::node::NodeId;
 use crate::time::nanos;
 use crate::wire::Reject;
@@ -50,7 +50,7 @@ pub(super) struct Senders {
 
 struct Sender {
     /// The epochs that were heard of late.
-    heard: Vec<Heard>,
+    heard: Vec<HeardEpoch>,
     /// The largest time of sending.
     sent: i64,
     /// What was sent no later may have been heard before.
@@ -58,7 +58,7 @@ struct Sender {
 }
 
 /// What was heard of one epoch.
-struct Heard {
+struct HeardEpoch {
     epoch: Epoch,
     window: Window,
     /// The largest time of sending.
@@ -143,7 +143,7 @@ impl Senders {
 }
 
 impl Sender {
-    fn heard(&self, epoch: Epoch) -> Option<&Heard> {
+    fn heard(&self, epoch: Epoch) -> Option<&HeardEpoch> {
         self.heard.iter().find(|heard| heard.epoch == epoch)
     }
 
@@ -154,16 +154,16 @@ impl Sender {
 
     fn look(
         &self,
-        heard: &Heard,
+        heard: &HeardEpoch,
         header: &Header,
         timely: Result<(), Reject>,
     ) -> Result<(), Reject> {
         let is_late = self.is_late(header.sent);
         match heard.window.look(header.counter) {
-            Seen::New if !is_late => timely,
-            Seen::Before if !is_late && timely.is_ok() => Err(Reject::Duplicate),
-            Seen::Before => Err(Reject::Replayed),
-            Seen::New | Seen::Forgotten => Err(Reject::Outdated),
+            Sighted::New if !is_late => timely,
+            Sighted::Before if !is_late && timely.is_ok() => Err(Reject::Duplicate),
+            Sighted::Before => Err(Reject::Replayed),
+            Sighted::New | Sighted::Forgotten => Err(Reject::Outdated),
         }
     }
 
@@ -173,7 +173,7 @@ impl Sender {
             None => {
                 // Epochs are rare, and room for four would cost a kilobyte a sender.
                 self.heard.reserve_exact(1);
-                self.heard.push(Heard::new(header, cipher));
+                self.heard.push(HeardEpoch::new(header, cipher));
             }
         }
         self.sent = self.sent.max(header.sent);
@@ -193,7 +193,7 @@ impl Sender {
     }
 }
 
-impl Heard {
+impl HeardEpoch {
     fn new(header: &Header, cipher: Option<Cipher>) -> Self {
         let (epoch, window) = (header.epoch, Window::new(header.counter));
         Self { epoch, window, sent: header.sent, cipher }

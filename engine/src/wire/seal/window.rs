@@ -8,7 +8,7 @@ const WORDS: usize = (WINDOW_LEN / WORD_BITS) as usize;
 
 /// What a window says about a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Sighted {
     /// It is new.
     New,
     /// It came before.
@@ -33,15 +33,15 @@ impl Window {
         window
     }
 
-    pub(super) fn look(&self, number: u32) -> Seen {
+    pub(super) fn look(&self, number: u32) -> Sighted {
         if number > self.newest {
-            return Seen::New;
+            return Sighted::New;
         }
         if self.newest - number >= WINDOW_LEN {
-            return Seen::Forgotten;
+            return Sighted::Forgotten;
         }
         let (word, bit) = place(number);
-        if self.bits[word] & bit == 0 { Seen::New } else { Seen::Before }
+        if self.bits[word] & bit == 0 { Sighted::New } else { Sighted::Before }
     }
 
     /// Notes a number that was found to be new.
@@ -88,14 +88,14 @@ mod tests {
     struct Brute(BTreeSet<u32>);
 
     impl Brute {
-        fn look(&self, number: u32) -> Seen {
+        fn look(&self, number: u32) -> Sighted {
             let newest = *self.0.last().unwrap();
             if self.0.contains(&number) && newest - number < WINDOW_LEN {
-                Seen::Before
+                Sighted::Before
             } else if number <= newest && newest - number >= WINDOW_LEN {
-                Seen::Forgotten
+                Sighted::Forgotten
             } else {
-                Seen::New
+                Sighted::New
             }
         }
     }
@@ -113,7 +113,7 @@ mod tests {
             let mut brute = Brute([numbers[0]].into());
             for &number in &numbers {
                 prop_assert_eq!(window.look(number), brute.look(number), "{}", number);
-                if window.look(number) == Seen::New {
+                if window.look(number) == Sighted::New {
                     window.note(number);
                     brute.0.insert(number);
                 }
@@ -125,8 +125,8 @@ mod tests {
     fn the_last_2_048_are_remembered_and_no_more() {
         let mut window = Window::new(5_000);
         window.note(5_000 - (WINDOW_LEN - 1));
-        assert_eq!(window.look(5_000 - (WINDOW_LEN - 1)), Seen::Before);
-        assert_eq!(window.look(5_000 - (WINDOW_LEN - 2)), Seen::New);
-        assert_eq!(window.look(5_000 - WINDOW_LEN), Seen::Forgotten);
+        assert_eq!(window.look(5_000 - (WINDOW_LEN - 1)), Sighted::Before);
+        assert_eq!(window.look(5_000 - (WINDOW_LEN - 2)), Sighted::New);
+        assert_eq!(window.look(5_000 - WINDOW_LEN), Sighted::Forgotten);
     }
 }
