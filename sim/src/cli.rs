@@ -59,22 +59,22 @@ enum Command {
     Model(ModelArgs),
     /// Run a scenario under every combination of settings and show what they do
     #[command(after_help = examples::SWEEP_EXAMPLES)]
-    Sweep(sweep::Request),
+    Sweep(sweep::SweepRequest),
     /// Join the slices of a sweep that were run apart with --shard
     #[command(after_help = examples::MERGE_EXAMPLES)]
-    Merge(merge::Request),
+    Merge(merge::MergeRequest),
     /// Find the setting that meets targets at the least cost
     #[command(after_help = examples::TUNE_EXAMPLES)]
-    Tune(tune::Request),
+    Tune(tune::TuneRequest),
     /// Say whether one of two is better, seed by seed, and how sure that is
     #[command(after_help = examples::COMPARE_EXAMPLES)]
-    Compare(compare::Request),
+    Compare(compare::CompareRequest),
     /// Look for broken laws in random scenarios, and make what is found small
     #[command(after_help = examples::FUZZ_EXAMPLES)]
-    Fuzz(fuzz::Request),
+    Fuzz(fuzz::FuzzRequest),
     /// Make a scenario that fails as small as it gets
     #[command(after_help = examples::SHRINK_EXAMPLES)]
-    Shrink(shrink::Request),
+    Shrink(shrink::ShrinkRequest),
     /// One node of `sim run --net netns`, which starts it by itself
     #[cfg(feature = "testbed")]
     #[command(hide = true, name = crate::testbed::GUEST)]
@@ -157,7 +157,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => {
             let format = format(args.json, false);
             let (folder, rumor, node) = (args.run.as_path(), args.rumor.as_deref(), args.node);
-            conclude(explain::run(&explain::Request { folder, rumor, node, format }))
+            conclude(explain::run(&explain::ExplainRequest { folder, rumor, node, format }))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
         Command::Sweep(request) => conclude(sweep::run(&request)),

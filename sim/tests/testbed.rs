@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rumormill_sim::measures;
 use rumormill_sim::results::summary::{RunResult, Summary};
 use rumormill_sim::scenario::{self, Set};
-use rumormill_sim::testbed::{self, Net, TestbedError};
+use rumormill_sim::testbed::{self, TestbedError, TestbedNet};
 
 /// Ten nodes that are quick to notice.
 const HEAD: &str = "
@@ -19,7 +19,7 @@ engine = { cycle = '100ms', timeout = '700ms', redial = '300ms' }
 network = { latency = '1ms..3ms' }
 ";
 
-fn run(text: &str, net: Net) -> Result<RunResult, TestbedError> {
+fn run(text: &str, net: TestbedNet) -> Result<RunResult, TestbedError> {
     let set = Set::parse(&format!("engine.protocol={}", net.name())).unwrap();
     let text = HEAD.to_owned() + text;
     let scenario = scenario::parse("bed.toml", &text, &[set]).unwrap_or_else(|error| {
@@ -28,7 +28,7 @@ fn run(text: &str, net: Net) -> Result<RunResult, TestbedError> {
     testbed::run(&scenario.plan(1).unwrap(), net, None, &mut |_| {})
 }
 
-fn played(text: &str, net: Net) -> Summary {
+fn played(text: &str, net: TestbedNet) -> Summary {
     let summary = run(text, net).unwrap().summary;
     for law in &summary.invariants {
         assert!(law.ok, "{net:?}: {} is broken: {:?}", law.name, law.detail);
@@ -60,7 +60,7 @@ publish = { node = 7, data = 'right' }
 
 #[test]
 fn halves_that_were_split_remove_each_other_and_agree_again_over_udp_and_tcp() {
-    for net in [Net::Udp, Net::Tcp] {
+    for net in [TestbedNet::Udp, TestbedNet::Tcp] {
         let summary = played(SPLIT, net);
         assert_eq!(summary.net, Some(net.name()));
         assert_eq!((summary.nodes.start, summary.nodes.end), (10, 10), "{net:?}");
@@ -111,7 +111,7 @@ for = '1200ms'
 
 #[test]
 fn nodes_crash_restart_move_stop_join_leave_and_pause() {
-    for net in [Net::Udp, Net::Tcp] {
+    for net in [TestbedNet::Udp, TestbedNet::Tcp] {
         let summary = played(LIVES, net);
         assert_eq!((summary.nodes.start, summary.nodes.end), (10, 10), "{net:?}");
         assert!(summary.node_list.converged, "{net:?}: {:?}", summary.view_error);
@@ -135,7 +135,7 @@ fn the_link_model_s_losses_and_doubles_happen_to_real_packets() {
 time = '1s'
 link = { from = 'all', to = 'all', loss = '20%', duplicate = '10%', corrupt = '5%' }
 ";
-    let summary = played(text, Net::Udp);
+    let summary = played(text, TestbedNet::Udp);
     let messages = summary.messages;
     assert!(messages.lost > 50 && messages.duplicated > 20 && messages.corrupted > 5);
     // What the link model lets pass arrives, to the packet.
@@ -158,7 +158,7 @@ publish = { node = 3, size = '5KiB' }
 ";
     let text = text.to_owned() + "[expect]\nseeds = '100%'\n";
     // The key stands before the tables.
-    let summary = played(&text, Net::Udp);
+    let summary = played(&text, TestbedNet::Udp);
     let start = &summary.node_list.episodes[0];
     assert!(start.converged_after_ms.unwrap() < 400.0, "{start:?}");
     assert_eq!(summary.metadata.converged, Some(true), "a value that goes by stream");
@@ -166,7 +166,7 @@ publish = { node = 3, size = '5KiB' }
 
 #[test]
 fn what_real_time_cannot_do_is_refused_before_anything_starts() {
-    let refused = |text| match run(text, Net::Udp) {
+    let refused = |text| match run(text, TestbedNet::Udp) {
         Err(TestbedError::Unfit(why)) => why,
         other => panic!("{other:?}"),
     };

@@ -124,9 +124,9 @@ impl ModelArgs {
         }
     }
 
-    fn request(self) -> Result<model::Request, Failure> {
+    fn request(self) -> Result<model::ModelRequest, Failure> {
         let epidemic = Epidemic::new(self.spread, self.stop, self.nodes, self.fan_out, self.loss);
-        Ok(model::Request {
+        Ok(model::ModelRequest {
             epidemic: epidemic.map_err(Failure::wrong)?,
             runs: self.runs,
             seed: self.seed,
@@ -137,9 +137,9 @@ impl ModelArgs {
         })
     }
 
-    fn beside_request(self, file: PathBuf) -> beside::Request {
+    fn beside_request(self, file: PathBuf) -> beside::BesideRequest {
         let BesideArgs { rivals, seeds, sets, out, no_plots, width, .. } = self.beside;
-        beside::Request {
+        beside::BesideRequest {
             file,
             seed: self.seed,
             seeds,

@@ -26,7 +26,7 @@ const ARCS: &str = "arcs";
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct BesideRequest {
     /// The scenario.
     pub file: PathBuf,
     /// The first seed.
@@ -57,7 +57,7 @@ pub struct Request {
 ///
 /// # Errors
 /// When the command or the scenario is wrong, or results can't be written; nothing is written then.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &BesideRequest) -> Result<Report, Failure> {
     let failure = |error: &_| failure(request, error);
     let sets = request.sets.iter().map(|set| Set::parse(set));
     let sets = sets.collect::<Result<Vec<Set>, _>>().map_err(|error| failure(&error))?;
@@ -91,11 +91,11 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     Ok(Report { out, err: String::new(), exit: Exit::Held })
 }
 
-fn setting<'a>(request: &Request, plan: &'a Plan) -> Result<Setting<'a>, Failure> {
+fn setting<'a>(request: &BesideRequest, plan: &'a Plan) -> Result<Setting<'a>, Failure> {
     Setting::of(plan).map_err(|why| Failure::wrong(format!("{}: {why}", shown(&request.file))))
 }
 
-fn rivals(request: &Request, plan: &Plan) -> Vec<Rival> {
+fn rivals(request: &BesideRequest, plan: &Plan) -> Vec<Rival> {
     if !request.rivals.is_empty() {
         return request.rivals.clone();
     }
@@ -105,7 +105,7 @@ fn rivals(request: &Request, plan: &Plan) -> Vec<Rival> {
 /// For every seed up to the last: how the engine's rumor spread, then those of the rivals. What the
 /// first one runs is laid out already.
 fn run_all(
-    request: &Request,
+    request: &BesideRequest,
     scenario: &Scenario,
     first: &Plan,
     rivals: &[Rival],
@@ -129,12 +129,12 @@ fn run_all(
     runs
 }
 
-fn failure(request: &Request, error: &ScenarioError) -> Failure {
+fn failure(request: &BesideRequest, error: &ScenarioError) -> Failure {
     Failure::scenario(error, request.error_paint)
 }
 
 fn run_one(
-    request: &Request,
+    request: &BesideRequest,
     plan: &Plan,
     rivals: &[Rival],
     progress: &Progress,

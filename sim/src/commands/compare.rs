@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use clap::{Args, ValueEnum};
 use rumormill::text::Printable;
 
-use self::side::{Setting, Side};
+use self::side::{ComparedSetting, Side};
 use super::arguments::{SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::run::Format;
@@ -27,7 +27,7 @@ use crate::world::Options;
 
 /// What to compare, and how to tell of it.
 #[derive(Clone, Debug, Args)]
-pub struct Request {
+pub struct CompareRequest {
     /// What is now: a folder of results, or FILE[,KEY=VALUE]...
     pub a: String,
     /// What may take its place
@@ -76,7 +76,7 @@ pub enum Layout {
     Markdown,
 }
 
-impl Request {
+impl CompareRequest {
     /// Both sides, as typed.
     fn sides(&self) -> [&str; 2] {
         [&self.a, &self.b]
@@ -87,7 +87,7 @@ impl Request {
 ///
 /// # Errors
 /// When a side can't be read, or there is no pair.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &CompareRequest) -> Result<Report, Failure> {
     let wanted = SeedRange { first: request.seed, n: request.seeds };
     sweep::check_seeds(wanted)?;
     let asked = sweep::measures_of(&request.measures)?;
@@ -106,7 +106,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 }
 
 /// Two scenarios differ in everything, and a difference of their figures says nothing of either.
-fn check_scenarios(request: &Request, sides: &[Side; 2]) -> Result<(), Failure> {
+fn check_scenarios(request: &CompareRequest, sides: &[Side; 2]) -> Result<(), Failure> {
     let [a, b] = sides.each_ref().map(|side| Printable(side.scenario()).to_string());
     if a == b || request.across {
         return Ok(());
@@ -120,7 +120,7 @@ fn check_scenarios(request: &Request, sides: &[Side; 2]) -> Result<(), Failure> 
 
 /// The seeds that both sides have or can have, and how many runs have no partner.
 fn seeds(
-    request: &Request,
+    request: &CompareRequest,
     wanted: SeedRange,
     sides: &[Side; 2],
 ) -> Result<(Vec<u64>, usize), Failure> {
@@ -146,11 +146,11 @@ fn seeds(
 }
 
 fn pairs(
-    request: &Request,
+    request: &CompareRequest,
     sides: &[Side; 2],
     seeds: &[u64],
 ) -> Result<Vec<(Figures, Figures)>, Failure> {
-    let settings: Vec<&Setting> = sides
+    let settings: Vec<&ComparedSetting> = sides
         .iter()
         .filter_map(|side| match side {
             Side::Setting(setting) => Some(&**setting),
@@ -179,8 +179,8 @@ fn pairs(
 }
 
 fn one(
-    request: &Request,
-    setting: &Setting,
+    request: &CompareRequest,
+    setting: &ComparedSetting,
     seed: u64,
     progress: &Progress,
 ) -> Result<Figures, Failure> {
@@ -195,7 +195,7 @@ fn one(
     }
 }
 
-fn report(request: &Request, compared: &Comparison) -> Result<Report, Failure> {
+fn report(request: &CompareRequest, compared: &Comparison) -> Result<Report, Failure> {
     let is_json = request.json || request.format == Layout::Json;
     let out = match (request.talk.format(is_json), request.format) {
         (Format::Nothing, _) => String::new(),

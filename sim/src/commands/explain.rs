@@ -16,7 +16,7 @@ use std::path::Path;
 use rumormill::units::nearest;
 use serde::Serialize;
 
-use self::receipts::{Figures, Receipt, Run, Spread};
+use self::receipts::{Figures, Receipt, ReceiptsRun, Spread};
 use super::run::Format;
 use super::trial::{hint, quoted_path};
 use super::{Exit, Failure, Report};
@@ -32,7 +32,7 @@ const SCHEMA: &str = "explain/1";
 
 /// What is to be told of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct ExplainRequest<'a> {
     /// The folder of the run.
     pub folder: &'a Path,
     /// One of its rumors.
@@ -47,8 +47,8 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// When the folder is none of a run, or it has no such rumor or node.
-pub fn run(request: &Request<'_>) -> Result<Report, Failure> {
-    let run = Run::read(request.folder)?;
+pub fn run(request: &ExplainRequest<'_>) -> Result<Report, Failure> {
+    let run = ReceiptsRun::read(request.folder)?;
     let is_json = request.format == Format::Json;
     let out = match (request.rumor, request.node) {
         (None, None) if is_json => document(&Listed {
@@ -97,7 +97,7 @@ struct Spreading<'a> {
 }
 
 impl<'a> Spreading<'a> {
-    fn of(run: &'a Run, spread: &'a Spread) -> Self {
+    fn of(run: &'a ReceiptsRun, spread: &'a Spread) -> Self {
         Self {
             schema: SCHEMA,
             scenario: &run.scenario,
@@ -110,7 +110,7 @@ impl<'a> Spreading<'a> {
     }
 }
 
-fn spread(run: &Run, rumor: &str) -> Result<Spread, Failure> {
+fn spread(run: &ReceiptsRun, rumor: &str) -> Result<Spread, Failure> {
     run.spread(rumor)?.ok_or_else(|| {
         let ids = run.rumors.iter().map(|rumor| rumor.id.as_str());
         let hint = match nearest(rumor, ids) {
@@ -122,7 +122,7 @@ fn spread(run: &Run, rumor: &str) -> Result<Spread, Failure> {
 }
 
 /// All rumors of a run, a line each.
-fn list(run: &Run, folder: &Path) -> String {
+fn list(run: &ReceiptsRun, folder: &Path) -> String {
     let title = format!("{}, seed {}: ", run.scenario, run.seed);
     if run.rumors.is_empty() {
         return title + "no rumor was started\n";
@@ -146,7 +146,7 @@ fn list(run: &Run, folder: &Path) -> String {
 }
 
 /// Who told whom, as a tree in order of time.
-fn tree(run: &Run, spread: &Spread) -> String {
+fn tree(run: &ReceiptsRun, spread: &Spread) -> String {
     let mut out = head(run, spread);
     let mut lines = Vec::new();
     for root in spread.receipts.iter().filter(|receipt| receipt.from.is_none()) {
@@ -191,7 +191,7 @@ fn way(receipt: &Receipt) -> String {
 }
 
 /// What the rumor came to.
-fn head(run: &Run, spread: &Spread) -> String {
+fn head(run: &ReceiptsRun, spread: &Spread) -> String {
     let figures = &spread.figures;
     let mut out = format!(
         "{}: {} at {}, in {} with seed {}\n",

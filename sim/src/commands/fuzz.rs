@@ -27,7 +27,7 @@ use crate::writing;
 /// What to explore, and for how long.
 #[derive(Clone, Debug, Args)]
 #[command(mut_arg("quiet", |quiet| quiet.help(QUIET)))]
-pub struct Request {
+pub struct FuzzRequest {
     /// A scenario to which more faults are added [default: any scenario is drawn]
     pub file: Option<PathBuf>,
     /// Runs, those of earlier calls included
@@ -67,7 +67,7 @@ pub struct Request {
 /// What `--quiet` does where only progress is worth keeping quiet about.
 pub(super) const QUIET: &str = "Print nothing while it runs";
 
-impl Request {
+impl FuzzRequest {
     fn until(&self) -> Until {
         self.time.map_or(Until::Runs(self.runs), Until::Elapsed)
     }
@@ -131,7 +131,7 @@ const FINDINGS_LEN_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// When the command is wrong, or results can't be written.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &FuzzRequest) -> Result<Report, Failure> {
     if let Some(faults) = &request.planted {
         return planted::run(faults, request);
     }
@@ -164,7 +164,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     Ok(report(&findings, &folder, findings.runs - first, since.elapsed()))
 }
 
-fn around(request: &Request) -> Result<Around, Failure> {
+fn around(request: &FuzzRequest) -> Result<Around, Failure> {
     let Some(file) = &request.file else { return Ok(Around::Nothing(request.nodes.clone())) };
     let read = scenario::load(file, &[]);
     let read = read.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
@@ -173,7 +173,7 @@ fn around(request: &Request) -> Result<Around, Failure> {
 }
 
 /// What was found by earlier calls.
-fn resume(folder: &Path, request: &Request, around: &Around) -> Result<Findings, Failure> {
+fn resume(folder: &Path, request: &FuzzRequest, around: &Around) -> Result<Findings, Failure> {
     let drawn_from = match around {
         Around::Nothing(nodes) => format!("{}..={} nodes", nodes.start(), nodes.end()),
         Around::Scenario(scenario) => explore::text(scenario),

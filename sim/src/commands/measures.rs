@@ -20,7 +20,7 @@ pub fn run(pattern: Option<&str>, format: Format, width: u16) -> Result<Report, 
         return Err(Failure::wrong(unknown(pattern)));
     }
     let out = match (format, pattern) {
-        (Format::Json, _) => document(&Listed::of(&found)),
+        (Format::Json, _) => document(&ListedMeasure::of(&found)),
         (_, None) => table(width) + "\n",
         (_, Some(_)) => rows(found.into_iter().map(full_row), width).trim_fmt() + "\n",
     };
@@ -38,7 +38,7 @@ fn fits(pattern: Option<&str>, name: &str) -> bool {
 
 /// The registry as JSON.
 #[derive(Serialize)]
-struct Listed {
+struct ListedMeasure {
     schema: &'static str,
     measures: Vec<Described>,
 }
@@ -52,7 +52,7 @@ struct Described {
     definition: String,
 }
 
-impl Listed {
+impl ListedMeasure {
     fn of(measures: &[&Measure]) -> Self {
         let described = |measure: &&Measure| Described {
             name: measure.name.to_string(),

@@ -18,7 +18,7 @@ const SLICES_TOLD_MAX: usize = 16;
 
 /// What to join, and how to show it.
 #[derive(Clone, Debug, Args)]
-pub struct Request {
+pub struct MergeRequest {
     /// The folders of all slices
     #[arg(required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub struct Request {
 ///
 /// # Errors
 /// When the folders are not the slices of one sweep, each once and all of them.
-pub fn run(Request { folders, show }: &Request) -> Result<Report, Failure> {
+pub fn run(MergeRequest { folders, show }: &MergeRequest) -> Result<Report, Failure> {
     let asked = measures_of(&show.measures)?;
     let slices = folders.iter().map(|folder| Slice::read(folder));
     let slices = slices.collect::<Result<Vec<_>, _>>()?;

@@ -22,7 +22,7 @@ const NODES_AT_ONCE: u64 = 200_000_000;
 
 /// What to run, and how to tell of it.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct ModelRequest {
     /// The epidemic.
     pub epidemic: Epidemic,
     /// How many times.
@@ -43,7 +43,7 @@ pub struct Request {
 ///
 /// # Errors
 /// When the machine can't start the threads.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &ModelRequest) -> Result<Report, Failure> {
     interrupt::install();
     let figures = figures(request)?;
     let out = match request.format {
@@ -55,8 +55,8 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
 }
 
 /// Runs in parallel and adds up in the order of the runs, so that no thread can be seen in it.
-fn figures(request: &Request) -> Result<Figures, Failure> {
-    let Request { epidemic, runs, seed, .. } = *request;
+fn figures(request: &ModelRequest) -> Result<Figures, Failure> {
+    let ModelRequest { epidemic, runs, seed, .. } = *request;
     let nodes = u64::from(epidemic.nodes());
     let pool = trial::pool(request.threads, runs.min(NODES_AT_ONCE / nodes) as usize)?;
     let progress = Progress::steps("model", runs, runs * nodes, request.audience);
@@ -86,10 +86,10 @@ mod tests {
 
     use super::*;
 
-    fn request(threads: usize, runs: u64) -> Request {
+    fn request(threads: usize, runs: u64) -> ModelRequest {
         let stop = "feedback-counter:2".parse().unwrap();
         let spread = "push".parse().unwrap();
-        Request {
+        ModelRequest {
             epidemic: Epidemic::new(spread, stop, 50, 1, Probability::ZERO).unwrap(),
             runs,
             seed: 9,

@@ -39,7 +39,7 @@ mod none {
     ///
     /// # Errors
     /// Always.
-    pub fn run(_faults: &str, _request: &fuzz::Request) -> Result<Report, Failure> {
+    pub fn run(_faults: &str, _request: &fuzz::FuzzRequest) -> Result<Report, Failure> {
         Err(none())
     }
 }

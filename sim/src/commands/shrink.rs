@@ -17,7 +17,7 @@ use crate::writing;
 /// What to make smaller.
 #[derive(Clone, Debug, Args)]
 #[command(mut_arg("quiet", |quiet| quiet.help(fuzz::QUIET)))]
-pub struct Request {
+pub struct ShrinkRequest {
     /// A scenario that fails
     pub file: PathBuf,
     /// The first seed to look for a failure with
@@ -43,7 +43,7 @@ pub struct Request {
 ///
 /// # Errors
 /// When the file is wrong, holds with all seeds, or the result can't be written.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &ShrinkRequest) -> Result<Report, Failure> {
     let read = scenario::load(&request.file, &[]);
     let read = read.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
     let scenario = read.text().parse::<Table>();
@@ -80,7 +80,11 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     }
 }
 
-fn first_failure(request: &Request, read: &Scenario, scenario: Table) -> Result<Smallest, Failure> {
+fn first_failure(
+    request: &ShrinkRequest,
+    read: &Scenario,
+    scenario: Table,
+) -> Result<Smallest, Failure> {
     let (first, n) = (request.seed, request.seeds);
     for seed in first..first.saturating_add(n) {
         let plan = read.plan(seed);

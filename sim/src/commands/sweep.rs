@@ -29,7 +29,7 @@ use crate::world::Options;
 
 /// What to sweep, and how to tell of it.
 #[derive(Clone, Debug, Args)]
-pub struct Request {
+pub struct SweepRequest {
     /// The scenario file; - is standard input
     pub file: PathBuf,
     /// Vary a key over a list or a closed range, such as engine.fan_out=1..=8 (repeatable)
@@ -79,7 +79,7 @@ pub struct Show {
     pub talk: Talk,
 }
 
-impl Request {
+impl SweepRequest {
     /// The seeds of every cell.
     fn seeds(&self) -> SeedRange {
         SeedRange { first: self.seed, n: self.seeds }
@@ -96,7 +96,7 @@ impl Show {
 ///
 /// # Errors
 /// When the command or the scenario is wrong, or something can't be written; finished cells stay.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &SweepRequest) -> Result<Report, Failure> {
     check_seeds(request.seeds())?;
     let asked = measures_of(&request.show.measures)?;
     let axes = request.vary.iter().map(|text| Axis::parse(text));
@@ -174,7 +174,7 @@ pub(super) fn folder(out: &Path, plan: &SweepPlan) -> PathBuf {
 
 /// All cells that were asked for: those that are kept, and those that are run now.
 fn complete(
-    request: &Request,
+    request: &SweepRequest,
     grid: &Grid,
     store: &Store,
     own: &[usize],
@@ -191,14 +191,14 @@ fn complete(
 }
 
 /// A cell that is being run: its trials by seed, and how many are still to come.
-struct Running {
+struct RunningSweep {
     trials: Vec<Option<Trial>>,
     left: usize,
 }
 
 /// Runs cells, and keeps each as soon as it is done.
 fn run_cells(
-    request: &Request,
+    request: &SweepRequest,
     grid: &Grid,
     store: &Store,
     cells: &[usize],
@@ -214,8 +214,8 @@ fn run_cells(
     let progress =
         Progress::new(&grid.plan.scenario, cells.len() * n, total, request.show.talk.audience());
     let pool = trial::pool(request.threads, cells.len() * n)?;
-    let empty = || Mutex::new(Running { trials: vec![None; n], left: n });
-    let running: Vec<Mutex<Running>> = cells.iter().map(|_| empty()).collect();
+    let empty = || Mutex::new(RunningSweep { trials: vec![None; n], left: n });
+    let running: Vec<Mutex<RunningSweep>> = cells.iter().map(|_| empty()).collect();
     let piece = |number: usize| -> Result<Option<Cell>, Failure> {
         let (place, seed) = (number / n, number % n);
         let trial = run_one(request, grid, cells[place], seed as u64, &progress)?;
@@ -239,7 +239,7 @@ fn run_cells(
 }
 
 fn run_one(
-    request: &Request,
+    request: &SweepRequest,
     grid: &Grid,
     cell: usize,
     place: u64,
@@ -260,7 +260,7 @@ fn run_one(
 
 /// What is said of a slice: there is nothing to show before all of them are joined.
 fn sliced(
-    request: &Request,
+    request: &SweepRequest,
     plan: &SweepPlan,
     shard: Shard,
     cells: &[Cell],

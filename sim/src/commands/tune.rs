@@ -23,7 +23,9 @@ use crate::measures::{self, Better, Measure, Unit};
 use crate::percent::Percent;
 use crate::reading::shown;
 use crate::report::files::{self, Stage};
-use crate::report::tuning::{self, Fallen, Origin, Recommended, Setting, Target, Tuning};
+use crate::report::tuning::{
+    self, Fallen, Recommended, Target, TunedSetting, Tuning, TuningOrigin,
+};
 use crate::report::{human, terminal};
 use crate::results::Figures;
 use crate::results::json;
@@ -39,7 +41,7 @@ const USUAL: [&str; 2] = ["engine.fan_out=1,2,3,4,6,8", "engine.cycle=250ms,500m
 
 /// What to tune, and how to tell of it.
 #[derive(Clone, Debug, Args)]
-pub struct Request {
+pub struct TuneRequest {
     /// The scenario file; - is standard input
     pub file: PathBuf,
     /// What must hold: a measure of `sim measures`, an operator and a value (repeatable)
@@ -85,7 +87,7 @@ pub struct Request {
 ///
 /// # Errors
 /// When the command or the scenario is wrong, or results can't be written.
-pub fn run(request: &Request) -> Result<Report, Failure> {
+pub fn run(request: &TuneRequest) -> Result<Report, Failure> {
     let typed = targets::read(&request.targets)?;
     let share = Percent::parse(&request.share)
         .map_err(|why| Failure::wrong(format!("--share {}: {why}", request.share)))?;
@@ -160,7 +162,7 @@ fn time_of(plan: &Plan, targets: &[Expectation]) -> &'static Measure {
 }
 
 fn plan_of(
-    request: &Request,
+    request: &TuneRequest,
     choice: &Choice,
     cell: usize,
     own: &GridCell,
@@ -175,7 +177,7 @@ fn plan_of(
 
 /// Runs settings with seeds, in parallel, and counts.
 struct Runner<'a> {
-    request: &'a Request,
+    request: &'a TuneRequest,
     choice: &'a Choice,
     pool: ThreadPool,
     progress: Progress,
@@ -219,7 +221,7 @@ fn tuning_of(
     share: Percent,
 ) -> Result<Tuning, Failure> {
     let choice = runner.choice;
-    let settings: Vec<Setting> = (0..choice.cells.len())
+    let settings: Vec<TunedSetting> = (0..choice.cells.len())
         .map(|place| setting(goal, &choice.cells[place], &race.candidates[place].runs))
         .collect();
     let targets = goal.targets.iter().enumerate();
@@ -247,12 +249,12 @@ fn tuning_of(
     Ok(tuning)
 }
 
-fn setting(goal: &Goal, (cell, own): &(usize, GridCell), runs: &[Figures]) -> Setting {
+fn setting(goal: &Goal, (cell, own): &(usize, GridCell), runs: &[Figures]) -> TunedSetting {
     let sample = |measure: &Measure| Sample::new(runs.iter().map(|run| run.get(measure)));
     let of_target = |target: &Expectation| sample(measure_of(target));
     let wrong = measures::known("removals.false");
     let timeout = own.scenario.engine().timeout();
-    Setting {
+    TunedSetting {
         cell: *cell,
         held: goal.held(runs),
         time: sample(goal.time),
@@ -285,7 +287,7 @@ fn measure_of(target: &Expectation) -> &'static Measure {
 fn told(
     goal: &Goal,
     race: &Race,
-    settings: &[Setting],
+    settings: &[TunedSetting],
     number: usize,
     target: &Expectation,
 ) -> Target {
@@ -297,7 +299,7 @@ fn told(
     let known = (0..settings.len()).filter(|place| excess(place).is_finite());
     Target {
         text: targets::text(target),
-        origin: if number < goal.typed { Origin::Typed } else { Origin::File },
+        origin: if number < goal.typed { TuningOrigin::Typed } else { TuningOrigin::File },
         measure: measure_of(target),
         limit: target.value,
         met_by: race.candidates.iter().filter(met).count(),
@@ -378,7 +380,7 @@ fn hint(runner: &Runner<'_>, tuning: &Tuning, place: usize) -> Result<Option<Str
     }))
 }
 
-fn conclude(request: &Request, choice: &Choice, tuning: &Tuning) -> Result<Report, Failure> {
+fn conclude(request: &TuneRequest, choice: &Choice, tuning: &Tuning) -> Result<Report, Failure> {
     let folder = folder(request, choice);
     let stage = Stage::new(&request.out)?;
     let place = stage.root().join(&folder);
@@ -399,7 +401,7 @@ fn conclude(request: &Request, choice: &Choice, tuning: &Tuning) -> Result<Repor
 }
 
 /// The folder of what was asked for: another question has another folder.
-fn folder(request: &Request, choice: &Choice) -> PathBuf {
+fn folder(request: &TuneRequest, choice: &Choice) -> PathBuf {
     let asked = format!(
         "{:?}",
         (
@@ -417,7 +419,7 @@ fn folder(request: &Request, choice: &Choice) -> PathBuf {
     Path::new(&*choice.plan.scenario).join(format!("tune-{hex}"))
 }
 
-fn page(request: &Request, tuning: &Tuning, folder: &Path) -> String {
+fn page(request: &TuneRequest, tuning: &Tuning, folder: &Path) -> String {
     let mut text = terminal::tuning(tuning, request.talk.paint);
     text += &format!("\nfiles: {}\n", shown(folder));
     if !request.pictures.no_plots {

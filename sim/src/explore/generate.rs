@@ -21,7 +21,7 @@ pub(crate) enum Around {
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ActionChoice {
     Partition,
     Isolate,
     OneWay,
@@ -41,33 +41,39 @@ enum Kind {
     Replay,
 }
 
-const KINDS: [Kind; 17] = [
-    Kind::Partition,
-    Kind::Isolate,
-    Kind::OneWay,
-    Kind::Loss,
-    Kind::Latency,
-    Kind::Crash,
-    Kind::Restart,
-    Kind::Stop,
-    Kind::Leave,
-    Kind::Join,
-    Kind::Pause,
-    Kind::Clock,
-    Kind::Publish,
-    Kind::Update,
-    Kind::Suspend,
-    Kind::Drop,
-    Kind::Replay,
+const KINDS: [ActionChoice; 17] = [
+    ActionChoice::Partition,
+    ActionChoice::Isolate,
+    ActionChoice::OneWay,
+    ActionChoice::Loss,
+    ActionChoice::Latency,
+    ActionChoice::Crash,
+    ActionChoice::Restart,
+    ActionChoice::Stop,
+    ActionChoice::Leave,
+    ActionChoice::Join,
+    ActionChoice::Pause,
+    ActionChoice::Clock,
+    ActionChoice::Publish,
+    ActionChoice::Update,
+    ActionChoice::Suspend,
+    ActionChoice::Drop,
+    ActionChoice::Replay,
 ];
 
 /// What leaves the network as it is: where all of it works, laws can ask for more.
-const HARMLESS: [Kind; 6] =
-    [Kind::Publish, Kind::Update, Kind::Join, Kind::Leave, Kind::Crash, Kind::Restart];
+const HARMLESS: [ActionChoice; 6] = [
+    ActionChoice::Publish,
+    ActionChoice::Update,
+    ActionChoice::Join,
+    ActionChoice::Leave,
+    ActionChoice::Crash,
+    ActionChoice::Restart,
+];
 
 /// How the network of a scenario is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weather {
+enum DrawnWeather {
     Any,
     /// Perfect, and no fault touches it.
     Calm,
@@ -97,7 +103,7 @@ impl Draw {
 
     fn scenario(&mut self, nodes: RangeInclusive<u32>) -> Table {
         let nodes = self.size(nodes);
-        let weather = if self.chance(6) { Weather::Calm } else { Weather::Any };
+        let weather = if self.chance(6) { DrawnWeather::Calm } else { DrawnWeather::Any };
         let cycle = self.one(&[200, 500, 1_000, 1_000]);
         let timeout = cycle * self.between(4, 8) + self.one(&[0, 500, 2_000]);
         let mut scenario = Table::new();
@@ -129,7 +135,7 @@ impl Draw {
     /// Keeps what stands in a file, and lets more happen in the first half of it.
     fn more_faults(&mut self, mut scenario: Table) -> Table {
         let nodes = scenario.get("nodes").and_then(Value::as_integer).unwrap_or(1);
-        let mut actions = self.actions(u32::try_from(nodes).unwrap_or(1), Weather::Any);
+        let mut actions = self.actions(u32::try_from(nodes).unwrap_or(1), DrawnWeather::Any);
         if let Some(own) = scenario.get("at").and_then(Value::as_array) {
             actions.extend(own.iter().cloned());
         }
@@ -181,9 +187,9 @@ impl Draw {
         engine
     }
 
-    fn network(&mut self, cycle: u64, weather: Weather) -> Table {
+    fn network(&mut self, cycle: u64, weather: DrawnWeather) -> Table {
         let mut network = Table::new();
-        if weather == Weather::Calm {
+        if weather == DrawnWeather::Calm {
             set(&mut network, "latency", self.one(&["1ms", "1ms..10ms"]));
             return network;
         }
@@ -223,10 +229,10 @@ impl Draw {
     }
 
     /// Up to so many actions of half of the kinds, in order of time.
-    fn actions(&mut self, nodes: u32, weather: Weather) -> Vec<Value> {
+    fn actions(&mut self, nodes: u32, weather: DrawnWeather) -> Vec<Value> {
         let mut kinds = match weather {
-            Weather::Any => KINDS.to_vec(),
-            Weather::Calm => HARMLESS.to_vec(),
+            DrawnWeather::Any => KINDS.to_vec(),
+            DrawnWeather::Calm => HARMLESS.to_vec(),
         };
         self.rng.shuffle(&mut kinds);
         kinds.truncate(kinds.len() / 2);
@@ -242,36 +248,43 @@ impl Draw {
         actions.into_iter().map(|(_, action)| Value::Table(action)).collect()
     }
 
-    fn action(&mut self, kind: Kind, time: u64, nodes: u32) -> Table {
+    fn action(&mut self, kind: ActionChoice, time: u64, nodes: u32) -> Table {
         let mut action = Table::new();
         set(&mut action, "time", ms(time));
         let (verb, what) = match kind {
-            Kind::Partition => ("partition", Value::Array(vec![self.some(nodes)])),
-            Kind::Isolate => ("isolate", self.some(nodes)),
-            Kind::OneWay => ("link", self.one_way(nodes)),
-            Kind::Loss => ("loss", format!("{}%", self.one(&[10, 40, 80])).into()),
-            Kind::Latency => ("latency", self.one(&["50ms..100ms", "1s..2s", "5s"]).into()),
-            Kind::Crash => ("crash", self.some(nodes)),
-            Kind::Leave => ("leave", self.some(nodes)),
-            Kind::Stop => ("stop", self.some(nodes)),
-            Kind::Pause => ("pause", self.some(nodes)),
-            Kind::Restart => ("restart", self.restart(time, nodes)),
-            Kind::Clock => ("clock", self.clock(nodes)),
-            Kind::Join => ("join", self.join()),
-            Kind::Publish => ("publish", self.publish(nodes)),
-            Kind::Update => ("update", self.update(nodes)),
-            Kind::Suspend => ("suspend", self.some(nodes)),
-            Kind::Drop => ("drop", self.drop()),
-            Kind::Replay => ("replay", self.replay(nodes)),
+            ActionChoice::Partition => ("partition", Value::Array(vec![self.some(nodes)])),
+            ActionChoice::Isolate => ("isolate", self.some(nodes)),
+            ActionChoice::OneWay => ("link", self.one_way(nodes)),
+            ActionChoice::Loss => ("loss", format!("{}%", self.one(&[10, 40, 80])).into()),
+            ActionChoice::Latency => ("latency", self.one(&["50ms..100ms", "1s..2s", "5s"]).into()),
+            ActionChoice::Crash => ("crash", self.some(nodes)),
+            ActionChoice::Leave => ("leave", self.some(nodes)),
+            ActionChoice::Stop => ("stop", self.some(nodes)),
+            ActionChoice::Pause => ("pause", self.some(nodes)),
+            ActionChoice::Restart => ("restart", self.restart(time, nodes)),
+            ActionChoice::Clock => ("clock", self.clock(nodes)),
+            ActionChoice::Join => ("join", self.join()),
+            ActionChoice::Publish => ("publish", self.publish(nodes)),
+            ActionChoice::Update => ("update", self.update(nodes)),
+            ActionChoice::Suspend => ("suspend", self.some(nodes)),
+            ActionChoice::Drop => ("drop", self.drop()),
+            ActionChoice::Replay => ("replay", self.replay(nodes)),
         };
         action.insert(verb.into(), what);
         let ends = match kind {
-            Kind::Partition | Kind::Isolate | Kind::OneWay | Kind::Loss | Kind::Latency => true,
-            Kind::Stop | Kind::Pause | Kind::Suspend | Kind::Replay => true,
-            Kind::Crash => self.chance(2),
-            Kind::Leave => self.chance(3),
-            Kind::Restart | Kind::Clock | Kind::Join => false,
-            Kind::Publish | Kind::Update | Kind::Drop => false,
+            ActionChoice::Partition
+            | ActionChoice::Isolate
+            | ActionChoice::OneWay
+            | ActionChoice::Loss
+            | ActionChoice::Latency => true,
+            ActionChoice::Stop
+            | ActionChoice::Pause
+            | ActionChoice::Suspend
+            | ActionChoice::Replay => true,
+            ActionChoice::Crash => self.chance(2),
+            ActionChoice::Leave => self.chance(3),
+            ActionChoice::Restart | ActionChoice::Clock | ActionChoice::Join => false,
+            ActionChoice::Publish | ActionChoice::Update | ActionChoice::Drop => false,
         };
         if ends {
             self.hold(&mut action, time);

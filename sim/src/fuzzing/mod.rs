@@ -77,7 +77,7 @@ pub fn run_files(bytes: &[u8]) {
     }
     told(diff::run(&run, &run));
     let side = run.to_str().expect("a folder of our own").to_owned();
-    told(compare::run(&compare::Request {
+    told(compare::run(&compare::CompareRequest {
         a: side.clone(),
         b: side,
         fail_if_worse: false,
@@ -94,7 +94,7 @@ pub fn run_files(bytes: &[u8]) {
 }
 
 fn explained(folder: &Path, rumor: Option<&str>, node: Option<NodeNo>) -> Result<Report, Failure> {
-    explain::run(&explain::Request { folder, rumor, node, format: Format::Table })
+    explain::run(&explain::ExplainRequest { folder, rumor, node, format: Format::Table })
 }
 
 /// Takes any bytes for changes to the files of two slices of a sweep, and merges them.
@@ -119,7 +119,7 @@ pub fn sweep_files(bytes: &[u8]) {
         talk: PLAIN,
     };
     let mut request =
-        merge::Request { folders: vec![root.path().join("0"), root.path().join("1")], show };
+        merge::MergeRequest { folders: vec![root.path().join("0"), root.path().join("1")], show };
     told(merge::run(&request));
     request.folders.pop();
     told(merge::run(&request));

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Epidemic;
 use super::outbreak::Outbreak;
-use super::theory::{self, Law};
+use super::theory::{self, SpreadLaw};
 use crate::stats::{Mean, Means, Share};
 
 /// The schema of [`Figures`].
@@ -42,7 +42,7 @@ pub struct Figures {
     /// In how many runs all nodes came to hold it.
     pub reached_all: Share,
     /// What formulas say of some figures.
-    pub theory: Vec<Law>,
+    pub theory: Vec<SpreadLaw>,
     /// Share of nodes that held the rumor after each round, up to the last that changed anything
     /// in any run; the first is before the first round.
     pub coverage_by_round: Vec<Mean>,

@@ -33,7 +33,7 @@ impl Outbreak {
     /// told after each round how many nodes it reached.
     pub fn nth(epidemic: &Epidemic, seed: u64, run: u64, progress: &mut dyn FnMut(u32)) -> Self {
         let mut rng = Rng::fork(seed, "model", run);
-        let mut state = State::new(epidemic, &mut rng);
+        let mut state = OutbreakState::new(epidemic, &mut rng);
         let mut holders = vec![1];
         let (mut holding, mut last) = (1, 0);
         while state.goes_on(holding) {
@@ -98,7 +98,7 @@ const USEFUL: u32 = 3;
 const UNNECESSARY: u32 = 4;
 
 /// An outbreak on its way.
-struct State<'a> {
+struct OutbreakState<'a> {
     epidemic: Epidemic,
     rng: &'a mut Rng,
     flags: BitMatrix,
@@ -124,7 +124,7 @@ enum Telling {
     Lost,
 }
 
-impl<'a> State<'a> {
+impl<'a> OutbreakState<'a> {
     fn new(epidemic: &Epidemic, rng: &'a mut Rng) -> Self {
         let rows = if epidemic.spread() == Spread::Push { HOLDS } else { UNNECESSARY } + 1;
         let mut state = Self {

@@ -15,7 +15,7 @@ use super::{Cause, Epidemic, Rule, Spread, Stop};
 
 /// A formula, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Law {
+pub struct SpreadLaw {
     /// The figure it is about, by its name in the figures.
     pub figure: &'static str,
     /// What it should be.
@@ -25,7 +25,7 @@ pub struct Law {
 }
 
 /// The laws that hold for an epidemic, given the traffic that it was seen to have.
-pub fn laws(epidemic: &Epidemic, traffic: f64) -> Vec<Law> {
+pub fn laws(epidemic: &Epidemic, traffic: f64) -> Vec<SpreadLaw> {
     if epidemic.spread() != Spread::Push {
         return Vec::new();
     }
@@ -34,7 +34,7 @@ pub fn laws(epidemic: &Epidemic, traffic: f64) -> Vec<Law> {
         Stop::After(cause, rule, k) => {
             let by_traffic = residue_of_traffic(traffic, got_through(epidemic));
             let law = "s = e^-m, with the traffic m that got through".to_owned();
-            let by_traffic = Law { figure: "residue", value: by_traffic, law };
+            let by_traffic = SpreadLaw { figure: "residue", value: by_traffic, law };
             let of_rule = residue_law(epidemic, cause, rule, k);
             std::iter::once(by_traffic).chain(of_rule).collect()
         }
@@ -145,18 +145,18 @@ pub fn mean_loss(loss: Loss) -> Probability {
     }
 }
 
-fn rounds_law(epidemic: &Epidemic) -> Law {
+fn rounds_law(epidemic: &Epidemic) -> SpreadLaw {
     let gain = f64::from(epidemic.fan_out()) * got_through(epidemic);
     let law = match gain {
         1.0 => "log2 n + ln n".to_owned(),
         _ => format!("ln n / ln {:.4} + ln n / {:.4}", 1.0 + gain, gain),
     };
     let law = law + ", and about one more";
-    Law { figure: "rounds_to_all", value: push_rounds(epidemic.nodes().into(), gain), law }
+    SpreadLaw { figure: "rounds_to_all", value: push_rounds(epidemic.nodes().into(), gain), law }
 }
 
 /// What follows from the rule alone, where something does.
-fn residue_law(epidemic: &Epidemic, cause: Cause, rule: Rule, k: u32) -> Option<Law> {
+fn residue_law(epidemic: &Epidemic, cause: Cause, rule: Rule, k: u32) -> Option<SpreadLaw> {
     let (tellings, law) = match (cause, rule) {
         // A coin is thrown for those who know, 1 - s of all: ds/di has no time in it.
         (Cause::Feedback, Rule::Coin) if epidemic.fan_out() == 1 => {
@@ -170,7 +170,7 @@ fn residue_law(epidemic: &Epidemic, cause: Cause, rule: Rule, k: u32) -> Option<
             (tellings, format!("s = e^-{shown}(1-s), for many nodes"))
         }
     };
-    Some(Law { figure: "residue", value: residue_of_tellings(tellings), law })
+    Some(SpreadLaw { figure: "residue", value: residue_of_tellings(tellings), law })
 }
 
 /// How often a node tells others, on average, before it loses interest blindly; always in whole

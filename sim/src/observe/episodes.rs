@@ -12,12 +12,12 @@ use crate::results::summary::{Episode, NodeListFigures};
 pub(crate) struct Episodes {
     /// Changes of truth that are nearer than this are one.
     merge: Duration,
-    past: Vec<Span>,
-    current: Span,
+    past: Vec<EpisodeSpan>,
+    current: EpisodeSpan,
 }
 
 #[derive(Clone, Debug)]
-struct Span {
+struct EpisodeSpan {
     cause: &'static str,
     from: Instant,
     last_change: Instant,
@@ -28,13 +28,13 @@ struct Span {
 impl Episodes {
     /// The first one opens at once.
     pub(crate) fn new(merge: Duration) -> Self {
-        Self { merge, past: Vec::new(), current: Span::open("start", Instant::ZERO) }
+        Self { merge, past: Vec::new(), current: EpisodeSpan::open("start", Instant::ZERO) }
     }
 
     /// The truth changed.
     pub(crate) fn change(&mut self, at: Instant, cause: &'static str) {
         if at - self.current.last_change >= self.merge {
-            let next = Span::open(cause, at);
+            let next = EpisodeSpan::open(cause, at);
             self.past.push(std::mem::replace(&mut self.current, next));
         }
         self.current.last_change = at;
@@ -69,7 +69,7 @@ impl Episodes {
     }
 }
 
-impl Span {
+impl EpisodeSpan {
     fn open(cause: &'static str, from: Instant) -> Self {
         Self { cause, from, last_change: from, true_since: None }
     }

@@ -7,13 +7,13 @@ use crate::bits;
 /// Node by incarnation.
 #[derive(Clone, Debug)]
 pub(crate) struct Lists {
-    rows: Vec<Row>,
+    rows: Vec<ListsRow>,
     empty: Box<[u64]>,
     full: Box<[u64]>,
 }
 
 #[derive(Clone, Debug)]
-enum Row {
+enum ListsRow {
     /// No bit is set.
     Empty,
     /// The bits of the full row are.
@@ -25,7 +25,7 @@ impl Lists {
     /// Empty rows; a full one will have the bits of `full`.
     pub(crate) fn new(rows: u32, columns: usize, full: impl Iterator<Item = u32>) -> Self {
         Self {
-            rows: vec![Row::Empty; rows as usize],
+            rows: vec![ListsRow::Empty; rows as usize],
             empty: bits::mask(columns, [].into_iter()),
             full: bits::mask(columns, full),
         }
@@ -33,15 +33,15 @@ impl Lists {
 
     pub(crate) fn row(&self, row: u32) -> &[u64] {
         match &self.rows[row as usize] {
-            Row::Empty => &self.empty,
-            Row::Full => &self.full,
-            Row::Own(words) => words,
+            ListsRow::Empty => &self.empty,
+            ListsRow::Full => &self.full,
+            ListsRow::Own(words) => words,
         }
     }
 
     /// The full row, when that is what a row is.
     pub(crate) fn is_full(&self, row: u32) -> bool {
-        matches!(self.rows[row as usize], Row::Full)
+        matches!(self.rows[row as usize], ListsRow::Full)
     }
 
     pub(crate) fn has(&self, row: u32, column: u32) -> bool {
@@ -67,22 +67,22 @@ impl Lists {
     }
 
     pub(crate) fn clear_row(&mut self, row: u32) {
-        self.rows[row as usize] = Row::Empty;
+        self.rows[row as usize] = ListsRow::Empty;
     }
 
     pub(crate) fn fill_row(&mut self, row: u32) {
-        self.rows[row as usize] = Row::Full;
+        self.rows[row as usize] = ListsRow::Full;
     }
 
     fn flip(&mut self, row: u32, column: u32) {
         let row = &mut self.rows[row as usize];
-        let mut words = match std::mem::replace(row, Row::Empty) {
-            Row::Own(words) => words,
-            Row::Full => self.full.clone(),
-            Row::Empty => self.empty.clone(),
+        let mut words = match std::mem::replace(row, ListsRow::Empty) {
+            ListsRow::Own(words) => words,
+            ListsRow::Full => self.full.clone(),
+            ListsRow::Empty => self.empty.clone(),
         };
         bits::flip(&mut words, column);
-        *row = Row::Own(words);
+        *row = ListsRow::Own(words);
     }
 }
 

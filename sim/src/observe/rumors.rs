@@ -134,7 +134,7 @@ struct Rumor {
     start: Instant,
     version: Option<Version>,
     /// By node.
-    cells: Vec<Cell>,
+    cells: Vec<RumorCell>,
     messages: u64,
     control_messages: u64,
     /// Packets with its value that arrived.
@@ -147,7 +147,7 @@ struct Rumor {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Cell {
+struct RumorCell {
     /// When the node first held the rumor.
     first: Option<Instant>,
     hop: u32,
@@ -439,7 +439,7 @@ impl Rumors {
             self.left_out += 1;
             return None;
         }
-        let cells = vec![Cell { first: None, hop: 0, sent: 0 }; nodes];
+        let cells = vec![RumorCell { first: None, hop: 0, sent: 0 }; nodes];
         self.rumors.push(Rumor {
             kind,
             node,

@@ -7,7 +7,7 @@ use crate::results::summary::RunResult;
 use crate::rivals::course::Course;
 use crate::stats::{Sample, Share, Spread};
 
-/// The schema of [`Document`].
+/// The schema of [`BesideDocument`].
 pub const SCHEMA: &str = "beside/1";
 
 /// All ways, side by side.
@@ -104,7 +104,7 @@ impl Way {
 /// The figures of all ways, as they stand in `beside.json`.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Document {
+pub struct BesideDocument {
     pub schema: &'static str,
     pub scenario: String,
     pub nodes: u32,
@@ -131,8 +131,8 @@ pub struct Protocol {
 
 impl Beside {
     /// The figures over the seeds.
-    pub fn document(&self) -> Document {
-        Document {
+    pub fn document(&self) -> BesideDocument {
+        BesideDocument {
             schema: SCHEMA,
             scenario: self.scenario.clone(),
             nodes: self.nodes,

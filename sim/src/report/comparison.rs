@@ -30,12 +30,12 @@ pub struct Comparison {
     /// Differences up to this part of A's figure count as none.
     pub tolerance: f64,
     /// Every measure that any run has a figure of.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ComparisonRow>,
 }
 
 /// One measure.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ComparisonRow {
     /// Which.
     pub measure: &'static Measure,
     /// The figures of A and of B, in the order of the seeds.
@@ -79,7 +79,7 @@ impl Comparison {
         let every: Vec<&'static Measure> = measures::all().iter().collect();
         let measures = if asked.is_empty() { &every } else { asked };
         let rows = measures.iter().filter_map(|measure| row(measure, pairs, tolerance));
-        let mut rows: Vec<Row> = rows.collect();
+        let mut rows: Vec<ComparisonRow> = rows.collect();
         judge(&mut rows);
         Self { names, pairs: pairs.len(), unpaired: 0, tolerance, rows }
     }
@@ -93,7 +93,7 @@ impl Comparison {
     }
 
     /// The measures of a verdict.
-    pub fn of(&self, verdict: Verdict) -> Vec<&Row> {
+    pub fn of(&self, verdict: Verdict) -> Vec<&ComparisonRow> {
         self.rows.iter().filter(|row| row.verdict == verdict).collect()
     }
 }
@@ -112,7 +112,11 @@ impl Verdict {
 }
 
 /// What all pairs show of a measure; nothing when no run has a figure of it.
-fn row(measure: &'static Measure, pairs: &[(Figures, Figures)], tolerance: f64) -> Option<Row> {
+fn row(
+    measure: &'static Measure,
+    pairs: &[(Figures, Figures)],
+    tolerance: f64,
+) -> Option<ComparisonRow> {
     let figures: Vec<(Option<f64>, Option<f64>)> =
         pairs.iter().map(|(a, b)| (a.get(measure), b.get(measure))).collect();
     if figures.iter().all(|(a, b)| a.is_none() && b.is_none()) {
@@ -121,7 +125,7 @@ fn row(measure: &'static Measure, pairs: &[(Figures, Figures)], tolerance: f64) 
     let differences: Vec<f64> = figures.iter().map(|&(a, b)| difference(a, b, tolerance)).collect();
     let less = differences.iter().filter(|&&difference| difference < 0.0).count();
     let more = differences.iter().filter(|&&difference| difference > 0.0).count();
-    Some(Row {
+    Some(ComparisonRow {
         measure,
         sides: [
             Sample::new(figures.iter().map(|(a, _)| *a)),
@@ -150,7 +154,7 @@ pub(crate) fn difference(a: Option<f64>, b: Option<f64>, tolerance: f64) -> f64 
 ///
 /// Measures of which so few pairs differ that they could never show anything take no part
 /// (Tarone 1990).
-fn judge(rows: &mut [Row]) {
+fn judge(rows: &mut [ComparisonRow]) {
     let mut order: Vec<usize> = (0..rows.len())
         .filter(|&place| sign_test(0, rows[place].less + rows[place].more) <= DOUBT)
         .collect();
@@ -174,7 +178,7 @@ fn judge(rows: &mut [Row]) {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ComparisonDocument<'a> {
     schema: &'static str,
     a: &'a str,
     b: &'a str,
@@ -190,7 +194,7 @@ struct Document<'a> {
 pub fn document(comparison: &Comparison) -> impl Serialize + '_ {
     let names =
         |verdict| comparison.of(verdict).into_iter().map(|row| row.measure.name.as_ref()).collect();
-    Document {
+    ComparisonDocument {
         schema: SCHEMA,
         a: &comparison.names[0],
         b: &comparison.names[1],
@@ -203,7 +207,7 @@ pub fn document(comparison: &Comparison) -> impl Serialize + '_ {
     }
 }
 
-fn measure(row: &Row) -> Value {
+fn measure(row: &ComparisonRow) -> Value {
     let interval = row.difference.median_interval();
     json!({
         "name": row.measure.name,

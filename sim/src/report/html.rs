@@ -91,7 +91,7 @@ struct Header<'a> {
     /// Whether there is a player, and if not, why in words.
     no_player: Option<String>,
     timeline: &'a [(f64, String)],
-    windows: Vec<Window<'a>>,
+    windows: Vec<PageWindow<'a>>,
     rumors: Vec<Rumor<'a>>,
     rumors_left_out: u64,
     curves: Vec<CurveData<'a>>,
@@ -108,7 +108,7 @@ struct Header<'a> {
 }
 
 #[derive(Serialize)]
-struct Window<'a> {
+struct PageWindow<'a> {
     text: &'a str,
     from_ms: f64,
     to_ms: f64,
@@ -250,8 +250,8 @@ fn rumor(figures: &RumorFigures, rows: usize) -> Rumor<'_> {
     }
 }
 
-fn window(window: &FaultWindow) -> Window<'_> {
-    Window { text: &window.text, from_ms: window.from_ms, to_ms: window.to_ms }
+fn window(window: &FaultWindow) -> PageWindow<'_> {
+    PageWindow { text: &window.text, from_ms: window.from_ms, to_ms: window.to_ms }
 }
 
 fn curve(curve: &Curve) -> CurveData<'_> {

@@ -1,6 +1,6 @@
 //! Tables in Markdown, for pages that people write and the summaries of CI.
 
-use super::comparison::{Comparison, Row, Verdict};
+use super::comparison::{Comparison, ComparisonRow, Verdict};
 use super::terminal::{compared_cells, comparison_summary};
 
 /// A comparison: what differs first, the same figures as on a terminal.
@@ -8,7 +8,8 @@ pub fn comparison(comparison: &Comparison) -> String {
     let [a, b] = comparison.names.each_ref().map(|name| code(name));
     let mut text = format!("### B {b} against A {a}\n\n{}\n", comparison_summary(comparison));
     let told = [Verdict::Worse, Verdict::Better, Verdict::Differs, Verdict::NoDifferenceShown];
-    let rows: Vec<&Row> = told.into_iter().flat_map(|verdict| comparison.of(verdict)).collect();
+    let rows: Vec<&ComparisonRow> =
+        told.into_iter().flat_map(|verdict| comparison.of(verdict)).collect();
     if !rows.is_empty() {
         text += "\n| B is | median of | A | B | B less A | 95 % sure | pairs less/more |\n";
         text += "|---|---|--:|--:|--:|---|--:|\n";

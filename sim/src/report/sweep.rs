@@ -113,7 +113,7 @@ fn usual(cells: &[Cell]) -> Vec<&'static Measure> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct SweepDocument<'a> {
     schema: &'static str,
     sweep: &'a str,
     scenario: &'a str,
@@ -138,7 +138,7 @@ struct CellDocument<'a> {
 pub fn document(results: &Results) -> impl Serialize + '_ {
     let plan = &results.plan;
     let known = results.known();
-    Document {
+    SweepDocument {
         schema: SCHEMA,
         sweep: &plan.sweep,
         scenario: &plan.scenario,

@@ -21,7 +21,7 @@ use crate::results::summary::{ExpectationResult, RumorFigures, RunResult, Summar
 use crate::scenario::Paint;
 use crate::stats::Sample;
 
-use layout::{Align, Page, Tone};
+use layout::{Align, TerminalPage, Tone};
 
 pub(crate) use layout::WIDTH;
 
@@ -45,7 +45,7 @@ const CAUSE_MAX: usize = 30;
 
 /// One run: what happened, how fast all agreed, what it cost, and whether that was as expected.
 pub fn run(run: &RunResult, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let summary = &run.summary;
     page.title(&format!(
         "{}: {}, {}, seed {}",
@@ -73,7 +73,7 @@ fn nodes(summary: &Summary) -> String {
     }
 }
 
-fn timeline(page: &mut Page, run: &RunResult) {
+fn timeline(page: &mut TerminalPage, run: &RunResult) {
     let lines = &run.timeline;
     if lines.is_empty() {
         return;
@@ -94,7 +94,7 @@ fn timeline(page: &mut Page, run: &RunResult) {
     page.add(&table);
 }
 
-fn node_lists(page: &mut Page, summary: &Summary) {
+fn node_lists(page: &mut TerminalPage, summary: &Summary) {
     let episodes = &summary.node_list.episodes;
     page.section("Node lists");
     let mut table = page.table([Align::Left, Align::Right, Align::Right, Align::Right]);
@@ -120,7 +120,7 @@ fn node_lists(page: &mut Page, summary: &Summary) {
     }
 }
 
-fn metadata(page: &mut Page, summary: &Summary) {
+fn metadata(page: &mut TerminalPage, summary: &Summary) {
     let metadata = &summary.metadata;
     let Some(converged) = metadata.converged else { return };
     page.section("Metadata");
@@ -148,7 +148,7 @@ fn last_change(summary: &Summary) -> String {
     }
 }
 
-fn rumors(page: &mut Page, run: &RunResult) {
+fn rumors(page: &mut TerminalPage, run: &RunResult) {
     let rumors = &run.summary.rumors;
     if rumors.is_empty() {
         return;
@@ -240,7 +240,7 @@ fn median_row(of_kind: &[&RumorFigures]) -> [String; 8] {
     ]
 }
 
-fn traffic(page: &mut Page, summary: &Summary) {
+fn traffic(page: &mut TerminalPage, summary: &Summary) {
     let (messages, total) = (&summary.messages, &summary.bytes);
     page.section("Traffic");
     page.line(
@@ -289,7 +289,7 @@ fn fates(summary: &Summary) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn removals(page: &mut Page, summary: &Summary) {
+fn removals(page: &mut TerminalPage, summary: &Summary) {
     let removals = &summary.removals;
     page.section("Removals");
     let counts = [
@@ -313,7 +313,7 @@ fn removals(page: &mut Page, summary: &Summary) {
 }
 
 /// Laws hold in silence.
-fn broken_laws(page: &mut Page, summary: &Summary) {
+fn broken_laws(page: &mut TerminalPage, summary: &Summary) {
     let broken: Vec<_> = summary.invariants.iter().filter(|law| !law.ok).collect();
     if broken.is_empty() {
         return;
@@ -325,7 +325,7 @@ fn broken_laws(page: &mut Page, summary: &Summary) {
     }
 }
 
-fn expectations(page: &mut Page, expectations: &[ExpectationResult]) {
+fn expectations(page: &mut TerminalPage, expectations: &[ExpectationResult]) {
     if expectations.is_empty() {
         return;
     }

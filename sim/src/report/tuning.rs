@@ -31,7 +31,7 @@ pub struct Tuning {
     /// Combinations that make no valid setting.
     pub refused: usize,
     /// Every setting, in the order of the cells.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<TunedSetting>,
     /// Those that looked good enough, and then were not on fresh seeds, cheapest first.
     pub fallen: Vec<Fallen>,
     /// Places in `settings` than which no other is both quicker and cheaper, by rising time.
@@ -56,7 +56,7 @@ pub struct Fallen {
 /// Who asks for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum TuningOrigin {
     /// Who typed it.
     Typed,
     /// The scenario, in its `[expect]`.
@@ -69,7 +69,7 @@ pub struct Target {
     /// As typed.
     pub text: String,
     /// By whom.
-    pub origin: Origin,
+    pub origin: TuningOrigin,
     /// Its measure.
     pub measure: &'static Measure,
     /// Its limit, in the unit of the measure.
@@ -82,7 +82,7 @@ pub struct Target {
 
 /// One setting and what its runs showed.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub struct TunedSetting {
     /// Its cell.
     pub cell: usize,
     /// How many runs held all targets.
@@ -111,7 +111,7 @@ pub struct Recommended {
     /// Its place in the settings.
     pub setting: usize,
     /// What its fresh runs showed.
-    pub fresh: Setting,
+    pub fresh: TunedSetting,
     /// The first and the last fresh seed.
     pub seeds: (u64, u64),
     /// To paste into a file.
@@ -128,7 +128,7 @@ impl Tuning {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct TuningDocument<'a> {
     schema: &'static str,
     scenario: &'a str,
     tool_version: &'a str,
@@ -152,7 +152,7 @@ pub fn document(tuning: &Tuning) -> impl Serialize + '_ {
         json!({ "target": text, "of": origin, "met_by": met_by })
     };
     let fallen = |own: &Fallen| json!({ "setting": own.setting, "fresh": own.held });
-    Document {
+    TuningDocument {
         schema: SCHEMA,
         scenario: &tuning.plan.scenario,
         tool_version: &tuning.plan.tool_version,
@@ -170,7 +170,7 @@ pub fn document(tuning: &Tuning) -> impl Serialize + '_ {
     }
 }
 
-fn setting(tuning: &Tuning, own: &Setting) -> Value {
+fn setting(tuning: &Tuning, own: &TunedSetting) -> Value {
     let keys = tuning.plan.axes.iter().map(|axis| axis.key.clone());
     let values = tuning.plan.values(own.cell).into_iter().map(Value::from);
     let mut figures = Map::new();
@@ -215,7 +215,7 @@ pub(crate) mod tests {
     /// A tuning of four settings, of which the second is recommended.
     pub(crate) fn tuning(met: bool) -> Tuning {
         let sample = |base: f64| Sample::new((0..6).map(|seed| Some(base + f64::from(seed))));
-        let setting = |cell: usize| Setting {
+        let setting = |cell: usize| TunedSetting {
             cell,
             held: Share::new((0..6).map(|_| cell > 0)),
             time: sample(300.0 - 60.0 * cell as f64),
@@ -229,7 +229,7 @@ pub(crate) mod tests {
         };
         let recommended = Recommended {
             setting: 1,
-            fresh: Setting { held: Share::new([true; 200]), ..setting(1) },
+            fresh: TunedSetting { held: Share::new([true; 200]), ..setting(1) },
             seeds: (49, 248),
             block: "[engine]\nfan_out = 2\n".to_owned(),
             builder: "let config = Config::builder()\n    .fan_out(2)\n    .build()?;\n".to_owned(),
@@ -238,7 +238,7 @@ pub(crate) mod tests {
             plan: crate::sweep::example(&["engine.fan_out=1..=4"], 6),
             targets: vec![Target {
                 text: "metadata.t99 <= 250ms".to_owned(),
-                origin: Origin::Typed,
+                origin: TuningOrigin::Typed,
                 measure: find("metadata.t99").unwrap(),
                 limit: 250.0,
                 met_by: if met { 3 } else { 0 },

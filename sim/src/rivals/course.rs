@@ -45,7 +45,7 @@ struct Peer {
     sent: u64,
 }
 
-struct Run<'a> {
+struct CourseRun<'a> {
     setting: &'a Setting<'a>,
     rival: Rival,
     weather: Weather,
@@ -59,7 +59,7 @@ impl Course {
     pub fn of(setting: &Setting<'_>, rival: Rival) -> Self {
         let plan = setting.plan;
         let peer = Peer { is_up: true, heard: None, sent: 0 };
-        let mut run = Run {
+        let mut run = CourseRun {
             setting,
             rival,
             weather: Weather::new(plan),
@@ -79,7 +79,7 @@ impl Course {
     }
 }
 
-impl Run<'_> {
+impl CourseRun<'_> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Act(number) => self.act(number as usize),

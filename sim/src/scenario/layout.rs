@@ -49,13 +49,13 @@ pub(super) fn lay_out(typed: &Typed, seed: u64) -> Result<Laid, Mistakes> {
     while let Some(((time, _, _), step)) = walk.agenda.pop_first() {
         walk.now = Instant::from_nanos(time);
         match step {
-            Step::Act(index) => {
+            AgendaStep::Act(index) => {
                 let acted = walk.act(index);
                 walk.found.keep(acted);
             }
-            Step::Next { index, node } => walk.strike_next(&typed.actions[index], node),
-            Step::Undo(action) => walk.undo(action),
-            Step::Return(range) => walk.find_way_back(range),
+            AgendaStep::Next { index, node } => walk.strike_next(&typed.actions[index], node),
+            AgendaStep::Undo(action) => walk.undo(action),
+            AgendaStep::Return(range) => walk.find_way_back(range),
         }
     }
     match walk.found.is_empty() {
@@ -69,9 +69,9 @@ struct Walk<'s> {
     seed: u64,
     now: Instant,
     /// By time, then turn, then order of entry.
-    agenda: BTreeMap<(u64, Turn, u64), Step>,
+    agenda: BTreeMap<(u64, Turn, u64), AgendaStep>,
     entries: u64,
-    nodes: Vec<State>,
+    nodes: Vec<NodeState>,
     incarnations: Vec<Incarnation>,
     actions: Vec<Action>,
     /// The stream of the last random choice: above, the place of the action in the file; below,
@@ -97,7 +97,7 @@ enum Turn {
 }
 
 /// What is still to come.
-enum Step {
+enum AgendaStep {
     Act(usize),
     /// An action that goes from node to node comes to this one.
     Next {
@@ -110,7 +110,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug)]
-struct State {
+struct NodeState {
     life: Life,
     /// Its first and its last incarnation, in the plan's list.
     first: usize,
@@ -120,13 +120,13 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     /// Runs, or will from a time on.
-    Up(Up),
+    Up(UpLife),
     /// Went down and nothing brings it back as yet.
     Down { since: Instant },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Up {
+struct UpLife {
     since: Instant,
     stopped: bool,
     paused: bool,
@@ -157,7 +157,7 @@ impl Moment for Walk<'_> {
 impl Present for Walk<'_> {
     fn is_live(&self, node: NodeNo) -> bool {
         let life = self.nodes[node as usize].life;
-        matches!(life, Life::Up(Up { since, stopped: false, .. }) if since <= self.now)
+        matches!(life, Life::Up(UpLife { since, stopped: false, .. }) if since <= self.now)
     }
 
     fn draw(&mut self) -> Rng {
@@ -175,12 +175,12 @@ impl<'s> Walk<'s> {
     fn begin(typed: &'s Typed, seed: u64) -> Self {
         let mut incarnations = initial(typed, seed);
         incarnations.sort_by_key(|incarnation| (incarnation.start, incarnation.node));
-        let nobody = State { life: Life::Down { since: Instant::ZERO }, first: 0, last: 0 };
+        let nobody = NodeState { life: Life::Down { since: Instant::ZERO }, first: 0, last: 0 };
         let mut nodes = vec![nobody; typed.nodes as usize];
         nodes.reserve(typed.newcomers as usize);
         for (index, born) in incarnations.iter().enumerate() {
-            let life = Life::Up(Up { since: born.start, stopped: false, paused: false });
-            nodes[born.node as usize] = State { life, first: index, last: index };
+            let life = Life::Up(UpLife { since: born.start, stopped: false, paused: false });
+            nodes[born.node as usize] = NodeState { life, first: index, last: index };
         }
         Self {
             typed,
@@ -200,7 +200,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn schedule(&mut self, time: Duration, turn: Turn, step: Step) {
+    fn schedule(&mut self, time: Duration, turn: Turn, step: AgendaStep) {
         self.agenda.insert((nanos(time), turn, self.entries), step);
         self.entries += 1;
     }
@@ -225,7 +225,7 @@ impl<'s> Walk<'s> {
                     }
                 };
                 let time = at.time + every * round + Duration::from_nanos(late);
-                self.schedule(time.min(typed.duration), Turn::File, Step::Act(index));
+                self.schedule(time.min(typed.duration), Turn::File, AgendaStep::Act(index));
             }
         }
     }
@@ -268,7 +268,7 @@ impl<'s> Walk<'s> {
         }
         for (turn, &node) in (1..).zip(&set[1..]) {
             let Some(time) = self.later(at.stagger.saturating_mul(turn)) else { break };
-            self.schedule(time, Turn::File, Step::Next { index, node });
+            self.schedule(time, Turn::File, AgendaStep::Next { index, node });
         }
         self.strike(at, blow, vec![set[0]])
     }
@@ -337,7 +337,7 @@ impl<'s> Walk<'s> {
         let Some(time) = self.later(hold) else { return };
         let label = at.label.clone();
         let action = Action { at: Instant::ZERO + time, deed, label, text: String::new() };
-        self.schedule(time, Turn::Undo, Step::Undo(Box::new(action)));
+        self.schedule(time, Turn::Undo, AgendaStep::Undo(Box::new(action)));
     }
 
     fn undo(&mut self, mut action: Box<Action>) {
@@ -448,16 +448,16 @@ impl<'s> Walk<'s> {
             });
         }
         let comes_back = first..self.incarnations.len();
-        self.schedule(start, Turn::Return, Step::Return(comes_back.clone()));
+        self.schedule(start, Turn::Return, AgendaStep::Return(comes_back.clone()));
         Deed::Restart { nodes, manner, comes_back }
     }
 
     fn begin_incarnation(&mut self, incarnation: Incarnation) {
         let last = self.incarnations.len();
-        let life = Life::Up(Up { since: incarnation.start, stopped: false, paused: false });
+        let life = Life::Up(UpLife { since: incarnation.start, stopped: false, paused: false });
         match self.nodes.get_mut(incarnation.node as usize) {
-            Some(state) => *state = State { life, last, ..*state },
-            None => self.nodes.push(State { life, first: last, last }),
+            Some(state) => *state = NodeState { life, last, ..*state },
+            None => self.nodes.push(NodeState { life, first: last, last }),
         }
         self.incarnations.push(incarnation);
     }
@@ -481,7 +481,7 @@ impl<'s> Walk<'s> {
     }
 
     /// Changes those of these nodes that run.
-    fn each_up(&mut self, nodes: &[NodeNo], change: impl Fn(&mut Up)) {
+    fn each_up(&mut self, nodes: &[NodeNo], change: impl Fn(&mut UpLife)) {
         for &node in nodes {
             if let Life::Up(up) = &mut self.nodes[node as usize].life {
                 change(up);

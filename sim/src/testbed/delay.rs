@@ -22,12 +22,12 @@ pub(super) struct DelayLine {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<DelayState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct DelayState {
     /// By time, then by order of entry.
     flights: BTreeMap<(Instant, u64), Departure>,
     entered: u64,
@@ -83,7 +83,7 @@ impl Drop for DelayLine {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DelayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

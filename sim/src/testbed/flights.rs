@@ -53,12 +53,12 @@ impl Flight {
 }
 
 /// The ends of a packet and the hash of its content.
-pub(super) type Mark = (SocketAddr, SocketAddr, u64);
+pub(super) type FlightMark = (SocketAddr, SocketAddr, u64);
 
 /// Packets on their way.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    flying: BTreeMap<Mark, VecDeque<Flight>>,
+    flying: BTreeMap<FlightMark, VecDeque<Flight>>,
     /// By address: from when to when a node ran there; the last one may still run.
     lives: BTreeMap<SocketAddr, Vec<(Instant, Option<Instant>)>>,
 }
@@ -78,12 +78,12 @@ impl Flights {
     }
 
     /// A packet flies.
-    pub(super) fn depart(&mut self, mark: Mark, flight: Flight) {
+    pub(super) fn depart(&mut self, mark: FlightMark, flight: Flight) {
         self.flying.entry(mark).or_default().push_back(flight);
     }
 
     /// A packet came; `None` if nobody sent it.
-    pub(super) fn arrive(&mut self, mark: Mark) -> Option<Flight> {
+    pub(super) fn arrive(&mut self, mark: FlightMark) -> Option<Flight> {
         let flying = self.flying.get_mut(&mark)?;
         let flight = flying.pop_front();
         if flying.is_empty() {

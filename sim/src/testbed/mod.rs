@@ -41,7 +41,7 @@ pub const GUEST: &str = "node-in-namespace";
 
 /// By what real nodes talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Net {
+pub enum TestbedNet {
     /// Datagrams on loopback, and streams for what exceeds one.
     Udp,
     /// Streams alone, on loopback.
@@ -50,7 +50,7 @@ pub enum Net {
     Netns,
 }
 
-impl Net {
+impl TestbedNet {
     /// What it is called on the command line, in summaries and in the names of folders.
     pub fn name(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl TestbedError {
 ///
 /// # Errors
 /// When it can't, with what stands against it.
-pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
+pub fn check(plan: &Plan, net: TestbedNet) -> Result<(), TestbedError> {
     let clock = plan.actions.iter().find(|action| matches!(action.deed, Deed::Clock { .. }));
     let why = if let Some(clock) = clock {
         &format!("`{}` needs clocks that can be set", clock.text)
@@ -104,7 +104,7 @@ pub fn check(plan: &Plan, net: Net) -> Result<(), TestbedError> {
         "a group's clock that is unlike the others can't be had"
     } else if begins_complete_but_late(plan) {
         "with `bootstrap = \"full\"` all nodes must start at 0: leave `start` out"
-    } else if net == Net::Netns
+    } else if net == TestbedNet::Netns
         && let Some(why) = netns::objection(plan)
     {
         return Err(TestbedError::Unfit(format!("{}: --net netns: {why}", plan.name)));
@@ -139,7 +139,7 @@ fn begins_complete_but_late(plan: &Plan) -> bool {
 /// When [`check`] says no, or the machine does not give what it takes.
 pub fn run(
     plan: &Plan,
-    net: Net,
+    net: TestbedNet,
     tape: Option<&mut Tape>,
     progress: &mut dyn FnMut(Instant),
 ) -> Result<RunResult, TestbedError> {
@@ -150,7 +150,7 @@ pub fn run(
         TestbedError::Machine(format!("cannot start threads: {error}; end other programs"))
     })?;
     let whims = match net {
-        Net::Udp | Net::Tcp => {
+        TestbedNet::Udp | TestbedNet::Tcp => {
             let book = book::Book::on_loopback(plan)?;
             let bed = Arc::new(Bed::new(plan, book, log.clone(), Clock::start()));
             let hosts = Loopback::new(plan, Arc::clone(&bed));
@@ -159,7 +159,7 @@ pub fn run(
             let whims = bed.close();
             played.map(|()| whims)
         }
-        Net::Netns => {
+        TestbedNet::Netns => {
             let hosts = Namespaces::new(plan, log.clone())?;
             let clock = hosts.clock();
             let player = Player::new(plan, hosts, log);

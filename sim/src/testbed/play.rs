@@ -40,7 +40,7 @@ pub(super) trait Hosts {
 
 /// Something to do at a time.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum PlayStep {
     Begin(IncarnationNo),
     Act(usize),
     Sample,
@@ -88,9 +88,9 @@ impl<'p, H: Hosts> Player<'p, H> {
         for (at, step) in schedule(self.plan) {
             sleep_until(clock, at).await;
             match step {
-                Step::Begin(number) => self.begin(clock, number).await?,
-                Step::Act(number) => self.act(clock.now(), number)?,
-                Step::Sample => {
+                PlayStep::Begin(number) => self.begin(clock, number).await?,
+                PlayStep::Act(number) => self.act(clock.now(), number)?,
+                PlayStep::Sample => {
                     self.sample(at);
                     progress(at);
                 }
@@ -241,21 +241,21 @@ async fn sleep_until(clock: Clock, at: Instant) {
 }
 
 /// The steps of a plan in order of time; at one time in the order of virtual runs.
-fn schedule(plan: &Plan) -> Vec<(Instant, Step)> {
+fn schedule(plan: &Plan) -> Vec<(Instant, PlayStep)> {
     let mut steps = Vec::new();
     let begin =
-        |number: usize| (plan.incarnations[number].start, Step::Begin(number as IncarnationNo));
+        |number: usize| (plan.incarnations[number].start, PlayStep::Begin(number as IncarnationNo));
     let initial = |number: &usize| plan.incarnations[*number].cause == StartCause::Initial;
     steps.extend((0..plan.incarnations.len()).filter(initial).map(begin));
     for (number, action) in plan.actions.iter().enumerate() {
-        steps.push((action.at, Step::Act(number)));
+        steps.push((action.at, PlayStep::Act(number)));
         if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
             steps.extend(starts.clone().map(begin));
         }
     }
     let mut sample = Instant::ZERO;
     while sample <= Instant::ZERO + plan.duration {
-        steps.push((sample, Step::Sample));
+        steps.push((sample, PlayStep::Sample));
         sample = sample + plan.sample;
     }
     steps.retain(|&(at, _)| at <= Instant::ZERO + plan.duration);

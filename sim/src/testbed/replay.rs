@@ -10,7 +10,7 @@ use rumormill::time::Instant;
 
 use super::flights::{Flight, Flights};
 use super::log::{Arrival, Entry, Happening, Verdict};
-use super::{Net, TestbedError};
+use super::{TestbedError, TestbedNet};
 use crate::observe::cast::{Cast, IncarnationNo};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::{Load, Way};
@@ -27,7 +27,7 @@ use crate::world::trace::content;
 /// When a node of the plan never started.
 pub(super) fn replay(
     plan: &Plan,
-    net: Net,
+    net: TestbedNet,
     entries: Vec<Entry>,
     whims: Whims,
     tape: Option<&mut Tape>,
@@ -273,7 +273,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn finish(mut self, net: Net, whims: Whims) -> RunResult {
+    fn finish(mut self, net: TestbedNet, whims: Whims) -> RunResult {
         self.stage.close();
         let seats = &self.seats;
         let is_paused = |node: NodeNo| seats[node as usize].is_some_and(|seat| seat.is_paused);

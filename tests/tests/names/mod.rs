@@ -16,11 +16,9 @@ const SHARED: [(&House, &str); 2] = [
     (&ENGINE, "Called Departure Engine Packet"),
     (
         &SIM,
-        "Arrival Axis Cell Content Document Drawn Drop Ends Entry Event Figures Header Kind \
-         Laid Law Line Listed Log Mark Measure Moment Net Nodes Origin Outcome Page Parcel \
-         Part Place Replay Request Results Row Rumor Run Running Runs Scale Seat Setting \
-         Shown Side Span Spread Spreading Stage State Step Stroke Summary Tally Told Trace \
-         Trial Turn Up Verdict Walk Way Weather What Window Work",
+        "Axis Content Drawn Drop Ends Entry Event Figures Line Log Measure Nodes Parcel Part \
+         Place Replay Rumor Runs Seat Side Spread Spreading Stage Stroke Tally Told Trace \
+         Trial Verdict Way What Work",
     ),
 ];
 

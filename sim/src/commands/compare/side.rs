@@ -18,14 +18,14 @@ use crate::sweep::{Store, split};
 #[derive(Clone, Debug)]
 pub(super) enum Side {
     /// Runs that were made.
-    Results(Results),
+    Results(SideResults),
     /// Runs that are yet to be made.
-    Setting(Box<Setting>),
+    Setting(Box<ComparedSetting>),
 }
 
 /// Runs of one scenario.
 #[derive(Clone, Debug)]
-pub(super) struct Results {
+pub(super) struct SideResults {
     scenario: String,
     /// The figures, by seed.
     pub(super) runs: BTreeMap<u64, Figures>,
@@ -33,7 +33,7 @@ pub(super) struct Results {
 
 /// A scenario with settings.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(super) struct ComparedSetting {
     pub(super) file: PathBuf,
     pub(super) sets: Vec<String>,
     pub(super) scenario: Scenario,
@@ -55,7 +55,7 @@ impl Side {
         let failure = |error| Failure::scenario(&error, paint);
         let parsed = sets.iter().map(|set| Set::parse(set)).collect::<Result<Vec<_>, _>>();
         let scenario = scenario::load(&file, &parsed.map_err(failure)?).map_err(failure)?;
-        Ok(Self::Setting(Box::new(Setting { file, sets, scenario })))
+        Ok(Self::Setting(Box::new(ComparedSetting { file, sets, scenario })))
     }
 
     /// The name of the scenario that was run, or is to be.
@@ -68,7 +68,7 @@ impl Side {
 }
 
 /// The runs of a folder: `out/NAME` with a folder for each seed, or one of those.
-fn results(folder: &Path) -> Result<Results, Failure> {
+fn results(folder: &Path) -> Result<SideResults, Failure> {
     let mut paths = vec![folder.join("summary.json")];
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
     for entry in entries {
@@ -88,7 +88,7 @@ fn results(folder: &Path) -> Result<Results, Failure> {
     }
     names.dedup();
     match names.as_slice() {
-        [scenario] => Ok(Results { scenario: scenario.clone(), runs }),
+        [scenario] => Ok(SideResults { scenario: scenario.clone(), runs }),
         [first, second, ..] => Err(Failure::wrong(format!(
             "{} holds runs of {} and of {}: name a folder with one scenario",
             shown(folder),
@@ -123,7 +123,7 @@ fn summary(path: &Path) -> Result<Run, Failure> {
 }
 
 /// A finished cell of a sweep: `out/NAME/sweep-DIGEST/cells/00003.json`.
-fn cell(path: &Path) -> Result<Results, Failure> {
+fn cell(path: &Path) -> Result<SideResults, Failure> {
     if !path.is_file() {
         return Err(Failure::wrong(format!("{}: there is no such file", shown(path))));
     }
@@ -133,7 +133,7 @@ fn cell(path: &Path) -> Result<Results, Failure> {
         damaged(path, &why)
     })?;
     let runs = plan.seeds.all().enumerate().map(|(place, seed)| (seed, cell.figures(place)));
-    Ok(Results { runs: runs.collect(), scenario: plan.scenario.to_string() })
+    Ok(SideResults { runs: runs.collect(), scenario: plan.scenario.to_string() })
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::path::What;
-use super::receipts::Run;
+use super::receipts::ReceiptsRun;
 use crate::commands::Failure;
 use crate::commands::traces::Trace;
 use crate::observe::trace::line::{Event, Line, Packet};
@@ -16,7 +16,7 @@ use crate::scenario::plan::NodeNo;
 pub(super) struct Log {
     pub(super) drops: Vec<Drop>,
     /// By receiver and time of arrival.
-    arrivals: BTreeMap<(NodeNo, u64), Arrival>,
+    arrivals: BTreeMap<(NodeNo, u64), LoggedArrival>,
 }
 
 /// Of a rumor that was not asked for.
@@ -34,7 +34,7 @@ pub(super) struct Drop {
 
 /// A packet that arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Arrival {
+pub(super) struct LoggedArrival {
     pub(super) sent_ns: u64,
     pub(super) from: NodeNo,
     pub(super) kind: String,
@@ -51,7 +51,7 @@ impl Drop {
 
 impl Log {
     /// The packet that reached a node at a time.
-    pub(super) fn arrived(&self, node: NodeNo, at: u64) -> Option<&Arrival> {
+    pub(super) fn arrived(&self, node: NodeNo, at: u64) -> Option<&LoggedArrival> {
         self.arrivals.get(&(node, at)).filter(|arrival| arrival.sent_ns < at)
     }
 
@@ -73,7 +73,8 @@ impl Log {
                 cause: cause.to_string(),
             }),
             Event::Deliver { packet: Packet { from, to: Some(to), kind, .. }, sent_ns } => {
-                let arrival = Arrival { sent_ns: *sent_ns, from: *from, kind: kind.to_string() };
+                let arrival =
+                    LoggedArrival { sent_ns: *sent_ns, from: *from, kind: kind.to_string() };
                 self.arrivals.insert((*to, t_ns), arrival);
             }
             _ => {}
@@ -108,7 +109,7 @@ pub(super) struct Packets {
 ///
 /// # Errors
 /// When it can't be read, or has no such node.
-pub(super) fn open(run: &Run, node: NodeNo) -> Result<Trace, Failure> {
+pub(super) fn open(run: &ReceiptsRun, node: NodeNo) -> Result<Trace, Failure> {
     let trace = Trace::open(&run.folder)?;
     if node >= trace.head.nodes {
         return Err(run.no_such_node(node, trace.head.nodes));

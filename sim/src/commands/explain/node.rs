@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::log::{self, Logs, Packets};
 use super::path::{Part, cause, path, verdict};
-use super::receipts::{Receipt, Run, Spread};
+use super::receipts::{Receipt, ReceiptsRun, Spread};
 use super::{SCHEMA, why};
 use crate::commands::Failure;
 use crate::commands::trial::{hint, quoted_path};
@@ -24,13 +24,13 @@ pub(super) struct Told {
     node: NodeNo,
     /// Null without a trace.
     packets: Option<Packets>,
-    life: Vec<Moment>,
+    life: Vec<NodeMoment>,
     rumors: Vec<Role>,
 }
 
 /// Something that happened to it.
 #[derive(Serialize)]
-struct Moment {
+struct NodeMoment {
     at_ms: f64,
     text: String,
 }
@@ -51,7 +51,7 @@ struct Role {
 }
 
 /// Finds out all of a node.
-pub(super) fn tell(run: &Run, node: NodeNo) -> Result<Told, Failure> {
+pub(super) fn tell(run: &ReceiptsRun, node: NodeNo) -> Result<Told, Failure> {
     let ids: Vec<&str> = run.rumors.iter().map(|rumor| rumor.id.as_str()).collect();
     let is_traced = run.folder.join(TRACE).is_file();
     if !is_traced && node >= run.nodes_ever() {
@@ -69,7 +69,7 @@ pub(super) fn tell(run: &Run, node: NodeNo) -> Result<Told, Failure> {
         let spread = super::spread(run, id)?;
         rumors.push(role(&spread, &logs, node));
     }
-    let moment = |(ns, text)| Moment { at_ms: ns as f64 / 1e6, text };
+    let moment = |(ns, text)| NodeMoment { at_ms: ns as f64 / 1e6, text };
     Ok(Told {
         schema: SCHEMA,
         scenario: run.scenario.clone(),
@@ -97,7 +97,7 @@ fn role(spread: &Spread, logs: &Logs, node: NodeNo) -> Role {
 
 impl Told {
     /// For a person.
-    pub(super) fn text(&self, run: &Run) -> String {
+    pub(super) fn text(&self, run: &ReceiptsRun) -> String {
         let Self { scenario, seed, node, .. } = self;
         let mut out = format!("node {node} of {scenario}, seed {seed}\n");
         if let Some(packets) = &self.packets {
@@ -106,7 +106,7 @@ impl Told {
         if !self.life.is_empty() {
             out += "\nwhat befell it\n";
         }
-        for Moment { at_ms, text } in self.life.iter().take(EVENTS_MAX) {
+        for NodeMoment { at_ms, text } in self.life.iter().take(EVENTS_MAX) {
             out += &format!("  {:>12}  {text}\n", human::moment(*at_ms));
         }
         let more = self.life.len().saturating_sub(EVENTS_MAX);

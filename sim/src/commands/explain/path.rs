@@ -68,7 +68,7 @@ pub(super) fn path(spread: &Spread, logs: &Logs, node: NodeNo) -> Vec<Part> {
         return Vec::new();
     }
     let log = logs.of(&spread.figures.id);
-    let mut walk = Walk { spread, logs, log, start, now: end, parts: Vec::new() };
+    let mut walk = PathWalk { spread, logs, log, start, now: end, parts: Vec::new() };
     let mut next = walk.heard(node, Some(node));
     for _ in 0..STEPS_MAX {
         let Some(sender) = next.filter(|_| walk.now > start) else { break };
@@ -107,7 +107,7 @@ pub(super) fn verdict(parts: &[Part]) -> String {
 }
 
 /// Goes back from a first receipt; all before `now` is still to be told.
-struct Walk<'a> {
+struct PathWalk<'a> {
     spread: &'a Spread,
     logs: &'a Logs,
     log: &'a Log,
@@ -116,7 +116,7 @@ struct Walk<'a> {
     parts: Vec<(u64, u64, What)>,
 }
 
-impl Walk<'_> {
+impl PathWalk<'_> {
     /// The time from `at` to what was told last was spent on this.
     fn spent(&mut self, at: u64, what: What) {
         let at = at.clamp(self.start, self.now);

@@ -14,7 +14,7 @@ use crate::scenario::NODES_MAX;
 use crate::scenario::plan::NodeNo;
 
 /// A run's folder, read.
-pub(super) struct Run {
+pub(super) struct ReceiptsRun {
     pub(super) folder: PathBuf,
     pub(super) scenario: String,
     pub(super) seed: String,
@@ -31,7 +31,7 @@ const RUMORS: &str = "rumors.csv";
 const ROW_LEN_MAX: u64 = 4 << 10;
 
 #[derive(Deserialize)]
-struct Summary {
+struct ReceiptsSummary {
     #[serde(deserialize_with = "printable")]
     scenario: String,
     #[serde(deserialize_with = "printable")]
@@ -74,7 +74,7 @@ pub(super) struct Receipt {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct ReceiptRow {
     #[serde(deserialize_with = "printable")]
     rumor: String,
     #[serde(deserialize_with = "node")]
@@ -102,11 +102,11 @@ pub(super) struct Spread {
     pub(super) receipts: Vec<Receipt>,
 }
 
-impl Run {
+impl ReceiptsRun {
     /// Reads `summary.json` and `rumors.csv`.
     pub(super) fn read(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("summary.json");
-        let summary: Summary =
+        let summary: ReceiptsSummary =
             reading::json(&path, SUMMARY_LEN_MAX).map_err(|error| match error {
                 ReadError::Missing { .. } => Failure::wrong(format!(
                     "{error}: this is no folder of a run; give one such as \
@@ -194,8 +194,8 @@ fn receipts(path: &Path) -> Result<(Vec<(String, Receipt)>, bool), Failure> {
             left_out = true;
             continue;
         }
-        let row: Row = record.deserialize(None).map_err(damaged)?;
-        let Row { rumor, node, sent_ms, first_ms, hop, from, via } = row;
+        let row: ReceiptRow = record.deserialize(None).map_err(damaged)?;
+        let ReceiptRow { rumor, node, sent_ms, first_ms, hop, from, via } = row;
         receipts.push((rumor, Receipt { node, sent_ms, first_ms, hop, from, via }));
     }
     Ok((receipts, left_out))

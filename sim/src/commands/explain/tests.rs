@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Request, run};
+use super::{ExplainRequest, run};
 use crate::commands::run::Format;
 use crate::commands::{Exit, Failure, Report};
 use crate::report::files::{self, Pictures};
@@ -16,7 +16,7 @@ fn explain(
     rumor: Option<&str>,
     node: Option<u32>,
 ) -> Result<Report, Failure> {
-    run(&Request { folder, rumor, node, format: Format::Table })
+    run(&ExplainRequest { folder, rumor, node, format: Format::Table })
 }
 
 /// A folder in which a run has left its files.
@@ -49,7 +49,7 @@ impl Kept {
 
     fn json(&self, rumor: Option<&str>, node: Option<u32>) -> serde_json::Value {
         let folder = self.path();
-        let request = Request { folder: &folder, rumor, node, format: Format::Json };
+        let request = ExplainRequest { folder: &folder, rumor, node, format: Format::Json };
         serde_json::from_str(&run(&request).unwrap().out).unwrap()
     }
 }
@@ -125,7 +125,7 @@ fn what_is_not_there_is_refused_with_what_is() {
 #[test]
 fn the_table_is_read_as_it_is_written() {
     let kept = Kept::new(&cut_off(), false);
-    let run = super::Run::read(&kept.path()).unwrap();
+    let run = super::ReceiptsRun::read(&kept.path()).unwrap();
     let spread = run.spread("metadata-0").unwrap().unwrap();
     assert_eq!(spread.receipts.len(), 8);
     assert!(spread.receipts.is_sorted_by(|a, b| a.first_ms <= b.first_ms));

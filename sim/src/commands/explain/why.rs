@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::log::{self, Logs};
 use super::path::{Part, cause, path, verdict};
-use super::receipts::{Figures, Receipt, Run, Spread, ns};
+use super::receipts::{Figures, Receipt, ReceiptsRun, Spread, ns};
 use super::{SCHEMA, head, way};
 use crate::commands::Failure;
 use crate::commands::traces::how_to_make_one;
@@ -41,7 +41,7 @@ pub(super) struct Told {
 }
 
 /// Finds out one node's part in a rumor.
-pub(super) fn tell(run: &Run, spread: &Spread, node: NodeNo) -> Result<Told, Failure> {
+pub(super) fn tell(run: &ReceiptsRun, spread: &Spread, node: NodeNo) -> Result<Told, Failure> {
     let chain: Vec<Receipt> = tellers(spread, node).into_iter().cloned().collect();
     let is_traced = run.folder.join(TRACE).is_file();
     if !is_traced && chain.is_empty() && node >= run.nodes_ever() {
@@ -120,7 +120,7 @@ fn so(parts: &[Part], reasons: &[String]) -> String {
     out
 }
 
-pub(super) fn hint(run: &Run) -> String {
+pub(super) fn hint(run: &ReceiptsRun) -> String {
     format!(
         "\nwhat became of other packets to it is not known without a trace, which this makes:\n  \
          {}\n",

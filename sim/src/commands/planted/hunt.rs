@@ -27,12 +27,12 @@ struct Document<'a> {
     /// How many nodes a scenario had.
     nodes: [u32; 2],
     budget: u64,
-    faults: &'a [Outcome],
+    faults: &'a [HuntOutcome],
 }
 
 /// What came of one fault.
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct HuntOutcome {
     name: String,
     subject: String,
     kind: String,
@@ -107,7 +107,7 @@ pub fn run(faults: &str, request: &Request) -> Result<Report, Failure> {
             Some((runs, smallest)) => Some(keep(&folder, fault, runs, &smallest)?),
             None => None,
         };
-        outcomes.push(Outcome {
+        outcomes.push(HuntOutcome {
             name: fault.name(),
             subject: fault.subject().to_string(),
             kind: fault.kind().to_string(),
@@ -203,7 +203,7 @@ fn holds(scenario: &Table, seed: u64) -> bool {
 
 /// What came of a scenario with a fault planted in the engine, and without.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownFault {
     /// The law that is broken with it, if one is.
     pub with: Option<String>,
     /// The law that is broken without it, if one is.
@@ -215,14 +215,14 @@ pub struct Shown {
 ///
 /// # Errors
 /// When it is no scenario, with why.
-pub fn shown(fault: Planted, text: &str, seed: u64) -> Result<Shown, String> {
+pub fn shown(fault: Planted, text: &str, seed: u64) -> Result<ShownFault, String> {
     let scenario = text.parse::<Table>().map_err(|error| error.message().to_owned())?;
     let law = |trial: Trial| match trial {
         Trial::Broken(Broken { fingerprint, .. }) => Some(fingerprint.law),
         Trial::Held => None,
     };
     let trial = || Trial::of(&scenario, seed).map(law).map_err(|error| error.to_string());
-    Ok(Shown { with: planted_with(fault, trial)?, without: trial()? })
+    Ok(ShownFault { with: planted_with(fault, trial)?, without: trial()? })
 }
 
 /// Writes the smallest scenario of a fault.
@@ -239,7 +239,7 @@ fn keep(folder: &Path, fault: Planted, runs: u64, smallest: &Smallest) -> Result
     Ok(Found { law, runs, file, sim_seed, lines, detail })
 }
 
-fn save(folder: &Path, request: &Request, faults: &[Outcome]) -> Result<(), Failure> {
+fn save(folder: &Path, request: &Request, faults: &[HuntOutcome]) -> Result<(), Failure> {
     let Request { budget, seed, ref nodes, .. } = *request;
     let (seed, nodes) = (seed.to_string(), [*nodes.start(), *nodes.end()]);
     let json = document(&Document { schema: SCHEMA, seed, nodes, budget, faults });
@@ -248,10 +248,10 @@ fn save(folder: &Path, request: &Request, faults: &[Outcome]) -> Result<(), Fail
 }
 
 /// The table of a page that people read.
-fn markdown(outcomes: &[Outcome]) -> String {
+fn markdown(outcomes: &[HuntOutcome]) -> String {
     let mut text = "| fault | subject | kind | found by | in runs | lines |\n".to_owned();
     text += "|---|---|---|---|--:|--:|\n";
-    for Outcome { name, subject, kind, says, found } in outcomes {
+    for HuntOutcome { name, subject, kind, says, found } in outcomes {
         let found = match found {
             Some(Found { law, runs, lines, .. }) => {
                 format!("`{law}` | {} | {lines}", count(*runs))
@@ -263,13 +263,13 @@ fn markdown(outcomes: &[Outcome]) -> String {
     text
 }
 
-fn report(outcomes: &[Outcome], folder: &Path, budget: u64) -> Report {
+fn report(outcomes: &[HuntOutcome], folder: &Path, budget: u64) -> Report {
     let row = |cells: [&dyn Display; 5]| {
         let [name, kind, law, runs, lines] = cells.map(ToString::to_string);
         format!("{name:24} {kind:13} {law:24} {runs:>7} {lines:>6}\n")
     };
     let mut out = row([&"fault", &"kind", &"found by", &"runs", &"lines"]);
-    for Outcome { name, kind, found, .. } in outcomes {
+    for HuntOutcome { name, kind, found, .. } in outcomes {
         out += &match found {
             Some(Found { law, runs, lines, .. }) => row([name, kind, law, &count(*runs), lines]),
             None => row([name, kind, &"nothing", &count(budget), &""]).trim_end().to_owned() + "\n",

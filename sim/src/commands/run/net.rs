@@ -34,7 +34,7 @@ pub enum Net {
 pub(super) enum Place {
     Virtual,
     #[cfg(feature = "testbed")]
-    Real(testbed::Net),
+    Real(testbed::TestbedNet),
 }
 
 impl Net {
@@ -67,17 +67,17 @@ impl Net {
             #[cfg(feature = "testbed")]
             Self::Udp | Self::Tcp => vec![Place::Real(protocol(scenario))],
             #[cfg(feature = "testbed")]
-            Self::Netns => vec![Place::Real(testbed::Net::Netns)],
+            Self::Netns => vec![Place::Real(testbed::TestbedNet::Netns)],
         }
     }
 }
 
 #[cfg(feature = "testbed")]
-fn protocol(scenario: &Scenario) -> testbed::Net {
+fn protocol(scenario: &Scenario) -> testbed::TestbedNet {
     match scenario.engine().protocol() {
-        rumormill::config::TransportKind::Tcp => testbed::Net::Tcp,
+        rumormill::config::TransportKind::Tcp => testbed::TestbedNet::Tcp,
         // Whatever else there may be goes in datagrams.
-        _ => testbed::Net::Udp,
+        _ => testbed::TestbedNet::Udp,
     }
 }
 

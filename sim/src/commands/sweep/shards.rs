@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::{Request, folder};
+use super::{SweepRequest, folder};
 use crate::commands::trial::{quoted, quoted_path};
 use crate::commands::{Exit, Failure, Report};
 use crate::report::files::Pictures;
@@ -18,7 +18,7 @@ use crate::sweep::{Shard, SweepPlan};
 /// # Errors
 /// When a slice would have no cell.
 pub(super) fn commands(
-    request: &Request,
+    request: &SweepRequest,
     plan: &SweepPlan,
     of: NonZeroUsize,
 ) -> Result<Report, Failure> {
@@ -33,7 +33,7 @@ pub(super) fn commands(
     Ok(Report { out, err: String::new(), exit: Exit::Held })
 }
 
-fn slice(request: &Request, number: usize, of: NonZeroUsize) -> String {
+fn slice(request: &SweepRequest, number: usize, of: NonZeroUsize) -> String {
     let mut line = format!("sim sweep {}", quoted_path(&request.file));
     request.vary.iter().for_each(|axis| line += &format!(" --vary {}", quoted(axis)));
     request.sets.iter().for_each(|set| line += &format!(" --set {}", quoted(set)));
@@ -44,7 +44,7 @@ fn slice(request: &Request, number: usize, of: NonZeroUsize) -> String {
     line + &format!(" --shard {number}/{of} --out {} --quiet\n", quoted_path(&request.show.out))
 }
 
-fn merge(request: &Request, plan: &SweepPlan, of: NonZeroUsize) -> String {
+fn merge(request: &SweepRequest, plan: &SweepPlan, of: NonZeroUsize) -> String {
     // The number is for the shell to fill in, so it stands outside of any quotes.
     let slices = plan.of_slice(Some(Shard { number: 1, of: of.get() }));
     let first = folder(&request.show.out, &slices);

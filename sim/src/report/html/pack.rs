@@ -31,7 +31,7 @@ struct Array {
 }
 
 #[derive(Serialize)]
-struct Header<'a, T> {
+struct PackHeader<'a, T> {
     arrays: &'a BTreeMap<&'static str, Array>,
     #[serde(flatten)]
     rest: &'a T,
@@ -57,7 +57,7 @@ impl Pack {
 
     /// The block, as it stands in the page.
     pub(super) fn finish(self, header: &impl Serialize) -> String {
-        let header = Header { arrays: &self.arrays, rest: header };
+        let header = PackHeader { arrays: &self.arrays, rest: header };
         let block = serde_json::to_vec(&header).expect("a header has string keys");
         let length = block.len() as u32;
         let mut deflater = DeflateEncoder::new(Vec::new(), Compression::best());

@@ -20,7 +20,7 @@ const ODDITIES_MAX: usize = 48;
 
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum SceneState {
     Down = 0,
     Up = 1,
     Stopped = 2,
@@ -30,7 +30,7 @@ pub(super) enum State {
 
 /// What happens to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum SceneTurn {
     Begin,
     End,
     Stop,
@@ -42,7 +42,7 @@ enum Turn {
 /// All that happens to nodes and between them, in order of time.
 #[derive(Debug, Default)]
 pub(super) struct Scene {
-    pub(super) states: Vec<(Instant, NodeNo, State)>,
+    pub(super) states: Vec<(Instant, NodeNo, SceneState)>,
     /// Nodes that no action tells apart.
     classes: Vec<Vec<NodeNo>>,
     pub(super) cuts: Vec<Cut>,
@@ -178,12 +178,12 @@ fn parted(
     (zones.len() >= 2 && all.len() == nodes).then_some(zones)
 }
 
-fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
-    let mut turns: Vec<(Instant, NodeNo, Turn)> = plan
+fn states(plan: &Plan) -> Vec<(Instant, NodeNo, SceneState)> {
+    let mut turns: Vec<(Instant, NodeNo, SceneTurn)> = plan
         .incarnations
         .iter()
         .filter(|start| start.cause == StartCause::Initial)
-        .map(|start| (start.start, start.node, Turn::Begin))
+        .map(|start| (start.start, start.node, SceneTurn::Begin))
         .collect();
     for action in &plan.actions {
         let mut all = |nodes: &[NodeNo], turn| {
@@ -191,25 +191,25 @@ fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
         };
         match &action.deed {
             Deed::Crash(nodes) | Deed::Leave(nodes) | Deed::Restart { nodes, .. } => {
-                all(nodes, Turn::End);
+                all(nodes, SceneTurn::End);
             }
-            Deed::Stop(nodes) => all(nodes, Turn::Stop),
-            Deed::Start(nodes) => all(nodes, Turn::Start),
-            Deed::Pause(nodes) | Deed::Suspend(nodes) => all(nodes, Turn::Pause),
-            Deed::Resume(nodes) => all(nodes, Turn::Resume),
+            Deed::Stop(nodes) => all(nodes, SceneTurn::Stop),
+            Deed::Start(nodes) => all(nodes, SceneTurn::Start),
+            Deed::Pause(nodes) | Deed::Suspend(nodes) => all(nodes, SceneTurn::Pause),
+            Deed::Resume(nodes) => all(nodes, SceneTurn::Resume),
             _ => {}
         }
         if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
             let starts = &plan.incarnations[starts.clone()];
-            turns.extend(starts.iter().map(|start| (start.start, start.node, Turn::Begin)));
+            turns.extend(starts.iter().map(|start| (start.start, start.node, SceneTurn::Begin)));
         }
     }
     turns.sort_by_key(|&(at, ..)| at);
-    let mut nodes = vec![(State::Down, State::Down); plan.nodes_ever as usize];
-    let state = |(at, node, turn): (Instant, NodeNo, Turn)| {
+    let mut nodes = vec![(SceneState::Down, SceneState::Down); plan.nodes_ever as usize];
+    let state = |(at, node, turn): (Instant, NodeNo, SceneTurn)| {
         let (now, before_pause) = &mut nodes[node as usize];
         let then = after(*now, turn, *before_pause);
-        if then == State::Paused && *now != State::Paused {
+        if then == SceneState::Paused && *now != SceneState::Paused {
             *before_pause = *now;
         }
         (std::mem::replace(now, then) != then).then_some((at, node, then))
@@ -219,14 +219,14 @@ fn states(plan: &Plan) -> Vec<(Instant, NodeNo, State)> {
 
 /// What a node does after a turn. One that is down stays so until it begins, and a process that
 /// stands still does nothing that it is told.
-fn after(now: State, turn: Turn, before_pause: State) -> State {
+fn after(now: SceneState, turn: SceneTurn, before_pause: SceneState) -> SceneState {
     match (turn, now) {
-        (Turn::Begin, _) | (Turn::Start, State::Stopped) => State::Up,
-        (Turn::End, _) => State::Down,
-        (Turn::Stop, State::Up) => State::Stopped,
-        (Turn::Pause, State::Up | State::Stopped) => State::Paused,
-        (Turn::Resume, State::Paused) => before_pause,
-        (Turn::Stop | Turn::Start | Turn::Pause | Turn::Resume, now) => now,
+        (SceneTurn::Begin, _) | (SceneTurn::Start, SceneState::Stopped) => SceneState::Up,
+        (SceneTurn::End, _) => SceneState::Down,
+        (SceneTurn::Stop, SceneState::Up) => SceneState::Stopped,
+        (SceneTurn::Pause, SceneState::Up | SceneState::Stopped) => SceneState::Paused,
+        (SceneTurn::Resume, SceneState::Paused) => before_pause,
+        (SceneTurn::Stop | SceneTurn::Start | SceneTurn::Pause | SceneTurn::Resume, now) => now,
     }
 }
 
@@ -408,20 +408,20 @@ mod tests {
         act(&mut plan, 7_800, "", Deed::Crash(vec![1]));
         act(&mut plan, 7_900, "", Deed::Resume(vec![1]));
         let expected = [
-            (0, 0, State::Up),
-            (0, 1, State::Up),
-            (1_000, 0, State::Stopped),
-            (2_000, 0, State::Up),
-            (3_000, 1, State::Down),
-            (6_000, 1, State::Up),
-            (7_000, 2, State::Up),
-            (7_100, 0, State::Paused),
-            (7_300, 0, State::Up),
-            (7_400, 0, State::Stopped),
-            (7_500, 0, State::Paused),
-            (7_600, 0, State::Stopped),
-            (7_700, 1, State::Paused),
-            (7_800, 1, State::Down),
+            (0, 0, SceneState::Up),
+            (0, 1, SceneState::Up),
+            (1_000, 0, SceneState::Stopped),
+            (2_000, 0, SceneState::Up),
+            (3_000, 1, SceneState::Down),
+            (6_000, 1, SceneState::Up),
+            (7_000, 2, SceneState::Up),
+            (7_100, 0, SceneState::Paused),
+            (7_300, 0, SceneState::Up),
+            (7_400, 0, SceneState::Stopped),
+            (7_500, 0, SceneState::Paused),
+            (7_600, 0, SceneState::Stopped),
+            (7_700, 1, SceneState::Paused),
+            (7_800, 1, SceneState::Down),
         ];
         assert_eq!(states(&plan), expected.map(|(ms, node, state)| (at_ms(ms), node, state)));
     }

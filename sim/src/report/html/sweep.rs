@@ -18,7 +18,7 @@ const SWEEP_STYLE: &str = include_str!("sweep.css");
 const SCRIPTS: [&str; 2] = [include_str!("data.js"), include_str!("sweep.js")];
 
 #[derive(Serialize)]
-struct Header<'a> {
+struct SweepHeader<'a> {
     title: String,
     scenario: &'a str,
     /// The file and what was set in it, for a command to paste.
@@ -63,14 +63,14 @@ pub fn document(results: &Results) -> String {
     fill(PAGE, &title, style, Pack::default().finish(&header(results)), SCRIPTS.concat())
 }
 
-fn header(results: &Results) -> Header<'_> {
+fn header(results: &Results) -> SweepHeader<'_> {
     let plan = &results.plan;
     let measures = match results.cells.len() {
         0..=CELLS_MAX => results.known(),
         _ => results.shown.clone(),
     };
     let seeds = plan.seeds.all();
-    Header {
+    SweepHeader {
         title: results.title(),
         scenario: &plan.scenario,
         file: &plan.file,

@@ -334,7 +334,7 @@ fn draw_note<DB: DrawingBackend>(chart: &Chart<'_, DB>, panel: &Panel) -> Drawn<
 }
 
 /// An entry of a legend and where it stands.
-struct Laid<'a> {
+struct LaidOut<'a> {
     entry: &'a Entry,
     text: String,
     x: i32,
@@ -348,7 +348,7 @@ fn lay_out_legend<'a, DB: DrawingBackend>(
     area: &Area<DB>,
     entries: &'a [Entry],
     room: i32,
-) -> Result<Vec<Laid<'a>>, DrawingAreaErrorKind<DB::ErrorType>> {
+) -> Result<Vec<LaidOut<'a>>, DrawingAreaErrorKind<DB::ErrorType>> {
     let (mut x, mut row) = (Y_LABELS as i32, 0);
     let mut laid = Vec::new();
     for entry in entries {
@@ -360,14 +360,14 @@ fn lay_out_legend<'a, DB: DrawingBackend>(
         if x + mark + width > room && x > Y_LABELS as i32 {
             (x, row) = (Y_LABELS as i32, row + 1);
         }
-        laid.push(Laid { entry, text, x, text_x: x + mark, row });
+        laid.push(LaidOut { entry, text, x, text_x: x + mark, row });
         x += mark + width + LEGEND_GAP;
     }
     Ok(laid)
 }
 
-fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[Laid<'_>]) -> Drawn<DB> {
-    for Laid { entry, text, x, text_x, row } in legend {
+fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[LaidOut<'_>]) -> Drawn<DB> {
+    for LaidOut { entry, text, x, text_x, row } in legend {
         let y = LEGEND_LINE * row + LEGEND_LINE / 2;
         let mark = area.clone().shrink((*x, y - 13), (LEGEND_MARK, 26));
         match entry.mark {

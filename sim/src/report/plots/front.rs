@@ -9,7 +9,7 @@ use super::draw::{MARGIN, SMALL_SIZE, TITLE_HEIGHT, TITLE_SIZE, draw_panel, fitt
 use super::panel::{COLORS, Line, Panel, Stroke};
 use super::{Area, Drawn, Picture};
 use crate::measures::{Measure, Unit};
-use crate::report::tuning::{Setting, Tuning};
+use crate::report::tuning::{TunedSetting, Tuning};
 
 const SIZE: (u32, u32) = (1800, 1100);
 const SUBTITLE: i32 = 40;
@@ -71,7 +71,7 @@ fn subtitle(tuning: &Tuning) -> String {
     )
 }
 
-fn point(tuning: &Tuning, setting: &Setting) -> Option<(f64, f64)> {
+fn point(tuning: &Tuning, setting: &TunedSetting) -> Option<(f64, f64)> {
     let (time, cost) = (setting.time.median()?, setting.cost.median()?);
     Some((time / scale(tuning.time.unit), cost / scale(tuning.cost.unit)))
 }

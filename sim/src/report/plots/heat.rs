@@ -83,7 +83,7 @@ pub(super) fn heat(results: &Results, measure: &Measure) -> Heat {
     let plan = &results.plan;
     let medians: Vec<Option<f64>> =
         results.cells.iter().map(|cell| cell.sample(measure).median()).collect();
-    let scale = Scale::of(&medians, measure.better);
+    let scale = ColourScale::of(&medians, measure.better);
     let leaders = Leaders::of(results, measure);
     let tile = |cell: usize| {
         let sample = results.cells[cell].sample(measure);
@@ -138,14 +138,14 @@ fn subtitle(results: &Results, measure: &Measure, maps: usize) -> String {
 
 /// How medians become colours.
 #[derive(Clone, Copy, Debug)]
-struct Scale {
+struct ColourScale {
     low: f64,
     high: f64,
     by_decades: bool,
     better: Better,
 }
 
-impl Scale {
+impl ColourScale {
     fn of(medians: &[Option<f64>], better: Better) -> Self {
         let known = || medians.iter().flatten().copied();
         // Both are NaN without any value.

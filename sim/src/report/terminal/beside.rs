@@ -1,13 +1,13 @@
 //! Several ways to spread a rumor, a row each.
 
-use super::layout::{Align, Page};
+use super::layout::{Align, TerminalPage};
 use crate::report::beside::{Beside, Spreading, Way};
 use crate::report::human::{counted, percent, span_or, three_digits};
 use crate::scenario::Paint;
 
 /// The table of all ways.
 pub fn beside(beside: &Beside, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let seeds = beside.ways.first().map_or(0, |way| way.runs.len()) as u64;
     page.title(&format!(
         "{}: {}, {} from {}",

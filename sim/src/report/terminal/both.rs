@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::layout::{Align, Page, Tone};
+use super::layout::{Align, TerminalPage, Tone};
 use super::measured;
 use crate::report::both::{Both, Pair};
 use crate::report::human::{counted, span, three_digits};
@@ -29,7 +29,7 @@ const SHOWN: [&str; 15] = [
 
 /// The table of both, and the ratio per measure.
 pub fn both(both: &Both, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let seeds = counted(both.seeds as u64, "seed");
     page.title(&format!("{}: virtual beside real ({}), {seeds}", both.scenario, both.net));
     page.section("Rumors, the median one of each kind");
@@ -47,7 +47,7 @@ pub fn both(both: &Both, paint: Paint) -> String {
     page.text()
 }
 
-fn table(page: &mut Page, pairs: &[Pair], texts: impl Fn(&Pair) -> [String; 2]) {
+fn table(page: &mut TerminalPage, pairs: &[Pair], texts: impl Fn(&Pair) -> [String; 2]) {
     if pairs.is_empty() {
         return page.line(Tone::Quiet, "none");
     }

@@ -1,8 +1,8 @@
 //! Two sides on one screen: what differs first, and what each pair of runs says of it.
 
-use super::layout::{Align, Page, Tone};
+use super::layout::{Align, TerminalPage, Tone};
 use crate::measures::{Measure, Unit};
-use crate::report::comparison::{Comparison, Row, Verdict};
+use crate::report::comparison::{Comparison, ComparisonRow, Verdict};
 use crate::report::human::{counted, percent};
 use crate::report::sweep::{figure, shown};
 use crate::scenario::Paint;
@@ -13,7 +13,7 @@ const PAIRS_ENOUGH: usize = 12;
 
 /// The table of a comparison.
 pub fn comparison(comparison: &Comparison, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let [a, b] = &comparison.names;
     page.title(&format!("A: {a}"));
     page.title(&format!("B: {b}"));
@@ -49,7 +49,7 @@ fn pairs(comparison: &Comparison) -> String {
     text
 }
 
-fn table(page: &mut Page, verdict: Verdict, rows: &[&Row]) {
+fn table(page: &mut TerminalPage, verdict: Verdict, rows: &[&ComparisonRow]) {
     let heading = match verdict {
         Verdict::Worse => "B is worse",
         Verdict::Better => "B is better",
@@ -73,7 +73,7 @@ fn table(page: &mut Page, verdict: Verdict, rows: &[&Row]) {
 }
 
 /// A measure, both sides, their difference, how sure that is, and how the pairs part.
-pub(crate) fn cells(row: &Row) -> [String; 6] {
+pub(crate) fn cells(row: &ComparisonRow) -> [String; 6] {
     let [a, b] = &row.sides;
     [
         row.measure.name.to_string(),
@@ -93,7 +93,7 @@ fn side(measure: &Measure, sample: &Sample) -> String {
     }
 }
 
-fn interval(row: &Row) -> String {
+fn interval(row: &ComparisonRow) -> String {
     let end = |end: Option<f64>| end.map_or("never".to_owned(), |end| signed(row.measure, end));
     match row.difference.median_interval() {
         Some(Interval(low, high)) => format!("{} to {}", end(low), end(high)),

@@ -1,7 +1,7 @@
 //! An epidemic of the textbook for a person at a terminal: its figures, what theory says of them,
 //! and how it spread round by round.
 
-use super::layout::{Align, Page, Tone};
+use super::layout::{Align, TerminalPage, Tone};
 use crate::model::figures::Figures;
 use crate::report::human::{counted, percent, three_digits};
 use crate::scenario::Paint;
@@ -16,7 +16,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// The page of an epidemic.
 pub fn epidemic(figures: &Figures, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let loss = match figures.loss {
         0.0 => "no loss".to_owned(),
         loss => format!("{} loss", percent(loss)),
@@ -36,7 +36,7 @@ pub fn epidemic(figures: &Figures, paint: Paint) -> String {
     page.text()
 }
 
-fn means(page: &mut Page, figures: &Figures) {
+fn means(page: &mut TerminalPage, figures: &Figures) {
     page.section("Figures");
     let columns = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left];
     let mut table = page.table(columns);
@@ -77,7 +77,7 @@ fn digits(number: f64) -> String {
     }
 }
 
-fn laws(page: &mut Page, figures: &Figures) {
+fn laws(page: &mut TerminalPage, figures: &Figures) {
     if figures.theory.is_empty() {
         return;
     }
@@ -89,7 +89,7 @@ fn laws(page: &mut Page, figures: &Figures) {
     page.add(&table);
 }
 
-fn coverage(page: &mut Page, rounds: &[Mean]) {
+fn coverage(page: &mut TerminalPage, rounds: &[Mean]) {
     page.section("Coverage after each round");
     let mut table = page.table([Align::Right, Align::Right, Align::Left]);
     let every = rounds.len().div_ceil(ROUNDS_MAX).max(1);

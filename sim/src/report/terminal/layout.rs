@@ -34,7 +34,7 @@ pub(super) enum Align {
 
 /// Text that grows line by line.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(super) struct TerminalPage {
     text: String,
     paint: Paint,
 }
@@ -55,7 +55,7 @@ struct Piece {
     gap: usize,
 }
 
-impl Page {
+impl TerminalPage {
     pub(super) fn new(paint: Paint) -> Self {
         Self { text: String::new(), paint }
     }
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     fn page(paint: Paint) -> String {
-        let mut page = Page::new(paint);
+        let mut page = TerminalPage::new(paint);
         page.title("title");
         page.section("section");
         let mut rows = page.table([Align::Left, Align::Right]);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_long_line_goes_on_below_itself() {
-        let mut page = Page::new(Paint::Plain);
+        let mut page = TerminalPage::new(Paint::Plain);
         page.line(Tone::Plain, "word ".repeat(40).trim_end());
         page.line(Tone::Plain, &"x".repeat(100));
         let text = page.text();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn table(columns: usize, cell: &str) -> Vec<String> {
-        let mut page = Page::new(Paint::Plain);
+        let mut page = TerminalPage::new(Paint::Plain);
         let mut rows = page.table(vec![Align::Left; columns]);
         rows.add(Tone::Plain, (0..columns).map(|at| format!("{at}{cell}")).collect());
         page.add(&rows);
@@ -299,7 +299,7 @@ mod tests {
     fn a_text_too_long_for_any_table_loses_its_end() {
         let lines = table(2, &"-".repeat(100));
         assert!(lines[0].ends_with('…') || lines[0].contains("…  1"), "{lines:?}");
-        let mut page = Page::new(Paint::Plain);
+        let mut page = TerminalPage::new(Paint::Plain);
         let mut rows = page.table([Align::Right, Align::Left]);
         rows.row(["1 s".to_owned(), "-".repeat(100)]);
         page.add(&rows);

@@ -1,6 +1,6 @@
 //! Many seeds of one scenario on one screen: medians, where most lie, and what failed how often.
 
-use super::layout::{Align, Page, Rows, Tone};
+use super::layout::{Align, Rows, TerminalPage, Tone};
 use super::{measured, nodes};
 use crate::report::human::{bytes, count, percent, span, three_digits};
 use crate::results::summary::Summary;
@@ -12,7 +12,7 @@ use crate::stats::{Interval, Sample, Share};
 /// # Panics
 /// Without a summary, or when `worst` is no place in them.
 pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let (first, last) = (&summaries[0], &summaries[summaries.len() - 1]);
     page.title(&format!(
         "{}: {}, {}, seeds {} to {}",
@@ -41,7 +41,7 @@ pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Pa
     page.text()
 }
 
-fn figures(page: &mut Page, summaries: &[Summary]) {
+fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
     let mut rows = Figures {
         rows: page.table([Align::Left].into_iter().chain([Align::Right; 4]).collect::<Vec<_>>()),
         summaries,
@@ -93,7 +93,7 @@ impl Figures<'_> {
     }
 }
 
-fn expectations(page: &mut Page, summaries: &[Summary], wanted: f64) {
+fn expectations(page: &mut TerminalPage, summaries: &[Summary], wanted: f64) {
     let names = &summaries[0].expectations;
     if names.is_empty() {
         return;

@@ -1,6 +1,6 @@
 //! A sweep on one screen: a small table for each measure, with the last axis across.
 
-use super::layout::{Align, Page, Tone};
+use super::layout::{Align, TerminalPage, Tone};
 use crate::measures::Measure;
 use crate::report::human::counted;
 use crate::report::sweep::{Results, shown};
@@ -13,7 +13,7 @@ const COLUMNS_MAX: usize = 8;
 
 /// The tables of a sweep.
 pub fn sweep(results: &Results, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let sizes: Vec<String> =
         results.plan.axes.iter().map(|axis| axis.values.len().to_string()).collect();
     let cells = counted(results.cells.len() as u64, "cell");
@@ -46,7 +46,7 @@ fn share(share: Share) -> String {
 }
 
 /// A table with the values of the last axis across and all others down.
-fn across(page: &mut Page, results: &Results, last: &Axis, text: impl Fn(usize) -> String) {
+fn across(page: &mut TerminalPage, results: &Results, last: &Axis, text: impl Fn(usize) -> String) {
     let plan = &results.plan;
     let others = &plan.axes[..plan.axes.len() - 1];
     let mut columns = vec![Align::Left; others.len()];
@@ -66,7 +66,7 @@ fn across(page: &mut Page, results: &Results, last: &Axis, text: impl Fn(usize) 
 }
 
 /// A row for each cell, a column for each measure.
-fn list(page: &mut Page, results: &Results) {
+fn list(page: &mut TerminalPage, results: &Results) {
     page.section("Median over seeds");
     let axes = &results.plan.axes;
     let failed = any_failed(results);

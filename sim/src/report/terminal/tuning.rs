@@ -1,22 +1,22 @@
 //! A tuning on one screen: what is worth its cost, what is recommended, and how sure that is.
 
-use super::layout::{Align, Page, Tone};
+use super::layout::{Align, TerminalPage, Tone};
 use super::seeds::of;
 use crate::measures::{self, Measure};
 use crate::report::human::{count, counted, span};
 use crate::report::sweep::{figure, shown};
-use crate::report::tuning::{Origin, Recommended, Setting, Target, Tuning};
+use crate::report::tuning::{Recommended, Target, TunedSetting, Tuning, TuningOrigin};
 use crate::scenario::Paint;
 use crate::stats::{Interval, Sample};
 use crate::sweep::Axis;
 
 /// The tables of a tuning, and the lines to paste.
 pub fn tuning(tuning: &Tuning, paint: Paint) -> String {
-    let mut page = Page::new(paint);
+    let mut page = TerminalPage::new(paint);
     let plan = &tuning.plan;
     let nodes = counted(plan.nodes.into(), "node");
     page.title(&format!("{}: {nodes}, {}", plan.scenario, plan.duration));
-    let is_typed = |target: &&Target| target.origin == Origin::Typed;
+    let is_typed = |target: &&Target| target.origin == TuningOrigin::Typed;
     let typed = tuning.targets.iter().filter(is_typed).map(|target| target.text.as_str());
     let typed: Vec<&str> = typed.collect();
     page.line(Tone::Plain, &format!("wanted in {} of runs: {}", tuning.share.0, typed.join(", ")));
@@ -51,7 +51,7 @@ fn tried(tuning: &Tuning) -> String {
     format!("tried: {settings} of {}, {runs}{refused}", keys.join(" and "))
 }
 
-fn front(page: &mut Page, tuning: &Tuning) {
+fn front(page: &mut TerminalPage, tuning: &Tuning) {
     if tuning.front.is_empty() {
         return;
     }
@@ -116,7 +116,7 @@ fn row(tuning: &Tuning, place: usize) -> Vec<String> {
 }
 
 /// What would have been recommended, had it held, and how to have it all the same.
-fn fallen(page: &mut Page, tuning: &Tuning) {
+fn fallen(page: &mut TerminalPage, tuning: &Tuning) {
     for fallen in &tuning.fallen {
         let own = &tuning.settings[fallen.setting];
         let (held, n) = (fallen.held.held, fallen.held.n);
@@ -133,7 +133,7 @@ fn fallen(page: &mut Page, tuning: &Tuning) {
     }
 }
 
-fn recommended(page: &mut Page, tuning: &Tuning, own: &Recommended) {
+fn recommended(page: &mut TerminalPage, tuning: &Tuning, own: &Recommended) {
     page.section(&format!("Recommended: {}", tuning.name(own.setting)));
     let (first, last) = own.seeds;
     let held = of(own.fresh.held);
@@ -142,7 +142,7 @@ fn recommended(page: &mut Page, tuning: &Tuning, own: &Recommended) {
 }
 
 /// The measure of each target and what was minimized, over the runs of a setting.
-fn figures(page: &mut Page, tuning: &Tuning, own: &Setting) {
+fn figures(page: &mut TerminalPage, tuning: &Tuning, own: &TunedSetting) {
     let mut rows = page.table([Align::Left, Align::Right, Align::Left, Align::Right, Align::Left]);
     rows.head(["", "median", "95 % sure", "largest", "wanted"]);
     let mut add = |measure: &Measure, sample: &Sample, wanted: &str| {
@@ -172,7 +172,7 @@ fn interval(measure: &Measure, sample: &Sample) -> String {
     }
 }
 
-fn none(page: &mut Page, tuning: &Tuning, nearest: Option<usize>) {
+fn none(page: &mut TerminalPage, tuning: &Tuning, nearest: Option<usize>) {
     page.section("No setting meets the targets");
     for target in &tuning.targets {
         let met = match target.met_by {

@@ -24,12 +24,12 @@ const DEPTH_MAX: usize = 16;
 /// An expression that names nodes, and its place.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) struct Nodes {
-    kind: Kind,
+    kind: NodesKind,
     pub(in crate::scenario) at: Place,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum NodesKind {
     One(u32),
     /// First and last.
     Range(u32, u32),
@@ -125,8 +125,8 @@ pub(in crate::scenario) trait Present {
 impl Nodes {
     /// Some live node, for defaults.
     pub(in crate::scenario) fn some_live(count: u32, at: Place) -> Self {
-        let from = Box::new(Self { kind: Kind::Named(Named::Live), at });
-        Self { kind: Kind::Random { count: Count::Nodes(count), from, except: None }, at }
+        let from = Box::new(Self { kind: NodesKind::Named(Named::Live), at });
+        Self { kind: NodesKind::Random { count: Count::Nodes(count), from, except: None }, at }
     }
 
     pub(in crate::scenario) fn read(item: &Item, names: Names<'_>) -> Result<Self, Mistake> {
@@ -145,8 +145,8 @@ impl Nodes {
     /// Where something stands that means other nodes at another time.
     fn changing(&self) -> Option<Place> {
         match &self.kind {
-            Kind::Named(Named::Live) | Kind::Random { .. } => Some(self.at),
-            Kind::List(lists) => lists.iter().find_map(Self::changing),
+            NodesKind::Named(Named::Live) | NodesKind::Random { .. } => Some(self.at),
+            NodesKind::List(lists) => lists.iter().find_map(Self::changing),
             _ => None,
         }
     }
@@ -156,11 +156,13 @@ impl Nodes {
             return Err(Mistake::new(item.at, "nodes inside nodes: this is too deep"));
         }
         let kind = match &item.value {
-            Value::Integer(_) => Kind::One(index(item.number("a node", 0, u32::MAX.into())?)),
+            Value::Integer(_) => {
+                NodesKind::One(index(item.number("a node", 0, u32::MAX.into())?))
+            }
             Value::Text(_) => read_text(item.text(WHAT)?, names, item.at)?,
             Value::List(items) => {
                 let each = items.iter().map(|item| Self::read_at_depth(item, names, depth + 1));
-                Kind::List(each.collect::<Result<_, _>>()?)
+                NodesKind::List(each.collect::<Result<_, _>>()?)
             }
             Value::Table(table) => read_random(table, names, item.at, depth)?,
             _ => return Err(item.expected(WHAT)),
@@ -185,27 +187,27 @@ impl Nodes {
     fn members(&self, now: &mut impl Moment) -> Result<Vec<NodeNo>, Mistake> {
         let so_far = now.so_far();
         Ok(match &self.kind {
-            &Kind::One(node) => vec![self.existing(node, now)?],
-            &Kind::Range(first, last) => (first..=self.existing(last, now)?).collect(),
-            Kind::Share(from, to) => (from.of(so_far)..to.of(so_far)).collect(),
-            Kind::Named(Named::All) => (0..now.all()).collect(),
-            Kind::Named(Named::Live) => {
+            &NodesKind::One(node) => vec![self.existing(node, now)?],
+            &NodesKind::Range(first, last) => (first..=self.existing(last, now)?).collect(),
+            NodesKind::Share(from, to) => (from.of(so_far)..to.of(so_far)).collect(),
+            NodesKind::Named(Named::All) => (0..now.all()).collect(),
+            NodesKind::Named(Named::Live) => {
                 let present = now.present().ok_or_else(|| inconstant(self.at))?;
                 (0..so_far).filter(|&node| present.is_live(node)).collect()
             }
-            Kind::Named(Named::Joined) => (now.initial()..now.all()).collect(),
-            Kind::Group { group, member: None, .. } => now.group(*group).to_vec(),
-            Kind::Group { name, group, member: Some(member) } => {
+            NodesKind::Named(Named::Joined) => (now.initial()..now.all()).collect(),
+            NodesKind::Group { group, member: None, .. } => now.group(*group).to_vec(),
+            NodesKind::Group { name, group, member: Some(member) } => {
                 vec![self.of_group(name, *member, now.group(*group))?]
             }
-            Kind::List(lists) => {
+            NodesKind::List(lists) => {
                 let mut nodes = Vec::new();
                 for list in lists {
                     nodes.extend(list.members(now)?);
                 }
                 nodes
             }
-            Kind::Random { count, from, except } => {
+            NodesKind::Random { count, from, except } => {
                 self.draw(*count, from, except.as_deref(), now)?
             }
         })
@@ -272,10 +274,10 @@ fn index(number: u64) -> u32 {
     u32::try_from(number).expect("checked against u32::MAX")
 }
 
-fn read_text(typed: &str, groups: Names<'_>, at: Place) -> Result<Kind, Mistake> {
+fn read_text(typed: &str, groups: Names<'_>, at: Place) -> Result<NodesKind, Mistake> {
     let text = typed.trim();
     if let Some((_, named)) = NAMES.into_iter().find(|(name, _)| *name == text) {
-        return Ok(Kind::Named(named));
+        return Ok(NodesKind::Named(named));
     }
     if let Some((name, member)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
         let member = member.trim().parse().map_err(|_| {
@@ -291,14 +293,19 @@ fn read_text(typed: &str, groups: Names<'_>, at: Place) -> Result<Kind, Mistake>
         return range(typed, from.trim(), to.trim(), at);
     }
     match text.parse() {
-        Ok(node) => Ok(Kind::One(node)),
+        Ok(node) => Ok(NodesKind::One(node)),
         Err(_) => Err(nameless(typed, text, groups, at)),
     }
 }
 
-fn group(name: &str, member: Option<u32>, groups: Names<'_>, at: Place) -> Result<Kind, Mistake> {
+fn group(
+    name: &str,
+    member: Option<u32>,
+    groups: Names<'_>,
+    at: Place,
+) -> Result<NodesKind, Mistake> {
     match groups.0.iter().position(|known| known == name) {
-        Some(group) => Ok(Kind::Group { name: name.to_owned(), group, member }),
+        Some(group) => Ok(NodesKind::Group { name: name.to_owned(), group, member }),
         None => Err(Mistake::unknown(at, "group", name, groups.0.iter().map(String::as_str))),
     }
 }
@@ -317,7 +324,7 @@ fn nameless(typed: &str, text: &str, groups: Names<'_>, at: Place) -> Mistake {
     Mistake::new(at, text)
 }
 
-fn range(typed: &str, from: &str, to: &str, at: Place) -> Result<Kind, Mistake> {
+fn range(typed: &str, from: &str, to: &str, at: Place) -> Result<NodesKind, Mistake> {
     let (to, closed) = to.strip_prefix('=').map_or((to, false), |to| (to.trim(), true));
     if from.ends_with('%') || to.ends_with('%') {
         return share(typed, from, to, closed).map_err(|text| Mistake::new(at, text));
@@ -340,10 +347,10 @@ fn range(typed: &str, from: &str, to: &str, at: Place) -> Result<Kind, Mistake> 
         );
         return Err(Mistake::new(at, text));
     }
-    Ok(Kind::Range(first, if closed { end } else { end - 1 }))
+    Ok(NodesKind::Range(first, if closed { end } else { end - 1 }))
 }
 
-fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String> {
+fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<NodesKind, String> {
     if closed {
         return Err(format!("`{typed}`: a range of percents has no `..=`, write `{from}..{to}`"));
     }
@@ -354,17 +361,22 @@ fn share(typed: &str, from: &str, to: &str, closed: bool) -> Result<Kind, String
     if first == end {
         return Err(format!("`{typed}` is empty: both its ends are {first}"));
     }
-    Ok(Kind::Share(first, end))
+    Ok(NodesKind::Share(first, end))
 }
 
-fn read_random(table: &Table, names: Names<'_>, at: Place, depth: usize) -> Result<Kind, Mistake> {
+fn read_random(
+    table: &Table,
+    names: Names<'_>,
+    at: Place,
+    depth: usize,
+) -> Result<NodesKind, Mistake> {
     table.only(&RANDOM_KEYS)?;
     let count = read_count(table.need("random", "random = 5")?)?;
     let inner =
         |key| table.item(key).map(|item| Nodes::read_at_depth(item, names, depth + 1)).transpose();
-    let live = || Nodes { kind: Kind::Named(Named::Live), at };
+    let live = || Nodes { kind: NodesKind::Named(Named::Live), at };
     let from = Box::new(inner("from")?.unwrap_or_else(live));
-    Ok(Kind::Random { count, from, except: inner("except")?.map(Box::new) })
+    Ok(NodesKind::Random { count, from, except: inner("except")?.map(Box::new) })
 }
 
 fn read_count(item: &Item) -> Result<Count, Mistake> {
@@ -378,19 +390,21 @@ fn read_count(item: &Item) -> Result<Count, Mistake> {
 impl fmt::Display for Nodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::One(node) => write!(f, "{node}"),
-            &Kind::Range(first, last) => write!(f, "\"{first}..{}\"", u64::from(last) + 1),
-            Kind::Share(from, to) => write!(f, "\"{from}..{to}\""),
-            Kind::Named(Named::All) => f.write_str("\"all\""),
-            Kind::Named(Named::Live) => f.write_str("\"live\""),
-            Kind::Named(Named::Joined) => f.write_str("\"joined\""),
-            Kind::Group { name, member: None, .. } => write!(f, "\"{name}\""),
-            Kind::Group { name, member: Some(member), .. } => write!(f, "\"{name}[{member}]\""),
-            Kind::List(lists) => write!(f, "[{}]", show_list(lists)),
-            Kind::Random { count, from, except: None } => {
+            NodesKind::One(node) => write!(f, "{node}"),
+            &NodesKind::Range(first, last) => write!(f, "\"{first}..{}\"", u64::from(last) + 1),
+            NodesKind::Share(from, to) => write!(f, "\"{from}..{to}\""),
+            NodesKind::Named(Named::All) => f.write_str("\"all\""),
+            NodesKind::Named(Named::Live) => f.write_str("\"live\""),
+            NodesKind::Named(Named::Joined) => f.write_str("\"joined\""),
+            NodesKind::Group { name, member: None, .. } => write!(f, "\"{name}\""),
+            NodesKind::Group { name, member: Some(member), .. } => {
+                write!(f, "\"{name}[{member}]\"")
+            }
+            NodesKind::List(lists) => write!(f, "[{}]", show_list(lists)),
+            NodesKind::Random { count, from, except: None } => {
                 write!(f, "{{ random = {count}, from = {from} }}")
             }
-            Kind::Random { count, from, except: Some(except) } => {
+            NodesKind::Random { count, from, except: Some(except) } => {
                 write!(f, "{{ random = {count}, from = {from}, except = {except} }}")
             }
         }

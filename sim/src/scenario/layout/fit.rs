@@ -3,7 +3,7 @@
 use rumormill::time::Instant;
 use rumormill::units::show_duration;
 
-use super::{Life, Up, Walk};
+use super::{Life, UpLife, Walk};
 use crate::scenario::document::Place;
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::actions::{Act, Blow};
@@ -47,7 +47,7 @@ impl Walk<'_> {
     pub(super) fn is(&self, node: NodeNo, wanted: Wanted) -> bool {
         let life = self.nodes.get(node as usize).map(|state| state.life);
         let up = match life {
-            Some(Life::Up(Up { since, stopped, paused })) if since <= self.now => {
+            Some(Life::Up(UpLife { since, stopped, paused })) if since <= self.now => {
                 Some((stopped, paused))
             }
             _ => None,
@@ -70,12 +70,14 @@ impl Walk<'_> {
         let why = match self.nodes.get(first as usize).map(|state| state.life) {
             None => "has not joined yet".to_owned(),
             Some(Life::Down { since: down }) => format!("went down at {}", since(down)),
-            Some(Life::Up(Up { since: up, .. })) if up > self.now => {
+            Some(Life::Up(UpLife { since: up, .. })) if up > self.now => {
                 format!("does not run before {}", since(up))
             }
-            Some(Life::Up(Up { paused: true, .. })) => "is paused".to_owned(),
-            Some(Life::Up(Up { .. })) if wanted == Wanted::Stopped => "is not stopped".to_owned(),
-            Some(Life::Up(Up { .. })) => "is stopped already".to_owned(),
+            Some(Life::Up(UpLife { paused: true, .. })) => "is paused".to_owned(),
+            Some(Life::Up(UpLife { .. })) if wanted == Wanted::Stopped => {
+                "is not stopped".to_owned()
+            }
+            Some(Life::Up(UpLife { .. })) => "is stopped already".to_owned(),
         };
         let who = match nodes.len() {
             1 => format!("node {first}"),
