@@ -31,7 +31,7 @@ use super::presence::{End, Ended, Presence, caught, panic_with};
 use super::request::{Pulse, Requests};
 use super::seeds::SeedPlace;
 use super::stats::{NetStats, Refusals, Rejected};
-use super::stream::{Arrival, Streams};
+use super::stream::{StreamArrival, Streams};
 use super::stream_in::Ticket;
 use super::transport::{Environment, Transport};
 use super::udp::Queue;
@@ -240,13 +240,13 @@ impl<D: Dialect> Running<D> {
             | Input::Command(_) => None,
         };
         self.driver.engine.handle(now, input, &mut self.outbox);
-        self.drain_outbox(came);
+        self.drain_outbox(came.as_ref());
     }
 
     /// Sorts what came of an input, all of which waits for [`Running::flush`].
-    fn drain_outbox(&mut self, came: Option<(SocketAddr, Arc<D::Packet>)>) {
+    fn drain_outbox(&mut self, came: Option<&(SocketAddr, Arc<D::Packet>)>) {
         if let Some(intercepted) = &self.driver.intercepted {
-            let came = came.as_ref().and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
+            let came = came.and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
             intercepted.on_input(came, &D::shown_outputs(self.outbox.outputs()));
         }
         for output in self.outbox.drain() {
@@ -292,18 +292,18 @@ impl<D: Dialect> Running<D> {
     }
 
     /// One packet by stream, and then what came by datagram: neither can keep the other waiting.
-    async fn on_arrival(&mut self, arrival: Arrival<D::Packet>) {
+    async fn on_arrival(&mut self, arrival: StreamArrival<D::Packet>) {
         match arrival {
-            Arrival::Called(from, ticket) => self.take_slot(from, &ticket),
-            Arrival::Packet(from, packet, ticket) => {
+            StreamArrival::Called(from, ticket) => self.take_slot(from, &ticket),
+            StreamArrival::Packet(from, packet, ticket) => {
                 if let Some(ticket) = ticket {
                     self.take_slot(from, &ticket);
                 }
                 let (carrier, packet) = (Carrier::Stream, packet.into());
                 self.handle(Input::Packet { from, carrier, packet });
             }
-            Arrival::NoPacket(complaint) => self.complain(Some(&complaint)),
-            Arrival::Failed(to) => self.handle(Input::StreamFailed { to }),
+            StreamArrival::NoPacket(complaint) => self.complain(Some(&complaint)),
+            StreamArrival::Failed(to) => self.handle(Input::StreamFailed { to }),
         }
         self.on_time();
         self.on_readable().await;

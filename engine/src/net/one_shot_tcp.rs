@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::complaints::Complaint;
-use super::stream::{Arrival, Counters};
+use super::stream::{Counters, StreamArrival};
 use super::stream_frame::{Ending, read_to_end};
 use super::stream_in::{InboundConn, MeteredStream};
 use super::tcp::dial;
@@ -144,7 +144,7 @@ impl InboundConn<Packet> {
         match wire::pekonode::decode(&bytes, self.size) {
             Ok(packet) => {
                 // Nobody to tell is as good as the end.
-                let _ = self.arrived.send(Arrival::Packet(from, packet, None)).await;
+                let _ = self.arrived.send(StreamArrival::Packet(from, packet, None)).await;
                 Ending::Closed
             }
             Err(reason) => {
@@ -152,7 +152,7 @@ impl InboundConn<Packet> {
                 // Of one that brought nothing there is nothing to say.
                 let complaint = Complaint::of(&bytes, self.size).filter(|_| !bytes.is_empty());
                 if let Some(complaint) = complaint {
-                    let _ = self.arrived.send(Arrival::NoPacket(complaint)).await;
+                    let _ = self.arrived.send(StreamArrival::NoPacket(complaint)).await;
                 }
                 ending
             }

@@ -59,7 +59,7 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
 /// What came by stream.
 #[derive(Debug)]
-pub(crate) enum Arrival<P> {
+pub(crate) enum StreamArrival<P> {
     /// A caller has said where it is reached. Whoever knows it as a member is to say so.
     Called(SocketAddr, Ticket),
     /// A packet, where it came from, and the sender's place if that is where it is reached.
@@ -87,9 +87,9 @@ pub(crate) struct Streams<P> {
     writers: JoinSet<()>,
     /// What goes out on connections of its own.
     one_shots: OneShotTcp,
-    arrivals: mpsc::Receiver<Arrival<P>>,
+    arrivals: mpsc::Receiver<StreamArrival<P>>,
     /// For those who send: who takes calls keeps the way open.
-    failed: mpsc::WeakSender<Arrival<P>>,
+    failed: mpsc::WeakSender<StreamArrival<P>>,
     /// Dropped or used it ends the acceptor.
     closing: Option<oneshot::Sender<()>>,
     acceptor: Option<JoinHandle<()>>,
@@ -210,7 +210,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
     ///
     /// # Panics
     /// When the task that takes calls has: a node that takes none any more is no node.
-    pub(crate) async fn receive(&mut self) -> Option<Arrival<P>> {
+    pub(crate) async fn receive(&mut self) -> Option<StreamArrival<P>> {
         let arrival = self.arrivals.recv().await;
         if arrival.is_none()
             && let Some(acceptor) = &mut self.acceptor
@@ -402,7 +402,7 @@ struct ConnWriter<P> {
     line: OutboundDial,
     packets: mpsc::Receiver<Arc<Vec<u8>>>,
     waiting: Arc<AtomicUsize>,
-    failed: mpsc::WeakSender<Arrival<P>>,
+    failed: mpsc::WeakSender<StreamArrival<P>>,
     counters: Counters,
 }
 
@@ -412,7 +412,7 @@ impl<P> ConnWriter<P> {
             tracing::debug!(to = %self.line.to, %ending, "a connection failed");
             // Where there is no room for it, the node waits as long as it does for any answer.
             if let Some(failed) = self.failed.upgrade() {
-                let _ = failed.try_send(Arrival::Failed(self.line.to));
+                let _ = failed.try_send(StreamArrival::Failed(self.line.to));
             }
         }
         self.packets.close();
@@ -497,7 +497,7 @@ mod tests {
         let body = Body::LastCall(LastCall::default());
         streams.send(nobody, &Arc::new(Packet { step: AgeStep(1), body }));
         let told = timeout(2 * DIAL_MAX, streams.receive()).await.expect("it is told");
-        assert!(matches!(told, Some(Arrival::Failed(to)) if to == nobody), "{told:?}");
+        assert!(matches!(told, Some(StreamArrival::Failed(to)) if to == nobody), "{told:?}");
         streams.close().await;
     }
 

@@ -24,7 +24,7 @@ use super::admission::{Bucket, CALLER, cost};
 use super::clock::{Clock, random};
 use super::dialect::Dialect;
 use super::inbound_slots::{InboundSlots, Merit, SlotId, SlotLimits};
-use super::stream::{Arrival, Counters};
+use super::stream::{Counters, StreamArrival};
 use super::stream_frame::{Ending, read_frame, read_hello, write_whole};
 use crate::core::Packet;
 use crate::wire::{DATAGRAM_LEN_MAX, StreamEnd, StreamGuard, StreamOpener};
@@ -182,7 +182,7 @@ impl AsyncRead for MeteredStream {
 /// The task of one connection that another made.
 #[derive(Clone)]
 pub(crate) struct InboundConn<P> {
-    pub(super) arrived: mpsc::Sender<Arrival<P>>,
+    pub(super) arrived: mpsc::Sender<StreamArrival<P>>,
     /// What guards the packets, as it is set now.
     pub(super) guard: watch::Receiver<StreamGuard>,
     /// A packet of one datagram is shorter.
@@ -261,7 +261,7 @@ impl InboundConn<Packet> {
         let mut pace = Bucket::default();
         // Whoever is a member need not wait for that until its first packet is here: it may be
         // one that takes long.
-        let called = Arrival::Called(from, ticket.clone());
+        let called = StreamArrival::Called(from, ticket.clone());
         if self.arrived.send(called).await.is_err() {
             return Ending::Closed;
         }
@@ -279,7 +279,7 @@ impl InboundConn<Packet> {
                         ticket.prove(from);
                     }
                     let ticket = Some(ticket.clone());
-                    let arrival = Arrival::Packet(from, packet, ticket);
+                    let arrival = StreamArrival::Packet(from, packet, ticket);
                     if self.arrived.send(arrival).await.is_err() {
                         return Ending::Closed;
                     }

@@ -13,7 +13,7 @@ const UNREACHABLE_MAX: usize = 6;
 
 /// Names that several types of a crate have, all of which are to have one of their own.
 const SHARED: [(&House, &str); 2] = [
-    (&ENGINE, "Arrival Called Context Departure Engine Packet"),
+    (&ENGINE, "Called Departure Engine Packet"),
     (
         &SIM,
         "Axis Content Drawn Drop Ends Entry Event Figures Line Log Measure Nodes Parcel Part \

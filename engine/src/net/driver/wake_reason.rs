@@ -9,7 +9,7 @@ use super::super::intake::WaitingDatagrams;
 use super::super::intercept::{Intercepted, Released};
 use super::super::request::Request;
 use super::super::seeds::SeedPlace;
-use super::super::stream::{Arrival, Streams};
+use super::super::stream::{StreamArrival, Streams};
 use super::super::transport::Transport;
 use super::Running;
 
@@ -19,7 +19,7 @@ pub(super) enum WakeReason<P> {
     Request(Request),
     Places(Vec<SeedPlace>),
     Report(SideReport),
-    Arrival(Arrival<P>),
+    Arrival(StreamArrival<P>),
     /// The interceptor lets it go by stream.
     Released(Released),
     Readable,
@@ -80,7 +80,7 @@ async fn released(intercepted: Option<&mut Intercepted>) -> Option<Released> {
 /// Waits for ever where there are no streams.
 async fn arrival<P: Clone + Send + 'static>(
     streams: Option<&mut Streams<P>>,
-) -> Option<Arrival<P>> {
+) -> Option<StreamArrival<P>> {
     match streams {
         Some(streams) => streams.receive().await,
         None => std::future::pending().await,

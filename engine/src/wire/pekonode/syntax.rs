@@ -26,16 +26,16 @@ pub(crate) fn complaint(bytes: &[u8]) -> Option<String> {
     }
 }
 
-fn invalid(byte: u8, context: Context) -> String {
+fn invalid(byte: u8, context: SyntaxContext) -> String {
     let context = match context {
-        Context::Literal { word, expected } => {
+        SyntaxContext::Literal { word, expected } => {
             return format!(
                 "invalid character {} in literal {word} (expecting '{}')",
                 quoted(byte),
                 char::from(expected)
             );
         }
-        Context::Text(text) => text,
+        SyntaxContext::Text(text) => text,
     };
     format!("invalid character {} {context}", quoted(byte))
 }
@@ -60,7 +60,7 @@ fn quoted(byte: u8) -> String {
 
 /// Where a byte can't stand.
 #[derive(Clone, Copy, Debug)]
-enum Context {
+enum SyntaxContext {
     Text(&'static str),
     Literal { word: &'static str, expected: u8 },
 }
@@ -113,7 +113,7 @@ impl Scanner {
         self.step == ScannerState::AfterAll
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), Context> {
+    fn step(&mut self, byte: u8) -> Result<(), SyntaxContext> {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         match self.step {
             ScannerState::Value
@@ -132,7 +132,7 @@ impl Scanner {
             }
             ScannerState::Key | ScannerState::KeyOrEnd => match byte {
                 b'"' => self.go(ScannerState::Text),
-                _ => Err(Context::Text("looking for beginning of object key string")),
+                _ => Err(SyntaxContext::Text("looking for beginning of object key string")),
             },
             ScannerState::AfterValue | ScannerState::AfterAll => self.after_value(byte),
             ScannerState::Text | ScannerState::Escape | ScannerState::Hex(_) => self.in_text(byte),
@@ -141,12 +141,12 @@ impl Scanner {
         }
     }
 
-    fn go(&mut self, step: ScannerState) -> Result<(), Context> {
+    fn go(&mut self, step: ScannerState) -> Result<(), SyntaxContext> {
         self.step = step;
         Ok(())
     }
 
-    fn begin_value(&mut self, byte: u8) -> Result<(), Context> {
+    fn begin_value(&mut self, byte: u8) -> Result<(), SyntaxContext> {
         match byte {
             b'{' => self.open(Bracket::ObjectKey, ScannerState::KeyOrEnd),
             b'[' => self.open(Bracket::Array, ScannerState::ValueOrEnd),
@@ -157,13 +157,13 @@ impl Scanner {
             b't' => self.go(ScannerState::Word("true", 1)),
             b'f' => self.go(ScannerState::Word("false", 1)),
             b'n' => self.go(ScannerState::Word("null", 1)),
-            _ => Err(Context::Text("looking for beginning of value")),
+            _ => Err(SyntaxContext::Text("looking for beginning of value")),
         }
     }
 
-    fn open(&mut self, open: Bracket, step: ScannerState) -> Result<(), Context> {
+    fn open(&mut self, open: Bracket, step: ScannerState) -> Result<(), SyntaxContext> {
         if self.open.len() == DEPTH_MAX {
-            return Err(Context::Text("exceeded max depth"));
+            return Err(SyntaxContext::Text("exceeded max depth"));
         }
         self.open.push(open);
         self.go(step)
@@ -175,11 +175,15 @@ impl Scanner {
             if self.open.is_empty() { ScannerState::AfterAll } else { ScannerState::AfterValue };
     }
 
-    fn after_value(&mut self, byte: u8) -> Result<(), Context> {
+    fn after_value(&mut self, byte: u8) -> Result<(), SyntaxContext> {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         let Some(&open) = self.open.last() else {
             self.step = ScannerState::AfterAll;
-            return if is_space { Ok(()) } else { Err(Context::Text("after top-level value")) };
+            return if is_space {
+                Ok(())
+            } else {
+                Err(SyntaxContext::Text("after top-level value"))
+            };
         };
         let last = self.open.len() - 1;
         match (open, byte) {
@@ -188,61 +192,63 @@ impl Scanner {
                 self.open[last] = Bracket::ObjectValue;
                 self.step = ScannerState::Value;
             }
-            (Bracket::ObjectKey, _) => return Err(Context::Text("after object key")),
+            (Bracket::ObjectKey, _) => return Err(SyntaxContext::Text("after object key")),
             (Bracket::ObjectValue, b',') => {
                 self.open[last] = Bracket::ObjectKey;
                 self.step = ScannerState::Key;
             }
             (Bracket::Array, b',') => self.step = ScannerState::Value,
             (Bracket::ObjectValue, b'}') | (Bracket::Array, b']') => self.close(),
-            (Bracket::ObjectValue, _) => return Err(Context::Text("after object key:value pair")),
-            (Bracket::Array, _) => return Err(Context::Text("after array element")),
+            (Bracket::ObjectValue, _) => {
+                return Err(SyntaxContext::Text("after object key:value pair"));
+            }
+            (Bracket::Array, _) => return Err(SyntaxContext::Text("after array element")),
         }
         Ok(())
     }
 
-    fn in_text(&mut self, byte: u8) -> Result<(), Context> {
+    fn in_text(&mut self, byte: u8) -> Result<(), SyntaxContext> {
         self.step = match (self.step, byte) {
             (ScannerState::Text, b'"') => ScannerState::AfterValue,
             (ScannerState::Text, b'\\') => ScannerState::Escape,
-            (ScannerState::Text, 0..=0x1f) => return Err(Context::Text("in string literal")),
+            (ScannerState::Text, 0..=0x1f) => return Err(SyntaxContext::Text("in string literal")),
             (ScannerState::Escape, b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"') => {
                 ScannerState::Text
             }
             (ScannerState::Escape, b'u') => ScannerState::Hex(4),
-            (ScannerState::Escape, _) => return Err(Context::Text("in string escape code")),
+            (ScannerState::Escape, _) => return Err(SyntaxContext::Text("in string escape code")),
             (ScannerState::Hex(left), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => match left {
                 1 => ScannerState::Text,
                 left => ScannerState::Hex(left - 1),
             },
             (ScannerState::Hex(_), _) => {
-                return Err(Context::Text(r"in \u hexadecimal character escape"));
+                return Err(SyntaxContext::Text(r"in \u hexadecimal character escape"));
             }
             (step, _) => step,
         };
         Ok(())
     }
 
-    fn in_word(&mut self, word: &'static str, at: usize, byte: u8) -> Result<(), Context> {
+    fn in_word(&mut self, word: &'static str, at: usize, byte: u8) -> Result<(), SyntaxContext> {
         let expected = word.as_bytes()[at];
         if byte != expected {
-            return Err(Context::Literal { word, expected });
+            return Err(SyntaxContext::Literal { word, expected });
         }
         let is_last = at + 1 == word.len();
         self.go(if is_last { ScannerState::AfterValue } else { ScannerState::Word(word, at + 1) })
     }
 
-    fn in_number(&mut self, byte: u8) -> Result<(), Context> {
+    fn in_number(&mut self, byte: u8) -> Result<(), SyntaxContext> {
         self.step = match (self.step, byte) {
             (ScannerState::Sign, b'0') => ScannerState::Zero,
             (ScannerState::Sign, b'1'..=b'9') | (ScannerState::Digits, b'0'..=b'9') => {
                 ScannerState::Digits
             }
-            (ScannerState::Sign, _) => return Err(Context::Text("in numeric literal")),
+            (ScannerState::Sign, _) => return Err(SyntaxContext::Text("in numeric literal")),
             (ScannerState::Zero | ScannerState::Digits, b'.') => ScannerState::Point,
             (ScannerState::Point | ScannerState::Fraction, b'0'..=b'9') => ScannerState::Fraction,
             (ScannerState::Point, _) => {
-                return Err(Context::Text("after decimal point in numeric literal"));
+                return Err(SyntaxContext::Text("after decimal point in numeric literal"));
             }
             (ScannerState::Zero | ScannerState::Digits | ScannerState::Fraction, b'e' | b'E') => {
                 ScannerState::Exponent
@@ -253,7 +259,7 @@ impl Scanner {
                 b'0'..=b'9',
             ) => ScannerState::ExponentDigits,
             (ScannerState::Exponent | ScannerState::ExponentSign, _) => {
-                return Err(Context::Text("in exponent of numeric literal"));
+                return Err(SyntaxContext::Text("in exponent of numeric literal"));
             }
             _ => return self.after_value(byte),
         };
