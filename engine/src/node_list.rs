@@ -437,7 +437,7 @@ impl NodeList {
         if let TaskPhase::Joined = running.phase {
             let (answer, left) = oneshot::channel();
             // If the task has ended there is nobody left to tell.
-            let _ = self.line.way().map(|way| way.send(Request::Leave { answer }));
+            let _ = self.line.way().map(|way| way.leave(answer));
             running.phase = TaskPhase::Leaving(left);
         }
         state.reap().await

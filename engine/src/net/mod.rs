@@ -48,7 +48,7 @@ pub use memory::{MemoryNetwork, MemoryStats};
 pub use presence::Ended;
 pub(crate) use presence::Presence;
 pub(crate) use queued::Queued;
-pub(crate) use request::{Left, Pulse, Request, Requests, Unmet, Wish};
+pub(crate) use request::{Left, Pulse, Request, RequestLine, Requests, Unmet, Wish};
 pub(crate) use seeds::{Seed, SeedPlace, Seeds};
 pub use stats::{NetStats, Rejected, StreamStats};
 pub(crate) use stream::Streams;

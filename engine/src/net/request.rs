@@ -1,9 +1,9 @@
 //! Requests of a handle to its node's task: one queue, in the order of asking, each with the place
 //! where its answer goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::core::{NotConfirmed, PublishError, Record, Value, Version};
 use crate::node::Node;
@@ -87,51 +87,102 @@ pub(crate) enum Pulse {
     Silent,
 }
 
-/// The queue of requests at the end of the task. It has no bound: who asks for more than a wish
-/// waits for the answer, and wishes that wait are one.
+/// The way of a handle, and of all its clones, to the queue of its node's task.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    end: Arc<Mutex<LineEnd>>,
+    /// For those who wait for an answer: more than these wait outside of the queue.
+    places: Arc<Semaphore>,
+}
+
 #[derive(Debug)]
-pub(crate) struct Requests {
-    queue: mpsc::UnboundedReceiver<Request>,
-    /// What was behind the wishes that were taken out last.
-    next: Option<Request>,
+struct LineEnd {
+    way: mpsc::UnboundedSender<LineItem>,
+    /// The wish that was queued last, if nothing was since.
+    last: Option<Arc<Mutex<Option<Wish>>>>,
+}
+
+#[derive(Debug)]
+enum LineItem {
+    /// Taken out as it is then: what was wished for meanwhile is in it.
+    Wish(Arc<Mutex<Option<Wish>>>),
+    Asked(Request, Option<OwnedSemaphorePermit>),
+}
+
+/// The queue of requests at the end of the task. Between two that were asked there is at most one
+/// wish, so that it has twice as many places as there are for those who ask.
+#[derive(Debug)]
+pub(crate) struct Requests(mpsc::UnboundedReceiver<LineItem>);
+
+/// How many requests that are to be answered wait in the queue at a time. A service that asks for
+/// more, or drops what it asked for, waits for a place.
+const ASKED_MAX: usize = 64;
+
+impl RequestLine {
+    /// Asks for something, once there is a place for it; false when the task has ended.
+    pub(crate) async fn ask(&self, request: Request) -> bool {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return false };
+        self.queue(request, Some(place))
+    }
+
+    /// Asks for the end, which waits for no place: it is asked for once.
+    pub(crate) fn leave(&self, answer: oneshot::Sender<Left>) -> bool {
+        self.queue(Request::Leave { answer }, None)
+    }
+
+    fn queue(&self, request: Request, place: Option<OwnedSemaphorePermit>) -> bool {
+        let mut end = locked(&self.end);
+        end.last = None;
+        end.way.send(LineItem::Asked(request, place)).is_ok()
+    }
+
+    /// Wishes for something, in one with what was wished for just before.
+    pub(crate) fn wish(&self, wish: Wish) {
+        let mut end = locked(&self.end);
+        if let Some(last) = &end.last
+            && let Some(waiting) = locked(last).as_mut()
+        {
+            return waiting.overtake(wish);
+        }
+        let cell = Arc::new(Mutex::new(Some(wish)));
+        end.last = Some(Arc::clone(&cell));
+        // A task that has ended has no more use for it.
+        let _ = end.way.send(LineItem::Wish(cell));
+    }
+
+    /// Waits until the task has ended.
+    pub(crate) async fn closed(&self) {
+        let way = locked(&self.end).way.clone();
+        way.closed().await;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Requests {
     /// The two ends of an empty one.
-    pub(crate) fn channel() -> (mpsc::UnboundedSender<Request>, Self) {
+    pub(crate) fn channel() -> (RequestLine, Self) {
         let (way, queue) = mpsc::unbounded_channel();
-        (way, Self { queue, next: None })
+        let end = Arc::new(Mutex::new(LineEnd { way, last: None }));
+        (RequestLine { end, places: Arc::new(Semaphore::new(ASKED_MAX)) }, Self(queue))
     }
 
     /// Waits for the next; `None` when the handle is gone. Nothing is lost when the future is
     /// dropped.
     pub(crate) async fn recv(&mut self) -> Option<Request> {
-        let first = match self.next.take() {
-            Some(next) => next,
-            None => self.queue.recv().await?,
-        };
-        match first {
-            Request::Wish(wish) => Some(Request::Wish(self.merged(wish))),
-            other => Some(other),
-        }
-    }
-
-    fn merged(&mut self, mut wish: Wish) -> Wish {
-        while let Ok(next) = self.queue.try_recv() {
-            match next {
-                Request::Wish(later) => wish.overtake(later),
-                other => {
-                    self.next = Some(other);
-                    break;
-                }
-            }
-        }
-        wish
+        Some(match self.0.recv().await? {
+            LineItem::Asked(request, _place) => request,
+            LineItem::Wish(wish) => Request::Wish(locked(&wish).take().unwrap_or_default()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn named(name: &str) -> Wish {
@@ -148,16 +199,37 @@ mod tests {
         let (way, mut requests) = Requests::channel();
         let row = [pulse(Pulse::Silent), named("A"), pulse(Pulse::Beating), named("B")];
         for wish in row {
-            way.send(Request::Wish(wish)).unwrap();
+            way.wish(wish);
         }
         let (answer, _left) = oneshot::channel();
-        way.send(Request::Leave { answer }).unwrap();
-        way.send(Request::Wish(named("C"))).unwrap();
+        assert!(way.ask(Request::Leave { answer }).await);
+        way.wish(named("C"));
         drop(way);
         let wish = Wish { pulse: Some(Pulse::Beating), ..named("B") };
         assert!(matches!(requests.recv().await, Some(Request::Wish(held)) if held == wish));
         assert!(matches!(requests.recv().await, Some(Request::Leave { .. })));
         assert!(matches!(requests.recv().await, Some(Request::Wish(held)) if held == named("C")));
         assert!(requests.recv().await.is_none(), "the handle is gone");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_drops_what_it_asks_for_waits_for_a_place_and_wishes_take_one() {
+        let (way, mut requests) = Requests::channel();
+        let leave = || Request::Leave { answer: oneshot::channel().0 };
+        for asked in 0.. {
+            way.wish(pulse(Pulse::Silent));
+            let late = tokio::time::timeout(Duration::from_millis(20), way.ask(leave()));
+            if late.await.is_err() {
+                assert_eq!(asked, ASKED_MAX, "whoever asks once more waits");
+                break;
+            }
+        }
+        (0..1_000).for_each(|_| way.wish(pulse(Pulse::Beating)));
+        assert_eq!(requests.0.len(), 2 * ASKED_MAX + 1);
+        assert!(matches!(requests.recv().await, Some(Request::Wish(_))));
+        assert!(matches!(requests.recv().await, Some(Request::Leave { .. })));
+        assert!(way.ask(leave()).await, "there is a place again");
+        drop(requests);
+        assert!(!way.ask(leave()).await, "the task has ended");
     }
 }

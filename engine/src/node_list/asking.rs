@@ -3,11 +3,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::{NodeList, NodeListError};
-use crate::net::{Request, Requests, Wish};
+use crate::net::{Request, RequestLine, Requests, Wish};
 use crate::node::Node;
 
 /// The line from a handle, and all its clones, to the node's task.
@@ -19,7 +18,7 @@ struct TaskLineState {
     /// Who the node is to be, whether it has joined or not.
     node: Node,
     /// Leads to the task of the last join.
-    way: Option<UnboundedSender<Request>>,
+    way: Option<RequestLine>,
 }
 
 impl TaskLine {
@@ -44,7 +43,7 @@ impl TaskLine {
         (state.node.clone(), requests)
     }
 
-    pub(super) fn way(&self) -> Option<UnboundedSender<Request>> {
+    pub(super) fn way(&self) -> Option<RequestLine> {
         self.state().way.clone()
     }
 
@@ -63,8 +62,9 @@ impl TaskLine {
 
 impl TaskLineState {
     fn tell(&self, wish: Wish) {
-        // A task that has ended has no more use for it.
-        let _ = self.way.as_ref().map(|way| way.send(Request::Wish(wish)));
+        if let Some(way) = &self.way {
+            way.wish(wish);
+        }
     }
 }
 
@@ -96,21 +96,23 @@ impl NodeList {
 
 /// Asks by this way, and waits for the answer; `None` when the task has ended without.
 pub(super) async fn ask<T>(
-    way: &UnboundedSender<Request>,
+    way: &RequestLine,
     request: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Option<T> {
     let (asked, hoped) = oneshot::channel();
-    way.send(request(asked)).ok()?;
-    answer(hoped, way).await
+    if !way.ask(request(asked)).await {
+        return None;
+    }
+    answer(hoped, way.closed()).await
 }
 
 /// A request that was being sent just as the task ended stays in the queue for as long as others
 /// can send through it, and the hope of an answer with it: so the end of the task counts as well.
-async fn answer<T, R>(mut hoped: oneshot::Receiver<T>, way: &UnboundedSender<R>) -> Option<T> {
+async fn answer<T>(mut hoped: oneshot::Receiver<T>, ended: impl Future<Output = ()>) -> Option<T> {
     tokio::select! {
         biased;
         answer = &mut hoped => answer.ok(),
-        () = way.closed() => hoped.try_recv().ok(),
+        () = ended => hoped.try_recv().ok(),
     }
 }
 
@@ -118,26 +120,24 @@ async fn answer<T, R>(mut hoped: oneshot::Receiver<T>, way: &UnboundedSender<R>)
 mod tests {
     use std::time::Duration;
 
-    use tokio::sync::mpsc;
-
     use super::*;
 
     #[tokio::test]
     async fn a_request_that_was_under_way_as_the_task_ended_is_not_waited_for() {
-        let (way, task) = mpsc::unbounded_channel::<()>();
+        let (way, task) = Requests::channel();
         let (_in_the_queue, hoped) = oneshot::channel::<()>();
         drop(task);
-        let told = tokio::time::timeout(Duration::from_secs(5), answer(hoped, &way)).await;
+        let told = tokio::time::timeout(Duration::from_secs(5), answer(hoped, way.closed())).await;
         assert_eq!(told, Ok(None), "whoever waits is told");
     }
 
     #[tokio::test]
     async fn what_was_answered_before_the_task_ended_counts() {
-        let (way, task) = mpsc::unbounded_channel::<()>();
+        let (way, task) = Requests::channel();
         let (asked, hoped) = oneshot::channel();
         asked.send(7).unwrap();
         drop(task);
-        assert_eq!(answer(hoped, &way).await, Some(7));
+        assert_eq!(answer(hoped, way.closed()).await, Some(7));
     }
 
     #[tokio::test]
