@@ -52,7 +52,10 @@ pub use members::{FullList, Roster};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::{Cause, Packet, PacketKind};
-pub use protocol::{Inspect, Protocol, Traced};
+pub use protocol::{
+    CarriedNews, Channel, CommandKind, Identity, Inspect, LivenessCheck, Load, NewsAbout, Protocol,
+    Traced,
+};
 pub use record::{Digest, Record, Sighting};
 pub use settings::{Difference, Settings};
 pub use stats::Stats;

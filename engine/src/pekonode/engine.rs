@@ -8,7 +8,8 @@ use super::packet::{Carried, Kind, Packet, SecretDigest};
 use super::peers::{Peers, Sight};
 use crate::config::{self, Config, Liveness, Swap, TransportKind};
 use crate::core::{
-    Answer, Cause, Class, Command, Event, Input, Inspect, Metadata, Outbox, Protocol, Record, Stats,
+    Answer, Cause, Class, Command, Event, Footprint, Identity, Input, Inspect, Metadata, Outbox,
+    Protocol, Record, Stats,
 };
 use crate::node::{Generation, Node};
 use crate::rng::Rng;
@@ -78,6 +79,9 @@ impl Protocol for Engine {
     type Packet = Packet;
     type Settings = Arc<Config>;
 
+    /// No packet has a generation.
+    const IDENTITY: Identity = Identity::Address;
+
     fn new(me: Arc<Record>, config: &Arc<Config>, seed: u64, now: Now) -> Self {
         let secret = config.secret_key().map_or(&[][..], config::SecretKey::expose);
         let mut engine = Self {
@@ -138,6 +142,24 @@ impl Protocol for Engine {
         members.push(&self.me);
         members.sort_by_key(|record| record.node().addr());
         members.into_iter()
+    }
+
+    /// As if each had just been heard of.
+    fn preload<'a>(
+        &mut self,
+        now: Now,
+        members: impl Iterator<Item = &'a Arc<Record>>,
+        out: &mut Outbox<Packet>,
+    ) {
+        let me = self.me.node().addr();
+        for record in members.filter(|record| record.node().addr() != me) {
+            self.see(now, record.node(), out);
+        }
+    }
+
+    fn footprint(&self) -> Footprint {
+        let (members, tombstones) = (self.members_len(), self.peers.lost_len());
+        Footprint { members, tombstones, ..Footprint::default() }
     }
 }
 

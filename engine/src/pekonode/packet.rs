@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 
-use crate::core::Traced;
-use crate::node::Node;
+use crate::core::{CarriedNews, Channel, Load, NewsAbout, Traced, Version, digest};
+use crate::node::{Node, NodeId};
 
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,14 @@ impl Carried {
 
     /// What no node can hold, so that a request with it is answered whatever the other holds.
     pub const NEVER: Self = Self { data: None, update: -1 };
+
+    /// The version that it is, which names no writer on this wire; none if it is no value.
+    pub fn version(&self) -> Option<Version> {
+        let digest = || digest(self.data.as_deref().unwrap_or_default());
+        let version =
+            || Version { nanos: self.update, writer: NodeId::default(), digest: digest() };
+        (self.update > 0).then(version)
+    }
 }
 
 /// How pekonode writes an address where it marks who is infected.
@@ -140,6 +148,20 @@ impl Traced for Packet {
     fn encoded_len(&self) -> usize {
         self.encoded_len()
     }
+
+    fn channel(&self) -> Channel {
+        match self.kind {
+            Kind::Beat | Kind::Publish => Channel::Rumor,
+            Kind::SwapRequest | Kind::SwapAnswer => Channel::Swap,
+        }
+    }
+
+    /// Every packet tells of a node; and of a value, where it brings one.
+    fn carries(&self) -> impl Iterator<Item = CarriedNews<'_>> {
+        let version = self.metadata.version().map(NewsAbout::Version);
+        let about = std::iter::once(NewsAbout::Node(&self.node)).chain(version);
+        about.map(|about| CarriedNews { about, load: Load::Value })
+    }
 }
 
 /// Bytes of a text in JSON as Go writes it, quotes apart.
@@ -167,6 +189,29 @@ mod tests {
     fn a_secret_is_shown_as_its_md5() {
         assert_eq!(SecretDigest::of(b"test_key").as_str(), "8c32d1183251df9828f929b935ae0419");
         assert_eq!(SecretDigest::of(b""), SecretDigest::default());
+    }
+
+    #[test]
+    fn a_packet_carries_its_node_and_the_value_that_it_brings() {
+        let node = Node::at(([10, 0, 0, 1], 1).into());
+        let carries = |metadata: Carried| {
+            let (node, infected) = (node.clone(), BTreeSet::new());
+            let (kind, secret_key) = (Kind::Publish, SecretKey::default());
+            let packet = Packet { node, infected, metadata, kind, secret_key };
+            let about = packet.carries().map(|news| match news.about {
+                NewsAbout::Version(version) => Some(version.nanos),
+                about => {
+                    assert_eq!(about, NewsAbout::Node(&packet.node));
+                    None
+                }
+            });
+            about.collect::<Vec<_>>()
+        };
+        assert_eq!(carries(Carried::NONE), [None]);
+        assert_eq!(carries(Carried::NEVER), [None]);
+        let value = Carried { data: Some(b"v"[..].into()), update: 7 };
+        assert_eq!(value.version().unwrap().digest, digest(b"v"));
+        assert_eq!(carries(value), [None, Some(7)]);
     }
 
     #[test]

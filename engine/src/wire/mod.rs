@@ -34,7 +34,7 @@ mod tests;
 
 use codec::{Reader, Wire, Writer};
 
-use crate::core::{Packet, PacketKind, Traced};
+use crate::core::{CarriedNews, Channel, LivenessCheck, Packet, PacketKind, Traced};
 
 pub use guard::{Guard, GuardAnswer, Run};
 pub use reject::Reject;
@@ -124,6 +124,22 @@ impl Traced for Packet {
 
     fn encoded_len(&self) -> usize {
         encoded_len(self)
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel()
+    }
+
+    fn carries(&self) -> impl Iterator<Item = CarriedNews<'_>> {
+        self.carried_news()
+    }
+
+    fn tag(&self) -> Option<u32> {
+        self.rumor_tag()
+    }
+
+    fn liveness_check(&self) -> Option<LivenessCheck> {
+        self.liveness_check()
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) const ENGINE: House = House {
         ),
         (
             "core/protocol",
-            "core/engine core/members core/io core/packet core/record core/metadata \
-             core/stats config time",
+            "core/engine core/footprint core/members core/io core/packet core/record core/metadata \
+             core/stats config node time",
         ),
         (
             "core/engine",
