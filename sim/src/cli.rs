@@ -18,13 +18,14 @@ use rumormill::text::{Printable, find_unprintable};
 use rumormill::units::nearest;
 
 use self::model::ModelArgs;
-use crate::commands::arguments::{format, paint};
+use crate::commands::arguments::{ProtocolArgs, format, paint};
 use crate::commands::{
     Exit, Failure, Report, check, compare, diff, explain, fuzz, measures, merge, new, run, shrink,
     sweep, tune,
 };
 use crate::results::json::document;
 use crate::scenario::{Name, Paint};
+use crate::world::{self, Offer};
 
 /// Columns of `sim measures`.
 const MEASURES_WIDTH: u16 = 80;
@@ -142,33 +143,53 @@ struct CheckArgs {
     /// Replace a value of the scenario before it is checked (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    #[command(flatten)]
+    protocol: ProtocolArgs,
 }
 
 /// Does what the arguments of the process say.
 ///
 /// Wrong arguments and requests for help end the process here, as is usual for commands.
 pub fn main() -> ExitCode {
+    main_with(&[])
+}
+
+/// As [`main`], of a program that brings protocols of its own along: scenarios may name them.
+pub fn main_with(others: &[Offer]) -> ExitCode {
+    world::bring(others);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
     match cli.command {
-        Command::Run(request) => conclude(run::run(&request)),
+        Command::Run(mut request) => {
+            request.protocol.settle(&mut request.sets);
+            conclude(run::run(&request))
+        }
         Command::Explain(args) => {
             let format = format(args.json, false);
             let (folder, rumor, node) = (args.run.as_path(), args.rumor.as_deref(), args.node);
             conclude(explain::run(&explain::ExplainRequest { folder, rumor, node, format }))
         }
         Command::Diff(args) => conclude(diff::run(&args.a, &args.b)),
-        Command::Sweep(request) => conclude(sweep::run(&request)),
+        Command::Sweep(mut request) => {
+            request.protocol.settle(&mut request.sets);
+            conclude(sweep::run(&request))
+        }
         Command::Compare(request) => conclude(compare::run(&request)),
         Command::Fuzz(request) => conclude(fuzz::run(&request)),
         Command::Shrink(request) => conclude(shrink::run(&request)),
-        Command::Tune(request) => conclude(tune::run(&request)),
+        Command::Tune(mut request) => {
+            request.protocol.settle(&mut request.sets);
+            conclude(tune::run(&request))
+        }
         Command::Merge(request) => conclude(merge::run(&request)),
         #[cfg(feature = "testbed")]
         Command::NodeInNamespace => crate::testbed::run_guest(),
-        Command::Check(args) => conclude(check::run(&args.files, &args.sets, paint(&io::stderr()))),
+        Command::Check(mut args) => {
+            args.protocol.settle(&mut args.sets);
+            conclude(check::run(&args.files, &args.sets, paint(&io::stderr())))
+        }
         Command::Model(args) => conclude(args.run()),
         Command::Measures(MeasuresArgs { pattern, json }) => {
             let format = format(json, false);

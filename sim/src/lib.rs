@@ -13,6 +13,7 @@ pub mod measures;
 pub mod model;
 mod observe;
 mod percent;
+pub mod protocols;
 mod reading;
 pub mod report;
 pub mod results;

@@ -510,7 +510,8 @@ fn no_cut_of_a_good_scenario_panics() {
 fn a_wire_that_the_simulator_does_not_speak_is_refused() {
     assert_told(
         &error("[engine]\nwire = 'pekonode'\n"),
-        "bad.toml:5:8: the simulator's nodes speak `native` to each other: leave it out",
+        "bad.toml:5:8: the simulator's nodes speak `native` to each other: leave it out, or run \
+         the other protocol: [protocol] name = \"pekonode\"",
     );
 }
 

@@ -24,6 +24,7 @@ Examples:
   sim run scenarios/partition.toml --seed 7 --json | jq .node_list
   sim run scenarios/*.toml --seeds 100 --threads 8 -q && echo all held
   sim run scenarios/loss.toml --set engine.fan_out=4 --set network.loss=30%
+  sim run scenarios/loss.toml --protocol pekonode       what another protocol makes of it
 
 The same scenario and seed give the same results on every machine, with any number of threads.
 The files of a run are in OUT/<name>/seed-<seed>/, those of all seeds together (a picture, an

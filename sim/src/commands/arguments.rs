@@ -14,6 +14,23 @@ use crate::scenario::Paint;
 /// The most seeds of one command: their figures are kept until the end.
 pub const SEEDS_MAX: u64 = 100_000;
 
+/// What the nodes speak, which is a setting of the scenario like any other.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ProtocolArgs {
+    /// Have the nodes speak another protocol, such as pekonode: protocol.name of the scenario
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+}
+
+impl ProtocolArgs {
+    /// Puts it before what is set by its key: the last one counts.
+    pub fn settle(&mut self, sets: &mut Vec<String>) {
+        if let Some(name) = self.protocol.take() {
+            sets.insert(0, format!("protocol.name={name}"));
+        }
+    }
+}
+
 /// How much is said, and to whom.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Talk {

@@ -153,7 +153,11 @@ fn run_one(
 /// The runs, by way instead of by seed.
 fn ways(plan: &Plan, rivals: &[Rival], runs: &[Vec<Spreading>]) -> Vec<Way> {
     let fan_out = plan.engine.fan_out();
-    let arcs = (ARCS.to_owned(), format!("the engine: rumors along arcs, fan-out {fan_out}"));
+    let spec = &plan.protocol.spec;
+    let arcs = match spec.is_ours() {
+        true => (ARCS.to_owned(), format!("the engine: rumors along arcs, fan-out {fan_out}")),
+        false => (spec.name.to_owned(), spec.about.to_owned()),
+    };
     let rivals = rivals.iter().map(|rival| (rival.to_string(), about(rival, plan.nodes)));
     let named = std::iter::once(arcs).chain(rivals).enumerate();
     let way = |(place, (name, about)): (usize, (String, String))| Way {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rumormill::units::show_duration;
 
-use super::{Exit, Failure, Report, holds};
+use super::{Exit, Failure, Report, holds, unheard};
 use crate::reading::shown;
 use crate::scenario::{self, Paint, Scenario, ScenarioError, Set};
 
@@ -19,6 +19,7 @@ pub fn run(files: &[PathBuf], sets: &[String], paint: Paint) -> Result<Report, F
             Ok(scenario) => {
                 lines += &line(file, &scenario);
                 warnings.extend(holds::warning(&scenario));
+                warnings.extend(unheard::warning(&scenario));
             }
             Err(error) => failures.push(Failure::scenario(&error, paint)),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rumormill::Liveness;
-use rumormill::config::{TransportKind, Wire};
+use rumormill::config::TransportKind;
 use rumormill::units::show_duration;
 
 use crate::model::theory::{Detector, Watch, mean_loss};
@@ -47,10 +47,10 @@ pub fn holds(scenario: &Scenario) -> bool {
 }
 
 /// What theory needs of a scenario; none where it has nothing to say: streams lose nothing, and
-/// the other wire knows no calls.
+/// it is a theory of our own protocol.
 fn watch(scenario: &Scenario) -> Option<Watch> {
     let config = scenario.engine();
-    if config.protocol() == TransportKind::Tcp || config.wire() == Wire::Pekonode {
+    if config.protocol() == TransportKind::Tcp || !scenario.protocol().is_ours() {
         return None;
     }
     let detector = match config.liveness() {

@@ -22,6 +22,7 @@ mod targets;
 mod traces;
 mod trial;
 pub mod tune;
+pub mod unheard;
 
 use std::fmt::Display;
 

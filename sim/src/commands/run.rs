@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use rumormill::time::nanos;
 use rumormill::units::parse_duration;
 
-use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::arguments::{PictureArgs, ProtocolArgs, SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::{Failure, Report, interrupt, planted, trial};
 use crate::clock::Stopwatch;
@@ -60,6 +60,9 @@ pub struct Request {
     /// Replace a value of the scenario, such as engine.fan_out=4 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// What the nodes speak.
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
     /// By what the nodes talk: virtual time, or real nodes in real time
     #[arg(long, value_enum, value_name = "NET", default_value_t)]
     pub net: Net,

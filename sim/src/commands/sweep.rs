@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::arguments::{PictureArgs, ProtocolArgs, SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
@@ -38,6 +38,9 @@ pub struct SweepRequest {
     /// Replace a value of the scenario in every cell (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// What the nodes speak.
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
     /// The first seed
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,

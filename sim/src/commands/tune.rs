@@ -15,7 +15,7 @@ use rayon::ThreadPool;
 use sha2::{Digest, Sha256};
 
 use self::race::{Candidate, Goal, LAST, Race, Track};
-use super::arguments::{PictureArgs, SEEDS_MAX, Talk};
+use super::arguments::{PictureArgs, ProtocolArgs, SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, holds, interrupt, sweep, targets, trial};
@@ -59,6 +59,9 @@ pub struct TuneRequest {
     /// Replace a value of the scenario for all settings (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// What the nodes speak.
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
     /// The first seed
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,

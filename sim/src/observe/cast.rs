@@ -298,6 +298,13 @@ impl Cast {
         same.or_else(|| parts().find(|part| of(part) <= generation)).copied()
     }
 
+    /// The last incarnation to start at an address by then, or the first that will.
+    pub(crate) fn last_at(&self, addr: SocketAddr, at: Instant) -> Option<IncarnationNo> {
+        let parts = &self.addrs[self.addr_no(addr)? as usize].parts;
+        let started = parts.iter().rfind(|&&part| self.part(part).start <= at);
+        started.or(parts.first()).copied()
+    }
+
     fn intern(&mut self, addr: SocketAddr) -> AddrNo {
         if let Some(known) = self.addr_no(addr) {
             return known;

@@ -1,16 +1,21 @@
 //! Laws that hold in every run, whatever the scenario does.
 
+mod law;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::{Cause, Footprint, PacketKind, Stats};
+use rumormill::core::{Cause, Footprint, LivenessCheck, Stats};
 use rumormill::node::Generation;
 use rumormill::time::Instant;
 use rumormill::{Config, Event, Liveness, Version};
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::law::Law;
+
+use self::law::Promise;
 use super::calm::Calm;
 use super::cast::{Cast, IncarnationNo};
 use super::keeping::{Heirs, Keeping};
@@ -26,74 +31,6 @@ use crate::scenario::plan::{Deed, Incarnation, Manner, NodeNo, Plan};
 /// A beat: of which incarnation, and its counter.
 type Beat = (Generation, u32);
 
-/// What must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Law {
-    /// Every packet sent or doubled has exactly one fate.
-    PacketsConserved,
-    /// The metadata of a node never becomes older, nor is it lost without a word, nor does the node
-    /// tell of an older one than it holds.
-    VersionsNeverGoBack,
-    /// An incarnation that left or was replaced is not listed again by a node that knew.
-    GoneStayGone,
-    /// Nobody is removed by timeout before the timeout has passed since the last proof of life
-    /// that the simulator knows of: its start, or its answer to a last call. With probes it is the
-    /// shortest time that anybody is suspected, since the start or an answer to a probe. And who
-    /// slept asks before it removes anybody.
-    SilenceBeforeRemoval,
-    /// Members and tombstones stay within their limits.
-    StateIsBounded,
-    /// Only nodes that the plan started are ever listed.
-    OnlyRealNodes,
-    /// Some time after the last fault all lists are true, and all hold the same value.
-    Convergence,
-    /// Whoever a node removed by timeout it lists again only with a newer beat or generation.
-    NoZombie,
-    /// A value outlives those who leave politely.
-    NoLoss,
-    /// What a node sends follows from what there is to do.
-    BoundedWork,
-    /// What a service is to be told once is not repeated.
-    ToldOnce,
-    /// On a perfect network nobody who lives is removed, news is nowhere late and is not told for
-    /// ever, and who probes does so every cycle.
-    Calm,
-}
-
-impl Law {
-    const ALL: [Self; 12] = [
-        Self::PacketsConserved,
-        Self::VersionsNeverGoBack,
-        Self::GoneStayGone,
-        Self::SilenceBeforeRemoval,
-        Self::StateIsBounded,
-        Self::OnlyRealNodes,
-        Self::Convergence,
-        Self::NoZombie,
-        Self::NoLoss,
-        Self::BoundedWork,
-        Self::ToldOnce,
-        Self::Calm,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::PacketsConserved => "packets_conserved",
-            Self::VersionsNeverGoBack => "versions_never_go_back",
-            Self::GoneStayGone => "gone_stay_gone",
-            Self::SilenceBeforeRemoval => "silence_before_removal",
-            Self::StateIsBounded => "state_is_bounded",
-            Self::OnlyRealNodes => "only_real_nodes",
-            Self::Convergence => "convergence",
-            Self::NoZombie => "no_zombie",
-            Self::NoLoss => "no_loss",
-            Self::BoundedWork => "bounded_work",
-            Self::ToldOnce => "told_once",
-            Self::Calm => "calm",
-        }
-    }
-}
-
 /// The laws of one run, and what broke them.
 #[derive(Clone, Debug)]
 pub(crate) struct Laws {
@@ -107,6 +44,8 @@ pub(crate) struct Laws {
     /// In flight for so long a counter, which travels modulo 256, may be misread.
     misread_after: Duration,
     broken: BTreeMap<Law, Offences>,
+    /// Whose protocol is run, where it is not our own.
+    stranger: Option<&'static str>,
     /// Why the convergence of this run can't be judged.
     excuse: Option<String>,
     /// By node: whom it removed by timeout, when, and with which beat.
@@ -172,6 +111,7 @@ impl Laws {
             forgotten_after: cast.shortest(Config::timeout) * Self::TOMBSTONE_TIMEOUTS,
             misread_after: cast.shortest(Config::cycle) * Self::COUNTER_CYCLES,
             broken: BTreeMap::new(),
+            stranger: (!plan.protocol.spec.is_ours()).then_some(plan.protocol.spec.name),
             excuse: None,
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
             leaves: 0,
@@ -309,7 +249,13 @@ impl Laws {
             let detail = format!("node {node} sends {sent} packets in a second: at most {most}");
             self.breaks(Law::BoundedWork, at, Some(node), &detail);
         }
-        self.work.is_runaway(node)
+        let is_runaway = self.work.is_runaway(node);
+        if is_runaway && self.stranger.is_some() {
+            // The run ends here, which must be told whoever promised what.
+            let detail = format!("node {node} sends without an end, so the run was ended");
+            self.note(Law::BoundedWork, at, Some(node), &detail);
+        }
+        is_runaway
     }
 
     /// What an engine holds.
@@ -420,7 +366,7 @@ impl Laws {
         at: Instant,
         by: NodeNo,
         incarnation: IncarnationNo,
-        (question, sent): (PacketKind, Instant),
+        (question, sent): (LivenessCheck, Instant),
     ) {
         if self.proves(by, question) {
             self.questions[by as usize].insert(incarnation, (at, sent));
@@ -433,7 +379,7 @@ impl Laws {
         &mut self,
         node: NodeNo,
         incarnation: IncarnationNo,
-        (answer, sent): (PacketKind, Instant),
+        (answer, sent): (LivenessCheck, Instant),
     ) {
         if self.proves(node, answer)
             && let Some(&(arrived, asked)) = self.questions[node as usize].get(&incarnation)
@@ -445,8 +391,8 @@ impl Laws {
 
     /// Whether such a talk tells a node that the other lives. With beats a probe only shows that a
     /// newcomer is at its address: its answer carries no beat.
-    fn proves(&self, node: NodeNo, kind: PacketKind) -> bool {
-        let is_probe = matches!(kind, PacketKind::Probe | PacketKind::ProbeAnswer);
+    fn proves(&self, node: NodeNo, check: LivenessCheck) -> bool {
+        let is_probe = matches!(check, LivenessCheck::Probe | LivenessCheck::ProbeAnswer);
         !is_probe || self.cast.config(node).liveness() == Liveness::Probes
     }
 
@@ -537,7 +483,8 @@ impl Laws {
             let name = law.name().to_owned();
             match self.broken.remove(&law) {
                 None => {
-                    let detail = self.excuse.take_if(|_| law == Law::Convergence);
+                    let excuse = self.excuse.take_if(|_| law == Law::Convergence);
+                    let detail = self.unpromised(law).or(excuse);
                     Invariant { name, ok: true, detail, first: None }
                 }
                 Some(Offences { times, first, detail }) => {
@@ -559,7 +506,19 @@ impl Laws {
         format!("node {} as started at {}", part.node, part.start)
     }
 
+    /// Why a law is not judged: it is no promise of the protocol that is run.
+    fn unpromised(&self, law: Law) -> Option<String> {
+        let stranger = self.stranger.filter(|_| law.promised_by() == Promise::Rumormill)?;
+        Some(format!("not judged: rumormill promises it, {stranger} does not"))
+    }
+
     fn breaks(&mut self, law: Law, at: Instant, node: Option<NodeNo>, detail: &str) {
+        if self.stranger.is_none() || law.promised_by() != Promise::Rumormill {
+            self.note(law, at, node, detail);
+        }
+    }
+
+    fn note(&mut self, law: Law, at: Instant, node: Option<NodeNo>, detail: &str) {
         let first = || {
             let (first, detail) = (Offence { at_ms: ms(at), node }, format!("at {at}: {detail}"));
             Offences { times: 0, first, detail }

@@ -9,6 +9,7 @@ pub(crate) mod invariants;
 pub(crate) mod islands;
 pub(crate) mod keeping;
 pub(crate) mod lists;
+pub(crate) mod meant;
 pub(crate) mod members;
 pub(crate) mod metadata;
 pub(crate) mod observer;

@@ -4,7 +4,7 @@ mod own;
 
 use std::sync::Arc;
 
-use rumormill::core::{Cause, Footprint, Packet, PacketKind, Record, Stats};
+use rumormill::core::{Cause, Footprint, Identity, LivenessCheck, Record, Stats, Traced};
 use rumormill::link::LinkModel;
 use rumormill::node::Generation;
 use rumormill::time::Instant;
@@ -15,11 +15,12 @@ use super::crossing::Crossing;
 use super::episodes::Episodes;
 use super::invariants::Laws;
 use super::keeping::Heirs;
+use super::meant::Meant;
 use super::members::{Listing, Views};
 use super::metadata::Agreement;
 use super::ms;
 use super::removals::{self, Detections, Reason};
-use super::rumors::{Kind, Load, Presence, Row, RumorNo, Rumors, Way};
+use super::rumors::{CarriedRumor, Kind, Presence, Row, RumorNo, Rumors, Way};
 use super::says::Says;
 use super::settling::{Settling, Verdict};
 use super::staleness::Staleness;
@@ -41,6 +42,9 @@ pub(crate) enum Knows {
 /// Everybody who watches a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
+    identity: Identity,
+    /// Who begins where others ran before, and is taken for them.
+    successors: Vec<IncarnationNo>,
     cast: Arc<Cast>,
     truth: Truth,
     views: Views,
@@ -79,6 +83,8 @@ impl Observer {
     pub(crate) fn new(plan: &Plan, cast: &Arc<Cast>) -> Self {
         let (nodes, config) = (cast.nodes(), &plan.engine);
         Self {
+            identity: plan.protocol.spec.identity,
+            successors: Vec::new(),
             cast: Arc::clone(cast),
             truth: Truth::new(nodes, cast.longest(Config::timeout)),
             views: Views::new(Arc::clone(cast)),
@@ -123,7 +129,11 @@ impl Observer {
         match cause {
             StartCause::Initial => {}
             StartCause::Join => self.rumors.start(at, Kind::Join, incarnation),
+            StartCause::Restart if self.is_taken_for_another(incarnation) => {}
             StartCause::Restart => self.rumors.start(at, Kind::Restart, incarnation),
+        }
+        if self.is_taken_for_another(incarnation) {
+            self.successors.push(incarnation);
         }
     }
 
@@ -203,6 +213,7 @@ impl Observer {
             true => self.changed = None,
             false => _ = self.changed.get_or_insert(cause),
         }
+        self.succeed(at);
         self.unsettled = true;
     }
 
@@ -275,8 +286,14 @@ impl Observer {
     }
 
     /// Which rumors a packet carries.
-    pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
-        self.rumors.carried(packet, carried);
+    pub(crate) fn carried(
+        &self,
+        at: Instant,
+        packet: &impl Traced,
+        meant: &Meant,
+        carried: &mut Vec<CarriedRumor>,
+    ) {
+        self.rumors.carried(at, packet, meant, carried);
     }
 
     /// A node sent a packet of this encoded length. True when it sends so many that there is no
@@ -285,13 +302,13 @@ impl Observer {
         &mut self,
         at: Instant,
         node: NodeNo,
-        packet: &Packet,
+        packet: &impl Traced,
         payload: u64,
-        carried: &[RumorNo],
+        carried: &[CarriedRumor],
     ) -> bool {
         self.traffic.sent(at, node, payload);
         self.check_told(at, node, packet);
-        self.rumors.sent(node, packet, carried);
+        self.rumors.sent(node, packet.tag(), carried);
         self.laws.send(at, node)
     }
 
@@ -311,27 +328,27 @@ impl Observer {
         at: Instant,
         node: NodeNo,
         way: Way,
-        load: Load,
-        carried: &[RumorNo],
+        check: Option<LivenessCheck>,
+        carried: &[CarriedRumor],
     ) {
         self.traffic.fates().delivered += 1;
-        self.rumors.delivered(load, carried);
-        let Way::Packet { from, sent, kind } = way else { return };
+        self.rumors.delivered(carried);
+        let Way::Packet { from, sent, .. } = way else { return };
         if self.laws.flew(at - sent) {
             self.settling.disturb(at);
         }
-        match kind {
-            PacketKind::LastCall | PacketKind::Probe => {
+        match check {
+            Some(question @ (LivenessCheck::LastCall | LivenessCheck::Probe)) => {
                 if let Some(asked) = self.truth.live(node) {
-                    self.laws.asked(at, from, asked, (kind, sent));
+                    self.laws.asked(at, from, asked, (question, sent));
                 }
             }
-            PacketKind::Alive | PacketKind::ProbeAnswer => {
+            Some(answer @ (LivenessCheck::Alive | LivenessCheck::ProbeAnswer)) => {
                 if let Some(incarnation) = self.truth.live(from) {
-                    self.laws.answered(node, incarnation, (kind, sent));
+                    self.laws.answered(node, incarnation, (answer, sent));
                 }
             }
-            _ => {}
+            None => {}
         }
     }
 
@@ -477,9 +494,7 @@ impl Observer {
             let others = cast.same_addr(incarnation).iter().filter(|&&it| it != incarnation);
             others.for_each(|&other| self.unlist(at, node, other));
         }
-        if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
-            self.detections.listed(node, incarnation);
-        }
+        self.relist(node, incarnation);
         if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
             self.settling.hear(own, incarnation);
         }
@@ -534,6 +549,12 @@ impl Observer {
             let views = &self.views;
             let lists = |other| views.lists(other, incarnation);
             self.rumors.removal(at, incarnation, lists);
+        }
+    }
+
+    fn relist(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
+            self.detections.listed(node, incarnation);
         }
     }
 

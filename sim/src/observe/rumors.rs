@@ -11,18 +11,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::Version;
-use rumormill::core::packet::{Body, News, Rumor as Told, Topic};
-use rumormill::core::{Cause, Packet, PacketKind};
+use rumormill::core::{Cause, Channel, Load, NewsAbout, Traced};
 use rumormill::node::Generation;
 use rumormill::time::Instant;
 
 use super::cast::{Cast, IncarnationNo};
+use super::meant::Meant;
 use crate::scenario::plan::NodeNo;
 
 pub(crate) use self::figures::Presence;
 
 /// The place of a rumor in order of start.
 pub(crate) type RumorNo = u32;
+
+/// A rumor in a packet, and what the packet brings of it.
+pub(crate) type CarriedRumor = (RumorNo, Load);
 
 /// Rumors times nodes beyond which no more rumors are followed: 24 bytes each.
 const CELLS_MAX: usize = 1 << 24;
@@ -57,38 +60,14 @@ pub(crate) enum Way {
     /// By itself: it did it, or it judged so by its own timeout.
     Source,
     /// By a packet.
-    Packet { from: NodeNo, sent: Instant, kind: PacketKind },
+    Packet { from: NodeNo, sent: Instant, by: Channel },
 }
 
 impl Way {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Source => "source",
-            Self::Packet { kind: PacketKind::Rumor, .. } => "rumor",
-            Self::Packet { kind: PacketKind::Bulk, .. } => "bulk",
-            Self::Packet { kind: PacketKind::Fetched, .. } => "stream",
-            Self::Packet { .. } => "swap",
-        }
-    }
-}
-
-/// What a packet brings of the rumors that it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// The news itself.
-    Value,
-    /// That there is a version, whose value must be fetched.
-    Announcement,
-    /// That its sender has it already.
-    Ack,
-}
-
-impl Load {
-    pub(crate) fn of(packet: &Packet) -> Self {
-        match &packet.body {
-            Body::RumorAck(_) => Self::Ack,
-            Body::Rumor(Told { topic: Topic::Announced(_), .. }) => Self::Announcement,
-            _ => Self::Value,
+            Self::Packet { by, .. } => by.name(),
         }
     }
 }
@@ -321,54 +300,45 @@ impl Rumors {
     }
 
     /// Which rumors a packet carries, or acknowledges.
-    pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
+    pub(crate) fn carried<T: Traced>(
+        &self,
+        at: Instant,
+        packet: &T,
+        meant: &Meant,
+        carried: &mut Vec<CarriedRumor>,
+    ) {
         if self.rumors.is_empty() {
             return;
         }
-        let news: &[News] = match &packet.body {
-            Body::Value(metadata)
-            | Body::Fetched(metadata)
-            | Body::Rumor(Told { topic: Topic::Metadata(metadata), .. }) => {
-                return carried.extend(self.of_version(metadata.version()));
-            }
-            Body::Rumor(Told { topic: Topic::Announced(it), .. }) => {
-                return carried.extend(self.of_version(it.version));
-            }
-            Body::Rumor(Told { topic: Topic::Membership(news), .. }) => std::slice::from_ref(news),
-            Body::RumorAck(ack) => return carried.extend(self.tags.get(&ack.token.tag())),
-            Body::Bulk(bulk) => &bulk.news,
-            Body::Records(records) => &records.news,
-            Body::Join(join) => return carried.extend(self.told_by(&join.me.record)),
-            Body::Alive(alive) => return carried.extend(self.told_by(&alive.me.record)),
-            Body::Welcome(welcome) => {
-                let starts =
-                    welcome.members.iter().filter_map(|member| self.told_by(&member.record));
-                return carried.extend(starts);
-            }
-            _ => return,
-        };
-        carried.extend(news.iter().filter_map(|item| match item {
-            News::Member(member) => self.told_by(&member.record),
-            News::Gone(gone) => {
-                let about = self.about[self.cast.find(gone.addr, gone.generation)? as usize];
-                match gone.cause {
-                    Cause::Left => about.leave,
-                    _ => about.removal,
+        carried.extend(packet.carries().filter_map(|news| {
+            let rumor = match news.about {
+                NewsAbout::Version(version) => self.of_version(version),
+                NewsAbout::Member { addr, generation } => {
+                    self.told_by(self.cast.find(addr, generation)?, generation)
                 }
-            }
-            // Whether it will be a removal is open.
-            News::Suspected(_) => None,
+                NewsAbout::Node(node) => {
+                    let (incarnation, generation) = meant.find(at, node)?;
+                    self.told_by(incarnation, generation)
+                }
+                NewsAbout::Departure { addr, generation, cause } => {
+                    let about = self.about[self.cast.find(addr, generation)? as usize];
+                    if cause == Cause::Left { about.leave } else { about.removal }
+                }
+                NewsAbout::Tagged(tag) => self.tags.get(&tag).copied(),
+            };
+            Some((rumor?, news.load))
         }));
     }
 
-    /// A node sent a packet that carries these, or acknowledges them.
-    pub(crate) fn sent(&mut self, node: NodeNo, packet: &Packet, carried: &[RumorNo]) {
-        if let (Body::Rumor(told), &[rumor]) = (&packet.body, carried) {
-            self.tags.insert(told.token.tag(), rumor);
+    /// A node sent a packet that carries these, or acknowledges them; acknowledgements of it will
+    /// have this tag.
+    pub(crate) fn sent(&mut self, node: NodeNo, tag: Option<u32>, carried: &[CarriedRumor]) {
+        if let (Some(tag), &[(rumor, _)]) = (tag, carried) {
+            self.tags.insert(tag, rumor);
         }
-        for &rumor in carried {
+        for &(rumor, load) in carried {
             let rumor = &mut self.rumors[rumor as usize];
-            if Load::of(packet) == Load::Ack {
+            if load == Load::Ack {
                 rumor.control_messages += 1;
                 continue;
             }
@@ -378,9 +348,9 @@ impl Rumors {
     }
 
     /// A packet that carries these arrived.
-    pub(crate) fn delivered(&mut self, load: Load, carried: &[RumorNo]) {
-        if load == Load::Value {
-            carried.iter().for_each(|&rumor| self.rumors[rumor as usize].delivered += 1);
+    pub(crate) fn delivered(&mut self, carried: &[CarriedRumor]) {
+        for &(rumor, _) in carried.iter().filter(|(_, load)| *load == Load::Value) {
+            self.rumors[rumor as usize].delivered += 1;
         }
     }
 
@@ -412,10 +382,9 @@ impl Rumors {
     }
 
     /// What a record tells: that its incarnation changed what it says, or else that it started.
-    fn told_by(&self, record: &rumormill::core::Record) -> Option<RumorNo> {
-        let incarnation = self.cast.find(record.node().addr(), record.generation())?;
+    fn told_by(&self, incarnation: IncarnationNo, generation: Generation) -> Option<RumorNo> {
         let mut updates = self.updates.get(&incarnation).into_iter().flatten();
-        let update = updates.find(|(of, _)| *of == record.generation()).map(|&(_, rumor)| rumor);
+        let update = updates.find(|(of, _)| *of == generation).map(|&(_, rumor)| rumor);
         update.or(self.about[incarnation as usize].start)
     }
 

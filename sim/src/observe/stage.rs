@@ -7,16 +7,17 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Footprint, Packet, Stats, Value};
+use rumormill::core::{Footprint, Stats, Traced, Value};
 use rumormill::link::Fate;
 use rumormill::node::Generation;
 use rumormill::time::Instant;
 use rumormill::{Event, Version};
 
 use super::cast::{Cast, IncarnationNo};
+use super::meant::Meant;
 use super::ms;
 use super::observer::{Knows, Observer};
-use super::rumors::{Load, RumorNo, Way};
+use super::rumors::{CarriedRumor, Way};
 use super::trace::{Parcel, Recorder};
 use super::traffic::HEADERS;
 use super::weather::{Recovery, Weather, Whims};
@@ -31,6 +32,7 @@ pub(crate) struct Stage<'a> {
     now: Instant,
     pub(crate) weather: Weather,
     observer: Observer,
+    meant: Meant,
     recorder: Recorder<'a>,
     /// What it has shown so far; the observers fill in the rest at its end.
     run: RunResult,
@@ -66,6 +68,7 @@ impl<'a> Stage<'a> {
             now: Instant::ZERO,
             weather: Weather::new(plan),
             observer: Observer::new(plan, cast),
+            meant: Meant::new(plan.protocol.spec.identity, cast),
             recorder: Recorder::default(),
             run: RunResult { summary: blank(plan), ..RunResult::default() },
             is_runaway: false,
@@ -223,8 +226,9 @@ impl<'a> Stage<'a> {
         way: Way,
         beat: Option<(Generation, u32)>,
     ) {
-        self.observer.on_event(self.now, node, event, way, beat);
-        self.recorder.state(self.now, node, event, way, &self.observer);
+        let event = self.meant.event(self.now, event);
+        self.observer.on_event(self.now, node, &event, way, beat);
+        self.recorder.state(self.now, node, &event, way, &self.observer);
     }
 
     /// A node took over a list that all initial ones share.
@@ -233,12 +237,12 @@ impl<'a> Stage<'a> {
     }
 
     /// Which rumors a packet carries.
-    pub(crate) fn carried(&self, packet: &Packet, carried: &mut Vec<RumorNo>) {
-        self.observer.carried(packet, carried);
+    pub(crate) fn carried(&self, packet: &impl Traced, carried: &mut Vec<CarriedRumor>) {
+        self.observer.carried(self.now, packet, &self.meant, carried);
     }
 
     /// A node sends this packet; next comes what becomes of it.
-    pub(crate) fn send(&mut self, parcel: &Parcel<'_>, packet: &Packet) {
+    pub(crate) fn send(&mut self, parcel: &Parcel<'_>, packet: &impl Traced) {
         let Parcel { from, bytes, carried, .. } = *parcel;
         self.is_runaway |= self.observer.on_send(self.now, from, packet, bytes, carried);
     }
@@ -274,13 +278,13 @@ impl<'a> Stage<'a> {
     /// A packet arrived at a node that runs.
     pub(crate) fn delivered(&mut self, node: NodeNo, parcel: &Parcel<'_>) {
         self.recorder.delivered(self.now, parcel);
-        self.observer.on_deliver(self.now, node, parcel.way(), parcel.load, parcel.carried);
+        self.observer.on_deliver(self.now, node, parcel.way(), parcel.nature.check, parcel.carried);
     }
 
     /// A packet arrived that no node sent. Unless it was counted as sent when it was made up, that
     /// breaks the law that every packet that arrives was sent, which tells of it.
     pub(crate) fn delivered_unsent(&mut self, node: NodeNo) {
-        self.observer.on_deliver(self.now, node, Way::Source, Load::Value, &[]);
+        self.observer.on_deliver(self.now, node, Way::Source, None, &[]);
     }
 
     /// A packet that flew will not be read.

@@ -13,13 +13,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use rumormill::Event as EngineEvent;
-use rumormill::core::{PacketKind, Record};
+use rumormill::core::{Channel, LivenessCheck, Load, Record, Traced};
 use rumormill::link::{Fate, LinkModel};
 use rumormill::time::Instant;
 
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
-use super::rumors::{Load, RumorNo, Way};
+use super::rumors::{CarriedRumor, RumorNo, Way};
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
 
 /// Where the lines of a run go.
@@ -100,18 +100,32 @@ pub(crate) struct Recorder<'a>(Option<&'a mut Tape>);
 pub(crate) struct Parcel<'p> {
     pub(crate) from: NodeNo,
     pub(crate) to: Option<NodeNo>,
-    pub(crate) kind: PacketKind,
+    pub(crate) nature: Nature,
     pub(crate) sent: Instant,
     pub(crate) bytes: u64,
     pub(crate) content: u64,
-    pub(crate) carried: &'p [RumorNo],
-    pub(crate) load: Load,
+    pub(crate) carried: &'p [CarriedRumor],
+}
+
+/// What a packet is, whatever it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nature {
+    pub(crate) kind: &'static str,
+    pub(crate) by: Channel,
+    pub(crate) check: Option<LivenessCheck>,
+}
+
+impl Nature {
+    pub(crate) fn of(packet: &impl Traced) -> Self {
+        let (by, check) = (packet.channel(), packet.liveness_check());
+        Self { kind: packet.kind(), by, check }
+    }
 }
 
 impl Parcel<'_> {
     /// How a receiver learns what it learns by this.
     pub(crate) fn way(&self) -> Way {
-        Way::Packet { from: self.from, sent: self.sent, kind: self.kind }
+        Way::Packet { from: self.from, sent: self.sent, by: self.nature.by }
     }
 }
 
@@ -253,10 +267,10 @@ fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
     Packet {
         from: parcel.from,
         to: parcel.to,
-        kind: parcel.kind.name().into(),
+        kind: parcel.nature.kind.into(),
         content: format!("{:016x}", parcel.content),
-        rumors: parcel.carried.iter().map(|&rumor| rumors[rumor as usize].clone()).collect(),
-        announces: parcel.load == Load::Announcement && !parcel.carried.is_empty(),
+        rumors: parcel.carried.iter().map(|&(rumor, _)| rumors[rumor as usize].clone()).collect(),
+        announces: parcel.carried.iter().any(|(_, load)| *load == Load::Announcement),
     }
 }
 

@@ -273,6 +273,13 @@ impl Item {
         })
     }
 
+    pub(super) fn flag(&self, what: &str) -> Result<bool, Mistake> {
+        match self.value {
+            Value::Flag(flag) => Ok(flag),
+            _ => Err(self.expected(what)),
+        }
+    }
+
     pub(super) fn list(&self, what: &str) -> Result<&[Self], Mistake> {
         let Value::List(items) = &self.value else { return Err(self.expected(what)) };
         Ok(items)

@@ -30,6 +30,7 @@ use self::errors::{Mistake, Mistakes};
 use self::language::Typed;
 use self::layout::Laid;
 use self::plan::Plan;
+use crate::protocols::Spec;
 use crate::reading::{self, ReadError, shown};
 
 /// The JSON Schema of scenario files, made from the keys that the reader takes.
@@ -273,6 +274,16 @@ impl Scenario {
         &self.typed.engine
     }
 
+    /// The protocol that the nodes speak.
+    pub fn protocol(&self) -> &Spec {
+        &self.typed.protocol.spec
+    }
+
+    /// Keys of `[engine]` that stand in the file, and that the protocol is not handed.
+    pub fn unheard(&self) -> impl Iterator<Item = &str> {
+        self.typed.unheard.iter().map(String::as_str)
+    }
+
     /// The default link.
     pub fn network(&self) -> Link {
         self.typed.network.link()
@@ -301,6 +312,7 @@ impl Scenario {
             warmup: self.typed.warmup,
             sample: self.typed.sample,
             rumor_rows_max: self.typed.rumor_rows_max,
+            protocol: self.typed.protocol.clone(),
             engine: Arc::clone(&self.typed.engine),
             network: self.typed.network.link(),
             links: self.typed.link_changes.clone(),

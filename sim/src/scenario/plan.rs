@@ -8,13 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::PacketKind;
 pub use rumormill::link::Ways;
 use rumormill::link::{Link, LinkChange, NetworkChange};
 use rumormill::time::Instant;
 use rumormill::{Config, Node};
 
 use crate::measures::Operator;
+use crate::protocols::Chosen;
+pub use crate::protocols::{Claim, Lie};
 
 /// The number of a node in a plan.
 pub type NodeNo = u32;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub sample: Duration,
     /// Rows of `rumors.csv` beyond which it stops.
     pub rumor_rows_max: usize,
+    /// What the nodes speak.
+    pub protocol: Chosen,
     /// The settings of engines whose group has none of its own.
     pub engine: Arc<Config>,
     /// The default link, each direction on its own.
@@ -251,8 +254,8 @@ pub enum Deed {
     Update(Vec<(NodeNo, Node)>),
     /// One packet that is sent from now on gets lost.
     Drop {
-        /// Of this kind.
-        kind: PacketKind,
+        /// Of this kind, as traces name it.
+        kind: &'static str,
         /// How many such there are up to this one, itself included.
         nth: u64,
         /// Between these.
@@ -434,58 +437,6 @@ pub enum Content {
     },
     /// These bytes, as they stand behind what guards a datagram.
     Bytes(Arc<[u8]>),
-}
-
-/// A claim about a node that need not be true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// It said goodbye.
-    Goodbye,
-    /// It timed out.
-    Tombstone,
-    /// It is a member, told as in a swap.
-    Record,
-    /// It has come back in another generation, told as news.
-    Generation,
-    /// It wants in.
-    Join,
-}
-
-impl Lie {
-    /// All, as a scenario names them.
-    pub const NAMED: [(&'static str, Self); 5] = [
-        ("goodbye", Self::Goodbye),
-        ("tombstone", Self::Tombstone),
-        ("record", Self::Record),
-        ("generation", Self::Generation),
-        ("join", Self::Join),
-    ];
-
-    /// As a scenario names it.
-    pub fn name(self) -> &'static str {
-        Self::NAMED.iter().find(|(_, lie)| *lie == self).expect("every lie has a name").0
-    }
-}
-
-/// The generation that a lie is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The one in which the node runs, or last ran.
-    Present,
-    /// The one above.
-    Next,
-    /// The highest there is.
-    Max,
-}
-
-impl Claim {
-    /// Those that a scenario names.
-    pub const NAMED: [(&'static str, Self); 2] = [("+1", Self::Next), ("max", Self::Max)];
-
-    /// As a scenario names it, if it does.
-    pub fn name(self) -> Option<&'static str> {
-        Self::NAMED.iter().find(|(_, claim)| *claim == self).map(|(name, _)| *name)
-    }
 }
 
 /// How a node goes down.

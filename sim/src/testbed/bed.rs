@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumormill::Event;
-use rumormill::core::{Class, Output, Packet};
+use rumormill::core::{Class, Engine, Output, Packet};
 use rumormill::link::Fate;
 use rumormill::net::{Departure, Interceptor};
 use tokio::sync::watch;
@@ -129,8 +129,10 @@ impl Interceptor for Tap {
         if self.is_dead() || (packet.is_none() && events.is_empty()) {
             return;
         }
-        let arrival =
-            |(from, packet): (SocketAddr, &Packet)| Arrival { from, content: content(packet) };
+        let arrival = |(from, packet): (SocketAddr, &Packet)| Arrival {
+            from,
+            content: content::<Engine>(packet),
+        };
         let (incarnation, packet) = (self.incarnation, packet.map(arrival));
         let input = Happening::Input { incarnation, packet, events };
         self.bed.log.note(self.bed.clock.now(), input);

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumormill::core::PacketKind;
 use rumormill::time::Instant;
 
-use crate::observe::rumors::{Load, RumorNo};
+use crate::observe::rumors::CarriedRumor;
 use crate::observe::stage::Unread;
-use crate::observe::trace::Parcel;
+use crate::observe::trace::{Nature, Parcel};
 use crate::scenario::plan::NodeNo;
 
 /// What was to arrive so shortly before the end may still be unread.
@@ -24,7 +23,7 @@ const UNREAD_MAX: Duration = Duration::from_millis(100);
 pub(super) struct Flight {
     pub(super) from: NodeNo,
     pub(super) to: NodeNo,
-    pub(super) kind: PacketKind,
+    pub(super) nature: Nature,
     pub(super) sent: Instant,
     /// When it is handed to the system.
     pub(super) lands: Instant,
@@ -32,8 +31,7 @@ pub(super) struct Flight {
     pub(super) may_be_cut: bool,
     pub(super) bytes: u64,
     pub(super) content: u64,
-    pub(super) carried: Vec<RumorNo>,
-    pub(super) load: Load,
+    pub(super) carried: Vec<CarriedRumor>,
 }
 
 impl Flight {
@@ -42,12 +40,11 @@ impl Flight {
         Parcel {
             from: self.from,
             to: Some(self.to),
-            kind: self.kind,
+            nature: self.nature,
             sent: self.sent,
             bytes: self.bytes,
             content: self.content,
             carried: &self.carried,
-            load: self.load,
         }
     }
 }
@@ -124,6 +121,8 @@ impl Flights {
 
 #[cfg(test)]
 mod tests {
+    use rumormill::core::{Channel, LivenessCheck};
+
     use super::*;
     use crate::world::testkit::at_ms;
 
@@ -132,11 +131,12 @@ mod tests {
     }
 
     fn flight(sent: u64) -> Flight {
-        let (from, to, kind) = (0, 1, PacketKind::LastCall);
+        let (from, to, by) = (0, 1, Channel::Swap);
+        let check = Some(LivenessCheck::LastCall);
+        let nature = Nature { kind: "last_call", by, check };
         let (sent, lands) = (at_ms(sent), at_ms(sent + 5));
         let (may_be_cut, bytes, content, carried) = (false, 9, 7, Vec::new());
-        let load = Load::Value;
-        Flight { from, to, kind, sent, lands, may_be_cut, bytes, content, carried, load }
+        Flight { from, to, nature, sent, lands, may_be_cut, bytes, content, carried }
     }
 
     #[test]

@@ -91,6 +91,13 @@ impl TestbedError {
 /// # Errors
 /// When it can't, with what stands against it.
 pub fn check(plan: &Plan, net: TestbedNet) -> Result<(), TestbedError> {
+    if !plan.protocol.spec.is_ours() {
+        let (name, net, protocol) = (&plan.name, net.name(), plan.protocol.spec.name);
+        return Err(TestbedError::Unfit(format!(
+            "{name}: --net {net}: `{protocol}` has no dialect for real sockets: run it without \
+             --net, or `rumormill` on them"
+        )));
+    }
     let clock = plan.actions.iter().find(|action| matches!(action.deed, Deed::Clock { .. }));
     let why = if let Some(clock) = clock {
         &format!("`{}` needs clocks that can be set", clock.text)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rumormill::Event;
-use rumormill::core::{Packet, Record};
+use rumormill::core::{Engine, Packet, Record};
 use rumormill::link::Fate;
 use rumormill::time::Instant;
 
@@ -13,9 +13,9 @@ use super::log::{Arrival, Entry, Happening, Verdict};
 use super::{TestbedError, TestbedNet};
 use crate::observe::cast::{Cast, IncarnationNo};
 use crate::observe::observer::Knows;
-use crate::observe::rumors::{Load, Way};
+use crate::observe::rumors::Way;
 use crate::observe::stage::{Driven, Stage, Unread};
-use crate::observe::trace::{Parcel, Recorder, Tape};
+use crate::observe::trace::{Nature, Parcel, Recorder, Tape};
 use crate::observe::weather::Whims;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{Deed, Manner, NodeNo, Plan};
@@ -239,8 +239,8 @@ impl<'a> Replay<'a> {
         let (from, addr) = (part.node, part.record.node().addr());
         let (mut carried, bytes, sent) = (Vec::new(), len as u64, self.stage.now());
         self.stage.carried(packet, &mut carried);
-        let (kind, content, load) = (packet.kind(), content(packet), Load::of(packet));
-        let told = Parcel { from, to: None, kind, sent, bytes, content, carried: &carried, load };
+        let (nature, content) = (Nature::of(packet), content::<Engine>(packet));
+        let told = Parcel { from, to: None, nature, sent, bytes, content, carried: &carried };
         self.stage.send(&told, packet);
         let fate = match verdict {
             Verdict::Decided(fate) => Some(fate),
@@ -256,14 +256,13 @@ impl<'a> Replay<'a> {
         let flight = Flight {
             from,
             to: receiver,
-            kind,
+            nature,
             sent,
             lands: sent,
             may_be_cut,
             bytes,
             content,
             carried,
-            load,
         };
         self.stage.sent(&flight.told(), receiver, fate, 0);
         if let Fate::Delivered { at, again } = fate {

@@ -4,39 +4,42 @@ use std::sync::Arc;
 
 use rumormill::core::Command;
 
+use super::pause::Still;
 use super::world::World;
+use crate::protocols::Simulated;
 use crate::scenario::plan::{Action, Deed, Manner, NodeNo};
 
-impl World<'_> {
+impl<P: Simulated> World<'_, P> {
     pub(super) fn act(&mut self, number: usize, action: &Action) {
         let cause = self.stage.act(number, action);
-        if let Some((nodes, manner)) = action.deed.exits() {
-            return self.exit(nodes, manner, cause);
-        }
         match &action.deed {
+            Deed::Crash(nodes) => self.exit(nodes, Manner::Crash, cause),
+            Deed::Leave(nodes) => self.exit(nodes, Manner::Leave, cause),
+            Deed::Restart { nodes, manner, .. } => self.exit(nodes, *manner, cause),
             Deed::Partition(_)
             | Deed::Isolate(_)
             | Deed::Link { .. }
             | Deed::Network(_)
             | Deed::Heal(_) => self.stage.paths(),
             Deed::Publish { node, data } => self.publish(*node, data),
-            Deed::Stop(_)
-            | Deed::Start(_)
-            | Deed::Pause(_)
-            | Deed::Suspend(_)
-            | Deed::Resume(_) => self.silence(&action.deed, cause),
+            Deed::Stop(nodes) => self.stop(nodes, cause),
+            Deed::Start(nodes) => self.start(nodes, cause),
+            Deed::Pause(nodes) => self.pause(nodes, Still::Paused, cause),
+            Deed::Suspend(nodes) => self.pause(nodes, Still::Asleep(self.stage.now()), cause),
+            Deed::Resume(nodes) => self.resume_all(nodes, cause),
             Deed::Update(said) => {
                 for (node, said) in said {
                     self.command(*node, Command::Update(said.clone()));
                 }
             }
-            Deed::Drop { .. } | Deed::Replay { .. } | Deed::Inject(_) => self.meddle(action),
+            Deed::Drop { kind, nth, ends } => self.drop_one(&action.text, (kind, *nth), ends),
+            Deed::Replay { ends, after, until } => {
+                self.replay(&action.text, ends, (*after, *until));
+            }
+            Deed::Inject(injection) => self.inject_all(injection),
             // What clocks show follows from the plan; the engines see it with their next input. The
             // newcomers come by themselves.
             Deed::Clock { .. } | Deed::Join(_) => {}
-            Deed::Crash(_) | Deed::Leave(_) | Deed::Restart { .. } => {
-                unreachable!("who goes down has gone above")
-            }
         }
     }
 

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rumormill::core::{FullList, Input, Outbox, Output, Packet};
+use rumormill::core::{self, FullList, Input, Outbox, Output};
 use rumormill::time::{Instant, Now};
 
 use super::Engines;
@@ -19,32 +19,31 @@ use super::measure::Measures;
 use super::parcels::{ParcelNo, Parcels};
 use super::world::{Event, Running, Seat, World};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
+use crate::protocols::Simulated;
 use crate::scenario::plan::{NodeNo, WayIn};
 
 /// What engines have done ahead.
-#[derive(Debug, Default)]
-pub(super) struct Lookahead {
+pub(super) struct Lookahead<P: Simulated> {
     /// By node: the place of its work, or [`Lookahead::NONE`].
     work_of: Vec<u32>,
     /// The first `len` are in use; the others keep their memory.
-    work: Vec<Work>,
+    work: Vec<Work<P>>,
     len: usize,
     /// Answers that nobody has asked for yet.
     untold: usize,
     /// Packets that nobody needs any more.
-    spent: Vec<Arc<Packet>>,
+    spent: Vec<Arc<P::Packet>>,
 }
 
 /// What one engine has to do and has done.
-#[derive(Debug, Default)]
-struct Work {
+struct Work<P: Simulated> {
     node: NodeNo,
     /// While it works.
-    running: Option<Running>,
+    running: Option<Running<P>>,
     alarm: Alarm,
     coming: Vec<(Instant, Coming)>,
     /// The first `done` are in use, `told` of them no longer; the others keep their memory.
-    answers: Vec<Answer>,
+    answers: Vec<Answer<P::Packet>>,
     done: usize,
     told: usize,
 }
@@ -64,22 +63,28 @@ enum Coming {
 }
 
 /// What the engines work with.
-#[derive(Clone, Copy, Debug)]
-struct Given<'a> {
+struct Given<'a, T> {
     cast: &'a Cast,
-    parcels: &'a Parcels,
+    parcels: &'a Parcels<T>,
     full: Option<&'a Arc<FullList>>,
     /// Up to then nothing comes but what is known.
     horizon: Instant,
 }
 
 /// What an engine did with one input.
-#[derive(Debug, Default)]
-struct Answer {
+#[derive(Debug)]
+struct Answer<T> {
     at: Instant,
-    outbox: Outbox,
+    outbox: Outbox<T>,
     measures: Measures,
     told: Told,
+}
+
+impl<T> Answer<T> {
+    fn new() -> Self {
+        let (measures, told) = (Measures::default(), Told::default());
+        Self { at: Instant::ZERO, outbox: Outbox::new(), measures, told }
+    }
 }
 
 /// What an engine says of itself after an input.
@@ -92,7 +97,7 @@ pub(super) struct Told {
     pub(super) has_left: bool,
 }
 
-impl Running {
+impl<P: Simulated> Running<P> {
     /// What the node's own clocks show when those of a machine that never slept show this.
     pub(super) fn own(&self, now: Now) -> Now {
         Now { mono: now.mono.saturating_sub(self.behind), ..now }
@@ -104,19 +109,22 @@ impl Running {
     }
 
     /// Hands an input to the engine.
-    pub(super) fn handle(&mut self, now: Now, input: Input, outbox: &mut Outbox) -> Told {
-        let before = self.engine.stats().updates;
+    pub(super) fn handle(
+        &mut self,
+        now: Now,
+        input: Input<P::Packet>,
+        outbox: &mut Outbox<P::Packet>,
+    ) -> Told {
+        let before = self.engine.inspect().stats.updates;
         self.engine.handle(self.own(now), input, outbox);
-        let updates = self.engine.stats().updates - before;
-        let has_left = matches!(
-            outbox.outputs().last(),
-            Some(Output::Answer(rumormill::core::Answer::Left(_)))
-        );
+        let updates = self.engine.inspect().stats.updates - before;
+        let has_left =
+            matches!(outbox.outputs().last(), Some(Output::Answer(core::Answer::Left(_))));
         Told { updates, deadline: self.deadline(), has_left }
     }
 }
 
-impl Lookahead {
+impl<P: Simulated> Lookahead<P> {
     const NONE: u32 = u32::MAX;
     /// Events looked at ahead at a time: enough to keep some processors busy, few enough that the
     /// answers are still in a cache when they are asked for.
@@ -128,7 +136,8 @@ impl Lookahead {
     const NODES_MIN: usize = 1;
 
     pub(super) fn new(nodes: u32) -> Self {
-        Self { work_of: vec![Self::NONE; nodes as usize], ..Self::default() }
+        let (work_of, work) = (vec![Self::NONE; nodes as usize], Vec::new());
+        Self { work_of, work, len: 0, untold: 0, spent: Vec::new() }
     }
 
     /// What a node did with its next input, if it has done it ahead; its outputs come into the
@@ -137,7 +146,7 @@ impl Lookahead {
         &mut self,
         at: Instant,
         node: NodeNo,
-        outbox: &mut Outbox,
+        outbox: &mut Outbox<P::Packet>,
         measures: &mut Measures,
     ) -> Option<Told> {
         let work = self.work.get_mut(self.work_of[node as usize] as usize)?;
@@ -172,12 +181,12 @@ impl Lookahead {
     }
 
     /// Notes what comes to a node that runs and reads.
-    fn note(&mut self, node: NodeNo, seat: &Seat, at: Instant, coming: Coming) {
+    fn note(&mut self, node: NodeNo, seat: &Seat<P>, at: Instant, coming: Coming) {
         let place = &mut self.work_of[node as usize];
         if *place == Self::NONE {
             *place = self.len as u32;
             if self.len == self.work.len() {
-                self.work.push(Work::default());
+                self.work.push(Work::new());
             }
             let work = &mut self.work[self.len];
             (work.node, work.alarm, work.done, work.told) = (node, seat.alarm, 0, 0);
@@ -187,7 +196,7 @@ impl Lookahead {
     }
 }
 
-impl World<'_> {
+impl<P: Simulated> World<'_, P> {
     /// Has the engines do what comes next, if there is enough of it.
     pub(super) fn look_ahead(&mut self, end: Instant) {
         let is_done = self.lookahead.untold == 0 && self.queue.ahead().len() == 0;
@@ -200,7 +209,7 @@ impl World<'_> {
         }
         let is_border =
             |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_) | Event::Resolve(_));
-        let horizon = self.queue.look_ahead(end, span, Lookahead::EVENTS_MAX, is_border);
+        let horizon = self.queue.look_ahead(end, span, Lookahead::<P>::EVENTS_MAX, is_border);
         self.lookahead.clear();
         for (at, event) in self.queue.ahead() {
             let (node, coming, addr) = match event {
@@ -211,7 +220,7 @@ impl World<'_> {
                 Event::Begin(_) | Event::Act(_) | Event::Resolve(_) => break,
             };
             let seat = &self.seats[node as usize];
-            let is_there = |running: &Running| addr.is_none_or(|addr| addr == running.addr);
+            let is_there = |running: &Running<P>| addr.is_none_or(|addr| addr == running.addr);
             if seat.running.as_ref().is_some_and(is_there) && seat.inbox.is_none() {
                 self.lookahead.note(node, seat, at, coming);
             }
@@ -239,7 +248,7 @@ impl World<'_> {
 
     /// Drops a packet together with others, on any of the threads: one with many records takes a
     /// while.
-    pub(super) fn drop_ahead(&mut self, packet: Arc<Packet>) {
+    pub(super) fn drop_ahead(&mut self, packet: Arc<P::Packet>) {
         if self.options.engines == Engines::SideBySide {
             self.lookahead.spent.push(packet);
         }
@@ -248,7 +257,7 @@ impl World<'_> {
     fn work_ahead(&mut self, horizon: Instant) {
         let Lookahead { work, len, untold, spent, .. } = &mut self.lookahead;
         let work = &mut work[..*len];
-        if work.len() < Lookahead::NODES_MIN {
+        if work.len() < Lookahead::<P>::NODES_MIN {
             work.iter_mut().for_each(|work| work.coming.clear());
             spent.clear();
             return;
@@ -258,7 +267,7 @@ impl World<'_> {
         }
         let (cast, parcels, full) = (&*self.cast, &self.parcels, self.rosters.full());
         let given = Given { cast, parcels, full: full.as_ref(), horizon };
-        let run = |work: &mut Work| work.run(given);
+        let run = |work: &mut Work<P>| work.run(&given);
         rayon::join(
             || work.par_iter_mut().for_each(run),
             || spent.par_drain(..).with_min_len(64).for_each(drop),
@@ -270,9 +279,21 @@ impl World<'_> {
     }
 }
 
-impl Work {
+impl<P: Simulated> Work<P> {
+    fn new() -> Self {
+        Self {
+            node: 0,
+            running: None,
+            alarm: Alarm::default(),
+            coming: Vec::new(),
+            answers: Vec::new(),
+            done: 0,
+            told: 0,
+        }
+    }
+
     /// Does all that comes, and what the engine has planned before the horizon.
-    fn run(&mut self, given: Given<'_>) {
+    fn run(&mut self, given: &Given<'_, P::Packet>) {
         let mut running = self.running.take().expect("only who runs has work");
         let mut deadline = running.deadline();
         let mut coming = std::mem::take(&mut self.coming);
@@ -290,7 +311,7 @@ impl Work {
             let input = match next {
                 Coming::Begin => {
                     let full = given.full.expect("who begins with a list has one");
-                    running.engine.restore_full(
+                    running.engine.share_list(
                         running.own(now),
                         full,
                         &mut self.next_answer().outbox,
@@ -323,20 +344,26 @@ impl Work {
         (self.coming, self.running) = (coming, Some(running));
     }
 
-    fn answer(&mut self, now: Now, running: &mut Running, input: Input, cast: &Cast) -> Told {
+    fn answer(
+        &mut self,
+        now: Now,
+        running: &mut Running<P>,
+        input: Input<P::Packet>,
+        cast: &Cast,
+    ) -> Told {
         let config = cast.config(self.node);
         let answer = self.next_answer();
         answer.at = now.mono;
         answer.told = running.handle(now, input, &mut answer.outbox);
-        answer.measures.take(&answer.outbox, config);
+        answer.measures.take::<P>(&answer.outbox, config);
         let told = answer.told;
         self.done += 1;
         told
     }
 
-    fn next_answer(&mut self) -> &mut Answer {
+    fn next_answer(&mut self) -> &mut Answer<P::Packet> {
         if self.done == self.answers.len() {
-            self.answers.push(Answer::default());
+            self.answers.push(Answer::new());
         }
         &mut self.answers[self.done]
     }
@@ -347,6 +374,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use rumormill::core::Engine;
 
     use super::*;
     use crate::scenario::plan::Plan;
@@ -355,7 +383,7 @@ mod tests {
     /// All that a run showed, as text.
     fn shown(plan: &Plan, engines: Engines) -> [String; 3] {
         let options = Options { engines, ..Options::default() };
-        let run = World::new(plan, &options).run(&mut |_| {});
+        let run = World::<Engine>::new(plan, &options).run(&mut |_| {});
         let summary = serde_json::to_string(&run.summary).unwrap();
         [summary, format!("{:?}", run.series), format!("{:?}", run.rumor_rows)]
     }
@@ -373,7 +401,7 @@ mod tests {
     fn engines_side_by_side_do_nearly_all_their_inputs_ahead() {
         let plan = testkit::plan(30, Duration::from_secs(5));
         let options = Options { engines: Engines::SideBySide, ..Options::default() };
-        let mut world = World::new(&plan, &options);
+        let mut world = World::<Engine>::new(&plan, &options);
         let (mut done_ahead, end) = (0, Instant::ZERO + plan.duration);
         while let Some((at, event)) = world.next(end) {
             world.stage.advance(at);

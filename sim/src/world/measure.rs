@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rumormill::Config;
-use rumormill::core::{Outbox, Output, Packet};
+use rumormill::core::{Outbox, Output};
 
 use super::trace;
+use crate::protocols::Simulated;
 
 /// Length and hash of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -27,21 +28,21 @@ pub(super) struct Measures {
 }
 
 impl Measure {
-    pub(super) fn take(packet: &Packet, config: &Config) -> Self {
-        let trace::Encoded { len, content } = trace::encoded(packet);
-        Self { len: len + config.guard_len(), content }
+    pub(super) fn take<P: Simulated>(packet: &P::Packet, config: &Config) -> Self {
+        let trace::Encoded { len, content } = trace::encoded::<P>(packet);
+        Self { len: len + P::guard_len(config), content }
     }
 }
 
 impl Measures {
     /// Measures what waits in an outbox.
-    pub(super) fn take(&mut self, outbox: &Outbox, config: &Config) {
+    pub(super) fn take<P: Simulated>(&mut self, outbox: &Outbox<P::Packet>, config: &Config) {
         self.clear();
         for output in outbox.outputs() {
             if let Output::Send { packet, .. } = output
                 && self.measures.last().is_none_or(|&(last, _)| last != Arc::as_ptr(packet).addr())
             {
-                let measure = Measure::take(packet, config);
+                let measure = Measure::take::<P>(packet, config);
                 self.measures.push((Arc::as_ptr(packet).addr(), measure));
             }
         }
@@ -54,7 +55,7 @@ impl Measures {
     }
 
     /// The measure of a packet, if it was taken; packets are asked for in order of the outbox.
-    pub(super) fn of(&mut self, packet: &Arc<Packet>) -> Option<Measure> {
+    pub(super) fn of<T>(&mut self, packet: &Arc<T>) -> Option<Measure> {
         let is = |&(addr, _): &(usize, Measure)| addr == Arc::as_ptr(packet).addr();
         let at = self.next + self.measures[self.next..].iter().position(is)?;
         self.next = at + 1;

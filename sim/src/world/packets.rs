@@ -8,17 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::packet::{Body, Bulk, Gone, Join, News, Padding, Records, Summary};
-use rumormill::core::{
-    Age, AgeStep, Carrier, Cause, Class, Input, Packet, PacketKind, Record, Settings, Sighting,
-};
+use rumormill::core::{Carrier, Class, Input, Record};
 use rumormill::link::Fate;
 use rumormill::node::Generation;
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
-use rumormill::{Config, Node, wire};
+use rumormill::{Node, wire};
 
-use super::codec;
 use super::measure::Measure;
 use super::parcels::ParcelNo;
 use super::world::{Event, World};
@@ -26,10 +22,8 @@ use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
 use crate::observe::traffic::HEADERS;
 use crate::observe::weather::Weather;
-use crate::scenario::plan::{Action, Claim, Content, Deed, Ends, Injection, Lie, NodeNo, Speaker};
-
-/// The beat counter of a forged departure: beyond what a run comes to, below what is refused.
-const COUNTER: u32 = 1 << 30;
+use crate::protocols::{Claim, Forgery, Lie, Passage, Simulated};
+use crate::scenario::plan::{Content, Ends, Injection, NodeNo, Speaker};
 
 /// What is done to packets that are still to be sent.
 #[derive(Debug, Default)]
@@ -42,7 +36,7 @@ pub(super) struct Meddling {
 
 #[derive(Debug)]
 struct Drop {
-    kind: PacketKind,
+    kind: &'static str,
     /// Such packets that still pass, and then this one.
     nth: u64,
     ends: Ends,
@@ -59,7 +53,7 @@ struct Replay {
 
 impl Meddling {
     /// A packet is sent: the faults that have it lost.
-    fn lose(&mut self, kind: PacketKind, from: NodeNo, to: NodeNo) -> Vec<usize> {
+    fn lose(&mut self, kind: &str, from: NodeNo, to: NodeNo) -> Vec<usize> {
         let due = |drop: &mut Drop| {
             let counts = drop.kind == kind && drop.ends.have(from, to);
             drop.nth -= u64::from(counts);
@@ -82,7 +76,7 @@ impl Meddling {
     }
 }
 
-impl World<'_> {
+impl<P: Simulated> World<'_, P> {
     /// Puts a parcel on the network. An address that nobody ever has is a dead one.
     pub(super) fn send(
         &mut self,
@@ -92,12 +86,12 @@ impl World<'_> {
         class: Class,
     ) {
         let parcel = self.parcels.get(number);
-        self.stage.send(&parcel.told(None), parcel.packet());
+        self.stage.send(&parcel.told(None), &**parcel.packet());
         let from = self.seats[node as usize].running.as_ref().map(|running| running.addr);
         let (Some(from), Some(to)) = (from, to) else {
             return self.stage.sent_to_nobody(&parcel.told(None));
         };
-        let (len, kind, receiver) = (parcel.len, parcel.kind, self.cast.node_at(to));
+        let (len, kind, receiver) = (parcel.len, parcel.nature.kind, self.cast.node_at(to));
         let (now, links) = (self.stage.now(), &mut self.stage.weather.links);
         let mut fate = match class {
             Class::Datagram => links.fate(now, node, receiver, len + HEADERS as usize),
@@ -127,25 +121,26 @@ impl World<'_> {
         }
     }
 
-    /// Begins to meddle with packets, or sends one that nobody sent.
-    pub(super) fn meddle(&mut self, action: &Action) {
-        let (at, faults) = (self.stage.now(), &mut self.stage.weather.faults);
-        match &action.deed {
-            Deed::Drop { kind, nth, ends } => {
-                let window = faults.begin(at, &action.text, None);
-                let (kind, nth, ends) = (*kind, *nth, ends.clone());
-                self.meddling.drops.push(Drop { kind, nth, ends, window });
-            }
-            Deed::Replay { ends, after, until } => {
-                faults.begin(at, &action.text, *until);
-                let (ends, after, until) = (ends.clone(), *after, *until);
-                self.meddling.replays.push(Replay { ends, after, until });
-            }
-            Deed::Inject(injection) => {
-                injection.to.iter().for_each(|&to| self.inject(to, injection));
-            }
-            other => unreachable!("{other:?} does nothing to packets"),
-        }
+    /// Has one packet lost that is sent from now on: the nth of a kind.
+    pub(super) fn drop_one(&mut self, text: &str, (kind, nth): (&'static str, u64), ends: &Ends) {
+        let window = self.stage.weather.faults.begin(self.stage.now(), text, None);
+        self.meddling.drops.push(Drop { kind, nth, ends: ends.clone(), window });
+    }
+
+    /// Has what is sent from now on handed over once more.
+    pub(super) fn replay(
+        &mut self,
+        text: &str,
+        ends: &Ends,
+        (after, until): (Duration, Option<Instant>),
+    ) {
+        self.stage.weather.faults.begin(self.stage.now(), text, until);
+        self.meddling.replays.push(Replay { ends: ends.clone(), after, until });
+    }
+
+    /// Sends a packet that nobody sent to each of some nodes.
+    pub(super) fn inject_all(&mut self, injection: &Injection) {
+        injection.to.iter().for_each(|&to| self.inject(to, injection));
     }
 
     /// A bit flips in a packet on its way: when what arrives, if it passes all checks as another.
@@ -157,20 +152,21 @@ impl World<'_> {
         self.meddling.flips += 1;
         let noise = Rng::fork(self.plan.seed, "corrupt", self.meddling.flips).bits();
         let (run, parcel) = (self.guard_run(sender), self.parcels.get(number));
-        let configs = [sender, receiver].map(|node| self.cast.config(node).as_ref());
-        let packet = codec::flip(parcel.packet(), parcel.class, noise, &run, configs)?;
+        let [by, to] = [sender, receiver].map(|node| self.cast.config(node).as_ref());
+        let passage = Passage { class: parcel.class, run: &run, sender: by, receiver: to };
+        let packet = P::flip(parcel.packet(), noise, &passage)?;
         Some(self.land(packet, (sender, receiver), parcel.class))
     }
 
     /// Has another packet arrive than was sent, as soon as any could.
     fn land(
         &mut self,
-        packet: Packet,
+        packet: P::Packet,
         (sender, receiver): (NodeNo, NodeNo),
         class: Class,
     ) -> (Instant, ParcelNo) {
         let packet = Arc::new(packet);
-        let Measure { len, content } = Measure::take(&packet, self.cast.config(receiver));
+        let Measure { len, content } = Measure::take::<P>(&packet, self.cast.config(receiver));
         let number = self.parcels.add(packet, class, sender, self.stage.now());
         // Until all that this input sends is on its way.
         self.batch.push(number);
@@ -188,7 +184,7 @@ impl World<'_> {
     }
 
     /// Whether the scenario has a packet lost that is sent now.
-    pub(super) fn is_dropped(&mut self, kind: PacketKind, from: NodeNo, to: NodeNo) -> bool {
+    pub(super) fn is_dropped(&mut self, kind: &str, from: NodeNo, to: NodeNo) -> bool {
         if self.meddling.drops.is_empty() {
             return false;
         }
@@ -223,8 +219,8 @@ impl World<'_> {
     fn inject(&mut self, to: NodeNo, injection: &Injection) {
         let from = self.addr_of(injection.from);
         let packet = match &injection.content {
-            Content::Bytes(bytes) => wire::decode(bytes).ok(),
-            Content::Of { lie, of, claim } => Some(self.forge(to, *lie, *of, *claim)),
+            Content::Bytes(bytes) => P::decode(bytes, Class::Datagram).ok(),
+            Content::Of { lie, of, claim } => self.forge(to, *lie, *of, *claim),
         };
         self.stage.fates().sent += 1;
         let Some(packet) = packet else {
@@ -236,14 +232,14 @@ impl World<'_> {
             return;
         }
         self.stage.delivered_unsent(to);
-        let Measure { len, content } = Measure::take(&packet, self.cast.config(to));
+        let Measure { len, content } = Measure::take::<P>(&packet, self.cast.config(to));
         self.trace.injected(self.stage.now(), to, from, content);
         let (carrier, packet) = (Carrier::Datagram(len), Arc::new(packet));
         self.give(to, Input::Packet { from, carrier, packet }, Way::Source);
     }
 
-    /// What a liar says of somebody.
-    fn forge(&self, to: NodeNo, lie: Lie, of: Speaker, claim: Claim) -> Packet {
+    /// What a liar says of somebody; nothing where the protocol has no such lie.
+    fn forge(&self, to: NodeNo, lie: Lie, of: Speaker, claim: Claim) -> Option<P::Packet> {
         let present = self.record_of(of);
         let generation = match claim {
             Claim::Present => present.generation(),
@@ -252,29 +248,9 @@ impl World<'_> {
             }
             Claim::Max => Generation::MAX,
         };
-        let record = Arc::new(Record::new(present.node().clone(), generation));
-        let addr = record.node().addr();
-        let gone = |cause| News::from(Gone { addr, generation, counter: COUNTER, cause });
-        let me = Sighting { record: Arc::clone(&record), counter: 1, age: Age(0) };
-        let bulk = |news| Body::Bulk(Bulk { beats: Vec::new(), news: vec![news] });
-        let config = self.cast.config(to);
-        let body = match lie {
-            Lie::Goodbye => bulk(gone(Cause::Left)),
-            Lie::Tombstone => bulk(gone(Cause::Timeout)),
-            Lie::Generation => bulk(News::Member(me)),
-            Lie::Record => Body::Records(Records { news: vec![News::Member(me)] }),
-            Lie::Join => {
-                let summary = self.summary_of(&record, config, to);
-                Body::Join(Join { token: COUNTER, me, summary, padding: Padding(0) })
-            }
-        };
-        Packet { step: AgeStep::of_timeout(config.timeout()), body }
-    }
-
-    /// What somebody holds who knows but itself.
-    fn summary_of(&self, record: &Record, config: &Config, to: NodeNo) -> Summary {
-        let (wall, settings) = (self.clocks_of(to).wall, Settings::of(config));
-        Summary { members: 1, digest: record.digest(), version: None, wall, settings }
+        let of = Arc::new(Record::new(present.node().clone(), generation));
+        let (receiver, wall) = (self.cast.config(to).as_ref(), self.clocks_of(to).wall);
+        P::forge(&Forgery { lie, of, receiver, wall })
     }
 
     /// What somebody says of itself, or last said.
@@ -286,7 +262,7 @@ impl World<'_> {
                 Arc::new(Record::new(Node::at(addr), generation))
             }
             Speaker::Node(node) => match &self.seats[node as usize].running {
-                Some(running) => Arc::clone(running.engine.me()),
+                Some(running) => Arc::clone(running.engine.inspect().me),
                 None => Arc::clone(&self.last_part(node).record),
             },
         }
@@ -302,7 +278,8 @@ impl World<'_> {
 
 #[cfg(test)]
 mod tests {
-    use rumormill::core::packet::LastCall;
+    use rumormill::core::packet::{Body, LastCall};
+    use rumormill::core::{AgeStep, Engine, Packet};
 
     use super::*;
     use crate::world::{Options, testkit};
@@ -312,13 +289,13 @@ mod tests {
     fn what_passes_the_checks_arrives_in_place_of_what_was_sent() {
         let plan = testkit::plan(2, Duration::from_secs(1));
         let options = Options::default();
-        let mut world = World::new(&plan, &options);
+        let mut world = World::<Engine>::new(&plan, &options);
         let body = Body::LastCall(LastCall::default());
         let packet = Packet { step: AgeStep(25_000), body };
         let (at, number) = world.land(packet, (0, 1), Class::Datagram);
         assert_eq!(at.since(Instant::ZERO), Duration::from_millis(1));
         let parcel = world.parcels.get(number);
-        assert_eq!((parcel.from, parcel.kind), (0, PacketKind::LastCall));
+        assert_eq!((parcel.from, parcel.nature.kind), (0, "last_call"));
         assert!(parcel.len > 10 && parcel.content != 0);
         assert_eq!(
             (world.stage.weather.faults.counts()["corrupt"], &*world.batch),

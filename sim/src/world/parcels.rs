@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Carrier, Class, Packet, PacketKind};
+use rumormill::core::{Carrier, Class, Traced};
 use rumormill::time::Instant;
 
 use super::codec;
-use crate::observe::rumors::{Load, RumorNo};
-use crate::observe::trace;
+use crate::observe::rumors::CarriedRumor;
+use crate::observe::trace::{self, Nature};
+use crate::protocols::Simulated;
 use crate::scenario::plan::NodeNo;
 
 /// The place of a parcel.
@@ -15,16 +16,16 @@ pub(crate) type ParcelNo = u32;
 
 /// A packet as one node sent it at one time.
 #[derive(Clone, Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct Parcel<T> {
     /// As the engine sent it.
-    original: Option<Arc<Packet>>,
+    original: Option<Arc<T>>,
     /// As it arrives, where that is not the same value.
-    decoded: Option<Arc<Packet>>,
+    decoded: Option<Arc<T>>,
     /// How many deliveries of it are still to come.
     holders: u32,
     pub(crate) from: NodeNo,
     pub(crate) sent: Instant,
-    pub(crate) kind: PacketKind,
+    pub(crate) nature: Nature,
     /// How it travels.
     pub(crate) class: Class,
     /// Encoded length in bytes.
@@ -32,17 +33,17 @@ pub(crate) struct Parcel {
     /// The hash of its content.
     pub(crate) content: u64,
     /// The rumors it carries.
-    pub(crate) carried: Vec<RumorNo>,
+    pub(crate) carried: Vec<CarriedRumor>,
 }
 
-impl Parcel {
+impl<T> Parcel<T> {
     /// What arrives.
-    pub(crate) fn packet(&self) -> &Arc<Packet> {
+    pub(crate) fn packet(&self) -> &Arc<T> {
         self.decoded.as_ref().or(self.original.as_ref()).expect("the parcel is in use")
     }
 
     /// True for the very packet on the same way, not one that is equal to it.
-    pub(crate) fn is(&self, packet: &Arc<Packet>, class: Class) -> bool {
+    pub(crate) fn is(&self, packet: &Arc<T>, class: Class) -> bool {
         let same = |original| Arc::ptr_eq(original, packet);
         self.class == class && self.original.as_ref().is_some_and(same)
     }
@@ -56,8 +57,9 @@ impl Parcel {
     }
 
     /// Passes the packet through bytes.
-    pub(crate) fn decode(&mut self) {
-        self.decoded = self.original.as_deref().map(|packet| Arc::new(codec::round_trip(packet)));
+    pub(crate) fn decode<P: Simulated<Packet = T>>(&mut self) {
+        let packet = self.original.as_deref();
+        self.decoded = packet.map(|packet| Arc::new(codec::round_trip::<P>(packet)));
     }
 
     /// As a trace tells of it.
@@ -65,33 +67,36 @@ impl Parcel {
         trace::Parcel {
             from: self.from,
             to,
-            kind: self.kind,
+            nature: self.nature,
             sent: self.sent,
             bytes: self.len as u64,
             content: self.content,
             carried: &self.carried,
-            load: Load::of(self.packet()),
         }
     }
 }
 
 /// All parcels on their way, in places that are used again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Parcels {
-    parcels: Vec<Parcel>,
+#[derive(Clone, Debug)]
+pub(crate) struct Parcels<T> {
+    parcels: Vec<Parcel<T>>,
     free: Vec<ParcelNo>,
 }
 
-impl Parcels {
+impl<T: Traced> Parcels<T> {
+    pub(crate) fn new() -> Self {
+        Self { parcels: Vec::new(), free: Vec::new() }
+    }
+
     /// Takes a packet in, held once by the caller. What is left to fill in keeps its memory.
     pub(crate) fn add(
         &mut self,
-        packet: Arc<Packet>,
+        packet: Arc<T>,
         class: Class,
         from: NodeNo,
         sent: Instant,
     ) -> ParcelNo {
-        let kind = packet.kind();
+        let nature = Nature::of(&*packet);
         let (original, decoded) = (Some(packet), None);
         let Some(place) = self.free.pop() else {
             let (len, content, carried) = (0, 0, Vec::new());
@@ -101,7 +106,7 @@ impl Parcels {
                 holders: 1,
                 from,
                 sent,
-                kind,
+                nature,
                 class,
                 len,
                 content,
@@ -114,15 +119,15 @@ impl Parcels {
         let carried = std::mem::take(&mut parcel.carried);
         let (holders, len, content) = (1, 0, 0);
         *parcel =
-            Parcel { original, decoded, holders, from, sent, kind, class, len, content, carried };
+            Parcel { original, decoded, holders, from, sent, nature, class, len, content, carried };
         place
     }
 
-    pub(crate) fn get(&self, place: ParcelNo) -> &Parcel {
+    pub(crate) fn get(&self, place: ParcelNo) -> &Parcel<T> {
         &self.parcels[place as usize]
     }
 
-    pub(crate) fn get_mut(&mut self, place: ParcelNo) -> &mut Parcel {
+    pub(crate) fn get_mut(&mut self, place: ParcelNo) -> &mut Parcel<T> {
         &mut self.parcels[place as usize]
     }
 
@@ -132,7 +137,7 @@ impl Parcels {
     }
 
     /// One delivery is done. After the last, the packet is handed back, to be dropped.
-    pub(crate) fn release(&mut self, place: ParcelNo) -> Option<Arc<Packet>> {
+    pub(crate) fn release(&mut self, place: ParcelNo) -> Option<Arc<T>> {
         let parcel = &mut self.parcels[place as usize];
         parcel.holders -= 1;
         if parcel.holders > 0 {
@@ -147,21 +152,21 @@ impl Parcels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill::core::AgeStep;
     use rumormill::core::packet::{Body, LastCall};
+    use rumormill::core::{AgeStep, Load, Packet};
 
     #[test]
     fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {
         let packet =
             Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
-        let mut parcels = Parcels::default();
+        let mut parcels = Parcels::new();
         let datagram = Class::Datagram;
         let first = parcels.add(Arc::clone(&packet), datagram, 7, Instant::ZERO);
         parcels.hold(first);
         parcels.release(first);
         assert_eq!(parcels.get(first).packet(), &packet);
         let second = parcels.add(Arc::clone(&packet), datagram, 8, Instant::ZERO);
-        parcels.get_mut(first).carried.push(3);
+        parcels.get_mut(first).carried.push((3, Load::Value));
         parcels.release(first);
         assert_eq!(Arc::strong_count(&packet), 2);
         let third = parcels.add(Arc::clone(&packet), datagram, 9, Instant::ZERO);

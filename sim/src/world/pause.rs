@@ -11,7 +11,8 @@ use super::world::World;
 use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
 use crate::observe::stage::Unread;
-use crate::scenario::plan::{Deed, NodeNo};
+use crate::protocols::Simulated;
+use crate::scenario::plan::NodeNo;
 
 /// What came to a socket while nobody read it.
 #[derive(Debug)]
@@ -41,34 +42,25 @@ impl Inbox {
     }
 }
 
-impl World<'_> {
-    /// Nodes fall silent, or end their silence.
-    pub(super) fn silence(&mut self, deed: &Deed, cause: &'static str) {
-        match deed {
-            Deed::Stop(nodes) => {
-                for node in self.awake(nodes) {
-                    self.command(node, Command::Stop);
-                    self.stage.stop(node);
-                }
-                self.stage.commit(cause);
-            }
-            Deed::Start(nodes) => {
-                let nodes = self.awake(nodes);
-                self.stage.start(&nodes, cause);
-                nodes.iter().for_each(|&node| self.command(node, Command::Start));
-            }
-            Deed::Pause(nodes) => self.pause(nodes, Still::Paused, cause),
-            Deed::Suspend(nodes) => self.pause(nodes, Still::Asleep(self.stage.now()), cause),
-            Deed::Resume(nodes) => {
-                nodes.iter().for_each(|&node| self.resume(node));
-                self.stage.commit(cause);
-            }
-            other => unreachable!("{other:?} silences nobody"),
+impl<P: Simulated> World<'_, P> {
+    /// Nodes fall silent, and go on listening.
+    pub(super) fn stop(&mut self, nodes: &[NodeNo], cause: &'static str) {
+        for node in self.awake(nodes) {
+            self.command(node, Command::Stop);
+            self.stage.stop(node);
         }
+        self.stage.commit(cause);
+    }
+
+    /// They end their silence.
+    pub(super) fn start(&mut self, nodes: &[NodeNo], cause: &'static str) {
+        let nodes = self.awake(nodes);
+        self.stage.start(&nodes, cause);
+        nodes.iter().for_each(|&node| self.command(node, Command::Start));
     }
 
     /// The processes of these nodes stand still from now on, if they run.
-    fn pause(&mut self, nodes: &[NodeNo], still: Still, cause: &'static str) {
+    pub(super) fn pause(&mut self, nodes: &[NodeNo], still: Still, cause: &'static str) {
         for &node in nodes {
             let seat = &mut self.seats[node as usize];
             if seat.is_up() && seat.inbox.is_none() {
@@ -79,8 +71,14 @@ impl World<'_> {
         self.stage.commit(cause);
     }
 
-    /// They go on: timers fire that are overdue by the monotonic clock, and then what waited is
-    /// read.
+    /// They go on.
+    pub(super) fn resume_all(&mut self, nodes: &[NodeNo], cause: &'static str) {
+        nodes.iter().for_each(|&node| self.resume(node));
+        self.stage.commit(cause);
+    }
+
+    /// One goes on: timers fire that are overdue by the monotonic clock, and then what waited
+    /// is read.
     pub(super) fn resume(&mut self, node: NodeNo) {
         let now = self.stage.now();
         let seat = &mut self.seats[node as usize];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::core::{Command, Engine, FullList, Input, Roster};
+use rumormill::core::{Command, FullList, Input, Roster};
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
 
@@ -14,6 +14,7 @@ use super::world::{Event, Running, World};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
+use crate::protocols::{Setup, Simulated};
 use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause, WayIn};
 
 /// What the engines know of each other's records in advance.
@@ -27,14 +28,12 @@ pub(super) enum Rosters {
 }
 
 impl Rosters {
-    pub(super) fn shared(plan: &Plan, cast: &Cast) -> Self {
+    pub(super) fn shared<P: Simulated>(plan: &Plan, cast: &Cast) -> Self {
         let roster = Arc::new(Roster::of(cast.parts().iter().map(|part| Arc::clone(&part.record))));
         let wanted = plan.incarnations.iter().any(|start| start.way_in == WayIn::Full);
-        let full = wanted.then(|| {
-            let initial = cast.initial().map(|part| &cast.part(part).record);
-            Arc::new(FullList::of(&roster, initial))
-        });
-        Self::Shared { roster, full }
+        let initial = cast.initial().map(|part| &cast.part(part).record);
+        let full = wanted.then(|| P::full_list(&roster, initial)).flatten();
+        Self::Shared { roster, full: full.map(Arc::new) }
     }
 
     fn roster(&self) -> Arc<Roster> {
@@ -42,6 +41,14 @@ impl Rosters {
             Self::Shared { roster, .. } => Arc::clone(roster),
             #[cfg(test)]
             Self::Separate => Arc::default(),
+        }
+    }
+
+    /// Whom somebody knows who begins with the list of all, before it is told of any.
+    fn knows(&self) -> Knows {
+        match self {
+            Self::Shared { full: None, .. } => Knows::Itself,
+            _ => Knows::AllInitial,
         }
     }
 
@@ -54,7 +61,7 @@ impl Rosters {
     }
 }
 
-impl World<'_> {
+impl<P: Simulated> World<'_, P> {
     /// Starts an incarnation, and with an initial one all others that start at the same time: what
     /// is true changes once for all of them.
     pub(super) fn begin_all(&mut self, first: IncarnationNo) {
@@ -93,15 +100,15 @@ impl World<'_> {
             self.seats[node as usize].running = Some(running);
             self.trace.begin(self.stage.now(), node);
         }
-        let plan = self.plan;
+        let (plan, lists_all) = (self.plan, self.rosters.knows());
         self.stage.begin(batch, |incarnation| {
             let start = &plan.incarnations[incarnation as usize];
             match start.way_in {
-                WayIn::Full if start.cause == StartCause::Initial => Knows::AllInitial,
+                WayIn::Full if start.cause == StartCause::Initial => lists_all,
                 WayIn::Full | WayIn::Knows(_) | WayIn::Seeds(_) => Knows::Itself,
             }
         });
-        for batch in batch.chunks(Lookahead::EVENTS_MAX) {
+        for batch in batch.chunks(Lookahead::<P>::EVENTS_MAX) {
             self.begin_ahead(batch);
             for &incarnation in batch {
                 let node = self.cast.part(incarnation).node;
@@ -112,16 +119,17 @@ impl World<'_> {
     }
 
     /// The engines of these incarnations, as they start now.
-    fn engines(&self, batch: &[IncarnationNo]) -> Vec<Running> {
-        let (now, seed) = (self.stage.now(), self.plan.seed);
+    fn engines(&self, batch: &[IncarnationNo]) -> Vec<Running<P>> {
+        let (now, seed, keys) = (self.stage.now(), self.plan.seed, &self.plan.protocol.keys);
         let (cast, rosters) = (&*self.cast, &self.rosters);
         let engine = |&incarnation: &IncarnationNo| {
             let part = cast.part(incarnation);
             let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
-            let (record, config) = (Arc::clone(&part.record), Arc::clone(cast.config(part.node)));
-            let now = cast.now(part.node, now);
-            let engine = Engine::new(record, config, rosters.roster(), seed, now);
-            let (engine, behind) = (Box::new(engine), Duration::ZERO);
+            let (record, now) = (Arc::clone(&part.record), cast.now(part.node, now));
+            let setup = Setup { config: cast.config(part.node), keys, roster: &rosters.roster() };
+            let settings = P::settings(&setup).expect("the scenario's settings were checked");
+            let engine = Box::new(P::new(record, &settings, seed, now));
+            let behind = Duration::ZERO;
             Running { engine, incarnation, addr: part.addr, behind }
         };
         match self.options.engines {
@@ -164,7 +172,7 @@ impl World<'_> {
         let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
         let parts = self.cast.initial().map(|number| self.cast.part(number));
         let known = parts.filter(|part| nodes.binary_search(&part.node).is_ok());
-        engine.restore(now, known.map(|part| &part.record), &mut self.outbox);
+        engine.preload(now, known.map(|part| &part.record), &mut self.outbox);
         self.drain(node, Way::Source);
     }
 
@@ -174,13 +182,13 @@ impl World<'_> {
         let Some(Running { engine, .. }) = &mut self.seats[node as usize].running else { return };
         match full.filter(|_| is_one) {
             Some(full) => {
-                engine.restore_full(now, &full, &mut self.outbox);
+                engine.share_list(now, &full, &mut self.outbox);
                 self.stage.full_list();
             }
             None => {
                 let parts = self.cast.initial().map(|number| self.cast.part(number));
                 let others = parts.filter(|part| part.node != node);
-                engine.restore(now, others.map(|part| &part.record), &mut self.outbox);
+                engine.preload(now, others.map(|part| &part.record), &mut self.outbox);
             }
         }
         self.drain(node, Way::Source);
@@ -222,6 +230,7 @@ impl World<'_> {
 #[cfg(test)]
 mod tests {
     use rumormill::config::Swap;
+    use rumormill::core::Engine;
     use rumormill::{Config, Liveness};
 
     use super::*;
@@ -233,7 +242,7 @@ mod tests {
     /// All that a run showed, as text.
     fn shown(plan: &Plan, rosters: Option<Rosters>) -> [String; 3] {
         let options = Options::default();
-        let mut world = World::new(plan, &options);
+        let mut world = World::<Engine>::new(plan, &options);
         if let Some(rosters) = rosters {
             world.rosters = rosters;
         }

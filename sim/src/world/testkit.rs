@@ -11,6 +11,7 @@ use rumormill::time::Instant;
 use rumormill::{Config, Metadata, Node, NodeBuilder};
 
 use crate::observe::cast::Cast;
+use crate::protocols::Chosen;
 use crate::scenario::plan::{
     Action, ClockChange, Deed, Heal, Incarnation, Links, Manner, Memory, NodeNo, Plan, SeedShare,
     StartCause, WayIn, Ways,
@@ -62,6 +63,7 @@ pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
         warmup: duration / 5,
         sample: Duration::from_millis(100),
         rumor_rows_max: 200_000,
+        protocol: Chosen::default(),
         engine: Arc::clone(&engine),
         network: lan(),
         links: Vec::new(),

@@ -7,11 +7,11 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
-use rumormill::core::{Command, Packet};
+use rumormill::core::Command;
 use rumormill::time::Instant;
-use rumormill::wire;
 
 use crate::observe::cast::AddrNo;
+use crate::protocols::Simulated;
 use crate::scenario::plan::NodeNo;
 
 /// A fast hasher whose result is the same everywhere: a chain of folded multiplications.
@@ -66,14 +66,14 @@ pub(crate) struct Encoded {
 }
 
 /// Encodes a packet to see what it comes to.
-pub(crate) fn encoded(packet: &Packet) -> Encoded {
+pub(crate) fn encoded<P: Simulated>(packet: &P::Packet) -> Encoded {
     thread_local! {
         /// Packets are many, and a buffer for each would cost more than what is put into it.
         static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     BYTES.with_borrow_mut(|bytes| {
         bytes.clear();
-        wire::encode(packet, bytes);
+        P::encode(packet, bytes);
         let mut hasher = StableHasher::new();
         hasher.blob(bytes);
         Encoded { len: bytes.len(), content: hasher.finish() }
@@ -81,8 +81,8 @@ pub(crate) fn encoded(packet: &Packet) -> Encoded {
 }
 
 /// The hash of a packet's content.
-pub(crate) fn content(packet: &Packet) -> u64 {
-    encoded(packet).content
+pub(crate) fn content<P: Simulated>(packet: &P::Packet) -> u64 {
+    encoded::<P>(packet).content
 }
 
 /// A command in bytes. Tags are given once: a new command takes the next one, wherever it stands
@@ -179,9 +179,15 @@ mod tests {
     use std::sync::Arc;
 
     use rumormill::core::packet::{Body, Bulk, LastCall, News, Records, Vector};
-    use rumormill::core::{Age, AgeStep, Beat, Digest, Record, RecordId, Sighting, Value};
+    use rumormill::core::{
+        Age, AgeStep, Beat, Digest, Engine, Packet, Record, RecordId, Sighting, Value,
+    };
     use rumormill::node::Generation;
-    use rumormill::{Config, Node};
+    use rumormill::{Config, Node, wire};
+
+    fn content(packet: &Packet) -> u64 {
+        super::content::<Engine>(packet)
+    }
 
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
         let beat = |&(id, counter, age)| Beat { id: RecordId(id), counter, age: Age(age) };
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn a_packet_has_the_length_that_is_told_without_encoding_it() {
         for packet in [bulk(&[]), bulk(&[(1, 2, 3)]), records(&[(1, 2, 3)]), vector(7, &[(1, 2)])] {
-            assert_eq!(encoded(&packet).len, wire::encoded_len(&packet));
+            assert_eq!(encoded::<Engine>(&packet).len, wire::encoded_len(&packet));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use rumormill::Metadata;
-use rumormill::core::{Answer, Class, Command, Engine, Input, Outbox, Output};
+use rumormill::core::{Answer, Class, Command, Input, Outbox, Output, Traced};
 use rumormill::node::Generation;
 use rumormill::time::{Instant, Now};
 
@@ -23,6 +23,7 @@ use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::observe::rumors::Way;
 use crate::observe::stage::{Driven, Stage, Unread};
 use crate::observe::trace::Recorder;
+use crate::protocols::Simulated;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 
@@ -42,9 +43,9 @@ pub(super) enum Event {
 }
 
 /// Where a node sits.
-#[derive(Debug, Default)]
-pub(super) struct Seat {
-    pub(super) running: Option<Running>,
+#[derive(Debug)]
+pub(super) struct Seat<P> {
+    pub(super) running: Option<Running<P>>,
     /// Of the engine, after its last input.
     pub(super) deadline: Option<Instant>,
     pub(super) alarm: Alarm,
@@ -54,7 +55,12 @@ pub(super) struct Seat {
     pub(super) is_leaving: bool,
 }
 
-impl Seat {
+impl<P> Seat<P> {
+    fn empty() -> Self {
+        let (running, deadline, inbox) = (None, None, None);
+        Self { running, deadline, alarm: Alarm::default(), inbox, is_leaving: false }
+    }
+
     /// The machine slept for so long, which its monotonic clock does not know.
     pub(super) fn oversleep(&mut self, slept: Duration) {
         if let Some(running) = &mut self.running {
@@ -70,8 +76,8 @@ impl Seat {
 }
 
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) engine: Box<Engine>,
+pub(super) struct Running<P> {
+    pub(super) engine: Box<P>,
     pub(super) incarnation: IncarnationNo,
     pub(super) addr: AddrNo,
     /// How far its monotonic clock is behind: it stands still while the machine sleeps.
@@ -79,19 +85,19 @@ pub(super) struct Running {
 }
 
 /// A run in progress.
-pub(super) struct World<'a> {
+pub(super) struct World<'a, P: Simulated> {
     pub(super) plan: &'a Plan,
     pub(super) options: &'a Options,
     pub(super) cast: Arc<Cast>,
     pub(super) rosters: Rosters,
-    pub(super) seats: Vec<Seat>,
+    pub(super) seats: Vec<Seat<P>>,
     /// Time, the network, and everybody who watches.
     pub(super) stage: Stage<'a>,
     pub(super) queue: Queue<Event>,
-    pub(super) lookahead: Lookahead,
+    pub(super) lookahead: Lookahead<P>,
     pub(super) meddling: Meddling,
-    pub(super) parcels: Parcels,
-    pub(super) outbox: Outbox,
+    pub(super) parcels: Parcels<P::Packet>,
+    pub(super) outbox: Outbox<P::Packet>,
     /// Of what the input at hand sends, as far as it is measured.
     measures: Measures,
     /// What the input at hand has sent so far: one packet may go to many.
@@ -100,7 +106,7 @@ pub(super) struct World<'a> {
     samples: u64,
 }
 
-impl<'a> World<'a> {
+impl<'a, P: Simulated> World<'a, P> {
     const SAMPLES_PER_WEIGHING: u64 = 10;
 
     pub(super) fn new(plan: &'a Plan, options: &'a Options) -> Self {
@@ -108,13 +114,13 @@ impl<'a> World<'a> {
         let mut world = Self {
             plan,
             options,
-            rosters: Rosters::shared(plan, &cast),
-            seats: (0..plan.nodes_ever).map(|_| Seat::default()).collect(),
+            rosters: Rosters::shared::<P>(plan, &cast),
+            seats: (0..plan.nodes_ever).map(|_| Seat::empty()).collect(),
             stage: Stage::new(plan, &cast),
             queue: Queue::new(),
             lookahead: Lookahead::new(plan.nodes_ever),
             meddling: Meddling::default(),
-            parcels: Parcels::default(),
+            parcels: Parcels::new(),
             outbox: Outbox::new(),
             measures: Measures::default(),
             batch: Vec::new(),
@@ -235,9 +241,10 @@ impl<'a> World<'a> {
     }
 
     /// Adds up what an engine counted.
-    fn retire(&mut self, node: NodeNo, engine: &Engine) {
-        self.stage.retire(node, engine.stats());
-        self.stage.last_read(node, engine.metadata().map(Metadata::version));
+    fn retire(&mut self, node: NodeNo, engine: &P) {
+        let held = engine.inspect();
+        self.stage.retire(node, held.stats);
+        self.stage.last_read(node, held.metadata.map(Metadata::version));
     }
 
     /// Gives a command to a node; one that does not run, or is paused, gets none.
@@ -292,7 +299,7 @@ impl<'a> World<'a> {
 
     /// Hands an input to an engine that runs, unless it has done it ahead, and does what it wants
     /// done.
-    pub(super) fn input(&mut self, node: NodeNo, input: Input, way: Way) {
+    pub(super) fn input(&mut self, node: NodeNo, input: Input<P::Packet>, way: Way) {
         if !self.recall(node, way) {
             self.give(node, input, way);
         }
@@ -305,7 +312,7 @@ impl<'a> World<'a> {
         told.map(|told| self.answer(node, told, way)).is_some()
     }
 
-    pub(super) fn give(&mut self, node: NodeNo, input: Input, way: Way) {
+    pub(super) fn give(&mut self, node: NodeNo, input: Input<P::Packet>, way: Way) {
         let now = self.cast.now(node, self.stage.now());
         let Some(running) = &mut self.seats[node as usize].running else { return };
         let told = running.handle(now, input, &mut self.outbox);
@@ -370,12 +377,7 @@ impl<'a> World<'a> {
     }
 
     /// The parcel of a packet: what the engine sends to many at once is measured once.
-    fn pack(
-        &mut self,
-        node: NodeNo,
-        packet: Arc<rumormill::core::Packet>,
-        class: Class,
-    ) -> ParcelNo {
+    fn pack(&mut self, node: NodeNo, packet: Arc<P::Packet>, class: Class) -> ParcelNo {
         /// A few packets may take turns on their way to the same receivers.
         const TURNS: usize = 8;
         let same = |&&parcel: &&ParcelNo| self.parcels.get(parcel).is(&packet, class);
@@ -383,20 +385,21 @@ impl<'a> World<'a> {
             return parcel;
         }
         let config = self.cast.config(node);
-        let measure = self.measures.of(&packet).unwrap_or_else(|| Measure::take(&packet, config));
+        let measure = self.measures.of(&packet);
+        let measure = measure.unwrap_or_else(|| Measure::take::<P>(&packet, config));
         let Measure { len, mut content } = measure;
-        let fits = class == Class::Stream || len <= config.size();
-        assert!(fits, "{:?} has {len} bytes, above `size`", packet.kind());
+        let fits = class == Class::Stream || len <= P::datagram_len_max(config);
+        assert!(fits, "a {} has {len} bytes, above what a datagram takes", packet.kind());
         let number = self.parcels.add(packet, class, node, self.stage.now());
         let parcel = self.parcels.get_mut(number);
         if self.options.codec == Codec::RoundTrip {
-            parcel.decode();
+            parcel.decode::<P>();
             // What arrives, or the hash would not tell that it is another.
-            content = trace::content(parcel.packet());
+            content = trace::content::<P>(parcel.packet());
         }
         (parcel.len, parcel.content) = (len, content);
         let mut carried = std::mem::take(&mut parcel.carried);
-        self.stage.carried(parcel.packet(), &mut carried);
+        self.stage.carried(&**parcel.packet(), &mut carried);
         self.parcels.get_mut(number).carried = carried;
         self.batch.push(number);
         number
@@ -427,9 +430,10 @@ mod tests {
     use super::*;
     use crate::world::testkit;
     use proptest::prelude::*;
+    use rumormill::core::Engine;
 
     /// Holds what the observers believe against what the engines say of themselves.
-    fn assert_observers_know_the_engines(world: &mut World<'_>) {
+    fn assert_observers_know_the_engines(world: &mut World<'_, Engine>) {
         for node in 0..world.plan.nodes_ever {
             let seat = &mut world.seats[node as usize];
             let Some(running) = seat.running.as_mut().filter(|_| !seat.is_leaving) else {
@@ -461,7 +465,7 @@ mod tests {
             plan in testkit::any_plan(),
         ) {
             let options = Options::default();
-            let mut world = World::new(&plan, &options);
+            let mut world = World::<Engine>::new(&plan, &options);
             world.play(&mut |_| {});
             assert_observers_know_the_engines(&mut world);
             let summary = world.finish().summary;
@@ -469,7 +473,7 @@ mod tests {
                 prop_assert!(invariant.ok, "{}: {:?}", invariant.name, invariant.detail);
             }
             let bytes = Options { codec: Codec::RoundTrip, ..Options::default() };
-            let again = World::new(&plan, &bytes).run(&mut |_| {}).summary;
+            let again = World::<Engine>::new(&plan, &bytes).run(&mut |_| {}).summary;
             prop_assert_eq!(again.trace_hash, summary.trace_hash);
         }
     }

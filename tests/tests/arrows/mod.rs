@@ -117,21 +117,22 @@ pub(super) const SIM: House = House {
     src: "sim/src",
     rows: &[
         ("fuzzing", "commands report scenario"),
-        ("cli", "commands report rivals testbed results scenario model percent reading"),
+        ("cli", "commands report rivals testbed world results scenario model percent reading"),
         (
             "commands",
-            "report sweep explore rivals testbed world observe results scenario measures model \
-             stats percent writing reading clock caught",
+            "report sweep explore rivals testbed world observe results scenario protocols measures \
+             model stats percent writing reading clock caught",
         ),
         ("report", "sweep rivals world results scenario measures model stats writing reading"),
         ("sweep", "world results scenario measures stats writing reading"),
         ("explore", "world results scenario caught"),
         ("rivals", "world observe scenario"),
         ("testbed", "world observe results scenario clock"),
-        ("world", "observe results scenario"),
+        ("world", "observe results scenario protocols"),
         ("observe", "results scenario measures reading bits"),
         ("results", "scenario measures stats"),
-        ("scenario", "measures percent reading"),
+        ("scenario", "protocols measures percent reading"),
+        ("protocols", ""),
         ("measures", "percent"),
         ("model", "stats bits"),
         ("stats", ""),

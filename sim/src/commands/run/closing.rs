@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Format, Job, Net, Outcome, Request, held, worst};
-use crate::commands::{Exit, Report, holds, trial};
+use crate::commands::{Exit, Report, holds, trial, unheard};
 use crate::reading::shown;
 use crate::report::files::Pictures;
 use crate::report::terminal::{self, WIDTH};
@@ -23,8 +23,8 @@ pub(super) fn table(request: &Request, run: &RunResult) -> String {
 
 /// Of settings that can't hold, once for each file.
 fn warnings(jobs: &[Job]) -> String {
-    let mut warnings: Vec<_> =
-        jobs.iter().filter_map(|job| holds::warning(&job.scenario)).collect();
+    let of_job = |job: &Job| [holds::warning(&job.scenario), unheard::warning(&job.scenario)];
+    let mut warnings: Vec<_> = jobs.iter().flat_map(of_job).flatten().collect();
     warnings.dedup();
     warnings.concat()
 }

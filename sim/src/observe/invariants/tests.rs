@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::observe::observer::{Knows, Observer};
-use crate::observe::rumors::{Load, Way};
+use crate::observe::rumors::Way;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{ClockChange, Deed, Manner, Memory};
 use crate::world::testkit::{self, at_ms};
 use rumormill::core::packet::{Body, Holds, Probe, Reply};
-use rumormill::core::{AgeStep, Packet, Record};
+use rumormill::core::{AgeStep, Channel, Packet, Record};
 use rumormill::link::{LinkModel, NetworkChange};
 use rumormill::node::NodeId;
 
@@ -104,15 +104,15 @@ fn who_is_from_the_future_replaces_nobody_for_good() {
 fn a_removal_before_the_timeout_is_noticed() {
     let mut laws = laws();
     laws.time_out(at_ms(4_700), 0, 1);
-    laws.asked(at_ms(20_000), 0, 2, (PacketKind::LastCall, at_ms(20_000)));
-    laws.answered(0, 2, (PacketKind::Alive, at_ms(20_000)));
+    laws.asked(at_ms(20_000), 0, 2, (LivenessCheck::LastCall, at_ms(20_000)));
+    laws.answered(0, 2, (LivenessCheck::Alive, at_ms(20_000)));
     laws.time_out(at_ms(24_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 1);
     laws.time_out(at_ms(23_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2);
-    laws.asked(at_ms(40_000), 0, 2, (PacketKind::LastCall, at_ms(35_000)));
-    laws.answered(0, 2, (PacketKind::Alive, at_ms(40_000)));
-    laws.answered(0, 2, (PacketKind::Alive, at_ms(40_001)));
+    laws.asked(at_ms(40_000), 0, 2, (LivenessCheck::LastCall, at_ms(35_000)));
+    laws.answered(0, 2, (LivenessCheck::Alive, at_ms(40_000)));
+    laws.answered(0, 2, (LivenessCheck::Alive, at_ms(40_001)));
     laws.time_out(at_ms(41_000), 0, 2);
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
 }
@@ -152,8 +152,8 @@ fn who_is_from_the_future_comes_back_by_any_beat() {
 fn an_answer_to_a_former_life_proves_nothing_to_the_next() {
     for (begins, is_broken) in [(false, true), (true, false)] {
         let mut laws = laws();
-        laws.asked(at_ms(20_000), 0, 2, (PacketKind::LastCall, at_ms(20_000)));
-        laws.answered(0, 2, (PacketKind::Alive, at_ms(20_000)));
+        laws.asked(at_ms(20_000), 0, 2, (LivenessCheck::LastCall, at_ms(20_000)));
+        laws.answered(0, 2, (LivenessCheck::Alive, at_ms(20_000)));
         if begins {
             laws.begin(0);
         }
@@ -283,8 +283,8 @@ fn a_probe_proves_life_to_those_who_live_by_probes_alone() {
         let mut plan = testkit::plan(3, Duration::from_secs(60));
         testkit::configure(&mut plan, Config::builder().liveness(liveness).build().unwrap());
         let mut laws = laws_of(&plan);
-        laws.asked(at_ms(5_500), 0, 2, (PacketKind::Probe, at_ms(5_500)));
-        laws.answered(0, 2, (PacketKind::ProbeAnswer, at_ms(5_500)));
+        laws.asked(at_ms(5_500), 0, 2, (LivenessCheck::Probe, at_ms(5_500)));
+        laws.answered(0, 2, (LivenessCheck::ProbeAnswer, at_ms(5_500)));
         laws.time_out(at_ms(timed_out), 0, 2);
         let is_early = liveness == Liveness::Probes;
         assert_eq!(broken(laws).len(), usize::from(is_early), "{liveness:?}");
@@ -299,8 +299,8 @@ fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows_and_tells() {
         testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
         for node in [0, 1] {
             let mut laws = laws_of(&plan);
-            laws.asked(at_ms(19_000), node, 2, (PacketKind::LastCall, at_ms(19_000)));
-            laws.answered(node, 2, (PacketKind::Alive, at_ms(19_000)));
+            laws.asked(at_ms(19_000), node, 2, (LivenessCheck::LastCall, at_ms(19_000)));
+            laws.answered(node, 2, (LivenessCheck::Alive, at_ms(19_000)));
             laws.time_out(at_ms(21_000), node, 2);
             assert_eq!(broken(laws).len(), usize::from(is_broken), "node {node}, {jump} s ahead");
         }
@@ -487,8 +487,8 @@ fn a_packet_that_outlived_all_memory_gives_lists_more_time() {
         let mut observer = Observer::new(&plan, &cast);
         (0..3).for_each(|part| observer.on_begin(at_ms(0), part, Knows::Itself));
         observer.commit(at_ms(0), &links, "start");
-        let way = Way::Packet { from: 0, sent: at_ms(sent), kind: PacketKind::Bulk };
-        observer.on_deliver(at_ms(290_000), 1, way, Load::Value, &[]);
+        let way = Way::Packet { from: 0, sent: at_ms(sent), by: Channel::Bulk };
+        observer.on_deliver(at_ms(290_000), 1, way, None, &[]);
         let judged = judged(observer, 300_000, Some(&mut links));
         let law = judged.iter().find(|law| law.name == "convergence").unwrap();
         assert_eq!(!law.ok, is_broken, "sent at {sent} ms: {:?}", law.detail);
@@ -552,4 +552,23 @@ fn who_is_listed_does_not_join_once_more_and_who_is_not_is_not_removed() {
         detail.contains("node 0 is told of node 1") && detail.ends_with("(and 1 more)"),
         "{detail}"
     );
+}
+
+#[test]
+fn what_rumormill_alone_promises_is_not_judged_of_others_but_a_run_without_an_end_is_told() {
+    let mut plan = testkit::plan_with_restarts(3);
+    let pekonode = crate::protocols::known().find(|spec| spec.name == "pekonode").unwrap();
+    plan.protocol.spec = *pekonode;
+    let mut laws = laws_of(&plan);
+    laws.list_stranger(at_ms(5), 0, "a stranger");
+    laws.went_back(at_ms(6), 0, testkit::metadata().version(), testkit::metadata().version());
+    let judged = laws.clone().finish();
+    let of = |name: &str| judged.iter().find(|law| law.name == name).unwrap();
+    let detail = of("only_real_nodes").detail.as_deref();
+    assert_eq!(detail, Some("not judged: rumormill promises it, pekonode does not"));
+    assert!(of("only_real_nodes").ok && !of("versions_never_go_back").ok);
+    let sent = (0..1_000_000).find(|_| laws.send(at_ms(7), 0));
+    assert!(sent.is_some(), "there is an end to what one may send in a second");
+    let told = broken(laws).into_iter().find(|(law, _)| law == "bounded_work").unwrap();
+    assert!(told.1.contains("the run was ended"), "{}", told.1);
 }

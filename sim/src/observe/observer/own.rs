@@ -1,7 +1,8 @@
 //! What a node says of itself, and holds, and whether somebody else says it in its name.
 
-use rumormill::core::packet::{Body, Rumor, Topic};
-use rumormill::core::{Packet, Record};
+use std::sync::Arc;
+
+use rumormill::core::{Channel, Identity, LivenessCheck, NewsAbout, Record, Traced};
 use rumormill::node::NodeId;
 use rumormill::time::Instant;
 use rumormill::{Metadata, Version};
@@ -46,16 +47,44 @@ impl Observer {
     }
 
     /// A node tells of no older value than it holds; whom it calls and probes is counted.
-    pub(super) fn check_told(&mut self, at: Instant, node: NodeNo, packet: &Packet) {
-        let told = match &packet.body {
-            Body::Rumor(Rumor { topic: Topic::Metadata(metadata), .. }) => metadata.version(),
-            Body::Rumor(Rumor { topic: Topic::Announced(it), .. }) => it.version,
-            Body::LastCall(_) => return self.laws.calm().call(node),
-            Body::Probe(_) => return self.laws.calm().probe(at, node),
-            _ => return,
-        };
-        if self.agreement.version(node).is_some_and(|held| told < held) {
-            self.laws.tells_older(at, node, told);
+    pub(super) fn check_told(&mut self, at: Instant, node: NodeNo, packet: &impl Traced) {
+        match packet.liveness_check() {
+            Some(LivenessCheck::LastCall) => self.laws.calm().call(node),
+            Some(LivenessCheck::Probe) => self.laws.calm().probe(at, node),
+            Some(LivenessCheck::Alive | LivenessCheck::ProbeAnswer) | None => {}
+        }
+        if packet.channel() != Channel::Rumor {
+            return;
+        }
+        let held = self.agreement.version(node);
+        for news in packet.carries() {
+            if let NewsAbout::Version(told) = news.about
+                && held.is_some_and(|held| told < held)
+            {
+                self.laws.tells_older(at, node, told);
+            }
+        }
+    }
+
+    /// Whether nobody can tell an incarnation from a former one at its address.
+    pub(super) fn is_taken_for_another(&self, incarnation: IncarnationNo) -> bool {
+        self.identity == Identity::Address && self.cast.same_addr(incarnation)[0] != incarnation
+    }
+
+    /// Who lists an address lists whoever runs there now.
+    pub(super) fn succeed(&mut self, at: Instant) {
+        let cast = Arc::clone(&self.cast);
+        for incarnation in std::mem::take(&mut self.successors) {
+            let own = cast.node_of(incarnation);
+            let former = cast.same_addr(incarnation).iter().filter(|&&part| part < incarnation);
+            for &part in former {
+                for node in (0..cast.nodes()).filter(|&node| node != own) {
+                    if self.views.lists(node, part) {
+                        self.unlist(at, node, part);
+                        self.relist(node, incarnation);
+                    }
+                }
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rumormill::Config;
 use rumormill::core::packet::{
-    Alive, Bulk, Gone, Join, LastCall, Padding, Records, RingArc, RumorAck, Summary, SwapRequest,
-    Token, Welcome,
+    Alive, Body, Bulk, Gone, Join, LastCall, News, Padding, Records, RingArc, RumorAck, Summary,
+    SwapRequest, Token, Topic, Welcome,
 };
-use rumormill::core::{Age, AgeStep, Record, Settings, Sighting};
+use rumormill::core::{Age, AgeStep, Identity, Packet, Record, Settings, Sighting};
 use rumormill::node::NodeId;
 use rumormill::time::UnixNanos;
 
@@ -26,8 +26,8 @@ fn version(nanos: i64) -> Version {
     Version { nanos, writer: NodeId(0), digest: [0; 16] }
 }
 
-fn by(from: NodeNo, sent: u64, kind: PacketKind) -> Way {
-    Way::Packet { from, sent: at_ms(sent), kind }
+fn by(from: NodeNo, sent: u64, by: Channel) -> Way {
+    Way::Packet { from, sent: at_ms(sent), by }
 }
 
 fn always() -> Vec<Presence> {
@@ -49,9 +49,9 @@ fn a_metadata_rumor_is_timed_hop_by_hop() {
     let mut rumors = rumors();
     rumors.publish(at_ms(100), 1, version(1));
     rumors.hold(at_ms(100), 1, version(1), Way::Source);
-    rumors.hold(at_ms(130), 3, version(1), by(1, 120, PacketKind::Rumor));
-    rumors.hold(at_ms(150), 0, version(1), by(3, 140, PacketKind::Value));
-    rumors.hold(at_ms(160), 3, version(1), by(0, 155, PacketKind::Value));
+    rumors.hold(at_ms(130), 3, version(1), by(1, 120, Channel::Rumor));
+    rumors.hold(at_ms(150), 0, version(1), by(3, 140, Channel::Swap));
+    rumors.hold(at_ms(160), 3, version(1), by(0, 155, Channel::Swap));
     let run = finished(rumors, &always());
     let [rumor] = &run.summary.rumors[..] else { panic!("one rumor") };
     assert_eq!((rumor.id.as_str(), rumor.node, rumor.start_ms), ("metadata-0", 1, 100.0));
@@ -79,7 +79,7 @@ fn who_holds_a_newer_version_holds_the_older_and_each_names_its_successor() {
         rumors.publish(at_ms(ms), node, version(nanos));
         rumors.hold(at_ms(ms), node, version(nanos), Way::Source);
     }
-    rumors.hold(at_ms(50), 3, version(20), by(1, 45, PacketKind::Bulk));
+    rumors.hold(at_ms(50), 3, version(20), by(1, 45, Channel::Bulk));
     let figures = figures(rumors, &always());
     let coverage: Vec<_> = figures.iter().map(|rumor| rumor.coverage).collect();
     // Node 0 never hears of the newer ones; node 1 held a newer one when the third was published.
@@ -94,7 +94,7 @@ fn who_was_not_there_all_the_while_is_excluded() {
     let mut rumors = rumors();
     rumors.publish(at_ms(100), 0, version(1));
     rumors.hold(at_ms(100), 0, version(1), Way::Source);
-    rumors.hold(at_ms(110), 1, version(1), by(0, 100, PacketKind::Rumor));
+    rumors.hold(at_ms(110), 1, version(1), by(0, 100, Channel::Rumor));
     let presence = [
         Presence::Since(at_ms(100)),
         Presence::Until(at_ms(100)),
@@ -113,9 +113,9 @@ fn an_update_is_held_by_whoever_lists_it_or_what_came_after_it() {
     rumors.update(at_ms(10), 2, generation(20));
     rumors.update(at_ms(15), 2, generation(30));
     // One hears of the first, one of the second only, one of the restart.
-    rumors.list(at_ms(20), 0, (2, generation(20)), by(2, 15, PacketKind::Bulk));
-    rumors.list(at_ms(30), 1, (2, generation(31)), by(0, 25, PacketKind::Bulk));
-    rumors.list(at_ms(40), 3, (6, Generation::MIN), by(1, 35, PacketKind::Bulk));
+    rumors.list(at_ms(20), 0, (2, generation(20)), by(2, 15, Channel::Bulk));
+    rumors.list(at_ms(30), 1, (2, generation(31)), by(0, 25, Channel::Bulk));
+    rumors.list(at_ms(40), 3, (6, Generation::MIN), by(1, 35, Channel::Bulk));
     let held = |rumor: usize| -> Vec<(NodeNo, Instant, u32)> {
         let rows = rumors.rows().iter().filter(|row| row.rumor as usize == rumor);
         rows.map(|row| (row.node, row.at, row.hop)).collect()
@@ -126,7 +126,8 @@ fn an_update_is_held_by_whoever_lists_it_or_what_came_after_it() {
     // Its record tells of it and of nothing else.
     let told = |generation| {
         let record = Record::new(testkit::node(2), generation);
-        rumors.told_by(&record).map(|rumor| rumors.id(rumor))
+        let incarnation = rumors.cast.find(record.node().addr(), record.generation())?;
+        rumors.told_by(incarnation, record.generation()).map(|rumor| rumors.id(rumor))
     };
     assert_eq!(told(generation(30)).as_deref(), Some("update-1"));
     assert_eq!(told(generation(29)), None);
@@ -136,9 +137,9 @@ fn an_update_is_held_by_whoever_lists_it_or_what_came_after_it() {
 fn a_restart_supersedes_what_was_said_of_the_node_before() {
     let mut rumors = rumors();
     rumors.leave(at_ms(10), 2, |node| node != 3);
-    rumors.unlist(at_ms(20), 0, 2, by(2, 15, PacketKind::Bulk));
+    rumors.unlist(at_ms(20), 0, 2, by(2, 15, Channel::Bulk));
     rumors.start(at_ms(30), Kind::Restart, 6);
-    rumors.list(at_ms(40), 1, (6, Generation::MIN), by(2, 35, PacketKind::Rumor));
+    rumors.list(at_ms(40), 1, (6, Generation::MIN), by(2, 35, Channel::Rumor));
     let figures = figures(rumors, &always());
     let ids: Vec<_> = figures.iter().map(|rumor| rumor.id.as_str()).collect();
     assert_eq!(ids, ["leave-0", "restart-0"]);
@@ -224,12 +225,14 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         (ack(6), vec![leave]),
         (ack(7), vec![]),
     ];
+    let meant = Meant::new(Identity::Incarnation, &rumors.cast);
     for (body, want) in carried_by {
         let (packet, mut carried) = (Packet { step: AgeStep(1), body }, Vec::new());
-        rumors.carried(&packet, &mut carried);
-        assert_eq!(carried, want, "{:?}", packet.kind());
-        rumors.sent(1, &packet, &carried);
-        rumors.sent(if want.len() == 3 { 2 } else { 3 }, &packet, &carried);
+        rumors.carried(Instant::ZERO, &packet, &meant, &mut carried);
+        let numbers: Vec<RumorNo> = carried.iter().map(|&(rumor, _)| rumor).collect();
+        assert_eq!(numbers, want, "{:?}", packet.kind());
+        rumors.sent(1, packet.tag(), &carried);
+        rumors.sent(if want.len() == 3 { 2 } else { 3 }, packet.tag(), &carried);
     }
     let figures = figures(rumors, &always());
     let messages: Vec<_> =
@@ -247,10 +250,10 @@ fn redundancy_counts_what_arrived_with_the_value_and_not_what_announces_it() {
     let alone = figures(rumors.clone(), &always());
     assert_eq!((alone[0].rmr, alone[0].ldh), (None, Some(0)), "nobody had to get it");
     for (node, from) in [(3, 1), (0, 3), (2, 1)] {
-        rumors.hold(at_ms(150), node, version(1), by(from, 140, PacketKind::Rumor));
+        rumors.hold(at_ms(150), node, version(1), by(from, 140, Channel::Rumor));
     }
     for load in [Load::Value, Load::Announcement, Load::Ack] {
-        (0..4).for_each(|_| rumors.delivered(load, &[0]));
+        (0..4).for_each(|_| rumors.delivered(&[(0, load)]));
     }
     let figures = figures(rumors, &always());
     // Four packets where three do; the last to hear of it is the one of the last row.

@@ -7,7 +7,7 @@ mod toml;
 use std::time::Duration;
 
 use rumormill::Config;
-use rumormill::core::PublishError;
+use rumormill::core::{CommandKind, PublishError};
 use rumormill::units::{nearest, show_duration};
 
 use self::read::read_act;
@@ -15,6 +15,7 @@ pub(super) use self::toml::clock_row;
 use super::links::Scope;
 use super::network::Properties;
 use super::nodes::{Names, Nodes};
+use crate::protocols::Spec;
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
@@ -212,7 +213,7 @@ impl Address {
 pub(super) fn read(
     item: Option<&Item>,
     duration: Duration,
-    names: Names<'_>,
+    (names, spec): (Names<'_>, &Spec),
     found: &mut Mistakes,
 ) -> Vec<At> {
     let items = match item {
@@ -227,7 +228,7 @@ pub(super) fn read(
     let mut actions = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         if let Some(table) = found.keep(item.table("an action under [[at]]")) {
-            actions.extend(read_at(table, item.at, index, (duration, names), found));
+            actions.extend(read_at(table, item.at, index, (duration, names, spec), found));
         }
     }
     // An action that is wrong may have the label that is looked for.
@@ -241,12 +242,14 @@ fn read_at(
     table: &Table,
     at: Place,
     index: usize,
-    (duration, names): (Duration, Names<'_>),
+    (duration, names, spec): (Duration, Names<'_>, &Spec),
     found: &mut Mistakes,
 ) -> Option<At> {
     let entry = single_action(table, at, found);
     let time = found.keep(read_start(table, duration));
-    let act = entry.and_then(|entry| found.keep(read_act(entry, names)?));
+    let act = entry.and_then(|entry| found.keep(read_act(entry, names, spec)?));
+    let obeyed = entry.zip(act.as_ref()).map(|(entry, act)| check_obeyed(entry, act, spec));
+    found.keep(obeyed.unwrap_or(Ok(())));
     let hold = entry.zip(table.entry("for"));
     let hold = found.keep(hold.map(|(act, hold)| read_hold(hold, &act.key)).transpose());
     let jitter = found.keep(read_optional(table, "jitter"));
@@ -263,6 +266,28 @@ fn read_at(
         label: label.unwrap_or_else(|| format!("{}-{}", entry.key, index + 1)),
         act: act?,
         at: entry.item.at,
+    })
+}
+
+/// What nodes are told to do, their protocol must know.
+fn check_obeyed(entry: &Entry, act: &Act, spec: &Spec) -> Result<(), Mistake> {
+    let (name, verb) = (spec.name, act.verb());
+    if !command(act).is_some_and(|command| spec.refuses.contains(&command)) {
+        return Ok(());
+    }
+    let text = format!("`{name}` can't `{verb}`: leave this action out, or run another protocol");
+    Err(Mistake::new(entry.key_at, text))
+}
+
+fn command(act: &Act) -> Option<CommandKind> {
+    Some(match act.verb() {
+        "publish" => CommandKind::Publish,
+        "stop" => CommandKind::Stop,
+        "start" => CommandKind::Start,
+        "leave" => CommandKind::Leave,
+        "update" => CommandKind::Update,
+        "restart" if act.is_polite() => CommandKind::Leave,
+        _ => return None,
     })
 }
 
@@ -457,6 +482,12 @@ fn check_heal(heal: &At, label: &str, network: &[&At]) -> Result<(), Mistake> {
 }
 
 impl Act {
+    /// Whether those whom it strikes say goodbye before they come back.
+    fn is_polite(&self) -> bool {
+        let Self::Strike { blow: Blow::Restart(restart), .. } = self else { return false };
+        restart.manner == Manner::Leave
+    }
+
     /// Whether it changes the network and can be healed.
     fn is_network(&self) -> bool {
         let isolates = matches!(self, Self::Strike { blow: Blow::Isolate, .. });

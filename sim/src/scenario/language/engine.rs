@@ -7,6 +7,7 @@ use rumormill::units::show_duration;
 use rumormill::{Config, ConfigBuilder, ConfigError};
 
 use super::text_literal;
+use crate::protocols::{HANDED, SettingsPlace, Spec};
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 
@@ -27,20 +28,34 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads `[engine]`, and what a group has of its own behind it, for a cluster of `nodes` nodes,
-/// newcomers included.
+/// newcomers included. What a protocol is not handed is looked at all the same.
 pub(super) fn read(
     tables: &[Option<&Table>],
-    nodes: u32,
+    (nodes, spec): (u32, &Spec),
     found: &mut Mistakes,
 ) -> Option<Arc<Config>> {
-    let mut builder = Config::builder();
-    let entries: Vec<&Entry> = tables.iter().flatten().flat_map(|table| &table.entries).collect();
+    let (mut builder, mut unheard) = (Config::builder(), Config::builder());
+    let entries = tables.iter().flatten().flat_map(|table| &table.entries);
+    let (entries, others): (Vec<&Entry>, Vec<_>) = entries.partition(|it| is_handed(spec, it));
     let before = found.len();
     for entry in &entries {
         found.keep(read_one(&mut builder, entry));
     }
+    for entry in others {
+        found.keep(read_one(&mut unheard, entry));
+    }
     // What is left out because it is wrong must not seem to disagree with the rest.
     if found.len() > before { None } else { found.keep(build(builder, &entries, nodes)) }
+}
+
+/// The keys of a table that a protocol is not handed.
+pub(super) fn unheard<'a>(table: Option<&'a Table>, spec: &Spec) -> impl Iterator<Item = &'a str> {
+    let entries = table.map_or(&[][..], |table| &table.entries).iter();
+    entries.filter(|entry| !is_handed(spec, entry)).map(|entry| entry.key.as_str())
+}
+
+fn is_handed(spec: &Spec, entry: &Entry) -> bool {
+    spec.settings == SettingsPlace::Engine || HANDED.contains(&entry.key.as_str())
 }
 
 fn build(
@@ -65,7 +80,8 @@ fn build(
     if let Some(entry) = last("wire")
         && config.wire() != Wire::Native
     {
-        let text = "the simulator's nodes speak `native` to each other: leave it out";
+        let text = "the simulator's nodes speak `native` to each other: leave it out, or run the \
+                    other protocol: [protocol] name = \"pekonode\"";
         return Err(Mistake::new(entry.item.at, text.to_owned()));
     }
     Ok(Arc::new(config))
@@ -107,6 +123,13 @@ fn misfit(error: &ConfigError, entries: &[&Entry]) -> Mistake {
     let entry = entries.iter().rev().find(|entry| entry.key == error.key());
     let entry = entry.or(entries.last()).expect("the defaults are valid");
     Mistake::new(entry.item.at, error.to_string())
+}
+
+/// Every key that a protocol is handed, and its value, as TOML.
+pub(super) fn rows_for(spec: &Spec, config: &Config) -> Vec<(&'static str, String)> {
+    let mut rows = rows(config);
+    rows.retain(|(key, _)| spec.settings == SettingsPlace::Engine || HANDED.contains(key));
+    rows
 }
 
 /// Every key and its value as TOML.

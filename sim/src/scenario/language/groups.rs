@@ -8,6 +8,7 @@ use rumormill::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
 use super::actions::ClockSetting;
 use super::nodes::{Moment, Names, Nodes, Present};
 use super::{Tables, actions, engine, text_literal};
+use crate::protocols::Spec;
 use crate::scenario::document::{Entry, Item, Table};
 use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, NodeNo};
@@ -67,7 +68,7 @@ impl Groups {
     pub(super) fn complete(
         mut self,
         tables: &Tables<'_>,
-        (initial, ever): (u32, u32),
+        ((initial, ever), spec): ((u32, u32), &Spec),
         found: &mut Mistakes,
     ) -> Option<Self> {
         let what = "settings of the engine, such as { fan_out = 4 }";
@@ -78,8 +79,8 @@ impl Groups {
             let settings = found.keep(entry.item.table("a group"))?;
             if let Some(own) = settings.item("engine") {
                 let own = found.keep(own.table(what));
-                self.groups[index].engine =
-                    own.and_then(|own| engine::read(&[tables.engine, Some(own)], ever, found));
+                self.groups[index].engine = own
+                    .and_then(|own| engine::read(&[tables.engine, Some(own)], (ever, spec), found));
             }
             found.keep(self.check_apart(index, &set, settings));
             found.keep(self.check_names(index, &set, settings));
@@ -193,9 +194,13 @@ impl Groups {
     }
 
     /// The heading of each group, its keys and their values as TOML.
-    pub(super) fn rows(&self, default: &Config) -> Vec<(String, Vec<(&'static str, String)>)> {
+    pub(super) fn rows(
+        &self,
+        spec: &Spec,
+        default: &Config,
+    ) -> Vec<(String, Vec<(&'static str, String)>)> {
         let heading = |name: &str| format!("\n[groups.{name}]");
-        let rows = self.groups.iter().map(|group| group.rows(default));
+        let rows = self.groups.iter().map(|group| group.rows(spec, default));
         self.names.iter().map(|name| heading(name)).zip(rows).collect()
     }
 }
@@ -217,7 +222,7 @@ impl Group {
         Some(Self { typed: typed?, name, private_data, clock: clock?, engine: None })
     }
 
-    fn rows(&self, default: &Config) -> Vec<(&'static str, String)> {
+    fn rows(&self, spec: &Spec, default: &Config) -> Vec<(&'static str, String)> {
         let mut rows = vec![("nodes", self.typed.to_string())];
         rows.extend(self.name.as_ref().map(|name| ("name", text_literal(name))));
         rows.extend(self.private_data.as_ref().map(|data| ("private_data", text_literal(data))));
@@ -227,8 +232,8 @@ impl Group {
         rows.extend((!clock.is_empty()).then(|| ("clock", format!("{{ {} }}", clock.join(", ")))));
         if let Some(config) = &self.engine {
             // Only what differs: the rest is that of [engine], where every default stands.
-            let defaults = engine::rows(default);
-            let own = engine::rows(config);
+            let defaults = engine::rows_for(spec, default);
+            let own = engine::rows_for(spec, config);
             let differs = own.iter().filter(|row| !defaults.contains(row)).map(show);
             let differs: Vec<String> = differs.collect();
             rows.push(("engine", format!("{{ {} }}", differs.join(", "))));

@@ -10,10 +10,12 @@ pub(super) mod links;
 mod names;
 pub(super) mod network;
 pub(super) mod nodes;
+mod protocol;
 mod schema;
 
 pub(super) use self::schema::schema;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +28,13 @@ use self::actions::At;
 use self::groups::Groups;
 use self::links::StaticLink;
 use self::network::Properties;
-use super::document::{Item, Place, Table, Value};
+use super::document::{Entry, Item, Place, Table, Value};
 use super::errors::{Mistake, Mistakes, did_you_mean};
 use super::name::Name;
 use super::plan::{Expectation, SeedShare};
 use super::units::{Span, TIME_MAX, parse_positive_time, parse_time};
 use crate::percent::Percent;
+use crate::protocols::{Chosen, Spec};
 
 /// Most nodes of a scenario, newcomers included.
 pub(crate) const NODES_MAX: u64 = 10_000_000;
@@ -40,7 +43,7 @@ const ROWS_MAX: u64 = 100_000_000;
 const SAMPLES_MAX: u128 = 1_000_000;
 
 const BOOTSTRAP_KEYS: [&str; 2] = ["random", "knows"];
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "nodes",
     "duration",
@@ -49,6 +52,7 @@ const KEYS: [&str; 14] = [
     "warmup",
     "sample",
     "rumor_rows_max",
+    "protocol",
     "engine",
     "network",
     "groups",
@@ -70,6 +74,9 @@ pub(super) struct Typed {
     pub(super) warmup: Duration,
     pub(super) sample: Duration,
     pub(super) rumor_rows_max: usize,
+    pub(super) protocol: Chosen,
+    /// Keys of `[engine]` that the protocol is not handed.
+    pub(super) unheard: BTreeSet<String>,
     pub(super) engine: Arc<Config>,
     pub(super) network: Properties,
     pub(super) groups: Groups,
@@ -107,14 +114,21 @@ impl Typed {
         let groups = Groups::read(tables.groups, found);
         let are_groups_right = found.len() == before;
         let time = duration.unwrap_or(TIME_MAX);
-        let actions = actions::read(root.item("at"), time, groups.names(), found);
+        let protocol = protocol::read(tables.protocol, found);
+        // One that is not known is told of alone, not by what it can't do.
+        let chosen = protocol.clone().unwrap_or_default();
+        let spec = &chosen.spec;
+        let actions = actions::read(root.item("at"), time, (groups.names(), spec), found);
         let links = links::read(root.item("link"), groups.names(), found);
         let newcomers: u64 = actions.iter().map(At::newcomers).sum();
         let nodes = typed_nodes.and_then(|nodes| found.keep(within_limit(nodes, newcomers)));
         let cast = nodes.map(|nodes| (nodes, nodes + count(newcomers)));
-        let engine = engine::read(&[tables.engine], cast.map_or(0, |(_, ever)| ever), found);
+        let ever = cast.map_or(0, |(_, ever)| ever);
+        let engine = engine::read(&[tables.engine], (ever, spec), found);
         let groups = match (cast, &engine) {
-            (Some(cast), Some(_)) if are_groups_right => groups.complete(&tables, cast, found),
+            (Some(cast), Some(_)) if are_groups_right => {
+                groups.complete(&tables, (cast, spec), found)
+            }
             _ => None,
         };
         let link_changes = match (&groups, cast) {
@@ -123,6 +137,7 @@ impl Typed {
         };
         for engine in engine.iter().chain(groups.iter().flat_map(Groups::engines)) {
             actions::check_fits(&actions, engine, found);
+            found.keep(protocol::check(&chosen, engine, tables.protocol));
         }
         let (expect, expect_seeds) = expect::read(tables.expect, found);
         let bootstrap = root.item("bootstrap").map_or(Ok(Bootstrap::First), Bootstrap::read);
@@ -143,6 +158,8 @@ impl Typed {
             warmup: warmup?,
             sample: sample?,
             rumor_rows_max: rumor_rows_max?,
+            unheard: tables.unheard(spec),
+            protocol: protocol?,
             engine: engine?,
             network,
             groups: groups?,
@@ -158,9 +175,14 @@ impl Typed {
     pub(super) fn resolved(&self) -> String {
         let mut toml = String::new();
         rows(&mut toml, "", self.general());
-        rows(&mut toml, "\n[engine]", engine::rows(&self.engine));
+        let spec = &self.protocol.spec;
+        let protocol = protocol::rows(&self.protocol);
+        if !protocol.is_empty() {
+            rows(&mut toml, "\n[protocol]", protocol);
+        }
+        rows(&mut toml, "\n[engine]", engine::rows_for(spec, &self.engine));
         rows(&mut toml, "\n[network]", self.network.rows());
-        for (heading, group) in self.groups.rows(&self.engine) {
+        for (heading, group) in self.groups.rows(spec, &self.engine) {
             rows(&mut toml, &heading, group);
         }
         for link in &self.links {
@@ -224,6 +246,7 @@ fn within_limit((nodes, at): (u32, Place), newcomers: u64) -> Result<u32, Mistak
 /// The sections of a file that are tables.
 #[derive(Clone, Copy)]
 struct Tables<'a> {
+    protocol: Option<&'a Table>,
     engine: Option<&'a Table>,
     network: Option<&'a Table>,
     groups: Option<&'a Table>,
@@ -234,11 +257,21 @@ impl<'a> Tables<'a> {
     fn find(root: &'a Table, found: &mut Mistakes) -> Self {
         let mut table = |key, what| root.item(key).and_then(|item| found.keep(item.table(what)));
         Self {
+            protocol: table("protocol", "a table: [protocol]"),
             engine: table("engine", "a table: [engine]"),
             network: table("network", "a table: [network]"),
             groups: table("groups", "groups: [groups.NAME]"),
             expect: table("expect", "a table: [expect]"),
         }
+    }
+
+    /// Keys of all engines' settings that a protocol is not handed.
+    fn unheard(&self, spec: &Spec) -> BTreeSet<String> {
+        let groups = self.groups.iter().flat_map(|groups| &groups.entries);
+        let table = |item: &'a Item| item.table("a table").ok();
+        let of_group = |entry: &'a Entry| table(table(&entry.item)?.item("engine")?);
+        let tables = groups.filter_map(of_group).chain(self.engine);
+        tables.flat_map(|table| engine::unheard(Some(table), spec)).map(str::to_owned).collect()
     }
 }
 

@@ -5,14 +5,13 @@
 //! written in detail, `sim check` knows alone.
 
 use rumormill::config::Setting;
-use rumormill::core::PacketKind;
 use rumormill::{Config, ConfigBuilder};
 use serde_json::{Map, Value, json};
 
 use super::actions::{self, packets, read};
-use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes};
+use super::{BOOTSTRAP_KEYS, KEYS, NODES_MAX, engine, groups, links, network, nodes, protocol};
 use crate::measures;
-use crate::scenario::plan::{Claim, Lie};
+use crate::protocols::{self, Claim, KeyValue, Lie, Spec};
 
 /// The schema.
 pub(in crate::scenario) fn schema() -> Value {
@@ -97,6 +96,7 @@ fn general(key: &str) -> Value {
         "warmup" => time("what figures per second leave out at the beginning"),
         "sample" => text("100ms", "distance of two rows of series.csv"),
         "rumor_rows_max" => number(0, "rows after which rumors.csv ends"),
+        "protocol" => protocol_table(),
         "engine" => settings(),
         "network" => object(&network::KEYS, &[], property),
         "groups" => {
@@ -117,6 +117,39 @@ fn bootstrap() -> Value {
         _ => anything(),
     });
     either(&[words(&["first", "full"], "how the nodes find each other"), table])
+}
+
+/// `[protocol]`: for each protocol its name and its own keys.
+fn protocol_table() -> Value {
+    let table = |spec: &Spec| {
+        let keys: Vec<&str> = protocol::keys(spec).collect();
+        object(&keys, &[protocol::NAME], |key| {
+            match spec.keys.iter().find(|declared| declared.name == key) {
+                None => words(&[spec.name], spec.about),
+                Some(key) => json!({ "type": kind(&key.default), "description": key.about }),
+            }
+        })
+    };
+    either(&protocols::known().map(table).collect::<Vec<_>>())
+}
+
+fn kind(value: &KeyValue) -> &'static str {
+    match value {
+        KeyValue::Number(_) => "integer",
+        KeyValue::Flag(_) => "boolean",
+        KeyValue::Time(_) | KeyValue::Text(_) => "string",
+    }
+}
+
+/// Every kind of packet of any protocol.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for &kind in protocols::known().flat_map(|spec| spec.kinds) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
 }
 
 /// `[engine]`: which kinds of value a key takes is asked of the engine.
@@ -333,7 +366,7 @@ fn act(key: &str) -> Value {
 
 fn of_packets(key: &str) -> Value {
     match key {
-        "kind" => words(&PacketKind::ALL.map(PacketKind::name), "a kind of packet, as in traces"),
+        "kind" => words(&kinds(), "a kind of packet, as in traces"),
         "nth" => number(1, "the first, or a later one"),
         "from" | "to" => nodes_ref(),
         "after" => time("they arrive once more, so much later"),

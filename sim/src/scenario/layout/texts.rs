@@ -55,7 +55,7 @@ pub(super) fn action(
             updated(update, said, &set)
         }
         (_, Deed::Drop { kind, nth, ends }) => {
-            format!("drop {} {nth} {}", kind.name(), between(ends, &set))
+            format!("drop {kind} {nth} {}", between(ends, &set))
         }
         (_, Deed::Replay { ends, after, .. }) => {
             format!("replay {} after {}", between(ends, &set), show_duration(*after))

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rumormill::core::{Output, Packet};
+use rumormill::core::{Engine, Output, Packet};
 use rumormill::net::{Departure, Interceptor};
 use rumormill::{Node, NodeList};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -166,7 +166,7 @@ impl Interceptor for Reporter {
             Output::Send { .. } | Output::Answer(_) => None,
         };
         let events: Vec<EventForm> = outputs.iter().filter_map(event).collect();
-        let packet = packet.map(|(from, packet)| (from, content(packet)));
+        let packet = packet.map(|(from, packet)| (from, content::<Engine>(packet)));
         if packet.is_some() || !events.is_empty() {
             self.tell(What::Input { packet, events });
         }

@@ -1,7 +1,7 @@
 //! Faults that need more of the world than a node that is down or a link that is cut.
 
 use rumormill::NodeBuilder;
-use rumormill::core::PacketKind;
+use rumormill::core::Engine;
 use rumormill::node::Generation;
 
 use super::*;
@@ -39,7 +39,7 @@ fn set_clock_back(plan: &mut Plan, ms: u64, nodes: Vec<NodeNo>) {
 /// The generation in which a node runs at the end.
 fn generation_at_the_end(plan: &Plan, node: NodeNo) -> Generation {
     let options = Options::default();
-    let mut world = World::new(plan, &options);
+    let mut world = World::<Engine>::new(plan, &options);
     world.play(&mut |_| {});
     world.seats[node as usize].running.as_ref().expect("it runs").engine.me().generation()
 }
@@ -117,7 +117,7 @@ fn a_machine_that_sleeps_knows_by_its_wall_clock_alone_and_removes_nobody() {
         act(&mut plan, 10_000, "", deed(vec![4]));
         act(&mut plan, 22_000, "", Deed::Resume(vec![4]));
         let options = Options::default();
-        let mut world = World::new(&plan, &options);
+        let mut world = World::<Engine>::new(&plan, &options);
         world.play(&mut |_| {});
         let seat = &world.seats[4];
         let running = seat.running.as_ref().unwrap();
@@ -148,7 +148,7 @@ fn who_dies_asleep_and_comes_back_has_a_clock_that_never_slept() {
     restart_as(&mut plan, 12_000, vec![4], |_| {});
     act(&mut plan, 20_000, "", Deed::Resume(vec![4]));
     let options = Options::default();
-    let mut world = World::new(&plan, &options);
+    let mut world = World::<Engine>::new(&plan, &options);
     world.play(&mut |_| {});
     assert_eq!(world.seats[4].running.as_ref().unwrap().behind, Duration::ZERO);
     assert!(result(&plan).summary.node_list.converged);
@@ -174,7 +174,7 @@ fn with_stale_seeds_nobody_finds_the_others_until_the_name_service_has_caught_up
     assert!((20_000.0..25_000.0).contains(&after), "{after}");
 }
 
-fn drop_one(plan: &mut Plan, ms: u64, kind: PacketKind, nth: u64, to: Option<Vec<NodeNo>>) {
+fn drop_one(plan: &mut Plan, ms: u64, kind: &'static str, nth: u64, to: Option<Vec<NodeNo>>) {
     act(plan, ms, "", Deed::Drop { kind, nth, ends: Ends { from: None, to } });
 }
 
@@ -187,14 +187,14 @@ fn the_packet_that_is_named_gets_lost_and_no_other() {
         (result.summary.messages.lost, windows.collect::<Vec<_>>())
     };
     assert_eq!(lost(&plan), (0, vec![]));
-    drop_one(&mut plan, 5_000, PacketKind::SwapRequest, 3, None);
+    drop_one(&mut plan, 5_000, "swap_request", 3, None);
     let (count, windows) = lost(&plan);
     assert_eq!((count, windows.len()), (1, 1));
     // Six nodes swap once a second: the third request comes after a third of it to a whole one.
     assert!(windows[0].0 == 5_000.0 && (5_200.0..6_500.0).contains(&windows[0].1), "{windows:?}");
     // One that is never sent waits for ever.
-    drop_one(&mut plan, 6_000, PacketKind::Probe, 1, None);
-    drop_one(&mut plan, 6_000, PacketKind::SwapRequest, 1, Some(vec![70]));
+    drop_one(&mut plan, 6_000, "probe", 1, None);
+    drop_one(&mut plan, 6_000, "swap_request", 1, Some(vec![70]));
     let result = result(&plan);
     assert_eq!((result.summary.messages.lost, result.summary.faults["drop"]), (1, 1));
     assert_eq!(result.fault_windows[1].to_ms, 20_000.0);
@@ -203,7 +203,7 @@ fn the_packet_that_is_named_gets_lost_and_no_other() {
 #[test]
 fn a_rumor_whose_first_packet_to_a_node_is_lost_is_sent_again() {
     let mut plan = plan(6, 20);
-    drop_one(&mut plan, 7_900, PacketKind::Rumor, 1, Some(vec![4]));
+    drop_one(&mut plan, 7_900, "rumor", 1, Some(vec![4]));
     publish(&mut plan, 8_000, 0, "v1");
     let summary = summary(&plan);
     assert_eq!((summary.messages.lost, summary.metadata.converged), (1, Some(true)));
@@ -274,7 +274,7 @@ fn a_goodbye_that_a_node_never_said_is_refuted_and_no_law_is_broken() {
     let calm = self::summary(&plan).view_error.missing_end;
     inject(&mut plan, 8_000, vec![0], stranger(), lie(Lie::Goodbye, of, Claim::Next));
     let options = Options::default();
-    let mut world = World::new(&plan, &options);
+    let mut world = World::<Engine>::new(&plan, &options);
     world.play(&mut |_| {});
     assert_eq!(world.seats[3].running.as_ref().unwrap().engine.stats().refutations, 0);
     assert_eq!(calm, 0);
@@ -295,7 +295,7 @@ fn a_stranger_that_wants_in_is_listed_for_a_while_and_no_law_is_broken_by_that()
     let mut plan = plan(6, 40);
     inject(&mut plan, 8_000, vec![2], stranger(), lie(Lie::Join, stranger(), Claim::Present));
     let options = Options::default();
-    let mut world = World::new(&plan, &options);
+    let mut world = World::<Engine>::new(&plan, &options);
     world.play(&mut |_| {});
     let engine = &world.seats[2].running.as_ref().unwrap().engine;
     assert_eq!((engine.stats().members_max, engine.members_len()), (7, 6));

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumormill::core::PacketKind;
 use rumormill::units::{nearest, show_duration};
 
 use super::{TIME, choice};
+use crate::protocols::{Claim, Lie, Spec};
 use crate::scenario::document::{Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::nodes::{Names, Nodes};
 use crate::scenario::language::text_literal;
-use crate::scenario::plan::{Claim, Lie};
 use crate::scenario::units::parse_positive_time;
 
 pub(in crate::scenario::language) const DROP_KEYS: [&str; 4] = ["kind", "nth", "from", "to"];
@@ -34,7 +33,7 @@ pub(in crate::scenario) struct Ends {
 /// Which packet gets lost.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) struct Drop {
-    pub(in crate::scenario) kind: PacketKind,
+    pub(in crate::scenario) kind: &'static str,
     pub(in crate::scenario) nth: u64,
     pub(in crate::scenario) ends: Ends,
 }
@@ -73,24 +72,23 @@ pub(in crate::scenario) enum Content {
     Bytes(Vec<u8>),
 }
 
-pub(super) fn read_drop(item: &Item, names: Names<'_>) -> Result<Drop, Mistake> {
+pub(super) fn read_drop(item: &Item, names: Names<'_>, spec: &Spec) -> Result<Drop, Mistake> {
     let table = item.table("a table, such as { kind = \"rumor\", nth = 2, to = 7 }")?;
     table.only(&DROP_KEYS)?;
-    let kind = read_kind(table.need("kind", "kind = \"rumor\"")?)?;
+    let kind = read_kind(table.need("kind", "kind = \"rumor\"")?, spec)?;
     let nth = table.item("nth").map_or(Ok(1), |nth| nth.number("a packet", 1, u32::MAX.into()))?;
     Ok(Drop { kind, nth, ends: Ends::read(table, names)? })
 }
 
-fn read_kind(item: &Item) -> Result<PacketKind, Mistake> {
+fn read_kind(item: &Item, spec: &Spec) -> Result<&'static str, Mistake> {
     let typed = item.text("a kind of packet in quotes, such as \"rumor\"")?;
-    let found = PacketKind::ALL.into_iter().find(|&kind| kind.name() == typed);
-    found.ok_or_else(|| {
-        let all = PacketKind::ALL.map(PacketKind::name);
-        let hint = match nearest(typed, all) {
+    spec.kinds.iter().find(|&&kind| kind == typed).copied().ok_or_else(|| {
+        let hint = match nearest(typed, spec.kinds.iter().copied()) {
             Some(near) => format!(", did you mean `{near}`?"),
-            None => format!(": it is one of {}", all.join(", ")),
+            None => format!(": it is one of {}", spec.kinds.join(", ")),
         };
-        Mistake::new(item.at, format!("`{typed}` is no kind of packet{hint}"))
+        let of = if spec.is_ours() { String::new() } else { format!(" of `{}`", spec.name) };
+        Mistake::new(item.at, format!("`{typed}` is no kind of packet{of}{hint}"))
     })
 }
 
@@ -101,7 +99,7 @@ pub(super) fn read_replay(item: &Item, names: Names<'_>) -> Result<Replay, Mista
     Ok(Replay { ends: Ends::read(table, names)?, after })
 }
 
-pub(super) fn read_inject(item: &Item, names: Names<'_>) -> Result<Inject, Mistake> {
+pub(super) fn read_inject(item: &Item, names: Names<'_>, spec: &Spec) -> Result<Inject, Mistake> {
     let table = item.table("a table, such as { to = 7, from = 3, kind = \"goodbye\" }")?;
     table.only(&INJECT_KEYS)?;
     let to = Nodes::read(table.need("to", "to = 7")?, names)?;
@@ -109,7 +107,16 @@ pub(super) fn read_inject(item: &Item, names: Names<'_>) -> Result<Inject, Mista
     let lies = Lie::NAMED.map(|(name, lie)| (name, Some(lie)));
     let [goodbye, tombstone, record, generation, join] = lies;
     let kinds = [goodbye, tombstone, record, generation, join, (BYTES, None)];
-    let content = match choice(table.need("kind", "kind = \"goodbye\"")?, kinds)? {
+    let kind = table.need("kind", "kind = \"goodbye\"")?;
+    let content = match choice(kind, kinds)? {
+        Some(lie) if !spec.lies.contains(&lie) => {
+            let (name, lie) = (spec.name, lie.name());
+            let text = format!(
+                "nobody can make up a `{lie}` in `{name}`: write `kind = \"{BYTES}\"` and the \
+                 bytes, or run another protocol"
+            );
+            return Err(Mistake::new(kind.at, text));
+        }
         Some(lie) => read_lie(table, lie, &from, names)?,
         None => read_bytes(table)?,
     };
@@ -192,7 +199,7 @@ impl Sender {
 
 impl Drop {
     pub(super) fn toml(&self) -> String {
-        let kind = text_literal(self.kind.name());
+        let kind = text_literal(self.kind);
         format!("{{ kind = {kind}, nth = {}{} }}", self.nth, self.ends.fields())
     }
 }

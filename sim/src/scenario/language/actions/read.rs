@@ -6,6 +6,7 @@ use super::packets::{read_drop, read_inject, read_replay};
 use super::{
     Act, Address, Blow, ClockSetting, Healing, Payload, Restart, Return, TIME, Update, choice,
 };
+use crate::protocols::Spec;
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::groups::{check_node_name, check_private_data};
@@ -28,7 +29,11 @@ pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 3] = ["nodes", "name
 const JOIN_MAX: u64 = 1_000_000;
 
 /// What an entry does; `None` if its key is no action.
-pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Option<Result<Act, Mistake>> {
+pub(super) fn read_act(
+    entry: &Entry,
+    names: Names<'_>,
+    spec: &Spec,
+) -> Option<Result<Act, Mistake>> {
     let item = &entry.item;
     let strike = |blow| read_nodes(item, names).map(|nodes| Act::Strike { nodes, blow });
     Some(match entry.key.as_str() {
@@ -49,9 +54,9 @@ pub(super) fn read_act(entry: &Entry, names: Names<'_>) -> Option<Result<Act, Mi
         "suspend" => strike(Blow::Suspend),
         "clock" => read_clock(item, names),
         "update" => read_update(item, names),
-        "drop" => read_drop(item, names).map(Act::Drop),
+        "drop" => read_drop(item, names, spec).map(Act::Drop),
         "replay" => read_replay(item, names).map(Act::Replay),
-        "inject" => read_inject(item, names).map(Box::new).map(Act::Inject),
+        "inject" => read_inject(item, names, spec).map(Box::new).map(Act::Inject),
         _ => return None,
     })
 }
