@@ -234,7 +234,7 @@ impl NodeList {
         let _ = self.end(&mut state).await;
         state.running = Some(match self.config.wire() {
             Wire::Native => self.launch::<Engine>(&state).await?,
-            Wire::Pekonode => self.launch::<pekonode::Engine>(&state).await?,
+            Wire::Pekonode => self.launch::<pekonode::LegacyEngine>(&state).await?,
         });
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rumormill::planted::{FaultKind, Planted};
-use rumormill_sim::commands::planted::{Shown, shown};
+use rumormill_sim::commands::planted::{ShownFault, shown};
 
 use bench::Bench;
 use calls::call;
@@ -84,7 +84,7 @@ fn each_subject_has_three_faults_at_least_and_all_kinds_are_there() {
 fn each_scenario_breaks_its_law_with_its_fault_and_none_without() {
     let mut wrong = Vec::new();
     for (name, Case { fault, law, seed, text, .. }) in cases() {
-        let wanted = Shown { with: Some(law), without: None };
+        let wanted = ShownFault { with: Some(law), without: None };
         match shown(fault, &text, seed) {
             Ok(got) if got == wanted => {}
             got => wrong.push(format!("{name}: {got:?}, not {wanted:?}")),

@@ -328,7 +328,7 @@ async fn tcp_accepted_connections_never_closed() {
 /// A beat of a Go node at this address, as it stands on the wire.
 fn beat_of(addr: SocketAddr) -> Vec<u8> {
     let node = Node::new(addr.to_string()).name("go").private_data("x".repeat(500));
-    let packet = pekonode::Packet {
+    let packet = pekonode::LegacyPacket {
         node: node.build().unwrap(),
         infected: (1..400).map(|port| pekonode::mark(([10, 0, 0, 1], port).into())).collect(),
         metadata: pekonode::Carried::NONE,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rumormill::config::{TransportKind, Wire};
 use rumormill::core::Cause;
-use rumormill::pekonode::{Carried, Kind, Packet, SecretDigest};
+use rumormill::pekonode::{Carried, Kind, LegacyPacket, SecretDigest};
 use rumormill::wire::Reject;
 use rumormill::wire::pekonode::{decode, encode};
 use rumormill::{Config, Node, NodeList};
@@ -68,14 +68,14 @@ impl Peer {
     fn send(&self, to: &NodeList, kind: Kind, metadata: Carried) {
         let node = self.node.clone();
         let secret_key = SecretDigest::default();
-        let packet = Packet { node, infected: [].into(), metadata, kind, secret_key };
+        let packet = LegacyPacket { node, infected: [].into(), metadata, kind, secret_key };
         let mut bytes = Vec::new();
         encode(&packet, &mut bytes);
         self.socket.send_to(&bytes, to.local_addr().unwrap()).unwrap();
     }
 
     /// The next packet of this kind, and its text.
-    fn receive(&self, kind: Kind) -> (Packet, String) {
+    fn receive(&self, kind: Kind) -> (LegacyPacket, String) {
         let mut buffer = [0; 16_384];
         loop {
             let len = self.socket.recv(&mut buffer).expect("a packet comes in time");

@@ -27,7 +27,7 @@ pub(crate) use self::ids::Found;
 pub use self::roster::Roster;
 pub(crate) use self::roster::{BUCKET_BITS, NodeIx};
 pub(crate) use self::row::{Introducer, Standing};
-pub(crate) use self::seen::{Applied, Arrival, Departure, FreshBeat, FreshNews};
+pub(crate) use self::seen::{Applied, AppliedDeparture, Arrival, FreshBeat, FreshNews};
 pub use self::table::FullList;
 
 use std::cmp::Ordering;

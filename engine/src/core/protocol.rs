@@ -445,7 +445,7 @@ mod tests {
         }
         assert_listed(preloaded::<Engine>(&(Arc::new(Config::default()), Arc::default())));
         let config = Config::builder().wire(Wire::Pekonode).build().unwrap();
-        assert_listed(preloaded::<pekonode::Engine>(&config.into()));
+        assert_listed(preloaded::<pekonode::LegacyEngine>(&config.into()));
     }
 
     #[test]
@@ -455,7 +455,8 @@ mod tests {
         assert_eq!(kinds, ["join"]);
         assert!(matches!(events[..], [Event::Published(_)]), "{events:?}");
         let config = Config::builder().wire(Wire::Pekonode).build().unwrap();
-        let (kinds, events) = live::<pekonode::Engine>(&config.into(), wire::pekonode::encode);
+        let (kinds, events) =
+            live::<pekonode::LegacyEngine>(&config.into(), wire::pekonode::encode);
         assert_eq!(kinds, ["beat"]);
         assert!(matches!(events[..], [Event::Published(_)]), "{events:?}");
     }

@@ -8,7 +8,7 @@ use super::script::{STARTED, Script, addr};
 use crate::config::{Config, Liveness, Swap, Wire};
 use crate::core::{Carrier, Command, Input, Outbox, Output, Protocol as _, Record, Value};
 use crate::node::{Generation, Node};
-use crate::pekonode::{Carried, Engine, Kind, Packet, SecretDigest, mark};
+use crate::pekonode::{Carried, Kind, LegacyEngine, LegacyPacket, SecretDigest, mark};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire;
 
@@ -24,11 +24,11 @@ pub fn pekonode(bytes: &[u8]) {
 
 /// An engine that is watched.
 struct Player {
-    engine: Engine,
+    engine: LegacyEngine,
     now: Now,
-    outbox: Outbox<Packet>,
+    outbox: Outbox<LegacyPacket>,
     /// What the script said lately.
-    said: VecDeque<Arc<Packet>>,
+    said: VecDeque<Arc<LegacyPacket>>,
 }
 
 impl Player {
@@ -44,7 +44,7 @@ impl Player {
             .expect("a valid configuration");
         let now = Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(STARTED) };
         let record = Arc::new(Record::new(Node::at(addr(0)), Generation::start(None, now.wall)));
-        let engine = Engine::new(record, &Arc::new(config), 1, now);
+        let engine = LegacyEngine::new(record, &Arc::new(config), 1, now);
         Some(Self { engine, now, outbox: Outbox::new(), said: VecDeque::new() })
     }
 
@@ -75,7 +75,7 @@ impl Player {
         Some(())
     }
 
-    fn pass(&mut self, at: Instant, input: Input<Packet>) {
+    fn pass(&mut self, at: Instant, input: Input<LegacyPacket>) {
         let at = at.max(self.now.mono);
         self.now.wall = self.now.wall.saturating_add(at - self.now.mono);
         self.now.mono = at;
@@ -118,7 +118,7 @@ impl Player {
     }
 
     /// A packet that comes through the wire, like all that arrive.
-    fn packet(&mut self, script: &mut Script<'_>) -> Option<Arc<Packet>> {
+    fn packet(&mut self, script: &mut Script<'_>) -> Option<Arc<LegacyPacket>> {
         let made = packet(script)?;
         let mut bytes = Vec::new();
         wire::pekonode::encode(&made, &mut bytes);
@@ -132,11 +132,11 @@ impl Player {
     }
 }
 
-fn arriving(packet: Arc<Packet>) -> Input<Packet> {
+fn arriving(packet: Arc<LegacyPacket>) -> Input<LegacyPacket> {
     Input::Packet { from: addr(0), carrier: Carrier::Stream, packet }
 }
 
-fn packet(script: &mut Script<'_>) -> Option<Packet> {
+fn packet(script: &mut Script<'_>) -> Option<LegacyPacket> {
     let kind = script.pick(&[
         Kind::Beat,
         Kind::Beat,
@@ -154,7 +154,7 @@ fn packet(script: &mut Script<'_>) -> Option<Packet> {
         0..248 => SecretDigest::default(),
         _ => SecretDigest::of(b"other"),
     };
-    Some(Packet { node: script.node()?, infected, metadata, kind, secret_key })
+    Some(LegacyPacket { node: script.node()?, infected, metadata, kind, secret_key })
 }
 
 /// An address, or whatever else stands where marks stand.

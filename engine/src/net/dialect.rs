@@ -183,7 +183,7 @@ impl Dialect for Engine {
     }
 }
 
-impl Dialect for pekonode::Engine {
+impl Dialect for pekonode::LegacyEngine {
     /// Nobody can prove anything, and each packet has a connection.
     const CALLS: SlotLimits = SlotLimits { all: IN_MAX, unproven: IN_MAX, of_one: IN_MAX / 4 };
 
@@ -197,18 +197,18 @@ impl Dialect for pekonode::Engine {
         _: Now,
         bytes: &mut [u8],
         _: Class,
-    ) -> Result<pekonode::Packet, Reject> {
+    ) -> Result<pekonode::LegacyPacket, Reject> {
         wire::pekonode::decode(bytes, self.config().size())
     }
 
-    fn encode(_: &mut Guard, _: Now, packet: &pekonode::Packet, out: &mut Vec<u8>) {
+    fn encode(_: &mut Guard, _: Now, packet: &pekonode::LegacyPacket, out: &mut Vec<u8>) {
         wire::pekonode::encode(packet, out);
     }
 
     fn post(
-        streams: &mut Streams<pekonode::Packet>,
+        streams: &mut Streams<pekonode::LegacyPacket>,
         to: SocketAddr,
-        packet: &Arc<pekonode::Packet>,
+        packet: &Arc<pekonode::LegacyPacket>,
     ) {
         let mut bytes = Vec::new();
         wire::pekonode::encode(packet, &mut bytes);
@@ -216,7 +216,7 @@ impl Dialect for pekonode::Engine {
     }
 
     fn serve(
-        conn: &InboundConn<pekonode::Packet>,
+        conn: &InboundConn<pekonode::LegacyPacket>,
         stream: &mut MeteredStream,
         from: SocketAddr,
         _: &Ticket,
@@ -241,7 +241,7 @@ impl Dialect for pekonode::Engine {
     }
 
     /// Nodes of pekonode are told of others by others only.
-    fn restore(&mut self, _: Now, _: &[Arc<Record>], _: &mut Outbox<pekonode::Packet>) {}
+    fn restore(&mut self, _: Now, _: &[Arc<Record>], _: &mut Outbox<pekonode::LegacyPacket>) {}
 
     /// In the words of Go.
     fn complaint(&self, bytes: &[u8]) -> Option<Complaint> {
@@ -283,10 +283,10 @@ mod tests {
         let native = outputs::<Engine>();
         assert!(matches!(native[0], Output::Send { .. }));
         assert!(matches!(Engine::shown_outputs(&native), Cow::Borrowed(_)), "it costs nothing");
-        let outputs = outputs::<pekonode::Engine>();
+        let outputs = outputs::<pekonode::LegacyEngine>();
         let Output::Send { packet, .. } = &outputs[0] else { panic!("{outputs:?}") };
-        assert!(pekonode::Engine::shown(packet).is_none());
-        let shown = pekonode::Engine::shown_outputs(&outputs);
+        assert!(pekonode::LegacyEngine::shown(packet).is_none());
+        let shown = pekonode::LegacyEngine::shown_outputs(&outputs);
         let told = [matches!(shown[0], Output::Event(Event::Published(_)))];
         assert_eq!((told, shown.len()), ([true], 2), "{shown:?}");
         assert!(matches!(shown[1], Output::Answer(Answer::Left(Ok(())))), "{shown:?}");

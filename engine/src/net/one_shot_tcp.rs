@@ -23,7 +23,7 @@ use super::stream::{Counters, StreamArrival};
 use super::stream_frame::{Ending, read_to_end};
 use super::stream_in::{InboundConn, MeteredStream};
 use super::tcp::dial;
-use crate::pekonode::Packet;
+use crate::pekonode::LegacyPacket;
 use crate::wire;
 
 /// Most connections that are open at a time, or being made.
@@ -131,7 +131,7 @@ impl OneShot {
     }
 }
 
-impl InboundConn<Packet> {
+impl InboundConn<LegacyPacket> {
     /// One packet, and the end. What came counts even if the end did not come in time: a Go node
     /// needs no end either.
     pub(super) async fn read_one_shot(

@@ -255,8 +255,8 @@ mod tests {
         let keeper = Arc::new(Keeper::default());
         let intercepted = Intercepted::new(Arc::clone(&keeper) as Arc<_>, Config::CHECKSUM_LEN);
         let mut stats = NetStats::default();
-        let mut outgoing = Outgoing::<pekonode::Engine>::new();
-        let packet = pekonode::Packet {
+        let mut outgoing = Outgoing::<pekonode::LegacyEngine>::new();
+        let packet = pekonode::LegacyPacket {
             node: Node::at(from.1),
             infected: [].into(),
             metadata: pekonode::Carried::NONE,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::packet::{Carried, Kind, Packet, SecretDigest};
+use super::packet::{Carried, Kind, LegacyPacket, SecretDigest};
 use super::peers::{Peers, Sight};
 use crate::config::{self, Config, Liveness, Swap, TransportKind};
 use crate::core::{
@@ -20,7 +20,7 @@ use crate::time::{Instant, Now, nanos};
 /// Where a packet came from means nothing to it: pekonode sends from any port. Nor does a stream
 /// that failed, for losses are expected.
 #[derive(Clone, Debug)]
-pub struct Engine {
+pub struct LegacyEngine {
     pub(super) me: Arc<Record>,
     pub(super) config: Arc<Config>,
     pub(super) secret_key: SecretDigest,
@@ -75,8 +75,8 @@ impl Due {
     const ALL: [Self; 4] = [Self::Beat, Self::Swap, Self::Dial, Self::Check];
 }
 
-impl Protocol for Engine {
-    type Packet = Packet;
+impl Protocol for LegacyEngine {
+    type Packet = LegacyPacket;
     type Settings = Arc<Config>;
 
     /// No packet has a generation.
@@ -107,7 +107,7 @@ impl Protocol for Engine {
         engine
     }
 
-    fn handle(&mut self, now: Now, input: Input<Packet>, out: &mut Outbox<Packet>) {
+    fn handle(&mut self, now: Now, input: Input<LegacyPacket>, out: &mut Outbox<LegacyPacket>) {
         self.stats.inputs += 1;
         self.notice_sleep(now.mono, out);
         match input {
@@ -149,7 +149,7 @@ impl Protocol for Engine {
         &mut self,
         now: Now,
         members: impl Iterator<Item = &'a Arc<Record>>,
-        out: &mut Outbox<Packet>,
+        out: &mut Outbox<LegacyPacket>,
     ) {
         let me = self.me.node().addr();
         for record in members.filter(|record| record.node().addr() != me) {
@@ -163,7 +163,7 @@ impl Protocol for Engine {
     }
 }
 
-impl Engine {
+impl LegacyEngine {
     /// Last calls at one time.
     const CALLS_MAX: usize = 16;
 
@@ -202,7 +202,7 @@ impl Engine {
         self.peers.listed_len() + 1
     }
 
-    fn on_packet(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    fn on_packet(&mut self, now: Now, packet: &LegacyPacket, out: &mut Outbox<LegacyPacket>) {
         if packet.secret_key != self.secret_key {
             self.stats.keys_wrong += 1;
         } else if packet.node.addr() == self.me.node().addr() {
@@ -217,13 +217,13 @@ impl Engine {
         }
     }
 
-    fn on_beat(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    fn on_beat(&mut self, now: Now, packet: &LegacyPacket, out: &mut Outbox<LegacyPacket>) {
         self.see(now, &packet.node, out);
         self.relay(now, packet, out);
     }
 
     /// A publish that is older than what we hold, or lies ahead of any clock, ends here.
-    fn on_publish_of(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    fn on_publish_of(&mut self, now: Now, packet: &LegacyPacket, out: &mut Outbox<LegacyPacket>) {
         self.see(now, &packet.node, out);
         self.on_metadata(now, &packet.metadata, out);
         let held = self.metadata.as_ref().map(|held| held.version().nanos);
@@ -234,7 +234,7 @@ impl Engine {
 
     /// A copy of our own beat, or another node at our address. What an earlier life of ours said
     /// is gone after a timeout.
-    fn on_namesake(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
+    fn on_namesake(&mut self, now: Now, node: &Node, out: &mut Outbox<LegacyPacket>) {
         let is_old = now.mono - self.started < self.config.timeout();
         if *node != *self.me.node() && !is_old && !self.told_conflict {
             self.told_conflict = true;
@@ -244,7 +244,7 @@ impl Engine {
     }
 
     /// Takes in a sign of life.
-    pub(super) fn see(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
+    pub(super) fn see(&mut self, now: Now, node: &Node, out: &mut Outbox<LegacyPacket>) {
         self.stats.updates += 1;
         let sight = match self.peers.hear(now.mono, node, self.config.cycle()) {
             Some(sight) => sight,
@@ -263,7 +263,7 @@ impl Engine {
         }
     }
 
-    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox<Packet>) {
+    fn on_command(&mut self, now: Now, command: Command, out: &mut Outbox<LegacyPacket>) {
         match command {
             Command::Seeds(addrs) => {
                 let me = self.me.node().addr();
@@ -286,7 +286,7 @@ impl Engine {
         }
     }
 
-    fn on_update(&mut self, now: Now, node: &Node, out: &mut Outbox<Packet>) {
+    fn on_update(&mut self, now: Now, node: &Node, out: &mut Outbox<LegacyPacket>) {
         let node = node.with_addr(self.me.node().addr());
         if node == *self.me.node() {
             return;
@@ -340,7 +340,7 @@ impl Engine {
         Duration::from_nanos(self.rng.between(0, nanos(duration)))
     }
 
-    fn on_timer(&mut self, now: Now, timer: Due, out: &mut Outbox<Packet>) {
+    fn on_timer(&mut self, now: Now, timer: Due, out: &mut Outbox<LegacyPacket>) {
         let cycle = self.config.cycle();
         let wait = match timer {
             Due::Beat => {
@@ -380,7 +380,7 @@ impl Engine {
     }
 
     /// Seeds that we don't list first, then those that were removed, some at a time.
-    fn on_dial(&mut self, now: Now, out: &mut Outbox<Packet>) {
+    fn on_dial(&mut self, now: Now, out: &mut Outbox<LegacyPacket>) {
         let lost = self.peers.lost_within(now.mono, self.config.redial_for());
         let seeds = self.seeds.iter().copied().filter(|&seed| !self.peers.lists(seed));
         let mut wanted: Vec<_> = seeds.filter(|seed| !lost.contains(seed)).collect();
@@ -403,7 +403,7 @@ impl Engine {
 
     /// Removes who is silent for too long. Only a beat counts: a stopped Go node answers last
     /// calls, so that an answer gains it nothing. One of ours that runs answers with a beat.
-    fn on_check(&mut self, now: Now, out: &mut Outbox<Packet>) {
+    fn on_check(&mut self, now: Now, out: &mut Outbox<LegacyPacket>) {
         let timeout = self.config.timeout();
         let (mut silent, mut gone) = (Vec::new(), Vec::new());
         for (addr, peer) in self.peers.listed() {
@@ -429,7 +429,7 @@ impl Engine {
 
     /// If we were not called for half a timeout, it was we who were silent: nobody is removed for
     /// what we could not hear.
-    fn notice_sleep(&mut self, now: Instant, out: &mut Outbox<Packet>) {
+    fn notice_sleep(&mut self, now: Instant, out: &mut Outbox<LegacyPacket>) {
         let late = self.deadline().map_or(Duration::ZERO, |deadline| now - deadline);
         if late >= self.config.timeout() / 2 {
             self.stats.sleeps += 1;

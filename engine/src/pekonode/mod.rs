@@ -1,8 +1,9 @@
 //! A node inside a cluster of pekonode nodes, as a state machine without sockets or clocks.
 //!
-//! [`Engine`] is to a node with `wire = "pekonode"` what [`core::Engine`](crate::core::Engine) is
-//! to any other: another [`Protocol`](crate::core::Protocol), with the same contract with its
-//! driver, the same commands and the same events.
+//! [`LegacyEngine`] is to a node with `wire = "pekonode"` what
+//! [`core::Engine`](crate::core::Engine) is to any other: another
+//! [`Protocol`](crate::core::Protocol), with the same contract with its driver, the same commands
+//! and the same events.
 //! Its peers may be unmodified Go nodes or nodes like itself, and it cannot tell which. What it
 //! does about the faults of the former:
 //!
@@ -37,5 +38,5 @@ mod swap;
 #[cfg(test)]
 mod tests;
 
-pub use engine::Engine;
-pub use packet::{Carried, Kind, Packet, SecretDigest, mark};
+pub use engine::LegacyEngine;
+pub use packet::{Carried, Kind, LegacyPacket, SecretDigest, mark};

@@ -12,7 +12,7 @@ use crate::node::{Node, NodeId};
 
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub struct LegacyPacket {
     /// Whom it is about: the origin of a rumor, the sender of a swap.
     pub node: Node,
     /// Who need not be told any more, as [`mark`] writes addresses. In the order of the text,
@@ -104,7 +104,7 @@ impl fmt::Debug for SecretDigest {
     }
 }
 
-impl Packet {
+impl LegacyPacket {
     /// Bytes of its encoding, without encoding.
     pub fn encoded_len(&self) -> usize {
         let addr = self.node.addr();
@@ -135,7 +135,7 @@ impl Packet {
     .len();
 }
 
-impl Traced for Packet {
+impl Traced for LegacyPacket {
     fn kind(&self) -> &'static str {
         match self.kind {
             Kind::Beat => "beat",
@@ -196,8 +196,8 @@ mod tests {
         let node = Node::at(([10, 0, 0, 1], 1).into());
         let carries = |metadata: Carried| {
             let (node, infected) = (node.clone(), BTreeSet::new());
-            let (kind, secret_key) = (Kind::Publish, SecretKey::default());
-            let packet = Packet { node, infected, metadata, kind, secret_key };
+            let (kind, secret_key) = (Kind::Publish, SecretDigest::default());
+            let packet = LegacyPacket { node, infected, metadata, kind, secret_key };
             let about = packet.carries().map(|news| match news.about {
                 NewsAbout::Version(version) => Some(version.nanos),
                 about => {

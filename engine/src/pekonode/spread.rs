@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::engine::{Engine, JoinPhase};
-use super::packet::{Carried, Kind, Packet, mark};
+use super::engine::{JoinPhase, LegacyEngine};
+use super::packet::{Carried, Kind, LegacyPacket, mark};
 use crate::core::{Event, Metadata, Outbox, Output};
 use crate::time::Now;
 
-impl Engine {
+impl LegacyEngine {
     /// Tells all listed members of something of ours, and those who may be coming back.
     pub(super) fn tell(
         &mut self,
         now: Now,
         kind: Kind,
         metadata: Carried,
-        out: &mut Outbox<Packet>,
+        out: &mut Outbox<LegacyPacket>,
     ) {
         let cycle = self.config.cycle();
         let mut others = self.peers.returning(now.mono, cycle);
@@ -28,7 +28,7 @@ impl Engine {
     }
 
     /// Tells one node that may not know us, and lets it tell whomever we don't know.
-    pub(super) fn introduce(&mut self, now: Now, to: SocketAddr, out: &mut Outbox<Packet>) {
+    pub(super) fn introduce(&mut self, now: Now, to: SocketAddr, out: &mut Outbox<LegacyPacket>) {
         let mut packet = self.packet(Kind::Beat, Carried::NONE);
         packet.infected.extend(self.peers.marks(now.mono, self.config.cycle()));
         packet.infected.insert(mark(to));
@@ -36,7 +36,12 @@ impl Engine {
     }
 
     /// Passes on what another node said, to whom the copy leaves open and nobody twice.
-    pub(super) fn relay(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    pub(super) fn relay(
+        &mut self,
+        now: Now,
+        packet: &LegacyPacket,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         let origin = packet.node.addr();
         let open: Vec<_> = self
             .peers
@@ -63,7 +68,12 @@ impl Engine {
 
     /// Sends a rumor that marks all of `targets` to one of each slice of them, with the marks of
     /// the rest of the slice taken off.
-    fn spread(&mut self, packet: &Packet, mut targets: Vec<SocketAddr>, out: &mut Outbox<Packet>) {
+    fn spread(
+        &mut self,
+        packet: &LegacyPacket,
+        mut targets: Vec<SocketAddr>,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         self.rng.shuffle(&mut targets);
         for slice in targets.chunks(self.slice_len(targets.len())) {
             let (&to, rest) = slice.split_first().expect("a chunk is not empty");
@@ -90,7 +100,7 @@ impl Engine {
     }
 
     /// Tells each of these directly: a swap answer takes no marks, so a large value has room.
-    fn hand_over(&mut self, to: &[SocketAddr], metadata: &Carried, out: &mut Outbox<Packet>) {
+    fn hand_over(&mut self, to: &[SocketAddr], metadata: &Carried, out: &mut Outbox<LegacyPacket>) {
         let packet = Arc::new(self.packet(Kind::SwapAnswer, metadata.clone()));
         for &to in to {
             self.send(to, Arc::clone(&packet), out);
@@ -98,21 +108,26 @@ impl Engine {
     }
 
     /// A packet of ours, with ourselves as the only mark in a rumor.
-    pub(super) fn packet(&self, kind: Kind, metadata: Carried) -> Packet {
+    pub(super) fn packet(&self, kind: Kind, metadata: Carried) -> LegacyPacket {
         let node = self.me.node().clone();
         let infected = match kind {
             Kind::Beat | Kind::Publish => BTreeSet::from([mark(node.addr())]),
             Kind::SwapRequest | Kind::SwapAnswer => BTreeSet::new(),
         };
-        Packet { node, infected, metadata, kind, secret_key: self.secret_key.clone() }
+        LegacyPacket { node, infected, metadata, kind, secret_key: self.secret_key.clone() }
     }
 
-    fn fits(&self, packet: &Packet) -> bool {
+    fn fits(&self, packet: &LegacyPacket) -> bool {
         packet.encoded_len() < self.config.size()
     }
 
     /// The only way out: what a Go node would cut off is not sent.
-    pub(super) fn send(&mut self, to: SocketAddr, packet: Arc<Packet>, out: &mut Outbox<Packet>) {
+    pub(super) fn send(
+        &mut self,
+        to: SocketAddr,
+        packet: Arc<LegacyPacket>,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         if self.fits(&packet) {
             out.push(Output::Send { to, packet, class: self.class() });
         } else {
@@ -122,7 +137,7 @@ impl Engine {
 
     /// True when the list has room for this node; if not, the service is told: once for the marks
     /// of one more in a packet, and of `members_max` once until there was room.
-    pub(super) fn has_room(&mut self, addr: SocketAddr, out: &mut Outbox<Packet>) -> bool {
+    pub(super) fn has_room(&mut self, addr: SocketAddr, out: &mut Outbox<LegacyPacket>) -> bool {
         let members = self.peers.listed_len() + 1;
         let beat = self.packet(Kind::Beat, Carried::NONE).encoded_len();
         let fits = beat + self.peers.marks_len_with(addr) < self.config.size();

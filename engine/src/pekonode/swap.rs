@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Engine, LifeStage};
-use super::packet::{Carried, Kind, Packet};
+use super::engine::{LegacyEngine, LifeStage};
+use super::packet::{Carried, Kind, LegacyPacket};
 use crate::core::{Answer, Event, Metadata, NotConfirmed, Outbox, Value, Version, digest};
 use crate::node::NodeId;
 use crate::time::{Now, nanos};
 
-impl Engine {
+impl LegacyEngine {
     /// How far ahead of our time metadata may lie: further than any two clocks differ, of which one
     /// shows 1970. Anybody can send us anything on this wire, and the end of all times could not be
     /// beaten; this bound can, for it moves on with the time.
@@ -19,7 +19,7 @@ impl Engine {
     /// What a swap carries before there is metadata, as a Go node has it.
     const INITIAL: fn() -> Carried = || Carried { data: Some([].into()), update: 0 };
 
-    pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox<Packet>) {
+    pub(super) fn on_publish(&mut self, now: Now, value: Value, out: &mut Outbox<LegacyPacket>) {
         let held = self.metadata.as_ref();
         match (Metadata::publish(value, held, NodeId::default(), now.wall), held) {
             (Err(_), Some(held)) => out.event(Event::VersionsExhausted(held.version())),
@@ -33,7 +33,7 @@ impl Engine {
         now: Now,
         value: Value,
         wanted: usize,
-        out: &mut Outbox<Packet>,
+        out: &mut Outbox<LegacyPacket>,
     ) {
         self.on_publish(now, value, out);
         let held = self.metadata.as_ref().expect("a node holds what it has published");
@@ -42,13 +42,13 @@ impl Engine {
         out.answer(Answer::Published(if wanted == 0 { Ok(version) } else { Err(unconfirmed) }));
     }
 
-    fn publish(&mut self, now: Now, metadata: Metadata, out: &mut Outbox<Packet>) {
+    fn publish(&mut self, now: Now, metadata: Metadata, out: &mut Outbox<LegacyPacket>) {
         let carried = Carried::from(&metadata);
         self.hold(now, metadata, out);
         self.tell(now, Kind::Publish, carried, out);
     }
 
-    fn hold(&mut self, now: Now, metadata: Metadata, out: &mut Outbox<Packet>) {
+    fn hold(&mut self, now: Now, metadata: Metadata, out: &mut Outbox<LegacyPacket>) {
         let version = metadata.version();
         self.metadata = Some(metadata.clone());
         out.event(Event::Published(metadata));
@@ -67,7 +67,12 @@ impl Engine {
     /// case and never get rid of it, but what we publish above it replaces it.
     /// Of two values with one time, which Go nodes keep apart for ever, the one with the larger
     /// digest becomes the next version of all.
-    pub(super) fn on_metadata(&mut self, now: Now, carried: &Carried, out: &mut Outbox<Packet>) {
+    pub(super) fn on_metadata(
+        &mut self,
+        now: Now,
+        carried: &Carried,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         let held = self.held();
         if carried.update <= 0 || carried.update < held.update {
             return;
@@ -98,7 +103,7 @@ impl Engine {
     }
 
     /// Once a cycle, with each member in turn, in an order drawn anew each round.
-    pub(super) fn on_swap(&mut self, out: &mut Outbox<Packet>) {
+    pub(super) fn on_swap(&mut self, out: &mut Outbox<LegacyPacket>) {
         if let Some(to) = self.next_partner() {
             let packet = self.packet(Kind::SwapRequest, self.held());
             self.send(to, packet.into(), out);
@@ -119,7 +124,12 @@ impl Engine {
     /// Answered if we hold newer. A last call, which no Go node sends, is answered with a beat as
     /// well, for that is what its sender did not hear; a stopped node, which is to be removed, does
     /// not answer it.
-    pub(super) fn on_swap_request(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    pub(super) fn on_swap_request(
+        &mut self,
+        now: Now,
+        packet: &LegacyPacket,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         self.see(now, &packet.node, out);
         self.on_metadata(now, &packet.metadata, out);
         let held = self.held();
@@ -135,7 +145,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_swap_answer(&mut self, now: Now, packet: &Packet, out: &mut Outbox<Packet>) {
+    pub(super) fn on_swap_answer(
+        &mut self,
+        now: Now,
+        packet: &LegacyPacket,
+        out: &mut Outbox<LegacyPacket>,
+    ) {
         self.on_metadata(now, &packet.metadata, out);
         let called = self.called_after();
         match self.peers.get_mut(packet.node.addr()) {

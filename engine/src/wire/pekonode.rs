@@ -29,7 +29,7 @@ use serde_json::error::Category;
 
 use super::{DATAGRAM_LEN_MAX, Reject};
 use crate::node::Node;
-use crate::pekonode::{Carried, Kind, Packet, SecretDigest};
+use crate::pekonode::{Carried, Kind, LegacyPacket, SecretDigest};
 
 #[cfg(feature = "net")]
 pub(crate) use syntax::complaint;
@@ -40,8 +40,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// Appends the encoded packet to `out`; as many bytes as [`Packet::encoded_len`] says.
-pub fn encode(packet: &Packet, out: &mut Vec<u8>) {
+/// Appends the encoded packet to `out`; as many bytes as [`LegacyPacket::encoded_len`] says.
+pub fn encode(packet: &LegacyPacket, out: &mut Vec<u8>) {
     let addr = packet.node.addr();
     put(out, r#"{"Node":{"Addr":"#);
     let ip = addr.ip().to_string();
@@ -104,7 +104,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 ///
 /// # Errors
 /// The reason why the bytes are no packet of a pekonode node.
-pub fn decode(bytes: &[u8], size: usize) -> Result<Packet, Reject> {
+pub fn decode(bytes: &[u8], size: usize) -> Result<LegacyPacket, Reject> {
     if bytes.len() >= size || bytes.len() > DATAGRAM_LEN_MAX {
         return Err(Reject::TooLong);
     }
@@ -146,7 +146,7 @@ struct ReadMetadata {
 struct InfectedMarks(BTreeSet<Box<str>>);
 
 impl ReadPacket {
-    fn parse(self) -> Result<Packet, Reject> {
+    fn parse(self) -> Result<LegacyPacket, Reject> {
         let kind = match (self.is_swap, self.is_update) {
             (0, false) => Kind::Beat,
             (0, true) => Kind::Publish,
@@ -155,7 +155,7 @@ impl ReadPacket {
             _ => return Err(Reject::UnknownKind),
         };
         let metadata = Carried { data: self.metadata.bytes()?, update: self.metadata.update };
-        Ok(Packet {
+        Ok(LegacyPacket {
             node: self.node.parse()?,
             infected: self.infected.0,
             metadata,

@@ -9,7 +9,7 @@ use rumormill::rng::Probability;
 
 use crate::commands::arguments::{SEEDS_MAX, format, paint, watched};
 use crate::commands::{Failure, Report, beside, model};
-use crate::model::{Epidemic, Spread, Stop};
+use crate::model::{Epidemic, ModelSpread, Stop};
 use crate::percent::Percent;
 use crate::report::files::Pictures;
 use crate::report::plots::Width;
@@ -54,7 +54,7 @@ the packets per node. The files are in OUT/<name>/beside/.";
 pub(super) struct ModelArgs {
     /// Which way the rumor goes in a contact: push, pull or push-pull
     #[arg(long, value_name = "WAY", default_value = "push")]
-    spread: Spread,
+    spread: ModelSpread,
     /// When a node that holds the rumor stops telling it (see below)
     #[arg(long, value_name = "RULE", default_value = "never")]
     stop: Stop,

@@ -10,8 +10,8 @@ use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::reading::shown;
-use crate::report::beside::{Beside, Spreading, Way};
-use crate::report::files::{self, Pictures, Stage};
+use crate::report::beside::{Beside, BesideWay, SpreadBeside};
+use crate::report::files::{self, Pictures, StagedFiles};
 use crate::report::{human, terminal};
 use crate::results::json;
 use crate::rivals::course::Course;
@@ -68,7 +68,7 @@ pub fn run(request: &BesideRequest) -> Result<Report, Failure> {
     setting(request, &first)?;
     let rivals = rivals(request, &first);
     interrupt::install();
-    let stage = Stage::new(&request.out)?;
+    let stage = StagedFiles::new(&request.out)?;
     let runs = run_all(request, &scenario, &first, &rivals, last)?;
     let beside = Beside {
         scenario: first.name.clone(),
@@ -110,7 +110,7 @@ fn run_all(
     first: &Plan,
     rivals: &[Rival],
     last: u64,
-) -> Result<Vec<Vec<Spreading>>, Failure> {
+) -> Result<Vec<Vec<SpreadBeside>>, Failure> {
     let pool = trial::pool(request.threads, request.seeds as usize)?;
     let total =
         scenario.duration().saturating_mul(u32::try_from(request.seeds).unwrap_or(u32::MAX));
@@ -138,20 +138,21 @@ fn run_one(
     plan: &Plan,
     rivals: &[Rival],
     progress: &Progress,
-) -> Result<Vec<Spreading>, Failure> {
+) -> Result<Vec<SpreadBeside>, Failure> {
     let setting = setting(request, plan)?;
     let command = || trial::command(&request.file, plan.seed, &request.sets);
     let run = trial::run(plan, Options::default(), None, progress, command)?;
-    let engine = Spreading::of_engine(&run).ok_or_else(|| {
+    let engine = SpreadBeside::of_engine(&run).ok_or_else(|| {
         let why = "the node that publishes last could not: give it less, or another node";
         Failure::wrong(format!("{}: {why}", shown(&request.file)))
     })?;
-    let of_rival = |&rival: &Rival| Spreading::of_rival(&Course::of(&setting, rival), plan.nodes);
+    let of_rival =
+        |&rival: &Rival| SpreadBeside::of_rival(&Course::of(&setting, rival), plan.nodes);
     Ok(std::iter::once(engine).chain(rivals.iter().map(of_rival)).collect())
 }
 
 /// The runs, by way instead of by seed.
-fn ways(plan: &Plan, rivals: &[Rival], runs: &[Vec<Spreading>]) -> Vec<Way> {
+fn ways(plan: &Plan, rivals: &[Rival], runs: &[Vec<SpreadBeside>]) -> Vec<BesideWay> {
     let fan_out = plan.engine.fan_out();
     let spec = &plan.protocol.spec;
     let arcs = match spec.is_ours() {
@@ -160,7 +161,7 @@ fn ways(plan: &Plan, rivals: &[Rival], runs: &[Vec<Spreading>]) -> Vec<Way> {
     };
     let rivals = rivals.iter().map(|rival| (rival.to_string(), about(rival, plan.nodes)));
     let named = std::iter::once(arcs).chain(rivals).enumerate();
-    let way = |(place, (name, about)): (usize, (String, String))| Way {
+    let way = |(place, (name, about)): (usize, (String, String))| BesideWay {
         name,
         about,
         runs: runs.iter().map(|run| run[place].clone()).collect(),

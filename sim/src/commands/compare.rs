@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, sweep, trial};
 use crate::percent::Percent;
-use crate::report::comparison::{self, Comparison, Verdict};
+use crate::report::comparison::{self, Comparison, ComparisonVerdict};
 use crate::report::human::counted;
 use crate::report::{markdown, terminal};
 use crate::results::Figures;
@@ -205,7 +205,7 @@ fn report(request: &CompareRequest, compared: &Comparison) -> Result<Report, Fai
             terminal::comparison(compared, request.talk.paint)
         }
     };
-    let worse = compared.of(Verdict::Worse);
+    let worse = compared.of(ComparisonVerdict::Worse);
     let names: Vec<&str> = worse.iter().map(|row| row.measure.name.as_ref()).collect();
     let held = Report { out, err: String::new(), exit: Exit::Held };
     match compared.pairs_missing() {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::traces::Trace;
+use super::traces::TraceChoice;
 use super::{Exit, Failure, Report};
 use crate::observe::trace::line::Line;
 use crate::reading::shown;
@@ -18,7 +18,7 @@ const CONTEXT: usize = 3;
 /// # Errors
 /// When one has no trace, or they were not filtered alike.
 pub fn run(a: &Path, b: &Path) -> Result<Report, Failure> {
-    let (mut one, mut two) = (Trace::open(a)?, Trace::open(b)?);
+    let (mut one, mut two) = (TraceChoice::open(a)?, TraceChoice::open(b)?);
     if one.head.filter != two.head.filter {
         return Err(Failure::wrong(format!(
             "the traces of {} and {} leave out different things: make both with the same \
@@ -60,7 +60,7 @@ impl Common {
     }
 }
 
-fn name(folder: &Path, trace: &Trace) -> String {
+fn name(folder: &Path, trace: &TraceChoice) -> String {
     let folder: PathBuf = folder.components().collect();
     format!("{} ({}, seed {})", shown(&folder), trace.head.scenario, trace.head.seed)
 }

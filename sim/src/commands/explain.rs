@@ -16,7 +16,7 @@ use std::path::Path;
 use rumormill::units::nearest;
 use serde::Serialize;
 
-use self::receipts::{Figures, Receipt, ReceiptsRun, Spread};
+use self::receipts::{Receipt, ReceiptFigures, ReceiptSpread, ReceiptsRun};
 use super::run::Format;
 use super::trial::{hint, quoted_path};
 use super::{Exit, Failure, Report};
@@ -80,7 +80,7 @@ struct Listed<'a> {
     schema: &'static str,
     scenario: &'a str,
     seed: &'a str,
-    rumors: &'a [Figures],
+    rumors: &'a [ReceiptFigures],
 }
 
 /// How one rumor spread.
@@ -89,7 +89,7 @@ struct Spreading<'a> {
     schema: &'static str,
     scenario: &'a str,
     seed: &'a str,
-    rumor: &'a Figures,
+    rumor: &'a ReceiptFigures,
     receipts: &'a [Receipt],
     absent: Vec<NodeNo>,
     /// True when `rumors.csv` ended at its limit.
@@ -97,7 +97,7 @@ struct Spreading<'a> {
 }
 
 impl<'a> Spreading<'a> {
-    fn of(run: &'a ReceiptsRun, spread: &'a Spread) -> Self {
+    fn of(run: &'a ReceiptsRun, spread: &'a ReceiptSpread) -> Self {
         Self {
             schema: SCHEMA,
             scenario: &run.scenario,
@@ -110,7 +110,7 @@ impl<'a> Spreading<'a> {
     }
 }
 
-fn spread(run: &ReceiptsRun, rumor: &str) -> Result<Spread, Failure> {
+fn spread(run: &ReceiptsRun, rumor: &str) -> Result<ReceiptSpread, Failure> {
     run.spread(rumor)?.ok_or_else(|| {
         let ids = run.rumors.iter().map(|rumor| rumor.id.as_str());
         let hint = match nearest(rumor, ids) {
@@ -146,7 +146,7 @@ fn list(run: &ReceiptsRun, folder: &Path) -> String {
 }
 
 /// Who told whom, as a tree in order of time.
-fn tree(run: &ReceiptsRun, spread: &Spread) -> String {
+fn tree(run: &ReceiptsRun, spread: &ReceiptSpread) -> String {
     let mut out = head(run, spread);
     let mut lines = Vec::new();
     for root in spread.receipts.iter().filter(|receipt| receipt.from.is_none()) {
@@ -168,7 +168,7 @@ fn tree(run: &ReceiptsRun, spread: &Spread) -> String {
     out
 }
 
-fn branches(spread: &Spread, parent: NodeNo, indent: &str, lines: &mut Vec<String>) {
+fn branches(spread: &ReceiptSpread, parent: NodeNo, indent: &str, lines: &mut Vec<String>) {
     let children: Vec<&Receipt> = spread.told_by(parent).collect();
     for (place, child) in children.iter().enumerate() {
         // A line of all nodes would be as deep as it is long.
@@ -191,7 +191,7 @@ fn way(receipt: &Receipt) -> String {
 }
 
 /// What the rumor came to.
-fn head(run: &ReceiptsRun, spread: &Spread) -> String {
+fn head(run: &ReceiptsRun, spread: &ReceiptSpread) -> String {
     let figures = &spread.figures;
     let mut out = format!(
         "{}: {} at {}, in {} with seed {}\n",

@@ -19,7 +19,7 @@ use super::arguments::Talk;
 use super::progress::Progress;
 use super::{Exit, Failure, Report, interrupt, planted, trial};
 use crate::clock::Stopwatch;
-use crate::explore::{self, Around, Broken, Fingerprint, Smallest, Trial};
+use crate::explore::{self, Around, Broken, FindingTrial, Fingerprint, Smallest};
 use crate::reading::{self, ReadError, shown};
 use crate::scenario;
 use crate::writing;
@@ -218,10 +218,10 @@ fn batch(until: Until, runs: u64) -> std::ops::Range<u64> {
 /// What one run broke.
 pub(super) fn judge(around: &Around, seed: u64, number: u64) -> Option<Broken> {
     let scenario = explore::generate(around, seed, number);
-    match Trial::of(&scenario, number) {
-        Ok(Trial::Broken(broken)) => Some(broken),
+    match FindingTrial::of(&scenario, number) {
+        Ok(FindingTrial::Broken(broken)) => Some(broken),
         // Not everything that is drawn is a scenario: nodes that are down can't do much.
-        Ok(Trial::Held) | Err(_) => None,
+        Ok(FindingTrial::Held) | Err(_) => None,
     }
 }
 

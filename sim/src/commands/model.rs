@@ -8,7 +8,7 @@ use super::progress::{Audience, Progress};
 use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::model::Epidemic;
-use crate::model::figures::{Figures, Tally};
+use crate::model::figures::{ModelFigures, ModelTally};
 use crate::model::outbreak::Outbreak;
 use crate::report::terminal;
 use crate::results::json;
@@ -55,7 +55,7 @@ pub fn run(request: &ModelRequest) -> Result<Report, Failure> {
 }
 
 /// Runs in parallel and adds up in the order of the runs, so that no thread can be seen in it.
-fn figures(request: &ModelRequest) -> Result<Figures, Failure> {
+fn figures(request: &ModelRequest) -> Result<ModelFigures, Failure> {
     let ModelRequest { epidemic, runs, seed, .. } = *request;
     let nodes = u64::from(epidemic.nodes());
     let pool = trial::pool(request.threads, runs.min(NODES_AT_ONCE / nodes) as usize)?;
@@ -70,7 +70,7 @@ fn figures(request: &ModelRequest) -> Result<Figures, Failure> {
         progress.end_run();
         outbreak
     };
-    let mut tally = Tally::default();
+    let mut tally = ModelTally::default();
     for first in (0..runs).step_by(BLOCK as usize) {
         let block = first..runs.min(first + BLOCK);
         let outbreaks: Vec<Outbreak> = pool.install(|| block.into_par_iter().map(one).collect());

@@ -8,7 +8,7 @@
 mod hunt;
 
 #[cfg(feature = "planted")]
-pub use self::hunt::{Shown, plant, run, shown};
+pub use self::hunt::{ShownFault, plant, run, shown};
 #[cfg(not(feature = "planted"))]
 pub use self::none::{plant, run};
 

@@ -37,18 +37,18 @@ pub struct Progress {
     audience: Audience,
     /// What a millisecond of a run counts, where some runs cost more than others.
     weight: u64,
-    runs: Arc<Runs>,
+    runs: Arc<RunsBar>,
 }
 
 /// What is being done, and how much of it is.
 #[derive(Debug)]
-struct Runs {
+struct RunsBar {
     name: String,
     ended: AtomicU64,
     all: AtomicU64,
 }
 
-impl Runs {
+impl RunsBar {
     fn text(&self) -> String {
         let (ended, all) = (self.ended.load(Ordering::Relaxed), self.all.load(Ordering::Relaxed));
         match all {
@@ -73,7 +73,7 @@ impl Progress {
         bar.set_length(total);
         bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("it is fixed and right"));
         let name = human::shortened(name, NAME_MAX);
-        let runs = Runs { name, ended: AtomicU64::new(0), all: AtomicU64::new(runs) };
+        let runs = RunsBar { name, ended: AtomicU64::new(0), all: AtomicU64::new(runs) };
         bar.set_message(runs.text());
         Self { bar, since: Stopwatch::start(), audience, weight: 1, runs: Arc::new(runs) }
     }

@@ -18,9 +18,9 @@ use super::arguments::{PictureArgs, ProtocolArgs, SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::{Failure, Report, interrupt, planted, trial};
 use crate::clock::Stopwatch;
-use crate::model::Spread;
+use crate::model::ModelSpread;
 use crate::reading::shown;
-use crate::report::files::{self, Pictures, Stage};
+use crate::report::files::{self, Pictures, StagedFiles};
 use crate::report::plots::{SeedView, Seeds};
 use crate::report::{html, human};
 use crate::results::json;
@@ -41,7 +41,7 @@ mod worst;
 
 pub use net::Net;
 
-use net::Place;
+use net::RunPlace;
 use worst::Worst;
 
 /// What to run, and how to tell of it.
@@ -100,7 +100,7 @@ pub struct Request {
     /// Draw the textbook's epidemic into the picture: push, pull or push-pull with the fan-out,
     /// loss and mean delay of the scenario
     #[arg(long, value_name = "WAY", conflicts_with = "no_plots")]
-    pub model: Option<Spread>,
+    pub model: Option<ModelSpread>,
     /// Plant this fault in the engine
     #[arg(long, value_name = "NAME", hide = !planted::IS_BUILT_IN)]
     pub planted: Option<String>,
@@ -149,7 +149,7 @@ pub enum Format {
 struct Job {
     file: PathBuf,
     scenario: Scenario,
-    place: Place,
+    place: RunPlace,
     /// That of its first seed, where it had to be known before anything ran.
     planned: Mutex<Option<Plan>>,
     folder: String,
@@ -207,7 +207,7 @@ pub fn run(request: &Request) -> Result<Report, Failure> {
     jobs.iter().try_for_each(|job| job.place.takes(request, job))?;
     let seeds = request.seed..=last_seed(request)?;
     interrupt::install();
-    let stage = Stage::new(&request.out)?;
+    let stage = StagedFiles::new(&request.out)?;
     let runs: Vec<(&Job, u64)> =
         jobs.iter().flat_map(|job| seeds.clone().map(move |seed| (job, seed))).collect();
     let outcomes = run_all(request, &stage, &runs)?;
@@ -252,7 +252,7 @@ fn jobs_of(file: &Path, sets: &[Set], net: Net) -> Result<Vec<Job>, ScenarioErro
         Some(set) => typed.with(&[set])?,
         None => typed.clone(),
     };
-    let job = |place: Place| {
+    let job = |place: RunPlace| {
         let folder = place.folder(&typed);
         Job {
             file: file.to_owned(),
@@ -295,7 +295,7 @@ fn last_seed(request: &Request) -> Result<u64, Failure> {
 /// Runs in parallel, collects in order.
 fn run_all(
     request: &Request,
-    stage: &Stage,
+    stage: &StagedFiles,
     runs: &[(&Job, u64)],
 ) -> Result<Vec<Outcome>, Failure> {
     // Real nodes would take the processors from each other.
@@ -322,7 +322,7 @@ fn run_all(
 
 fn run_one(
     request: &Request,
-    stage: &Stage,
+    stage: &StagedFiles,
     job: &Job,
     seed: u64,
     hands: Hands,
@@ -389,9 +389,9 @@ fn simulate(
         Options { codec: if request.wire { Codec::RoundTrip } else { Codec::Skip }, engines };
     let reproduction = || closing::reproduction(request, &job.file, plan.seed);
     match job.place {
-        Place::Virtual => trial::run(plan, options, tape, progress, reproduction),
+        RunPlace::Virtual => trial::run(plan, options, tape, progress, reproduction),
         #[cfg(feature = "testbed")]
-        Place::Real(net) => trial::judged(plan, reproduction, || {
+        RunPlace::Real(net) => trial::judged(plan, reproduction, || {
             let result = crate::testbed::run(plan, net, tape, &mut progress.of_run())?;
             progress.end_run();
             Ok(result)
@@ -408,7 +408,7 @@ fn held(outcomes: &[Outcome]) -> bool {
 
 fn write_seeds(
     request: &Request,
-    stage: &Stage,
+    stage: &StagedFiles,
     job: &Job,
     outcomes: &[Outcome],
 ) -> Result<(), Failure> {
@@ -446,7 +446,7 @@ mod tests {
         let job = Job {
             file: "a.toml".into(),
             scenario: scenario.unwrap(),
-            place: Place::Virtual,
+            place: RunPlace::Virtual,
             planned: Mutex::default(),
             folder: "a".to_owned(),
             worst: Worst::default(),

@@ -9,7 +9,7 @@ use toml::Table;
 use super::arguments::{SEEDS_MAX, Talk};
 use super::progress::Progress;
 use super::{Exit, Failure, Report, fuzz, interrupt, trial};
-use crate::explore::{self, Smallest, Trial};
+use crate::explore::{self, FindingTrial, Smallest};
 use crate::reading::shown;
 use crate::scenario::{self, Scenario};
 use crate::writing;
@@ -89,7 +89,7 @@ fn first_failure(
     for seed in first..first.saturating_add(n) {
         let plan = read.plan(seed);
         let plan = plan.map_err(|error| Failure::scenario(&error, request.talk.error_paint))?;
-        if let Trial::Broken(broken) = Trial::of_plan(&plan) {
+        if let FindingTrial::Broken(broken) = FindingTrial::of_plan(&plan) {
             return Ok(Smallest { scenario, seed, broken, runs: 0 });
         }
     }

@@ -19,7 +19,7 @@ use super::run::Format;
 use super::{Exit, Failure, Report, interrupt, trial};
 use crate::measures::{self, Measure};
 use crate::reading::{STDIN, shown};
-use crate::report::files::{self, Stage};
+use crate::report::files::{self, StagedFiles};
 use crate::report::sweep::Results;
 use crate::report::{human, sweep as report, terminal};
 use crate::results::json;
@@ -299,7 +299,7 @@ pub(super) fn conclude(
     folder: &Path,
 ) -> Result<Report, Failure> {
     let results = Results::new(plan, cells, asked);
-    let stage = Stage::new(folder)?;
+    let stage = StagedFiles::new(folder)?;
     files::write_sweep(stage.root(), &results, show.pictures.wanted())?;
     stage.publish()?;
     let out = match show.format() {

@@ -15,7 +15,7 @@ use crate::report::files::TRACE;
 const LINE_LEN_MAX: u64 = 64 << 20;
 
 /// A trace that is being read.
-pub(super) struct Trace {
+pub(super) struct TraceChoice {
     folder: PathBuf,
     path: PathBuf,
     file: BufReader<LineLimit<File>>,
@@ -32,7 +32,7 @@ pub(super) struct Head {
     pub(super) filter: Filter,
 }
 
-impl Trace {
+impl TraceChoice {
     /// Opens the trace of a run's folder.
     ///
     /// # Errors
@@ -135,10 +135,10 @@ mod tests {
         r#""filter":{"nodes":[],"rumors":[],"from_ns":0,"to_ns":null}}"#,
     );
 
-    fn opened(text: &str) -> (tempfile::TempDir, Result<Trace, Failure>) {
+    fn opened(text: &str) -> (tempfile::TempDir, Result<TraceChoice, Failure>) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(TRACE), text).unwrap();
-        let trace = Trace::open(folder.path());
+        let trace = TraceChoice::open(folder.path());
         (folder, trace)
     }
 

@@ -22,7 +22,7 @@ use super::{Exit, Failure, Report, holds, interrupt, sweep, targets, trial};
 use crate::measures::{self, Better, Measure, Unit};
 use crate::percent::Percent;
 use crate::reading::shown;
-use crate::report::files::{self, Stage};
+use crate::report::files::{self, StagedFiles};
 use crate::report::tuning::{
     self, Fallen, Recommended, Target, TunedSetting, Tuning, TuningOrigin,
 };
@@ -385,7 +385,7 @@ fn hint(runner: &Runner<'_>, tuning: &Tuning, place: usize) -> Result<Option<Str
 
 fn conclude(request: &TuneRequest, choice: &Choice, tuning: &Tuning) -> Result<Report, Failure> {
     let folder = folder(request, choice);
-    let stage = Stage::new(&request.out)?;
+    let stage = StagedFiles::new(&request.out)?;
     let place = stage.root().join(&folder);
     writing::make_all(&place)?;
     let own =

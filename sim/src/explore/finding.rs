@@ -42,14 +42,14 @@ pub(crate) struct Broken {
 
 /// What came of a run.
 #[derive(Clone, Debug)]
-pub(crate) enum Trial {
+pub(crate) enum FindingTrial {
     /// Everything held.
     Held,
     /// The first law that was broken, else the first expectation that failed.
     Broken(Broken),
 }
 
-impl Trial {
+impl FindingTrial {
     /// Runs a scenario with a seed.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Trial {
 }
 
 /// The first law that was broken, else the first expectation that failed.
-fn judged(plan: &Plan, summary: &Summary) -> Trial {
+fn judged(plan: &Plan, summary: &Summary) -> FindingTrial {
     if let Some(law) = summary.invariants.iter().find(|law| !law.ok) {
         let role = match law.first {
             Some(first) => role(plan, first.node, first.at_ms),
@@ -85,7 +85,7 @@ fn judged(plan: &Plan, summary: &Summary) -> Trial {
         return broken(plan, &law.name, role, law.detail.clone().unwrap_or_default());
     }
     match summary.expectations.iter().find(|result| !result.ok) {
-        None => Trial::Held,
+        None => FindingTrial::Held,
         Some(failed) => {
             let detail = format!("{} {}, got {}", failed.name, failed.want, failed.got);
             broken(plan, &failed.name, "expectation".into(), detail)
@@ -93,9 +93,9 @@ fn judged(plan: &Plan, summary: &Summary) -> Trial {
     }
 }
 
-fn broken(plan: &Plan, law: &str, role: String, detail: String) -> Trial {
+fn broken(plan: &Plan, law: &str, role: String, detail: String) -> FindingTrial {
     let fingerprint = Fingerprint { law: law.to_owned(), role, faults: faults(plan) };
-    Trial::Broken(Broken { fingerprint, detail })
+    FindingTrial::Broken(Broken { fingerprint, detail })
 }
 
 /// How a node came in, and the last fault before that time that names it.

@@ -9,7 +9,7 @@ mod generate;
 mod shrink;
 
 pub(crate) use self::draft::text;
-pub(crate) use self::finding::{Broken, Fingerprint, Trial};
+pub(crate) use self::finding::{Broken, FindingTrial, Fingerprint};
 pub(crate) use self::generate::{Around, generate};
 #[cfg(feature = "planted")]
 pub(crate) use self::shrink::shrink_by;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rumormill::units::{parse_duration, show_duration};
 use toml::{Table, Value};
 
-use super::finding::{Broken, Fingerprint, Trial};
+use super::finding::{Broken, FindingTrial, Fingerprint};
 use crate::scenario::ScenarioError;
 
 /// What is left.
@@ -23,12 +23,12 @@ pub(crate) struct Smallest {
 }
 
 /// What comes of a scenario with a seed.
-pub(crate) type Try<'a> = &'a dyn Fn(&Table, u64) -> Result<Trial, ScenarioError>;
+pub(crate) type Try<'a> = &'a dyn Fn(&Table, u64) -> Result<FindingTrial, ScenarioError>;
 
 /// Makes a scenario smaller as long as it breaks the same, with at most so many runs. `told` hears
 /// of the smallest so far before each.
 pub(crate) fn shrink(first: Smallest, runs_max: u64, told: &mut dyn FnMut(&Smallest)) -> Smallest {
-    shrink_by(&Trial::of, first, runs_max, told)
+    shrink_by(&FindingTrial::of, first, runs_max, told)
 }
 
 /// The same where a run is not all that there is to try.
@@ -84,7 +84,7 @@ impl Search<'_> {
             self.best.runs += 1;
             (self.told)(&self.best);
             match (self.trial)(&scenario, seed) {
-                Ok(Trial::Broken(broken)) if broken.fingerprint.is_like(&self.wanted) => {
+                Ok(FindingTrial::Broken(broken)) if broken.fingerprint.is_like(&self.wanted) => {
                     let runs = self.best.runs;
                     self.best = Smallest { scenario, seed, broken, runs };
                     return true;

@@ -6,8 +6,8 @@ use super::*;
 use crate::results::judge::judge;
 use crate::results::summary::{
     Bytes, Detection, Episode, ExpectationResult, Invariant, LinkFigures, Messages,
-    MetadataFigures, NodeListFigures, Nodes, Peaks, PerNodePerSecond, Removals, RumorFigures,
-    Summary, ViewError,
+    MetadataFigures, NodeListFigures, NodesSummary, Peaks, PerNodePerSecond, Removals,
+    RumorFigures, Summary, ViewError,
 };
 use crate::scenario::plan::Expectation;
 
@@ -84,7 +84,7 @@ fn summary() -> Summary {
         scenario_digest: String::new(),
         tool_version: "0",
         seed: "1".to_owned(),
-        nodes: Nodes { start: 50, end: 49 },
+        nodes: NodesSummary { start: 50, end: 49 },
         virtual_ms: 60_000.0,
         inputs: 1_001,
         updates: 1_002,

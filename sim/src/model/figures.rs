@@ -7,12 +7,12 @@ use super::outbreak::Outbreak;
 use super::theory::{self, SpreadLaw};
 use crate::stats::{Mean, Means, Share};
 
-/// The schema of [`Figures`].
+/// The schema of [`ModelFigures`].
 pub const SCHEMA: &str = "model/1";
 
 /// The figures of an epidemic over its runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figures {
+pub struct ModelFigures {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// Which way the rumor went.
@@ -50,7 +50,7 @@ pub struct Figures {
 
 /// Outbreaks, added up one after another.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct ModelTally {
     residue: Means,
     traffic: Means,
     t_ave: Means,
@@ -62,7 +62,7 @@ pub struct Tally {
     coverage: Means,
 }
 
-impl Tally {
+impl ModelTally {
     /// Takes the next outbreak, in the order of the runs.
     pub fn add(&mut self, outbreak: &Outbreak) {
         self.residue.add(Some(outbreak.residue()));
@@ -80,9 +80,9 @@ impl Tally {
     }
 
     /// What all of them show: outbreaks of this epidemic, seeded with `seed`.
-    pub fn figures(&self, epidemic: &Epidemic, seed: u64) -> Figures {
+    pub fn figures(&self, epidemic: &Epidemic, seed: u64) -> ModelFigures {
         let traffic = self.traffic.mean();
-        Figures {
+        ModelFigures {
             schema: SCHEMA,
             spread: epidemic.spread().to_string(),
             stop: epidemic.stop().to_string(),

@@ -28,7 +28,7 @@ const LOSS_MAX: Probability = Probability::from_ppb(990_000_000);
 
 /// Which way the rumor goes when one node contacts another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
+pub enum ModelSpread {
     /// Active nodes contact others and tell them.
     Push,
     /// All nodes contact others, and those that are active answer with the rumor.
@@ -67,7 +67,7 @@ pub enum Rule {
 /// An epidemic that can be run, over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epidemic {
-    spread: Spread,
+    spread: ModelSpread,
     stop: Stop,
     nodes: u32,
     fan_out: u32,
@@ -81,7 +81,7 @@ impl Epidemic {
     /// # Errors
     /// A sentence that says what can't be, and what can.
     pub fn new(
-        spread: Spread,
+        spread: ModelSpread,
         stop: Stop,
         nodes: u32,
         fan_out: u32,
@@ -108,7 +108,7 @@ impl Epidemic {
     }
 
     /// Which way the rumor goes.
-    pub fn spread(&self) -> Spread {
+    pub fn spread(&self) -> ModelSpread {
         self.spread
     }
 
@@ -133,10 +133,13 @@ impl Epidemic {
     }
 }
 
-const SPREADS: [(&str, Spread); 3] =
-    [("push", Spread::Push), ("pull", Spread::Pull), ("push-pull", Spread::PushPull)];
+const SPREADS: [(&str, ModelSpread); 3] = [
+    ("push", ModelSpread::Push),
+    ("pull", ModelSpread::Pull),
+    ("push-pull", ModelSpread::PushPull),
+];
 
-impl FromStr for Spread {
+impl FromStr for ModelSpread {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -148,7 +151,7 @@ impl FromStr for Spread {
     }
 }
 
-impl fmt::Display for Spread {
+impl fmt::Display for ModelSpread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = SPREADS.iter().find(|(_, spread)| spread == self);
         f.write_str(named.expect("every way has a name").0)
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for text in ["push", "pull", "push-pull"] {
-            assert_eq!(text.parse::<Spread>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ModelSpread>().unwrap().to_string(), text);
         }
         let stops = ["blind-coin:1", "blind-counter:2", "feedback-coin:3", "feedback-counter:40"];
         for text in ["never"].into_iter().chain(stops) {
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_typing_error_is_answered_with_the_nearest_name() {
-        let error = "pul".parse::<Spread>().unwrap_err();
+        let error = "pul".parse::<ModelSpread>().unwrap_err();
         assert!(error.ends_with("did you mean `pull`?"), "{error}");
         let error = "feedback-counte:2".parse::<Stop>().unwrap_err();
         assert!(error.ends_with("did you mean `feedback-counter`?"), "{error}");
@@ -235,7 +238,7 @@ mod tests {
     fn an_epidemic_that_cannot_be_is_refused_with_what_can() {
         let of = |nodes, fan_out, percent: u64| {
             let loss = Probability::from_ppb(percent * 10_000_000);
-            Epidemic::new(Spread::Push, Stop::Never, nodes, fan_out, loss).map(drop)
+            Epidemic::new(ModelSpread::Push, Stop::Never, nodes, fan_out, loss).map(drop)
         };
         assert_eq!(of(2, 1, 99), Ok(()));
         for (nodes, fan_out, percent, fix) in [

@@ -15,7 +15,7 @@
 
 use rumormill::rng::Rng;
 
-use super::{Cause, Epidemic, Rule, Spread, Stop};
+use super::{Cause, Epidemic, ModelSpread, Rule, Stop};
 use crate::bits::BitMatrix;
 
 /// What became of one outbreak.
@@ -126,7 +126,7 @@ enum Telling {
 
 impl<'a> OutbreakState<'a> {
     fn new(epidemic: &Epidemic, rng: &'a mut Rng) -> Self {
-        let rows = if epidemic.spread() == Spread::Push { HOLDS } else { UNNECESSARY } + 1;
+        let rows = if epidemic.spread() == ModelSpread::Push { HOLDS } else { UNNECESSARY } + 1;
         let mut state = Self {
             epidemic: *epidemic,
             rng,
@@ -147,8 +147,8 @@ impl<'a> OutbreakState<'a> {
 
     fn round(&mut self) {
         match self.epidemic.spread() {
-            Spread::Push => self.push(),
-            Spread::Pull | Spread::PushPull => {
+            ModelSpread::Push => self.push(),
+            ModelSpread::Pull | ModelSpread::PushPull => {
                 (0..self.epidemic.nodes()).for_each(|caller| self.call(caller));
                 self.judge_round();
             }
@@ -172,7 +172,8 @@ impl<'a> OutbreakState<'a> {
 
     /// A node contacts others, and whoever of the two is active, and may, tells the other.
     fn call(&mut self, caller: u32) {
-        let pushes = self.epidemic.spread() == Spread::PushPull && self.flags.has(ACTIVE, caller);
+        let pushes =
+            self.epidemic.spread() == ModelSpread::PushPull && self.flags.has(ACTIVE, caller);
         self.draw_others(caller);
         for place in 0..self.others.len() {
             let other = self.others[place];
@@ -262,7 +263,7 @@ impl<'a> OutbreakState<'a> {
         for node in self.reached.drain(..) {
             if self.flags.set(HOLDS, node) {
                 self.active.push(Active { node, count: 0 });
-                if self.epidemic.spread() != Spread::Push {
+                if self.epidemic.spread() != ModelSpread::Push {
                     self.flags.set(ACTIVE, node);
                 }
             }

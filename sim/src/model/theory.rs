@@ -11,7 +11,7 @@ use rumormill::link::Loss;
 use rumormill::rng::Probability;
 use serde::Serialize;
 
-use super::{Cause, Epidemic, Rule, Spread, Stop};
+use super::{Cause, Epidemic, ModelSpread, Rule, Stop};
 
 /// A formula, and what it comes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub struct SpreadLaw {
 
 /// The laws that hold for an epidemic, given the traffic that it was seen to have.
 pub fn laws(epidemic: &Epidemic, traffic: f64) -> Vec<SpreadLaw> {
-    if epidemic.spread() != Spread::Push {
+    if epidemic.spread() != ModelSpread::Push {
         return Vec::new();
     }
     match epidemic.stop() {
@@ -200,7 +200,7 @@ mod tests {
     fn epidemic(stop: &str, fan_out: u32, loss_percent: u64) -> Epidemic {
         let loss = Probability::from_ppb(loss_percent * 10_000_000);
         let stop = stop.parse().unwrap();
-        Epidemic::new(Spread::Push, stop, 1_000, fan_out, loss).unwrap()
+        Epidemic::new(ModelSpread::Push, stop, 1_000, fan_out, loss).unwrap()
     }
 
     #[test]

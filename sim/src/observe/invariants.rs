@@ -23,7 +23,7 @@ use super::lists::Lists;
 use super::ms;
 use super::once::Once;
 use super::removals;
-use super::settling::Verdict;
+use super::settling::SettlingVerdict;
 use super::work::{Excess, Work};
 use crate::results::summary::{Invariant, Messages, Offence};
 use crate::scenario::plan::{Deed, Incarnation, Manner, NodeNo, Plan};
@@ -292,11 +292,11 @@ impl Laws {
     }
 
     /// How it ended.
-    pub(crate) fn settle(&mut self, end: Instant, verdict: Verdict) {
+    pub(crate) fn settle(&mut self, end: Instant, verdict: SettlingVerdict) {
         match verdict {
-            Verdict::Settled => {}
-            Verdict::Excused(why) => self.excuse = Some(format!("not judged: {why}")),
-            Verdict::Unsettled { node, detail } => {
+            SettlingVerdict::Settled => {}
+            SettlingVerdict::Excused(why) => self.excuse = Some(format!("not judged: {why}")),
+            SettlingVerdict::Unsettled { node, detail } => {
                 self.breaks(Law::Convergence, end, Some(node), &detail);
             }
         }

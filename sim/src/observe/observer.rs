@@ -22,7 +22,7 @@ use super::ms;
 use super::removals::{self, Detections, Reason};
 use super::rumors::{CarriedRumor, Kind, Presence, Row, RumorNo, Rumors, Way};
 use super::says::Says;
-use super::settling::{Settling, Verdict};
+use super::settling::{Settling, SettlingVerdict};
 use super::staleness::Staleness;
 use super::tally::Tally;
 use super::traffic::Traffic;
@@ -473,7 +473,7 @@ impl Observer {
         let held = (&self.views, &self.agreement);
         self.settling.note(end, held.0, held.1);
         let verdict = match self.settling.judge(end, &self.cast, &self.truth, held, links) {
-            Verdict::Settled => self.says.judge(&self.truth, &self.cast),
+            SettlingVerdict::Settled => self.says.judge(&self.truth, &self.cast),
             verdict => verdict,
         };
         self.laws.settle(end, verdict);

@@ -9,7 +9,7 @@ use rumormill::Node;
 use rumormill::core::Record;
 
 use super::cast::{Cast, Part};
-use super::settling::Verdict;
+use super::settling::SettlingVerdict;
 use super::truth::Truth;
 use crate::scenario::plan::{Deed, NodeNo, Plan};
 
@@ -52,7 +52,7 @@ impl Says {
     }
 
     /// Whom a node that lives lists with other words than it was to say, where all lists are right.
-    pub(crate) fn judge(&self, truth: &Truth, cast: &Cast) -> Verdict {
+    pub(crate) fn judge(&self, truth: &Truth, cast: &Cast) -> SettlingVerdict {
         for (&of, (incarnation, says)) in &self.wanted {
             let addr = cast.part(*incarnation).record.node().addr();
             let says = says.clone().with_addr(addr);
@@ -61,11 +61,11 @@ impl Says {
                 let listed = self.listed.get(&(node, addr));
                 if listed.is_some_and(|listed| *listed != says) {
                     let detail = format!("node {node} does not list what node {of} says of itself");
-                    return Verdict::Unsettled { node, detail };
+                    return SettlingVerdict::Unsettled { node, detail };
                 }
             }
         }
-        Verdict::Settled
+        SettlingVerdict::Settled
     }
 }
 
@@ -94,18 +94,25 @@ mod tests {
         for node in 0..3 {
             says.list(node, &Record::new(new.clone(), generation));
         }
-        assert_eq!(says.judge(&truth, &cast), Verdict::Settled);
+        assert_eq!(says.judge(&truth, &cast), SettlingVerdict::Settled);
         says.list(2, &cast.part(1).record);
-        let Verdict::Unsettled { node, detail } = says.judge(&truth, &cast) else {
+        let SettlingVerdict::Unsettled { node, detail } = says.judge(&truth, &cast) else {
             panic!("not so")
         };
         assert_eq!((node, detail.contains("node 1 says")), (2, true));
         says.begin(2, &cast.part(2).record);
-        assert_eq!(says.judge(&truth, &cast), Verdict::Settled, "it heard that in a former life");
+        assert_eq!(
+            says.judge(&truth, &cast),
+            SettlingVerdict::Settled,
+            "it heard that in a former life"
+        );
         says.begin(1, &cast.part(1).record);
-        assert!(matches!(says.judge(&truth, &cast), Verdict::Unsettled { node: 1, .. }), "itself");
+        assert!(
+            matches!(says.judge(&truth, &cast), SettlingVerdict::Unsettled { node: 1, .. }),
+            "itself"
+        );
         truth.set(at_ms(9), 1, State::Down);
         truth.commit(at_ms(9), &LinkModel::new(1, testkit::lan()));
-        assert_eq!(says.judge(&truth, &cast), Verdict::Settled, "it is gone");
+        assert_eq!(says.judge(&truth, &cast), SettlingVerdict::Settled, "it is gone");
     }
 }

@@ -68,7 +68,7 @@ fn end(plan: &Plan, action: &Action) -> Instant {
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum SettlingVerdict {
     /// All is well.
     Settled,
     /// Nothing can be asked of this run, and why.
@@ -126,30 +126,34 @@ impl Settling {
         truth: &Truth,
         (views, agreement): (&Views, &Agreement),
         links: &mut LinkModel,
-    ) -> Verdict {
+    ) -> SettlingVerdict {
         if let Some(why) = self.excuse {
-            return Verdict::Excused(why.to_owned());
+            return SettlingVerdict::Excused(why.to_owned());
         }
         let loss = links.loss_max(cast.nodes());
         if loss > Self::LOSS_MAX {
             let why = format!("a link that loses {:.0} % of packets stays to the end", loss * 1e2);
-            return Verdict::Excused(why);
+            return SettlingVerdict::Excused(why);
         }
         // A swap begins every cycle, and the one before is given up.
         if links.delay_max(cast.nodes()) * 2 > cast.shortest(Config::cycle) {
-            return Verdict::Excused("a round trip takes longer than a cycle".to_owned());
+            return SettlingVerdict::Excused("a round trip takes longer than a cycle".to_owned());
         }
         if has_one_way(links, cast.nodes()) {
-            return Verdict::Excused("a link that is cut one way stays to the end".to_owned());
+            return SettlingVerdict::Excused(
+                "a link that is cut one way stays to the end".to_owned(),
+            );
         }
         let lists_from = self.last_fault + Self::FAREWELL + self.patience;
         if end < lists_from {
-            return Verdict::Excused("the run ends too soon after its last fault".to_owned());
+            return SettlingVerdict::Excused(
+                "the run ends too soon after its last fault".to_owned(),
+            );
         }
         let still = loss == 0.0;
         if !self.lists.holds(lists_from, still) {
             return match self.acquaintance.islands(cast, truth) {
-                Some((one, other)) => Verdict::Excused(format!(
+                Some((one, other)) => SettlingVerdict::Excused(format!(
                     "islands: nodes {one} and {other} have no way to hear of each other"
                 )),
                 None => self.wrong_list(cast, truth, views),
@@ -159,16 +163,16 @@ impl Settling {
         if end >= values_from && !self.values.holds(values_from, still) {
             return wrong_value(truth, agreement);
         }
-        Verdict::Settled
+        SettlingVerdict::Settled
     }
 
-    fn wrong_list(&self, cast: &Cast, truth: &Truth, views: &Views) -> Verdict {
+    fn wrong_list(&self, cast: &Cast, truth: &Truth, views: &Views) -> SettlingVerdict {
         let since =
             self.lists.last.map_or("never right".to_owned(), |at| format!("last right at {at}"));
         match views.first_error(truth) {
             None => {
                 let detail = format!("the lists were {since}, long after the last fault");
-                Verdict::Unsettled { node: 0, detail }
+                SettlingVerdict::Unsettled { node: 0, detail }
             }
             Some((node, incarnation, listed)) => {
                 let part = cast.part(incarnation);
@@ -177,13 +181,13 @@ impl Settling {
                 let detail = format!(
                     "node {node} {what} node {other} as started at {start} (all lists were {since})"
                 );
-                Verdict::Unsettled { node, detail }
+                SettlingVerdict::Unsettled { node, detail }
             }
         }
     }
 }
 
-fn wrong_value(truth: &Truth, agreement: &Agreement) -> Verdict {
+fn wrong_value(truth: &Truth, agreement: &Agreement) -> SettlingVerdict {
     let held = |node: NodeNo| agreement.version(node);
     let newest = agreement.newest(truth);
     let behind = truth.live_nodes().find(|&(node, _)| held(node) != newest);
@@ -192,7 +196,7 @@ fn wrong_value(truth: &Truth, agreement: &Agreement) -> Verdict {
         version.map_or("nothing".to_owned(), |version| version.to_string())
     };
     let (own, newest) = (show(held(node)), show(newest));
-    Verdict::Unsettled { node, detail: format!("node {node} holds {own}, others {newest}") }
+    SettlingVerdict::Unsettled { node, detail: format!("node {node} holds {own}, others {newest}") }
 }
 
 /// How long after its last fault a cluster may take to be right again.
@@ -296,11 +300,11 @@ mod tests {
             }
         }
 
-        fn judge(&mut self) -> Verdict {
+        fn judge(&mut self) -> SettlingVerdict {
             self.judge_disturbed(Instant::ZERO)
         }
 
-        fn judge_disturbed(&mut self, at: Instant) -> Verdict {
+        fn judge_disturbed(&mut self, at: Instant) -> SettlingVerdict {
             let end = Instant::ZERO + self.plan.duration;
             let mut settling = Settling::of(&self.plan, &self.cast);
             settling.disturb(at);
@@ -316,7 +320,7 @@ mod tests {
 
     fn assert_excused(stand: &mut Stand, why: &str) {
         match stand.judge() {
-            Verdict::Excused(text) => assert!(text.contains(why), "{text}"),
+            SettlingVerdict::Excused(text) => assert!(text.contains(why), "{text}"),
             other => panic!("{why}: {other:?}"),
         }
     }
@@ -324,11 +328,13 @@ mod tests {
     #[test]
     fn who_is_not_listed_long_after_the_last_fault_is_named_with_who_does_not_list_it() {
         let mut stand = stand();
-        let Verdict::Unsettled { node, detail } = stand.judge() else { panic!("unsettled") };
+        let SettlingVerdict::Unsettled { node, detail } = stand.judge() else {
+            panic!("unsettled")
+        };
         assert_eq!(node, 0);
         assert!(detail.starts_with("node 0 does not list node 1 as started at"), "{detail}");
         stand.list_all();
-        assert_eq!(stand.judge(), Verdict::Settled);
+        assert_eq!(stand.judge(), SettlingVerdict::Settled);
     }
 
     #[test]
@@ -337,13 +343,15 @@ mod tests {
         stand.list_all();
         let version = Version { nanos: 1, writer: NodeId(1), digest: [0; 16] };
         stand.agreement.hold(&stand.truth, 1, version);
-        let Verdict::Unsettled { node, detail } = stand.judge() else { panic!("unsettled") };
+        let SettlingVerdict::Unsettled { node, detail } = stand.judge() else {
+            panic!("unsettled")
+        };
         assert_eq!(node, 0);
         assert!(detail.starts_with("node 0 holds nothing"), "{detail}");
         for node in [0, 2] {
             stand.agreement.hold(&stand.truth, node, version);
         }
-        assert_eq!(stand.judge(), Verdict::Settled);
+        assert_eq!(stand.judge(), SettlingVerdict::Settled);
     }
 
     #[test]
@@ -380,14 +388,17 @@ mod tests {
         settling.hear(1, 2);
         let held = (&stand.views, &stand.agreement);
         let verdict = settling.judge(end, &stand.cast, &stand.truth, held, &mut stand.links);
-        assert!(matches!(verdict, Verdict::Unsettled { .. }), "they heard of each other once");
+        assert!(
+            matches!(verdict, SettlingVerdict::Unsettled { .. }),
+            "they heard of each other once"
+        );
     }
 
     #[test]
     fn one_that_is_cut_off_or_down_joins_no_islands() {
         let mut plan = testkit::plan(3, Duration::from_secs(300));
         plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Seeds(vec![1]));
-        assert!(matches!(Stand::of(plan.clone()).judge(), Verdict::Unsettled { .. }));
+        assert!(matches!(Stand::of(plan.clone()).judge(), SettlingVerdict::Unsettled { .. }));
         let mut cut_off = Stand::of(plan.clone());
         cut_off.links.apply(NetworkChange::Partition(vec![vec![0, 2], vec![1]]));
         cut_off.commit();
@@ -434,7 +445,7 @@ mod tests {
     #[test]
     fn what_was_forgotten_by_all_and_comes_back_has_to_be_forgotten_anew() {
         let is_judged =
-            |ms| matches!(stand().judge_disturbed(at_ms(ms)), Verdict::Unsettled { .. });
+            |ms| matches!(stand().judge_disturbed(at_ms(ms)), SettlingVerdict::Unsettled { .. });
         assert!(is_judged(200_000) && !is_judged(290_000));
     }
 

@@ -18,10 +18,10 @@ use super::meant::Meant;
 use super::ms;
 use super::observer::{Knows, Observer};
 use super::rumors::{CarriedRumor, Way};
-use super::trace::{Parcel, Recorder};
+use super::trace::{Recorder, TracedParcel};
 use super::traffic::HEADERS;
 use super::weather::{Recovery, Weather, Whims};
-use crate::results::summary::{Messages, Nodes, RunResult, SCHEMA, Summary};
+use crate::results::summary::{Messages, NodesSummary, RunResult, SCHEMA, Summary};
 use crate::scenario::plan::{Action, Manner, NodeNo, Plan, StartCause};
 
 /// What a run looks like from outside.
@@ -242,8 +242,8 @@ impl<'a> Stage<'a> {
     }
 
     /// A node sends this packet; next comes what becomes of it.
-    pub(crate) fn send(&mut self, parcel: &Parcel<'_>, packet: &impl Traced) {
-        let Parcel { from, bytes, carried, .. } = *parcel;
+    pub(crate) fn send(&mut self, parcel: &TracedParcel<'_>, packet: &impl Traced) {
+        let TracedParcel { from, bytes, carried, .. } = *parcel;
         self.is_runaway |= self.observer.on_send(self.now, from, packet, bytes, carried);
     }
 
@@ -253,13 +253,13 @@ impl<'a> Stage<'a> {
     }
 
     /// It goes to an address that nobody ever has.
-    pub(crate) fn sent_to_nobody(&mut self, parcel: &Parcel<'_>) {
+    pub(crate) fn sent_to_nobody(&mut self, parcel: &TracedParcel<'_>) {
         self.recorder.sent_to_nobody(parcel, &self.observer);
         self.fates().to_dead += 1;
     }
 
     /// The network decided what becomes of it, and how often it is played back.
-    pub(crate) fn sent(&mut self, parcel: &Parcel<'_>, to: NodeNo, fate: Fate, replays: u32) {
+    pub(crate) fn sent(&mut self, parcel: &TracedParcel<'_>, to: NodeNo, fate: Fate, replays: u32) {
         self.observer.on_way(self.now, parcel.from, to, parcel.bytes + HEADERS);
         self.recorder.sent(parcel, fate, replays, &self.observer);
         let fates = self.fates();
@@ -276,7 +276,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A packet arrived at a node that runs.
-    pub(crate) fn delivered(&mut self, node: NodeNo, parcel: &Parcel<'_>) {
+    pub(crate) fn delivered(&mut self, node: NodeNo, parcel: &TracedParcel<'_>) {
         self.recorder.delivered(self.now, parcel);
         self.observer.on_deliver(self.now, node, parcel.way(), parcel.nature.check, parcel.carried);
     }
@@ -288,7 +288,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A packet that flew will not be read.
-    pub(crate) fn dropped(&mut self, parcel: &Parcel<'_>, why: Unread) {
+    pub(crate) fn dropped(&mut self, parcel: &TracedParcel<'_>, why: Unread) {
         let fates = self.observer.fates();
         let (count, cause) = match why {
             Unread::ToDead => (&mut fates.to_dead, "to_dead"),
@@ -377,7 +377,7 @@ fn blank(plan: &Plan) -> Summary {
         scenario_digest: digest(&plan.resolved),
         tool_version: env!("CARGO_PKG_VERSION"),
         seed: plan.seed.to_string(),
-        nodes: Nodes { start: plan.nodes, end: 0 },
+        nodes: NodesSummary { start: plan.nodes, end: 0 },
         virtual_ms: ms(Instant::ZERO + plan.duration),
         ..Summary::default()
     }

@@ -97,7 +97,7 @@ impl Tape {
 pub(crate) struct Recorder<'a>(Option<&'a mut Tape>);
 
 /// A packet as a driver knows it.
-pub(crate) struct Parcel<'p> {
+pub(crate) struct TracedParcel<'p> {
     pub(crate) from: NodeNo,
     pub(crate) to: Option<NodeNo>,
     pub(crate) nature: Nature,
@@ -122,7 +122,7 @@ impl Nature {
     }
 }
 
-impl Parcel<'_> {
+impl TracedParcel<'_> {
     /// How a receiver learns what it learns by this.
     pub(crate) fn way(&self) -> Way {
         Way::Packet { from: self.from, sent: self.sent, by: self.nature.by }
@@ -192,7 +192,7 @@ impl<'a> Recorder<'a> {
     /// played back.
     pub(crate) fn sent(
         &mut self,
-        parcel: &Parcel<'_>,
+        parcel: &TracedParcel<'_>,
         fate: Fate,
         replays: u32,
         observer: &Observer,
@@ -217,7 +217,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// A packet went to an address that nobody ever has.
-    pub(crate) fn sent_to_nobody(&mut self, parcel: &Parcel<'_>, observer: &Observer) {
+    pub(crate) fn sent_to_nobody(&mut self, parcel: &TracedParcel<'_>, observer: &Observer) {
         let Some(tape) = &mut self.0 else { return };
         tape.name_rumors(observer);
         let (packet, bytes, copies) = (packet(parcel, &tape.rumors), parcel.bytes, 1);
@@ -225,13 +225,13 @@ impl<'a> Recorder<'a> {
         self.dropped(parcel.sent, parcel, "to_dead");
     }
 
-    pub(crate) fn dropped(&mut self, at: Instant, parcel: &Parcel<'_>, cause: &'static str) {
+    pub(crate) fn dropped(&mut self, at: Instant, parcel: &TracedParcel<'_>, cause: &'static str) {
         let Some(tape) = &mut self.0 else { return };
         let (packet, sent_ns) = (packet(parcel, &tape.rumors), parcel.sent.as_nanos());
         tape.note(at, Event::Drop { packet, sent_ns, cause: cause.into() });
     }
 
-    pub(crate) fn delivered(&mut self, at: Instant, parcel: &Parcel<'_>) {
+    pub(crate) fn delivered(&mut self, at: Instant, parcel: &TracedParcel<'_>) {
         let Some(tape) = &mut self.0 else { return };
         let (packet, sent_ns) = (packet(parcel, &tape.rumors), parcel.sent.as_nanos());
         tape.note(at, Event::Deliver { packet, sent_ns });
@@ -263,7 +263,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-fn packet(parcel: &Parcel<'_>, rumors: &[String]) -> Packet {
+fn packet(parcel: &TracedParcel<'_>, rumors: &[String]) -> Packet {
     Packet {
         from: parcel.from,
         to: parcel.to,

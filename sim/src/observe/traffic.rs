@@ -21,12 +21,12 @@ pub(crate) struct Traffic {
     ran_min: Duration,
     messages: Messages,
     bytes: Bytes,
-    nodes: Vec<Tally>,
+    nodes: Vec<TrafficTally>,
     packet_bytes_max: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+struct TrafficTally {
     messages: u64,
     /// With headers.
     bytes: u64,
@@ -41,7 +41,7 @@ impl Traffic {
             ran_min: cycle,
             messages: Messages::default(),
             bytes: Bytes::default(),
-            nodes: vec![Tally::default(); nodes as usize],
+            nodes: vec![TrafficTally::default(); nodes as usize],
             packet_bytes_max: 0,
         }
     }
@@ -113,8 +113,8 @@ impl Traffic {
     fn per_second(&mut self, end: Instant) -> PerNodePerSecond {
         (0..self.nodes.len() as u32).for_each(|node| self.down(end, node));
         let ran: Vec<_> = self.nodes.iter().filter(|tally| tally.ran > Duration::ZERO).collect();
-        let rates = |count: fn(&Tally) -> u64| {
-            let rate = |tally: &&Tally| {
+        let rates = |count: fn(&TrafficTally) -> u64| {
+            let rate = |tally: &&TrafficTally| {
                 count(tally) as f64 * 1e9 / nanos(tally.ran.max(self.ran_min)) as f64
             };
             let mut rates: Vec<_> = ran.iter().map(rate).collect();

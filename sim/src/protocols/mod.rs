@@ -100,7 +100,7 @@ impl Default for Chosen {
 }
 
 /// Those that are always there; the first is meant where none is named.
-const OURS: [Spec; 2] = [Spec::of::<Engine>(), Spec::of::<rumormill::pekonode::Engine>()];
+const OURS: [Spec; 2] = [Spec::of::<Engine>(), Spec::of::<rumormill::pekonode::LegacyEngine>()];
 
 /// Those that a program brings along.
 static OTHERS: OnceLock<Vec<Spec>> = OnceLock::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rumormill::Config;
 use rumormill::config::{Setting, Wire};
 use rumormill::core::Class;
-use rumormill::pekonode::{Engine, Packet};
+use rumormill::pekonode::{LegacyEngine, LegacyPacket};
 use rumormill::wire::pekonode;
 
 use super::keys::{Key, KeyError, KeyValue};
@@ -15,7 +15,7 @@ use super::simulated::{Setup, Simulated};
 /// Longer ones no node of Go reads, whatever its `size`.
 const LEN_MAX: usize = 65_507;
 
-impl Simulated for Engine {
+impl Simulated for LegacyEngine {
     const NAME: &'static str = "pekonode";
     const ABOUT: &'static str = "beats and values that mark who was told, as the Go package has it";
     /// Keys of the engine's builder, which has them checked.
@@ -66,11 +66,11 @@ impl Simulated for Engine {
         })
     }
 
-    fn encode(packet: &Packet, out: &mut Vec<u8>) {
+    fn encode(packet: &LegacyPacket, out: &mut Vec<u8>) {
         pekonode::encode(packet, out);
     }
 
-    fn decode(bytes: &[u8], _: Class) -> Result<Packet, String> {
+    fn decode(bytes: &[u8], _: Class) -> Result<LegacyPacket, String> {
         pekonode::decode(bytes, LEN_MAX + 1).map_err(|reject| reject.to_string())
     }
 }

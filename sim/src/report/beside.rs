@@ -20,23 +20,23 @@ pub struct Beside {
     /// The first seed.
     pub seed: u64,
     /// The engine first, then its rivals; each has a run for every seed, in order.
-    pub ways: Vec<Way>,
+    pub ways: Vec<BesideWay>,
 }
 
 /// One way to spread a rumor.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct BesideWay {
     /// Its name.
     pub name: String,
     /// What it does, in a few words.
     pub about: String,
     /// How it went, by seed.
-    pub runs: Vec<Spreading>,
+    pub runs: Vec<SpreadBeside>,
 }
 
 /// How one rumor spread in one run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spreading {
+pub struct SpreadBeside {
     /// When it had reached each percentage of the nodes that lasted.
     pub levels: Levels,
     /// Packets per node that carried it.
@@ -47,7 +47,7 @@ pub struct Spreading {
     pub node_messages_max: u64,
 }
 
-impl Spreading {
+impl SpreadBeside {
     /// The engine's: the rumor of its last publish.
     pub fn of_engine(run: &RunResult) -> Option<Self> {
         let summary = &run.summary;
@@ -89,9 +89,9 @@ fn levels(steps: &[(f64, f64)]) -> Levels {
     curves::levels(&[&Curve { id, kind, title, steps: steps.to_vec() }])
 }
 
-impl Way {
+impl BesideWay {
     /// A figure over the seeds.
-    pub fn sample(&self, of: impl Fn(&Spreading) -> Option<f64>) -> Sample {
+    pub fn sample(&self, of: impl Fn(&SpreadBeside) -> Option<f64>) -> Sample {
         Sample::new(self.runs.iter().map(of))
     }
 
@@ -143,7 +143,7 @@ impl Beside {
     }
 }
 
-fn protocol(way: &Way) -> Protocol {
+fn protocol(way: &BesideWay) -> Protocol {
     let at = |percent| way.sample(|run| run.reached(percent)).spread();
     Protocol {
         name: way.name.clone(),
@@ -171,11 +171,11 @@ pub(crate) mod tests {
             messages: 150,
             node_messages_max: 3,
         };
-        let way = |name: &str, slow: f64, last: u32| Way {
+        let way = |name: &str, slow: f64, last: u32| BesideWay {
             name: name.to_owned(),
             about: format!("{name} with a fan-out of 3"),
             runs: (0..5)
-                .map(|seed| Spreading::of_rival(&course(slow + f64::from(seed), last), 50))
+                .map(|seed| SpreadBeside::of_rival(&course(slow + f64::from(seed), last), 50))
                 .collect(),
         };
         let mut arcs = way("arcs", 1.0, 50);
@@ -188,11 +188,11 @@ pub(crate) mod tests {
     fn the_engines_figures_are_those_of_its_last_publish() {
         let run = fixture::partition(50, 3, 1);
         let last = run.summary.rumors.iter().rfind(|rumor| rumor.kind == "metadata").unwrap();
-        let got = Spreading::of_engine(&run).unwrap();
+        let got = SpreadBeside::of_engine(&run).unwrap();
         assert_eq!((got.reached(50), got.reached(100)), (last.t50_ms, last.t100_ms));
         assert_eq!(got.messages, last.messages as f64 / 50.0);
         assert_eq!(got.control, last.control_messages as f64 / 50.0);
-        assert_eq!(Spreading::of_engine(&fixture::partition(50, 0, 1)), None);
+        assert_eq!(SpreadBeside::of_engine(&fixture::partition(50, 0, 1)), None);
     }
 
     #[test]

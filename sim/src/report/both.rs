@@ -15,7 +15,7 @@ pub const SCHEMA: &str = "both/1";
 
 /// The runs of one scenario at one place, in the order of the seeds.
 #[derive(Clone, Copy, Debug)]
-pub struct Runs<'a> {
+pub struct BothRuns<'a> {
     /// What they showed.
     pub summaries: &'a [Summary],
     /// The series of the first.
@@ -68,14 +68,14 @@ pub struct View {
     /// The kind of rumor that is drawn, if there is one.
     pub kind: Option<String>,
     /// Its curves and the errors of the lists, in virtual time and on real sockets.
-    pub sides: [Side; 2],
+    pub sides: [BothSide; 2],
     /// When faults were at work, in virtual time.
     pub fault_windows: Vec<FaultWindow>,
 }
 
 /// One of the two places.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct BothSide {
     /// The curves of all rumors of the kind, of all seeds.
     pub curves: Vec<Curve>,
     /// The series of the first seed.
@@ -84,13 +84,13 @@ pub struct Side {
 
 impl Both {
     /// Lays the two beside each other.
-    pub fn new(of_virtual: Runs<'_>, of_real: Runs<'_>) -> Self {
+    pub fn new(of_virtual: BothRuns<'_>, of_real: BothRuns<'_>) -> Self {
         let sides = [of_virtual, of_real];
         let kinds = sides.map(|side| kinds(side.summaries));
         let both = kinds[0].intersection(&kinds[1]);
         let rumors = both.flat_map(|kind| {
             [("t50", 50), ("t90", 90), ("t99", 99), ("t100", 100)].map(|(name, percent)| {
-                let of = |side: Runs<'_>| {
+                let of = |side: BothRuns<'_>| {
                     let curves = curves_of(side.summaries, kind);
                     Sample::new(curves.iter().map(|curve| curve.reached(percent))).median()
                 };
@@ -123,14 +123,18 @@ impl Both {
 
 impl View {
     /// What there is to see of the two.
-    pub fn new(of_virtual: Runs<'_>, of_real: Runs<'_>, fault_windows: Vec<FaultWindow>) -> Self {
+    pub fn new(
+        of_virtual: BothRuns<'_>,
+        of_real: BothRuns<'_>,
+        fault_windows: Vec<FaultWindow>,
+    ) -> Self {
         let first = &of_real.summaries[0];
         let all = kinds(of_virtual.summaries);
         let metadata = all.iter().find(|kind| *kind == "metadata");
         let kind = metadata.or_else(|| all.first()).cloned();
-        let side = |runs: Runs<'_>| {
+        let side = |runs: BothRuns<'_>| {
             let curves = kind.iter().flat_map(|kind| curves_of(runs.summaries, kind));
-            Side { curves: curves.collect(), series: runs.series.to_vec() }
+            BothSide { curves: curves.collect(), series: runs.series.to_vec() }
         };
         Self {
             scenario: first.scenario.clone(),
@@ -178,7 +182,7 @@ mod tests {
     #[test]
     fn a_run_beside_itself_has_ratios_of_one_and_no_ratio_of_nothing() {
         let (summaries, series) = runs(1);
-        let side = Runs { summaries: &summaries, series: &series };
+        let side = BothRuns { summaries: &summaries, series: &series };
         let both = Both::new(side, side);
         assert!(both.rumors.len() >= 4 && both.measures.len() > 40);
         for pair in both.rumors.iter().chain(&both.measures) {
@@ -195,7 +199,7 @@ mod tests {
             rumor.curve.iter_mut().for_each(|(at, _)| *at *= 3.0);
         }
         other[0].bytes.with_headers *= 2;
-        let side = |summaries| Runs { summaries, series: &series };
+        let side = |summaries| BothRuns { summaries, series: &series };
         let both = Both::new(side(&one), side(&other));
         let ratio = |pairs: &[Pair], name: &str| {
             pairs.iter().find(|pair| pair.name == name).unwrap().ratio.unwrap()

@@ -49,13 +49,13 @@ pub struct ComparisonRow {
     /// How likely pairs part so unevenly by chance.
     pub chance: f64,
     /// What it comes to.
-    pub verdict: Verdict,
+    pub verdict: ComparisonVerdict,
 }
 
 /// What a measure comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// B is worse than A.
     Worse,
     /// B is better than A.
@@ -93,12 +93,12 @@ impl Comparison {
     }
 
     /// The measures of a verdict.
-    pub fn of(&self, verdict: Verdict) -> Vec<&ComparisonRow> {
+    pub fn of(&self, verdict: ComparisonVerdict) -> Vec<&ComparisonRow> {
         self.rows.iter().filter(|row| row.verdict == verdict).collect()
     }
 }
 
-impl Verdict {
+impl ComparisonVerdict {
     /// In words.
     pub fn text(self) -> &'static str {
         match self {
@@ -135,7 +135,7 @@ fn row(
         less,
         more,
         chance: sign_test(less, more),
-        verdict: Verdict::Same,
+        verdict: ComparisonVerdict::Same,
     })
 }
 
@@ -167,12 +167,12 @@ fn judge(rows: &mut [ComparisonRow]) {
     let sure: Vec<usize> = sure.map(|(_, &place)| place).collect();
     for (place, row) in rows.iter_mut().enumerate() {
         row.verdict = match (sure.contains(&place), row.measure.better) {
-            (true, Better::Neither) => Verdict::Differs,
-            (true, Better::Lower) if row.more < row.less => Verdict::Better,
-            (true, Better::Higher) if row.more > row.less => Verdict::Better,
-            (true, _) => Verdict::Worse,
-            (false, _) if row.less + row.more == 0 => Verdict::Same,
-            (false, _) => Verdict::NoDifferenceShown,
+            (true, Better::Neither) => ComparisonVerdict::Differs,
+            (true, Better::Lower) if row.more < row.less => ComparisonVerdict::Better,
+            (true, Better::Higher) if row.more > row.less => ComparisonVerdict::Better,
+            (true, _) => ComparisonVerdict::Worse,
+            (false, _) if row.less + row.more == 0 => ComparisonVerdict::Same,
+            (false, _) => ComparisonVerdict::NoDifferenceShown,
         };
     }
 }
@@ -201,8 +201,8 @@ pub fn document(comparison: &Comparison) -> impl Serialize + '_ {
         pairs: comparison.pairs,
         unpaired: comparison.unpaired,
         tolerance: comparison.tolerance,
-        worse: names(Verdict::Worse),
-        better: names(Verdict::Better),
+        worse: names(ComparisonVerdict::Worse),
+        better: names(ComparisonVerdict::Better),
         measures: comparison.rows.iter().map(measure).collect(),
     }
 }
@@ -255,17 +255,17 @@ pub(crate) mod tests {
         compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0)
     }
 
-    fn verdict(comparison: &Comparison, name: &str) -> Verdict {
+    fn verdict(comparison: &Comparison, name: &str) -> ComparisonVerdict {
         comparison.rows.iter().find(|row| row.measure.name == name).unwrap().verdict
     }
 
     #[test]
     fn the_direction_of_a_measure_decides_what_is_better() {
         let comparison = example();
-        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::Worse);
-        assert_eq!(verdict(&comparison, "rumors.metadata.coverage"), Verdict::Better);
-        assert_eq!(verdict(&comparison, "removals.false"), Verdict::Same);
-        let row = comparison.of(Verdict::Worse)[0];
+        assert_eq!(verdict(&comparison, "metadata.t99"), ComparisonVerdict::Worse);
+        assert_eq!(verdict(&comparison, "rumors.metadata.coverage"), ComparisonVerdict::Better);
+        assert_eq!(verdict(&comparison, "removals.false"), ComparisonVerdict::Same);
+        let row = comparison.of(ComparisonVerdict::Worse)[0];
         assert_eq!((row.less, row.more, row.difference.median()), (0, 20, Some(5.0)));
     }
 
@@ -277,16 +277,16 @@ pub(crate) mod tests {
             [Some(100.0), Some(100.0 + by), None, None]
         };
         let comparison = compared(&(0..20).map(pair).collect::<Vec<_>>(), 0.0);
-        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::NoDifferenceShown);
+        assert_eq!(verdict(&comparison, "metadata.t99"), ComparisonVerdict::NoDifferenceShown);
         // Five of five is not enough either: one in sixteen.
         let comparison = compared(&[[Some(1.0), Some(2.0), None, None]; 5], 0.0);
-        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::NoDifferenceShown);
+        assert_eq!(verdict(&comparison, "metadata.t99"), ComparisonVerdict::NoDifferenceShown);
     }
 
     #[test]
     fn never_is_worse_than_any_time() {
         let comparison = compared(&[[Some(9e9), None, None, None]; 8], 0.0);
-        assert_eq!(verdict(&comparison, "metadata.t99"), Verdict::Worse);
+        assert_eq!(verdict(&comparison, "metadata.t99"), ComparisonVerdict::Worse);
         let document = serde_json::to_value(document(&comparison)).unwrap();
         let row = document["measures"].as_array().unwrap();
         let row = row.iter().find(|row| row["name"] == "metadata.t99").unwrap();
@@ -314,8 +314,8 @@ pub(crate) mod tests {
     #[test]
     fn differences_within_the_tolerance_count_as_none() {
         let pairs = [[Some(100.0), Some(100.9), None, None]; 20];
-        assert_eq!(verdict(&compared(&pairs, 0.01), "metadata.t99"), Verdict::Same);
-        assert_eq!(verdict(&compared(&pairs, 0.001), "metadata.t99"), Verdict::Worse);
+        assert_eq!(verdict(&compared(&pairs, 0.01), "metadata.t99"), ComparisonVerdict::Same);
+        assert_eq!(verdict(&compared(&pairs, 0.001), "metadata.t99"), ComparisonVerdict::Worse);
     }
 
     /// A coin that looks like chance and falls the same way each time.
@@ -341,7 +341,8 @@ pub(crate) mod tests {
                 (0..30).map(|pair| (figures(0, pair), figures(1, pair))).collect();
             let names = ["a".to_owned(), "a".to_owned()];
             let comparison = Comparison::new(names, &pairs, &[], 0.0);
-            let shown = [Verdict::Worse, Verdict::Better, Verdict::Differs];
+            let shown =
+                [ComparisonVerdict::Worse, ComparisonVerdict::Better, ComparisonVerdict::Differs];
             shown.into_iter().any(|verdict| !comparison.of(verdict).is_empty())
         });
         // At most 5 % in the long run: 15 of 300, and three deviations of that.
@@ -356,8 +357,8 @@ pub(crate) mod tests {
         let names = || ["a".to_owned(), "b".to_owned()];
         // One in 128 is little among a hundred measures, and enough for one.
         let all = Comparison::new(names(), &pairs, &[], 0.0);
-        assert!(all.of(Verdict::Worse).is_empty());
+        assert!(all.of(ComparisonVerdict::Worse).is_empty());
         let one = Comparison::new(names(), &pairs, &[t99], 0.0);
-        assert_eq!(one.of(Verdict::Worse).len(), 1);
+        assert_eq!(one.of(ComparisonVerdict::Worse).len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The files of a run, and of whatever else `sim` shows.
 //!
-//! Who writes a folder of results writes it aside and moves it to its place at once: see [`Stage`].
+//! Who writes a folder of results writes it aside and moves it to its place at once: see
+//! [`StagedFiles`].
 
 mod stage;
 
@@ -22,7 +23,7 @@ use crate::scenario::Scenario;
 use crate::world::{Filter, Tape};
 use crate::writing::{WriteError, make, write};
 
-pub use self::stage::{Stage, discard_unpublished};
+pub use self::stage::{StagedFiles, discard_unpublished};
 
 /// The file of the page that shows a run.
 const REPORT: &str = "report.html";

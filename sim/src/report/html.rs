@@ -92,7 +92,7 @@ struct Header<'a> {
     no_player: Option<String>,
     timeline: &'a [(f64, String)],
     windows: Vec<PageWindow<'a>>,
-    rumors: Vec<Rumor<'a>>,
+    rumors: Vec<PageRumor<'a>>,
     rumors_left_out: u64,
     curves: Vec<CurveData<'a>>,
     medians: Vec<Median<'a>>,
@@ -116,7 +116,7 @@ struct PageWindow<'a> {
 
 /// A rumor of the player; its receipts are the next `rows` of the arrays.
 #[derive(Serialize)]
-struct Rumor<'a> {
+struct PageRumor<'a> {
     id: &'a str,
     kind: &'a str,
     node: u32,
@@ -205,7 +205,7 @@ fn data(page: &Page<'_>) -> String {
 }
 
 /// Packs first receipts, rumor after rumor, and says which rumors have how many.
-fn receipts<'a>(run: &'a RunResult, pack: &mut Pack) -> Vec<Rumor<'a>> {
+fn receipts<'a>(run: &'a RunResult, pack: &mut Pack) -> Vec<PageRumor<'a>> {
     let followed = curves::that_matter(&run.summary.rumors, PLAYER_RUMORS_MAX);
     let mut rest = run.rumor_rows.as_slice();
     let mut rows: Vec<&RumorRow> = Vec::new();
@@ -238,8 +238,8 @@ fn tick_ms(run: &RunResult) -> f64 {
     (microseconds / f64::from(u32::MAX)).ceil().max(1.0) / 1000.0
 }
 
-fn rumor(figures: &RumorFigures, rows: usize) -> Rumor<'_> {
-    Rumor {
+fn rumor(figures: &RumorFigures, rows: usize) -> PageRumor<'_> {
+    PageRumor {
         id: &figures.id,
         kind: &figures.kind,
         node: figures.node,

@@ -1,13 +1,18 @@
 //! Tables in Markdown, for pages that people write and the summaries of CI.
 
-use super::comparison::{Comparison, ComparisonRow, Verdict};
+use super::comparison::{Comparison, ComparisonRow, ComparisonVerdict};
 use super::terminal::{compared_cells, comparison_summary};
 
 /// A comparison: what differs first, the same figures as on a terminal.
 pub fn comparison(comparison: &Comparison) -> String {
     let [a, b] = comparison.names.each_ref().map(|name| code(name));
     let mut text = format!("### B {b} against A {a}\n\n{}\n", comparison_summary(comparison));
-    let told = [Verdict::Worse, Verdict::Better, Verdict::Differs, Verdict::NoDifferenceShown];
+    let told = [
+        ComparisonVerdict::Worse,
+        ComparisonVerdict::Better,
+        ComparisonVerdict::Differs,
+        ComparisonVerdict::NoDifferenceShown,
+    ];
     let rows: Vec<&ComparisonRow> =
         told.into_iter().flat_map(|verdict| comparison.of(verdict)).collect();
     if !rows.is_empty() {
@@ -17,7 +22,7 @@ pub fn comparison(comparison: &Comparison) -> String {
     for row in rows {
         let [name, rest @ ..] = compared_cells(row);
         let verdict = match row.verdict {
-            Verdict::Worse => "**worse**",
+            ComparisonVerdict::Worse => "**worse**",
             verdict => verdict.text(),
         };
         text += &format!("| {verdict} | {} | {} |\n", code(&name), rest.join(" | "));

@@ -2,7 +2,7 @@
 
 use super::summary::{
     Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
-    LinkFigures, Messages, MetadataFigures, NodeListFigures, NodeTraffic, Nodes, Peaks,
+    LinkFigures, Messages, MetadataFigures, NodeListFigures, NodeTraffic, NodesSummary, Peaks,
     PerNodePerSecond, Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary,
     ViewError,
 };
@@ -131,7 +131,7 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
         scenario_digest: "ab".repeat(32),
         tool_version: "0.1.0",
         seed: seed.to_string(),
-        nodes: Nodes { start: nodes, end: nodes },
+        nodes: NodesSummary { start: nodes, end: nodes },
         virtual_ms: 60_000.0,
         inputs: 120_000,
         updates: 3_400_000,

@@ -29,7 +29,7 @@ pub struct Summary {
     /// By which network real nodes talked (`udp`, `tcp`, `netns`); not there in virtual time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net: Option<&'static str>,
-    pub nodes: Nodes,
+    pub nodes: NodesSummary,
     pub virtual_ms: f64,
     pub inputs: u64,
     pub updates: u64,
@@ -60,7 +60,7 @@ pub struct Summary {
 /// Live nodes at both ends of the run.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Nodes {
+pub struct NodesSummary {
     pub start: u32,
     pub end: u32,
 }

@@ -26,7 +26,7 @@ pub struct Course {
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum CourseEvent {
     /// An action of the plan.
     Act(u32),
     /// The source has the rumor.
@@ -49,7 +49,7 @@ struct CourseRun<'a> {
     setting: &'a Setting<'a>,
     rival: Rival,
     weather: Weather,
-    queue: Queue<Event>,
+    queue: Queue<CourseEvent>,
     peers: Vec<Peer>,
     now: Instant,
 }
@@ -68,9 +68,9 @@ impl Course {
             now: Instant::ZERO,
         };
         for (number, action) in plan.actions.iter().enumerate() {
-            run.queue.push(action.at, Event::Act(number as u32));
+            run.queue.push(action.at, CourseEvent::Act(number as u32));
         }
-        run.queue.push(setting.start, Event::Start);
+        run.queue.push(setting.start, CourseEvent::Start);
         while let Some((at, event)) = run.queue.pop_until(Instant::ZERO + plan.duration) {
             run.now = at;
             run.on_event(event);
@@ -80,12 +80,12 @@ impl Course {
 }
 
 impl CourseRun<'_> {
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: CourseEvent) {
         match event {
-            Event::Act(number) => self.act(number as usize),
-            Event::Start => self.hear(self.setting.source),
-            Event::Arrive(node) => self.hear(node),
-            Event::Tick(node) => self.tick(node),
+            CourseEvent::Act(number) => self.act(number as usize),
+            CourseEvent::Start => self.hear(self.setting.source),
+            CourseEvent::Arrive(node) => self.hear(node),
+            CourseEvent::Tick(node) => self.tick(node),
         }
     }
 
@@ -107,7 +107,7 @@ impl CourseRun<'_> {
         match self.rival {
             Rival::PushOnce { fan_out } => self.tell(node, fan_out),
             Rival::Periodic { every, .. } => {
-                self.queue.push(self.next_tick(node, every), Event::Tick(node));
+                self.queue.push(self.next_tick(node, every), CourseEvent::Tick(node));
             }
         }
     }
@@ -132,7 +132,7 @@ impl CourseRun<'_> {
         }
         self.tell(node, fan_out.min(left));
         if left > fan_out {
-            self.queue.push(self.next_tick(node, every), Event::Tick(node));
+            self.queue.push(self.next_tick(node, every), CourseEvent::Tick(node));
         }
     }
 
@@ -156,9 +156,9 @@ impl CourseRun<'_> {
         self.peers[from as usize].sent += 1;
         let len = self.setting.len + HEADERS as usize;
         if let Fate::Delivered { at, again } = self.weather.links.fate(self.now, from, to, len) {
-            self.queue.push(at, Event::Arrive(to));
+            self.queue.push(at, CourseEvent::Arrive(to));
             // A copy may be the first to arrive.
-            again.into_iter().for_each(|at| self.queue.push(at, Event::Arrive(to)));
+            again.into_iter().for_each(|at| self.queue.push(at, CourseEvent::Arrive(to)));
         }
     }
 

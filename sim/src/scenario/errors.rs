@@ -113,7 +113,7 @@ const TOLD_MAX: usize = 20;
 #[derive(Clone, Debug)]
 pub struct ScenarioError {
     /// At least one.
-    told: Vec<Told>,
+    told: Vec<ToldMistake>,
     /// How many more there are.
     more: usize,
     blame: Blame,
@@ -121,7 +121,7 @@ pub struct ScenarioError {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
-struct Told {
+struct ToldMistake {
     headline: String,
     snippet: Option<(Arc<Sources>, Place)>,
 }
@@ -147,19 +147,19 @@ pub enum Paint {
 impl ScenarioError {
     /// An error about a file as a whole.
     pub(super) fn file(name: &str, blame: Blame, text: &str) -> Self {
-        Self { told: vec![Told::new(format_args!("{name}: {text}"), None)], more: 0, blame }
+        Self { told: vec![ToldMistake::new(format_args!("{name}: {text}"), None)], more: 0, blame }
     }
 
     /// An error that no file has: the command is wrong.
     pub(super) fn command(text: impl fmt::Display) -> Self {
-        Self { told: vec![Told::new(text, None)], more: 0, blame: Blame::Scenario }
+        Self { told: vec![ToldMistake::new(text, None)], more: 0, blame: Blame::Scenario }
     }
 
     /// At least one mistake must have been found.
     pub(super) fn of(mistakes: Mistakes, sources: &Arc<Sources>) -> Self {
         assert!(!mistakes.is_empty(), "who reports an error has found one");
         let mistakes = mistakes.in_order();
-        let told = mistakes.iter().take(TOLD_MAX).map(|mistake| Told::of(mistake, sources));
+        let told = mistakes.iter().take(TOLD_MAX).map(|mistake| ToldMistake::of(mistake, sources));
         let more = mistakes.len().saturating_sub(TOLD_MAX);
         Self { told: told.collect(), more, blame: Blame::Scenario }
     }
@@ -185,7 +185,7 @@ impl ScenarioError {
     }
 }
 
-impl Told {
+impl ToldMistake {
     /// What was typed stands in every headline, and must not write more than that.
     fn new(headline: impl fmt::Display, snippet: Option<(Arc<Sources>, Place)>) -> Self {
         Self { headline: Printable(headline).to_string(), snippet }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::book::Book;
 use super::clock::Clock;
 use super::delay::DelayLine;
-use super::log::{Arrival, Happening, Log, Verdict};
+use super::log::{Arrival, Happening, Log, LogVerdict};
 use crate::observe::cast::IncarnationNo;
 use crate::observe::traffic::HEADERS;
 use crate::observe::weather::{Weather, Whims};
@@ -63,16 +63,16 @@ impl Bed {
     /// Decides what becomes of a packet from this node on, notes it, and sends it so.
     fn forward(&self, incarnation: IncarnationNo, from: NodeNo, departure: Departure) {
         let (at, to, len) = (self.clock.now(), departure.to(), departure.encoded_len());
-        let verdict = self.book.node(to).map_or(Verdict::Nobody, |to| {
+        let verdict = self.book.node(to).map_or(LogVerdict::Nobody, |to| {
             let links = &mut self.weather().links;
-            Verdict::Decided(match departure.class() {
+            LogVerdict::Decided(match departure.class() {
                 Class::Datagram => links.fate(at, from, to, len + HEADERS as usize),
                 Class::Stream => links.stream(at, from, to, len),
             })
         });
         let packet = Arc::clone(departure.packet());
         self.log.note(at, Happening::Departure { incarnation, to, packet, len, verdict });
-        if let Verdict::Decided(Fate::Delivered { at, again }) = verdict {
+        if let LogVerdict::Decided(Fate::Delivered { at, again }) = verdict {
             if let Some(again) = again {
                 self.line.send_at(again, departure.clone());
             }

@@ -12,7 +12,7 @@ use rumormill::time::Instant;
 
 use crate::observe::rumors::CarriedRumor;
 use crate::observe::stage::Unread;
-use crate::observe::trace::{Nature, Parcel};
+use crate::observe::trace::{Nature, TracedParcel};
 use crate::scenario::plan::NodeNo;
 
 /// What was to arrive so shortly before the end may still be unread.
@@ -36,8 +36,8 @@ pub(super) struct Flight {
 
 impl Flight {
     /// As a trace tells of it.
-    pub(super) fn told(&self) -> Parcel<'_> {
-        Parcel {
+    pub(super) fn told(&self) -> TracedParcel<'_> {
+        TracedParcel {
             from: self.from,
             to: Some(self.to),
             nature: self.nature,

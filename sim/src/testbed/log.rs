@@ -18,7 +18,7 @@ const ENTRIES_MAX: usize = 1 << 22;
 
 /// Something that happened at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     pub(super) at: Instant,
     pub(super) what: Happening,
 }
@@ -38,7 +38,7 @@ pub(super) enum Happening {
         to: SocketAddr,
         packet: Arc<Packet>,
         len: usize,
-        verdict: Verdict,
+        verdict: LogVerdict,
     },
     /// The filters of the kernel are as the last action wants them.
     Changed,
@@ -50,7 +50,7 @@ pub(super) enum Happening {
 
 /// What is known of a packet's fate when it is sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Verdict {
+pub(super) enum LogVerdict {
     /// The link model has decided it.
     Decided(Fate),
     /// The kernel decides it: it shows later.
@@ -70,13 +70,13 @@ pub(super) struct Arrival {
 /// Where entries go, from any thread.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    to: mpsc::Sender<Entry>,
+    to: mpsc::Sender<LogEntry>,
     noted: Arc<AtomicUsize>,
 }
 
 impl Log {
     /// A log, and where its entries come out.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Entry>) {
+    pub(super) fn new() -> (Self, mpsc::Receiver<LogEntry>) {
         let (to, entries) = mpsc::channel();
         (Self { to, noted: Arc::default() }, entries)
     }
@@ -85,7 +85,7 @@ impl Log {
     pub(super) fn note(&self, at: Instant, what: Happening) {
         if self.noted.fetch_add(1, Ordering::Relaxed) <= ENTRIES_MAX {
             // After the end of the run nobody reads any more.
-            let _ = self.to.send(Entry { at, what });
+            let _ = self.to.send(LogEntry { at, what });
         }
     }
 }
@@ -94,8 +94,8 @@ impl Log {
 ///
 /// # Errors
 /// When there were too many.
-pub(super) fn in_order(entries: &mpsc::Receiver<Entry>) -> Result<Vec<Entry>, TestbedError> {
-    let mut entries: Vec<Entry> = entries.try_iter().collect();
+pub(super) fn in_order(entries: &mpsc::Receiver<LogEntry>) -> Result<Vec<LogEntry>, TestbedError> {
+    let mut entries: Vec<LogEntry> = entries.try_iter().collect();
     if entries.len() > ENTRIES_MAX {
         return Err(TestbedError::Unfit(format!(
             "more than {ENTRIES_MAX} packets and events: run fewer nodes or a shorter time with \

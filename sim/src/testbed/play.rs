@@ -48,7 +48,7 @@ enum PlayStep {
 
 /// How a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seat {
+enum PlaySlot {
     /// Down, but reached at the address of this incarnation before or after.
     Down(IncarnationNo),
     Up(IncarnationNo),
@@ -61,7 +61,7 @@ pub(super) struct Player<'p, H> {
     hosts: H,
     log: Log,
     /// By node.
-    seats: Vec<Seat>,
+    seats: Vec<PlaySlot>,
     /// Records of the initial nodes that have started.
     records: Vec<Arc<Record>>,
     /// Updates of engines whose time is over.
@@ -72,7 +72,7 @@ impl<'p, H: Hosts> Player<'p, H> {
     pub(super) fn new(plan: &'p Plan, hosts: H, log: Log) -> Self {
         let first = |node| plan.incarnations.iter().position(|born| born.node == node);
         let seat = |node| first(node).expect("every node of a plan starts once");
-        let seats = (0..plan.nodes_ever).map(|node| Seat::Down(seat(node) as IncarnationNo));
+        let seats = (0..plan.nodes_ever).map(|node| PlaySlot::Down(seat(node) as IncarnationNo));
         Self { plan, hosts, log, seats: seats.collect(), records: Vec::new(), updates: 0 }
     }
 
@@ -114,7 +114,7 @@ impl<'p, H: Hosts> Player<'p, H> {
             WayIn::Full | WayIn::Knows(_) => Vec::new(),
         };
         let record = self.hosts.begin(number, &seeds).await?;
-        self.seats[born.node as usize] = Seat::Up(number);
+        self.seats[born.node as usize] = PlaySlot::Up(number);
         self.log.note(at, Happening::Begin { incarnation: number, record: Arc::clone(&record) });
         if born.cause == StartCause::Initial {
             self.records.push(record);
@@ -138,7 +138,7 @@ impl<'p, H: Hosts> Player<'p, H> {
                     known.map(|(_, record)| Arc::clone(record)).collect()
                 }
             };
-            if let Seat::Up(_) = self.seats[born.node as usize] {
+            if let PlaySlot::Up(_) = self.seats[born.node as usize] {
                 self.hosts.restore(born.node, &records).await?;
             }
         }
@@ -148,7 +148,7 @@ impl<'p, H: Hosts> Player<'p, H> {
     /// The incarnation at whose address a node is, or was last, or will be first.
     fn address_of(&self, node: NodeNo) -> IncarnationNo {
         match self.seats[node as usize] {
-            Seat::Down(number) | Seat::Up(number) | Seat::Paused(number) => number,
+            PlaySlot::Down(number) | PlaySlot::Up(number) | PlaySlot::Paused(number) => number,
         }
     }
 
@@ -188,12 +188,12 @@ impl<'p, H: Hosts> Player<'p, H> {
 
     /// Those of these nodes that run and are not paused.
     fn up(&self, nodes: &[NodeNo]) -> std::vec::IntoIter<NodeNo> {
-        let is_up = |&&node: &&NodeNo| matches!(self.seats[node as usize], Seat::Up(_));
+        let is_up = |&&node: &&NodeNo| matches!(self.seats[node as usize], PlaySlot::Up(_));
         nodes.iter().filter(is_up).copied().collect::<Vec<_>>().into_iter()
     }
 
     fn publish(&mut self, node: NodeNo, data: &Arc<[u8]>) {
-        let Seat::Up(number) = self.seats[node as usize] else { return };
+        let PlaySlot::Up(number) = self.seats[node as usize] else { return };
         let config = &self.plan.incarnations[number as usize].config;
         if Value::new(Arc::clone(data), config).is_ok() {
             self.hosts.publish(node, data);
@@ -201,15 +201,15 @@ impl<'p, H: Hosts> Player<'p, H> {
     }
 
     fn pause(&mut self, node: NodeNo) {
-        if let Seat::Up(number) = self.seats[node as usize] {
-            self.seats[node as usize] = Seat::Paused(number);
+        if let PlaySlot::Up(number) = self.seats[node as usize] {
+            self.seats[node as usize] = PlaySlot::Paused(number);
             self.hosts.pause(node);
         }
     }
 
     fn resume(&mut self, node: NodeNo) {
-        if let Seat::Paused(number) = self.seats[node as usize] {
-            self.seats[node as usize] = Seat::Up(number);
+        if let PlaySlot::Paused(number) = self.seats[node as usize] {
+            self.seats[node as usize] = PlaySlot::Up(number);
             self.hosts.resume(node);
         }
     }
@@ -217,20 +217,20 @@ impl<'p, H: Hosts> Player<'p, H> {
     /// A node goes down, if it runs; a paused process can't say goodbye.
     fn exit(&mut self, now: Instant, node: NodeNo, manner: Manner) {
         let number = match (self.seats[node as usize], manner) {
-            (Seat::Up(number), _) | (Seat::Paused(number), Manner::Crash) => number,
-            (Seat::Paused(_), Manner::Leave) | (Seat::Down(_), _) => return,
+            (PlaySlot::Up(number), _) | (PlaySlot::Paused(number), Manner::Crash) => number,
+            (PlaySlot::Paused(_), Manner::Leave) | (PlaySlot::Down(_), _) => return,
         };
         let stats = self.hosts.stats(node);
         self.updates += stats.updates;
         let retired = Happening::Retire { incarnation: number, stats: stats.into() };
         self.log.note(now, retired);
         self.hosts.exit(node, manner);
-        self.seats[node as usize] = Seat::Down(number);
+        self.seats[node as usize] = PlaySlot::Down(number);
     }
 
     fn sample(&mut self, at: Instant) {
         let running = (0..self.plan.nodes_ever)
-            .filter(|&node| !matches!(self.seats[node as usize], Seat::Down(_)));
+            .filter(|&node| !matches!(self.seats[node as usize], PlaySlot::Down(_)));
         let updates: u64 = running.map(|node| self.hosts.stats(node).updates).sum();
         self.log.note(at, Happening::Sample { updates: self.updates + updates });
     }

@@ -9,13 +9,13 @@ use rumormill::link::Fate;
 use rumormill::time::Instant;
 
 use super::flights::{Flight, Flights};
-use super::log::{Arrival, Entry, Happening, Verdict};
+use super::log::{Arrival, Happening, LogEntry, LogVerdict};
 use super::{TestbedError, TestbedNet};
 use crate::observe::cast::{Cast, IncarnationNo};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
 use crate::observe::stage::{Driven, Stage, Unread};
-use crate::observe::trace::{Nature, Parcel, Recorder, Tape};
+use crate::observe::trace::{Nature, Recorder, Tape, TracedParcel};
 use crate::observe::weather::Whims;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{Deed, Manner, NodeNo, Plan};
@@ -28,7 +28,7 @@ use crate::world::trace::content;
 pub(super) fn replay(
     plan: &Plan,
     net: TestbedNet,
-    entries: Vec<Entry>,
+    entries: Vec<LogEntry>,
     whims: Whims,
     tape: Option<&mut Tape>,
 ) -> Result<RunResult, TestbedError> {
@@ -45,7 +45,7 @@ struct Real {
     records: Vec<Option<Arc<Record>>>,
 }
 
-fn as_it_was(plan: &Plan, entries: &[Entry]) -> Result<Real, TestbedError> {
+fn as_it_was(plan: &Plan, entries: &[LogEntry]) -> Result<Real, TestbedError> {
     let mut real = Real { plan: plan.clone(), records: vec![None; plan.incarnations.len()] };
     for entry in entries {
         let Happening::Begin { incarnation, record } = &entry.what else { continue };
@@ -94,7 +94,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn on_entry(&mut self, entry: Entry) {
+    fn on_entry(&mut self, entry: LogEntry) {
         let end = Instant::ZERO + self.plan.duration;
         if entry.at > end && !matches!(entry.what, Happening::Retire { .. }) {
             return;
@@ -233,26 +233,26 @@ impl<'a> Replay<'a> {
         to: SocketAddr,
         packet: &Packet,
         len: usize,
-        verdict: Verdict,
+        verdict: LogVerdict,
     ) {
         let part = self.cast.part(incarnation);
         let (from, addr) = (part.node, part.record.node().addr());
         let (mut carried, bytes, sent) = (Vec::new(), len as u64, self.stage.now());
         self.stage.carried(packet, &mut carried);
         let (nature, content) = (Nature::of(packet), content::<Engine>(packet));
-        let told = Parcel { from, to: None, nature, sent, bytes, content, carried: &carried };
+        let told = TracedParcel { from, to: None, nature, sent, bytes, content, carried: &carried };
         self.stage.send(&told, packet);
         let fate = match verdict {
-            Verdict::Decided(fate) => Some(fate),
-            Verdict::Kernel => Some(Fate::Delivered { at: sent, again: None }),
-            Verdict::Nobody => None,
+            LogVerdict::Decided(fate) => Some(fate),
+            LogVerdict::Kernel => Some(Fate::Delivered { at: sent, again: None }),
+            LogVerdict::Nobody => None,
         };
         let (Some(fate), Some(receiver)) = (fate, self.cast.addr_no(to)) else {
             return self.stage.sent_to_nobody(&told);
         };
         let receiver = self.cast.node_at(receiver);
         let is_cut = || self.is_changing || !self.stage.weather.links.passes(from, receiver);
-        let may_be_cut = matches!(verdict, Verdict::Kernel) && is_cut();
+        let may_be_cut = matches!(verdict, LogVerdict::Kernel) && is_cut();
         let flight = Flight {
             from,
             to: receiver,

@@ -17,7 +17,7 @@ use super::Engines;
 use super::alarm::Alarm;
 use super::measure::Measures;
 use super::parcels::{ParcelNo, Parcels};
-use super::world::{Event, Running, Seat, World};
+use super::world::{NodeSlot, Running, World, WorldEvent};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
 use crate::protocols::Simulated;
 use crate::scenario::plan::{NodeNo, WayIn};
@@ -27,7 +27,7 @@ pub(super) struct Lookahead<P: Simulated> {
     /// By node: the place of its work, or [`Lookahead::NONE`].
     work_of: Vec<u32>,
     /// The first `len` are in use; the others keep their memory.
-    work: Vec<Work<P>>,
+    work: Vec<LookaheadWork<P>>,
     len: usize,
     /// Answers that nobody has asked for yet.
     untold: usize,
@@ -36,7 +36,7 @@ pub(super) struct Lookahead<P: Simulated> {
 }
 
 /// What one engine has to do and has done.
-struct Work<P: Simulated> {
+struct LookaheadWork<P: Simulated> {
     node: NodeNo,
     /// While it works.
     running: Option<Running<P>>,
@@ -77,19 +77,19 @@ struct Answer<T> {
     at: Instant,
     outbox: Outbox<T>,
     measures: Measures,
-    told: Told,
+    told: ToldInput,
 }
 
 impl<T> Answer<T> {
     fn new() -> Self {
-        let (measures, told) = (Measures::default(), Told::default());
+        let (measures, told) = (Measures::default(), ToldInput::default());
         Self { at: Instant::ZERO, outbox: Outbox::new(), measures, told }
     }
 }
 
 /// What an engine says of itself after an input.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ToldInput {
     /// How many updates the input brought.
     pub(super) updates: u64,
     pub(super) deadline: Option<Instant>,
@@ -114,13 +114,13 @@ impl<P: Simulated> Running<P> {
         now: Now,
         input: Input<P::Packet>,
         outbox: &mut Outbox<P::Packet>,
-    ) -> Told {
+    ) -> ToldInput {
         let before = self.engine.inspect().stats.updates;
         self.engine.handle(self.own(now), input, outbox);
         let updates = self.engine.inspect().stats.updates - before;
         let has_left =
             matches!(outbox.outputs().last(), Some(Output::Answer(core::Answer::Left(_))));
-        Told { updates, deadline: self.deadline(), has_left }
+        ToldInput { updates, deadline: self.deadline(), has_left }
     }
 }
 
@@ -148,7 +148,7 @@ impl<P: Simulated> Lookahead<P> {
         node: NodeNo,
         outbox: &mut Outbox<P::Packet>,
         measures: &mut Measures,
-    ) -> Option<Told> {
+    ) -> Option<ToldInput> {
         let work = self.work.get_mut(self.work_of[node as usize] as usize)?;
         if work.told == work.done {
             return None;
@@ -181,12 +181,12 @@ impl<P: Simulated> Lookahead<P> {
     }
 
     /// Notes what comes to a node that runs and reads.
-    fn note(&mut self, node: NodeNo, seat: &Seat<P>, at: Instant, coming: Coming) {
+    fn note(&mut self, node: NodeNo, seat: &NodeSlot<P>, at: Instant, coming: Coming) {
         let place = &mut self.work_of[node as usize];
         if *place == Self::NONE {
             *place = self.len as u32;
             if self.len == self.work.len() {
-                self.work.push(Work::new());
+                self.work.push(LookaheadWork::new());
             }
             let work = &mut self.work[self.len];
             (work.node, work.alarm, work.done, work.told) = (node, seat.alarm, 0, 0);
@@ -207,17 +207,18 @@ impl<P: Simulated> World<'_, P> {
         if span.is_zero() {
             return;
         }
-        let is_border =
-            |event: &Event| matches!(event, Event::Begin(_) | Event::Act(_) | Event::Resolve(_));
+        let is_border = |event: &WorldEvent| {
+            matches!(event, WorldEvent::Begin(_) | WorldEvent::Act(_) | WorldEvent::Resolve(_))
+        };
         let horizon = self.queue.look_ahead(end, span, Lookahead::<P>::EVENTS_MAX, is_border);
         self.lookahead.clear();
         for (at, event) in self.queue.ahead() {
             let (node, coming, addr) = match event {
-                Event::Arrive { from, to, parcel } => {
+                WorldEvent::Arrive { from, to, parcel } => {
                     (self.cast.node_at(to), Coming::Packet { from, parcel }, Some(to))
                 }
-                Event::Wake { node, stamp } => (node, Coming::Wake { stamp }, None),
-                Event::Begin(_) | Event::Act(_) | Event::Resolve(_) => break,
+                WorldEvent::Wake { node, stamp } => (node, Coming::Wake { stamp }, None),
+                WorldEvent::Begin(_) | WorldEvent::Act(_) | WorldEvent::Resolve(_) => break,
             };
             let seat = &self.seats[node as usize];
             let is_there = |running: &Running<P>| addr.is_none_or(|addr| addr == running.addr);
@@ -267,7 +268,7 @@ impl<P: Simulated> World<'_, P> {
         }
         let (cast, parcels, full) = (&*self.cast, &self.parcels, self.rosters.full());
         let given = Given { cast, parcels, full: full.as_ref(), horizon };
-        let run = |work: &mut Work<P>| work.run(&given);
+        let run = |work: &mut LookaheadWork<P>| work.run(&given);
         rayon::join(
             || work.par_iter_mut().for_each(run),
             || spent.par_drain(..).with_min_len(64).for_each(drop),
@@ -279,7 +280,7 @@ impl<P: Simulated> World<'_, P> {
     }
 }
 
-impl<P: Simulated> Work<P> {
+impl<P: Simulated> LookaheadWork<P> {
     fn new() -> Self {
         Self {
             node: 0,
@@ -350,7 +351,7 @@ impl<P: Simulated> Work<P> {
         running: &mut Running<P>,
         input: Input<P::Packet>,
         cast: &Cast,
-    ) -> Told {
+    ) -> ToldInput {
         let config = cast.config(self.node);
         let answer = self.next_answer();
         answer.at = now.mono;

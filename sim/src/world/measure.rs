@@ -10,7 +10,7 @@ use crate::protocols::Simulated;
 
 /// Length and hash of a packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measure {
+pub(super) struct WorldMeasure {
     /// Encoded, in bytes.
     pub(super) len: usize,
     /// Of its content.
@@ -22,12 +22,12 @@ pub(super) struct Measure {
 pub(super) struct Measures {
     /// In order of the outbox, with the addresses of the packets in memory. One packet may go to
     /// several in a row.
-    measures: Vec<(usize, Measure)>,
+    measures: Vec<(usize, WorldMeasure)>,
     /// The first that was not asked for.
     next: usize,
 }
 
-impl Measure {
+impl WorldMeasure {
     pub(super) fn take<P: Simulated>(packet: &P::Packet, config: &Config) -> Self {
         let trace::Encoded { len, content } = trace::encoded::<P>(packet);
         Self { len: len + P::guard_len(config), content }
@@ -42,7 +42,7 @@ impl Measures {
             if let Output::Send { packet, .. } = output
                 && self.measures.last().is_none_or(|&(last, _)| last != Arc::as_ptr(packet).addr())
             {
-                let measure = Measure::take::<P>(packet, config);
+                let measure = WorldMeasure::take::<P>(packet, config);
                 self.measures.push((Arc::as_ptr(packet).addr(), measure));
             }
         }
@@ -55,8 +55,8 @@ impl Measures {
     }
 
     /// The measure of a packet, if it was taken; packets are asked for in order of the outbox.
-    pub(super) fn of<T>(&mut self, packet: &Arc<T>) -> Option<Measure> {
-        let is = |&(addr, _): &(usize, Measure)| addr == Arc::as_ptr(packet).addr();
+    pub(super) fn of<T>(&mut self, packet: &Arc<T>) -> Option<WorldMeasure> {
+        let is = |&(addr, _): &(usize, WorldMeasure)| addr == Arc::as_ptr(packet).addr();
         let at = self.next + self.measures[self.next..].iter().position(is)?;
         self.next = at + 1;
         Some(self.measures[at].1)

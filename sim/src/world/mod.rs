@@ -84,7 +84,7 @@ impl Offer {
 }
 
 /// Those that are always there.
-const OURS: [Offer; 2] = [Offer::of::<Engine>(), Offer::of::<pekonode::Engine>()];
+const OURS: [Offer; 2] = [Offer::of::<Engine>(), Offer::of::<pekonode::LegacyEngine>()];
 
 /// Those that a program brings along.
 static OTHERS: OnceLock<Vec<Offer>> = OnceLock::new();

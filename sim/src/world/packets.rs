@@ -15,9 +15,9 @@ use rumormill::rng::Rng;
 use rumormill::time::Instant;
 use rumormill::{Node, wire};
 
-use super::measure::Measure;
+use super::measure::WorldMeasure;
 use super::parcels::ParcelNo;
-use super::world::{Event, World};
+use super::world::{World, WorldEvent};
 use crate::observe::cast::AddrNo;
 use crate::observe::rumors::Way;
 use crate::observe::traffic::HEADERS;
@@ -28,14 +28,14 @@ use crate::scenario::plan::{Content, Ends, Injection, NodeNo, Speaker};
 /// What is done to packets that are still to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Meddling {
-    drops: Vec<Drop>,
-    replays: Vec<Replay>,
+    drops: Vec<DropRule>,
+    replays: Vec<ReplayRule>,
     /// Packets in which a bit flipped so far.
     flips: u64,
 }
 
 #[derive(Debug)]
-struct Drop {
+struct DropRule {
     kind: &'static str,
     /// Such packets that still pass, and then this one.
     nth: u64,
@@ -45,7 +45,7 @@ struct Drop {
 }
 
 #[derive(Debug)]
-struct Replay {
+struct ReplayRule {
     ends: Ends,
     after: Duration,
     until: Option<Instant>,
@@ -54,7 +54,7 @@ struct Replay {
 impl Meddling {
     /// A packet is sent: the faults that have it lost.
     fn lose(&mut self, kind: &str, from: NodeNo, to: NodeNo) -> Vec<usize> {
-        let due = |drop: &mut Drop| {
+        let due = |drop: &mut DropRule| {
             let counts = drop.kind == kind && drop.ends.have(from, to);
             drop.nth -= u64::from(counts);
             drop.nth == 0
@@ -69,7 +69,7 @@ impl Meddling {
         from: NodeNo,
         to: NodeNo,
     ) -> impl Iterator<Item = Duration> + '_ {
-        let plays = move |replay: &&Replay| {
+        let plays = move |replay: &&ReplayRule| {
             replay.until.is_none_or(|until| now < until) && replay.ends.have(from, to)
         };
         self.replays.iter().filter(plays).map(|replay| replay.after)
@@ -113,7 +113,7 @@ impl<P: Simulated> World<'_, P> {
         let parcel = self.parcels.get(number);
         self.stage.sent(&parcel.told(Some(receiver)), receiver, fate, replays);
         if let Fate::Delivered { at, again } = fate {
-            let arrive = Event::Arrive { from, to, parcel: arrives };
+            let arrive = WorldEvent::Arrive { from, to, parcel: arrives };
             for at in again.into_iter().chain([at]) {
                 self.parcels.hold(arrives);
                 self.queue.push(at, arrive);
@@ -124,7 +124,7 @@ impl<P: Simulated> World<'_, P> {
     /// Has one packet lost that is sent from now on: the nth of a kind.
     pub(super) fn drop_one(&mut self, text: &str, (kind, nth): (&'static str, u64), ends: &Ends) {
         let window = self.stage.weather.faults.begin(self.stage.now(), text, None);
-        self.meddling.drops.push(Drop { kind, nth, ends: ends.clone(), window });
+        self.meddling.drops.push(DropRule { kind, nth, ends: ends.clone(), window });
     }
 
     /// Has what is sent from now on handed over once more.
@@ -135,7 +135,7 @@ impl<P: Simulated> World<'_, P> {
         (after, until): (Duration, Option<Instant>),
     ) {
         self.stage.weather.faults.begin(self.stage.now(), text, until);
-        self.meddling.replays.push(Replay { ends: ends.clone(), after, until });
+        self.meddling.replays.push(ReplayRule { ends: ends.clone(), after, until });
     }
 
     /// Sends a packet that nobody sent to each of some nodes.
@@ -166,7 +166,8 @@ impl<P: Simulated> World<'_, P> {
         class: Class,
     ) -> (Instant, ParcelNo) {
         let packet = Arc::new(packet);
-        let Measure { len, content } = Measure::take::<P>(&packet, self.cast.config(receiver));
+        let WorldMeasure { len, content } =
+            WorldMeasure::take::<P>(&packet, self.cast.config(receiver));
         let number = self.parcels.add(packet, class, sender, self.stage.now());
         // Until all that this input sends is on its way.
         self.batch.push(number);
@@ -207,7 +208,7 @@ impl<P: Simulated> World<'_, P> {
         let mut times = 0;
         for after in self.meddling.replays(self.stage.now(), sender, receiver) {
             self.parcels.hold(parcel);
-            self.queue.push(arrives + after, Event::Arrive { from, to, parcel });
+            self.queue.push(arrives + after, WorldEvent::Arrive { from, to, parcel });
             times += 1;
         }
         self.stage.weather.faults.count("replay", u64::from(times));
@@ -232,7 +233,7 @@ impl<P: Simulated> World<'_, P> {
             return;
         }
         self.stage.delivered_unsent(to);
-        let Measure { len, content } = Measure::take::<P>(&packet, self.cast.config(to));
+        let WorldMeasure { len, content } = WorldMeasure::take::<P>(&packet, self.cast.config(to));
         self.trace.injected(self.stage.now(), to, from, content);
         let (carrier, packet) = (Carrier::Datagram(len), Arc::new(packet));
         self.give(to, Input::Packet { from, carrier, packet }, Way::Source);

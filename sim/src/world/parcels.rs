@@ -63,8 +63,8 @@ impl<T> Parcel<T> {
     }
 
     /// As a trace tells of it.
-    pub(crate) fn told(&self, to: Option<NodeNo>) -> trace::Parcel<'_> {
-        trace::Parcel {
+    pub(crate) fn told(&self, to: Option<NodeNo>) -> trace::TracedParcel<'_> {
+        trace::TracedParcel {
             from: self.from,
             to,
             nature: self.nature,

@@ -20,18 +20,18 @@ const WORDS: usize = (RING / 64) as usize;
 /// Events in order of time, then of push.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
-    ring: Vec<Vec<Entry<E>>>,
+    ring: Vec<Vec<QueueEntry<E>>>,
     /// One bit for each bucket of the ring that holds something.
     occupied: [u64; WORDS],
     /// Buckets beyond the ring, by number.
-    far: BTreeMap<u64, Vec<Entry<E>>>,
+    far: BTreeMap<u64, Vec<QueueEntry<E>>>,
     /// The open bucket, the earliest entry last.
-    open: Vec<Entry<E>>,
+    open: Vec<QueueEntry<E>>,
     /// What was pushed into the open bucket or before it.
-    late: BinaryHeap<Reverse<Entry<E>>>,
+    late: BinaryHeap<Reverse<QueueEntry<E>>>,
     /// What was looked at already and lies before all of the above but what came since, the
     /// earliest entry first.
-    ahead: VecDeque<Entry<E>>,
+    ahead: VecDeque<QueueEntry<E>>,
     /// The number of the open bucket. The ring holds those after it, up to `RING - 1` further.
     cursor: u64,
     pushed: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Queue<E> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry<E> {
+struct QueueEntry<E> {
     at: Instant,
     sequence: u64,
     event: E,
@@ -68,8 +68,8 @@ impl<E: Copy> Queue<E> {
     }
 
     pub(crate) fn push(&mut self, at: Instant, event: E) {
-        const { assert!(size_of::<Entry<E>>() <= 32, "events must stay small") };
-        let entry = Entry { at, sequence: self.pushed, event };
+        const { assert!(size_of::<QueueEntry<E>>() <= 32, "events must stay small") };
+        let entry = QueueEntry { at, sequence: self.pushed, event };
         self.pushed += 1;
         self.len += 1;
         self.len_max = self.len_max.max(self.len);
@@ -90,7 +90,7 @@ impl<E: Copy> Queue<E> {
         Some((next.at, next.event))
     }
 
-    fn take_until(&mut self, end: Instant) -> Option<Entry<E>> {
+    fn take_until(&mut self, end: Instant) -> Option<QueueEntry<E>> {
         if self.ahead.is_empty() && self.open.is_empty() && self.late.is_empty() {
             self.open_next(end)?;
         }
@@ -198,7 +198,7 @@ impl<E: Copy> Queue<E> {
         }
     }
 
-    fn put_near(&mut self, bucket: u64, entry: Entry<E>) {
+    fn put_near(&mut self, bucket: u64, entry: QueueEntry<E>) {
         let slot = (bucket % RING) as usize;
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.ring[slot].push(entry);
@@ -209,25 +209,25 @@ fn bucket(at: Instant) -> u64 {
     at.as_nanos() >> BUCKET_BITS
 }
 
-impl<E> Ord for Entry<E> {
+impl<E> Ord for QueueEntry<E> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
 }
 
-impl<E> PartialOrd for Entry<E> {
+impl<E> PartialOrd for QueueEntry<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<E> PartialEq for Entry<E> {
+impl<E> PartialEq for QueueEntry<E> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<E> Eq for Entry<E> {}
+impl<E> Eq for QueueEntry<E> {}
 
 #[cfg(test)]
 mod tests {

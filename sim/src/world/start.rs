@@ -10,7 +10,7 @@ use rumormill::time::Instant;
 
 use super::Engines;
 use super::lookahead::Lookahead;
-use super::world::{Event, Running, World};
+use super::world::{Running, World, WorldEvent};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
@@ -69,7 +69,7 @@ impl<P: Simulated> World<'_, P> {
         let mut next = None;
         while self.is_initial(first) && next.is_none() {
             match self.queue.pop_until(self.stage.now()) {
-                Some((_, Event::Begin(other))) if self.is_initial(other) => batch.push(other),
+                Some((_, WorldEvent::Begin(other))) if self.is_initial(other) => batch.push(other),
                 Some((_, other)) => next = Some(other),
                 None => break,
             }
@@ -152,7 +152,7 @@ impl<P: Simulated> World<'_, P> {
                 let addrs = seeds.iter().map(addr).collect();
                 self.command(node, Command::Seeds(addrs));
                 if let Some(stale) = stale {
-                    self.queue.push(stale.until, Event::Resolve(incarnation));
+                    self.queue.push(stale.until, WorldEvent::Resolve(incarnation));
                 }
             }
             // It has listed them ahead.

@@ -10,8 +10,8 @@ use rumormill::node::Generation;
 use rumormill::time::{Instant, Now};
 
 use super::alarm::Alarm;
-use super::lookahead::{Lookahead, Told};
-use super::measure::{Measure, Measures};
+use super::lookahead::{Lookahead, ToldInput};
+use super::measure::{Measures, WorldMeasure};
 use super::packets::Meddling;
 use super::parcels::{ParcelNo, Parcels};
 use super::pause::Inbox;
@@ -29,7 +29,7 @@ use crate::scenario::plan::{Deed, NodeNo, Plan, StartCause};
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
+pub(super) enum WorldEvent {
     /// An incarnation starts.
     Begin(IncarnationNo),
     /// An action of the plan.
@@ -44,7 +44,7 @@ pub(super) enum Event {
 
 /// Where a node sits.
 #[derive(Debug)]
-pub(super) struct Seat<P> {
+pub(super) struct NodeSlot<P> {
     pub(super) running: Option<Running<P>>,
     /// Of the engine, after its last input.
     pub(super) deadline: Option<Instant>,
@@ -55,7 +55,7 @@ pub(super) struct Seat<P> {
     pub(super) is_leaving: bool,
 }
 
-impl<P> Seat<P> {
+impl<P> NodeSlot<P> {
     fn empty() -> Self {
         let (running, deadline, inbox) = (None, None, None);
         Self { running, deadline, alarm: Alarm::default(), inbox, is_leaving: false }
@@ -90,10 +90,10 @@ pub(super) struct World<'a, P: Simulated> {
     pub(super) options: &'a Options,
     pub(super) cast: Arc<Cast>,
     pub(super) rosters: Rosters,
-    pub(super) seats: Vec<Seat<P>>,
+    pub(super) seats: Vec<NodeSlot<P>>,
     /// Time, the network, and everybody who watches.
     pub(super) stage: Stage<'a>,
-    pub(super) queue: Queue<Event>,
+    pub(super) queue: Queue<WorldEvent>,
     pub(super) lookahead: Lookahead<P>,
     pub(super) meddling: Meddling,
     pub(super) parcels: Parcels<P::Packet>,
@@ -115,7 +115,7 @@ impl<'a, P: Simulated> World<'a, P> {
             plan,
             options,
             rosters: Rosters::shared::<P>(plan, &cast),
-            seats: (0..plan.nodes_ever).map(|_| Seat::empty()).collect(),
+            seats: (0..plan.nodes_ever).map(|_| NodeSlot::empty()).collect(),
             stage: Stage::new(plan, &cast),
             queue: Queue::new(),
             lookahead: Lookahead::new(plan.nodes_ever),
@@ -164,7 +164,7 @@ impl<'a, P: Simulated> World<'a, P> {
         }
     }
 
-    pub(super) fn next(&mut self, end: Instant) -> Option<(Instant, Event)> {
+    pub(super) fn next(&mut self, end: Instant) -> Option<(Instant, WorldEvent)> {
         self.look_ahead(end);
         self.queue.pop_until(end)
     }
@@ -173,14 +173,14 @@ impl<'a, P: Simulated> World<'a, P> {
     /// brings about comes behind it.
     fn schedule(&mut self) {
         let plan = self.plan;
-        let begin = |number: usize| Event::Begin(number as IncarnationNo);
+        let begin = |number: usize| WorldEvent::Begin(number as IncarnationNo);
         for (number, incarnation) in plan.incarnations.iter().enumerate() {
             if incarnation.cause == StartCause::Initial {
                 self.queue.push(incarnation.start, begin(number));
             }
         }
         for (number, action) in plan.actions.iter().enumerate() {
-            self.queue.push(action.at, Event::Act(number as u32));
+            self.queue.push(action.at, WorldEvent::Act(number as u32));
             if let Deed::Join(starts) | Deed::Restart { comes_back: starts, .. } = &action.deed {
                 for number in starts.clone() {
                     self.queue.push(plan.incarnations[number].start, begin(number));
@@ -209,16 +209,16 @@ impl<'a, P: Simulated> World<'a, P> {
         at + self.plan.sample
     }
 
-    pub(super) fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: WorldEvent) {
         match event {
-            Event::Begin(incarnation) => self.begin_all(incarnation),
-            Event::Act(number) => {
+            WorldEvent::Begin(incarnation) => self.begin_all(incarnation),
+            WorldEvent::Act(number) => {
                 let plan = self.plan;
                 self.act(number as usize, &plan.actions[number as usize]);
             }
-            Event::Resolve(incarnation) => self.resolve(incarnation),
-            Event::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
-            Event::Wake { node, stamp } => self.wake(node, stamp),
+            WorldEvent::Resolve(incarnation) => self.resolve(incarnation),
+            WorldEvent::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
+            WorldEvent::Wake { node, stamp } => self.wake(node, stamp),
         }
         self.stage.step();
     }
@@ -320,7 +320,7 @@ impl<'a, P: Simulated> World<'a, P> {
     }
 
     /// Does what an engine wants done after an input.
-    fn answer(&mut self, node: NodeNo, told: Told, way: Way) {
+    fn answer(&mut self, node: NodeNo, told: ToldInput, way: Way) {
         self.stage.count(1, told.updates);
         self.seats[node as usize].deadline = told.deadline;
         if !self.outbox.is_empty() {
@@ -336,7 +336,7 @@ impl<'a, P: Simulated> World<'a, P> {
     pub(super) fn arm(&mut self, node: NodeNo) {
         let seat = &mut self.seats[node as usize];
         if let Some((at, stamp)) = seat.alarm.set(self.stage.now(), seat.deadline) {
-            self.queue.push(at, Event::Wake { node, stamp });
+            self.queue.push(at, WorldEvent::Wake { node, stamp });
         }
     }
 
@@ -386,8 +386,8 @@ impl<'a, P: Simulated> World<'a, P> {
         }
         let config = self.cast.config(node);
         let measure = self.measures.of(&packet);
-        let measure = measure.unwrap_or_else(|| Measure::take::<P>(&packet, config));
-        let Measure { len, mut content } = measure;
+        let measure = measure.unwrap_or_else(|| WorldMeasure::take::<P>(&packet, config));
+        let WorldMeasure { len, mut content } = measure;
         let fits = class == Class::Stream || len <= P::datagram_len_max(config);
         assert!(fits, "a {} has {len} bytes, above what a datagram takes", packet.kind());
         let number = self.parcels.add(packet, class, node, self.stage.now());
@@ -418,7 +418,7 @@ impl<'a, P: Simulated> World<'a, P> {
             Engines::SideBySide => engines.into_par_iter().for_each(drop),
         }
         let (trace_hash, queue_max) = (self.trace.text(), self.queue.len_max() as u64);
-        let flying = self.queue.drain().filter(|event| matches!(event, Event::Arrive { .. }));
+        let flying = self.queue.drain().filter(|event| matches!(event, WorldEvent::Arrive { .. }));
         let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
         let in_flight = flying.count() + unread.sum::<usize>();
         self.stage.finish(in_flight as u64, Driven::Virtual { trace_hash, queue_max })

@@ -8,19 +8,11 @@ use super::arrows::{ENGINE, House, SIM};
 use super::assert_none;
 
 /// Most `unreachable!` of both crates together: two over enums of another crate that may grow, and
-/// those of `core` and `world`, which are to be one.
-const UNREACHABLE_MAX: usize = 6;
+/// one over a variant that was just written.
+const UNREACHABLE_MAX: usize = 3;
 
 /// Names that several types of a crate have, all of which are to have one of their own.
-const SHARED: [(&House, &str); 2] = [
-    (&ENGINE, "Called Departure Engine Packet"),
-    (
-        &SIM,
-        "Axis Content Drawn Drop Ends Entry Event Figures Line Log Measure Nodes Parcel Part \
-         Place Replay Rumor Runs Seat Side Spread Spreading Stage Stroke Tally Told Trace \
-         Trial Verdict Way What Work",
-    ),
-];
+const SHARED: [(&House, &str); 2] = [(&ENGINE, ""), (&SIM, "")];
 
 /// A place in a file: `engine/src/rng.rs:7`.
 fn place(name: &str, text: &str, at: usize) -> String {

@@ -24,11 +24,11 @@ use crate::time::Instant;
 pub(super) struct RollCall {
     /// Many fell silent at once, and not all of them have spoken or gone.
     is_on: bool,
-    called: BTreeMap<NodeIx, Called>,
+    called: BTreeMap<NodeIx, RollEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Called {
+pub(crate) struct RollEntry {
     times: u32,
     last: Instant,
     /// When the answer to the last call that the roll takes should have come.
@@ -115,7 +115,7 @@ impl Detection {
 
     fn call(&mut self, cx: &mut Context<'_>, node: NodeIx) {
         let patience = cx.rtts.rto_of_all(cx.config);
-        let called = self.roll_call.called.entry(node).or_insert(Called {
+        let called = self.roll_call.called.entry(node).or_insert(RollEntry {
             times: 0,
             last: cx.now.mono,
             answer_due: cx.now.mono,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::Members;
 use super::roster::NodeIx;
-use super::seen::{Applied, Arrival, Departure};
+use super::seen::{Applied, AppliedDeparture, Arrival};
 use crate::core::packet::{Cause, Gone};
 use crate::core::record::Sighting;
 
@@ -34,13 +34,13 @@ impl Members {
 
     /// A tombstone of ourselves blocks us where it is held, unless our counter is higher or will be
     /// with the next beat.
-    pub(super) fn apply_my_departure(&self, gone: &Gone) -> Departure {
+    pub(super) fn apply_my_departure(&self, gone: &Gone) -> AppliedDeparture {
         let me = self.me();
         let blocks = match gone.generation.cmp(&self.record(me).generation()) {
             Ordering::Less => false,
             Ordering::Equal => gone.cause == Cause::Left || gone.counter > self.counter(me),
             Ordering::Greater => true,
         };
-        if blocks { Departure::OfMe } else { Departure::Old }
+        if blocks { AppliedDeparture::OfMe } else { AppliedDeparture::Old }
     }
 }

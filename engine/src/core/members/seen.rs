@@ -66,7 +66,7 @@ pub(crate) enum Applied {
 
 /// What news of a departure changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Departure {
+pub(crate) enum AppliedDeparture {
     /// Nothing.
     Old,
     /// A member that was silent turned out to have left.

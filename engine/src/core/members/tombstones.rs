@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Members;
 use super::roster::{Interner, NodeIx};
 use super::row::State;
-use super::seen::Departure;
+use super::seen::AppliedDeparture;
 use crate::core::packet::{Cause, Gone};
 use crate::time::Instant;
 
@@ -59,11 +59,11 @@ impl Tombstones {
 
 impl Members {
     /// Takes news of a departure.
-    pub(crate) fn apply_departure(&mut self, now: Instant, gone: &Gone) -> Departure {
+    pub(crate) fn apply_departure(&mut self, now: Instant, gone: &Gone) -> AppliedDeparture {
         let Some(node) = self.node(gone.addr) else {
             // Of whom we never held anything there is nothing to remove. A copy that comes late
             // lists it until its age shows, or a swap with one who knows.
-            return Departure::Old;
+            return AppliedDeparture::Old;
         };
         if node == self.me {
             return self.apply_my_departure(gone);
@@ -73,15 +73,15 @@ impl Members {
         if other || gone.cause == Cause::Timeout {
             // A tombstone by timeout only blocks what is not newer; a listed member is newer
             // than that, or will run into our own timeout.
-            return Departure::Old;
+            return AppliedDeparture::Old;
         }
         match self.row(node).state() {
-            State::Listed => Departure::Removed(self.remove(now, node, Cause::Left)),
+            State::Listed => AppliedDeparture::Removed(self.remove(now, node, Cause::Left)),
             State::Gone(Cause::Timeout) => {
                 self.row_mut(node).set_state(State::Gone(Cause::Left));
-                Departure::Noted
+                AppliedDeparture::Noted
             }
-            State::Gone(Cause::Left) | State::Vacant => Departure::Old,
+            State::Gone(Cause::Left) | State::Vacant => AppliedDeparture::Old,
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::core::context::{Context, Effect, Source};
 use crate::core::detection::{Detection, Relevance};
 use crate::core::dissemination::Dissemination;
 use crate::core::io::{Carrier, Event};
-use crate::core::members::{Applied, Departure, Found, FreshBeat, FreshNews, NodeIx, Standing};
+use crate::core::members::{
+    Applied, AppliedDeparture, Found, FreshBeat, FreshNews, NodeIx, Standing,
+};
 use crate::core::packet::{Bulk, Cause, Gone, News, Vector};
 use crate::core::record::{Record, Sighting};
 
@@ -222,13 +224,13 @@ impl Membership {
             self.on_dead_report(cx, spread, detection, gone, via);
         }
         match cx.members.apply_departure(cx.now.mono, gone) {
-            Departure::Old => return None,
-            Departure::Noted => {}
-            Departure::OfMe => {
+            AppliedDeparture::Old => return None,
+            AppliedDeparture::Noted => {}
+            AppliedDeparture::OfMe => {
                 self.outrank(cx, spread, Outranked::ByTombstone(gone.generation));
                 return None;
             }
-            Departure::Removed(record) => {
+            AppliedDeparture::Removed(record) => {
                 cx.out.event(Event::Removed { record, cause: Cause::Left });
             }
         }

@@ -11,7 +11,7 @@ use crate::core::{
     Carrier, Class, Command, Event, Input, Metadata, Outbox, Output, Protocol as _, Record, Value,
 };
 use crate::node::{Generation, Node};
-use crate::pekonode::{Carried, Engine, Kind, Packet};
+use crate::pekonode::{Carried, Kind, LegacyEngine, LegacyPacket};
 use crate::rng::{Probability, Rng};
 use crate::time::{Instant, Now, UnixNanos};
 
@@ -22,7 +22,7 @@ const EPOCH: i64 = 1_800_000_000_000_000_000;
 
 #[expect(clippy::large_enum_variant, reason = "a handful of them")]
 pub(super) enum Member {
-    Ours(Engine),
+    Ours(LegacyEngine),
     /// With the time of its next cycle.
     Go(Go, Instant),
 }
@@ -38,7 +38,7 @@ pub(super) struct Cluster {
     pub(super) sent: BTreeMap<(u16, Kind, i64), usize>,
     /// Nodes on one side of a cut.
     pub(super) far_side: BTreeSet<u16>,
-    flights: BTreeMap<(Instant, u64), (u16, Arc<Packet>)>,
+    flights: BTreeMap<(Instant, u64), (u16, Arc<LegacyPacket>)>,
     pub(super) config: Arc<Config>,
     rng: Rng,
     sequence: u64,
@@ -53,7 +53,7 @@ pub(super) fn node(node: u16) -> Node {
 }
 
 /// A packet that comes from a port of the system's choice.
-fn arriving(packet: Arc<Packet>) -> Input<Packet> {
+fn arriving(packet: Arc<LegacyPacket>) -> Input<LegacyPacket> {
     let carrier = Carrier::Datagram(packet.encoded_len());
     Input::Packet { from: addr(u16::MAX), carrier, packet }
 }
@@ -104,7 +104,7 @@ impl Cluster {
     pub(super) fn start(&mut self, at: u16, seeds: &[u16]) {
         let now = self.clock();
         let me = Arc::new(Record::new(node(at), Generation::start(None, now.wall)));
-        let engine = Engine::new(me, &self.config, at.into(), now);
+        let engine = LegacyEngine::new(me, &self.config, at.into(), now);
         self.members.insert(at, Member::Ours(engine));
         self.command(at, Command::Seeds(seeds.iter().map(|&seed| addr(seed)).collect()));
     }
@@ -121,7 +121,7 @@ impl Cluster {
         self.members.insert(at, Member::Go(go, self.now + phase));
     }
 
-    pub(super) fn ours(&mut self, at: u16) -> &mut Engine {
+    pub(super) fn ours(&mut self, at: u16) -> &mut LegacyEngine {
         match self.members.get_mut(&at) {
             Some(Member::Ours(engine)) => engine,
             _ => panic!("{at} is none of ours"),
@@ -139,7 +139,7 @@ impl Cluster {
         self.input(at, Input::Command(command));
     }
 
-    pub(super) fn packet(&mut self, at: u16, packet: Packet) {
+    pub(super) fn packet(&mut self, at: u16, packet: LegacyPacket) {
         self.input(at, arriving(packet.into()));
     }
 
@@ -228,7 +228,7 @@ impl Cluster {
         true
     }
 
-    fn input(&mut self, at: u16, input: Input<Packet>) {
+    fn input(&mut self, at: u16, input: Input<LegacyPacket>) {
         let now = self.clock();
         let sent = match self.members.get_mut(&at) {
             Some(Member::Ours(engine)) => {
@@ -251,7 +251,7 @@ impl Cluster {
         self.send(sent);
     }
 
-    fn take(&mut self, at: u16, out: &mut Outbox<Packet>) -> Sent {
+    fn take(&mut self, at: u16, out: &mut Outbox<LegacyPacket>) -> Sent {
         let mut sent = Sent::new();
         for output in out.drain() {
             match output {

@@ -107,7 +107,7 @@ fn a_future_update_wins_for_ever_and_no_update_is_too_far_ahead_to_be_replaced()
     for update in [latest + 1, Version::NANOS_MAX, i64::MAX] {
         packet.metadata = Carried { data: Some((*b"last").into()), update };
         for kind in [Kind::Publish, Kind::SwapAnswer, Kind::SwapRequest] {
-            cluster.packet(1, Packet { kind, ..packet.clone() });
+            cluster.packet(1, LegacyPacket { kind, ..packet.clone() });
         }
     }
     cluster.run(2 * SECOND);
@@ -117,7 +117,7 @@ fn a_future_update_wins_for_ever_and_no_update_is_too_far_ahead_to_be_replaced()
             && cluster.ours(2).inspect().metadata.is_none()
     );
     packet.metadata.update = latest;
-    cluster.packet(1, Packet { kind: Kind::Publish, ..packet });
+    cluster.packet(1, LegacyPacket { kind: Kind::Publish, ..packet });
     assert!(cluster.run_until(5 * SECOND, |cluster| cluster.all_hold(b"last")));
     assert_eq!(cluster.publish(2, b"present"), latest + 1);
     assert!(cluster.run_until(5 * SECOND, |cluster| cluster.all_hold(b"present")));

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::node::{Node, NodeId};
-use crate::pekonode::{Carried, Kind, Packet, SecretDigest, mark};
+use crate::pekonode::{Carried, Kind, LegacyPacket, SecretDigest, mark};
 use crate::time::Now;
 
 /// What it sends.
-pub(super) type Sent = Vec<(SocketAddr, Arc<Packet>)>;
+pub(super) type Sent = Vec<(SocketAddr, Arc<LegacyPacket>)>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Go {
@@ -60,7 +60,7 @@ impl Go {
         self.spread(now, self.packet(Kind::Publish, self.metadata.clone()))
     }
 
-    pub(super) fn on_packet(&mut self, now: Now, packet: &Packet) -> Sent {
+    pub(super) fn on_packet(&mut self, now: Now, packet: &LegacyPacket) -> Sent {
         let (theirs, ours) = (packet.metadata.update, self.metadata.update);
         match packet.kind {
             Kind::SwapRequest | Kind::SwapAnswer if theirs > ours => {
@@ -83,7 +83,7 @@ impl Go {
     }
 
     /// To the first `amount` that are not marked; each of them gets the same marks.
-    fn spread(&self, now: Now, mut packet: Packet) -> Sent {
+    fn spread(&self, now: Now, mut packet: LegacyPacket) -> Sent {
         let mut targets = Vec::new();
         for node in self.list(now) {
             if targets.len() < self.amount && packet.infected.insert(mark(node.addr())) {
@@ -94,13 +94,13 @@ impl Go {
         targets.into_iter().map(|to| (to, Arc::clone(&packet))).collect()
     }
 
-    fn packet(&self, kind: Kind, metadata: Carried) -> Packet {
+    fn packet(&self, kind: Kind, metadata: Carried) -> LegacyPacket {
         let infected = match kind {
             Kind::Beat | Kind::Publish => [mark(self.node.addr())].into(),
             Kind::SwapRequest | Kind::SwapAnswer => [].into(),
         };
         let secret_key = SecretDigest::default();
-        Packet { node: self.node.clone(), infected, metadata, kind, secret_key }
+        LegacyPacket { node: self.node.clone(), infected, metadata, kind, secret_key }
     }
 }
 

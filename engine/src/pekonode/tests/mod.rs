@@ -243,8 +243,8 @@ fn a_value_without_room_for_marks_is_handed_over_directly() {
     assert!(cluster.run_until(SECOND, |cluster| cluster.all_hold(&value)));
 }
 
-fn beat(of: u16) -> Packet {
-    Packet {
+fn beat(of: u16) -> LegacyPacket {
+    LegacyPacket {
         node: node(of),
         infected: [mark(addr(of)), mark(addr(1))].into(),
         metadata: Carried::NONE,

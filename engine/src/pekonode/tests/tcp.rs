@@ -12,7 +12,7 @@ use crate::config::{Config, TransportKind, Wire};
 use crate::net::Environment;
 use crate::node::Node;
 use crate::node_list::NodeList;
-use crate::pekonode::Packet;
+use crate::pekonode::LegacyPacket;
 use crate::time::Now;
 use crate::wire::pekonode::{decode, encode};
 
@@ -78,7 +78,7 @@ impl Process {
         }
     }
 
-    fn on_packet(&self, packet: &Packet) -> Sent {
+    fn on_packet(&self, packet: &LegacyPacket) -> Sent {
         self.go.lock().unwrap().on_packet(now(), packet)
     }
 

@@ -26,13 +26,13 @@ fn as_sent() -> Vec<(String, Vec<u8>)> {
     files.iter().map(|file| (file.display().to_string(), std::fs::read(file).unwrap())).collect()
 }
 
-fn encoded(packet: &Packet) -> Vec<u8> {
+fn encoded(packet: &LegacyPacket) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode(packet, &mut bytes);
     bytes
 }
 
-fn vector(name: &str) -> Packet {
+fn vector(name: &str) -> LegacyPacket {
     let found = vectors().into_iter().find(|(file, _)| file.contains(name)).unwrap();
     decode(&found.1, SIZE).unwrap()
 }
@@ -175,7 +175,7 @@ fn deep_and_wide_shapes_are_refused_or_skipped_without_harm() {
     assert_eq!(decode(wide.as_bytes(), 65_536).unwrap().infected.len(), 5_000);
 }
 
-fn any_packet() -> impl Strategy<Value = Packet> {
+fn any_packet() -> impl Strategy<Value = LegacyPacket> {
     let node = (any::<[u8; 4]>(), 1_u16.., text(20), "[<>&\"\\\\ a]{0,20}");
     // Nobody reads the marks, so that they may have what names may not.
     let marks = "[<>&\"\\\\\u{2028}\u{2029}\u{0}-\u{20}a]{0,9}|\\PC{0,20}";
@@ -187,7 +187,7 @@ fn any_packet() -> impl Strategy<Value = Packet> {
     ];
     let carried = (proptest::option::of(vec(any::<u8>(), 0..50)), any::<i64>());
     (node, btree_set(marks, 0..9), carried, kind, "[a-f0-9]{0,32}").prop_map(
-        |((ip, port, name, data), infected, (bytes, update), kind, key)| Packet {
+        |((ip, port, name, data), infected, (bytes, update), kind, key)| LegacyPacket {
             node: Node::of((ip, port).into(), &name, &data).unwrap(),
             infected: infected.into_iter().map(String::into_boxed_str).collect(),
             metadata: Carried { data: bytes.map(Into::into), update },

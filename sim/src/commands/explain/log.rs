@@ -4,27 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::path::What;
+use super::path::PathWhat;
 use super::receipts::ReceiptsRun;
 use crate::commands::Failure;
-use crate::commands::traces::Trace;
+use crate::commands::traces::TraceChoice;
 use crate::observe::trace::line::{Event, Line, Packet};
 use crate::scenario::plan::NodeNo;
 
 /// What became of the packets with one rumor.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
-    pub(super) drops: Vec<Drop>,
+pub(super) struct NodeLog {
+    pub(super) drops: Vec<LostPacket>,
     /// By receiver and time of arrival.
     arrivals: BTreeMap<(NodeNo, u64), LoggedArrival>,
 }
 
 /// Of a rumor that was not asked for.
-static NOTHING: Log = Log { drops: Vec::new(), arrivals: BTreeMap::new() };
+static NOTHING: NodeLog = NodeLog { drops: Vec::new(), arrivals: BTreeMap::new() };
 
 /// A packet that never arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Drop {
+pub(super) struct LostPacket {
     pub(super) sent_ns: u64,
     pub(super) from: NodeNo,
     pub(super) to: Option<NodeNo>,
@@ -40,24 +40,24 @@ pub(super) struct LoggedArrival {
     pub(super) kind: String,
 }
 
-impl Drop {
+impl LostPacket {
     /// The time that was lost with it.
-    pub(super) fn lost(&self) -> What {
+    pub(super) fn lost(&self) -> PathWhat {
         let to = self.to.unwrap_or(self.from);
         let (kind, cause) = (self.kind.clone(), self.cause.clone());
-        What::Lost { from: self.from, to, kind, cause }
+        PathWhat::Lost { from: self.from, to, kind, cause }
     }
 }
 
-impl Log {
+impl NodeLog {
     /// The packet that reached a node at a time.
     pub(super) fn arrived(&self, node: NodeNo, at: u64) -> Option<&LoggedArrival> {
         self.arrivals.get(&(node, at)).filter(|arrival| arrival.sent_ns < at)
     }
 
     /// The last packet of a node, or answer to it, that was lost between two times.
-    pub(super) fn unanswered(&self, node: NodeNo, from: u64, until: u64) -> Option<&Drop> {
-        let its = |drop: &&Drop| {
+    pub(super) fn unanswered(&self, node: NodeNo, from: u64, until: u64) -> Option<&LostPacket> {
+        let its = |drop: &&LostPacket| {
             (drop.from == node || drop.to == Some(node)) && (from..until).contains(&drop.sent_ns)
         };
         self.drops.iter().filter(its).max_by_key(|drop| drop.sent_ns)
@@ -65,7 +65,7 @@ impl Log {
 
     fn note(&mut self, t_ns: u64, event: &Event) {
         match event {
-            Event::Drop { packet, sent_ns, cause } => self.drops.push(Drop {
+            Event::Drop { packet, sent_ns, cause } => self.drops.push(LostPacket {
                 sent_ns: *sent_ns,
                 from: packet.from,
                 to: packet.to,
@@ -86,7 +86,7 @@ impl Log {
 #[derive(Debug)]
 pub(super) struct Logs {
     node: NodeNo,
-    logs: BTreeMap<String, Log>,
+    logs: BTreeMap<String, NodeLog>,
     /// When nodes began to run, to beat or to go on.
     woke: BTreeSet<(NodeNo, u64)>,
     /// What the node did and what was done to it: when in nanoseconds, and what.
@@ -109,8 +109,8 @@ pub(super) struct Packets {
 ///
 /// # Errors
 /// When it can't be read, or has no such node.
-pub(super) fn open(run: &ReceiptsRun, node: NodeNo) -> Result<Trace, Failure> {
-    let trace = Trace::open(&run.folder)?;
+pub(super) fn open(run: &ReceiptsRun, node: NodeNo) -> Result<TraceChoice, Failure> {
+    let trace = TraceChoice::open(&run.folder)?;
     if node >= trace.head.nodes {
         return Err(run.no_such_node(node, trace.head.nodes));
     }
@@ -120,13 +120,13 @@ pub(super) fn open(run: &ReceiptsRun, node: NodeNo) -> Result<Trace, Failure> {
 impl Logs {
     /// Of these rumors and this node, with nothing read yet.
     pub(super) fn new(rumors: &[&str], node: NodeNo) -> Self {
-        let logs = rumors.iter().map(|&rumor| (rumor.to_owned(), Log::default())).collect();
+        let logs = rumors.iter().map(|&rumor| (rumor.to_owned(), NodeLog::default())).collect();
         let (woke, life, packets) = (BTreeSet::new(), Vec::new(), Packets::default());
         Self { node, logs, woke, life, packets }
     }
 
     /// The packets with a rumor; none of one that was not asked for.
-    pub(super) fn of(&self, rumor: &str) -> &Log {
+    pub(super) fn of(&self, rumor: &str) -> &NodeLog {
         self.logs.get(rumor).unwrap_or(&NOTHING)
     }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::log::{self, Logs, Packets};
-use super::path::{Part, cause, path, verdict};
-use super::receipts::{Receipt, ReceiptsRun, Spread};
+use super::path::{PathPart, cause, path, verdict};
+use super::receipts::{Receipt, ReceiptSpread, ReceiptsRun};
 use super::{SCHEMA, why};
 use crate::commands::Failure;
 use crate::commands::trial::{hint, quoted_path};
@@ -17,7 +17,7 @@ const EVENTS_MAX: usize = 60;
 
 /// What a run says of a node.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct ToldNode {
     schema: &'static str,
     scenario: String,
     seed: String,
@@ -45,13 +45,13 @@ struct Role {
     /// Which it was of those who heard, from 1 on.
     place: Option<usize>,
     of: usize,
-    cause: Option<Part>,
+    cause: Option<PathPart>,
     #[serde(skip)]
     verdict: String,
 }
 
 /// Finds out all of a node.
-pub(super) fn tell(run: &ReceiptsRun, node: NodeNo) -> Result<Told, Failure> {
+pub(super) fn tell(run: &ReceiptsRun, node: NodeNo) -> Result<ToldNode, Failure> {
     let ids: Vec<&str> = run.rumors.iter().map(|rumor| rumor.id.as_str()).collect();
     let is_traced = run.folder.join(TRACE).is_file();
     if !is_traced && node >= run.nodes_ever() {
@@ -70,7 +70,7 @@ pub(super) fn tell(run: &ReceiptsRun, node: NodeNo) -> Result<Told, Failure> {
         rumors.push(role(&spread, &logs, node));
     }
     let moment = |(ns, text)| NodeMoment { at_ms: ns as f64 / 1e6, text };
-    Ok(Told {
+    Ok(ToldNode {
         schema: SCHEMA,
         scenario: run.scenario.clone(),
         seed: run.seed.clone(),
@@ -81,7 +81,7 @@ pub(super) fn tell(run: &ReceiptsRun, node: NodeNo) -> Result<Told, Failure> {
     })
 }
 
-fn role(spread: &Spread, logs: &Logs, node: NodeNo) -> Role {
+fn role(spread: &ReceiptSpread, logs: &Logs, node: NodeNo) -> Role {
     let parts = path(spread, logs, node);
     let place = spread.receipts.iter().position(|receipt| receipt.node == node);
     Role {
@@ -95,7 +95,7 @@ fn role(spread: &Spread, logs: &Logs, node: NodeNo) -> Role {
     }
 }
 
-impl Told {
+impl ToldNode {
     /// For a person.
     pub(super) fn text(&self, run: &ReceiptsRun) -> String {
         let Self { scenario, seed, node, .. } = self;

@@ -7,8 +7,8 @@
 
 use serde::Serialize;
 
-use super::log::{Drop, Log, Logs};
-use super::receipts::{Receipt, Spread, ns};
+use super::log::{Logs, LostPacket, NodeLog};
+use super::receipts::{Receipt, ReceiptSpread, ns};
 use crate::report::human;
 use crate::scenario::plan::NodeNo;
 
@@ -17,19 +17,19 @@ const STEPS_MAX: usize = 1_000;
 
 /// A stretch of the time until a node heard, and what it was spent on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Part {
+pub(super) struct PathPart {
     pub(super) from_ms: f64,
     pub(super) to_ms: f64,
     /// Of the whole delay, from 0 to 1.
     pub(super) share: f64,
     #[serde(flatten)]
-    pub(super) what: What,
+    pub(super) what: PathWhat,
 }
 
 /// What a stretch of time was spent on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub(super) enum What {
+pub(super) enum PathWhat {
     /// A packet was under way.
     Flight { from: NodeNo, to: NodeNo, kind: String },
     /// A packet that never arrived was missed, until another was sent instead.
@@ -42,7 +42,7 @@ pub(super) enum What {
     Unsent { node: NodeNo },
 }
 
-impl What {
+impl PathWhat {
     /// For a person.
     pub(super) fn text(&self) -> String {
         match self {
@@ -60,7 +60,7 @@ impl What {
 }
 
 /// Where the time of a node that heard went, in order; nothing for a source.
-pub(super) fn path(spread: &Spread, logs: &Logs, node: NodeNo) -> Vec<Part> {
+pub(super) fn path(spread: &ReceiptSpread, logs: &Logs, node: NodeNo) -> Vec<PathPart> {
     let start = ns(spread.figures.start_ms);
     let Some(end) = spread.of(node).map(|receipt| ns(receipt.first_ms)) else { return Vec::new() };
     // Only a damaged table has somebody hear before the rumor began.
@@ -75,7 +75,7 @@ pub(super) fn path(spread: &Spread, logs: &Logs, node: NodeNo) -> Vec<Part> {
         next = walk.sent(sender);
     }
     let whole = end.saturating_sub(start) as f64;
-    let part = |(from, to, what): (u64, u64, What)| Part {
+    let part = |(from, to, what): (u64, u64, PathWhat)| PathPart {
         from_ms: from as f64 / 1e6,
         to_ms: to as f64 / 1e6,
         share: (to - from) as f64 / whole,
@@ -85,14 +85,14 @@ pub(super) fn path(spread: &Spread, logs: &Logs, node: NodeNo) -> Vec<Part> {
 }
 
 /// The part that took longest of those that need not have been: all but flights.
-pub(super) fn cause(parts: &[Part]) -> Option<&Part> {
-    let avoidable = parts.iter().filter(|part| !matches!(part.what, What::Flight { .. }));
+pub(super) fn cause(parts: &[PathPart]) -> Option<&PathPart> {
+    let avoidable = parts.iter().filter(|part| !matches!(part.what, PathWhat::Flight { .. }));
     avoidable.max_by(|a, b| a.share.total_cmp(&b.share))
 }
 
 /// The line at the end: what to blame, with its share.
-pub(super) fn verdict(parts: &[Part]) -> String {
-    let hops = parts.iter().filter(|part| matches!(part.what, What::Flight { .. })).count();
+pub(super) fn verdict(parts: &[PathPart]) -> String {
+    let hops = parts.iter().filter(|part| matches!(part.what, PathWhat::Flight { .. })).count();
     match cause(parts) {
         _ if parts.is_empty() => "nobody had to tell it".to_owned(),
         None => format!(
@@ -108,17 +108,17 @@ pub(super) fn verdict(parts: &[Part]) -> String {
 
 /// Goes back from a first receipt; all before `now` is still to be told.
 struct PathWalk<'a> {
-    spread: &'a Spread,
+    spread: &'a ReceiptSpread,
     logs: &'a Logs,
-    log: &'a Log,
+    log: &'a NodeLog,
     start: u64,
     now: u64,
-    parts: Vec<(u64, u64, What)>,
+    parts: Vec<(u64, u64, PathWhat)>,
 }
 
 impl PathWalk<'_> {
     /// The time from `at` to what was told last was spent on this.
-    fn spent(&mut self, at: u64, what: What) {
+    fn spent(&mut self, at: u64, what: PathWhat) {
         let at = at.clamp(self.start, self.now);
         if at < self.now {
             self.parts.push((at, self.now, what));
@@ -135,19 +135,19 @@ impl PathWalk<'_> {
         let woke = self.logs.woke(node, self.start, ns(receipt.first_ms));
         // What arrives at a process that stands still waits there for it.
         if let Some(woke) = woke.filter(|&woke| sent < woke) {
-            self.spent(woke, What::Flight { from, to: node, kind });
-            self.spent(sent, What::Away { node });
+            self.spent(woke, PathWhat::Flight { from, to: node, kind });
+            self.spent(sent, PathWhat::Away { node });
             return Some(from);
         }
-        self.spent(sent, What::Flight { from, to: node, kind });
+        self.spent(sent, PathWhat::Flight { from, to: node, kind });
         let missed = self.missed(receipt, woke.unwrap_or(self.start), sent).cloned();
         if let Some(drop) = &missed {
             self.spent(drop.sent_ns, drop.lost());
         }
         match (woke, missed) {
             (Some(woke), _) if subject == Some(node) => {
-                self.spent(woke, What::Unsent { node });
-                self.spent(self.start, What::Away { node });
+                self.spent(woke, PathWhat::Unsent { node });
+                self.spent(self.start, PathWhat::Away { node });
                 None
             }
             (_, Some(drop)) => Some(drop.from),
@@ -156,9 +156,10 @@ impl PathWalk<'_> {
     }
 
     /// The first packet that would have told a node earlier than the one that did.
-    fn missed(&self, receipt: &Receipt, from: u64, until: u64) -> Option<&Drop> {
-        let to_it =
-            |drop: &&Drop| drop.to == Some(receipt.node) && (from..until).contains(&drop.sent_ns);
+    fn missed(&self, receipt: &Receipt, from: u64, until: u64) -> Option<&LostPacket> {
+        let to_it = |drop: &&LostPacket| {
+            drop.to == Some(receipt.node) && (from..until).contains(&drop.sent_ns)
+        };
         self.log.drops.iter().filter(to_it).min_by_key(|drop| drop.sent_ns)
     }
 
@@ -170,14 +171,14 @@ impl PathWalk<'_> {
         }
         if let Some(trigger) = self.log.arrived(node, self.now) {
             let (from, to, kind) = (trigger.from, node, trigger.kind.clone());
-            self.spent(trigger.sent_ns, What::Flight { from, to, kind });
+            self.spent(trigger.sent_ns, PathWhat::Flight { from, to, kind });
             return Some(from);
         }
         if let Some(drop) = self.log.unanswered(node, held, self.now) {
             self.spent(drop.sent_ns, drop.lost());
             return Some(drop.from);
         }
-        self.spent(held, What::Waited { node });
+        self.spent(held, PathWhat::Waited { node });
         Some(node)
     }
 }

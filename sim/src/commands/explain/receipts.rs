@@ -18,10 +18,10 @@ pub(super) struct ReceiptsRun {
     pub(super) folder: PathBuf,
     pub(super) scenario: String,
     pub(super) seed: String,
-    pub(super) rumors: Vec<Figures>,
+    pub(super) rumors: Vec<ReceiptFigures>,
     pub(super) rows_left_out: bool,
     receipts: Vec<(String, Receipt)>,
-    nodes: Nodes,
+    nodes: ReceiptNodes,
 }
 
 /// The table of who heard of which rumor when.
@@ -36,19 +36,19 @@ struct ReceiptsSummary {
     scenario: String,
     #[serde(deserialize_with = "printable")]
     seed: String,
-    nodes: Nodes,
-    rumors: Vec<Figures>,
+    nodes: ReceiptNodes,
+    rumors: Vec<ReceiptFigures>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-struct Nodes {
+struct ReceiptNodes {
     #[serde(deserialize_with = "node")]
     start: NodeNo,
 }
 
 /// What `summary.json` says of a rumor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Figures {
+pub(super) struct ReceiptFigures {
     #[serde(deserialize_with = "printable")]
     pub(super) id: String,
     #[serde(deserialize_with = "printable")]
@@ -97,8 +97,8 @@ fn node<'de, D: Deserializer<'de>>(from: D) -> Result<NodeNo, D::Error> {
 }
 
 /// One rumor and who heard of it, in order of time.
-pub(super) struct Spread {
-    pub(super) figures: Figures,
+pub(super) struct ReceiptSpread {
+    pub(super) figures: ReceiptFigures,
     pub(super) receipts: Vec<Receipt>,
 }
 
@@ -130,7 +130,7 @@ impl ReceiptsRun {
     ///
     /// # Errors
     /// When a node hears of it twice, of which no tree can be made.
-    pub(super) fn spread(&self, rumor: &str) -> Result<Option<Spread>, Failure> {
+    pub(super) fn spread(&self, rumor: &str) -> Result<Option<ReceiptSpread>, Failure> {
         let figures = self.rumors.iter().find(|figures| figures.id == rumor);
         let Some(figures) = figures.cloned() else { return Ok(None) };
         let own = self.receipts.iter().filter(|(id, _)| id == rumor);
@@ -138,7 +138,7 @@ impl ReceiptsRun {
         receipts.sort_by(|a, b| a.first_ms.total_cmp(&b.first_ms));
         let mut told = BTreeSet::new();
         match receipts.iter().find(|receipt| !told.insert(receipt.node)) {
-            None => Ok(Some(Spread { figures, receipts })),
+            None => Ok(Some(ReceiptSpread { figures, receipts })),
             Some(Receipt { node, .. }) => {
                 let why = format!("node {node} hears of {rumor} twice: the table is damaged");
                 Err(ReadError::wrong(&self.folder.join(RUMORS), None, why).into())
@@ -159,7 +159,7 @@ impl ReceiptsRun {
     }
 }
 
-impl Spread {
+impl ReceiptSpread {
     pub(super) fn of(&self, node: NodeNo) -> Option<&Receipt> {
         self.receipts.iter().find(|receipt| receipt.node == node)
     }

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::log::{self, Logs};
-use super::path::{Part, cause, path, verdict};
-use super::receipts::{Figures, Receipt, ReceiptsRun, Spread, ns};
+use super::path::{PathPart, cause, path, verdict};
+use super::receipts::{Receipt, ReceiptFigures, ReceiptSpread, ReceiptsRun, ns};
 use super::{SCHEMA, head, way};
 use crate::commands::Failure;
 use crate::commands::traces::how_to_make_one;
@@ -23,17 +23,17 @@ const SCENE_ACTIONS: usize = 3;
 
 /// One node's part in a rumor.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct ToldReason {
     schema: &'static str,
     scenario: String,
     seed: String,
-    rumor: Figures,
+    rumor: ReceiptFigures,
     node: NodeNo,
     /// From the source to the node.
     chain: Vec<Receipt>,
     /// Where the time went; empty for the source and for who never held it.
-    parts: Vec<Part>,
-    cause: Option<Part>,
+    parts: Vec<PathPart>,
+    cause: Option<PathPart>,
     /// What a trace says; null without one.
     reasons: Option<Vec<String>>,
     #[serde(skip)]
@@ -41,7 +41,11 @@ pub(super) struct Told {
 }
 
 /// Finds out one node's part in a rumor.
-pub(super) fn tell(run: &ReceiptsRun, spread: &Spread, node: NodeNo) -> Result<Told, Failure> {
+pub(super) fn tell(
+    run: &ReceiptsRun,
+    spread: &ReceiptSpread,
+    node: NodeNo,
+) -> Result<ToldReason, Failure> {
     let chain: Vec<Receipt> = tellers(spread, node).into_iter().cloned().collect();
     let is_traced = run.folder.join(TRACE).is_file();
     if !is_traced && chain.is_empty() && node >= run.nodes_ever() {
@@ -63,7 +67,7 @@ pub(super) fn tell(run: &ReceiptsRun, spread: &Spread, node: NodeNo) -> Result<T
     text += &story.as_ref().map_or_else(|| hint(run), Story::text);
     let reasons = story.map(|story| story.reasons(spread));
     text += &so(&parts, reasons.as_deref().unwrap_or_default());
-    Ok(Told {
+    Ok(ToldReason {
         schema: SCHEMA,
         scenario: run.scenario.clone(),
         seed: run.seed.clone(),
@@ -77,7 +81,7 @@ pub(super) fn tell(run: &ReceiptsRun, spread: &Spread, node: NodeNo) -> Result<T
     })
 }
 
-impl Told {
+impl ToldReason {
     /// For a person.
     pub(super) fn into_text(self) -> String {
         self.text
@@ -93,7 +97,7 @@ fn line(chain: &[Receipt]) -> String {
 }
 
 /// Where the time went, a line for each part.
-fn spent(spread: &Spread, parts: &[Part]) -> String {
+fn spent(spread: &ReceiptSpread, parts: &[PathPart]) -> String {
     let mut out = String::new();
     if !parts.is_empty() {
         out += "\nwhere the time went\n";
@@ -108,7 +112,7 @@ fn spent(spread: &Spread, parts: &[Part]) -> String {
 }
 
 /// What it comes to.
-fn so(parts: &[Part], reasons: &[String]) -> String {
+fn so(parts: &[PathPart], reasons: &[String]) -> String {
     let mut out = "\nso\n".to_owned();
     if !parts.is_empty() {
         out += &format!("  - {}\n", verdict(parts));
@@ -129,7 +133,7 @@ pub(super) fn hint(run: &ReceiptsRun) -> String {
 }
 
 /// When it heard, and how that compares.
-fn when(spread: &Spread, node: NodeNo) -> String {
+fn when(spread: &ReceiptSpread, node: NodeNo) -> String {
     let Some(place) = spread.receipts.iter().position(|receipt| receipt.node == node) else {
         return format!("node {node} never held it");
     };
@@ -146,7 +150,7 @@ fn when(spread: &Spread, node: NodeNo) -> String {
 }
 
 /// From the source to the node, each told by the one before.
-fn tellers(spread: &Spread, node: NodeNo) -> Vec<&Receipt> {
+fn tellers(spread: &ReceiptSpread, node: NodeNo) -> Vec<&Receipt> {
     let mut line: Vec<&Receipt> = Vec::new();
     let mut next = Some(node);
     while let Some(receipt) = next.and_then(|node| spread.of(node)) {
@@ -177,14 +181,14 @@ struct Story {
     /// `(ns, what)`, in order.
     events: Vec<(u64, String)>,
     left_out: u64,
-    tally: Tally,
+    tally: WhyTally,
     /// Whether the node ran at the start of the rumor.
     was_up: bool,
 }
 
 /// What became of packets to the node that carry the rumor, before it heard.
 #[derive(Default)]
-struct Tally {
+struct WhyTally {
     sent: u64,
     lost: u64,
     cut: u64,
@@ -195,7 +199,7 @@ struct Tally {
 }
 
 impl Story {
-    fn new(filter: Filter, spread: &Spread, node: NodeNo) -> Self {
+    fn new(filter: Filter, spread: &ReceiptSpread, node: NodeNo) -> Self {
         Self {
             node,
             filter,
@@ -203,7 +207,7 @@ impl Story {
             to_ns: spread.of(node).map_or(u64::MAX, |receipt| ns(receipt.first_ms)),
             events: Vec::new(),
             left_out: 0,
-            tally: Tally::default(),
+            tally: WhyTally::default(),
             was_up: false,
         }
     }
@@ -284,7 +288,7 @@ impl Story {
     }
 
     /// The causes that the trace shows, the gravest first.
-    fn reasons(&self, spread: &Spread) -> Vec<String> {
+    fn reasons(&self, spread: &ReceiptSpread) -> Vec<String> {
         let tally = &self.tally;
         let mut reasons = Vec::new();
         let mut add = |holds: bool, text: String| {

@@ -10,10 +10,10 @@ use rumormill::units::nearest;
 use serde::Serialize;
 use toml::Table;
 
-use crate::commands::fuzz::{self, Request};
+use crate::commands::fuzz::{self, FuzzRequest};
 use crate::commands::progress::Progress;
 use crate::commands::{Exit, Failure, Report, interrupt, trial};
-use crate::explore::{self, Around, Broken, Smallest, Trial};
+use crate::explore::{self, Around, Broken, FindingTrial, Smallest};
 use crate::reading;
 use crate::report::human::count;
 use crate::results::json::document;
@@ -96,7 +96,7 @@ pub fn plant(name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When there is no fault of a name, or results can't be written.
-pub fn run(faults: &str, request: &Request) -> Result<Report, Failure> {
+pub fn run(faults: &str, request: &FuzzRequest) -> Result<Report, Failure> {
     let faults = self::faults(faults)?;
     let folder = request.out.join("fuzz").join(format!("planted-seed-{}", request.seed));
     interrupt::install_saying("the scenarios of the faults that were found are kept");
@@ -122,7 +122,7 @@ pub fn run(faults: &str, request: &Request) -> Result<Report, Failure> {
 /// The first run that a fault breaks, and what it and perhaps later ones become when they are made
 /// small: the first that is small enough, or the smallest.
 fn first(
-    request: &Request,
+    request: &FuzzRequest,
     pool: &ThreadPool,
     fault: Planted,
 ) -> Result<Option<(u64, Smallest)>, Failure> {
@@ -153,7 +153,7 @@ fn first(
 
 /// Those of some runs that a fault breaks and that hold without it, in order.
 fn broken(
-    request: &Request,
+    request: &FuzzRequest,
     pool: &ThreadPool,
     fault: Planted,
     runs: Range<u64>,
@@ -189,16 +189,16 @@ fn size(smallest: &Smallest) -> usize {
 }
 
 /// What a fault breaks of a scenario that holds without it.
-fn by_fault(fault: Planted, scenario: &Table, seed: u64) -> Result<Trial, ScenarioError> {
-    match planted_with(fault, || Trial::of(scenario, seed))? {
-        Trial::Broken(broken) if holds(scenario, seed) => Ok(Trial::Broken(broken)),
-        Trial::Broken(_) | Trial::Held => Ok(Trial::Held),
+fn by_fault(fault: Planted, scenario: &Table, seed: u64) -> Result<FindingTrial, ScenarioError> {
+    match planted_with(fault, || FindingTrial::of(scenario, seed))? {
+        FindingTrial::Broken(broken) if holds(scenario, seed) => Ok(FindingTrial::Broken(broken)),
+        FindingTrial::Broken(_) | FindingTrial::Held => Ok(FindingTrial::Held),
     }
 }
 
 /// Whether a scenario breaks nothing when nothing is planted.
 fn holds(scenario: &Table, seed: u64) -> bool {
-    matches!(Trial::of(scenario, seed), Ok(Trial::Held))
+    matches!(FindingTrial::of(scenario, seed), Ok(FindingTrial::Held))
 }
 
 /// What came of a scenario with a fault planted in the engine, and without.
@@ -217,11 +217,11 @@ pub struct ShownFault {
 /// When it is no scenario, with why.
 pub fn shown(fault: Planted, text: &str, seed: u64) -> Result<ShownFault, String> {
     let scenario = text.parse::<Table>().map_err(|error| error.message().to_owned())?;
-    let law = |trial: Trial| match trial {
-        Trial::Broken(Broken { fingerprint, .. }) => Some(fingerprint.law),
-        Trial::Held => None,
+    let law = |trial: FindingTrial| match trial {
+        FindingTrial::Broken(Broken { fingerprint, .. }) => Some(fingerprint.law),
+        FindingTrial::Held => None,
     };
-    let trial = || Trial::of(&scenario, seed).map(law).map_err(|error| error.to_string());
+    let trial = || FindingTrial::of(&scenario, seed).map(law).map_err(|error| error.to_string());
     Ok(ShownFault { with: planted_with(fault, trial)?, without: trial()? })
 }
 
@@ -239,8 +239,8 @@ fn keep(folder: &Path, fault: Planted, runs: u64, smallest: &Smallest) -> Result
     Ok(Found { law, runs, file, sim_seed, lines, detail })
 }
 
-fn save(folder: &Path, request: &Request, faults: &[HuntOutcome]) -> Result<(), Failure> {
-    let Request { budget, seed, ref nodes, .. } = *request;
+fn save(folder: &Path, request: &FuzzRequest, faults: &[HuntOutcome]) -> Result<(), Failure> {
+    let FuzzRequest { budget, seed, ref nodes, .. } = *request;
     let (seed, nodes) = (seed.to_string(), [*nodes.start(), *nodes.end()]);
     let json = document(&Document { schema: SCHEMA, seed, nodes, budget, faults });
     fuzz::write(&folder.join("planted.json"), &json)?;

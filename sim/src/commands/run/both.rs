@@ -2,15 +2,15 @@
 
 use super::{Failure, Format, Job, Net, Outcome, Request};
 use crate::reading::shown;
-use crate::report::both::{Both, Runs, View};
-use crate::report::files::{self, Stage};
+use crate::report::both::{Both, BothRuns, View};
+use crate::report::files::{self, StagedFiles};
 use crate::report::terminal;
 
 /// Writes the files of each scenario that was run at both places, and says what is printed of it:
 /// a table for each, after the page of its real runs.
 pub(super) fn write(
     request: &Request,
-    stage: &Stage,
+    stage: &StagedFiles,
     jobs: &[Job],
     outcomes: &[&[Outcome]],
 ) -> Result<Vec<String>, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn write(
         let summaries = [*of_virtual, *of_real]
             .map(|outcomes| outcomes.iter().map(|it| it.summary.clone()).collect::<Vec<_>>());
         let [one, other] = [(0, of_virtual), (1, of_real)]
-            .map(|(place, it)| Runs { summaries: &summaries[place], series: &it[0].series });
+            .map(|(place, it)| BothRuns { summaries: &summaries[place], series: &it[0].series });
         let both = Both::new(one, other);
         let view = View::new(one, other, of_virtual[0].fault_windows.clone());
         let picture = request.pictures.wanted().width().map(|width| (&view, width));

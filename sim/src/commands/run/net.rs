@@ -31,7 +31,7 @@ pub enum Net {
 
 /// Where one run takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RunPlace {
     Virtual,
     #[cfg(feature = "testbed")]
     Real(testbed::TestbedNet),
@@ -59,15 +59,15 @@ impl Net {
     }
 
     /// The places at which a scenario is run, in order.
-    pub(super) fn places(self, scenario: &Scenario) -> Vec<Place> {
+    pub(super) fn places(self, scenario: &Scenario) -> Vec<RunPlace> {
         match self {
-            Self::Virtual => vec![Place::Virtual],
+            Self::Virtual => vec![RunPlace::Virtual],
             #[cfg(feature = "testbed")]
-            Self::Both => vec![Place::Virtual, Place::Real(protocol(scenario))],
+            Self::Both => vec![RunPlace::Virtual, RunPlace::Real(protocol(scenario))],
             #[cfg(feature = "testbed")]
-            Self::Udp | Self::Tcp => vec![Place::Real(protocol(scenario))],
+            Self::Udp | Self::Tcp => vec![RunPlace::Real(protocol(scenario))],
             #[cfg(feature = "testbed")]
-            Self::Netns => vec![Place::Real(testbed::TestbedNet::Netns)],
+            Self::Netns => vec![RunPlace::Real(testbed::TestbedNet::Netns)],
         }
     }
 }
@@ -81,7 +81,7 @@ fn protocol(scenario: &Scenario) -> testbed::TestbedNet {
     }
 }
 
-impl Place {
+impl RunPlace {
     pub(super) fn is_virtual(self) -> bool {
         self == Self::Virtual
     }

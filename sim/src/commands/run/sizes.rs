@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::theory::{self, mean_ms};
 use super::{Job, Outcome};
-use crate::model::Spread;
+use crate::model::ModelSpread;
 use crate::report::plots::{Size, Sizes};
 use crate::results::summary::Summary;
 use crate::scenario::Scenario;
@@ -37,7 +37,7 @@ pub(super) fn of(jobs: &[Job], outcomes: &[&[Outcome]]) -> Option<Sizes> {
     let mut sizes: Vec<Size> =
         jobs.iter().zip(outcomes).map(|(job, outcomes)| size(job, outcomes, kind)).collect();
     for (size, job) in sizes.iter_mut().zip(jobs) {
-        let push = theory::of(Spread::Push, &job.scenario).ok();
+        let push = theory::of(ModelSpread::Push, &job.scenario).ok();
         size.push_ms = push.and_then(|push| push.reached(0.99));
     }
     sizes.sort_by_key(|size| size.nodes);

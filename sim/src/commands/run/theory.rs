@@ -5,10 +5,10 @@ use rumormill::link::Latency;
 
 use super::Request;
 use crate::commands::Failure;
-use crate::model::figures::Tally;
+use crate::model::figures::ModelTally;
 use crate::model::outbreak::Outbreak;
 use crate::model::theory::mean_loss;
-use crate::model::{Epidemic, FAN_OUT_MAX, Spread, Stop};
+use crate::model::{Epidemic, FAN_OUT_MAX, ModelSpread, Stop};
 use crate::results::theory::Theory;
 use crate::scenario::Scenario;
 
@@ -30,12 +30,12 @@ pub(super) fn asked(request: &Request, scenario: &Scenario) -> Result<Option<The
 ///
 /// # Errors
 /// A sentence that says why there is none.
-pub(super) fn of(spread: Spread, scenario: &Scenario) -> Result<Theory, String> {
+pub(super) fn of(spread: ModelSpread, scenario: &Scenario) -> Result<Theory, String> {
     let (nodes, network) = (scenario.nodes(), scenario.network());
     let others = nodes.saturating_sub(1).max(1);
     let fan_out = (scenario.engine().fan_out() as u32).min(others).min(FAN_OUT_MAX);
     let epidemic = Epidemic::new(spread, Stop::Never, nodes, fan_out, mean_loss(network.loss))?;
-    let mut tally = Tally::default();
+    let mut tally = ModelTally::default();
     for run in 0..RUNS {
         // The seed of the run must not matter: theory has no seed.
         tally.add(&Outbreak::nth(&epidemic, 0, run, &mut |_| {}));
@@ -80,7 +80,7 @@ mod tests {
         let text = "name = 'a'\nnodes = 200\nduration = '1s'\n[engine]\nfan_out = 4\n\
                     [network]\nlatency = '1ms..9ms'\nloss = '10%'\n";
         let scenario = scenario::parse("a.toml", text, &[]).unwrap();
-        let theory = of(Spread::Push, &scenario).unwrap();
+        let theory = of(ModelSpread::Push, &scenario).unwrap();
         assert_eq!(theory.title, "textbook: push, fan-out 4");
         assert!((theory.round_ms - 5.0).abs() < 1e-9, "{}", theory.round_ms);
         assert_eq!(theory.coverage[0], 0.005);
@@ -93,6 +93,6 @@ mod tests {
     fn a_scenario_without_an_epidemic_says_why() {
         let text = "name = 'a'\nnodes = 1\nduration = '1s'\n";
         let scenario = scenario::parse("a.toml", text, &[]).unwrap();
-        assert!(of(Spread::Pull, &scenario).unwrap_err().contains("2 to"));
+        assert!(of(ModelSpread::Pull, &scenario).unwrap_err().contains("2 to"));
     }
 }

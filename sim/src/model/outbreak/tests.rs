@@ -3,7 +3,7 @@
 use rumormill::rng::Probability;
 
 use super::*;
-use crate::model::figures::{Figures, Tally};
+use crate::model::figures::{ModelFigures, ModelTally};
 use crate::model::theory;
 use crate::stats::{Interval, Mean};
 
@@ -16,8 +16,8 @@ fn epidemic(spread: &str, stop: &str, nodes: u32, fan_out: u32, loss_percent: u6
     Epidemic::new(spread, stop, nodes, fan_out, loss).unwrap()
 }
 
-fn figures(epidemic: &Epidemic, runs: u64) -> Figures {
-    let mut tally = Tally::default();
+fn figures(epidemic: &Epidemic, runs: u64) -> ModelFigures {
+    let mut tally = ModelTally::default();
     (0..runs).for_each(|run| tally.add(&Outbreak::nth(epidemic, 1, run, &mut |_| {})));
     tally.figures(epidemic, 1)
 }
@@ -145,7 +145,7 @@ fn figures_of_an_outbreak_are_those_of_its_history() {
 fn a_run_that_ended_early_keeps_its_coverage_in_later_rounds() {
     let epidemic = epidemic("push", "feedback-counter:1", 5, 1, 0);
     let outbreak = |holders: &[u32]| Outbreak { nodes: 5, holders: holders.to_vec(), tellings: 1 };
-    let mut tally = Tally::default();
+    let mut tally = ModelTally::default();
     let runs: [&[u32]; 3] = [&[1, 2], &[1, 2, 3, 5], &[1, 1, 4]];
     runs.iter().for_each(|run| tally.add(&outbreak(run)));
     let figures = tally.figures(&epidemic, 1);

@@ -404,10 +404,10 @@ fn too_much_of_anything_that_is_held_is_told_by_what_it_is() {
 fn a_run_is_judged_at_its_end_or_says_why_not() {
     let mut unsettled = laws();
     let detail = "node 1 does not list node 2".to_owned();
-    unsettled.settle(at_ms(9), Verdict::Unsettled { node: 1, detail });
+    unsettled.settle(at_ms(9), SettlingVerdict::Unsettled { node: 1, detail });
     assert_eq!(broken(unsettled)[0].0, "convergence");
     let mut excused = laws();
-    excused.settle(at_ms(9), Verdict::Excused("swaps are off".into()));
+    excused.settle(at_ms(9), SettlingVerdict::Excused("swaps are off".into()));
     let judged = excused.finish();
     let law = judged.iter().find(|law| law.name == "convergence").unwrap();
     assert_eq!((law.ok, law.detail.as_deref()), (true, Some("not judged: swaps are off")));
@@ -422,7 +422,7 @@ fn a_value_is_lost_with_its_last_holder_unless_that_was_interrupted_in_leaving()
         laws.exit(1, Manner::Leave);
         interrupt(&mut laws);
         laws.off(at_ms(5), 1, true, Heirs::Near);
-        laws.settle(at_ms(9), Verdict::Settled);
+        laws.settle(at_ms(9), SettlingVerdict::Settled);
         broken(laws)
     };
     let [(name, detail)] = &leave(|_| {})[..] else { panic!("one law") };

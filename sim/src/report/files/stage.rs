@@ -31,7 +31,7 @@ const UNFINISHED: &str = ".unfinished-";
 
 /// Results on their way to an output folder; dropped unpublished, it leaves nothing behind.
 #[derive(Debug)]
-pub struct Stage {
+pub struct StagedFiles {
     out: PathBuf,
     root: PathBuf,
     /// Held, it says to other processes that the hidden folder is in use; some disks have no locks.
@@ -40,7 +40,7 @@ pub struct Stage {
     made_out: bool,
 }
 
-impl Stage {
+impl StagedFiles {
     /// Makes the output folder where it doesn't exist, and a hidden one in it.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ fn clear_unfinished_stages(out: &Path) {
     }
 }
 
-impl Drop for Stage {
+impl Drop for StagedFiles {
     fn drop(&mut self) {
         let mut stages = stages();
         // What can't be removed stays hidden; the results are right all the same.
@@ -216,7 +216,7 @@ mod tests {
     use crate::results::fixture;
     use crate::results::timing::Timing;
 
-    fn write_one(stage: &Stage, seed: u64) -> PathBuf {
+    fn write_one(stage: &StagedFiles, seed: u64) -> PathBuf {
         let run = fixture::partition(5, 1, seed);
         let timing = Timing::new(&run.summary, Duration::from_secs(1), 1);
         let folder = stage.run_folder("partition", seed).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn nothing_is_seen_before_all_is_published() {
         let out = tempfile::tempdir().unwrap();
-        let stage = Stage::new(out.path()).unwrap();
+        let stage = StagedFiles::new(out.path()).unwrap();
         write_one(&stage, 1);
         assert!(names(out.path()).iter().all(|name| name.starts_with('.')));
         stage.publish().unwrap();
@@ -258,7 +258,7 @@ mod tests {
         let place =
             |seed: u64, name: &str| out.path().join(format!("partition/seed-{seed}/{name}"));
         let again = |seed| {
-            let stage = Stage::new(out.path()).unwrap();
+            let stage = StagedFiles::new(out.path()).unwrap();
             write_one(&stage, seed);
             stage.publish().unwrap();
         };
@@ -281,7 +281,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let folder = out.path().join("a/seed-1");
         let write = |figures: &str, others: &[&str]| {
-            let stage = Stage::new(out.path()).unwrap();
+            let stage = StagedFiles::new(out.path()).unwrap();
             let own = stage.run_folder("a", 1).unwrap();
             fs::write(own.join("summary.json"), figures).unwrap();
             others.iter().for_each(|name| fs::write(own.join(name), "").unwrap());
@@ -297,14 +297,14 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_swept_and_what_is_in_use_is_not() {
         let out = tempfile::tempdir().unwrap();
-        let running = Stage::new(out.path()).unwrap();
+        let running = StagedFiles::new(out.path()).unwrap();
         write_one(&running, 1);
         let left = out.path().join(".unfinished-999999-0.tmp");
         fs::create_dir_all(left.join("partition/seed-9")).unwrap();
         for foreign in [".unfinished-notes", ".other.tmp"] {
             fs::create_dir(out.path().join(foreign)).unwrap();
         }
-        let next = Stage::new(out.path()).unwrap();
+        let next = StagedFiles::new(out.path()).unwrap();
         assert!(!left.exists());
         assert!(running.root().is_dir() && next.root() != running.root());
         drop(next);
@@ -317,7 +317,7 @@ mod tests {
     fn a_dropped_stage_leaves_not_even_the_output_folder() {
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("deep/out");
-        let stage = Stage::new(&out).unwrap();
+        let stage = StagedFiles::new(&out).unwrap();
         write_one(&stage, 1);
         drop(stage);
         assert!(!out.exists());
@@ -328,7 +328,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Stage::new(&file.join("out")).unwrap_err().to_string();
+        let error = StagedFiles::new(&file.join("out")).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot write {}/out: ", file.display())), "{error}");
         assert!(error.contains("--out"), "{error}");
     }
@@ -337,7 +337,7 @@ mod tests {
     fn pictures_over_seeds_do_not_outlive_their_figures() {
         let out = tempfile::tempdir().unwrap();
         for (figures, picture) in [("{}", "spread.png"), ("{1}", "other.png")] {
-            let stage = Stage::new(out.path()).unwrap();
+            let stage = StagedFiles::new(out.path()).unwrap();
             let folder = stage.scenario_folder("partition").unwrap();
             fs::write(folder.join("aggregate.json"), figures).unwrap();
             fs::write(folder.join(picture), "").unwrap();

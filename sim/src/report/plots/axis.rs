@@ -18,7 +18,7 @@ const OUTLIER_RATIO: f64 = 5.0;
 
 /// One axis, in its own coordinates.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Axis {
+pub(super) struct PlotAxis {
     pub(super) title: String,
     pub(super) scale: Scale,
     /// The ends, as places.
@@ -39,7 +39,7 @@ impl Scale {
     }
 }
 
-impl Axis {
+impl PlotAxis {
     /// An axis of shares, from nothing to all.
     pub(super) fn share(title: &str) -> Self {
         let ticks = (0..=5).map(|fifth| f64::from(fifth) / 5.0);
@@ -139,23 +139,23 @@ mod tests {
     #[test]
     fn linear_axes_have_round_ticks() {
         for largest in [0.3, 1.0, 7.0, 60.0, 61.0, 599.0, 1_000.0, 86_400.0] {
-            let axis = Axis::linear("s", largest);
+            let axis = PlotAxis::linear("s", largest);
             assert!((4..=11).contains(&axis.ticks.len()), "{largest}: {:?}", axis.ticks);
             assert!(axis.ticks.iter().all(|&(place, _)| place <= axis.to));
         }
-        let labels = Axis::linear("s", 60.0).ticks.into_iter().map(|(_, label)| label);
+        let labels = PlotAxis::linear("s", 60.0).ticks.into_iter().map(|(_, label)| label);
         assert_eq!(labels.collect::<Vec<_>>(), ["0", "10", "20", "30", "40", "50", "60"]);
     }
 
     #[test]
     fn log_axes_have_a_tick_at_each_decade() {
-        let labels = Axis::log("ms", 1.0, 25_000.0).ticks.into_iter().map(|(_, label)| label);
+        let labels = PlotAxis::log("ms", 1.0, 25_000.0).ticks.into_iter().map(|(_, label)| label);
         assert_eq!(labels.collect::<Vec<_>>(), ["1", "10", "100", "1,000", "10,000"]);
     }
 
     #[test]
     fn an_axis_goes_by_decades_where_an_outlier_would_squeeze_the_rest() {
-        let of = |values: &[f64]| Axis::unsqueezed("ms", values.iter().copied());
+        let of = |values: &[f64]| PlotAxis::unsqueezed("ms", values.iter().copied());
         assert_eq!(of(&[10.0, 12.0, 14.0, 20.0]).scale, Scale::Linear);
         assert!(matches!(of(&[10.0, 12.0, 14.0, 400.0]).scale, Scale::Log { .. }));
         assert_eq!(of(&[0.0, 12.0, 14.0, 400.0]).scale, Scale::Linear, "zero has no logarithm");
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn zero_has_a_place_of_its_own_on_an_axis_of_counts() {
-        let axis = Axis::log_from_zero("pairs", 120.0);
+        let axis = PlotAxis::log_from_zero("pairs", 120.0);
         assert_eq!(axis.ticks[0], (0.0, "0".to_owned()));
         assert!(axis.from < 0.0 && axis.scale.place(120.0) < axis.to);
         assert_eq!(axis.ticks.len(), 4);

@@ -1,10 +1,10 @@
 //! The picture of several ways to spread a rumor: coverage against time, and what it costs.
 
-use super::axis::{Axis, Scale};
-use super::panel::{Band, Bar, COLORS, Entry, Figure, Line, Panel, Stroke};
+use super::axis::{PlotAxis, Scale};
+use super::panel::{Band, Bar, COLORS, Figure, LegendEntry, Panel, PanelLine, PanelStroke};
 use super::seeds::{at_percent, outline};
 use super::single::{empty_spread_panel, level_stairs, spread_axis};
-use crate::report::beside::{Beside, Spreading, Way};
+use crate::report::beside::{Beside, BesideWay, SpreadBeside};
 use crate::report::curves::Levels;
 use crate::report::human;
 
@@ -29,18 +29,18 @@ fn spread_panel(beside: &Beside) -> Panel {
         let levels: Vec<&Levels> = way.runs.iter().map(|run| &run.levels).collect();
         panel.bands.push(Band { outline: outline(&levels, &panel.x), color });
         let points = level_stairs(&at_percent(&levels, 50), &panel.x);
-        let stroke = Stroke::solid(color);
-        panel.lines.push(Line { points, stroke });
-        panel.legend.push(Entry::line(stroke, way.name.clone()));
-        panel.legend.push(Entry::remark(reach(way)));
+        let stroke = PanelStroke::solid(color);
+        panel.lines.push(PanelLine { points, stroke });
+        panel.legend.push(LegendEntry::line(stroke, way.name.clone()));
+        panel.legend.push(LegendEntry::remark(reach(way)));
     }
-    panel.legend.push(Entry::remark("line: median seed"));
-    panel.legend.push(Entry::area(COLORS[6], super::BAND_OPACITY, "p5 to p95 over seeds"));
+    panel.legend.push(LegendEntry::remark("line: median seed"));
+    panel.legend.push(LegendEntry::area(COLORS[6], super::BAND_OPACITY, "p5 to p95 over seeds"));
     panel
 }
 
 /// How often all were reached, and how soon.
-fn reach(way: &Way) -> String {
+fn reach(way: &BesideWay) -> String {
     let share = way.reached_all();
     let often = human::percent(share.held as f64 / share.n.max(1) as f64);
     match way.sample(|run| run.reached(100)).median() {
@@ -50,7 +50,7 @@ fn reach(way: &Way) -> String {
 }
 
 fn cost_panel(beside: &Beside) -> Panel {
-    let median = |way: &Way, of: fn(&Spreading) -> f64| {
+    let median = |way: &BesideWay, of: fn(&SpreadBeside) -> f64| {
         way.sample(|run| Some(of(run))).median().unwrap_or_default()
     };
     let costs: Vec<(f64, f64)> = beside
@@ -60,14 +60,14 @@ fn cost_panel(beside: &Beside) -> Panel {
         .collect();
     let highest = costs.iter().map(|(carry, control)| carry + control).fold(1.0, f64::max);
     let ticks = (0..).zip(&beside.ways).map(|(place, way)| (f64::from(place), way.name.clone()));
-    let x = Axis {
+    let x = PlotAxis {
         title: String::new(),
         scale: Scale::Linear,
         from: -0.6,
         to: beside.ways.len() as f64 - 0.4,
         ticks: ticks.collect(),
     };
-    let y = Axis::linear("packets per node", highest * 1.1);
+    let y = PlotAxis::linear("packets per node", highest * 1.1);
     let title = "What it costs: packets that each node sends, median seed".to_owned();
     let mut panel = Panel::empty(title, x, y);
     let colors = COLORS.into_iter().cycle();
@@ -75,12 +75,16 @@ fn cost_panel(beside: &Beside) -> Panel {
     {
         let (from, to) = (f64::from(place) - 0.25, f64::from(place) + 0.25);
         panel.bars.push(Bar { from, to, low: 0.0, high: carry, color });
-        panel.legend.push(Entry::area(color, 1.0, format!("{}: {}", way.name, digits(carry))));
+        panel.legend.push(LegendEntry::area(
+            color,
+            1.0,
+            format!("{}: {}", way.name, digits(carry)),
+        ));
         if control > 0.0 {
             let (low, high, color) = (carry, carry + control, COLORS[7]);
             panel.bars.push(Bar { from, to, low, high, color });
             let text = format!("and acks, control: {}", digits(control));
-            panel.legend.push(Entry::area(color, 1.0, text));
+            panel.legend.push(LegendEntry::area(color, 1.0, text));
         }
     }
     panel

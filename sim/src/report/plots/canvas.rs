@@ -24,7 +24,7 @@ const SIZE_PER_EM: f32 = 1.24;
 /// Height of an x in the font, in ems.
 const EX: f32 = 0.547;
 
-type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+type DrawnText = Result<(), DrawingErrorKind<Infallible>>;
 
 static FACE: LazyLock<FontRef<'static>> = LazyLock::new(|| {
     FontRef::try_from_slice(dejavu::sans::regular()).expect("the embedded font is a font")
@@ -83,7 +83,7 @@ impl BackendStyle for Stroke {
 }
 
 /// Drawing into memory can't fail, and pixels outside are passed over.
-fn told<E: std::error::Error + Send + Sync>(drawn: Result<(), DrawingErrorKind<E>>) -> Drawn {
+fn told<E: std::error::Error + Send + Sync>(drawn: Result<(), DrawingErrorKind<E>>) -> DrawnText {
     drawn.map_err(|error| DrawingErrorKind::FontError(error.to_string().into()))
 }
 
@@ -94,15 +94,15 @@ impl DrawingBackend for Canvas<'_> {
         self.size
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
+    fn ensure_prepared(&mut self) -> DrawnText {
         told(self.pixels.ensure_prepared())
     }
 
-    fn present(&mut self) -> Drawn {
+    fn present(&mut self) -> DrawnText {
         told(self.pixels.present())
     }
 
-    fn draw_pixel(&mut self, place: BackendCoord, color: BackendColor) -> Drawn {
+    fn draw_pixel(&mut self, place: BackendCoord, color: BackendColor) -> DrawnText {
         let place = self.at(place);
         told(self.pixels.draw_pixel(place, color))
     }
@@ -112,7 +112,7 @@ impl DrawingBackend for Canvas<'_> {
         from: BackendCoord,
         to: BackendCoord,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawnText {
         let (from, to, style) = (self.at(from), self.at(to), self.style(style));
         told(self.pixels.draw_line(from, to, &style))
     }
@@ -123,7 +123,7 @@ impl DrawingBackend for Canvas<'_> {
         bottom_right: BackendCoord,
         style: &S,
         fill: bool,
-    ) -> Drawn {
+    ) -> DrawnText {
         let (from, to, style) = (self.at(upper_left), self.at(bottom_right), self.style(style));
         told(self.pixels.draw_rect(from, to, &style, fill))
     }
@@ -132,7 +132,7 @@ impl DrawingBackend for Canvas<'_> {
         &mut self,
         path: I,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawnText {
         let (path, style) = (self.all(path), self.style(style));
         told(self.pixels.draw_path(path, &style))
     }
@@ -143,7 +143,7 @@ impl DrawingBackend for Canvas<'_> {
         radius: u32,
         style: &S,
         fill: bool,
-    ) -> Drawn {
+    ) -> DrawnText {
         let radius = (f64::from(radius) * self.scale).round() as u32;
         let (center, style) = (self.at(center), self.style(style));
         told(self.pixels.draw_circle(center, radius, &style, fill))
@@ -153,7 +153,7 @@ impl DrawingBackend for Canvas<'_> {
         &mut self,
         corners: I,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawnText {
         let (corners, style) = (self.all(corners), self.style(style));
         told(self.pixels.fill_polygon(corners, &style))
     }
@@ -163,7 +163,7 @@ impl DrawingBackend for Canvas<'_> {
         text: &str,
         style: &S,
         place: BackendCoord,
-    ) -> Drawn {
+    ) -> DrawnText {
         let size = (style.size() * self.scale) as f32;
         let (color, turn, (left, top)) = (style.color(), style.transform(), self.at(place));
         let mut drawn = Ok(());

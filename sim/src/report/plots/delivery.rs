@@ -2,8 +2,8 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::{Axis, Scale};
-use super::panel::{Bar, COLORS, Entry, Figure, Panel};
+use super::axis::{PlotAxis, Scale};
+use super::panel::{Bar, COLORS, Figure, LegendEntry, Panel};
 use crate::report::human;
 use crate::results::summary::{NodeTraffic, RumorRow, RunResult};
 
@@ -43,13 +43,13 @@ fn hop_panel(rows: &[RumorRow]) -> Panel {
         }
         if !own.is_empty() {
             let text = format!("by {via}: {}", human::count(own.len() as u64));
-            legend.push(Entry::area(color, 1.0, text));
+            legend.push(LegendEntry::area(color, 1.0, text));
         }
     }
     let largest = heights.iter().copied().fold(1.0, f64::max);
     let every = (last / 12 + 1) as usize;
     let ticks = (1..=last).step_by(every).map(|hop| (f64::from(hop), hop.to_string()));
-    let x = Axis {
+    let x = PlotAxis {
         title: "hops from the source".to_owned(),
         scale: Scale::Linear,
         from: 0.5,
@@ -58,7 +58,7 @@ fn hop_panel(rows: &[RumorRow]) -> Panel {
     };
     let note = bars.is_empty().then(|| "Nobody told anybody of a rumor in this run.".to_owned());
     let title = "Delivery by hop: how far first news of a rumor had come".to_owned();
-    let y = Axis::linear("first receipts", largest * 1.05);
+    let y = PlotAxis::linear("first receipts", largest * 1.05);
     Panel { bars, legend, note, ..Panel::empty(title, x, y) }
 }
 
@@ -77,27 +77,27 @@ fn load_panel(nodes: &[NodeTraffic]) -> Panel {
         })
         .collect();
     let largest = rates.first().map_or(1.0, |rate| rate / 1000.0).max(0.001);
-    let mut x = Axis::linear("nodes, the busiest first", rates.len().max(1) as f64 + 0.5);
+    let mut x = PlotAxis::linear("nodes, the busiest first", rates.len().max(1) as f64 + 0.5);
     x.from = 0.5;
     x.ticks.retain(|&(tick, _)| tick >= 1.0 && tick.fract() == 0.0);
     let title = "Traffic per node: what each sends, after the warm-up".to_owned();
-    let y = Axis::linear("kB a second", largest * 1.05);
+    let y = PlotAxis::linear("kB a second", largest * 1.05);
     let note = bars.is_empty().then(|| "No node ran after the warm-up.".to_owned());
     Panel { bars, legend: load_legend(&rates), note, ..Panel::empty(title, x, y) }
 }
 
 /// The figures of the table, which are shares of the same nodes.
-fn load_legend(falling: &[f64]) -> Vec<Entry> {
+fn load_legend(falling: &[f64]) -> Vec<LegendEntry> {
     let at = |percent| {
         let place = falling.len().checked_sub(crate::stats::rank(falling.len(), percent))?;
         falling.get(place).map(|rate| format!("{}/s", human::bytes(*rate)))
     };
     let entry = |name: &str, percent| at(percent).map(|rate| format!("{name}: {rate}"));
     let texts = [entry("busiest", 100), entry("median", 50), entry("idlest", 0)];
-    let bars = texts.into_iter().flatten().map(Entry::remark);
-    let mut legend: Vec<Entry> = bars.collect();
+    let bars = texts.into_iter().flatten().map(LegendEntry::remark);
+    let mut legend: Vec<LegendEntry> = bars.collect();
     if !legend.is_empty() {
-        legend.insert(0, Entry::area(COLORS[0], 1.0, "one node, headers included"));
+        legend.insert(0, LegendEntry::area(COLORS[0], 1.0, "one node, headers included"));
     }
     legend
 }

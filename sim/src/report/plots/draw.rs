@@ -14,9 +14,9 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::labels::{self, Placed, Room};
-use super::panel::{Band, COLORS, Dash, Entry, Figure, Line, Mark, Panel, Stroke};
+use super::panel::{Band, COLORS, Dash, Figure, LegendEntry, Mark, Panel, PanelLine, PanelStroke};
 use super::single::{SHADE, SHADE_OPACITY};
 use super::{Area, Drawn, FONT, Picture};
 use crate::report::human;
@@ -51,7 +51,7 @@ const LEADER: RGBColor = RGBColor(120, 120, 120);
 const LABEL_HEIGHT: i32 = 22;
 const GRID: RGBColor = RGBColor(226, 226, 226);
 
-type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
+type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<PlotAxis, PlotAxis>>;
 
 impl Picture for Figure {
     fn size(&self) -> (u32, u32) {
@@ -110,7 +110,7 @@ pub(super) fn draw_panel<DB: DrawingBackend>(area: &Area<DB>, panel: &Panel) -> 
     draw_note(&chart, panel)
 }
 
-impl Ranged for Axis {
+impl Ranged for PlotAxis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
@@ -128,7 +128,7 @@ impl Ranged for Axis {
     }
 }
 
-impl ValueFormatter<f64> for Axis {
+impl ValueFormatter<f64> for PlotAxis {
     fn format_ext(&self, place: &f64) -> String {
         let tick = self.ticks.iter().find(|(tick, _)| tick == place);
         tick.map_or_else(String::new, |(_, label)| label.clone())
@@ -206,7 +206,7 @@ fn draw_band<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, band: &Band) -> Draw
     chart.draw_series([polygon]).map(drop)
 }
 
-fn draw_line<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, line: &Line) -> Drawn<DB> {
+fn draw_line<DB: DrawingBackend>(chart: &mut Chart<'_, DB>, line: &PanelLine) -> Drawn<DB> {
     let style = shape(line.stroke);
     let pattern = pattern(line.stroke);
     if pattern.is_empty() {
@@ -236,7 +236,7 @@ const PATTERNS: [&[i32]; 8] = [
 ];
 
 /// Lengths of strokes and gaps, in turn; none where a line is whole.
-fn pattern(stroke: Stroke) -> &'static [i32] {
+fn pattern(stroke: PanelStroke) -> &'static [i32] {
     match stroke.dash {
         Dash::Dashed => &[12, 8],
         // Faint lines are many: what they are is said by the one that stands out.
@@ -278,7 +278,7 @@ fn dashes(line: &[(i32, i32)], pattern: &[i32]) -> Vec<Vec<(i32, i32)>> {
     strokes
 }
 
-fn shape(stroke: Stroke) -> ShapeStyle {
+fn shape(stroke: PanelStroke) -> ShapeStyle {
     stroke.color.mix(stroke.opacity).stroke_width(stroke.width)
 }
 
@@ -335,7 +335,7 @@ fn draw_note<DB: DrawingBackend>(chart: &Chart<'_, DB>, panel: &Panel) -> Drawn<
 
 /// An entry of a legend and where it stands.
 struct LaidOut<'a> {
-    entry: &'a Entry,
+    entry: &'a LegendEntry,
     text: String,
     x: i32,
     /// Where its text begins, behind its sample.
@@ -346,7 +346,7 @@ struct LaidOut<'a> {
 /// Puts the entries into as few rows as hold them; a remark stands right behind its entry.
 fn lay_out_legend<'a, DB: DrawingBackend>(
     area: &Area<DB>,
-    entries: &'a [Entry],
+    entries: &'a [LegendEntry],
     room: i32,
 ) -> Result<Vec<LaidOut<'a>>, DrawingAreaErrorKind<DB::ErrorType>> {
     let (mut x, mut row) = (Y_LABELS as i32, 0);
@@ -354,7 +354,7 @@ fn lay_out_legend<'a, DB: DrawingBackend>(
     for entry in entries {
         let mark = match entry.mark {
             Mark::Blank => 0,
-            Mark::Line(_) | Mark::Box(..) => LEGEND_MARK + LEGEND_TEXT_GAP,
+            Mark::PanelLine(_) | Mark::Box(..) => LEGEND_MARK + LEGEND_TEXT_GAP,
         };
         let (text, width) = fitted(area, &entry.text, room - Y_LABELS as i32 - mark)?;
         if x + mark + width > room && x > Y_LABELS as i32 {
@@ -371,7 +371,7 @@ fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[LaidOut<'_>]) -> D
         let y = LEGEND_LINE * row + LEGEND_LINE / 2;
         let mark = area.clone().shrink((*x, y - 13), (LEGEND_MARK, 26));
         match entry.mark {
-            Mark::Line(stroke) => draw_sample(&mark, stroke, 13)?,
+            Mark::PanelLine(stroke) => draw_sample(&mark, stroke, 13)?,
             Mark::Box(color, opacity) => {
                 let corners = [(0, 2), (LEGEND_MARK, 24)];
                 mark.draw(&Rectangle::new(corners, color.mix(opacity).filled()))?;
@@ -385,7 +385,7 @@ fn draw_legend<DB: DrawingBackend>(area: &Area<DB>, legend: &[LaidOut<'_>]) -> D
 
 pub(super) fn draw_sample<DB: DrawingBackend>(
     area: &Area<DB>,
-    stroke: Stroke,
+    stroke: PanelStroke,
     y: i32,
 ) -> Drawn<DB> {
     let line = [(0, y), (LEGEND_MARK, y)];
@@ -416,11 +416,11 @@ mod tests {
 
     #[test]
     fn lines_of_all_colours_differ_in_grey_print() {
-        let patterns = COLORS.map(|color| pattern(Stroke::solid(color)));
+        let patterns = COLORS.map(|color| pattern(PanelStroke::solid(color)));
         for (number, pattern) in patterns.iter().enumerate() {
             assert!(!patterns[..number].contains(pattern), "{pattern:?} is there twice");
         }
-        assert!(!patterns.contains(&pattern(Stroke::dashed(COLORS[0]))));
+        assert!(!patterns.contains(&pattern(PanelStroke::dashed(COLORS[0]))));
     }
 
     #[test]

@@ -4,9 +4,9 @@
 use plotters::prelude::DrawingBackend;
 use plotters::style::{RGBColor, WHITE};
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::draw::{MARGIN, SMALL_SIZE, TITLE_HEIGHT, TITLE_SIZE, draw_panel, fitted, write};
-use super::panel::{COLORS, Line, Panel, Stroke};
+use super::panel::{COLORS, Panel, PanelLine, PanelStroke};
 use super::{Area, Drawn, Picture};
 use crate::measures::{Measure, Unit};
 use crate::report::tuning::{TunedSetting, Tuning};
@@ -27,15 +27,15 @@ pub(super) fn front(tuning: &Tuning) -> Front {
     let points: Vec<Option<(f64, f64)>> =
         tuning.settings.iter().map(|setting| point(tuning, setting)).collect();
     let each = |of: fn(&(f64, f64)) -> f64| points.iter().flatten().map(of);
-    let x = Axis::unsqueezed(&title(tuning.time), each(|point| point.0));
-    let y = Axis::unsqueezed(&title(tuning.cost), each(|point| point.1));
+    let x = PlotAxis::unsqueezed(&title(tuning.time), each(|point| point.0));
+    let y = PlotAxis::unsqueezed(&title(tuning.cost), each(|point| point.1));
     let place = |(time, cost): (f64, f64)| (x.scale.place(time), y.scale.place(cost));
     let points: Vec<Option<(f64, f64)>> = points.iter().map(|point| point.map(place)).collect();
     let mut panel = Panel::empty(String::new(), x, y);
     let others = points.iter().enumerate().filter(|(place, _)| !tuning.front.contains(place));
     panel.dots.extend(others.filter_map(|(_, point)| Some(((*point)?, OTHERS))));
     let front: Vec<(f64, f64)> = tuning.front.iter().filter_map(|&place| points[place]).collect();
-    panel.lines.push(Line { points: front.clone(), stroke: Stroke::solid(COLORS[0]) });
+    panel.lines.push(PanelLine { points: front.clone(), stroke: PanelStroke::solid(COLORS[0]) });
     panel.dots.extend(front.iter().map(|&point| (point, COLORS[0])));
     let chosen = tuning.recommended.as_ref().map(|own| own.setting);
     // Who comes first has its label nearest to its point: that is the one that is recommended.
@@ -53,7 +53,7 @@ pub(super) fn front(tuning: &Tuning) -> Front {
         let limit = panel.x.scale.place(limit);
         if limit < panel.x.to {
             let points = vec![(limit, panel.y.from), (limit, panel.y.to)];
-            panel.lines.push(Line { points, stroke: Stroke::dashed(COLORS[1]) });
+            panel.lines.push(PanelLine { points, stroke: PanelStroke::dashed(COLORS[1]) });
         }
     }
     Front {

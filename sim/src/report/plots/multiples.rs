@@ -6,12 +6,12 @@
 use plotters::prelude::DrawingBackend;
 use plotters::style::WHITE;
 
-use super::axis::{Axis, Scale};
+use super::axis::{PlotAxis, Scale};
 use super::draw::{
     LEGEND_MARK, MARGIN, PANEL_TITLE_SIZE, SMALL_SIZE, TITLE_HEIGHT, TITLE_SIZE, draw_panel,
     draw_sample, fitted, write,
 };
-use super::panel::{Band, COLORS, Line, Panel, Stroke};
+use super::panel::{Band, COLORS, Panel, PanelLine, PanelStroke};
 use super::{Area, Drawn, Picture};
 use crate::measures::{Measure, Unit};
 use crate::report::sweep::Results;
@@ -36,7 +36,7 @@ pub(super) struct Multiples {
     subtitle: String,
     /// A row for each measure, with its name.
     rows: Vec<(String, Vec<Panel>)>,
-    legend: Vec<(Stroke, String)>,
+    legend: Vec<(PanelStroke, String)>,
 }
 
 /// Which places of the second and third axis are shown.
@@ -51,7 +51,7 @@ pub(super) fn multiples(results: &Results) -> Multiples {
     let picked =
         |axis: usize, most| axes.get(axis).map_or(vec![0], |axis| picks(axis.values.len(), most));
     let shown = Shown { columns: picked(1, COLUMNS_MAX), lines: picked(2, LINES_MAX) };
-    let stroke = |line: usize| Stroke::solid(COLORS[line % COLORS.len()]);
+    let stroke = |line: usize| PanelStroke::solid(COLORS[line % COLORS.len()]);
     let legend = axes.get(2).map(|axis| {
         let names =
             shown.lines.iter().map(|&place| format!("{} {}", axis.short(), axis.values[place]));
@@ -123,7 +123,7 @@ fn three(sample: &Sample, unit: Unit) -> [Option<f64>; 3] {
     [5, 50, 95].map(|percent| sample.percentile(percent).map(counted_in))
 }
 
-fn vertical(measure: &Measure, values: impl Iterator<Item = f64>) -> Axis {
+fn vertical(measure: &Measure, values: impl Iterator<Item = f64>) -> PlotAxis {
     let title = match measure.unit {
         Unit::Duration => "ms",
         Unit::Bytes => "MB",
@@ -138,15 +138,15 @@ fn vertical(measure: &Measure, values: impl Iterator<Item = f64>) -> Axis {
         (low, high) = (low.min(value), high.max(value));
     }
     if low > 0.0 && high / low >= LOG_RATIO {
-        return Axis::log_fine(title, low * 0.8, high * 1.2);
+        return PlotAxis::log_fine(title, low * 0.8, high * 1.2);
     }
-    Axis::linear(title, if high > 0.0 { high * 1.1 } else { 1.0 })
+    PlotAxis::linear(title, if high > 0.0 { high * 1.1 } else { 1.0 })
 }
 
 /// The values of an axis side by side, as they were typed.
-fn horizontal(axis: &crate::sweep::Axis) -> Axis {
+fn horizontal(axis: &crate::sweep::Axis) -> PlotAxis {
     let ticks = picks(axis.values.len(), TICKS_MAX);
-    Axis {
+    PlotAxis {
         title: axis.short().to_owned(),
         scale: Scale::Linear,
         from: -0.3,
@@ -181,7 +181,7 @@ fn add(panel: &mut Panel, points: &[[Option<f64>; 3]], line: usize) {
             .collect();
         first += run.len() + 1;
         if points.len() > 1 {
-            panel.lines.push(Line { points, stroke: Stroke::solid(color) });
+            panel.lines.push(PanelLine { points, stroke: PanelStroke::solid(color) });
         }
     }
     if panel.dots.is_empty() {

@@ -5,7 +5,7 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 
 /// Colours that people with any colour vision can tell apart, after Okabe and Ito.
 pub(super) const COLORS: [RGBColor; 8] = [
@@ -30,8 +30,8 @@ pub(super) struct Figure {
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
     pub(super) title: String,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
+    pub(super) x: PlotAxis,
+    pub(super) y: PlotAxis,
     /// Stretches of the x axis with a grey ground, apart from each other.
     pub(super) shades: Vec<(f64, f64)>,
     /// Names of shades: where each begins and ends, and its text.
@@ -39,10 +39,10 @@ pub(super) struct Panel {
     pub(super) bars: Vec<Bar>,
     pub(super) bands: Vec<Band>,
     pub(super) dots: Vec<((f64, f64), RGBColor)>,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<PanelLine>,
     /// Texts beside points; one that would lie upon another is left out.
     pub(super) labels: Vec<((f64, f64), String)>,
-    pub(super) legend: Vec<Entry>,
+    pub(super) legend: Vec<LegendEntry>,
     /// What to say instead of an empty chart.
     pub(super) note: Option<String>,
 }
@@ -59,14 +59,14 @@ pub(super) struct Bar {
 
 /// A line through points.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct PanelLine {
     pub(super) points: Vec<(f64, f64)>,
-    pub(super) stroke: Stroke,
+    pub(super) stroke: PanelStroke,
 }
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Stroke {
+pub(super) struct PanelStroke {
     pub(super) color: RGBColor,
     pub(super) opacity: f64,
     pub(super) width: u32,
@@ -89,7 +89,7 @@ pub(super) struct Band {
 
 /// One line of a legend.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct LegendEntry {
     pub(super) mark: Mark,
     pub(super) text: String,
 }
@@ -98,7 +98,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mark {
     /// A piece of line.
-    Line(Stroke),
+    PanelLine(PanelStroke),
     /// A filled box, for bands and shades.
     Box(RGBColor, f64),
     /// None: a remark.
@@ -107,7 +107,7 @@ pub(super) enum Mark {
 
 impl Panel {
     /// A frame with nothing in it.
-    pub(super) fn empty(title: String, x: Axis, y: Axis) -> Self {
+    pub(super) fn empty(title: String, x: PlotAxis, y: PlotAxis) -> Self {
         Self {
             title,
             x,
@@ -125,7 +125,7 @@ impl Panel {
     }
 }
 
-impl Stroke {
+impl PanelStroke {
     pub(super) fn solid(color: RGBColor) -> Self {
         Self { color, opacity: 1.0, width: 4, dash: Dash::Solid }
     }
@@ -139,9 +139,9 @@ impl Stroke {
     }
 }
 
-impl Entry {
-    pub(super) fn line(stroke: Stroke, text: impl Into<String>) -> Self {
-        Self { mark: Mark::Line(stroke), text: text.into() }
+impl LegendEntry {
+    pub(super) fn line(stroke: PanelStroke, text: impl Into<String>) -> Self {
+        Self { mark: Mark::PanelLine(stroke), text: text.into() }
     }
 
     pub(super) fn area(color: RGBColor, opacity: f64, text: impl Into<String>) -> Self {

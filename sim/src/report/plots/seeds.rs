@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::axis::Axis;
-use super::panel::{Band, COLORS, Entry, Figure, Line, Panel, Stroke, staircase};
+use super::axis::PlotAxis;
+use super::panel::{Band, COLORS, Figure, LegendEntry, Panel, PanelLine, PanelStroke, staircase};
 use super::single::{
     add_theory, empty_error_panel, empty_spread_panel, error_strokes, level_stairs, spread_axis,
     theory_times,
@@ -35,13 +35,13 @@ fn spread_panel(seeds: &Seeds) -> Panel {
         let of_kind: Vec<&Levels> =
             seeds.views.iter().filter_map(|view| view.levels.get(*kind)).collect();
         panel.bands.push(Band { outline: outline(&of_kind, &panel.x), color });
-        let stroke = Stroke::solid(color);
+        let stroke = PanelStroke::solid(color);
         let points = level_stairs(&at_percent(&of_kind, 50), &panel.x);
-        panel.lines.push(Line { points, stroke });
-        panel.legend.push(Entry::line(stroke, format!("{kind}: median seed")));
+        panel.lines.push(PanelLine { points, stroke });
+        panel.legend.push(LegendEntry::line(stroke, format!("{kind}: median seed")));
         if let Some(worst) = seeds.worst_view().levels.get(*kind) {
             let points = level_stairs(worst, &panel.x);
-            panel.lines.push(Line { points, stroke: Stroke::dashed(color) });
+            panel.lines.push(PanelLine { points, stroke: PanelStroke::dashed(color) });
         }
     }
     if kinds.is_empty() {
@@ -60,7 +60,7 @@ pub(super) fn at_percent(of_kind: &[&Levels], percent: u32) -> Levels {
 }
 
 /// Up along the fast seeds and down along the slow ones; those that never came stand at the end.
-pub(super) fn outline(of_kind: &[&Levels], x: &Axis) -> Vec<(f64, f64)> {
+pub(super) fn outline(of_kind: &[&Levels], x: &PlotAxis) -> Vec<(f64, f64)> {
     let (fast, slow) = (at_percent(of_kind, 5), at_percent(of_kind, 95));
     let mut outline = level_stairs(&fast, x);
     let reached = fast.iter().flatten().count();
@@ -76,8 +76,8 @@ fn error_panel(seeds: &Seeds) -> Panel {
     let (missing, ghosts) = error_strokes();
     add_error(&mut panel, seeds, missing, |row| row.missing);
     add_error(&mut panel, seeds, ghosts, |row| row.ghosts);
-    panel.legend.push(Entry::line(missing, "missing: median seed"));
-    panel.legend.push(Entry::line(ghosts, "ghosts: median seed"));
+    panel.legend.push(LegendEntry::line(missing, "missing: median seed"));
+    panel.legend.push(LegendEntry::line(ghosts, "ghosts: median seed"));
     panel.legend.rotate_left(usize::from(!seeds.fault_windows.is_empty()));
     panel.legend.extend(band_and_worst(seeds));
     if largest == 0 {
@@ -86,7 +86,7 @@ fn error_panel(seeds: &Seeds) -> Panel {
     panel
 }
 
-fn add_error(panel: &mut Panel, seeds: &Seeds, stroke: Stroke, value: fn(&SeriesRow) -> u64) {
+fn add_error(panel: &mut Panel, seeds: &Seeds, stroke: PanelStroke, value: fn(&SeriesRow) -> u64) {
     let rows = seeds.views.iter().map(|view| view.series.len()).min().unwrap_or_default();
     let (scale, end) = (panel.y.scale, panel.x.to);
     let over_seeds = |percent: u32| {
@@ -100,19 +100,19 @@ fn add_error(panel: &mut Panel, seeds: &Seeds, stroke: Stroke, value: fn(&Series
     let mut outline = over_seeds(95);
     outline.extend(over_seeds(5).into_iter().rev());
     panel.bands.push(Band { outline, color: stroke.color });
-    panel.lines.push(Line { points: over_seeds(50), stroke });
+    panel.lines.push(PanelLine { points: over_seeds(50), stroke });
     let worst = seeds.worst_view().series.iter();
     let worst: Vec<_> =
         worst.map(|row| (row.t_ms / 1000.0, scale.place(value(row) as f64))).collect();
     let points = staircase(&worst, end);
-    panel.lines.push(Line { points, stroke: Stroke::dashed(stroke.color) });
+    panel.lines.push(PanelLine { points, stroke: PanelStroke::dashed(stroke.color) });
 }
 
-fn band_and_worst(seeds: &Seeds) -> [Entry; 2] {
+fn band_and_worst(seeds: &Seeds) -> [LegendEntry; 2] {
     let worst = format!("worst seed: {}", seeds.worst_view().seed);
     [
-        Entry::area(COLORS[6], BAND_OPACITY, "p5 to p95 over seeds"),
-        Entry::line(Stroke::dashed(COLORS[6]), worst),
+        LegendEntry::area(COLORS[6], BAND_OPACITY, "p5 to p95 over seeds"),
+        LegendEntry::line(PanelStroke::dashed(COLORS[6]), worst),
     ]
 }
 
@@ -141,7 +141,7 @@ mod tests {
     fn a_level_that_a_slow_seed_never_reached_opens_the_band_to_the_end() {
         let fast: Levels = LEVELS.map(|level| Some(f64::from(level))).collect();
         let slow: Levels = LEVELS.map(|level| (level <= 50).then_some(60.0)).collect();
-        let axis = Axis::linear("ms", 200.0);
+        let axis = PlotAxis::linear("ms", 200.0);
         let outline = outline(&[&fast, &slow], &axis);
         assert_eq!(outline.first(), Some(&(1.0, 0.01)), "up along the fast seed");
         assert!(outline.contains(&(100.0, 1.0)));

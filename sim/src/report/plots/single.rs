@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use plotters::style::RGBColor;
 
-use super::axis::Axis;
-use super::panel::{COLORS, Entry, Figure, Line, Panel, Stroke, staircase, union};
+use super::axis::PlotAxis;
+use super::panel::{COLORS, Figure, LegendEntry, Panel, PanelLine, PanelStroke, staircase, union};
 use crate::report::curves::{self, Curve};
 use crate::report::human;
 use crate::results::summary::{FaultWindow, RunResult, SeriesRow};
@@ -64,45 +64,47 @@ pub(super) fn add_theory(panel: &mut Panel, theory: Option<&Theory>) {
     let x = &panel.x;
     let place = |at: f64| x.scale.place(at).clamp(x.from, x.to);
     let points = theory.points().map(|(at, share)| (place(at), share)).collect();
-    let stroke = Stroke::dashed(COLORS[7]);
-    panel.lines.push(Line { points, stroke });
-    panel.legend.push(Entry::line(stroke, theory.title.clone()));
-    panel.legend.push(Entry::remark(format!("a round every {}", human::span(theory.round_ms))));
+    let stroke = PanelStroke::dashed(COLORS[7]);
+    panel.lines.push(PanelLine { points, stroke });
+    panel.legend.push(LegendEntry::line(stroke, theory.title.clone()));
+    panel
+        .legend
+        .push(LegendEntry::remark(format!("a round every {}", human::span(theory.round_ms))));
 }
 
 /// The upper panel's frame.
-pub(super) fn empty_spread_panel(x: Axis) -> Panel {
+pub(super) fn empty_spread_panel(x: PlotAxis) -> Panel {
     let title = "How rumors spread: share of nodes that hold one".to_owned();
-    Panel::empty(title, x, Axis::share("coverage"))
+    Panel::empty(title, x, PlotAxis::share("coverage"))
 }
 
 /// Milliseconds since a rumor's start: linear, or by decades when some took far longer than most.
-pub(super) fn spread_axis(times: impl Iterator<Item = f64>) -> Axis {
+pub(super) fn spread_axis(times: impl Iterator<Item = f64>) -> PlotAxis {
     let mut times: Vec<f64> = times.filter(|&at| at > 0.0).collect();
     times.sort_by(f64::total_cmp);
     let title = "ms since the rumor's start";
-    let Some(&largest) = times.last() else { return Axis::linear(title, 100.0) };
+    let Some(&largest) = times.last() else { return PlotAxis::linear(title, 100.0) };
     let (early, median) = (times[times.len() / 50], times[times.len() / 2]);
     if largest <= 20.0 * median {
-        return Axis::linear(title, largest * 1.03);
+        return PlotAxis::linear(title, largest * 1.03);
     }
     // A few very early ones would take a decade of their own: they stand at the edge instead.
     let floor = 10_f64.powf(early.max(0.1).log10().floor());
-    Axis::log(title, floor, largest * 1.2)
+    PlotAxis::log(title, floor, largest * 1.2)
 }
 
-fn one_line_each(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
+fn one_line_each(curves: &[Curve], x: &PlotAxis) -> (Vec<PanelLine>, Vec<LegendEntry>) {
     curves.iter().zip(COLORS).map(|(curve, color)| own_line(curve, color, x)).unzip()
 }
 
-fn own_line(curve: &Curve, color: RGBColor, x: &Axis) -> (Line, Entry) {
-    let stroke = Stroke::solid(color);
-    let line = Line { points: stairs(&curve.steps, x), stroke };
-    (line, Entry::line(stroke, curve.title.clone()))
+fn own_line(curve: &Curve, color: RGBColor, x: &PlotAxis) -> (PanelLine, LegendEntry) {
+    let stroke = PanelStroke::solid(color);
+    let line = PanelLine { points: stairs(&curve.steps, x), stroke };
+    (line, LegendEntry::line(stroke, curve.title.clone()))
 }
 
 /// A faint line each and a median for every kind, but kinds of a few rumors keep their own lines.
-fn faint_lines_and_medians(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>) {
+fn faint_lines_and_medians(curves: &[Curve], x: &PlotAxis) -> (Vec<PanelLine>, Vec<LegendEntry>) {
     let kinds: BTreeSet<&str> = curves.iter().map(|curve| curve.kind.as_str()).collect();
     let kinds = kinds.into_iter().map(|kind| {
         let of_kind: Vec<&Curve> = curves.iter().filter(|curve| curve.kind == kind).collect();
@@ -117,30 +119,30 @@ fn faint_lines_and_medians(curves: &[Curve], x: &Axis) -> (Vec<Line>, Vec<Entry>
         legend.push(entry);
     }
     for ((kind, curves), color) in many.into_iter().zip(colors) {
-        let stroke = Stroke { width: 6, ..Stroke::solid(color) };
+        let stroke = PanelStroke { width: 6, ..PanelStroke::solid(color) };
         let points = level_stairs(&curves::levels(&curves), x);
         faint.extend(curves.iter().map(|curve| {
-            let stroke = Stroke::faint(color);
-            Line { points: stairs(&curve.steps, x), stroke }
+            let stroke = PanelStroke::faint(color);
+            PanelLine { points: stairs(&curve.steps, x), stroke }
         }));
-        lines.insert(0, Line { points, stroke });
+        lines.insert(0, PanelLine { points, stroke });
         let count = human::count(curves.len() as u64);
-        legend.push(Entry::line(stroke, format!("{kind}: median of {count}")));
+        legend.push(LegendEntry::line(stroke, format!("{kind}: median of {count}")));
     }
-    legend.push(Entry::remark("thin: one line a rumor"));
+    legend.push(LegendEntry::remark("thin: one line a rumor"));
     faint.append(&mut lines);
     (faint, legend)
 }
 
 /// The places of `(time, share)` steps, held to the end of the axis.
-pub(super) fn stairs(steps: &[(f64, f64)], x: &Axis) -> Vec<(f64, f64)> {
+pub(super) fn stairs(steps: &[(f64, f64)], x: &PlotAxis) -> Vec<(f64, f64)> {
     let places: Vec<_> =
         steps.iter().map(|&(at, share)| (x.scale.place(at).min(x.to), share)).collect();
     staircase(&places, x.to)
 }
 
 /// The places of a curve that is known by its levels, held to the end of the axis.
-pub(super) fn level_stairs(levels: &[Option<f64>], x: &Axis) -> Vec<(f64, f64)> {
+pub(super) fn level_stairs(levels: &[Option<f64>], x: &PlotAxis) -> Vec<(f64, f64)> {
     let reached = curves::LEVELS.zip(levels).filter_map(|(level, at)| Some((level, (*at)?)));
     let steps: Vec<_> = reached.map(|(level, at)| (at, f64::from(level) / 100.0)).collect();
     stairs(&steps, x)
@@ -154,12 +156,12 @@ fn error_panel(series: &[SeriesRow], faults: &[FaultWindow], end_ms: f64) -> Pan
         let point = |row: &SeriesRow| (row.t_ms / 1000.0, panel.y.scale.place(value(row) as f64));
         staircase(&series.iter().map(point).collect::<Vec<_>>(), panel.x.to)
     };
-    let missing = Line { points: count(|row| row.missing), stroke: missing };
-    let ghosts = Line { points: count(|row| row.ghosts), stroke: ghosts };
+    let missing = PanelLine { points: count(|row| row.missing), stroke: missing };
+    let ghosts = PanelLine { points: count(|row| row.ghosts), stroke: ghosts };
     panel.lines = vec![missing, ghosts];
     let (missing, ghosts) = error_strokes();
-    panel.legend.insert(0, Entry::line(missing, "missing: true, not listed"));
-    panel.legend.insert(1, Entry::line(ghosts, "ghosts: listed, not true"));
+    panel.legend.insert(0, LegendEntry::line(missing, "missing: true, not listed"));
+    panel.legend.insert(1, LegendEntry::line(ghosts, "ghosts: listed, not true"));
     if largest == 0 {
         panel.note = Some("Every node list was right at every sample.".to_owned());
     }
@@ -180,12 +182,16 @@ pub(super) fn empty_error_panel(faults: &[FaultWindow], end_ms: f64, largest: u6
     let legend = match faults.len() as u64 {
         0 => Vec::new(),
         count => {
-            vec![Entry::area(SHADE, SHADE_OPACITY, human::counted(count, "fault") + " at work")]
+            vec![LegendEntry::area(
+                SHADE,
+                SHADE_OPACITY,
+                human::counted(count, "fault") + " at work",
+            )]
         }
     };
     let title = "What node lists got wrong: ordered pairs of live nodes".to_owned();
-    let x = Axis::linear("s since the start of the run", end);
-    let y = Axis::log_from_zero("wrong pairs", (largest as f64).max(10.0));
+    let x = PlotAxis::linear("s since the start of the run", end);
+    let y = PlotAxis::log_from_zero("wrong pairs", (largest as f64).max(10.0));
     Panel {
         shades: union(faults.iter().map(stretch).collect()),
         shade_names: faults.iter().map(name).collect(),
@@ -195,8 +201,8 @@ pub(super) fn empty_error_panel(faults: &[FaultWindow], end_ms: f64, largest: u6
 }
 
 /// How missing and ghost entries are drawn.
-pub(super) fn error_strokes() -> (Stroke, Stroke) {
-    (Stroke::solid(COLORS[0]), Stroke::solid(COLORS[1]))
+pub(super) fn error_strokes() -> (PanelStroke, PanelStroke) {
+    (PanelStroke::solid(COLORS[0]), PanelStroke::solid(COLORS[1]))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use plotters::style::RGBColor;
 
 use super::Sizes;
-use super::axis::{Axis, Scale};
-use super::panel::{Band, COLORS, Entry, Figure, Line, Panel, Stroke};
+use super::axis::{PlotAxis, Scale};
+use super::panel::{Band, COLORS, Figure, LegendEntry, Panel, PanelLine, PanelStroke};
 use crate::report::human;
 use crate::stats::Sample;
 
@@ -34,7 +34,7 @@ fn spread_panel(sizes: &Sizes) -> Panel {
     let lines = theory.iter().chain(&push);
     let highest = lines.map(|&(_, ms)| ms).fold(largest(&[&half, &most]), f64::max);
     let title = format!("How long a {} rumor takes: the median of each seed", sizes.kind);
-    let mut panel = Panel::empty(title, nodes_axis(sizes), Axis::linear("ms", highest * 1.08));
+    let mut panel = Panel::empty(title, nodes_axis(sizes), PlotAxis::linear("ms", highest * 1.08));
     add(&mut panel, &most, COLORS[1], "99 % of the nodes hold it");
     add(&mut panel, &half, COLORS[0], "half of the nodes hold it");
     let hop = human::span(sizes.hop_ms);
@@ -43,14 +43,14 @@ fn spread_panel(sizes: &Sizes) -> Panel {
         [(theory, COLORS[6], tree.as_str()), (push, COLORS[7], "textbook's push to 99 %")]
     {
         if !line.is_empty() {
-            let (scale, stroke) = (panel.x.scale, Stroke::dashed(color));
+            let (scale, stroke) = (panel.x.scale, PanelStroke::dashed(color));
             let points = line.into_iter().map(|(n, ms)| (scale.place(n), ms)).collect();
-            panel.lines.push(Line { points, stroke });
-            panel.legend.push(Entry::line(stroke, name));
+            panel.lines.push(PanelLine { points, stroke });
+            panel.legend.push(LegendEntry::line(stroke, name));
         }
     }
-    panel.legend.push(Entry::remark(format!("hops, rounds of {hop} each")));
-    panel.legend.push(Entry::area(COLORS[6], super::BAND_OPACITY, "p5 to p95 over seeds"));
+    panel.legend.push(LegendEntry::remark(format!("hops, rounds of {hop} each")));
+    panel.legend.push(LegendEntry::area(COLORS[6], super::BAND_OPACITY, "p5 to p95 over seeds"));
     panel
 }
 
@@ -58,7 +58,7 @@ fn start_panel(sizes: &Sizes) -> Panel {
     let start = points(sizes, |size| &size.start_ms);
     let start: Points = start.into_iter().map(|(n, at)| (n, at.map(to_seconds))).collect();
     // Where all lists are right from the beginning, the axis still needs ticks that differ.
-    let y = Axis::linear("s since the start of the run", (largest(&[&start]) * 1.08).max(0.1));
+    let y = PlotAxis::linear("s since the start of the run", (largest(&[&start]) * 1.08).max(0.1));
     let title = "How long a cold start takes: until all node lists are right".to_owned();
     let mut panel = Panel::empty(title, nodes_axis(sizes), y);
     add(&mut panel, &start, COLORS[2], "all node lists are right");
@@ -103,22 +103,23 @@ fn add(panel: &mut Panel, points: &Points, color: RGBColor, name: &str) {
     panel.bands.push(Band { outline, color });
     panel.dots.extend(middle.iter().map(|&at| (at, color)));
     let never = points.len() - middle.len();
-    let stroke = Stroke::solid(color);
-    panel.lines.push(Line { points: middle, stroke });
-    panel.legend.push(Entry::line(stroke, name));
+    let stroke = PanelStroke::solid(color);
+    panel.lines.push(PanelLine { points: middle, stroke });
+    panel.legend.push(LegendEntry::line(stroke, name));
     if never > 0 {
-        panel
-            .legend
-            .push(Entry::remark(format!("(never at {})", human::counted(never as u64, "size"))));
+        panel.legend.push(LegendEntry::remark(format!(
+            "(never at {})",
+            human::counted(never as u64, "size")
+        )));
     }
 }
 
 /// The numbers of nodes, by decades, with a tick at each size.
-fn nodes_axis(sizes: &Sizes) -> Axis {
+fn nodes_axis(sizes: &Sizes) -> PlotAxis {
     let scale = Scale::Log { floor: 1.0 };
     let all: Vec<f64> = sizes.sizes.iter().map(|size| size.nodes.into()).collect();
     let (first, last) = (all.first().copied().unwrap_or(1.0), all.last().copied().unwrap_or(10.0));
-    Axis {
+    PlotAxis {
         title: "nodes, log scale".to_owned(),
         scale,
         from: scale.place(first) - 0.05,

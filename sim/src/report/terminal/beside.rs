@@ -1,7 +1,7 @@
 //! Several ways to spread a rumor, a row each.
 
 use super::layout::{Align, TerminalPage};
-use crate::report::beside::{Beside, Spreading, Way};
+use crate::report::beside::{Beside, BesideWay, SpreadBeside};
 use crate::report::human::{counted, percent, span_or, three_digits};
 use crate::scenario::Paint;
 
@@ -33,11 +33,11 @@ pub fn beside(beside: &Beside, paint: Paint) -> String {
     page.text()
 }
 
-fn row(way: &Way) -> [String; 8] {
+fn row(way: &BesideWay) -> [String; 8] {
     let at = |place: usize, rank: u32| {
         span_or(way.sample(|run| run.reached(place)).percentile(rank), "never")
     };
-    let median = |of: fn(&Spreading) -> f64| {
+    let median = |of: fn(&SpreadBeside) -> f64| {
         three_digits(way.sample(|run| Some(of(run))).median().unwrap_or_default())
     };
     let share = way.reached_all();

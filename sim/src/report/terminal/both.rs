@@ -64,13 +64,13 @@ fn table(page: &mut TerminalPage, pairs: &[Pair], texts: impl Fn(&Pair) -> [Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::both::Runs;
+    use crate::report::both::BothRuns;
     use crate::results::fixture;
 
     #[test]
     fn each_shown_measure_is_one_and_has_a_line_with_its_ratio() {
         let run = fixture::partition(50, 3, 1);
-        let side = Runs { summaries: &[run.summary], series: &run.series };
+        let side = BothRuns { summaries: &[run.summary], series: &run.series };
         let text = both(&Both::new(side, side), Paint::Plain);
         assert!(SHOWN.iter().all(|name| crate::measures::find(name).is_some()));
         let line = text.lines().find(|line| line.contains("bytes.with_headers")).unwrap();

@@ -2,7 +2,7 @@
 
 use super::layout::{Align, TerminalPage, Tone};
 use crate::measures::{Measure, Unit};
-use crate::report::comparison::{Comparison, ComparisonRow, Verdict};
+use crate::report::comparison::{Comparison, ComparisonRow, ComparisonVerdict};
 use crate::report::human::{counted, percent};
 use crate::report::sweep::{figure, shown};
 use crate::scenario::Paint;
@@ -18,7 +18,12 @@ pub fn comparison(comparison: &Comparison, paint: Paint) -> String {
     page.title(&format!("A: {a}"));
     page.title(&format!("B: {b}"));
     page.line(Tone::Plain, &pairs(comparison));
-    let told = [Verdict::Worse, Verdict::Better, Verdict::Differs, Verdict::NoDifferenceShown];
+    let told = [
+        ComparisonVerdict::Worse,
+        ComparisonVerdict::Better,
+        ComparisonVerdict::Differs,
+        ComparisonVerdict::NoDifferenceShown,
+    ];
     for verdict in told {
         let rows = comparison.of(verdict);
         if !rows.is_empty() {
@@ -49,17 +54,17 @@ fn pairs(comparison: &Comparison) -> String {
     text
 }
 
-fn table(page: &mut TerminalPage, verdict: Verdict, rows: &[&ComparisonRow]) {
+fn table(page: &mut TerminalPage, verdict: ComparisonVerdict, rows: &[&ComparisonRow]) {
     let heading = match verdict {
-        Verdict::Worse => "B is worse",
-        Verdict::Better => "B is better",
-        Verdict::Differs => "B differs",
-        Verdict::NoDifferenceShown | Verdict::Same => "No difference shown",
+        ComparisonVerdict::Worse => "B is worse",
+        ComparisonVerdict::Better => "B is better",
+        ComparisonVerdict::Differs => "B differs",
+        ComparisonVerdict::NoDifferenceShown | ComparisonVerdict::Same => "No difference shown",
     };
     page.section(heading);
     let tone = match verdict {
-        Verdict::Worse => Tone::Bad,
-        Verdict::Better => Tone::Good,
+        ComparisonVerdict::Worse => Tone::Bad,
+        ComparisonVerdict::Better => Tone::Good,
         _ => Tone::Plain,
     };
     let columns =
@@ -115,13 +120,13 @@ fn signed(measure: &Measure, by: f64) -> String {
 
 fn verdicts(comparison: &Comparison) -> String {
     let count = |verdict| comparison.of(verdict).len();
-    let same = counted(count(Verdict::Same) as u64, "measure");
+    let same = counted(count(ComparisonVerdict::Same) as u64, "measure");
     format!(
         "{} worse, {} better, {} that may be chance; {same} the same \
          in every pair",
-        count(Verdict::Worse),
-        count(Verdict::Better),
-        count(Verdict::NoDifferenceShown)
+        count(ComparisonVerdict::Worse),
+        count(ComparisonVerdict::Better),
+        count(ComparisonVerdict::NoDifferenceShown)
     )
 }
 

@@ -2,7 +2,7 @@
 //! and how it spread round by round.
 
 use super::layout::{Align, TerminalPage, Tone};
-use crate::model::figures::Figures;
+use crate::model::figures::ModelFigures;
 use crate::report::human::{counted, percent, three_digits};
 use crate::scenario::Paint;
 use crate::stats::{Interval, Mean};
@@ -15,7 +15,7 @@ const BAR: f64 = 50.0;
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// The page of an epidemic.
-pub fn epidemic(figures: &Figures, paint: Paint) -> String {
+pub fn epidemic(figures: &ModelFigures, paint: Paint) -> String {
     let mut page = TerminalPage::new(paint);
     let loss = match figures.loss {
         0.0 => "no loss".to_owned(),
@@ -36,7 +36,7 @@ pub fn epidemic(figures: &Figures, paint: Paint) -> String {
     page.text()
 }
 
-fn means(page: &mut TerminalPage, figures: &Figures) {
+fn means(page: &mut TerminalPage, figures: &ModelFigures) {
     page.section("Figures");
     let columns = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left];
     let mut table = page.table(columns);
@@ -77,7 +77,7 @@ fn digits(number: f64) -> String {
     }
 }
 
-fn laws(page: &mut TerminalPage, figures: &Figures) {
+fn laws(page: &mut TerminalPage, figures: &ModelFigures) {
     if figures.theory.is_empty() {
         return;
     }
@@ -115,13 +115,13 @@ mod tests {
     use super::super::WIDTH;
     use super::*;
     use crate::model::Epidemic;
-    use crate::model::figures::Tally;
+    use crate::model::figures::ModelTally;
     use crate::model::outbreak::Outbreak;
 
     fn page(stop: &str, runs: u64) -> String {
         let (spread, stop) = ("push".parse().unwrap(), stop.parse().unwrap());
         let epidemic = Epidemic::new(spread, stop, 100, 1, Probability::ZERO).unwrap();
-        let mut tally = Tally::default();
+        let mut tally = ModelTally::default();
         for run in 0..runs {
             tally.add(&Outbreak::nth(&epidemic, 1, run, &mut |_| {}));
         }

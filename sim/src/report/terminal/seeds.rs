@@ -42,7 +42,7 @@ pub fn seeds(summaries: &[Summary], worst: usize, wanted: (&str, f64), paint: Pa
 }
 
 fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
-    let mut rows = Figures {
+    let mut rows = SeedFigures {
         rows: page.table([Align::Left].into_iter().chain([Align::Right; 4]).collect::<Vec<_>>()),
         summaries,
     };
@@ -76,12 +76,12 @@ fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
 }
 
 /// A table of figures, a row each.
-struct Figures<'a> {
+struct SeedFigures<'a> {
     rows: Rows,
     summaries: &'a [Summary],
 }
 
-impl Figures<'_> {
+impl SeedFigures<'_> {
     fn add(&mut self, name: &str, shown: fn(f64) -> String, of: fn(&Summary) -> Option<f64>) {
         let sample = Sample::new(self.summaries.iter().map(of));
         let figure = |percent| sample.percentile(percent).map_or("never".to_owned(), shown);

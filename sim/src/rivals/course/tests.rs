@@ -4,7 +4,7 @@ use rumormill::rng::Probability;
 
 use super::*;
 use crate::model::outbreak::Outbreak;
-use crate::model::{Cause, Epidemic, Rule, Spread, Stop, theory};
+use crate::model::{Cause, Epidemic, ModelSpread, Rule, Stop, theory};
 use crate::rivals::MEMBERLIST;
 use crate::scenario;
 use crate::scenario::plan::Plan;
@@ -40,7 +40,7 @@ fn who_tells_all_others_once_reaches_them_in_one_delay() {
 fn telling_once_is_the_textbooks_epidemic_when_all_delays_are_one() {
     const RUNS: u64 = 300;
     let stop = Stop::After(Cause::Blind, Rule::Counter, 3);
-    let epidemic = Epidemic::new(Spread::Push, stop, 100, 3, Probability::ZERO).unwrap();
+    let epidemic = Epidemic::new(ModelSpread::Push, stop, 100, 3, Probability::ZERO).unwrap();
     let (mut rounds, mut hops) = ([0.0; 8], [0.0; 8]);
     for run in 0..RUNS {
         let outbreak = Outbreak::nth(&epidemic, 1, run, &mut |_| {});

@@ -84,7 +84,7 @@ pub(in crate::scenario) enum Act {
     Link { verb: &'static str, scope: Option<Scope>, change: Box<Properties> },
     Join { count: u32, via: Nodes, over: Duration },
     Drop(packets::Drop),
-    Replay(packets::Replay),
+    Replay(packets::ReplaySpec),
     Inject(Box<packets::Inject>),
     Strike { nodes: Nodes, blow: Blow },
 }

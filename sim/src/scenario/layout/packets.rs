@@ -4,7 +4,7 @@ use super::Walk;
 use super::fit::Wanted;
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::actions::At;
-use crate::scenario::language::actions::packets::{self, Inject, Replay, Sender};
+use crate::scenario::language::actions::packets::{self, Inject, ReplaySpec, Sender};
 use crate::scenario::language::nodes::Nodes;
 use crate::scenario::plan::{Content, Deed, Ends, Injection, NodeNo, Speaker};
 
@@ -13,7 +13,7 @@ impl Walk<'_> {
         Ok(Deed::Drop { kind: drop.kind, nth: drop.nth, ends: self.ends(&drop.ends)? })
     }
 
-    pub(super) fn replay(&mut self, at: &At, replay: &Replay) -> Result<Deed, Mistake> {
+    pub(super) fn replay(&mut self, at: &At, replay: &ReplaySpec) -> Result<Deed, Mistake> {
         let until = at.hold.map(|hold| self.now + hold);
         Ok(Deed::Replay { ends: self.ends(&replay.ends)?, after: replay.after, until })
     }
@@ -25,8 +25,8 @@ impl Walk<'_> {
             Sender::Addr(addr) => Speaker::Stranger(*addr),
         };
         let content = match &inject.content {
-            packets::Content::Bytes(bytes) => Content::Bytes(bytes.as_slice().into()),
-            packets::Content::Of { lie, of, claim } => {
+            packets::ContentSpec::Bytes(bytes) => Content::Bytes(bytes.as_slice().into()),
+            packets::ContentSpec::Of { lie, of, claim } => {
                 let of = of.as_ref().map(|of| self.single(of)).transpose()?;
                 Content::Of { lie: *lie, of: of.map_or(from, Speaker::Node), claim: *claim }
             }
@@ -34,7 +34,7 @@ impl Walk<'_> {
         Ok(Deed::Inject(Injection { to, from, content }))
     }
 
-    fn ends(&mut self, ends: &packets::Ends) -> Result<Ends, Mistake> {
+    fn ends(&mut self, ends: &packets::EndsSpec) -> Result<Ends, Mistake> {
         let from = ends.from.as_ref().map(|nodes| nodes.evaluate(self)).transpose()?;
         let to = ends.to.as_ref().map(|nodes| nodes.evaluate(self)).transpose()?;
         Ok(Ends { from, to })

@@ -23,7 +23,7 @@ use self::forms::{Birth, EventForm, Order, RecordForm, Told, What};
 use self::wiring::Wiring;
 use super::TestbedError;
 use super::clock::Clock;
-use super::log::{Arrival, Happening, Log, Verdict};
+use super::log::{Arrival, Happening, Log, LogVerdict};
 use super::play::Hosts;
 use crate::clock::unix_nanos;
 use crate::observe::cast::IncarnationNo;
@@ -311,7 +311,7 @@ impl Ear {
             }
             What::Sent { to, packet, len } => {
                 let Some(packet) = forms::packet(&packet) else { return };
-                let (packet, verdict) = (Arc::new(packet), Verdict::Kernel);
+                let (packet, verdict) = (Arc::new(packet), LogVerdict::Kernel);
                 let sent = Happening::Departure { incarnation, to, packet, len, verdict };
                 self.log.note(at, sent);
             }

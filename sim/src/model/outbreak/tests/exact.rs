@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{epidemic, figures};
-use crate::model::{Cause, Epidemic, Rule, Spread, Stop};
+use crate::model::{Cause, Epidemic, ModelSpread, Rule, Stop};
 use crate::stats::Mean;
 
 /// What one node is.
@@ -87,7 +87,7 @@ fn sorted(mut state: Vec<Is>) -> Vec<Is> {
 fn round(epidemic: &Epidemic, state: &[Is]) -> Chances<(u32, Vec<Is>)> {
     let is_active = |node: usize| matches!(state[node], Is::Active(_));
     let spread = epidemic.spread();
-    let callers = (0..state.len()).filter(|&node| spread != Spread::Push || is_active(node));
+    let callers = (0..state.len()).filter(|&node| spread != ModelSpread::Push || is_active(node));
     let mut calls: Chances<Vec<(usize, usize)>> = vec![(1.0, Vec::new())];
     for caller in callers {
         calls = joined(&calls, &contacts(caller, state.len(), epidemic.fan_out() as usize));
@@ -96,10 +96,10 @@ fn round(epidemic: &Epidemic, state: &[Is]) -> Chances<(u32, Vec<Is>)> {
     for (chance, calls) in calls {
         let mut tellings = Vec::new();
         for (caller, other) in calls {
-            if spread != Spread::Pull && is_active(caller) {
+            if spread != ModelSpread::Pull && is_active(caller) {
                 tellings.push((caller, other));
             }
-            if spread != Spread::Push && is_active(other) {
+            if spread != ModelSpread::Push && is_active(other) {
                 tellings.push((other, caller));
             }
         }
@@ -180,7 +180,7 @@ fn interest(epidemic: &Epidemic, count: u32, said: &[Said]) -> Chances<Vec<Is>> 
     // Nodes that are asked judge a round as one contact.
     let together = [Said::Useful, Said::Unnecessary, Said::Lost];
     let judged: Vec<Said> = match epidemic.spread() {
-        Spread::Push => said.to_vec(),
+        ModelSpread::Push => said.to_vec(),
         _ => together.into_iter().filter(|kind| said.contains(kind)).take(1).collect(),
     };
     let counts = |one: &Said| cause == Cause::Blind || *one == Said::Unnecessary;

@@ -25,7 +25,7 @@ const BYTES_MAX: usize = 65_507;
 
 /// Packets from some nodes to some nodes; those that are not named are all.
 #[derive(Clone, Debug)]
-pub(in crate::scenario) struct Ends {
+pub(in crate::scenario) struct EndsSpec {
     pub(in crate::scenario) from: Option<Nodes>,
     pub(in crate::scenario) to: Option<Nodes>,
 }
@@ -35,13 +35,13 @@ pub(in crate::scenario) struct Ends {
 pub(in crate::scenario) struct Drop {
     pub(in crate::scenario) kind: &'static str,
     pub(in crate::scenario) nth: u64,
-    pub(in crate::scenario) ends: Ends,
+    pub(in crate::scenario) ends: EndsSpec,
 }
 
 /// Which packets are handed over once more.
 #[derive(Clone, Debug)]
-pub(in crate::scenario) struct Replay {
-    pub(in crate::scenario) ends: Ends,
+pub(in crate::scenario) struct ReplaySpec {
+    pub(in crate::scenario) ends: EndsSpec,
     pub(in crate::scenario) after: Duration,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::scenario) struct Replay {
 pub(in crate::scenario) struct Inject {
     pub(in crate::scenario) to: Nodes,
     pub(in crate::scenario) from: Sender,
-    pub(in crate::scenario) content: Content,
+    pub(in crate::scenario) content: ContentSpec,
 }
 
 /// As whom it comes.
@@ -62,7 +62,7 @@ pub(in crate::scenario) enum Sender {
 
 /// What it says.
 #[derive(Clone, Debug)]
-pub(in crate::scenario) enum Content {
+pub(in crate::scenario) enum ContentSpec {
     /// Something of a node, or of its sender.
     Of {
         lie: Lie,
@@ -77,7 +77,7 @@ pub(super) fn read_drop(item: &Item, names: Names<'_>, spec: &Spec) -> Result<Dr
     table.only(&DROP_KEYS)?;
     let kind = read_kind(table.need("kind", "kind = \"rumor\"")?, spec)?;
     let nth = table.item("nth").map_or(Ok(1), |nth| nth.number("a packet", 1, u32::MAX.into()))?;
-    Ok(Drop { kind, nth, ends: Ends::read(table, names)? })
+    Ok(Drop { kind, nth, ends: EndsSpec::read(table, names)? })
 }
 
 fn read_kind(item: &Item, spec: &Spec) -> Result<&'static str, Mistake> {
@@ -92,11 +92,11 @@ fn read_kind(item: &Item, spec: &Spec) -> Result<&'static str, Mistake> {
     })
 }
 
-pub(super) fn read_replay(item: &Item, names: Names<'_>) -> Result<Replay, Mistake> {
+pub(super) fn read_replay(item: &Item, names: Names<'_>) -> Result<ReplaySpec, Mistake> {
     let table = item.table("a table, such as { to = 7, after = \"10s\" }")?;
     table.only(&REPLAY_KEYS)?;
     let after = table.need("after", "after = \"10s\"")?.parsed(TIME, parse_positive_time)?;
-    Ok(Replay { ends: Ends::read(table, names)?, after })
+    Ok(ReplaySpec { ends: EndsSpec::read(table, names)?, after })
 }
 
 pub(super) fn read_inject(item: &Item, names: Names<'_>, spec: &Spec) -> Result<Inject, Mistake> {
@@ -123,7 +123,12 @@ pub(super) fn read_inject(item: &Item, names: Names<'_>, spec: &Spec) -> Result<
     Ok(Inject { to, from, content })
 }
 
-fn read_lie(table: &Table, lie: Lie, from: &Sender, names: Names<'_>) -> Result<Content, Mistake> {
+fn read_lie(
+    table: &Table,
+    lie: Lie,
+    from: &Sender,
+    names: Names<'_>,
+) -> Result<ContentSpec, Mistake> {
     if let Some(entry) = table.entry("bytes") {
         let text = "`bytes` goes with `kind = \"bytes\"`: leave it out";
         return Err(Mistake::new(entry.key_at, text));
@@ -138,10 +143,10 @@ fn read_lie(table: &Table, lie: Lie, from: &Sender, names: Names<'_>) -> Result<
         None if lie == Lie::Generation => Claim::Next,
         None => Claim::Present,
     };
-    Ok(Content::Of { lie, of, claim })
+    Ok(ContentSpec::Of { lie, of, claim })
 }
 
-fn read_bytes(table: &Table) -> Result<Content, Mistake> {
+fn read_bytes(table: &Table) -> Result<ContentSpec, Mistake> {
     let beside = ["of", "generation"].into_iter().find_map(|key| table.entry(key));
     if let Some(entry) = beside {
         let text = format!("`{}` has no place beside `bytes`: leave it out", entry.key);
@@ -149,7 +154,7 @@ fn read_bytes(table: &Table) -> Result<Content, Mistake> {
     }
     let what = "bytes in hex, such as \"726d0100\"";
     let item = table.need("bytes", "bytes = \"726d0100\"")?;
-    item.parsed(what, parse_hex).map(Content::Bytes)
+    item.parsed(what, parse_hex).map(ContentSpec::Bytes)
 }
 
 fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
@@ -164,7 +169,7 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
     Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
-impl Ends {
+impl EndsSpec {
     fn read(table: &Table, names: Names<'_>) -> Result<Self, Mistake> {
         let nodes = |key| table.item(key).map(|item| Nodes::read(item, names)).transpose();
         Ok(Self { from: nodes("from")?, to: nodes("to")? })
@@ -204,7 +209,7 @@ impl Drop {
     }
 }
 
-impl Replay {
+impl ReplaySpec {
     pub(super) fn toml(&self) -> String {
         let after = text_literal(&show_duration(self.after));
         format!("{{ after = {after}{} }}", self.ends.fields())
@@ -218,11 +223,11 @@ impl Inject {
             Sender::Addr(addr) => text_literal(&addr.to_string()),
         };
         let content = match &self.content {
-            Content::Bytes(bytes) => {
+            ContentSpec::Bytes(bytes) => {
                 let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 format!("kind = \"{BYTES}\", bytes = {}", text_literal(&hex))
             }
-            Content::Of { lie, of, claim } => {
+            ContentSpec::Of { lie, of, claim } => {
                 let of = of.as_ref().map(|of| format!(", of = {of}")).unwrap_or_default();
                 let claim = claim.name().map(|claim| format!(", generation = \"{claim}\""));
                 format!("kind = \"{}\"{of}{}", lie.name(), claim.unwrap_or_default())
