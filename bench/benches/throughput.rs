@@ -26,7 +26,7 @@ fn check(subject: &Subject, members: &[Arc<Record>]) {
 fn beats_in(packet: &Packet) -> u64 {
     match &packet.body {
         Body::Bulk(bulk) => bulk.beats.len() as u64,
-        Body::Vector(vector) => vector.beats.len() as u64,
+        Body::BeatVector(vector) => vector.beats.len() as u64,
         _ => unreachable!("a packet of beats"),
     }
 }

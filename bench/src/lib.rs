@@ -9,9 +9,10 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput};
 use plotters::style::{FontStyle, register_font};
-use rumormill::core::packet::{Body, Bulk, News, Records, Vector};
+use rumormill::core::packet::{BeatVector, Body, Bulk, Delta, MembershipUpdate};
 use rumormill::core::{
-    Age, AgeStep, Beat, Carrier, Digest, Engine, Input, Outbox, Packet, Record, Roster, Sighting,
+    Age, AgeStep, Beat, Carrier, Digest, Engine, Input, MemberState, Outbox, Packet, Record,
+    SharedRecords,
 };
 use rumormill::node::Generation;
 use rumormill::time::{Instant, Now, UnixNanos};
@@ -128,7 +129,7 @@ impl Subject {
         let now =
             Now { mono: Instant::from_nanos(1 << 56), wall: UnixNanos(1_800_000_100_000_000_000) };
         let (me, config) = (Arc::clone(&members[0]), Arc::new(Config::default()));
-        let mut engine = Engine::new(me, config, Arc::new(Roster::default()), 1, now);
+        let mut engine = Engine::new(me, config, Arc::new(SharedRecords::default()), 1, now);
         let mut outbox = Outbox::new();
         engine.restore(now, members, &mut outbox);
         outbox.drain().for_each(drop);
@@ -263,7 +264,7 @@ pub fn vectors(members: &[Arc<Record>], counter: u8) -> Vec<Arc<Packet>> {
     let digest: Digest = members.iter().map(|record| record.digest()).sum();
     let page = |(place, page): (usize, &[Arc<Record>])| {
         let (first, beats) = ((place * len) as u32, vec![(counter, Age(0)); page.len()]);
-        packet(Body::Vector(Vector { digest, first, beats }))
+        packet(Body::BeatVector(BeatVector { digest, first, beats }))
     };
     members.chunks(len).enumerate().map(page).collect()
 }
@@ -277,11 +278,11 @@ pub fn full_vector(members: &[Arc<Record>], counter: u8) -> Arc<Packet> {
 /// As many records as fit into a datagram.
 pub fn full_records(members: &[Arc<Record>]) -> Arc<Packet> {
     let mut news = Vec::new();
-    let mut full = packet(Body::Records(Records { news: Vec::new() }));
+    let mut full = packet(Body::Delta(Delta { news: Vec::new() }));
     for record in members {
-        let sighting = Sighting { record: Arc::clone(record), counter: 1_000, age: Age(7) };
-        news.push(News::Member(sighting));
-        let fuller = packet(Body::Records(Records { news: news.clone() }));
+        let sighting = MemberState { record: Arc::clone(record), counter: 1_000, age: Age(7) };
+        news.push(MembershipUpdate::Member(sighting));
+        let fuller = packet(Body::Delta(Delta { news: news.clone() }));
         if fuller.len_max() > Config::default().packet_len_max() {
             break;
         }

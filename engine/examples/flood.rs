@@ -22,8 +22,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rumormill::core::packet::{Body, News, Records, RingArc, Rumor, Token, Topic};
-use rumormill::core::{Age, AgeStep, Cause, Packet, Record, Sighting};
+use rumormill::core::packet::{Body, Delta, MembershipUpdate, RingArc, Rumor, Subject, Token};
+use rumormill::core::{Age, AgeStep, Cause, MemberState, Packet, Record};
 use rumormill::node::{Generation, NodeId};
 use rumormill::time::{Now, UnixNanos};
 use rumormill::wire::{Guard, Run};
@@ -63,7 +63,7 @@ struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
     Rumors,
-    Records,
+    Delta,
     Calls,
 }
 
@@ -212,7 +212,7 @@ impl Flood {
         let kind = args.kind;
         let thread = std::thread::spawn(move || match kind {
             Kind::Rumors => send(to, pace, |guard, number| datagram(guard, rumor(number))),
-            Kind::Records => {
+            Kind::Delta => {
                 // Encoding them takes longer than sending them.
                 let mut made: Vec<Vec<u8>> = Vec::new();
                 send(to, pace, move |guard, number| {
@@ -301,24 +301,25 @@ fn datagram(guard: &mut Guard, body: Body) -> Vec<u8> {
 }
 
 fn rumor(number: u32) -> Body {
-    let topic = Topic::Membership(News::Member(invented(number)));
+    let topic = Subject::Membership(MembershipUpdate::Member(invented(number)));
     let arc = RingArc::whole(NodeId(u64::from(number)));
     Body::Rumor(Rumor { token: Token(u64::from(number) << 32), acks: 1, arc, view: None, topic })
 }
 
 /// As many as a datagram carries.
 fn records(number: u32) -> Body {
-    let news = (0..1_600).map(|at| News::Member(invented(number * 1_600 + at))).collect();
-    Body::Records(Records { news })
+    let news =
+        (0..1_600).map(|at| MembershipUpdate::Member(invented(number * 1_600 + at))).collect();
+    Body::Delta(Delta { news })
 }
 
 /// A node at an address that nobody has.
-fn invented(number: u32) -> Sighting {
+fn invented(number: u32) -> MemberState {
     let [_, b, c, d] = number.to_be_bytes();
     let addr = SocketAddr::from(([240, b, c, d], 9));
     let node = Node::new(addr.to_string()).build().expect("an address");
     let record = Record::new(node, Generation::start(None, wall()));
-    Sighting { record: record.into(), counter: 1, age: Age(0) }
+    MemberState { record: record.into(), counter: 1, age: Age(0) }
 }
 
 /// The clock that generations begin with.

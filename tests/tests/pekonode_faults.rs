@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rumormill::config::{Setting, TransportKind, Wire};
 use rumormill::core::{
-    Carrier, Class, Command, Engine, Input, Outbox, Output, Record, Roster, Value,
+    Carrier, Class, Command, Engine, Input, Outbox, Output, Record, SharedRecords, Value,
 };
 use rumormill::node::Generation;
 use rumormill::time::{Instant, Now, UnixNanos};
@@ -448,7 +448,8 @@ impl Pair {
         let now = Self::wall(mono, 0);
         let engine = |addr| {
             let record = Record::new(Node::at(addr), Generation::start(None, now.wall));
-            let (config, roster) = (Arc::new(Config::default()), Arc::new(Roster::default()));
+            let (config, roster) =
+                (Arc::new(Config::default()), Arc::new(SharedRecords::default()));
             Engine::new(record.into(), config, roster, 1, now)
         };
         let mut pair = Self { engines: addrs.map(engine), wall_ahead: [0; 2], mono, removals: 0 };

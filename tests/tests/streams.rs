@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use rumormill::config::TransportKind;
 use rumormill::core::packet::{
-    Announcement, Body, Call, Fetch, LastCall, RingArc, Rumor, Token, Topic,
+    Announcement, Body, Call, Fetch, LastCall, RingArc, Rumor, Subject, Token,
 };
 use rumormill::core::{AgeStep, Cause, Packet};
 use rumormill::node::NodeId;
@@ -369,7 +369,7 @@ async fn a_value_that_was_announced_and_never_comes_keeps_no_other_away() {
     let ahead = Version { nanos: version.nanos + 5_000_000_000, ..version };
     let announcement = Announcement { version: ahead, len: 1 << 20 };
     let arc = RingArc::whole(NodeId(7));
-    let topic = Topic::Announced(announcement);
+    let topic = Subject::Announced(announcement);
     let rumor = Rumor { token: Token(1), acks: 1, arc, view: None, topic };
     caller.write_all(&frame(Body::Rumor(rumor))).unwrap();
     let data = large(19);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::packet::Holds;
+use super::packet::StateDigest;
 
 /// How far the others hold what a node holds, by what each of them last said in a swap, a probe
 /// or a join.
@@ -51,13 +51,13 @@ pub(crate) struct PeerDigests {
 #[derive(Clone, Copy, Debug)]
 struct Report {
     from: SocketAddr,
-    holds: Holds,
+    holds: StateDigest,
 }
 
 impl PeerDigests {
     const RECENT_MAX: usize = 32;
 
-    pub(crate) fn note(&mut self, from: SocketAddr, holds: Holds) {
+    pub(crate) fn note(&mut self, from: SocketAddr, holds: StateDigest) {
         self.recent.retain(|report| report.from != from);
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
@@ -75,7 +75,7 @@ impl PeerDigests {
     pub(crate) fn agreement(
         &self,
         reach: Reach,
-        ours: Holds,
+        ours: StateDigest,
         is_listed: impl Fn(SocketAddr) -> bool,
     ) -> Agreement {
         let listed = self.recent.iter().filter(|report| is_listed(report.from));

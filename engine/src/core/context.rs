@@ -24,9 +24,9 @@ use self::routes::Routes;
 use super::agreement::PeerDigests;
 use super::beat::AgeStep;
 use super::io::{Carrier, Outbox};
-use super::members::{Members, Roster};
+use super::members::{Members, SharedRecords};
 use super::metadata::Metadata;
-use super::packet::{Announcement, Body, Holds, Packet, Padding, Summary, Topic};
+use super::packet::{Announcement, Body, Packet, Padding, StateDigest, StateSummary, Subject};
 use super::record::Record;
 use super::rtt::Rtts;
 use super::settings::Settings;
@@ -99,7 +99,7 @@ pub(crate) enum Effect {
     /// We have a new incarnation above one that others held of us, and are young.
     Reborn,
     /// A node is known to hold something else than we do; what, may not be.
-    Differs(SocketAddr, Option<Holds>),
+    Differs(SocketAddr, Option<StateDigest>),
     /// A node has let us in.
     LetIn {
         by: SocketAddr,
@@ -122,7 +122,7 @@ impl Ground {
     pub(crate) fn new(
         me: Arc<Record>,
         config: Arc<Config>,
-        roster: Arc<Roster>,
+        roster: Arc<SharedRecords>,
         seed: u64,
         now: Now,
     ) -> Self {
@@ -200,7 +200,7 @@ impl Ground {
     }
 
     /// What we hold, in short.
-    pub(crate) fn holds(&self) -> Holds {
+    pub(crate) fn holds(&self) -> StateDigest {
         holds(&self.members, self.metadata.as_ref())
     }
 
@@ -215,9 +215,9 @@ impl Ground {
     }
 }
 
-pub(crate) fn holds(members: &Members, metadata: Option<&Metadata>) -> Holds {
+pub(crate) fn holds(members: &Members, metadata: Option<&Metadata>) -> StateDigest {
     let version = metadata.map_or(0, |metadata| metadata.version().hash());
-    Holds { digest: members.digest(), version }
+    StateDigest { digest: members.digest(), version }
 }
 
 impl Context<'_> {
@@ -233,7 +233,7 @@ impl Context<'_> {
     }
 
     /// What we hold, in short.
-    pub(crate) fn holds(&self) -> Holds {
+    pub(crate) fn holds(&self) -> StateDigest {
         holds(self.members, self.metadata.as_ref())
     }
 
@@ -273,8 +273,8 @@ impl Context<'_> {
         Arc::new(Packet { step: self.step, body })
     }
 
-    pub(crate) fn summary(&self) -> Summary {
-        Summary {
+    pub(crate) fn summary(&self) -> StateSummary {
+        StateSummary {
             wall: self.now.wall,
             settings: Settings::of(self.config),
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
@@ -298,11 +298,11 @@ impl Context<'_> {
     }
 
     /// What a rumor of a metadata value carries: the value where it fits a datagram.
-    pub(crate) fn topic_of(&self, metadata: &Metadata) -> Topic {
+    pub(crate) fn topic_of(&self, metadata: &Metadata) -> Subject {
         if rumor_len(metadata) <= self.config.packet_len_max() {
-            Topic::Metadata(metadata.clone())
+            Subject::Metadata(metadata.clone())
         } else {
-            Topic::Announced(Announcement::of(metadata))
+            Subject::Announced(Announcement::of(metadata))
         }
     }
 
@@ -326,7 +326,7 @@ impl Context<'_> {
     }
 
     /// Takes what a member says that it holds; of others anybody could send us any number.
-    pub(crate) fn note_report(&mut self, from: SocketAddr, holds: Holds) {
+    pub(crate) fn note_report(&mut self, from: SocketAddr, holds: StateDigest) {
         if self.lists(from) {
             self.reports.note(from, holds);
         }

@@ -19,7 +19,7 @@ use super::detection::Detection;
 use super::dissemination::Dissemination;
 use super::io::{Carrier, Command, Input, Outbox};
 use super::joining::Joiner;
-use super::members::{FullList, Roster};
+use super::members::{PreloadedMembers, SharedRecords};
 use super::membership::Membership;
 use super::packet::{Body, Packet};
 use super::record::Record;
@@ -67,7 +67,7 @@ impl Engine {
     pub fn new(
         me: Arc<Record>,
         config: Arc<Config>,
-        roster: Arc<Roster>,
+        roster: Arc<SharedRecords>,
         seed: u64,
         now: Now,
     ) -> Self {
@@ -100,7 +100,7 @@ impl Engine {
     ///
     /// Panics when anybody but this node is listed already, or when the list is not one of this
     /// engine's roster and with its own incarnation in it.
-    pub fn restore_full(&mut self, now: Now, list: &Arc<FullList>, out: &mut Outbox) {
+    pub fn restore_full(&mut self, now: Now, list: &Arc<PreloadedMembers>, out: &mut Outbox) {
         let cx = &mut self.ground.context(now, out);
         cx.members.fill(list, now.mono);
         Detection::watch(cx, cx.members.me());
@@ -195,10 +195,10 @@ impl Rooms {
             Body::SwapAnswer(answer) => {
                 anti_entropy.on_swap_answer(cx, spread, membership, answer, via);
             }
-            Body::Vector(vector) => AntiEntropy::on_vector(cx, spread, membership, vector, via),
-            Body::Ids(ids) => AntiEntropy::on_ids(cx, spread, membership, from, ids),
-            Body::Wanted(wanted) => AntiEntropy::on_wanted(cx, from, wanted),
-            Body::Records(records) => {
+            Body::BeatVector(vector) => AntiEntropy::on_vector(cx, spread, membership, vector, via),
+            Body::BucketIds(ids) => AntiEntropy::on_ids(cx, spread, membership, from, ids),
+            Body::Pull(wanted) => AntiEntropy::on_wanted(cx, from, wanted),
+            Body::Delta(records) => {
                 membership.take_news(cx, spread, detection, &records.news, via);
             }
             Body::Value(metadata) => store.on_value(cx, spread, metadata, from),
@@ -213,8 +213,8 @@ impl Rooms {
             Body::ProbeAnswer(answer) => {
                 membership.on_probe_answer(cx, spread, detection, from, answer);
             }
-            Body::ProbeRequest(request) => detection.on_probe_request(cx, from, *request),
-            Body::Vouch(vouch) => detection.on_vouch(cx, from, *vouch),
+            Body::PingReq(request) => detection.on_probe_request(cx, from, *request),
+            Body::IndirectAck(vouch) => detection.on_vouch(cx, from, *vouch),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
 use crate::core::packer::Room;
-use crate::core::packet::{Body, Bounded, Join, News, Packet, Welcome};
+use crate::core::packet::{Body, Bounded, Join, MembershipUpdate, Packet, Welcome};
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -197,7 +197,7 @@ impl Joiner {
         if join.me.record == *cx.me {
             return self.on_own_join(cx, join, via.from);
         }
-        let news = News::Member(join.me.clone());
+        let news = MembershipUpdate::Member(join.me.clone());
         match membership.apply(cx, spread, detection, &news, via) {
             Some(node) => membership.announce_guest(cx, spread, node),
             None => membership.answer_refused(cx, detection, via.from, &join.me),
@@ -253,7 +253,7 @@ impl Joiner {
         cx.echo(via.from, welcome.ask, None);
         let was_alone = cx.is_alone();
         for sighting in &welcome.members {
-            let news = News::Member(sighting.clone());
+            let news = MembershipUpdate::Member(sighting.clone());
             if let Some(node) = membership.apply(cx, spread, detection, &news, via) {
                 spread.relay_news(cx, node);
             } else if sighting.record.node().addr() == via.from {

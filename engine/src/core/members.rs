@@ -24,11 +24,11 @@ mod trees;
 
 pub(crate) use self::arcs::{Delegation, RingView, subtract};
 pub(crate) use self::ids::Found;
-pub use self::roster::Roster;
+pub use self::roster::SharedRecords;
 pub(crate) use self::roster::{BUCKET_BITS, NodeIx};
 pub(crate) use self::row::{Introducer, Standing};
 pub(crate) use self::seen::{Applied, AppliedDeparture, Arrival, FreshBeat, FreshNews};
-pub use self::table::FullList;
+pub use self::table::PreloadedMembers;
 
 use std::cmp::Ordering;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ use self::tombstones::Tombstones;
 use crate::config::Config;
 use crate::core::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId};
 use crate::core::packet::{Cause, Gone};
-use crate::core::record::{Digest, Record, Sighting};
+use crate::core::record::{Digest, MemberState, Record};
 use crate::node::NodeId;
 use crate::time::Instant;
 
@@ -71,7 +71,7 @@ impl Members {
     pub(crate) fn new(
         me: &Arc<Record>,
         config: &Config,
-        roster: Arc<Roster>,
+        roster: Arc<SharedRecords>,
         now: Instant,
     ) -> Self {
         let mut interner = Interner::new(roster);
@@ -93,7 +93,7 @@ impl Members {
 
     /// Lists all of a list, each as if it had just been heard of. Panics when others are listed
     /// already, or the list is not one of our roster and with ourselves in it.
-    pub(crate) fn fill(&mut self, list: &Arc<FullList>, now: Instant) {
+    pub(crate) fn fill(&mut self, list: &Arc<PreloadedMembers>, now: Instant) {
         let mine = self.row(self.me).record;
         assert!(self.len() == 1, "only who knows nobody takes over a list");
         assert!(list.is_of(&self.interner), "list and engine are of one roster");
@@ -206,9 +206,9 @@ impl Members {
     }
 
     /// The record to send of a member, with its newest beat as of now.
-    pub(crate) fn sighting(&self, node: NodeIx, now: Instant, step: AgeStep) -> Sighting {
+    pub(crate) fn sighting(&self, node: NodeIx, now: Instant, step: AgeStep) -> MemberState {
         let row = self.row(node);
-        Sighting {
+        MemberState {
             record: Arc::clone(self.interner.record(row.record)),
             counter: row.counter,
             age: step.age_of(now, row.raised_at()),

@@ -48,7 +48,7 @@ pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
 pub use footprint::Footprint;
 pub use io::{Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output};
-pub use members::{FullList, Roster};
+pub use members::{PreloadedMembers, SharedRecords};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};
 pub use packet::{Cause, Packet, PacketKind};
@@ -56,6 +56,6 @@ pub use protocol::{
     CarriedNews, Channel, CommandKind, Identity, Inspect, LivenessCheck, Load, NewsAbout, Protocol,
     Traced,
 };
-pub use record::{Digest, Record, Sighting};
+pub use record::{Digest, MemberState, Record};
 pub use settings::{Difference, Settings};
 pub use stats::Stats;

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::core::AgeStep;
     use crate::core::beat::RecordId;
-    use crate::core::packet::{Body, Ids, Wanted};
+    use crate::core::packet::{Body, BucketIds, Pull};
 
     const LEN_MAX: usize = 200;
 
@@ -100,14 +100,14 @@ mod tests {
         (0..count).map(RecordId).collect()
     }
 
-    fn wanted(count: u32) -> Vec<Wanted> {
-        let mut packer = Packer::new(Wanted { ids: Vec::new() }, LEN_MAX);
+    fn wanted(count: u32) -> Vec<Pull> {
+        let mut packer = Packer::new(Pull { ids: Vec::new() }, LEN_MAX);
         packer.fill(ids(count), |page| &mut page.ids);
         packer.into_pages()
     }
 
-    fn len_max(page: Wanted) -> usize {
-        Packet { step: AgeStep(1), body: Body::Wanted(page) }.len_max()
+    fn len_max(page: Pull) -> usize {
+        Packet { step: AgeStep(1), body: Body::Pull(page) }.len_max()
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_item_that_does_not_fit_the_last_page_begins_the_next() {
-        let empty = Ids { echo: None, bits: 0, buckets: Vec::new(), ids: Vec::new() };
+        let empty = BucketIds { echo: None, bits: 0, buckets: Vec::new(), ids: Vec::new() };
         let mut packer = Packer::new(empty, LEN_MAX);
         for (bucket, (len, pages)) in
             [(100, 1), (60, 1), (60, 2), (9_999, 3), (1, 4)].iter().enumerate()

@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 pub use contact::{Held, Padding};
 pub(crate) use kinds::packet_kinds;
 use kinds::{enums, says, structs};
-pub use probes::{Holds, Reply, Suspicion, Word};
+pub use probes::{AckOrNack, Reply, StateDigest, Suspicion};
 
 use super::beat::{Age, AgeStep, Beat, RecordId};
 use super::metadata::{Metadata, Version};
-use super::record::{Digest, Sighting};
+use super::record::{Digest, MemberState};
 use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
@@ -57,24 +57,24 @@ pub(crate) trait Bounded {
 
 /// A change of membership. Nearly all are of the first kind, so that is what its size is made for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum News {
+pub enum MembershipUpdate {
     /// This incarnation is a member.
-    Member(Sighting),
+    Member(MemberState),
     /// This incarnation is gone.
     Gone(Box<Gone>),
     /// This incarnation did not answer a probe. Means nothing to a node that does not probe.
     Suspected(Box<Suspicion>),
 }
 
-const _: () = assert!(size_of::<News>() <= 24);
+const _: () = assert!(size_of::<MembershipUpdate>() <= 24);
 
-impl From<Gone> for News {
+impl From<Gone> for MembershipUpdate {
     fn from(gone: Gone) -> Self {
         Self::Gone(Box::new(gone))
     }
 }
 
-impl From<Suspicion> for News {
+impl From<Suspicion> for MembershipUpdate {
     fn from(suspicion: Suspicion) -> Self {
         Self::Suspected(Box::new(suspicion))
     }
@@ -140,13 +140,13 @@ impl ViewDigest {
 
 /// What a rumor is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Topic {
+pub enum Subject {
     /// A metadata value.
     Metadata(Metadata),
     /// A metadata value that exceeds a datagram: it can be fetched from the sender.
     Announced(Announcement),
     /// A membership change that came alone.
-    Membership(News),
+    Membership(MembershipUpdate),
 }
 
 /// A half-open stretch of the ring: from `after` (not included) clockwise up to `upto`
@@ -190,7 +190,7 @@ pub enum Call {
 
 /// What a node holds, in constant space: equal summaries need no repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Summary {
+pub struct StateSummary {
     /// How many members are listed, the node itself included.
     pub members: u32,
     /// The sum of their digests.
@@ -203,10 +203,10 @@ pub struct Summary {
     pub settings: Settings,
 }
 
-impl Summary {
+impl StateSummary {
     /// The same in short.
-    pub fn holds(&self) -> Holds {
-        Holds { digest: self.digest, version: self.version.map_or(0, Version::hash) }
+    pub fn holds(&self) -> StateDigest {
+        StateDigest { digest: self.digest, version: self.version.map_or(0, Version::hash) }
     }
 
     /// True when both hold the same, whatever their clocks say.
@@ -217,12 +217,12 @@ impl Summary {
 
 /// How the lists of two swap partners compare.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Detail {
+pub enum Comparison {
     /// They agree: here are my beats.
-    Same(Vector),
+    InSync(BeatVector),
     /// They differ: digests of my members by bucket of the ring, folded with the swap's token.
     /// The number of buckets is a power of two.
-    Differ(Vec<u32>),
+    BucketDigests(Vec<u32>),
 }
 
 impl Packet {
@@ -239,7 +239,7 @@ impl Packet {
 
 impl Body {
     /// What the sender says that it holds, if it does.
-    pub fn summary(&self) -> Option<&Summary> {
+    pub fn summary(&self) -> Option<&StateSummary> {
         match self {
             Self::Join(join) => Some(&join.summary),
             Self::Welcome(welcome) => Some(&welcome.summary),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::footprint::Footprint;
 use super::io::{Command, Input, Outbox};
-use super::members::Roster;
+use super::members::SharedRecords;
 use super::metadata::{Metadata, PublishError, Value, Version};
-use super::packet::{Body, Cause, News, Packet, Rumor, Topic};
-use super::record::{Record, Sighting};
+use super::packet::{Body, Cause, MembershipUpdate, Packet, Rumor, Subject};
+use super::record::{MemberState, Record};
 use super::stats::Stats;
 use crate::config::Config;
 use crate::node::{Generation, Node, NodeId};
@@ -237,7 +237,7 @@ pub enum LivenessCheck {
 impl Protocol for Engine {
     type Packet = Packet;
     /// The second may name incarnations in advance, for many engines; see [`Engine::new`].
-    type Settings = (Arc<Config>, Arc<Roster>);
+    type Settings = (Arc<Config>, Arc<SharedRecords>);
 
     fn new(me: Arc<Record>, (config, roster): &Self::Settings, seed: u64, now: Now) -> Self {
         Self::new(me, Arc::clone(config), Arc::clone(roster), seed, now)
@@ -313,24 +313,25 @@ impl Packet {
                 one = Some(NewsAbout::Version(metadata.version()));
             }
             Body::Rumor(Rumor { topic, .. }) => match topic {
-                Topic::Metadata(metadata) => one = Some(NewsAbout::Version(metadata.version())),
-                Topic::Announced(it) => {
+                Subject::Metadata(metadata) => one = Some(NewsAbout::Version(metadata.version())),
+                Subject::Announced(it) => {
                     (one, load) = (Some(NewsAbout::Version(it.version)), Load::Announcement);
                 }
-                Topic::Membership(change) => one = change.carried(),
+                Subject::Membership(change) => one = change.carried(),
             },
             Body::RumorAck(ack) => {
                 (one, load) = (Some(NewsAbout::Tagged(ack.token.tag())), Load::Ack);
             }
             Body::Bulk(bulk) => news = &bulk.news,
-            Body::Records(records) => news = &records.news,
+            Body::Delta(records) => news = &records.news,
             Body::Join(join) => one = Some(join.me.carried()),
             Body::Alive(alive) => one = Some(alive.me.carried()),
             Body::Welcome(welcome) => members = &welcome.members,
             _ => {}
         }
-        let members = members.iter().map(Sighting::carried);
-        let about = one.into_iter().chain(news.iter().filter_map(News::carried)).chain(members);
+        let members = members.iter().map(MemberState::carried);
+        let about =
+            one.into_iter().chain(news.iter().filter_map(MembershipUpdate::carried)).chain(members);
         about.map(move |about| CarriedNews { about, load })
     }
 
@@ -352,14 +353,14 @@ impl Packet {
     }
 }
 
-impl Sighting {
+impl MemberState {
     fn carried(&self) -> NewsAbout<'static> {
         let (addr, generation) = (self.record.node().addr(), self.record.generation());
         NewsAbout::Member { addr, generation }
     }
 }
 
-impl News {
+impl MembershipUpdate {
     fn carried(&self) -> Option<NewsAbout<'static>> {
         match self {
             Self::Member(member) => Some(member.carried()),

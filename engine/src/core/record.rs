@@ -131,7 +131,7 @@ impl Sum for Digest {
 
 /// A record with the newest beat that the sender holds of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sighting {
+pub struct MemberState {
     /// The incarnation.
     pub record: Arc<Record>,
     /// Its beat counter in full.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::packets::Overheard;
 use super::script::{Script, addr};
-use super::subject::{Subject, datagram};
+use super::subject::{FuzzSubject, datagram};
 use crate::config::{Config, Liveness};
 use crate::core::{Carrier, Command, Input, Packet, Value};
 use crate::time::nanos;
@@ -14,19 +14,19 @@ use crate::wire;
 /// Takes any bytes for settings and a script, and has an engine live it.
 pub fn handle(bytes: &[u8]) {
     let mut script = Script(bytes);
-    let Some(config) = script.settings(Subject::MEMBERS_MAX) else { return };
+    let Some(config) = script.settings(FuzzSubject::MEMBERS_MAX) else { return };
     live(script, &config.build().expect("a valid configuration"));
 }
 
 /// The same for an engine that probes.
 pub fn probes(bytes: &[u8]) {
     let mut script = Script(bytes);
-    let Some(config) = script.settings(Subject::MEMBERS_MAX) else { return };
+    let Some(config) = script.settings(FuzzSubject::MEMBERS_MAX) else { return };
     live(script, &config.liveness(Liveness::Probes).build().expect("a valid configuration"));
 }
 
 fn live(mut script: Script<'_>, config: &Config) {
-    let mut subject = Subject::of(config.clone());
+    let mut subject = FuzzSubject::of(config.clone());
     let mut overheard = Overheard::default();
     while let Some(step) = script.step(config, &mut overheard) {
         for sent in subject.live(step.pause, step.jump, step.input) {

@@ -23,5 +23,5 @@ pub use samples::samples;
 pub use seal::seal;
 #[cfg(feature = "net")]
 pub use stream::stream;
-pub use subject::{Sent, Subject};
+pub use subject::{FuzzSubject, Sent};
 pub use talk::talk;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use super::script::Script;
 use crate::config::Liveness;
 use crate::core::packet::{
-    Alive, Announcement, Body, Bulk, Call, Detail, Echo, Fetch, Gone, Held, Holds, Ids, Join,
-    LastCall, News, Padding, Probe, ProbeAnswer, ProbeRequest, Records, Reply, RingArc, Rumor,
-    RumorAck, Summary, Suspicion, SwapAnswer, SwapRequest, Token, Topic, Vector, ViewDigest, Vouch,
-    Wanted, Welcome, Word,
+    AckOrNack, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Comparison, Delta,
+    Echo, Fetch, Gone, Held, IndirectAck, Join, LastCall, MembershipUpdate, Padding, PingReq,
+    Probe, ProbeAnswer, Pull, Reply, RingArc, Rumor, RumorAck, StateDigest, StateSummary, Subject,
+    Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest, Welcome,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, Record, RecordId, Settings, Sighting,
+    Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, Record, RecordId, Settings,
     Version, digest,
 };
 use crate::time::UnixNanos;
@@ -80,14 +80,14 @@ impl Overheard {
             }
             Body::SwapRequest(SwapRequest { token, .. })
             | Body::LastCall(LastCall { token, .. })
-            | Body::ProbeRequest(ProbeRequest { token, .. }) => self.tokens.note(*token),
+            | Body::PingReq(PingReq { token, .. }) => self.tokens.note(*token),
             Body::SwapAnswer(SwapAnswer { ask: Some(token), .. }) => self.tokens.note(*token),
             Body::Probe(Probe { token, holds, .. }) => {
                 self.tokens.note(*token);
                 self.digests.note(holds.digest);
             }
-            Body::Vector(vector) => self.digests.note(vector.digest),
-            Body::Records(records) => self.hear_news(&records.news),
+            Body::BeatVector(vector) => self.digests.note(vector.digest),
+            Body::Delta(records) => self.hear_news(&records.news),
             Body::Value(value) | Body::Fetched(value) => self.hear_value(value),
             Body::Alive(alive) => self.records.note(Arc::clone(&alive.me.record)),
             Body::Announced(Announcement { version, .. }) | Body::Fetch(Fetch { version, .. }) => {
@@ -97,19 +97,19 @@ impl Overheard {
         }
     }
 
-    fn hear_news(&mut self, news: &[News]) {
+    fn hear_news(&mut self, news: &[MembershipUpdate]) {
         for item in news {
-            if let News::Member(sighting) = item {
+            if let MembershipUpdate::Member(sighting) = item {
                 self.records.note(Arc::clone(&sighting.record));
             }
         }
     }
 
-    fn hear_topic(&mut self, topic: &Topic) {
+    fn hear_topic(&mut self, topic: &Subject) {
         match topic {
-            Topic::Metadata(value) => self.hear_value(value),
-            Topic::Announced(announcement) => self.versions.note(announcement.version),
-            Topic::Membership(news) => self.hear_news(std::slice::from_ref(news)),
+            Subject::Metadata(value) => self.hear_value(value),
+            Subject::Announced(announcement) => self.versions.note(announcement.version),
+            Subject::Membership(news) => self.hear_news(std::slice::from_ref(news)),
         }
     }
 
@@ -167,10 +167,10 @@ impl Sayer<'_, '_, '_> {
                 let (ask, detail) = (self.ask()?, self.detail()?);
                 Body::SwapAnswer(SwapAnswer { token, ask, summary, detail })
             }
-            9 => Body::Vector(self.vector()?),
-            10 => Body::Ids(self.ids()?),
-            11 => Body::Wanted(Wanted { ids: self.many(Self::id)? }),
-            12..14 => Body::Records(Records { news: self.few(Self::news)? }),
+            9 => Body::BeatVector(self.vector()?),
+            10 => Body::BucketIds(self.ids()?),
+            11 => Body::Pull(Pull { ids: self.many(Self::id)? }),
+            12..14 => Body::Delta(Delta { news: self.few(Self::news)? }),
             14 => Body::Value(self.value()?),
             15 => Body::Announced(self.announcement()?),
             16 => Body::Fetch(Fetch {
@@ -188,7 +188,7 @@ impl Sayer<'_, '_, '_> {
             21 => Body::ProbeAnswer(ProbeAnswer { token: self.token()?, holds: self.holds()? }),
             22 => {
                 let (token, target) = (self.token()?, self.script.addr()?);
-                Body::ProbeRequest(ProbeRequest { token, target })
+                Body::PingReq(PingReq { token, target })
             }
             23 => {
                 let token = self.token()?;
@@ -199,8 +199,8 @@ impl Sayer<'_, '_, '_> {
                 Body::Echo(Echo { token, swap })
             }
             _ => {
-                let word = self.script.pick(&[Word::Lives, Word::Silent])?;
-                Body::Vouch(Vouch { token: self.token()?, word })
+                let word = self.script.pick(&[AckOrNack::Ack, AckOrNack::Nack])?;
+                Body::IndirectAck(IndirectAck { token: self.token()?, word })
             }
         })
     }
@@ -281,13 +281,13 @@ impl Sayer<'_, '_, '_> {
     }
 
     /// A record that was said, or another incarnation of its node.
-    fn sighting(&mut self) -> Option<Sighting> {
+    fn sighting(&mut self) -> Option<MemberState> {
         let mut record = self.record()?;
         if self.script.below(4)? == 0 {
             let generation = self.script.generation()?;
             record = Arc::new(Record::new(record.node().clone(), generation));
         }
-        Some(Sighting { record, counter: self.script.number32()?, age: self.age()? })
+        Some(MemberState { record, counter: self.script.number32()?, age: self.age()? })
     }
 
     fn age(&mut self) -> Option<Age> {
@@ -308,9 +308,9 @@ impl Sayer<'_, '_, '_> {
         Some(Beat { id: self.id()?, counter: self.script.byte()?, age: self.age()? })
     }
 
-    fn news(&mut self) -> Option<News> {
+    fn news(&mut self) -> Option<MembershipUpdate> {
         Some(match self.script.below(4)? {
-            0 => News::from(Gone {
+            0 => MembershipUpdate::from(Gone {
                 addr: self.record()?.node().addr(),
                 generation: self.script.generation()?,
                 counter: self.script.number32()?,
@@ -319,7 +319,7 @@ impl Sayer<'_, '_, '_> {
             1 => {
                 let record = self.record()?;
                 let same = self.script.below(4)? > 0;
-                News::from(Suspicion {
+                MembershipUpdate::from(Suspicion {
                     addr: record.node().addr(),
                     generation: if same {
                         record.generation()
@@ -330,7 +330,7 @@ impl Sayer<'_, '_, '_> {
                     witnesses: self.script.some(Suspicion::WITNESSES_MAX, Script::node_id)?,
                 })
             }
-            _ => News::Member(self.sighting()?),
+            _ => MembershipUpdate::Member(self.sighting()?),
         })
     }
 
@@ -342,9 +342,9 @@ impl Sayer<'_, '_, '_> {
             _ => None,
         };
         let topic = match self.script.below(4)? {
-            0 => Topic::Metadata(self.value()?),
-            1 => Topic::Announced(self.announcement()?),
-            _ => Topic::Membership(self.news()?),
+            0 => Subject::Metadata(self.value()?),
+            1 => Subject::Announced(self.announcement()?),
+            _ => Subject::Membership(self.news()?),
         };
         Some(Rumor { token, acks, arc, view, topic })
     }
@@ -353,9 +353,9 @@ impl Sayer<'_, '_, '_> {
         Some(Announcement { version: self.version()?, len: self.script.number32()? })
     }
 
-    fn summary(&mut self) -> Option<Summary> {
+    fn summary(&mut self) -> Option<StateSummary> {
         let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Off];
-        Some(Summary {
+        Some(StateSummary {
             members: self.script.number32()?,
             digest: self.digest()?,
             version: self.held_version()?,
@@ -380,28 +380,28 @@ impl Sayer<'_, '_, '_> {
         Some(if self.script.below(2)? == 0 { None } else { Some(self.version()?) })
     }
 
-    fn holds(&mut self) -> Option<Holds> {
-        Some(Holds { digest: self.digest()?, version: self.script.number()? })
+    fn holds(&mut self) -> Option<StateDigest> {
+        Some(StateDigest { digest: self.digest()?, version: self.script.number()? })
     }
 
-    fn detail(&mut self) -> Option<Detail> {
+    fn detail(&mut self) -> Option<Comparison> {
         if self.script.below(2)? == 0 {
-            return self.vector().map(Detail::Same);
+            return self.vector().map(Comparison::InSync);
         }
         let buckets = 1 << self.script.below(9)?;
-        Some(Detail::Differ(vec![self.script.number32()?; buckets]))
+        Some(Comparison::BucketDigests(vec![self.script.number32()?; buckets]))
     }
 
-    fn vector(&mut self) -> Option<Vector> {
+    fn vector(&mut self) -> Option<BeatVector> {
         let (digest, first) = (self.digest()?, self.script.number32()?);
         let beats = self.many(|it| Some((it.script.byte()?, it.age()?)))?;
-        Some(Vector { digest, first, beats })
+        Some(BeatVector { digest, first, beats })
     }
 
-    fn ids(&mut self) -> Option<Ids> {
+    fn ids(&mut self) -> Option<BucketIds> {
         let bits = self.script.pick(&[0, 1, 4, 15, 16])?;
         let last = ((1_u32 << bits) - 1) as u16;
         let buckets = self.many(|it| Some((it.script.number()? as u16).min(last)))?;
-        Some(Ids { echo: self.ask()?, bits, buckets, ids: self.many(Self::id)? })
+        Some(BucketIds { echo: self.ask()?, bits, buckets, ids: self.many(Self::id)? })
     }
 }

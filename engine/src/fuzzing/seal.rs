@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::script::{STARTED, Script, addr};
 use crate::config::{Config, SecretKey};
-use crate::core::packet::{Body, Holds, Probe, Reply};
+use crate::core::packet::{Body, Probe, Reply, StateDigest};
 use crate::core::{AgeStep, Packet};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire::{Guard, Keyring, Run};
@@ -136,7 +136,7 @@ impl Cluster {
     fn seal(&mut self, from: usize) -> Option<()> {
         let number = Some(self.letters.len()).filter(|&len| len < Self::LETTERS_MAX)?;
         let token = u32::try_from(number).expect("they are few");
-        let probe = Probe { token, holds: Holds::default(), reply: Reply::Datagram };
+        let probe = Probe { token, holds: StateDigest::default(), reply: Reply::Datagram };
         let packet = Packet { step: AgeStep(25_000), body: Body::Probe(probe) };
         let now = self.clock(self.nodes[from].ahead);
         if self.nodes[from].guard.wants_random(now) {

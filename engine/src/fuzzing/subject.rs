@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use super::script::{STARTED, addr};
 use crate::config::Config;
-use crate::core::{Carrier, Class, Command, Engine, Input, Outbox, Output, Packet, Record, Roster};
+use crate::core::{
+    Carrier, Class, Command, Engine, Input, Outbox, Output, Packet, Record, SharedRecords,
+};
 use crate::node::{Generation, Node};
 use crate::time::{Instant, Now, UnixNanos};
 use crate::wire;
 
 /// Most packets that one input may make an engine with a list of at most
-/// [`Subject::MEMBERS_MAX`] send: far more than an honest one does, far less than a weapon.
+/// [`FuzzSubject::MEMBERS_MAX`] send: far more than an honest one does, far less than a weapon.
 const SENDS_MAX: usize = 256;
 
 /// An engine that is watched.
 #[derive(Debug)]
-pub struct Subject {
+pub struct FuzzSubject {
     engine: Engine,
     now: Now,
     outbox: Outbox,
@@ -41,13 +43,13 @@ pub(super) fn datagram(packet: &Packet, config: &Config) -> Carrier {
     Carrier::Datagram(wire::encoded_len(packet) + config.guard_len())
 }
 
-impl Default for Subject {
+impl Default for FuzzSubject {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Subject {
+impl FuzzSubject {
     /// Small, so that its limits are met.
     pub const MEMBERS_MAX: usize = 64;
 
@@ -65,7 +67,7 @@ impl Subject {
     /// The node at this address, started at this time.
     pub(super) fn born(at: SocketAddr, config: Arc<Config>, now: Now) -> Self {
         let record = Arc::new(Record::new(Node::at(at), Generation::start(None, now.wall)));
-        let engine = Engine::new(record, config, Arc::new(Roster::default()), 1, now);
+        let engine = Engine::new(record, config, Arc::new(SharedRecords::default()), 1, now);
         Self { engine, now, outbox: Outbox::new(), sent: Vec::new(), has_left: false }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::lives::can_be_sent;
 use super::packets::Overheard;
 use super::script::{STARTED, Script, addr};
-use super::subject::{Sent, Subject, datagram};
+use super::subject::{FuzzSubject, Sent, datagram};
 use crate::config::{Config, Liveness, Swap};
 use crate::core::{Carrier, Command, Input, Packet};
 use crate::time::{Instant, Now, UnixNanos};
@@ -79,7 +79,7 @@ struct Talk {
     config: Arc<Config>,
     now: Instant,
     /// The two, of whom either may be down.
-    nodes: [Option<Subject>; 2],
+    nodes: [Option<FuzzSubject>; 2],
     /// By the time of arrival, and then in the order in which they were sent.
     flights: BTreeMap<(Instant, u64), Flight>,
     sent: u64,
@@ -93,7 +93,7 @@ impl Talk {
     fn of(script: &mut Script<'_>) -> Option<Self> {
         // Where silence removes nobody, what a stranger invented stays.
         let liveness = script.pick(&[Liveness::Beats, Liveness::Probes])?;
-        let settings = script.settings(Subject::MEMBERS_MAX)?;
+        let settings = script.settings(FuzzSubject::MEMBERS_MAX)?;
         let settings = settings.liveness(liveness).cycle(Duration::from_secs(1));
         let config = settings.build().expect("a valid configuration");
         let fates = script.some(24, Script::byte)?;
@@ -115,7 +115,8 @@ impl Talk {
     fn start(&mut self, place: usize, ahead: i64) {
         let wall = UnixNanos(STARTED).saturating_add(self.now - BEGIN);
         let now = Now { mono: self.now, wall: UnixNanos(wall.0.saturating_add(ahead)) };
-        self.nodes[place] = Some(Subject::born(addr(place as u8), Arc::clone(&self.config), now));
+        self.nodes[place] =
+            Some(FuzzSubject::born(addr(place as u8), Arc::clone(&self.config), now));
         let seeds = vec![addr(1 - place as u8)];
         self.take(place, Input::Command(Command::Seeds(seeds)), 0);
     }
@@ -149,7 +150,7 @@ impl Talk {
         loop {
             let arrival = self.flights.first_key_value().map(|(&(at, _), _)| at);
             let wakes = [0, 1].map(|place| {
-                let node: Option<&Subject> = self.nodes[place].as_ref();
+                let node: Option<&FuzzSubject> = self.nodes[place].as_ref();
                 node.and_then(|node| node.engine().deadline())
             });
             let next = wakes.into_iter().flatten().chain(arrival).min();
@@ -266,7 +267,7 @@ impl Talk {
 
     /// Whether both hold what they should, or what they don't.
     fn agree(&self) -> Result<(), String> {
-        let engines = self.nodes.iter().flatten().map(Subject::engine).collect::<Vec<_>>();
+        let engines = self.nodes.iter().flatten().map(FuzzSubject::engine).collect::<Vec<_>>();
         for (engine, other) in [(0, 1), (1, 0)] {
             if !engines[engine].lists(addr(other as u8)) {
                 return Err(format!("node {engine} does not list node {other}"));

@@ -64,7 +64,7 @@ fn config() -> impl Strategy<Value = Config> {
         1 => Just(Liveness::Off),
     ];
     let swap = prop_oneof![3 => Just(Swap::On), 1 => Just(Swap::Off)];
-    (liveness, swap, 2..Subject::MEMBERS_MAX).prop_map(|(liveness, swap, members_max)| {
+    (liveness, swap, 2..FuzzSubject::MEMBERS_MAX).prop_map(|(liveness, swap, members_max)| {
         let config = Config::builder().liveness(liveness).swap(swap).members_max(members_max);
         config.build().expect("a valid configuration")
     })
@@ -78,7 +78,7 @@ proptest! {
         config in config(),
         steps in vec((pause(), input()), 1..60),
     ) {
-        let mut subject = Subject::of(config);
+        let mut subject = FuzzSubject::of(config);
         for (pause, input) in steps {
             subject.live(pause, 0, input);
         }

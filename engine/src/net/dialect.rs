@@ -19,7 +19,7 @@ use super::stream_in::{IN_MAX, InboundConn, MeteredStream, Ticket};
 use crate::config::Config;
 use crate::core::packet::{Body, LastCall};
 use crate::core::{
-    AgeStep, Agreement, Class, Engine, Outbox, Output, Packet, Protocol, Record, Roster,
+    AgeStep, Agreement, Class, Engine, Outbox, Output, Packet, Protocol, Record, SharedRecords,
 };
 use crate::pekonode;
 use crate::time::Now;
@@ -106,7 +106,7 @@ impl Dialect for Engine {
     const CALLS: SlotLimits = SlotLimits { all: IN_MAX, unproven: IN_MAX / 4, of_one: 8 };
 
     fn settings(config: &Arc<Config>) -> Self::Settings {
-        (Arc::clone(config), Arc::new(Roster::default()))
+        (Arc::clone(config), Arc::new(SharedRecords::default()))
     }
 
     fn decode(

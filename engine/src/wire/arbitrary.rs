@@ -10,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Liveness;
 use crate::core::packet::{
-    self, Announcement, Body, Call, Detail, Gone, Held, Holds, Ids, News, Padding, Reply, RingArc,
-    Summary, Suspicion, Token, Topic, Vector, ViewDigest, Word, packet_kinds,
+    self, AckOrNack, Announcement, BeatVector, Body, BucketIds, Call, Comparison, Gone, Held,
+    MembershipUpdate, Padding, Reply, RingArc, StateDigest, StateSummary, Subject, Suspicion,
+    Token, ViewDigest, packet_kinds,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, Record, RecordId, Settings, Sighting,
+    Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, Record, RecordId, Settings,
     Version,
 };
 use crate::node::{Generation, Node, NodeId};
@@ -76,11 +77,11 @@ fields! {
     Beat { id: RecordId, counter: u8, age: Age }
     Gone { addr: SocketAddr, generation: Generation, counter: u32, cause: Cause }
     Held { digest: Digest, version: Option<Version> }
-    Holds { digest: Digest, version: u64 }
+    StateDigest { digest: Digest, version: u64 }
     RingArc { after: NodeId, upto: NodeId }
     Settings { cycle_ms: u32, liveness: Liveness }
-    Sighting { record: Arc<Record>, counter: u32, age: Age }
-    Summary {
+    MemberState { record: Arc<Record>, counter: u32, age: Age }
+    StateSummary {
         members: u32,
         digest: Digest,
         version: Option<Version>,
@@ -123,17 +124,17 @@ drawn! {
     Cause: prop::sample::select(vec![Cause::Timeout, Cause::Left]);
     Call: prop::sample::select(vec![Call::Send, Call::Done, Call::Busy]);
     Reply: prop::sample::select(vec![Reply::Datagram, Reply::Stream]);
-    Word: prop::sample::select(vec![Word::Lives, Word::Silent]);
+    AckOrNack: prop::sample::select(vec![AckOrNack::Ack, AckOrNack::Nack]);
     Liveness: prop::sample::select(vec![Liveness::Beats, Liveness::Probes, Liveness::Off]);
-    News: prop_oneof![
-        Sighting::any().prop_map(News::Member),
-        Gone::any().prop_map(News::from),
-        Suspicion::any().prop_map(News::from),
+    MembershipUpdate: prop_oneof![
+        MemberState::any().prop_map(MembershipUpdate::Member),
+        Gone::any().prop_map(MembershipUpdate::from),
+        Suspicion::any().prop_map(MembershipUpdate::from),
     ];
-    Topic: prop_oneof![
-        Metadata::any().prop_map(Topic::Metadata),
-        News::any().prop_map(Topic::Membership),
-        Announcement::any().prop_map(Topic::Announced),
+    Subject: prop_oneof![
+        Metadata::any().prop_map(Subject::Metadata),
+        MembershipUpdate::any().prop_map(Subject::Membership),
+        Announcement::any().prop_map(Subject::Announced),
     ];
     Suspicion: (
         SocketAddr::any(),
@@ -156,13 +157,14 @@ drawn! {
         digest.copy_from_slice(&Sha256::digest(&data)[..16]);
         Self::verified(Version { digest, ..version }, data.into()).expect("its own digest")
     });
-    Detail: {
+    Comparison: {
         let buckets = (0..9_u32).prop_flat_map(|bits| vec(any::<u32>(), 1_usize << bits));
-        prop_oneof![Vector::any().prop_map(Detail::Same), buckets.prop_map(Detail::Differ)]
+        let in_sync = BeatVector::any().prop_map(Comparison::InSync);
+        prop_oneof![in_sync, buckets.prop_map(Comparison::BucketDigests)]
     };
-    Vector: (Digest::any(), 0..u32::MAX - 700, vec((any::<u8>(), Age::any()), 0..700))
+    BeatVector: (Digest::any(), 0..u32::MAX - 700, vec((any::<u8>(), Age::any()), 0..700))
         .prop_map(|(digest, first, beats)| Self { digest, first, beats });
-    Ids: {
+    BucketIds: {
         let buckets = (0..=16_u8)
             .prop_flat_map(|bits| (Just(bits), vec(0..=((1_u32 << bits) - 1) as u16, 0..100)));
         (Option::any(), buckets, Vec::any())

@@ -9,12 +9,13 @@ use super::codec::{
 use super::reject::Reject;
 use crate::config::Liveness;
 use crate::core::packet::{
-    self, Announcement, Body, Bounded, Call, Detail, Gone, Held, Holds, Ids, News, Padding, Reply,
-    RingArc, Summary, Suspicion, Token, Topic, Vector, ViewDigest, Word, packet_kinds,
+    self, AckOrNack, Announcement, BeatVector, Body, Bounded, BucketIds, Call, Comparison, Gone,
+    Held, MembershipUpdate, Padding, Reply, RingArc, StateDigest, StateSummary, Subject, Suspicion,
+    Token, ViewDigest, packet_kinds,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Digest, Metadata, Packet, PacketKind, Record, RecordId, Settings,
-    Sighting, Version,
+    Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, PacketKind, Record, RecordId,
+    Settings, Version,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
@@ -187,12 +188,12 @@ wire_fixed! {
         2 => Ok(Self::Off),
         _ => Err(Reject::Malformed),
     };
-    Word, 1: |word| [match word {
-        Word::Lives => 0,
-        Word::Silent => 1,
+    AckOrNack, 1: |word| [match word {
+        AckOrNack::Ack => 0,
+        AckOrNack::Nack => 1,
     }], |bytes| match bytes[0] {
-        0 => Ok(Self::Lives),
-        1 => Ok(Self::Silent),
+        0 => Ok(Self::Ack),
+        1 => Ok(Self::Nack),
         _ => Err(Reject::Malformed),
     };
 }
@@ -202,7 +203,7 @@ wire_structs! {
     RingArc { after: NodeId, upto: NodeId }
     Announcement { version: Version, len: u32 }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
-    Summary {
+    StateSummary {
         members: u32 [COUNT_LEN_MAX],
         digest: Digest,
         version: Option<Version>,
@@ -211,8 +212,8 @@ wire_structs! {
     }
     Settings { cycle_ms: u32, liveness: Liveness }
     Held { digest: Digest, version: Option<Version> }
-    Sighting { record: Arc<Record>, counter: u32, age: Age }
-    Holds { digest: Digest, version: u64 }
+    MemberState { record: Arc<Record>, counter: u32, age: Age }
+    StateDigest { digest: Digest, version: u64 }
     Suspicion {
         addr: SocketAddr,
         generation: Generation,
@@ -222,13 +223,13 @@ wire_structs! {
 }
 
 wire_choices! {
-    News { 0 => Member, 1 => Gone, 2 => Suspected }
-    Topic { 0 => Metadata, 1 => Membership, 2 => Announced }
-    Detail { 0 => Same, 1 => Differ } => buckets_halve
+    MembershipUpdate { 0 => Member, 1 => Gone, 2 => Suspected }
+    Subject { 0 => Metadata, 1 => Membership, 2 => Announced }
+    Comparison { 0 => InSync, 1 => BucketDigests } => buckets_halve
 }
 
 /// The place of the last entry must still be a number.
-fn vector_ends(vector: &Vector) -> Result<(), Reject> {
+fn vector_ends(vector: &BeatVector) -> Result<(), Reject> {
     let last = vector.first as usize + vector.beats.len();
     if u32::try_from(last).is_ok() { Ok(()) } else { Err(Reject::OverLimit) }
 }
@@ -238,7 +239,7 @@ fn witnesses_are_few(suspicion: &Suspicion) -> Result<(), Reject> {
     if few { Ok(()) } else { Err(Reject::OverLimit) }
 }
 
-fn buckets_exist(ids: &Ids) -> Result<(), Reject> {
+fn buckets_exist(ids: &BucketIds) -> Result<(), Reject> {
     if ids.bits > BUCKET_BITS_MAX {
         return Err(Reject::OverLimit);
     }
@@ -246,10 +247,14 @@ fn buckets_exist(ids: &Ids) -> Result<(), Reject> {
     if ids.buckets.iter().all(exists) { Ok(()) } else { Err(Reject::Malformed) }
 }
 
-fn buckets_halve(detail: &Detail) -> Result<(), Reject> {
+fn buckets_halve(detail: &Comparison) -> Result<(), Reject> {
     match detail {
-        Detail::Differ(buckets) if !buckets.len().is_power_of_two() => Err(Reject::Malformed),
-        Detail::Differ(buckets) if buckets.len() > 1 << BUCKET_BITS_MAX => Err(Reject::OverLimit),
+        Comparison::BucketDigests(buckets) if !buckets.len().is_power_of_two() => {
+            Err(Reject::Malformed)
+        }
+        Comparison::BucketDigests(buckets) if buckets.len() > 1 << BUCKET_BITS_MAX => {
+            Err(Reject::OverLimit)
+        }
         _ => Ok(()),
     }
 }

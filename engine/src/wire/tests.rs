@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use super::arbitrary::packet;
 use super::*;
 use crate::core::packet::Bounded;
-use crate::core::packet::{Alive, Body, Bulk, Gone, Ids, LastCall, News, Vector, Wanted};
-use crate::core::{Age, AgeStep, Beat, Cause, PacketKind, Record, RecordId, Sighting};
+use crate::core::packet::{
+    Alive, BeatVector, Body, BucketIds, Bulk, Gone, LastCall, MembershipUpdate, Pull,
+};
+use crate::core::{Age, AgeStep, Beat, Cause, MemberState, PacketKind, Record, RecordId};
 use crate::node::{Generation, Node};
 
 fn encoded(packet: &Packet) -> Vec<u8> {
@@ -114,7 +116,7 @@ fn the_bytes_of_version_1_never_change() {
         counter: 300,
         cause: Cause::Left,
     };
-    let bulk = Bulk { beats: vec![beat], news: vec![News::from(gone)] };
+    let bulk = Bulk { beats: vec![beat], news: vec![MembershipUpdate::from(gone)] };
     #[rustfmt::skip]
     let golden = [
         b'r', b'm', 1, 0, 0xa8, 0x61, 0, 0,
@@ -125,7 +127,7 @@ fn the_bytes_of_version_1_never_change() {
 
     let node = Node::new("[2001:db8::1]:1").name("A").private_data("z").build().unwrap();
     let record = Record::new(node, Generation::new(258).unwrap());
-    let me = Sighting { record: record.into(), counter: 3, age: Age(4) };
+    let me = MemberState { record: record.into(), counter: 3, age: Age(4) };
     let alive = Alive { token: 0x0403_0201, me };
     #[rustfmt::skip]
     let golden = [
@@ -142,10 +144,11 @@ fn a_beat_takes_six_bytes_and_a_place_in_a_vector_two() {
     let beat = Beat { id: RecordId(u32::MAX), counter: u8::MAX, age: Age::TOO_OLD };
     let bulk = |n| with_body(Body::Bulk(Bulk { beats: vec![beat; n], news: vec![] }));
     assert_eq!(encoded_len(&bulk(201)) - encoded_len(&bulk(200)), 6);
-    let vector = |n| Vector { digest: Default::default(), first: 0, beats: vec![(9, Age(9)); n] };
-    let vector = |n| with_body(Body::Vector(vector(n)));
+    let vector =
+        |n| BeatVector { digest: Default::default(), first: 0, beats: vec![(9, Age(9)); n] };
+    let vector = |n| with_body(Body::BeatVector(vector(n)));
     assert_eq!(encoded_len(&vector(201)) - encoded_len(&vector(200)), 2);
-    let wanted = |n| with_body(Body::Wanted(Wanted { ids: vec![RecordId(u32::MAX); n] }));
+    let wanted = |n| with_body(Body::Pull(Pull { ids: vec![RecordId(u32::MAX); n] }));
     assert_eq!(encoded_len(&wanted(201)) - encoded_len(&wanted(200)), 4);
 }
 
@@ -163,9 +166,11 @@ fn the_length_of_beats_and_ids_is_a_product() {
 fn the_largest_datagram_of_each_long_kind_comes_back() {
     let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
     let bulk = Body::Bulk(Bulk { beats: vec![beat; 10_900], news: vec![] });
-    let vector = Vector { digest: Default::default(), first: 9, beats: vec![(1, Age(2)); 32_700] };
-    let ids = Ids { echo: None, bits: 16, buckets: (0..=65_535).step_by(3).collect(), ids: vec![] };
-    for body in [bulk, Body::Vector(vector), Body::Ids(ids)] {
+    let vector =
+        BeatVector { digest: Default::default(), first: 9, beats: vec![(1, Age(2)); 32_700] };
+    let ids =
+        BucketIds { echo: None, bits: 16, buckets: (0..=65_535).step_by(3).collect(), ids: vec![] };
+    for body in [bulk, Body::BeatVector(vector), Body::BucketIds(ids)] {
         let packet = with_body(body);
         let bytes = encoded(&packet);
         assert!((65_000..DATAGRAM_LEN_MAX).contains(&bytes.len()), "{}", bytes.len());
@@ -182,7 +187,7 @@ fn a_count_that_lies_is_refused_before_anything_is_set_aside() {
         // Room for 2^32 beats would be 32 GiB, for 2^64 the process would be aborted.
         assert_eq!(refused(PacketKind::Bulk, &[many]), Reject::FalseLength);
         assert_eq!(refused(PacketKind::Bulk, &[&[0], many, &[0; 12]]), Reject::FalseLength);
-        assert_eq!(refused(PacketKind::Wanted, &[many, &[0; 12]]), Reject::FalseLength);
+        assert_eq!(refused(PacketKind::Pull, &[many, &[0; 12]]), Reject::FalseLength);
         assert_eq!(
             refused(PacketKind::Alive, &[&[0; 4], NODE, many, &[0; 12]]),
             Reject::FalseLength
@@ -213,7 +218,7 @@ fn a_packet_whose_ages_have_no_unit_is_malformed() {
 fn numbers_have_one_form_and_tags_a_meaning() {
     assert_eq!(refused(PacketKind::Bulk, &[&[251, 0, 0, 0]]), Reject::Malformed);
     assert_eq!(refused(PacketKind::Bulk, &[&[254], &[0; 16], &[0]]), Reject::Malformed);
-    assert_eq!(refused(PacketKind::Records, &[&[1, 2], &[0; 30]]), Reject::Malformed);
+    assert_eq!(refused(PacketKind::Delta, &[&[1, 2], &[0; 30]]), Reject::Malformed);
     assert_eq!(refused(PacketKind::Alive, &[&[0; 4], &[5], &[1; 30]]), Reject::Malformed);
 }
 
@@ -243,7 +248,7 @@ fn values_above_their_limits_are_refused() {
     for nanos in [(1_i64 << 62) + 1, i64::MAX, -1, i64::MIN].map(i64::to_le_bytes) {
         assert_eq!(refused(PacketKind::Value, &[&nanos, &[0; 25]]), Reject::OverLimit);
     }
-    assert_eq!(refused(PacketKind::Vector, &[&[0xff; 20], &[1, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::BeatVector, &[&[0xff; 20], &[1, 0, 0]]), Reject::OverLimit);
 }
 
 #[test]
@@ -258,9 +263,12 @@ fn a_name_that_would_write_on_a_terminal_is_refused() {
 
 #[test]
 fn buckets_are_those_of_a_ring_cut_in_halves() {
-    assert_eq!(refused(PacketKind::Ids, &[&[0, 17, 0, 0]]), Reject::OverLimit);
-    assert_eq!(refused(PacketKind::Ids, &[&[0, 1, 1, 2, 0]]), Reject::Malformed);
-    assert_eq!(refused(PacketKind::Ids, &[&[0, 16, 1, 252, 0, 0, 1, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::BucketIds, &[&[0, 17, 0, 0]]), Reject::OverLimit);
+    assert_eq!(refused(PacketKind::BucketIds, &[&[0, 1, 1, 2, 0]]), Reject::Malformed);
+    assert_eq!(
+        refused(PacketKind::BucketIds, &[&[0, 16, 1, 252, 0, 0, 1, 0, 0]]),
+        Reject::OverLimit
+    );
     let answer = |buckets: &[u8]| {
         refused(
             PacketKind::SwapAnswer,

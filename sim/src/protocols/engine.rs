@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rumormill::Config;
-use rumormill::core::packet::{Body, Bulk, Gone, Join, News, Padding, Records, Summary};
+use rumormill::core::packet::{
+    Body, Bulk, Delta, Gone, Join, MembershipUpdate, Padding, StateSummary,
+};
 use rumormill::core::{
-    Age, AgeStep, Cause, Class, Engine, FullList, Outbox, Packet, PacketKind, Record, Roster,
-    Settings as PeerSettings, Sighting,
+    Age, AgeStep, Cause, Class, Engine, MemberState, Outbox, Packet, PacketKind, PreloadedMembers,
+    Record, Settings as PeerSettings, SharedRecords,
 };
 use rumormill::time::Now;
 use rumormill::wire::{self, Guard, Run};
@@ -83,13 +85,13 @@ impl Simulated for Engine {
     }
 
     fn full_list<'a>(
-        roster: &Arc<Roster>,
+        roster: &Arc<SharedRecords>,
         members: impl Iterator<Item = &'a Arc<Record>>,
-    ) -> Option<FullList> {
-        Some(FullList::of(roster, members))
+    ) -> Option<PreloadedMembers> {
+        Some(PreloadedMembers::of(roster, members))
     }
 
-    fn share_list(&mut self, now: Now, list: &Arc<FullList>, out: &mut Outbox) {
+    fn share_list(&mut self, now: Now, list: &Arc<PreloadedMembers>, out: &mut Outbox) {
         self.restore_full(now, list, out);
     }
 }
@@ -108,14 +110,14 @@ fn open(bytes: &mut [u8], class: Class, run: &Run, receiver: &Config) -> Option<
 fn forge(forgery: &Forgery<'_>) -> Packet {
     let record = &forgery.of;
     let (addr, generation) = (record.node().addr(), record.generation());
-    let gone = |cause| News::from(Gone { addr, generation, counter: COUNTER, cause });
-    let me = Sighting { record: Arc::clone(record), counter: 1, age: Age(0) };
+    let gone = |cause| MembershipUpdate::from(Gone { addr, generation, counter: COUNTER, cause });
+    let me = MemberState { record: Arc::clone(record), counter: 1, age: Age(0) };
     let bulk = |news| Body::Bulk(Bulk { beats: Vec::new(), news: vec![news] });
     let body = match forgery.lie {
         Lie::Goodbye => bulk(gone(Cause::Left)),
         Lie::Tombstone => bulk(gone(Cause::Timeout)),
-        Lie::Generation => bulk(News::Member(me)),
-        Lie::Record => Body::Records(Records { news: vec![News::Member(me)] }),
+        Lie::Generation => bulk(MembershipUpdate::Member(me)),
+        Lie::Record => Body::Delta(Delta { news: vec![MembershipUpdate::Member(me)] }),
         Lie::Join => {
             let summary = summary(forgery);
             Body::Join(Join { token: COUNTER, me, summary, padding: Padding(0) })
@@ -125,9 +127,9 @@ fn forge(forgery: &Forgery<'_>) -> Packet {
 }
 
 /// What somebody holds who knows but itself.
-fn summary(forgery: &Forgery<'_>) -> Summary {
+fn summary(forgery: &Forgery<'_>) -> StateSummary {
     let (digest, settings) = (forgery.of.digest(), PeerSettings::of(forgery.receiver));
-    Summary { members: 1, digest, version: None, wall: forgery.wall, settings }
+    StateSummary { members: 1, digest, version: None, wall: forgery.wall, settings }
 }
 
 #[cfg(test)]

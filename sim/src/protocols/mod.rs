@@ -12,7 +12,7 @@ mod simulated;
 use std::sync::{Arc, OnceLock};
 
 use rumormill::Config;
-use rumormill::core::{CommandKind, Engine, Identity, Roster};
+use rumormill::core::{CommandKind, Engine, Identity, SharedRecords};
 
 pub use self::keys::{Key, KeyError, KeyValue, Keys};
 pub use self::simulated::{Claim, Forgery, Lie, Passage, Setup, Simulated};
@@ -64,7 +64,7 @@ impl Spec {
             identity: P::IDENTITY,
             settings: P::SETTINGS,
             check: |config, keys| {
-                let setup = Setup { config, keys, roster: &Arc::<Roster>::default() };
+                let setup = Setup { config, keys, roster: &Arc::<SharedRecords>::default() };
                 P::settings(&setup).map(drop)
             },
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rumormill::Config;
-use rumormill::core::{Class, FullList, Protocol, Record, Roster};
+use rumormill::core::{Class, PreloadedMembers, Protocol, Record, SharedRecords};
 use rumormill::time::{Now, UnixNanos};
 use rumormill::wire::Run;
 
@@ -18,7 +18,7 @@ pub struct Setup<'a> {
     /// What `[protocol]` says.
     pub keys: &'a Keys,
     /// Every record of the run, for engines that would rather share them.
-    pub roster: &'a Arc<Roster>,
+    pub roster: &'a Arc<SharedRecords>,
 }
 
 /// The way of a packet between two nodes, for what noise does to it.
@@ -114,9 +114,9 @@ pub trait Simulated:
     /// A list of members that many nodes may begin with and share; nothing where each has its own,
     /// by [`Protocol::preload`].
     fn full_list<'a>(
-        _roster: &Arc<Roster>,
+        _roster: &Arc<SharedRecords>,
         _members: impl Iterator<Item = &'a Arc<Record>>,
-    ) -> Option<FullList> {
+    ) -> Option<PreloadedMembers> {
         None
     }
 
@@ -124,7 +124,7 @@ pub trait Simulated:
     fn share_list(
         &mut self,
         _now: Now,
-        _list: &Arc<FullList>,
+        _list: &Arc<PreloadedMembers>,
         _out: &mut rumormill::core::Outbox<Self::Packet>,
     ) {
     }

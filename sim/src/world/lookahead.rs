@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rumormill::core::{self, FullList, Input, Outbox, Output};
+use rumormill::core::{self, Input, Outbox, Output, PreloadedMembers};
 use rumormill::time::{Instant, Now};
 
 use super::Engines;
@@ -66,7 +66,7 @@ enum Coming {
 struct Given<'a, T> {
     cast: &'a Cast,
     parcels: &'a Parcels<T>,
-    full: Option<&'a Arc<FullList>>,
+    full: Option<&'a Arc<PreloadedMembers>>,
     /// Up to then nothing comes but what is known.
     horizon: Instant,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::core::{Command, FullList, Input, Roster};
+use rumormill::core::{Command, Input, PreloadedMembers, SharedRecords};
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause, WayIn};
 #[derive(Clone, Debug)]
 pub(super) enum Rosters {
     /// All share one, and those that begin with complete lists share one of these.
-    Shared { roster: Arc<Roster>, full: Option<Arc<FullList>> },
+    Shared { roster: Arc<SharedRecords>, full: Option<Arc<PreloadedMembers>> },
     /// Each has one of its own, as in a service: the same runs, with more memory and time.
     #[cfg(test)]
     Separate,
@@ -29,14 +29,15 @@ pub(super) enum Rosters {
 
 impl Rosters {
     pub(super) fn shared<P: Simulated>(plan: &Plan, cast: &Cast) -> Self {
-        let roster = Arc::new(Roster::of(cast.parts().iter().map(|part| Arc::clone(&part.record))));
+        let roster =
+            Arc::new(SharedRecords::of(cast.parts().iter().map(|part| Arc::clone(&part.record))));
         let wanted = plan.incarnations.iter().any(|start| start.way_in == WayIn::Full);
         let initial = cast.initial().map(|part| &cast.part(part).record);
         let full = wanted.then(|| P::full_list(&roster, initial)).flatten();
         Self::Shared { roster, full: full.map(Arc::new) }
     }
 
-    fn roster(&self) -> Arc<Roster> {
+    fn roster(&self) -> Arc<SharedRecords> {
         match self {
             Self::Shared { roster, .. } => Arc::clone(roster),
             #[cfg(test)]
@@ -52,7 +53,7 @@ impl Rosters {
         }
     }
 
-    pub(super) fn full(&self) -> Option<Arc<FullList>> {
+    pub(super) fn full(&self) -> Option<Arc<PreloadedMembers>> {
         match self {
             Self::Shared { full, .. } => full.clone(),
             #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rumormill::core::{Command, Engine, Input, Outbox, Output, Roster, Value};
+use rumormill::core::{Command, Engine, Input, Outbox, Output, SharedRecords, Value};
 use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
 use rumormill::rng::Probability;
 use rumormill::time::Instant;
@@ -35,7 +35,7 @@ pub(crate) fn metadata() -> Metadata {
     let cast = Cast::of(&plan(1, Duration::from_secs(1)));
     let me = Arc::clone(&cast.part(0).record);
     let now = cast.now(0, Instant::ZERO);
-    let mut engine = Engine::new(me, Arc::default(), Arc::<Roster>::default(), 1, now);
+    let mut engine = Engine::new(me, Arc::default(), Arc::<SharedRecords>::default(), 1, now);
     let value = Value::new(*b"x", &Config::default()).unwrap();
     let mut out = Outbox::new();
     engine.handle(now, Input::Command(Command::Publish(value)), &mut out);

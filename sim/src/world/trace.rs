@@ -178,9 +178,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use rumormill::core::packet::{Body, Bulk, LastCall, News, Records, Vector};
+    use rumormill::core::packet::{BeatVector, Body, Bulk, Delta, LastCall, MembershipUpdate};
     use rumormill::core::{
-        Age, AgeStep, Beat, Digest, Engine, Packet, Record, RecordId, Sighting, Value,
+        Age, AgeStep, Beat, Digest, Engine, MemberState, Packet, Record, RecordId, Value,
     };
     use rumormill::node::Generation;
     use rumormill::{Config, Node, wire};
@@ -199,15 +199,15 @@ mod tests {
         let news = members.iter().map(|&(port, counter, age)| {
             let node = Node::at(([10, 0, 0, 1], port).into());
             let record = Arc::new(Record::new(node, Generation::default()));
-            News::Member(Sighting { record, counter, age: Age(age) })
+            MembershipUpdate::Member(MemberState { record, counter, age: Age(age) })
         });
-        let body = Body::Records(Records { news: news.collect() });
+        let body = Body::Delta(Delta { news: news.collect() });
         Packet { step: AgeStep(25_000), body }
     }
 
     fn vector(first: u32, beats: &[(u8, u8)]) -> Packet {
         let beats = beats.iter().map(|&(counter, age)| (counter, Age(age))).collect();
-        let body = Body::Vector(Vector { digest: Digest(7), first, beats });
+        let body = Body::BeatVector(BeatVector { digest: Digest(7), first, beats });
         Packet { step: AgeStep(25_000), body }
     }
 

@@ -9,7 +9,7 @@ use crate::core::dissemination::Dissemination;
 use crate::core::members::{BUCKET_BITS, NodeIx};
 use crate::core::membership::Membership;
 use crate::core::packer::Packer;
-use crate::core::packet::{Body, Bounded, Ids, News, SwapAnswer, Wanted};
+use crate::core::packet::{Body, Bounded, BucketIds, MembershipUpdate, Pull, SwapAnswer};
 
 impl AntiEntropy {
     /// About this many members share a bucket.
@@ -32,7 +32,7 @@ impl AntiEntropy {
             .filter_map(|it| u16::try_from(it).ok())
             .collect();
         for page in Self::ids(cx, answer.ask, bits, &buckets) {
-            cx.out.send(from, &cx.packet(Body::Ids(page)));
+            cx.out.send(from, &cx.packet(Body::BucketIds(page)));
         }
         Self::send_all_beats(cx, from);
         self.swap_again_after_difference(cx);
@@ -49,8 +49,8 @@ impl AntiEntropy {
     }
 
     /// Our ids in some buckets, in as few datagrams as it takes.
-    fn ids(cx: &Context<'_>, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<Ids> {
-        let empty = Ids { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
+    fn ids(cx: &Context<'_>, echo: Option<u32>, bits: u32, buckets: &[u16]) -> Vec<BucketIds> {
+        let empty = BucketIds { echo, bits: bits as u8, buckets: Vec::new(), ids: Vec::new() };
         let mut packer = Packer::new(empty, cx.config.path_len_max());
         let of_bucket_max = packer.room().without(u16::LEN_BARE).fits::<RecordId>();
         for &at in buckets {
@@ -69,7 +69,7 @@ impl AntiEntropy {
         spread: &mut Dissemination,
         membership: &mut Membership,
         from: SocketAddr,
-        ids: &Ids,
+        ids: &BucketIds,
     ) {
         cx.stats.updates += ids.ids.len() as u64;
         if ids.echo.is_some_and(|token| cx.is_token_of(from, token)) {
@@ -80,7 +80,8 @@ impl AntiEntropy {
         let is_clear = |node: &NodeIx| unknown.binary_search(&cx.members.id_of(*node)).is_err();
         let lacked = lacked.into_iter().filter(is_clear);
         let lacked = lacked.filter_map(|node| cx.news_of(node));
-        let gone = held.iter().filter_map(|&node| cx.members.gone(node)).map(News::from);
+        let gone =
+            held.iter().filter_map(|&node| cx.members.gone(node)).map(MembershipUpdate::from);
         let pages = cx.record_pages(lacked.chain(gone));
         cx.send_records(from, pages);
         Self::send_wanted(cx, from, unknown);
@@ -89,7 +90,7 @@ impl AntiEntropy {
     /// Our members in the buckets of these ids, but those of whom we hold what the ids name, which
     /// are given in order of the ring. Buckets come in order: whoever names one twice does not
     /// make us look twice.
-    fn lacked(cx: &Context<'_>, ids: &Ids, held: &[NodeIx]) -> Vec<NodeIx> {
+    fn lacked(cx: &Context<'_>, ids: &BucketIds, held: &[NodeIx]) -> Vec<NodeIx> {
         let order = |a: NodeIx, b: NodeIx| cx.members.compare_places(a, b);
         let bits = u32::from(ids.bits);
         let (mut lacked, mut next) = (Vec::new(), 0);
@@ -125,14 +126,14 @@ impl AntiEntropy {
     }
 
     fn send_wanted(cx: &mut Context<'_>, to: SocketAddr, ids: Vec<RecordId>) {
-        let mut packer = Packer::new(Wanted { ids: Vec::new() }, cx.config.path_len_max());
+        let mut packer = Packer::new(Pull { ids: Vec::new() }, cx.config.path_len_max());
         packer.fill(ids, |page| &mut page.ids);
         for page in packer.into_pages() {
-            cx.out.send(to, &cx.packet(Body::Wanted(page)));
+            cx.out.send(to, &cx.packet(Body::Pull(page)));
         }
     }
 
-    pub(crate) fn on_wanted(cx: &mut Context<'_>, from: SocketAddr, wanted: &Wanted) {
+    pub(crate) fn on_wanted(cx: &mut Context<'_>, from: SocketAddr, wanted: &Pull) {
         cx.stats.updates += wanted.ids.len() as u64;
         // In order of the ring, in which both our table and that of the other are walked fastest.
         let (held, _) = Self::resolve(cx, &wanted.ids);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::AntiEntropy;
 use crate::core::context::Context;
-use crate::core::packet::Holds;
+use crate::core::packet::StateDigest;
 use crate::time::Instant;
 
 /// What came of the last swaps that ended without agreement.
@@ -23,15 +23,15 @@ pub(super) struct Discord {
     partners: VecDeque<Partner>,
     /// What we held when a swap last ended so, and how many did in a row since we hold it, with
     /// whomever: in a large cluster each may be with another partner.
-    ours: Option<Holds>,
+    ours: Option<StateDigest>,
     in_row: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Partner {
     addr: SocketAddr,
-    ours: Holds,
-    theirs: Holds,
+    ours: StateDigest,
+    theirs: StateDigest,
     in_vain: u32,
     /// Not tried again before, while neither side changes.
     until: Instant,
@@ -58,8 +58,8 @@ impl Discord {
         &mut self,
         now: Instant,
         addr: SocketAddr,
-        ours: Holds,
-        theirs: Holds,
+        ours: StateDigest,
+        theirs: StateDigest,
         cycle: Duration,
     ) {
         let at = self.partners.iter().position(|partner| partner.addr == addr);
@@ -83,7 +83,12 @@ impl Discord {
 
 impl AntiEntropy {
     /// A swap is over; what the partner held is known.
-    pub(super) fn note_swap(&mut self, cx: &mut Context<'_>, with: SocketAddr, theirs: Holds) {
+    pub(super) fn note_swap(
+        &mut self,
+        cx: &mut Context<'_>,
+        with: SocketAddr,
+        theirs: StateDigest,
+    ) {
         let ours = cx.holds();
         match ours == theirs {
             true => self.discord.forget(with),
@@ -97,7 +102,7 @@ impl AntiEntropy {
         &self,
         cx: &Context<'_>,
         with: SocketAddr,
-        theirs: Option<Holds>,
+        theirs: Option<StateDigest>,
     ) -> bool {
         let partner = self.discord.partners.iter().find(|partner| partner.addr == with);
         partner.is_some_and(|it| {

@@ -19,7 +19,8 @@ use crate::core::membership::Membership;
 use crate::core::metadata::{Metadata, Version};
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Announcement, Body, Bounded, Detail, Echo, Held, Holds, Packet, SwapAnswer, SwapRequest, Vector,
+    Announcement, BeatVector, Body, Bounded, Comparison, Echo, Held, Packet, StateDigest,
+    SwapAnswer, SwapRequest,
 };
 use crate::core::round::Round;
 use crate::core::timers::Timer;
@@ -133,7 +134,7 @@ impl AntiEntropy {
         &mut self,
         cx: &mut Context<'_>,
         with: SocketAddr,
-        theirs: Option<Holds>,
+        theirs: Option<StateDigest>,
     ) {
         if cx.config.swap() == Swap::On
             && !cx.life.is_leaving()
@@ -203,7 +204,7 @@ impl AntiEntropy {
             Liveness::Beats => <(u8, Age)>::LEN_BARE * cx.members.len(),
             Liveness::Probes | Liveness::Off => u32::LEN_BARE * Self::BUCKETS_AT_FIRST,
         };
-        let around = Packet::LEN_BARE + SwapAnswer::LEN_BARE + Vector::LEN_BARE;
+        let around = Packet::LEN_BARE + SwapAnswer::LEN_BARE + BeatVector::LEN_BARE;
         (around + detail + cx.config.guard_len()).min(cx.config.path_size())
     }
 
@@ -236,10 +237,10 @@ impl AntiEntropy {
         let agree = planted!(CountsCompared, same, cx.members.len() == summary.members as usize);
         let detail = if agree {
             let first = self.vectors(cx).into_iter().next().expect("there is a first page");
-            Detail::Same(first)
+            Comparison::InSync(first)
         } else {
             Self::send_all_beats(cx, from);
-            Detail::Differ(Self::buckets(cx, Self::bucket_bits(cx), request.token))
+            Comparison::BucketDigests(Self::buckets(cx, Self::bucket_bits(cx), request.token))
         };
         let (token, summary) = (request.token, cx.summary());
         let answer = SwapAnswer { token, ask: None, summary, detail };
@@ -254,12 +255,12 @@ impl AntiEntropy {
     fn answer_in_short(cx: &mut Context<'_>, from: SocketAddr, request: &SwapRequest, room: usize) {
         let room = Room::of::<SwapAnswer>(room).without(<Vec<u32>>::LEN_BARE);
         let detail = if cx.members.digest() == request.summary.digest {
-            let nothing = Vector { digest: cx.members.digest(), first: 0, beats: Vec::new() };
-            Detail::Same(nothing)
+            let nothing = BeatVector { digest: cx.members.digest(), first: 0, beats: Vec::new() };
+            Comparison::InSync(nothing)
         } else {
             // Fewer digests stand for more members each, and more ids come back.
             let bits = Self::bucket_bits(cx).min(room.fits::<u32>().max(1).ilog2());
-            Detail::Differ(Self::buckets(cx, bits, request.token))
+            Comparison::BucketDigests(Self::buckets(cx, bits, request.token))
         };
         let (token, ask) = (request.token, Some(cx.token_for(from)));
         let answer = SwapAnswer { token, ask, summary: cx.summary(), detail };
@@ -294,12 +295,12 @@ impl AntiEntropy {
         cx.echo(from, answer.ask, Some(Self::held(cx)));
         Self::send_newer_value(cx, from, answer.summary.version);
         match &answer.detail {
-            Detail::Same(vector) => {
+            Comparison::InSync(vector) => {
                 Self::on_vector(cx, spread, membership, vector, via);
                 self.send_vectors(cx, from, Pages::All);
                 self.on_agreement(cx);
             }
-            Detail::Differ(buckets) => self.on_difference(cx, from, buckets, answer),
+            Comparison::BucketDigests(buckets) => self.on_difference(cx, from, buckets, answer),
         }
     }
 

@@ -10,12 +10,12 @@ use crate::core::context::{Context, Source};
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
 use crate::core::packer::Room;
-use crate::core::packet::{Body, Bounded, SwapAnswer, Vector};
+use crate::core::packet::{BeatVector, Body, Bounded, SwapAnswer};
 
 impl AntiEntropy {
     /// Our beats by place on the ring, paged; at least one page. None where nobody beats, and while
     /// we are young and the list has just changed: the records that changed it brought theirs.
-    pub(super) fn vectors(&self, cx: &Context<'_>) -> Vec<Vector> {
+    pub(super) fn vectors(&self, cx: &Context<'_>) -> Vec<BeatVector> {
         let digest = cx.members.digest();
         let beats: Vec<_> = match cx.config.liveness() {
             Liveness::Off | Liveness::Probes => Vec::new(),
@@ -25,15 +25,15 @@ impl AntiEntropy {
                 nodes.map(|&node| cx.members.vector_beat(node, cx.now.mono, cx.step)).collect()
             }
         };
-        let room = Room::of::<SwapAnswer>(cx.config.path_len_max()).without(Vector::LEN_BARE);
+        let room = Room::of::<SwapAnswer>(cx.config.path_len_max()).without(BeatVector::LEN_BARE);
         let page_len = room.fits::<(u8, Age)>();
         let mut pages: Vec<_> = beats
             .chunks(page_len)
             .zip((0..).step_by(page_len))
-            .map(|(beats, first)| Vector { digest, first, beats: beats.to_vec() })
+            .map(|(beats, first)| BeatVector { digest, first, beats: beats.to_vec() })
             .collect();
         if pages.is_empty() {
-            pages.push(Vector { digest, first: 0, beats: Vec::new() });
+            pages.push(BeatVector { digest, first: 0, beats: Vec::new() });
         }
         pages
     }
@@ -41,7 +41,7 @@ impl AntiEntropy {
     pub(super) fn send_vectors(&mut self, cx: &mut Context<'_>, to: SocketAddr, which: Pages) {
         let pages = self.vectors(cx).into_iter().skip(usize::from(which == Pages::Rest));
         for page in pages.filter(|page| !page.beats.is_empty()) {
-            cx.out.send(to, &cx.packet(Body::Vector(page)));
+            cx.out.send(to, &cx.packet(Body::BeatVector(page)));
         }
     }
 
@@ -49,7 +49,7 @@ impl AntiEntropy {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         membership: &mut Membership,
-        vector: &Vector,
+        vector: &BeatVector,
         via: Source,
     ) {
         cx.stats.updates += vector.beats.len() as u64;

@@ -9,8 +9,8 @@ use crate::core::members::NodeIx;
 use crate::core::metadata::Metadata;
 use crate::core::packer::Packer;
 use crate::core::packet::{
-    Alive, Body, Bounded, Bulk, Cause, Gone, LastCall, News, Packet, Probe, Records, Reply, Rumor,
-    Suspicion, Topic,
+    Alive, Body, Bounded, Bulk, Cause, Delta, Gone, LastCall, MembershipUpdate, Packet, Probe,
+    Reply, Rumor, Subject, Suspicion,
 };
 
 /// The most that the rumor of a value takes, the value in it.
@@ -25,14 +25,14 @@ impl Context<'_> {
     const RECORD_PACKETS_MAX: usize = 64;
 
     /// The same topic as we hold it: an age has grown while it was here.
-    pub(crate) fn aged(&self, topic: &Topic) -> Topic {
-        if let Topic::Membership(News::Member(sighting)) = topic {
+    pub(crate) fn aged(&self, topic: &Subject) -> Subject {
+        if let Subject::Membership(MembershipUpdate::Member(sighting)) = topic {
             let ours = self.members.node(sighting.record.node().addr());
             let ours = ours.and_then(|node| self.news_of(node));
-            if let Some(News::Member(ours)) = ours
+            if let Some(MembershipUpdate::Member(ours)) = ours
                 && ours.record == sighting.record
             {
-                return Topic::Membership(News::Member(ours));
+                return Subject::Membership(MembershipUpdate::Member(ours));
             }
         }
         topic.clone()
@@ -47,18 +47,26 @@ impl Context<'_> {
     }
 
     /// What there is to tell of a node: nothing of one that only strangers spoke of.
-    pub(crate) fn news_of(&self, node: NodeIx) -> Option<News> {
+    pub(crate) fn news_of(&self, node: NodeIx) -> Option<MembershipUpdate> {
         if self.members.is_rumored(node) {
             return None;
         }
         if self.members.is_listed(node) {
-            return Some(News::Member(self.members.sighting(node, self.now.mono, self.step)));
+            return Some(MembershipUpdate::Member(self.members.sighting(
+                node,
+                self.now.mono,
+                self.step,
+            )));
         }
-        self.members.gone(node).map(News::from)
+        self.members.gone(node).map(MembershipUpdate::from)
     }
 
     /// Packs beats and news into as few datagrams as it takes.
-    pub(crate) fn bulk_packets(&self, beats: Vec<Beat>, news: Vec<News>) -> Vec<Arc<Packet>> {
+    pub(crate) fn bulk_packets(
+        &self,
+        beats: Vec<Beat>,
+        news: Vec<MembershipUpdate>,
+    ) -> Vec<Arc<Packet>> {
         let mut packer = Packer::new(Bulk::default(), self.config.path_len_max());
         packer.fill(beats, |bulk| &mut bulk.beats);
         for item in news {
@@ -93,8 +101,8 @@ impl Context<'_> {
 
     /// Packs news into as few datagrams as it takes, and one more than may be sent when there is
     /// more.
-    pub(crate) fn record_pages(&self, news: impl Iterator<Item = News>) -> Vec<Records> {
-        let empty = Records { news: Vec::new() };
+    pub(crate) fn record_pages(&self, news: impl Iterator<Item = MembershipUpdate>) -> Vec<Delta> {
+        let empty = Delta { news: Vec::new() };
         let mut packer = Packer::new(empty, self.config.path_len_max());
         for item in news {
             packer.page(item.len_max()).news.push(item);
@@ -105,13 +113,13 @@ impl Context<'_> {
         packer.into_pages()
     }
 
-    pub(crate) fn send_records(&mut self, to: SocketAddr, mut pages: Vec<Records>) {
+    pub(crate) fn send_records(&mut self, to: SocketAddr, mut pages: Vec<Delta>) {
         if pages.len() > Self::RECORD_PACKETS_MAX {
             self.stats.answers_cut += 1;
             pages.truncate(Self::RECORD_PACKETS_MAX);
         }
         for page in pages {
-            self.out.send(to, &self.packet(Body::Records(page)));
+            self.out.send(to, &self.packet(Body::Delta(page)));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::core::context::{Context, Effect, Life};
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
 use crate::core::packet::{
-    Body, News, Probe, ProbeAnswer, ProbeRequest, Records, Reply, Vouch, Word,
+    AckOrNack, Body, Delta, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer, Reply,
 };
 use crate::core::round::Round;
 use crate::core::rtt::Rtt;
@@ -213,7 +213,7 @@ impl Detection {
         let mut proxies = cx.pick(Self::PROXIES + 1);
         proxies.retain(|&proxy| proxy != node);
         proxies.truncate(Self::PROXIES);
-        let request = cx.packet(Body::ProbeRequest(ProbeRequest { token, target }));
+        let request = cx.packet(Body::PingReq(PingReq { token, target }));
         for &proxy in &proxies {
             cx.out.send(cx.members.addr(proxy), &request);
         }
@@ -276,14 +276,14 @@ impl Detection {
     fn tell_what_we_think(&mut self, cx: &mut Context<'_>, of: SocketAddr) {
         let Some(node) = cx.members.node(of) else { return };
         let thought = match cx.members.gone(node) {
-            Some(gone) => Some(News::from(gone)),
-            None => self.suspicion_of(cx, of).map(News::from),
+            Some(gone) => Some(MembershipUpdate::from(gone)),
+            None => self.suspicion_of(cx, of).map(MembershipUpdate::from),
         };
         if let Some(thought) = thought
             && cx.config.liveness() == Liveness::Probes
             && self.may_correct(of)
         {
-            cx.out.send(of, &cx.packet(Body::Records(Records { news: vec![thought] })));
+            cx.out.send(of, &cx.packet(Body::Delta(Delta { news: vec![thought] })));
         }
     }
 
@@ -309,7 +309,7 @@ impl Detection {
             }
         } else if let Some(errand) = self.take_relayed(from, token) {
             Self::refute_addr(cx, from);
-            Self::vouch(cx, errand.client, errand.client_token, Word::Lives);
+            Self::vouch(cx, errand.client, errand.client_token, AckOrNack::Ack);
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
             planted!(AnswerUnheeded, _ = Self::refute_addr(cx, addr));
@@ -340,9 +340,9 @@ impl Detection {
         &mut self,
         cx: &mut Context<'_>,
         from: SocketAddr,
-        request: ProbeRequest,
+        request: PingReq,
     ) {
-        let ProbeRequest { token: client_token, target } = request;
+        let PingReq { token: client_token, target } = request;
         // Only of members and for members: no stranger can have us send packets to a third party.
         if *cx.life != Life::Running || !cx.lists(from) {
             return;
@@ -350,7 +350,7 @@ impl Detection {
         if !cx.lists(target) {
             // That we hear the asker is worth saying: where nobody else lists the target it would
             // take all others for dead, and never the target.
-            return Self::vouch(cx, from, client_token, Word::Silent);
+            return Self::vouch(cx, from, client_token, AckOrNack::Nack);
         }
         let of_one = self.prober.relayed.iter().filter(|errand| errand.client == from).count();
         let full = self.prober.relayed.len() == Prober::ERRANDS_MAX
@@ -372,8 +372,8 @@ impl Detection {
         Some(errands.remove(at))
     }
 
-    fn vouch(cx: &mut Context<'_>, client: SocketAddr, token: u32, word: Word) {
-        cx.out.send(client, &cx.packet(Body::Vouch(Vouch { token, word })));
+    fn vouch(cx: &mut Context<'_>, client: SocketAddr, token: u32, word: AckOrNack) {
+        cx.out.send(client, &cx.packet(Body::IndirectAck(IndirectAck { token, word })));
     }
 
     /// Reports those that did not answer.
@@ -381,14 +381,14 @@ impl Detection {
         let due = |errand: &mut RelayedProbe| errand.until <= cx.now.mono;
         let silent: Vec<_> = self.prober.relayed.extract_if(.., due).collect();
         for errand in silent {
-            Self::vouch(cx, errand.client, errand.client_token, Word::Silent);
+            Self::vouch(cx, errand.client, errand.client_token, AckOrNack::Nack);
         }
         if let Some(next) = self.prober.relayed.iter().map(|errand| errand.until).min() {
             cx.timers.set(Timer::Relayed, next);
         }
     }
 
-    pub(crate) fn on_vouch(&mut self, cx: &mut Context<'_>, from: SocketAddr, vouch: Vouch) {
+    pub(crate) fn on_vouch(&mut self, cx: &mut Context<'_>, from: SocketAddr, vouch: IndirectAck) {
         let current = self.prober.current.filter(|current| current.token == vouch.token);
         let Some(Current { to, stage: Stage::Indirect { asked }, .. }) = current else {
             cx.stats.answers_stale += 1;
@@ -396,11 +396,11 @@ impl Detection {
         };
         let by = NodeId::of(from);
         match vouch.word {
-            Word::Lives => {
+            AckOrNack::Ack => {
                 self.prober.current = None;
                 self.end_probe(cx, to);
             }
-            Word::Silent => {
+            AckOrNack::Nack => {
                 if self.prober.silent.len() < asked && !self.prober.silent.contains(&by) {
                     self.prober.silent.push(by);
                 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::core::context::Context;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
-use crate::core::packet::{Body, News, Records, Reply, Suspicion};
+use crate::core::packet::{Body, Delta, MembershipUpdate, Reply, Suspicion};
 use crate::core::timers::Timer;
 use crate::node::{Generation, NodeId};
 use crate::time::Instant;
@@ -63,7 +63,7 @@ pub(crate) enum Relevance {
     /// It is known.
     Known,
     /// It is news.
-    News,
+    MembershipUpdate,
 }
 
 impl Suspects {
@@ -95,7 +95,7 @@ impl Suspect {
                 self.grounds = Grounds::Silence;
             }
         }
-        if self.witnesses.len() > before { Relevance::News } else { Relevance::Known }
+        if self.witnesses.len() > before { Relevance::MembershipUpdate } else { Relevance::Known }
     }
 
     /// How long it may stay one.
@@ -130,7 +130,7 @@ impl Detection {
     ) {
         let suspicion = Suspicion { witnesses, ..cx.nobodys_suspicion(node) };
         let addr = suspicion.addr;
-        if self.suspect(cx, node, &suspicion, Grounds::Silence) == Relevance::News
+        if self.suspect(cx, node, &suspicion, Grounds::Silence) == Relevance::MembershipUpdate
             && let Some(suspicion) = self.suspicion_of(cx, addr)
         {
             Self::tell_suspect(cx, suspicion.clone());
@@ -148,8 +148,8 @@ impl Detection {
 
     pub(crate) fn tell_suspect(cx: &mut Context<'_>, suspicion: Suspicion) {
         let to = suspicion.addr;
-        let news = vec![News::from(suspicion)];
-        cx.out.send(to, &cx.packet(Body::Records(Records { news })));
+        let news = vec![MembershipUpdate::from(suspicion)];
+        cx.out.send(to, &cx.packet(Body::Delta(Delta { news })));
     }
 
     /// Puts a member in doubt, or takes more witnesses.

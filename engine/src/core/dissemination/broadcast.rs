@@ -16,7 +16,7 @@ use crate::core::members::{Delegation, NodeIx, RingView, subtract};
 use crate::core::metadata::Metadata;
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Body, Bounded, News, Records, RingArc, Rumor, RumorAck, Token, Topic, ViewDigest,
+    Body, Bounded, Delta, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Token, ViewDigest,
 };
 use crate::core::timers::Timer;
 use crate::node::NodeId;
@@ -70,7 +70,7 @@ impl Dissemination {
     const BUDGET_PER_FAN_OUT: usize = 4;
 
     /// Has everybody told.
-    pub(crate) fn broadcast(&mut self, cx: &mut Context<'_>, topic: &Topic) {
+    pub(crate) fn broadcast(&mut self, cx: &mut Context<'_>, topic: &Subject) {
         self.tell(cx, topic, RingArc::whole(cx.me.place()), None, 1);
     }
 
@@ -78,7 +78,7 @@ impl Dissemination {
     pub(crate) fn tell(
         &mut self,
         cx: &mut Context<'_>,
-        topic: &Topic,
+        topic: &Subject,
         arc: RingArc,
         from: Option<SocketAddr>,
         acks_asked: u8,
@@ -113,7 +113,7 @@ impl Dissemination {
         let silent_node = silent.and_then(|part| cx.members.node(part.to));
         let delegations = view.split(arcs, fan_out, silent_node, cx.rng);
         // While members come and go views differ all the time: there the swap sees to it.
-        let compares = !matches!(told.topic, Topic::Membership(_));
+        let compares = !matches!(told.topic, Subject::Membership(_));
         let hand = |Delegation { to, arc, .. }| Delegating {
             arc,
             to: cx.members.addr(to),
@@ -155,7 +155,7 @@ impl Dissemination {
         }
     }
 
-    fn view<'a>(cx: &'a Context<'_>, topic: &Topic) -> RingView<'a> {
+    fn view<'a>(cx: &'a Context<'_>, topic: &Subject) -> RingView<'a> {
         cx.members.recipients(topic)
     }
 
@@ -209,7 +209,7 @@ impl Dissemination {
         known: &[u16],
     ) {
         let Settled { at, part } = settled;
-        if let Topic::Metadata(metadata) = &self.broadcasts[at].topic
+        if let Subject::Metadata(metadata) = &self.broadcasts[at].topic
             && self.is_held_by_who_acknowledges(cx, part.to, metadata)
         {
             let version = metadata.version();
@@ -253,11 +253,12 @@ impl Dissemination {
 
     /// Tells a node of members that it does not know, as many as fit a datagram.
     fn introduce(cx: &mut Context<'_>, to: SocketAddr, unknown: &[NodeIx]) {
-        let mut room = Room::of::<Records>(cx.config.path_len_max());
+        let mut room = Room::of::<Delta>(cx.config.path_len_max());
         let news = unknown.iter().filter_map(|&node| cx.news_of(node));
-        let news: Vec<News> = news.take_while(|item| room.take(item.len_max())).collect();
+        let news: Vec<MembershipUpdate> =
+            news.take_while(|item| room.take(item.len_max())).collect();
         if !news.is_empty() {
-            cx.out.send(to, &cx.packet(Body::Records(Records { news })));
+            cx.out.send(to, &cx.packet(Body::Delta(Delta { news })));
         }
     }
 
@@ -279,7 +280,7 @@ impl Dissemination {
     }
 
     /// Tells one node, whoever else was told already.
-    pub(super) fn tell_this_one(&mut self, cx: &mut Context<'_>, topic: &Topic, node: NodeIx) {
+    pub(super) fn tell_this_one(&mut self, cx: &mut Context<'_>, topic: &Subject, node: NodeIx) {
         let budget = Self::BUDGET_PER_FAN_OUT * self.parts_of(cx, topic);
         let key = payload(topic).key(cx.config.liveness());
         let at = self.broadcasts.place_of(key, topic, budget);
@@ -354,13 +355,13 @@ impl Dissemination {
         match cx.news_of(node) {
             Some(news) if alone => {
                 self.bulk.told_news(cx.now.mono);
-                self.broadcast(cx, &Topic::Membership(news));
+                self.broadcast(cx, &Subject::Membership(news));
             }
             _ => self.relay_news(cx, node),
         }
     }
 
     pub(crate) fn say_goodbye(&mut self, cx: &mut Context<'_>) {
-        self.broadcast(cx, &Topic::Membership(News::from(cx.goodbye())));
+        self.broadcast(cx, &Subject::Membership(MembershipUpdate::from(cx.goodbye())));
     }
 }

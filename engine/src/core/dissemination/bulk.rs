@@ -12,7 +12,7 @@ use crate::config::Swap;
 use crate::core::beat::Beat;
 use crate::core::context::Context;
 use crate::core::members::NodeIx;
-use crate::core::packet::{News, Suspicion, Topic};
+use crate::core::packet::{MembershipUpdate, Subject, Suspicion};
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -118,7 +118,7 @@ impl Dissemination {
             && self.bulk.suspected.is_empty();
         if alone {
             self.bulk.told_news(cx.now.mono);
-            self.broadcast(cx, &Topic::Membership(News::from(suspicion)));
+            self.broadcast(cx, &Subject::Membership(MembershipUpdate::from(suspicion)));
         } else {
             self.relay_suspicion(cx, suspicion.addr);
         }
@@ -137,7 +137,7 @@ impl Dissemination {
         &mut self,
         cx: &mut Context<'_>,
         suspicions: Vec<Suspicion>,
-    ) -> (Vec<Beat>, Vec<News>) {
+    ) -> (Vec<Beat>, Vec<MembershipUpdate>) {
         let mut waiting = std::mem::take(&mut self.bulk.news);
         if cx.config.swap() == Swap::On && waiting.len() > BulkGossip::NEWS_MAX {
             Self::leave_to_swaps(cx, &mut waiting);
@@ -152,7 +152,7 @@ impl Dissemination {
             cx.members.take_mark(node);
             news.extend(cx.news_of(node));
         }
-        news.extend(suspicions.into_iter().map(News::from));
+        news.extend(suspicions.into_iter().map(MembershipUpdate::from));
         planted!(NewsKept, waiting.clear());
         self.bulk.news = waiting;
         // In order of the ring: who receives them walks straight through its table, as we do.

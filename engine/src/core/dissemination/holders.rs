@@ -13,7 +13,7 @@ use crate::core::context::Context;
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::members::NodeIx;
 use crate::core::metadata::{Metadata, Version};
-use crate::core::packet::Topic;
+use crate::core::packet::Subject;
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -143,7 +143,7 @@ impl Dissemination {
     }
 
     /// Into how many parts a rumor is shared out: more than usual if as many are to answer to us.
-    pub(super) fn parts_of(&self, cx: &Context<'_>, topic: &Topic) -> usize {
+    pub(super) fn parts_of(&self, cx: &Context<'_>, topic: &Subject) -> usize {
         let wanted = payload(topic).version().map_or(0, |version| self.holders.wanted(version));
         cx.config.fan_out().max(wanted.min(cx.members.len()))
     }

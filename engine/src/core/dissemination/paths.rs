@@ -16,7 +16,7 @@ use super::Dissemination;
 use crate::core::context::{Context, rumor_len};
 use crate::core::io::Event;
 use crate::core::metadata::{Metadata, Version};
-use crate::core::packet::{Announcement, Topic};
+use crate::core::packet::{Announcement, Subject};
 use crate::time::Instant;
 
 /// What became of long datagrams, by peer.
@@ -131,9 +131,9 @@ impl Dissemination {
         &mut self,
         cx: &mut Context<'_>,
         peer: SocketAddr,
-        topic: Topic,
-    ) -> Topic {
-        let Topic::Metadata(metadata) = &topic else { return topic };
+        topic: Subject,
+    ) -> Subject {
+        let Subject::Metadata(metadata) = &topic else { return topic };
         let len = rumor_len(metadata);
         if len <= cx.config.path_len_max() {
             return topic;
@@ -141,7 +141,7 @@ impl Dissemination {
         let datagram = len + cx.config.guard_len();
         match self.paths.way(cx.now.mono, peer, metadata.version(), datagram) {
             Way::Whole => topic,
-            Way::Announced => Topic::Announced(Announcement::of(metadata)),
+            Way::Announced => Subject::Announced(Announcement::of(metadata)),
         }
     }
 

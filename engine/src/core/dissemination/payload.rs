@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::rumors::RumorKey;
 use crate::config::Liveness;
 use crate::core::metadata::{Metadata, Version};
-use crate::core::packet::{Announcement, Cause, News, Topic};
+use crate::core::packet::{Announcement, Cause, MembershipUpdate, Subject};
 
 /// Something that can be told along arcs of the ring.
 pub(super) trait Payload {
@@ -59,7 +59,7 @@ impl Retention {
     }
 }
 
-impl Payload for News {
+impl Payload for MembershipUpdate {
     fn key(&self, liveness: Liveness) -> RumorKey {
         match self {
             Self::Member(sighting) => {
@@ -109,10 +109,10 @@ impl Payload for Announcement {
 }
 
 /// What a rumor of this topic carries.
-pub(super) fn payload(topic: &Topic) -> &dyn Payload {
+pub(super) fn payload(topic: &Subject) -> &dyn Payload {
     match topic {
-        Topic::Membership(news) => news,
-        Topic::Metadata(metadata) => metadata,
-        Topic::Announced(announcement) => announcement,
+        Subject::Membership(news) => news,
+        Subject::Metadata(metadata) => metadata,
+        Subject::Announced(announcement) => announcement,
     }
 }

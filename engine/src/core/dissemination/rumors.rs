@@ -7,7 +7,7 @@ use std::ops::{Index, IndexMut};
 use super::payload::{Payload, Retention, payload};
 use crate::core::members::subtract;
 use crate::core::metadata::Version;
-use crate::core::packet::{Cause, RingArc, Suspicion, Token, Topic, ViewDigest};
+use crate::core::packet::{Cause, RingArc, Subject, Suspicion, Token, ViewDigest};
 use crate::core::record::Digest;
 use crate::node::{Generation, NodeId};
 use crate::time::Instant;
@@ -22,7 +22,7 @@ pub(super) struct Broadcasts {
 #[derive(Clone, Debug)]
 pub(super) struct ActiveRumor {
     pub key: RumorKey,
-    pub topic: Topic,
+    pub topic: Subject,
     retention: Retention,
     /// What we answer for.
     arcs: Vec<RingArc>,
@@ -100,7 +100,7 @@ impl Broadcasts {
     }
 
     /// The place of a rumor, which is new here if it has none yet.
-    pub(super) fn place_of(&mut self, key: RumorKey, topic: &Topic, budget: usize) -> usize {
+    pub(super) fn place_of(&mut self, key: RumorKey, topic: &Subject, budget: usize) -> usize {
         let is = |told: &ActiveRumor| planted!(RumorForgotten, told.key == key, false);
         if let Some(at) = self.told.iter().position(is) {
             return at;

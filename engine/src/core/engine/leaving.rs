@@ -12,7 +12,7 @@ use super::Rooms;
 use crate::core::context::{Context, Farewell, Life, Source};
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::metadata::Version;
-use crate::core::packet::{Body, News, Packet};
+use crate::core::packet::{Body, MembershipUpdate, Packet};
 use crate::core::timers::Timer;
 
 /// Longest stay for goodbyes: by then they were told again several times.
@@ -55,7 +55,7 @@ impl Rooms {
             Body::Fetched(metadata) => {
                 self.store.on_fetched(cx, &mut self.spread, via.from, metadata);
             }
-            Body::Records(records) => self.on_goodbyes(cx, &records.news, via),
+            Body::Delta(records) => self.on_goodbyes(cx, &records.news, via),
             _ => return,
         }
         if let Life::Leaving(farewell) = &mut *cx.life {
@@ -65,8 +65,8 @@ impl Rooms {
     }
 
     /// Hears who leaves as well: such a one is no keeper of what we hold.
-    fn on_goodbyes(&mut self, cx: &mut Context<'_>, news: &[News], via: Source) {
-        for goodbye in news.iter().filter(|news| matches!(news, News::Gone(_))) {
+    fn on_goodbyes(&mut self, cx: &mut Context<'_>, news: &[MembershipUpdate], via: Source) {
+        for goodbye in news.iter().filter(|news| matches!(news, MembershipUpdate::Gone(_))) {
             self.membership.apply(cx, &mut self.spread, &mut self.detection, goodbye, via);
         }
     }

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::core::context::Context;
 use crate::core::io::Outbox;
 use crate::core::members::Members;
-use crate::core::packet::Holds;
+use crate::core::packet::StateDigest;
 use crate::core::rtt::Rtts;
 use crate::time::Now;
 
@@ -29,7 +29,12 @@ impl Engine {
         out
     }
 
-    pub(crate) fn is_in_vain(&mut self, now: Now, with: SocketAddr, theirs: Option<Holds>) -> bool {
+    pub(crate) fn is_in_vain(
+        &mut self,
+        now: Now,
+        with: SocketAddr,
+        theirs: Option<StateDigest>,
+    ) -> bool {
         let Self { ground, rooms } = self;
         let mut out = Outbox::new();
         rooms.anti_entropy.is_in_vain(&ground.context(now, &mut out), with, theirs)
@@ -55,7 +60,7 @@ impl Engine {
         self.ground.rtts_mut()
     }
 
-    pub(crate) fn holds(&self) -> Holds {
+    pub(crate) fn holds(&self) -> StateDigest {
         self.ground.holds()
     }
 

@@ -8,7 +8,7 @@ use crate::core::detection::Relevance;
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
 use crate::core::metadata::Metadata;
-use crate::core::packet::{Body, News, Records, Rumor, Topic};
+use crate::core::packet::{Body, Delta, MembershipUpdate, Rumor, Subject};
 
 /// What became of the news in a rumor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ enum Taken {
 impl Rooms {
     /// Who tells us of a value is to know that it goes with us. Of those who leave at the same time
     /// many have forgotten the other before its goodbye could be passed on to it.
-    fn warn_teller(&self, cx: &mut Context<'_>, to: SocketAddr, topic: &Topic) {
-        let is_value = matches!(topic, Topic::Metadata(_) | Topic::Announced(_));
+    fn warn_teller(&self, cx: &mut Context<'_>, to: SocketAddr, topic: &Subject) {
+        let is_value = matches!(topic, Subject::Metadata(_) | Subject::Announced(_));
         if is_value && cx.life.is_leaving() {
-            cx.out.send(to, &cx.packet(Body::Records(Records { news: vec![cx.goodbye().into()] })));
+            cx.out.send(to, &cx.packet(Body::Delta(Delta { news: vec![cx.goodbye().into()] })));
         }
     }
 
@@ -48,21 +48,21 @@ impl Rooms {
 
     fn take_topic(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Source) -> Taken {
         match &rumor.topic {
-            Topic::Metadata(metadata) => {
+            Subject::Metadata(metadata) => {
                 self.store.on_value(cx, &mut self.spread, metadata, via.from);
                 let held = cx.metadata.as_ref().map(Metadata::version);
                 // An older version than ours is not worth telling, and a stranger's from the
                 // future is not held.
                 if held == Some(metadata.version()) { Taken::Held } else { Taken::NotWorthTelling }
             }
-            Topic::Announced(announcement) => {
+            Subject::Announced(announcement) => {
                 let arc = Some(rumor.arc);
                 match self.store.on_announced(cx, via.from, *announcement, arc) {
                     true => Taken::Held,
                     false => Taken::Fetching,
                 }
             }
-            Topic::Membership(News::Suspected(suspicion)) => {
+            Subject::Membership(MembershipUpdate::Suspected(suspicion)) => {
                 match self.membership.on_suspicion(
                     cx,
                     &mut self.spread,
@@ -74,14 +74,14 @@ impl Rooms {
                     _ => Taken::Held,
                 }
             }
-            Topic::Membership(news) => {
+            Subject::Membership(news) => {
                 let me = cx.me.generation();
                 self.membership.apply(cx, &mut self.spread, &mut self.detection, news, via);
                 let refuted = cx.me.generation() > me;
                 let about = match news {
-                    News::Member(sighting) => sighting.record.node().addr(),
-                    News::Gone(gone) => gone.addr,
-                    News::Suspected(suspicion) => suspicion.addr,
+                    MembershipUpdate::Member(sighting) => sighting.record.node().addr(),
+                    MembershipUpdate::Gone(gone) => gone.addr,
+                    MembershipUpdate::Suspected(suspicion) => suspicion.addr,
                 };
                 let node = cx.members.node(about);
                 let rumored = node.is_some_and(|node| cx.members.is_rumored(node));

@@ -239,7 +239,7 @@ impl<'a> RingView<'a> {
 mod tests {
     use super::*;
     use crate::core::Record;
-    use crate::core::members::Roster;
+    use crate::core::members::SharedRecords;
     use crate::node::{Generation, Node, NodeId};
     use crate::rng::Rng;
     use proptest::prelude::*;
@@ -307,7 +307,7 @@ mod tests {
                 let node = Node::at(([10, 0, 0, 1], port).into());
                 Arc::new(Record::new(node, Generation::default()))
             };
-            let roster = Roster::of((1..=nodes).map(record));
+            let roster = SharedRecords::of((1..=nodes).map(record));
             let addrs: Vec<_> = roster.records().map(|record| record.node().addr()).collect();
             let interner = Interner::new(Arc::new(roster));
             let mut members: Vec<_> =

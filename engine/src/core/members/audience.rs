@@ -6,13 +6,13 @@
 use super::Members;
 use super::arcs::RingView;
 use super::roster::NodeIx;
-use crate::core::packet::{News, Topic};
+use crate::core::packet::{MembershipUpdate, Subject};
 
 impl Members {
     /// Who is told of something.
-    pub(crate) fn recipients(&self, topic: &Topic) -> RingView<'_> {
+    pub(crate) fn recipients(&self, topic: &Subject) -> RingView<'_> {
         let ring = self.ring();
-        if let Topic::Membership(News::Suspected(_)) = topic {
+        if let Subject::Membership(MembershipUpdate::Suspected(_)) = topic {
             return RingView::new(ring, &self.suspected[..], &self.interner);
         }
         let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);

@@ -6,12 +6,12 @@ use super::Members;
 use super::roster::NodeIx;
 use super::seen::{Applied, AppliedDeparture, Arrival};
 use crate::core::packet::{Cause, Gone};
-use crate::core::record::Sighting;
+use crate::core::record::MemberState;
 
 impl Members {
     /// Takes what a node answered when it was asked at its address who it is: its word decides
     /// what is contested.
-    pub(crate) fn apply_answer(&mut self, heard: Arrival, sighting: &Sighting) -> Applied {
+    pub(crate) fn apply_answer(&mut self, heard: Arrival, sighting: &MemberState) -> Applied {
         match self.apply(heard, sighting, None) {
             Applied::Contested(node) => planted!(
                 AnswerUndecided,
@@ -23,7 +23,7 @@ impl Members {
     }
 
     /// A copy that the held incarnation outranks, if its number is worth anything.
-    pub(super) fn contest(&self, heard: Arrival, node: NodeIx, sighting: &Sighting) -> Applied {
+    pub(super) fn contest(&self, heard: Arrival, node: NodeIx, sighting: &MemberState) -> Applied {
         let is_sane = self.record(node).generation() <= heard.horizon;
         if is_sane || !self.is_fresh(heard.step, sighting.age) {
             Applied::Refused(node)

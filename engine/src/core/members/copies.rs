@@ -11,7 +11,7 @@ use super::seen::{Applied, Arrival};
 use crate::config::Liveness;
 use crate::core::beat::{Age, COUNTER_MAX, widen};
 use crate::core::packet::Cause;
-use crate::core::record::Sighting;
+use crate::core::record::MemberState;
 
 impl Members {
     /// Takes a counter modulo 256 and an age.
@@ -44,10 +44,10 @@ impl Members {
     pub(crate) fn apply(
         &mut self,
         heard: Arrival,
-        sighting: &Sighting,
+        sighting: &MemberState,
         found: Option<Found>,
     ) -> Applied {
-        let Sighting { record, counter, age } = sighting;
+        let MemberState { record, counter, age } = sighting;
         let counter = (*counter).min(COUNTER_MAX);
         let found = found.or_else(|| self.interner.find(record));
         let node = match found {
@@ -124,7 +124,7 @@ impl Members {
         &mut self,
         heard: Arrival,
         node: NodeIx,
-        sighting: &Sighting,
+        sighting: &MemberState,
     ) -> Applied {
         let listed = self.is_listed(node);
         if !self.limits.fresh(heard.step, sighting.age) {
@@ -150,7 +150,7 @@ impl Members {
     fn apply_stranger(
         &mut self,
         heard: Arrival,
-        sighting: &Sighting,
+        sighting: &MemberState,
         found: Option<Found>,
     ) -> Applied {
         if !self.limits.fresh(heard.step, sighting.age) {
@@ -164,7 +164,13 @@ impl Members {
         Applied::Listed(node)
     }
 
-    fn list_heard(&mut self, heard: Arrival, node: NodeIx, record: RecordIx, sighting: &Sighting) {
+    fn list_heard(
+        &mut self,
+        heard: Arrival,
+        node: NodeIx,
+        record: RecordIx,
+        sighting: &MemberState,
+    ) {
         let raised_at = heard.step.raised_at(heard.now, sighting.age);
         let raised_at = raised_at.unwrap_or_else(|| self.limits.long_ago(heard.now));
         self.list(node, record, heard.standing, sighting.counter.min(COUNTER_MAX), raised_at);

@@ -1,6 +1,6 @@
 //! Records by their short ids: the table that every beat is looked up in.
 //!
-//! Ids are hashes already, so their low bits are the place in the table; what finds its place
+//! IdIndex are hashes already, so their low bits are the place in the table; what finds its place
 //! taken stands in the next free one. The table is kept mostly empty, so that nearly every lookup
 //! reads one slot and no branch of it is a surprise.
 
@@ -12,7 +12,7 @@ pub(crate) type Found = (RecordIx, NodeIx);
 
 /// Records by id; several may share one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ids {
+pub(crate) struct IdIndex {
     /// A power of two of them, at least four for each record; or none.
     slots: Vec<Slot>,
     len: usize,
@@ -39,7 +39,7 @@ pub(crate) enum Known {
     Ambiguous,
 }
 
-impl Ids {
+impl IdIndex {
     const SLOTS_PER_RECORD: usize = 4;
     const SLOTS_MIN: usize = 16;
 
@@ -169,7 +169,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_what_a_plain_list_finds(steps in prop::collection::vec(any_step(), 0..300)) {
-            let (mut ids, mut list) = (Ids::default(), Vec::<(RecordId, Found)>::new());
+            let (mut ids, mut list) = (IdIndex::default(), Vec::<(RecordId, Found)>::new());
             for (at, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Insert(id) => {

@@ -136,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::{Record, Roster};
+    use crate::core::{Record, SharedRecords};
     use crate::node::{Generation, Node};
 
     fn record(port: u16) -> Arc<Record> {
@@ -161,7 +161,7 @@ mod tests {
             changes in prop::collection::vec((1..60_u16, 0..4_u8), 1..120),
             shared in 0..60_u16,
         ) {
-            let roster = Roster::of((1..=shared).map(record));
+            let roster = SharedRecords::of((1..=shared).map(record));
             let mut interner = Interner::new(Arc::new(roster));
             let (mut ring, mut listed) = (Ring::default(), Vec::new());
             for (port, then) in changes {

@@ -1,8 +1,8 @@
 //! The roster: addresses and records, interned once so that every table can be dense.
 //!
-//! A [`Interner`] is a shared, unchangeable [`Roster`] and what one engine has heard of beyond
-//! it. No decision depends on the value of an index: a shared and a private roster give the same
-//! run.
+//! An [`Interner`] is a shared, unchangeable [`SharedRecords`] and what one engine has heard of
+//! beyond it. No decision depends on the value of an index: a shared and a private roster give the
+//! same run.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::ids::{Found, Ids, Known};
+use super::ids::{Found, IdIndex, Known};
 use crate::core::beat::RecordId;
 use crate::core::record::{Digest, Record};
 use crate::node::NodeId;
@@ -49,11 +49,11 @@ impl RecordIx {
 /// A simulator puts every incarnation that its plan will ever start in one; a service begins
 /// with an empty one. What an engine hears of beyond it, it keeps for itself.
 #[derive(Clone, Debug, Default)]
-pub struct Roster {
+pub struct SharedRecords {
     records: Vec<Interned>,
     places: Vec<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: Ids,
+    by_id: IdIndex,
     by_name: Index<u64>,
     /// By bucket of `2^BUCKET_BITS`, and one more: the first node in it or behind it. None in an
     /// empty roster.
@@ -149,7 +149,7 @@ fn name_key(record: &Record) -> Option<u64> {
     })
 }
 
-impl Roster {
+impl SharedRecords {
     /// The roster of these incarnations.
     pub fn of(records: impl IntoIterator<Item = Arc<Record>>) -> Self {
         // In order of the ring, so that whoever walks around it walks straight through its tables.
@@ -203,7 +203,7 @@ impl Roster {
 /// Everything that one engine can name: the shared roster and its own additions.
 #[derive(Clone, Debug)]
 pub(super) struct Interner {
-    shared: Arc<Roster>,
+    shared: Arc<SharedRecords>,
     /// A million simulated engines that list nobody but each other have none.
     own: Option<Box<Additions>>,
 }
@@ -214,12 +214,12 @@ struct Additions {
     records: Slab<Interned>,
     places: Slab<(NodeId, SocketAddr)>,
     by_addr: FxHashMap<SocketAddr, NodeIx>,
-    by_id: Ids,
+    by_id: IdIndex,
     by_name: Index<u64>,
 }
 
 impl Interner {
-    pub(super) fn new(shared: Arc<Roster>) -> Self {
+    pub(super) fn new(shared: Arc<SharedRecords>) -> Self {
         Self { shared, own: None }
     }
 
@@ -228,7 +228,7 @@ impl Interner {
     }
 
     /// True when this is the roster it shares.
-    pub(super) fn is_of(&self, roster: &Arc<Roster>) -> bool {
+    pub(super) fn is_of(&self, roster: &Arc<SharedRecords>) -> bool {
         Arc::ptr_eq(&self.shared, roster)
     }
 
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_shared_record_is_found_and_never_stored_again() {
-        let shared = Arc::new(Roster::of([record(1, 1), record(2, 1), record(1, 2)]));
+        let shared = Arc::new(SharedRecords::of([record(1, 1), record(2, 1), record(1, 2)]));
         let mut interner = Interner::new(Arc::clone(&shared));
         assert_eq!(interner.nodes_len(), 2);
         let (ix, node) = interner.intern(&record(1, 2));
@@ -475,7 +475,7 @@ mod tests {
 
     #[test]
     fn a_new_generation_of_a_shared_address_has_the_same_node() {
-        let mut interner = Interner::new(Arc::new(Roster::of([record(1, 1)])));
+        let mut interner = Interner::new(Arc::new(SharedRecords::of([record(1, 1)])));
         let (ix, node) = interner.intern(&record(1, 7));
         assert_eq!(Some(node), interner.node(record(1, 1).node().addr()));
         assert_eq!(interner.by_id(record(1, 7).id()).collect::<Vec<_>>(), [(ix, node)]);
@@ -516,7 +516,7 @@ mod tests {
             let node = Node::new(format!("127.0.0.1:{port}")).name(name).build().unwrap();
             Arc::new(Record::new(node, Generation::default()))
         };
-        let shared = Roster::of([named(1, "a"), named(2, "b"), named(3, ""), named(4, "")]);
+        let shared = SharedRecords::of([named(1, "a"), named(2, "b"), named(3, ""), named(4, "")]);
         let mut interner = Interner::new(Arc::new(shared));
         let (own, _) = interner.intern(&named(5, "a"));
         let (first, node) = interner.intern(&named(1, "a"));

@@ -8,8 +8,8 @@ use super::Members;
 use super::row::{Row, State};
 use super::seen::{FreshBeat, FreshNews};
 use crate::core::beat::{Age, Beat};
-use crate::core::packet::News;
-use crate::core::record::Sighting;
+use crate::core::packet::MembershipUpdate;
+use crate::core::record::MemberState;
 
 impl Members {
     /// Puts into `news` what may be news among beats in bulk, which is the smaller part of them,
@@ -57,13 +57,13 @@ impl Members {
 
     /// Puts into `sifted` what may change something among membership news: all but members that are
     /// listed already, with a counter that is no less.
-    pub(crate) fn filter_stale_news(&self, news: &[News], sifted: &mut Vec<FreshNews>) {
+    pub(crate) fn filter_stale_news(&self, news: &[MembershipUpdate], sifted: &mut Vec<FreshNews>) {
         sifted.clear();
         sifted.resize(news.len(), FreshNews { at: 0, found: None });
         let mut len = 0;
         for (at, item) in (0..).zip(news) {
             let (mut found, mut old) = (None, false);
-            if let News::Member(Sighting { record, counter, .. }) = item {
+            if let MembershipUpdate::Member(MemberState { record, counter, .. }) = item {
                 found = self.interner.find_shared(record);
                 if let Some((ix, node)) = found {
                     let row = self.row(node);

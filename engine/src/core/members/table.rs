@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use super::ring::Ring;
-use super::roster::{Interner, NodeIx, RecordIx, Roster};
+use super::roster::{Interner, NodeIx, RecordIx, SharedRecords};
 use super::row::{Row, Standing, State};
 use crate::core::record::{Digest, Record};
 use crate::time::Instant;
 
 /// A complete node list that many engines can begin with, unchangeable.
 #[derive(Clone, Debug)]
-pub struct FullList {
-    roster: Arc<Roster>,
+pub struct PreloadedMembers {
+    roster: Arc<SharedRecords>,
     /// By node; [`RecordIx::NONE`] for one that the list leaves out.
     records: Vec<RecordIx>,
     /// In order of the ring.
@@ -25,12 +25,12 @@ pub struct FullList {
     namesakes: Vec<NodeIx>,
 }
 
-impl FullList {
+impl PreloadedMembers {
     /// The list of these incarnations, at most one of each address.
     ///
     /// Panics when one is not in the roster, or two have the same address.
     pub fn of<'a>(
-        roster: &Arc<Roster>,
+        roster: &Arc<SharedRecords>,
         members: impl IntoIterator<Item = &'a Arc<Record>>,
     ) -> Self {
         let interner = Interner::new(Arc::clone(roster));
@@ -79,7 +79,7 @@ pub(super) enum Table {
     /// Nobody but the node itself, as it began.
     Alone { me: [NodeIx; 1], row: Row, digest: Digest },
     /// All of a list as of a time, unchanged since.
-    Full { list: Arc<FullList>, at: Instant },
+    Full { list: Arc<PreloadedMembers>, at: Instant },
     /// One of the node's own.
     Own(Own),
 }
@@ -160,7 +160,7 @@ impl Table {
     /// Takes over a full list. What is held of `me` stays.
     pub(crate) fn fill(
         &mut self,
-        list: &Arc<FullList>,
+        list: &Arc<PreloadedMembers>,
         at: Instant,
         me: NodeIx,
         interner: &Interner,
@@ -259,12 +259,12 @@ mod tests {
         Arc::new(Record::new(node, Generation::default()))
     }
 
-    fn list() -> (Interner, FullList) {
+    fn list() -> (Interner, PreloadedMembers) {
         let records = [(1, "a"), (2, "b"), (3, "a"), (4, ""), (5, ""), (6, "b")];
         let records = records.map(|(port, name)| record(port, name));
-        let roster = Arc::new(Roster::of(records.iter().cloned()));
+        let roster = Arc::new(SharedRecords::of(records.iter().cloned()));
         // One of the two that are called "b" is left out.
-        let list = FullList::of(&roster, &records[..5]);
+        let list = PreloadedMembers::of(&roster, &records[..5]);
         (Interner::new(roster), list)
     }
 
@@ -322,6 +322,6 @@ mod tests {
         let node = record(1, "a").node().clone();
         let again = Arc::new(Record::new(node, Generation::new(9).unwrap()));
         let both = [record(1, "a"), again];
-        FullList::of(&Arc::new(Roster::of(both.iter().cloned())), &both);
+        PreloadedMembers::of(&Arc::new(SharedRecords::of(both.iter().cloned())), &both);
     }
 }

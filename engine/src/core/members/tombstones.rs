@@ -91,7 +91,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::{Record, Roster};
+    use crate::core::{Record, SharedRecords};
     use crate::node::{Generation, Node};
 
     fn nodes() -> (Interner, Vec<NodeIx>) {
@@ -99,7 +99,7 @@ mod tests {
             let node = Node::at(([10, 0, 0, 1], port).into());
             Arc::new(Record::new(node, Generation::default()))
         };
-        let interner = Interner::new(Arc::new(Roster::of((1..=9).map(record))));
+        let interner = Interner::new(Arc::new(SharedRecords::of((1..=9).map(record))));
         let nodes = interner.shared_nodes().collect();
         (interner, nodes)
     }

@@ -37,7 +37,7 @@ impl Membership {
             | Body::Rumor(_)
             | Body::SwapRequest(_)
             | Body::Probe(_)
-            | Body::ProbeRequest(_) => self.called = Called::default(),
+            | Body::PingReq(_) => self.called = Called::default(),
             // Strangers may answer what was never asked.
             Body::SwapAnswer(_) | Body::RumorAck(_) | Body::ProbeAnswer(_) if cx.lists(from) => {
                 self.note_answer(cx);

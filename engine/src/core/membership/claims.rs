@@ -24,8 +24,8 @@ use crate::core::context::{Context, Life, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
-use crate::core::packet::{Alive, News};
-use crate::core::record::Sighting;
+use crate::core::packet::{Alive, MembershipUpdate};
+use crate::core::record::MemberState;
 use crate::time::Instant;
 
 /// Whose owners were asked lately, in order of time.
@@ -75,8 +75,8 @@ impl Claims {
 
 impl Membership {
     /// True for an incarnation that we don't believe before its owner answers for it.
-    pub(crate) fn is_claim(cx: &Context<'_>, news: &News) -> bool {
-        let News::Member(Sighting { record, .. }) = news else { return false };
+    pub(crate) fn is_claim(cx: &Context<'_>, news: &MembershipUpdate) -> bool {
+        let MembershipUpdate::Member(MemberState { record, .. }) = news else { return false };
         let replaces = |node| {
             cx.members.is_listed(node) && cx.members.record(node).generation() < record.generation()
         };
@@ -111,7 +111,13 @@ impl Membership {
         let Alive { token, me: sighting } = alive;
         let addr = sighting.record.node().addr();
         if !cx.is_token_of(addr, *token) {
-            return self.apply(cx, spread, detection, &News::Member(sighting.clone()), via);
+            return self.apply(
+                cx,
+                spread,
+                detection,
+                &MembershipUpdate::Member(sighting.clone()),
+                via,
+            );
         }
         self.confirm(cx, spread, addr);
         cx.stats.updates += 1;

@@ -15,7 +15,7 @@ use super::identity::GenerationBumps;
 use crate::core::context::{Context, Source};
 use crate::core::io::Event;
 use crate::core::members::NodeIx;
-use crate::core::record::Sighting;
+use crate::core::record::MemberState;
 use crate::time::Instant;
 
 /// The addresses of which outranked incarnations were heard of lately.
@@ -81,7 +81,7 @@ impl Membership {
         &mut self,
         cx: &mut Context<'_>,
         node: NodeIx,
-        sighting: &Sighting,
+        sighting: &MemberState,
         via: Source,
     ) {
         let held = cx.members.record(node);

@@ -9,8 +9,8 @@ use crate::core::context::{Context, Life, Source};
 use crate::core::detection::{Detection, Grounds, Relevance};
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
-use crate::core::packet::{Body, Gone, Records, Suspicion};
-use crate::core::record::Sighting;
+use crate::core::packet::{Body, Delta, Gone, Suspicion};
+use crate::core::record::MemberState;
 use crate::node::Generation;
 
 impl Membership {
@@ -135,18 +135,18 @@ impl Membership {
         cx: &mut Context<'_>,
         detection: &mut Detection,
         to: SocketAddr,
-        refused: &Sighting,
+        refused: &MemberState,
     ) {
         let Some(node) = Self::outranking(cx, refused) else { return };
         let Some(news) = cx.news_of(node) else { return };
         if detection.may_correct(to) {
-            let records = Records { news: vec![news] };
-            cx.out.send(to, &cx.packet(Body::Records(records)));
+            let records = Delta { news: vec![news] };
+            cx.out.send(to, &cx.packet(Body::Delta(records)));
         }
     }
 
     /// The node whose record or tombstone outranks this incarnation, if one does.
-    fn outranking(cx: &Context<'_>, refused: &Sighting) -> Option<NodeIx> {
+    fn outranking(cx: &Context<'_>, refused: &MemberState) -> Option<NodeIx> {
         let node = cx.members.node(refused.record.node().addr())?;
         let theirs = refused.record.generation();
         let ours = cx.members.record(node).generation();

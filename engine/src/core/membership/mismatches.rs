@@ -7,7 +7,7 @@ use super::Membership;
 use crate::config::Liveness;
 use crate::core::context::Context;
 use crate::core::io::Event;
-use crate::core::packet::{Packet, Summary};
+use crate::core::packet::{Packet, StateSummary};
 use crate::core::settings::Difference;
 
 /// What was told of differences already.
@@ -35,7 +35,7 @@ impl Membership {
         from: SocketAddr,
         packet: &Packet,
     ) {
-        let Some(Summary { settings, .. }) = packet.body.summary() else { return };
+        let Some(StateSummary { settings, .. }) = packet.body.summary() else { return };
         self.mismatches.probers |= settings.liveness == Liveness::Probes;
         if !cx.lists(from) {
             // Of strangers there may be more than we tell of.

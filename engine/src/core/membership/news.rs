@@ -13,8 +13,8 @@ use crate::core::io::{Carrier, Event};
 use crate::core::members::{
     Applied, AppliedDeparture, Found, FreshBeat, FreshNews, NodeIx, Standing,
 };
-use crate::core::packet::{Bulk, Cause, Gone, News, Vector};
-use crate::core::record::{Record, Sighting};
+use crate::core::packet::{BeatVector, Bulk, Cause, Gone, MembershipUpdate};
+use crate::core::record::{MemberState, Record};
 
 /// Room for what may be news in one packet.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ impl Membership {
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
-        vector: &Vector,
+        vector: &BeatVector,
         via: Source,
     ) {
         let mut sifted = std::mem::take(&mut self.intake.beats);
@@ -89,7 +89,7 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        news: &[News],
+        news: &[MembershipUpdate],
         via: Source,
     ) {
         cx.stats.updates += news.len() as u64;
@@ -111,7 +111,7 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        news: &News,
+        news: &MembershipUpdate,
         via: Source,
     ) -> Option<NodeIx> {
         cx.stats.updates += 1;
@@ -124,17 +124,19 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        news: &News,
+        news: &MembershipUpdate,
         found: Option<Found>,
         via: Source,
     ) -> Option<NodeIx> {
         match news {
-            News::Member(sighting) => {
+            MembershipUpdate::Member(sighting) => {
                 self.apply_member(cx, spread, detection, sighting, found, via)
             }
-            News::Gone(gone) => self.apply_departure(cx, spread, detection, gone, via),
-            News::Suspected(suspicion) => {
-                if self.on_suspicion(cx, spread, detection, suspicion, via) == Relevance::News {
+            MembershipUpdate::Gone(gone) => self.apply_departure(cx, spread, detection, gone, via),
+            MembershipUpdate::Suspected(suspicion) => {
+                if self.on_suspicion(cx, spread, detection, suspicion, via)
+                    == Relevance::MembershipUpdate
+                {
                     spread.relay_suspicion(cx, suspicion.addr);
                 }
                 None
@@ -148,7 +150,7 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        sighting: &Sighting,
+        sighting: &MemberState,
         found: Option<Found>,
         via: Source,
     ) -> Option<NodeIx> {
@@ -170,7 +172,7 @@ impl Membership {
         detection: &mut Detection,
         record: &Arc<Record>,
     ) {
-        let sighting = Sighting { record: Arc::clone(record), counter: 0, age: Age(0) };
+        let sighting = MemberState { record: Arc::clone(record), counter: 0, age: Age(0) };
         let (from, carrier) = (record.node().addr(), Carrier::Stream);
         let via = Source { from, carrier, step: cx.step };
         // The service vouches for it.
@@ -186,7 +188,7 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &mut Detection,
         seen: Applied,
-        sighting: &Sighting,
+        sighting: &MemberState,
         via: Source,
     ) -> Option<NodeIx> {
         let addr = sighting.record.node().addr();

@@ -18,7 +18,7 @@ macro_rules! packet_kinds {
                 /// Beats that advanced.
                 beats: Vec<Beat>,
                 /// Changes of membership.
-                news: Vec<News>,
+                news: Vec<MembershipUpdate>,
             }
 
             /// One piece of news on its way along the ring, with the arc that the receiver now
@@ -34,7 +34,7 @@ macro_rules! packet_kinds {
                 /// Whom the sender knows on the arc, where they are few.
                 view: Option<ViewDigest>,
                 /// The news.
-                topic: Topic,
+                topic: Subject,
             }
 
             /// A node that wants in, or looks for its cluster again. Answered by
@@ -43,9 +43,9 @@ macro_rules! packet_kinds {
                 /// Comes back in the answer.
                 token: u32,
                 /// Itself.
-                me: Sighting,
+                me: MemberState,
                 /// What it holds already.
-                summary: Summary,
+                summary: StateSummary,
                 /// Makes it so long that a full datagram may answer.
                 padding: Padding,
             }
@@ -58,9 +58,9 @@ macro_rules! packet_kinds {
                 /// says.
                 ask: Option<u32>,
                 /// What the answerer holds.
-                summary: Summary,
+                summary: StateSummary,
                 /// The answerer and some random members.
-                members: Vec<Sighting>,
+                members: Vec<MemberState>,
             }
 
             /// Opens a swap. Answered by [`Body::SwapAnswer`].
@@ -69,7 +69,7 @@ macro_rules! packet_kinds {
                 /// Comes back in the answer.
                 token: u32,
                 /// What the sender holds.
-                summary: Summary,
+                summary: StateSummary,
                 /// Makes it so long that the usual answer may be given.
                 padding: Padding,
             }
@@ -81,14 +81,14 @@ macro_rules! packet_kinds {
                 /// What to echo, if the answerer does not know yet that the asker is where it says.
                 ask: Option<u32>,
                 /// What the answerer holds.
-                summary: Summary,
+                summary: StateSummary,
                 /// How the lists compare.
-                detail: Detail,
+                detail: Comparison,
             }
 
             /// Counters and ages of members by place on the ring, valid only between equal lists.
             /// Never answered.
-            6 "vector" Vector {
+            6 "vector" BeatVector {
                 /// The digest of the list that the places refer to.
                 digest: Digest,
                 /// The place in ring order of the first entry.
@@ -98,7 +98,7 @@ macro_rules! packet_kinds {
             } => vector_ends
 
             /// The ids listed in some buckets of the ring. Answered by what the sender lacks.
-            7 "ids" Ids {
+            7 "ids" BucketIds {
                 /// What the receiver asked to have echoed, if it did.
                 echo: Option<u32>,
                 /// The ring is cut into `2^bits` buckets by the highest bits of a place; at most
@@ -110,16 +110,16 @@ macro_rules! packet_kinds {
                 ids: Vec<RecordId>,
             } => buckets_exist
 
-            /// Ids whose records the sender lacks. Answered by [`Body::Records`].
-            8 "wanted" Wanted {
+            /// Ids whose records the sender lacks. Answered by [`Body::Delta`].
+            8 "wanted" Pull {
                 /// The ids.
                 ids: Vec<RecordId>,
             }
 
             /// Members and departures that the receiver lacked or asked for. Never answered.
-            9 "records" Records {
+            9 "records" Delta {
                 /// Members and departures.
-                news: Vec<News>,
+                news: Vec<MembershipUpdate>,
             }
 
             /// A metadata value that the receiver's summary lacked. Never answered.
@@ -139,7 +139,7 @@ macro_rules! packet_kinds {
                 /// That of the call.
                 token: u32,
                 /// The sender, with its newest beat.
-                me: Sighting,
+                me: MemberState,
             }
 
             /// A value that the receiver lacked and that exceeds a datagram: it can be fetched
@@ -164,7 +164,7 @@ macro_rules! packet_kinds {
                 /// Comes back in the answer.
                 token: u32,
                 /// What the sender holds.
-                holds: Holds,
+                holds: StateDigest,
                 /// By what way the answer is to come: that of the probe.
                 reply: Reply,
             }
@@ -175,12 +175,12 @@ macro_rules! packet_kinds {
                 /// That of the probe.
                 token: u32,
                 /// What the answerer holds.
-                holds: Holds,
+                holds: StateDigest,
             }
 
-            /// "I can't reach this one: can you?" Answered by [`Body::Vouch`].
+            /// "I can't reach this one: can you?" Answered by [`Body::IndirectAck`].
             #[derive(Copy)]
-            18 "probe_request" ProbeRequest {
+            18 "probe_request" PingReq {
                 /// Comes back in the answer.
                 token: u32,
                 /// Who is to be probed.
@@ -189,11 +189,11 @@ macro_rules! packet_kinds {
 
             /// What came of a probe for another. Never answered.
             #[derive(Copy)]
-            19 "vouch" Vouch {
+            19 "vouch" IndirectAck {
                 /// That of the request.
                 token: u32,
                 /// Whether the target answered.
-                word: Word,
+                word: AckOrNack,
             }
 
             /// "I answer for that arc." Never answered.

@@ -16,7 +16,7 @@ pub enum Reply {
 
 /// What a node holds, in 24 bytes: in an idle cluster nothing else needs to be said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Holds {
+pub struct StateDigest {
     /// The sum of the digests of its members.
     pub digest: Digest,
     /// A hash of its metadata version; zero without one.
@@ -25,12 +25,12 @@ pub struct Holds {
 
 /// Whether one who was probed for another answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Word {
+pub enum AckOrNack {
     /// It did.
-    Lives,
+    Ack,
     /// It did not, or is not listed there; but who was asked to probe it lives, and so does the
     /// asker's network.
-    Silent,
+    Nack,
 }
 
 /// Doubt about a member: it did not answer, nor did others get an answer. It refutes that by

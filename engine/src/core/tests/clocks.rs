@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::cluster::{Cluster, SECOND, place, rumor};
 use crate::config::Config;
-use crate::core::packet::{Body, Topic};
+use crate::core::packet::{Body, Subject};
 use crate::core::{Event, Metadata, Value, Version};
 use crate::node::NodeId;
 use crate::time::UnixNanos;
@@ -24,7 +24,7 @@ fn metadata(data: &[u8], nanos: i64) -> Metadata {
 /// A rumor of a value that lies this far ahead.
 fn ahead(cluster: &Cluster, data: &[u8], by: Duration) -> Body {
     let nanos = cluster.clock().wall.saturating_add(by).0;
-    rumor(Topic::Metadata(metadata(data, nanos)))
+    rumor(Subject::Metadata(metadata(data, nanos)))
 }
 
 #[track_caller]
@@ -252,7 +252,7 @@ fn of_two_who_publish_above_a_version_from_the_future_neither_outbids_the_other(
     cluster.body(3, 2, future);
     cluster.publish(3, b"ours");
     let ours = version(&mut cluster, 3);
-    cluster.body(3, 2, rumor(Topic::Metadata(metadata(b"theirs", ours.nanos + 1))));
+    cluster.body(3, 2, rumor(Subject::Metadata(metadata(b"theirs", ours.nanos + 1))));
     assert_eq!(cluster.data(3).unwrap(), b"theirs");
     cluster.run_until(3 * SECOND, |cluster| cluster.all_hold(b"theirs"));
 }
@@ -290,7 +290,7 @@ fn what_cannot_be_beaten_is_told_to_who_publishes() {
     last.nanos = Version::NANOS_MAX;
     let last = Metadata::verified(last, b"last"[..].into()).unwrap();
     cluster.publish(2, b"ours");
-    cluster.body(2, 1, rumor(Topic::Metadata(last.clone())));
+    cluster.body(2, 1, rumor(Subject::Metadata(last.clone())));
     cluster.run(SECOND);
     cluster.assert_all_hold(b"last");
     cluster.publish(3, b"more");

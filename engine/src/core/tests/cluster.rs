@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::core::packet::{Body, RingArc, Rumor, Token, Topic};
+use crate::core::packet::{Body, RingArc, Rumor, Subject, Token};
 use crate::core::{
     AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
-    Output, Packet, PacketKind, Record, Roster, Value,
+    Output, Packet, PacketKind, Record, SharedRecords, Value,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::rng::{Probability, Rng};
@@ -61,7 +61,7 @@ pub(crate) struct Cluster {
     pub(crate) off: BTreeMap<u16, Engine>,
     flights: BTreeMap<Reverse<(Instant, u64)>, Flight>,
     config: Arc<Config>,
-    roster: Arc<Roster>,
+    roster: Arc<SharedRecords>,
     rng: Rng,
     sequence: u64,
 }
@@ -88,7 +88,7 @@ pub(crate) fn record(node: u16) -> Arc<Record> {
 
 /// A rumor that its receiver is to tell everybody but node 2, who sends it.
 #[track_caller]
-pub(crate) fn rumor(topic: Topic) -> Body {
+pub(crate) fn rumor(topic: Subject) -> Body {
     let [others, _] = RingArc::whole(place(2)).minus(RingArc::of(place(2)));
     rumor_along(others.expect("the rest of the ring"), topic)
 }
@@ -98,7 +98,7 @@ pub(crate) fn place(node: u16) -> NodeId {
 }
 
 /// A rumor with an arc of its own.
-pub(crate) fn rumor_along(arc: RingArc, topic: Topic) -> Body {
+pub(crate) fn rumor_along(arc: RingArc, topic: Subject) -> Body {
     Body::Rumor(Rumor { token: Token(7), acks: 1, arc, view: None, topic })
 }
 
@@ -145,7 +145,7 @@ impl Cluster {
     /// Engines that share a roster of everybody, instead of each interning for itself.
     pub(crate) fn with_shared_roster(mut self, nodes: u16) -> Self {
         let record = |node| Arc::new(Record::new(self.node(node), self.generation(node)));
-        self.roster = Arc::new(Roster::of((1..=nodes).map(record)));
+        self.roster = Arc::new(SharedRecords::of((1..=nodes).map(record)));
         self
     }
 
@@ -420,7 +420,7 @@ impl Cluster {
             *self.streams.entry(packet.kind()).or_default() += 1;
         }
         let longest = match packet.body {
-            Body::Value(_) | Body::Rumor(Rumor { topic: Topic::Metadata(_), .. }) => {
+            Body::Value(_) | Body::Rumor(Rumor { topic: Subject::Metadata(_), .. }) => {
                 self.config.packet_len_max()
             }
             _ => self.config.path_len_max(),

@@ -8,7 +8,9 @@ use super::leaving::goodbye;
 use super::retelling::{answers, copies, hears, listed, member, publishes, waits};
 use super::telling::{MS, alone, full, listing, metadata, packet, rumors, told};
 use crate::config::{Config, Liveness};
-use crate::core::packet::{Body, News, Records, RingArc, Rumor, RumorAck, Suspicion, Token, Topic};
+use crate::core::packet::{
+    Body, Delta, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Suspicion, Token,
+};
 use crate::core::{AgeStep, Input, Output, PacketKind, Record};
 use crate::node::{Generation, NodeId};
 
@@ -153,7 +155,7 @@ fn a_delegate_that_left_is_not_told_again_and_its_arc_goes_to_another_at_once() 
     let leaves = goodbye(&mut cluster, delegate);
     hears(&mut cluster, leaves);
     let again = copies(&waits(&mut cluster));
-    let of_value = |(_, rumor): &&(u16, Rumor)| matches!(rumor.topic, Topic::Metadata(_));
+    let of_value = |(_, rumor): &&(u16, Rumor)| matches!(rumor.topic, Subject::Metadata(_));
     let of_value: Vec<_> = again.iter().filter(of_value).collect();
     assert!(of_value.len() == 1 && of_value[0].0 != delegate, "{of_value:?}");
     assert_eq!(of_value[0].1.arc, first.arc);
@@ -164,7 +166,8 @@ fn a_rumor_that_is_sent_again_says_how_old_it_is_by_now() {
     let mut cluster = full(10, 3);
     let topic = listed(&mut cluster, 5);
     let age = |outputs: &[Output]| {
-        let (_, _, Topic::Membership(News::Member(it))) = rumors(outputs).remove(0) else {
+        let (_, _, Subject::Membership(MembershipUpdate::Member(it))) = rumors(outputs).remove(0)
+        else {
             panic!("{outputs:?}");
         };
         it.age
@@ -179,7 +182,7 @@ fn a_rumor_that_is_sent_again_says_how_old_it_is_by_now() {
 
 /// Hands node 1 a value for one member after the other, until so many of its sends are left.
 #[track_caller]
-fn spends(cluster: &mut Cluster, nodes: u16, left: usize) -> Topic {
+fn spends(cluster: &mut Cluster, nodes: u16, left: usize) -> Subject {
     let topic = metadata(b"v1", 5);
     for &node in &around(nodes)[..4 * 3 - left] {
         let body = rumor_along(RingArc::of(place(node)), topic.clone());
@@ -253,7 +256,7 @@ fn who_knows_few_on_a_large_arc_is_told_of_as_many_as_fit_one_datagram() {
     let outputs = cluster.outputs(1, delegate, packet(Body::RumorAck(ack)));
     let records = outputs.iter().find_map(|output| match output {
         Output::Send { packet, .. } => match &packet.body {
-            Body::Records(Records { news }) => Some((packet.len_max(), news.len())),
+            Body::Delta(Delta { news }) => Some((packet.len_max(), news.len())),
             _ => None,
         },
         Output::Event(_) | Output::Answer(_) => None,
@@ -279,8 +282,8 @@ fn nobody_is_told_of_its_own_end_or_earlier_life_for_being_listed_anew() {
         counter: 1,
         witnesses: vec![NodeId(7)],
     };
-    let ends = [member(Arc::clone(&old), 1), Topic::Membership(gone.into())];
-    for end in ends.into_iter().chain([Topic::Membership(suspicion.into())]) {
+    let ends = [member(Arc::clone(&old), 1), Subject::Membership(gone.into())];
+    for end in ends.into_iter().chain([Subject::Membership(suspicion.into())]) {
         let mut cluster = full(10, 3);
         lists(&mut cluster, 50);
         assert!(!copies(&hears(&mut cluster, end.clone())).is_empty());
@@ -303,8 +306,8 @@ fn nobody_is_told_anything_of_whom_only_a_stranger_spoke() {
     // A node that has just started believes everybody.
     cluster.run(10 * SECOND);
     publishes(&mut cluster, b"v1");
-    let Topic::Membership(news) = member(record(60), 1) else { unreachable!() };
-    let records = Body::Records(Records { news: vec![news] });
+    let Subject::Membership(news) = member(record(60), 1) else { unreachable!() };
+    let records = Body::Delta(Delta { news: vec![news] });
     let outputs = cluster.outputs(1, 70, packet(records));
     assert!(!receivers(&outputs).contains(&60), "{outputs:?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::{Config, Liveness};
-use crate::core::packet::Holds;
+use crate::core::packet::StateDigest;
 use crate::core::{Event, Record};
 use crate::node::{Generation, Node};
 
@@ -135,7 +135,7 @@ fn any_change_of_what_either_holds_makes_a_partner_worth_trying_again() {
     cluster.run_until(60 * SECOND, |cluster| is_in_vain(cluster, None));
     let held = cluster.engine(1).holds();
     assert!(is_in_vain(&mut cluster, Some(held)));
-    let other = Holds { version: held.version + 1, ..held };
+    let other = StateDigest { version: held.version + 1, ..held };
     assert!(!is_in_vain(&mut cluster, Some(other)), "the partner holds something else now");
     cluster.publish_silently(93, b"news");
     assert!(!is_in_vain(&mut cluster, None), "we hold something else now");

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    Body, Bulk, Gone, Holds, LastCall, News, ProbeAnswer, Records, Summary, Welcome,
+    Body, Bulk, Delta, Gone, LastCall, MembershipUpdate, ProbeAnswer, StateDigest, StateSummary,
+    Welcome,
 };
 use crate::core::{
-    Age, AgeStep, Cause, Digest, Event, Outbox, Packet, PacketKind, Record, Sighting,
+    Age, AgeStep, Cause, Digest, Event, MemberState, Outbox, Packet, PacketKind, Record,
 };
 use crate::node::{Generation, Node};
 use crate::rng::Probability;
@@ -40,22 +41,27 @@ fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }
 
-fn sighting(node: Node, value: u64, counter: u32) -> Sighting {
+fn sighting(node: Node, value: u64, counter: u32) -> MemberState {
     let record = Arc::new(Record::new(node, generation(value)));
-    Sighting { record, counter, age: Age(0) }
+    MemberState { record, counter, age: Age(0) }
 }
 
-fn member(number: u32, value: u64, counter: u32) -> News {
-    News::Member(sighting(Node::at(invented_addr(number)), value, counter))
+fn member(number: u32, value: u64, counter: u32) -> MembershipUpdate {
+    MembershipUpdate::Member(sighting(Node::at(invented_addr(number)), value, counter))
 }
 
-fn left(number: u32, value: u64) -> News {
+fn left(number: u32, value: u64) -> MembershipUpdate {
     let addr = invented_addr(number);
-    News::from(Gone { addr, generation: generation(value), counter: 1, cause: Cause::Left })
+    MembershipUpdate::from(Gone {
+        addr,
+        generation: generation(value),
+        counter: 1,
+        cause: Cause::Left,
+    })
 }
 
-fn records(news: impl IntoIterator<Item = News>) -> Body {
-    Body::Records(Records { news: news.into_iter().collect() })
+fn records(news: impl IntoIterator<Item = MembershipUpdate>) -> Body {
+    Body::Delta(Delta { news: news.into_iter().collect() })
 }
 
 impl Cluster {
@@ -144,7 +150,7 @@ fn counters_and_generations_at_their_maximum_are_numbers_like_others() {
     for counter in [u32::MAX - 1, u32::MAX, 1 << 31] {
         cluster.body(1, ATTACKER, records([member(1, last, counter), member(2, 1, counter)]));
         let short = [1, 2].map(|number| match member(number, last, counter) {
-            News::Member(sighting) => sighting.record.id(),
+            MembershipUpdate::Member(sighting) => sighting.record.id(),
             _ => unreachable!("it is a member"),
         });
         let beats = (0..=255_u8)
@@ -160,9 +166,9 @@ fn counters_and_generations_at_their_maximum_are_numbers_like_others() {
 fn a_forged_counter_of_ours_makes_us_begin_a_new_incarnation() {
     let mut cluster = Cluster::of(3, config(Liveness::Beats));
     let record = Arc::clone(cluster.engine(2).me());
-    let forged = Sighting { record: Arc::clone(&record), counter: u32::MAX, age: Age(0) };
+    let forged = MemberState { record: Arc::clone(&record), counter: u32::MAX, age: Age(0) };
     for node in 1..=3 {
-        cluster.body(node, ATTACKER, records([News::Member(forged.clone())]));
+        cluster.body(node, ATTACKER, records([MembershipUpdate::Member(forged.clone())]));
     }
     cluster.run(20 * SECOND);
     assert!(cluster.engine(2).me().generation() > record.generation());
@@ -248,7 +254,7 @@ fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     assert_eq!(newcomers(&mut cluster), 1, "nor does an address on a packet");
     let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, invented_addr(1));
-    let answer = |token| Body::ProbeAnswer(ProbeAnswer { token, holds: Holds::default() });
+    let answer = |token| Body::ProbeAnswer(ProbeAnswer { token, holds: StateDigest::default() });
     itself(&mut cluster, 1, answer(token ^ 1));
     assert_eq!(newcomers(&mut cluster), 1, "nor does a guess");
     itself(&mut cluster, 1, answer(token));
@@ -272,7 +278,7 @@ fn nobody_is_made_to_doubt_itself() {
     };
     // What would have node 1 swap with whom it comes from, then probe it: itself.
     let digest = Digest(!request.summary.digest.0);
-    let summary = Summary { digest, ..request.summary };
+    let summary = StateSummary { digest, ..request.summary };
     cluster.body(
         1,
         1,

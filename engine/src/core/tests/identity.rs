@@ -8,10 +8,10 @@ use super::cluster::{Cluster, SECOND, addr, rumor};
 use crate::config::{Config, Liveness};
 use crate::core::beat::COUNTER_MAX;
 use crate::core::packet::{
-    Alive, Body, Bulk, Gone, Join, LastCall, News, Padding, Records, Suspicion, Topic,
+    Alive, Body, Bulk, Delta, Gone, Join, LastCall, MembershipUpdate, Padding, Subject, Suspicion,
 };
 use crate::core::{
-    Age, AgeStep, Cause, Command, Event, Output, Packet, PacketKind, Record, Sighting,
+    Age, AgeStep, Cause, Command, Event, MemberState, Output, Packet, PacketKind, Record,
 };
 use crate::node::{Generation, Node, NodeId};
 
@@ -49,21 +49,21 @@ fn below_max(by: u64) -> Generation {
     generation(Generation::MAX.get() - by)
 }
 
-fn sighting(node: u16, generation: Generation) -> Sighting {
+fn sighting(node: u16, generation: Generation) -> MemberState {
     let record = Arc::new(Record::new(Node::at(addr(node)), generation));
-    Sighting { record, counter: 1, age: Age(0) }
+    MemberState { record, counter: 1, age: Age(0) }
 }
 
-fn member(node: u16, generation: Generation) -> News {
-    News::Member(sighting(node, generation))
+fn member(node: u16, generation: Generation) -> MembershipUpdate {
+    MembershipUpdate::Member(sighting(node, generation))
 }
 
-fn gone(node: u16, generation: Generation, cause: Cause) -> News {
-    News::from(Gone { addr: addr(node), generation, counter: 1, cause })
+fn gone(node: u16, generation: Generation, cause: Cause) -> MembershipUpdate {
+    MembershipUpdate::from(Gone { addr: addr(node), generation, counter: 1, cause })
 }
 
-fn records(news: News) -> Body {
-    Body::Records(Records { news: vec![news] })
+fn records(news: MembershipUpdate) -> Body {
+    Body::Delta(Delta { news: vec![news] })
 }
 
 impl Cluster {
@@ -117,13 +117,13 @@ fn told_of(cluster: &mut Cluster, node: u16, generation: Generation) -> Vec<Body
     vec![
         records(news()),
         Body::Bulk(bulk),
-        rumor(Topic::Membership(news())),
+        rumor(Subject::Membership(news())),
         Body::Alive(Alive { token: 0, me: me.clone() }),
         Body::Join(Join { token: 7, me, summary: request.summary, padding: Padding(400) }),
         records(gone(node, generation, Cause::Left)),
         records(gone(node, generation, Cause::Timeout)),
-        rumor(Topic::Membership(gone(node, generation, Cause::Left))),
-        records(News::from(suspicion)),
+        rumor(Subject::Membership(gone(node, generation, Cause::Left))),
+        records(MembershipUpdate::from(suspicion)),
     ]
 }
 
@@ -204,7 +204,7 @@ fn a_forged_generation_from_the_future_replaces_nobody() {
 #[test]
 fn what_is_not_believed_is_not_told_on() {
     let mut cluster = settled(NODES, Liveness::Beats);
-    cluster.body(1, 2, rumor(Topic::Membership(member(3, Generation::MAX))));
+    cluster.body(1, 2, rumor(Subject::Membership(member(3, Generation::MAX))));
     let answered = [(addr(3), PacketKind::LastCall), (addr(2), PacketKind::RumorAck)];
     assert_eq!(cluster.log, answered, "and to nobody else");
 }
@@ -215,10 +215,10 @@ fn a_node_does_not_tell_on_what_it_refutes() {
         let me = settled(NODES, liveness).incarnation(1);
         for forged in [member(1, generation(me.get() + 1)), gone(1, me, Cause::Left)] {
             let mut cluster = settled(NODES, liveness);
-            let (step, topic) = (AgeStep::of_timeout(TIMEOUT), Topic::Membership(forged));
+            let (step, topic) = (AgeStep::of_timeout(TIMEOUT), Subject::Membership(forged));
             let packet = Packet { step, body: rumor(topic.clone()) };
             let sent = cluster.outputs(1, 2, packet);
-            let told = |it: &Topic| {
+            let told = |it: &Subject| {
                 let is = |output: &&Output| match output {
                     Output::Send { packet, .. } => {
                         matches!(&packet.body, Body::Rumor(rumor) if rumor.topic == *it)
@@ -272,8 +272,8 @@ fn a_copy_that_is_too_old_to_list_anybody_asks_nobody() {
     let mut asks = |value, age| {
         cluster.run(SECOND);
         cluster.log.clear();
-        let copy = Sighting { age, ..sighting(4, value) };
-        cluster.body(1, ATTACKER, records(News::Member(copy)));
+        let copy = MemberState { age, ..sighting(4, value) };
+        cluster.body(1, ATTACKER, records(MembershipUpdate::Member(copy)));
         cluster.log.contains(&(addr(4), PacketKind::LastCall))
     };
     for value in [Generation::MIN, Generation::MAX] {
@@ -346,7 +346,7 @@ fn a_node_whose_peers_hold_the_largest_generation_of_it_is_listed_when_it_starts
                 let mut cluster = settled(NODES, liveness);
                 cluster.crash(4);
                 cluster.run(3 * TIMEOUT);
-                let mut tell_all = |news: News| {
+                let mut tell_all = |news: MembershipUpdate| {
                     let others = (1..=NODES).filter(|&node| node != 4);
                     others.for_each(|node| cluster.body(node, ATTACKER, records(news.clone())));
                 };
@@ -373,9 +373,9 @@ fn a_counter_that_was_forged_at_the_largest_generation_keeps_nobody_down() {
         let last = Arc::new(Record::new(Node::at(addr(3)), Generation::MAX));
         cluster.start_as(3, Arc::clone(&last), &[1]);
         cluster.run(8 * SECOND);
-        let forged = Sighting { record: last, counter: u32::MAX, age: Age(0) };
+        let forged = MemberState { record: last, counter: u32::MAX, age: Age(0) };
         for node in 1..=3 {
-            cluster.body(node, ATTACKER, records(News::Member(forged.clone())));
+            cluster.body(node, ATTACKER, records(MembershipUpdate::Member(forged.clone())));
         }
         cluster.run(4 * TIMEOUT);
         cluster.run_until(2 * TIMEOUT, |cluster| cluster.all_are_right(3));
@@ -447,7 +447,7 @@ fn a_goodbye_for_an_address_that_nobody_held_keeps_nobody_off_a_list() {
             for node in 1..=NODES {
                 let news = gone(NODES + 1, Generation::MAX, cause);
                 cluster.body(node, ATTACKER, records(news.clone()));
-                cluster.body(node, ATTACKER, rumor(Topic::Membership(news)));
+                cluster.body(node, ATTACKER, rumor(Subject::Membership(news)));
                 assert_eq!(cluster.engine(node).list().tombstones_len(), 0);
             }
             cluster.start(NODES + 1, &[1]);
@@ -466,7 +466,7 @@ fn who_lives_comes_back_from_every_forged_goodbye_and_has_no_conflict() {
             for round in 0..6 {
                 let forged = gone(3, cluster.incarnation(3), Cause::Left);
                 match round % 2 {
-                    0 => cluster.body(1, ATTACKER, rumor(Topic::Membership(forged))),
+                    0 => cluster.body(1, ATTACKER, rumor(Subject::Membership(forged))),
                     _ => cluster.body(1, ATTACKER, records(forged)),
                 }
                 assert!(!cluster.engine(1).lists(addr(3)), "it is believed");

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, Gone, LastCall, News, RingArc, RumorAck, Topic};
+use crate::core::packet::{Body, Gone, LastCall, MembershipUpdate, RingArc, RumorAck, Subject};
 use crate::core::{
-    Age, AgeStep, Answer, Cause, Command, Input, NotConfirmed, Outbox, Output, Packet, PacketKind,
-    Record, Sighting, Value,
+    Age, AgeStep, Answer, Cause, Command, Input, MemberState, NotConfirmed, Outbox, Output, Packet,
+    PacketKind, Record, Value,
 };
 use crate::node::{Generation, Node};
 use crate::rng::Probability;
@@ -108,10 +108,10 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
 
 /// The goodbye of a node.
 #[track_caller]
-pub(super) fn goodbye(cluster: &mut Cluster, node: u16) -> Topic {
+pub(super) fn goodbye(cluster: &mut Cluster, node: u16) -> Subject {
     let generation = cluster.engine(node).me().generation();
     let gone = Gone { addr: addr(node), generation, counter: 1, cause: Cause::Left };
-    Topic::Membership(gone.into())
+    Subject::Membership(gone.into())
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn a_leaver_swaps_with_nobody_though_a_delegate_knows_others_than_it_does() {
 
 /// News of a member.
 #[track_caller]
-fn member(node: u16, name: &str) -> Topic {
+fn member(node: u16, name: &str) -> Subject {
     let node = Node::new(addr(node).to_string()).name(name).build().unwrap();
     sighting(Arc::new(Record::new(node, Generation::new(7).unwrap())), 1)
 }
 
-fn sighting(record: Arc<Record>, counter: u32) -> Topic {
-    Topic::Membership(News::Member(Sighting { record, counter, age: Age(0) }))
+fn sighting(record: Arc<Record>, counter: u32) -> Subject {
+    Subject::Membership(MembershipUpdate::Member(MemberState { record, counter, age: Age(0) }))
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::Config;
-use crate::core::packet::{Body, Bulk, Gone, LastCall, News, Padding};
-use crate::core::{Age, AgeStep, Beat, Cause, Command, Event, Packet, PacketKind, Sighting};
+use crate::core::packet::{Body, Bulk, Gone, LastCall, MembershipUpdate, Padding};
+use crate::core::{Age, AgeStep, Beat, Cause, Command, Event, MemberState, Packet, PacketKind};
 use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -110,8 +110,8 @@ fn a_copy_that_is_too_old_lists_nobody() {
     cluster.start(9, &[]);
     let record = Arc::clone(cluster.engine(9).me());
     for age in [Age::TOO_OLD, Age(200)] {
-        let copy = Sighting { record: Arc::clone(&record), counter: 9, age };
-        let bulk = Bulk { beats: Vec::new(), news: vec![News::Member(copy)] };
+        let copy = MemberState { record: Arc::clone(&record), counter: 9, age };
+        let bulk = Bulk { beats: Vec::new(), news: vec![MembershipUpdate::Member(copy)] };
         cluster.body(1, 2, Body::Bulk(bulk));
     }
     assert!(!cluster.engine(1).lists(addr(9)));
@@ -124,7 +124,11 @@ fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
     let record = Arc::clone(cluster.engine(3).me());
     let (addr, generation) = (addr(3), record.generation());
     let gone = Gone { addr, generation, counter: u32::MAX, cause: Cause::Timeout };
-    cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: vec![News::from(gone)] }));
+    cluster.body(
+        1,
+        2,
+        Body::Bulk(Bulk { beats: Vec::new(), news: vec![MembershipUpdate::from(gone)] }),
+    );
     assert!(cluster.engine(1).lists(addr));
 }
 

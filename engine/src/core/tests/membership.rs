@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::Config;
-use crate::core::packet::{Alive, Body, Bulk, News};
-use crate::core::{Age, Cause, Command, Event, PacketKind, Record, Sighting};
+use crate::core::packet::{Alive, Body, Bulk, MembershipUpdate};
+use crate::core::{Age, Cause, Command, Event, MemberState, PacketKind, Record};
 use crate::node::{Generation, Node};
 use crate::rng::Probability;
 
@@ -106,8 +106,8 @@ fn an_old_copy_does_not_bring_back_a_node_that_left() {
     cluster.command(3, Command::Leave);
     cluster.crash(3);
     cluster.run(SECOND);
-    let copy = Sighting { record, counter: 1_000, age: Age(1) };
-    let bulk = Bulk { beats: Vec::new(), news: vec![News::Member(copy)] };
+    let copy = MemberState { record, counter: 1_000, age: Age(1) };
+    let bulk = Bulk { beats: Vec::new(), news: vec![MembershipUpdate::Member(copy)] };
     cluster.body(1, 2, Body::Bulk(bulk));
     cluster.run(SECOND);
     cluster.assert_all_list_all();
@@ -158,7 +158,7 @@ fn two_lives_at_one_address_jump_above_each_other_at_most_once_a_timeout() {
         let me = cluster.engine(3).me();
         let ahead = Generation::new(me.generation().get() + quarter).unwrap();
         let rival = Arc::new(Record::new(me.node().clone(), ahead));
-        let copy = Sighting { record: rival, counter: 1, age: Age(0) };
+        let copy = MemberState { record: rival, counter: 1, age: Age(0) };
         cluster.body(3, 1, Body::Alive(Alive { token: 0, me: copy }));
         cluster.run(SECOND / 4);
         assert_eq!(jumps(&cluster), if quarter <= 20 { 1 } else { 2 });
@@ -222,7 +222,7 @@ fn a_rival_at_our_address_is_reported_once_and_not_chased() {
         rival = me.generation().get().max(rival) + 1;
         let ahead = Generation::new(rival).unwrap();
         let rival = Arc::new(Record::new(me.node().clone(), ahead));
-        let copy = Sighting { record: rival, counter: 1, age: Age(0) };
+        let copy = MemberState { record: rival, counter: 1, age: Age(0) };
         cluster.body(3, 1, Body::Alive(Alive { token: 0, me: copy }));
         cluster.run(SECOND);
     }

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, SECOND};
 use crate::config::{Config, Swap};
-use crate::core::packet::{Body, Topic};
+use crate::core::packet::{Body, Subject};
 use crate::core::{Agreement, Event, Metadata, PacketKind, Reach, Value};
 use crate::node::NodeId;
 use crate::rng::Probability;
@@ -15,7 +15,7 @@ fn metadata(data: &[u8], nanos: i64) -> Metadata {
 }
 
 fn rumor(metadata: Metadata) -> Body {
-    super::cluster::rumor(Topic::Metadata(metadata))
+    super::cluster::rumor(Subject::Metadata(metadata))
 }
 
 fn rumors(cluster: &Cluster) -> usize {

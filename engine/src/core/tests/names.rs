@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::{Config, Liveness};
-use crate::core::packet::{Body, Bulk, News};
-use crate::core::{Age, Beat, Command, Event, PacketKind, Record, RecordId, Sighting};
+use crate::core::packet::{Body, Bulk, MembershipUpdate};
+use crate::core::{Age, Beat, Command, Event, MemberState, PacketKind, Record, RecordId};
 use crate::node::{Generation, Node};
 
 const NODES: u16 = 10;
@@ -257,7 +257,7 @@ fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhil
     let news = [4, 40].map(|at| {
         let generation = Generation::start(None, cluster.clock().wall);
         let record = Arc::new(Record::new(node(at, "n4"), generation));
-        News::Member(Sighting { record, counter: 1, age: Age(0) })
+        MembershipUpdate::Member(MemberState { record, counter: 1, age: Age(0) })
     });
     cluster.body(1, 4, Body::Bulk(Bulk { beats: Vec::new(), news: news.to_vec() }));
     cluster.engine(1).rtts_mut().sample(addr(9), SECOND);

@@ -159,7 +159,8 @@ fn whatever_is_cut_is_cut_at_1_200_bytes_whatever_the_size() {
     cluster.run(4 * SECOND);
     assert_eq!((cluster.list(2).len(), cluster.list(3).len()), (803, 803));
     cluster.run(10 * SECOND);
-    for kind in [PacketKind::Bulk, PacketKind::Records, PacketKind::Ids, PacketKind::Vector] {
+    for kind in [PacketKind::Bulk, PacketKind::Delta, PacketKind::BucketIds, PacketKind::BeatVector]
+    {
         assert!(cluster.sent.contains_key(&kind), "{kind:?}: {:?}", cluster.sent);
     }
     assert_eq!((cluster.vanished, cluster.streams.len()), (0, 0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    Body, Gone, News, ProbeAnswer, ProbeRequest, Records, Suspicion, Vouch, Word,
+    AckOrNack, Body, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, ProbeAnswer, Suspicion,
 };
 use crate::core::{AgeStep, Cause, Command, Event, Input, Outbox, Output, Packet, PacketKind};
 use crate::rng::Probability;
@@ -51,8 +51,8 @@ pub(super) fn counter(cluster: &mut Cluster, at: u16, of: u16) -> u32 {
     members.counter(members.node(addr(of)).expect("a member"))
 }
 
-pub(super) fn records(news: News) -> Body {
-    Body::Records(Records { news: vec![news] })
+pub(super) fn records(news: MembershipUpdate) -> Body {
+    Body::Delta(Delta { news: vec![news] })
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn each_node_probes_every_other_in_its_turn_one_a_cycle() {
     };
     // A wait that follows the round trips is once in a while too short, and others are asked to
     // probe too.
-    let requests = cluster.sent.get(&PacketKind::ProbeRequest).copied().unwrap_or(0);
+    let requests = cluster.sent.get(&PacketKind::PingReq).copied().unwrap_or(0);
     assert!(requests < 30, "{requests} requests to probe somebody who lives");
     for node in 1..=11 {
         // Ten others, each once in ten cycles.
@@ -95,11 +95,11 @@ fn an_idle_cluster_pays_for_one_exchange_a_cycle_and_a_rare_swap() {
 fn who_does_not_answer_is_asked_by_three_others_and_by_stream() {
     let mut cluster = settled(8);
     cluster.crash(8);
-    cluster.run_until(5 * SECOND, |cluster| cluster.sent.contains_key(&PacketKind::ProbeRequest));
-    assert_eq!(cluster.sent[&PacketKind::ProbeRequest], 3);
+    cluster.run_until(5 * SECOND, |cluster| cluster.sent.contains_key(&PacketKind::PingReq));
+    assert_eq!(cluster.sent[&PacketKind::PingReq], 3);
     assert_eq!(cluster.streams, [(PacketKind::Probe, 1)].into());
     cluster.run(SECOND / 4);
-    assert_eq!(cluster.sent[&PacketKind::Vouch], 3);
+    assert_eq!(cluster.sent[&PacketKind::IndirectAck], 3);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_node_that_others_reach_is_not_suspected() {
     let mut cluster = settled(6);
     cluster.cuts.insert((1, 2));
     cluster.run(60 * SECOND);
-    assert!(cluster.sent[&PacketKind::Vouch] > 10);
+    assert!(cluster.sent[&PacketKind::IndirectAck] > 10);
     assert_eq!(removals(&cluster), 0);
     assert_eq!(counter(&mut cluster, 1, 2), 1, "nobody had anything to refute");
 }
@@ -116,7 +116,7 @@ fn a_node_that_others_reach_is_not_suspected() {
 fn nobody_has_a_third_party_probed_that_is_no_member() {
     let mut cluster = settled(3);
     for target in [addr(3), addr(9)] {
-        let request = Body::ProbeRequest(ProbeRequest { token: 7, target });
+        let request = Body::PingReq(PingReq { token: 7, target });
         cluster.body(1, 2, request);
     }
     let probed = |node| cluster.log.contains(&(addr(node), PacketKind::Probe));
@@ -128,18 +128,18 @@ fn who_is_asked_for_one_that_it_does_not_list_says_that_it_hears_the_asker_if_it
     let mut cluster = settled(3);
     let vouched = |cluster: &mut Cluster, from: u16| {
         let step = AgeStep::of_timeout(TIMEOUT);
-        let body = Body::ProbeRequest(ProbeRequest { token: 7, target: addr(9) });
+        let body = Body::PingReq(PingReq { token: 7, target: addr(9) });
         let said = cluster.outputs(1, from, Packet { step, body });
         let word = said.iter().find_map(|output| match output {
             Output::Send { packet, .. } => match &packet.body {
-                Body::Vouch(vouch) => Some(*vouch),
+                Body::IndirectAck(vouch) => Some(*vouch),
                 _ => None,
             },
             _ => None,
         });
-        word.map(|Vouch { token, word }| (token, word))
+        word.map(|IndirectAck { token, word }| (token, word))
     };
-    assert_eq!(vouched(&mut cluster, 2), Some((7, Word::Silent)));
+    assert_eq!(vouched(&mut cluster, 2), Some((7, AckOrNack::Nack)));
     assert_eq!(vouched(&mut cluster, 8), None, "a stranger");
 }
 
@@ -151,8 +151,8 @@ fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same
     let mut out = Outbox::new();
     let step = AgeStep::of_timeout(TIMEOUT);
     let from = |node, body| datagram(addr(node), Packet { step, body });
-    let request = ProbeRequest { token: 7, target: addr(3) };
-    engine.handle(now, from(2, Body::ProbeRequest(request)), &mut out);
+    let request = PingReq { token: 7, target: addr(3) };
+    engine.handle(now, from(2, Body::PingReq(request)), &mut out);
     let token = out.drain().find_map(|output| match output {
         Output::Send { packet, .. } => match &packet.body {
             Body::Probe(probe) => Some(probe.token),
@@ -160,7 +160,7 @@ fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same
         },
         _ => None,
     });
-    engine.handle(now, from(4, records(News::from(suspicion))), &mut out);
+    engine.handle(now, from(4, records(MembershipUpdate::from(suspicion))), &mut out);
     now.mono = now.mono + SECOND;
     engine.handle(now, Input::Timeout, &mut out);
     assert!(engine.relayed_len() == 0 && engine.suspects(addr(3)));
@@ -188,8 +188,8 @@ fn a_suspect_hears_of_it_and_refutes_it_before_any_timer_ends() {
     let suspicion = suspicion(&mut cluster, 3);
     let counter_before = suspicion.counter;
     // Node 1 believes it and would not hear node 3 for a while.
-    cluster.body(1, 2, records(News::from(suspicion.clone())));
-    cluster.body(3, 2, records(News::from(suspicion)));
+    cluster.body(1, 2, records(MembershipUpdate::from(suspicion.clone())));
+    cluster.body(3, 2, records(MembershipUpdate::from(suspicion)));
     cluster.run(SECOND);
     for node in 1..=10 {
         assert_eq!(counter(&mut cluster, node, 3), counter_before + 1, "at node {node}");
@@ -203,11 +203,11 @@ fn a_suspect_hears_of_it_and_refutes_it_before_any_timer_ends() {
 fn a_suspicion_that_was_refuted_is_answered_with_the_refutation() {
     let mut cluster = settled(4);
     let old = suspicion(&mut cluster, 3);
-    cluster.body(3, 2, records(News::from(old.clone())));
+    cluster.body(3, 2, records(MembershipUpdate::from(old.clone())));
     cluster.run(SECOND);
     cluster.log.clear();
-    cluster.body(1, 2, records(News::from(old)));
-    assert_eq!(cluster.log, [(addr(2), PacketKind::Records)]);
+    cluster.body(1, 2, records(MembershipUpdate::from(old)));
+    assert_eq!(cluster.log, [(addr(2), PacketKind::Delta)]);
     cluster.run(2 * TIMEOUT);
     assert_eq!(removals(&cluster), 0);
 }
@@ -217,7 +217,7 @@ fn that_a_member_is_dead_is_never_a_command() {
     let mut cluster = settled(5);
     let Suspicion { addr, generation, counter: held, .. } = suspicion(&mut cluster, 3);
     let gone = Gone { addr, generation, counter: held, cause: Cause::Timeout };
-    cluster.body(1, 2, records(News::from(gone)));
+    cluster.body(1, 2, records(MembershipUpdate::from(gone)));
     assert!(cluster.engine(1).lists(addr), "it is asked first");
     cluster.run(3 * TIMEOUT);
     assert_eq!(removals(&cluster), 0);
@@ -346,9 +346,9 @@ fn a_suspect_that_leaves_is_a_suspect_no_more() {
     let gone =
         Gone { addr: of.addr, generation: of.generation, counter: of.counter, cause: Cause::Left };
     let mut doubted_after = |news| {
-        cluster.body(1, 2, Body::Records(Records { news: vec![news] }));
+        cluster.body(1, 2, Body::Delta(Delta { news: vec![news] }));
         (cluster.engine(1).suspects(addr(5)), cluster.engine(1).list().suspected_len())
     };
-    assert_eq!(doubted_after(News::from(of)), (true, 1));
-    assert_eq!(doubted_after(News::from(gone)), (false, 0));
+    assert_eq!(doubted_after(MembershipUpdate::from(of)), (true, 1));
+    assert_eq!(doubted_after(MembershipUpdate::from(gone)), (false, 0));
 }

@@ -8,8 +8,8 @@ use super::cluster::{Cluster, SECOND, place, record, rumor, rumor_along};
 use super::leaving::goodbye;
 use super::telling::{MS, full, listing, metadata, packet, rumors, told};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, News, RingArc, Rumor, RumorAck, Topic};
-use crate::core::{Age, Command, Input, Outbox, Output, Record, Sighting, Value};
+use crate::core::packet::{Body, MembershipUpdate, RingArc, Rumor, RumorAck, Subject};
+use crate::core::{Age, Command, Input, MemberState, Outbox, Output, Record, Value};
 
 /// How long is waited for an acknowledgement.
 const WAIT: Duration = Duration::from_millis(21);
@@ -26,19 +26,19 @@ pub(super) fn copies(outputs: &[Output]) -> Vec<(u16, Rumor)> {
     outputs.iter().filter_map(copy).collect()
 }
 
-pub(super) fn member(record: Arc<Record>, counter: u32) -> Topic {
-    Topic::Membership(News::Member(Sighting { record, counter, age: Age(0) }))
+pub(super) fn member(record: Arc<Record>, counter: u32) -> Subject {
+    Subject::Membership(MembershipUpdate::Member(MemberState { record, counter, age: Age(0) }))
 }
 
 /// The news of a member that is listed already, and goes along the ring all the same.
 #[track_caller]
-pub(super) fn listed(cluster: &mut Cluster, node: u16) -> Topic {
+pub(super) fn listed(cluster: &mut Cluster, node: u16) -> Subject {
     member(Arc::clone(cluster.engine(node).me()), 1)
 }
 
 /// What node 1 does about a rumor of node 2 for all others.
 #[track_caller]
-pub(super) fn hears(cluster: &mut Cluster, topic: Topic) -> Vec<Output> {
+pub(super) fn hears(cluster: &mut Cluster, topic: Subject) -> Vec<Output> {
     cluster.outputs(1, 2, packet(rumor(topic)))
 }
 
@@ -67,8 +67,8 @@ pub(super) fn answers(cluster: &mut Cluster, (delegate, rumor): &(u16, Rumor)) -
 #[track_caller]
 fn subjects(outputs: &[Output]) -> BTreeSet<u16> {
     let subject = |(_, rumor): (u16, Rumor)| match rumor.topic {
-        Topic::Membership(News::Member(it)) => it.record.node().addr().port(),
-        Topic::Membership(News::Gone(gone)) => gone.addr.port(),
+        Subject::Membership(MembershipUpdate::Member(it)) => it.record.node().addr().port(),
+        Subject::Membership(MembershipUpdate::Gone(gone)) => gone.addr.port(),
         other => panic!("{other:?} is no membership"),
     };
     copies(outputs).into_iter().map(subject).collect()
@@ -194,7 +194,7 @@ fn who_is_silent_at_the_second_try_too_is_dead_unless_the_teller_or_another_lost
 /// Hands node 1 its rumor back: what it then tells of, as places among nodes 2 to 10.
 #[track_caller]
 fn given_back(cluster: &mut Cluster, by: u16, arc: RingArc) -> Vec<u16> {
-    let held = Topic::Metadata(cluster.engine(1).metadata().expect("a publish").clone());
+    let held = Subject::Metadata(cluster.engine(1).metadata().expect("a publish").clone());
     let outputs = cluster.outputs(1, by, packet(rumor_along(arc, held)));
     let arcs = rumors(&outputs);
     let is_told = |node: &u16| arcs.iter().any(|(_, arc, _)| arc.contains(place(*node)));
@@ -280,7 +280,7 @@ fn who_is_listed_after_a_newer_version_was_published_is_told_of_that_alone() {
     publishes(&mut cluster, b"old");
     publishes(&mut cluster, b"new");
     let versions = rumors(&lists(&mut cluster, 50)).into_iter().map(|(_, _, topic)| match topic {
-        Topic::Metadata(metadata) => metadata.data().escape_ascii().to_string(),
+        Subject::Metadata(metadata) => metadata.data().escape_ascii().to_string(),
         other => panic!("{other:?} was not published"),
     });
     assert_eq!(versions.collect::<Vec<_>>(), ["new"]);

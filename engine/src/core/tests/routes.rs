@@ -9,12 +9,13 @@ use proptest::prelude::*;
 use super::cluster::{Cluster, SECOND, addr, datagram, record};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    Alive, Announcement, Body, Detail, Echo, Ids, Join, LastCall, News, Padding, ProbeAnswer,
-    ProbeRequest, Records, Reply, RingArc, Rumor, SwapRequest, Token, Topic, ViewDigest, Wanted,
+    Alive, Announcement, Body, BucketIds, Comparison, Delta, Echo, Join, LastCall,
+    MembershipUpdate, Padding, PingReq, ProbeAnswer, Pull, Reply, RingArc, Rumor, Subject,
+    SwapRequest, Token, ViewDigest,
 };
 use crate::core::{
-    Age, AgeStep, Carrier, Class, Command, Event, Input, Outbox, Output, Packet, PacketKind,
-    Record, Sighting,
+    Age, AgeStep, Carrier, Class, Command, Event, Input, MemberState, Outbox, Output, Packet,
+    PacketKind, Record,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeId};
 use crate::time::Now;
@@ -89,7 +90,7 @@ fn stranger_s_join(of: SocketAddr) -> Packet {
     let Packet { body: Body::SwapRequest(request), .. } = cluster.swap_request(2, 1) else {
         unreachable!("a request")
     };
-    let me = Sighting { record: me, counter: 1, age: Age(0) };
+    let me = MemberState { record: me, counter: 1, age: Age(0) };
     let join = Join { token: 7, me, summary: request.summary, padding: Padding(400) };
     Packet { step: step(), body: Body::Join(join) }
 }
@@ -117,11 +118,11 @@ fn what_brought_kilobytes_to_a_victim_brings_three_times_its_bytes_or_nothing() 
     let request = cluster.swap_request(1, 2);
     let Body::SwapRequest(SwapRequest { summary, .. }) = request.body else { unreachable!() };
     let request = SwapRequest { token: 1, summary, padding: Padding(0) };
-    let wanted = Wanted { ids: ids.collect() };
-    let all = Ids { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
+    let wanted = Pull { ids: ids.collect() };
+    let all = BucketIds { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
     for body in [
-        Body::Ids(all),
-        Body::Wanted(wanted),
+        Body::BucketIds(all),
+        Body::Pull(wanted),
         Body::SwapRequest(request),
         stranger_s_join(addr(STRANGER)).body,
         Body::LastCall(LastCall::default()),
@@ -139,8 +140,8 @@ fn what_brought_kilobytes_to_a_victim_brings_three_times_its_bytes_or_nothing() 
 fn an_address_that_echoed_gets_everything_and_one_that_guesses_does_not() {
     let mut cluster = rich(Liveness::Beats);
     let ids = |echo| {
-        let ids = Ids { echo, bits: 0, buckets: vec![0], ids: Vec::new() };
-        Packet { step: step(), body: Body::Ids(ids) }
+        let ids = BucketIds { echo, bits: 0, buckets: vec![0], ids: Vec::new() };
+        Packet { step: step(), body: Body::BucketIds(ids) }
     };
     let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, addr(STRANGER));
@@ -178,7 +179,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
     let outputs = handle(&mut cluster, addr(STRANGER), packet);
     let [Output::Send { packet, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let Body::SwapAnswer(answer) = &packet.body else { panic!("{packet:?}") };
-    assert!(matches!(&answer.detail, Detail::Same(vector) if vector.beats.is_empty()));
+    assert!(matches!(&answer.detail, Comparison::InSync(vector) if vector.beats.is_empty()));
     let swap = Some(crate::core::packet::Held { digest: request.summary.digest, version: None });
     let echo = Echo { token: answer.ask.expect("it is asked to echo"), swap };
     let packet = Packet { step: step(), body: Body::Echo(echo) };
@@ -189,7 +190,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
             Output::Event(_) | Output::Answer(_) => None,
         })
         .collect();
-    assert_eq!(kinds, [PacketKind::Value, PacketKind::Vector, PacketKind::LastCall]);
+    assert_eq!(kinds, [PacketKind::Value, PacketKind::BeatVector, PacketKind::LastCall]);
 }
 
 /// A cluster of ten that is past its youth.
@@ -245,9 +246,9 @@ fn few_who_are_turned_away_are_asked_each_cycle_and_none_on_a_stranger_s_word() 
     }
     let invented = |number| Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
     let asked_on_the_word_of = |cluster: &mut Cluster, from| {
-        let news = |number| Sighting { record: invented(number), counter: 1, age: Age(0) };
-        let news = (200..220).map(|number| News::Member(news(number))).collect();
-        let outputs = handle(cluster, from, packet(Body::Records(Records { news })));
+        let news = |number| MemberState { record: invented(number), counter: 1, age: Age(0) };
+        let news = (200..220).map(|number| MembershipUpdate::Member(news(number))).collect();
+        let outputs = handle(cluster, from, packet(Body::Delta(Delta { news })));
         kinds(&outputs).iter().filter(|&&kind| kind == PacketKind::LastCall).count()
     };
     assert_eq!(asked_on_the_word_of(&mut cluster, addr(STRANGER)), 0);
@@ -289,13 +290,14 @@ fn where_strangers_are_many_a_join_is_announced_once_it_has_echoed() {
 fn what_a_stranger_says_of_others_is_told_to_nobody_before_a_member_says_so_too() {
     let mut cluster = grown(Config::default());
     let invented = |number| Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
-    let news =
-        |number, counter| News::Member(Sighting { record: invented(number), counter, age: Age(0) });
-    let topic = Topic::Membership(news(1, 1));
+    let news = |number, counter| {
+        MembershipUpdate::Member(MemberState { record: invented(number), counter, age: Age(0) })
+    };
+    let topic = Subject::Membership(news(1, 1));
     let rumor = packet(super::cluster::rumor(topic));
     let outputs = handle(&mut cluster, addr(STRANGER), rumor);
     assert_eq!(kinds(&outputs), [PacketKind::RumorAck], "its arc is taken on, and told to nobody");
-    let records = |news| packet(Body::Records(Records { news: vec![news] }));
+    let records = |news| packet(Body::Delta(Delta { news: vec![news] }));
     handle(&mut cluster, addr(STRANGER), records(news(2, 1)));
     cluster.run(2 * SECOND);
     let listed =
@@ -342,11 +344,11 @@ fn an_address_that_echoed_is_known_when_its_next_incarnation_is_listed() {
     let members = cluster.engine(1).list();
     let held = members.record(members.node(addr(3)).unwrap());
     let next = Record::new(held.node().clone(), held.generation().after(wall).unwrap());
-    let next = Sighting { record: Arc::new(next), counter: 1, age: Age(0) };
+    let next = MemberState { record: Arc::new(next), counter: 1, age: Age(0) };
     cluster.crash(3);
     cluster.run_until(60 * SECOND, |cluster| !cluster.engine(1).lists(addr(3)));
-    let news = Records { news: vec![News::Member(next)] };
-    handle(&mut cluster, addr(2), packet(Body::Records(news)));
+    let news = Delta { news: vec![MembershipUpdate::Member(next)] };
+    handle(&mut cluster, addr(2), packet(Body::Delta(news)));
     assert!(cluster.engine(1).lists(addr(3)) && echoed(&mut cluster));
 }
 
@@ -355,8 +357,8 @@ fn one_that_only_strangers_speak_of_vouches_for_nobody() {
     let mut cluster = grown(Config::default());
     let mut is_rumored_on_the_word_of = |from: SocketAddr, number: u16| {
         let record = Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
-        let news = News::Member(Sighting { record, counter: 1, age: Age(0) });
-        handle(&mut cluster, from, packet(Body::Records(Records { news: vec![news] })));
+        let news = MembershipUpdate::Member(MemberState { record, counter: 1, age: Age(0) });
+        handle(&mut cluster, from, packet(Body::Delta(Delta { news: vec![news] })));
         let members = cluster.engine(1).list();
         members.is_rumored(members.node(forged_addr(number)).expect("there is room"))
     };
@@ -370,9 +372,9 @@ fn a_last_call_is_so_long_that_the_answer_may_bring_the_whole_record() {
     let mut cluster = rich(Liveness::Beats);
     let long = NodeBuilder::from(Node::at(addr(7))).private_data("z".repeat(512)).build().unwrap();
     let me =
-        Sighting { record: Arc::new(Record::new(long, generation(1))), counter: 1, age: Age(0) };
-    let news = Records { news: vec![News::Member(me.clone())] };
-    handle(&mut cluster, addr(100), packet(Body::Records(news)));
+        MemberState { record: Arc::new(Record::new(long, generation(1))), counter: 1, age: Age(0) };
+    let news = Delta { news: vec![MembershipUpdate::Member(me.clone())] };
+    handle(&mut cluster, addr(100), packet(Body::Delta(news)));
     let now = cluster.clock();
     let mut out = cluster.engine(1).with(now, |cx| cx.send_last_call(addr(7)));
     let outputs: Vec<_> = out.drain().collect();
@@ -422,7 +424,7 @@ fn a_delegate_that_does_not_know_its_teller_acknowledges_in_short() {
     let mut cluster = rich(Liveness::Beats);
     let metadata = cluster.engine(1).metadata().unwrap().clone();
     let arc = RingArc::whole(addr_place(STRANGER));
-    let announced = Topic::Announced(Announcement::of(&metadata));
+    let announced = Subject::Announced(Announcement::of(&metadata));
     let view = Some(ViewDigest(1));
     let rumor = Rumor { token: Token(7), acks: 1, arc, view, topic: announced };
     let outputs = handle(&mut cluster, addr(STRANGER), packet(Body::Rumor(rumor)));
@@ -507,8 +509,8 @@ fn nobody_has_a_member_probed_who_is_none_and_no_member_takes_all_places() {
     let probes = |cluster: &mut Cluster, from: SocketAddr| {
         let mut sent = 0;
         for token in 0..20 {
-            let request = ProbeRequest { token, target: addr(5) };
-            let packet = Packet { step: step(), body: Body::ProbeRequest(request) };
+            let request = PingReq { token, target: addr(5) };
+            let packet = Packet { step: step(), body: Body::PingReq(request) };
             let outputs = handle(cluster, from, packet);
             let is_probe = |output: &Output| match output {
                 Output::Send { to, packet, .. } => {
@@ -560,8 +562,8 @@ fn who_joins_by_stream_is_asked_to_echo_like_any_other() {
 #[test]
 fn over_a_stream_nothing_is_withheld() {
     let mut cluster = rich(Liveness::Beats);
-    let ids = Ids { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
-    let packet = Packet { step: step(), body: Body::Ids(ids) };
+    let ids = BucketIds { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
+    let packet = Packet { step: step(), body: Body::BucketIds(ids) };
     let (now, mut out) = (cluster.clock(), Outbox::new());
     let (from, carrier) = (addr(STRANGER), crate::core::Carrier::Stream);
     let input = Input::Packet { from, carrier, packet: Arc::new(packet) };

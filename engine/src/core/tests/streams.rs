@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, SECOND, addr, record};
 use crate::config::{Config, Swap, TransportKind};
-use crate::core::packet::{Announcement, Body, Call, Fetch, LastCall, Topic};
+use crate::core::packet::{Announcement, Body, Call, Fetch, LastCall, Subject};
 use crate::core::{AgeStep, Class, Metadata, Output, Packet, PacketKind, Value, Version};
 use crate::node::NodeId;
 use crate::rng::Probability;
@@ -32,7 +32,7 @@ fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
 }
 
 fn announced(metadata: &Metadata) -> Body {
-    let topic = Topic::Announced(Announcement::of(metadata));
+    let topic = Subject::Announced(Announcement::of(metadata));
     super::cluster::rumor(topic)
 }
 

@@ -10,33 +10,33 @@ use super::retelling::copies;
 use super::telling::{packet, rumors, told};
 use crate::config::Config;
 use crate::core::packet::{
-    Body, Bulk, Gone, News, Probe, ProbeRequest, Records, Reply, RingArc, Suspicion, Topic, Vouch,
-    Word,
+    AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, Reply,
+    RingArc, Subject, Suspicion,
 };
-use crate::core::{Age, Cause, Engine, Input, Outbox, Output, PacketKind, Sighting};
+use crate::core::{Age, Cause, Engine, Input, MemberState, Outbox, Output, PacketKind};
 use crate::node::Generation;
 
 /// The record of a node with so many more than its counter.
 #[track_caller]
-fn alive(cluster: &mut Cluster, of: u16, more: u32) -> News {
+fn alive(cluster: &mut Cluster, of: u16, more: u32) -> MembershipUpdate {
     let record = Arc::clone(cluster.engine(of).me());
     let counter = counter(cluster, of, of) + more;
-    News::Member(Sighting { record, counter, age: Age(0) })
+    MembershipUpdate::Member(MemberState { record, counter, age: Age(0) })
 }
 
 /// What node 1 does about a rumor of a suspicion, which node 2 sends for an arc.
 #[track_caller]
 fn hears(cluster: &mut Cluster, suspicion: Suspicion, arc: Option<RingArc>) -> Vec<Output> {
-    let topic = Topic::Membership(News::from(suspicion));
+    let topic = Subject::Membership(MembershipUpdate::from(suspicion));
     let body = arc.map_or_else(|| rumor(topic.clone()), |arc| rumor_along(arc, topic.clone()));
     cluster.outputs(1, 2, packet(body))
 }
 
 /// The membership news among outputs that go to one node, but for rumors.
-fn news_to(outputs: &[Output], node: u16) -> Vec<News> {
+fn news_to(outputs: &[Output], node: u16) -> Vec<MembershipUpdate> {
     let news = |output: &Output| match output {
         Output::Send { to, packet, .. } if *to == addr(node) => match &packet.body {
-            Body::Records(Records { news }) | Body::Bulk(Bulk { news, .. }) => Some(news.clone()),
+            Body::Delta(Delta { news }) | Body::Bulk(Bulk { news, .. }) => Some(news.clone()),
             _ => None,
         },
         _ => None,
@@ -51,7 +51,7 @@ fn suspects(cluster: &mut Cluster, of: u16) -> bool {
     let probe = Probe { token: 7, holds: engine.holds(), reply: Reply::Datagram };
     engine.handle(now, datagram(addr(of), packet(Body::Probe(probe))), &mut out);
     let outputs: Vec<_> = out.drain().collect();
-    news_to(&outputs, of).iter().any(|news| matches!(news, News::Suspected(_)))
+    news_to(&outputs, of).iter().any(|news| matches!(news, MembershipUpdate::Suspected(_)))
 }
 
 #[test]
@@ -108,13 +108,15 @@ fn what_is_said_of_one_that_has_refuted_is_answered_once_with_its_record() {
     let mut cluster = settled(6);
     let old = suspicion(&mut cluster, 3);
     let Suspicion { addr, generation, counter, .. } = old;
-    let gone = News::from(Gone { addr, generation, counter, cause: Cause::Timeout });
+    let gone = MembershipUpdate::from(Gone { addr, generation, counter, cause: Cause::Timeout });
     let refutation = alive(&mut cluster, 3, 1);
     cluster.outputs(1, 4, packet(records(refutation.clone())));
-    for said in [vec![News::from(old); 3], vec![gone]] {
-        let outputs = cluster.outputs(1, 2, packet(Body::Records(Records { news: said.clone() })));
+    for said in [vec![MembershipUpdate::from(old); 3], vec![gone]] {
+        let outputs = cluster.outputs(1, 2, packet(Body::Delta(Delta { news: said.clone() })));
         let answers = news_to(&outputs, 2);
-        let [News::Member(answer)] = &answers[..] else { panic!("{answers:?} to {said:?}") };
+        let [MembershipUpdate::Member(answer)] = &answers[..] else {
+            panic!("{answers:?} to {said:?}")
+        };
         assert_eq!((answer.record.node().addr(), answer.counter), (addr, counter + 1));
     }
 }
@@ -123,9 +125,9 @@ fn what_is_said_of_one_that_has_refuted_is_answered_once_with_its_record() {
 fn who_suspects_us_is_answered_with_our_refutation() {
     let mut cluster = settled(6);
     let of = suspicion(&mut cluster, 3);
-    let outputs = cluster.outputs(3, 2, packet(records(News::from(of.clone()))));
+    let outputs = cluster.outputs(3, 2, packet(records(MembershipUpdate::from(of.clone()))));
     let answers = news_to(&outputs, 2);
-    let [News::Member(answer)] = &answers[..] else { panic!("{answers:?}") };
+    let [MembershipUpdate::Member(answer)] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!((answer.record.node().addr(), answer.counter), (of.addr, of.counter + 1));
 }
 
@@ -135,7 +137,7 @@ fn what_is_said_of_another_life_of_ours_is_not_refuted() {
     let mut of = suspicion(&mut cluster, 3);
     of.generation = Generation::new(1).unwrap();
     let before = counter(&mut cluster, 3, 3);
-    cluster.outputs(3, 2, packet(records(News::from(of))));
+    cluster.outputs(3, 2, packet(records(MembershipUpdate::from(of))));
     assert_eq!(counter(&mut cluster, 3, 3), before);
     assert_eq!(cluster.engine(3).stats().refutations, 0);
 }
@@ -160,7 +162,7 @@ fn alone_for(
 #[test]
 fn a_suspicion_that_comes_with_other_news_is_passed_on_once_with_the_next_relay() {
     let mut cluster = settled(6);
-    let of = News::from(suspicion(&mut cluster, 3));
+    let of = MembershipUpdate::from(suspicion(&mut cluster, 3));
     let mut outputs = Vec::new();
     for by in [2, 4] {
         outputs.extend(cluster.outputs(1, by, packet(records(of.clone()))));
@@ -181,8 +183,7 @@ fn probing(outputs: &[(Duration, Output)]) -> Vec<(PacketKind, Duration)> {
     for (at, output) in outputs {
         let Output::Send { packet, .. } = output else { continue };
         let step = (packet.kind(), *at);
-        if matches!(step.0, PacketKind::Probe | PacketKind::ProbeRequest) && !steps.contains(&step)
-        {
+        if matches!(step.0, PacketKind::Probe | PacketKind::PingReq) && !steps.contains(&step) {
             steps.push(step);
         }
     }
@@ -195,8 +196,7 @@ fn who_hears_nobody_waits_twice_as_long_for_the_next_answer() {
     let mut engine = cluster.engine(1).clone();
     let steps = probing(&alone_for(&mut cluster, &mut engine, 4 * SECOND));
     let starts = |at: usize| steps[at].0 == PacketKind::Probe;
-    let asked: Vec<_> =
-        (0..steps.len()).filter(|&at| steps[at].0 == PacketKind::ProbeRequest).collect();
+    let asked: Vec<_> = (0..steps.len()).filter(|&at| steps[at].0 == PacketKind::PingReq).collect();
     // The probe by stream goes with the request.
     let direct = |at: usize| (0..at).rev().find(|&it| starts(it) && steps[it].1 < steps[at].1);
     let wait = |at: usize| steps[at].1 - steps[direct(at).expect("a probe")].1;
@@ -217,23 +217,25 @@ fn who_found_one_silent_is_no_witness_against_the_next() {
     let (mut engine, now) = (cluster.engine(1).clone(), cluster.now);
     let outputs = alone_until_asking(&mut cluster, &mut engine);
     let requests: Vec<_> = outputs.iter().filter_map(|(_, output)| request_to(output)).collect();
-    for (&(by, request), word) in requests.iter().zip([Word::Silent, Word::Lives]) {
-        let vouch = Body::Vouch(Vouch { token: request.token, word });
+    for (&(by, request), word) in requests.iter().zip([AckOrNack::Nack, AckOrNack::Ack]) {
+        let vouch = Body::IndirectAck(IndirectAck { token: request.token, word });
         engine.handle(cluster.clock(), datagram(addr(by), packet(vouch)), &mut Outbox::new());
     }
     let outputs = alone_for(&mut cluster, &mut engine, 3 * SECOND);
     let suspected = outputs.iter().filter(|(_, output)| {
         let topics = rumors(std::slice::from_ref(output));
-        topics.iter().any(|(.., it)| matches!(it, Topic::Membership(News::Suspected(_))))
+        topics
+            .iter()
+            .any(|(.., it)| matches!(it, Subject::Membership(MembershipUpdate::Suspected(_))))
     });
     assert_eq!(suspected.count(), 0);
     assert!(cluster.now > now && outputs.iter().any(|(_, it)| request_to(it).is_some()));
 }
 
-fn request_to(output: &Output) -> Option<(u16, ProbeRequest)> {
+fn request_to(output: &Output) -> Option<(u16, PingReq)> {
     match output {
         Output::Send { to, packet, .. } => match packet.body {
-            Body::ProbeRequest(request) => Some((to.port(), request)),
+            Body::PingReq(request) => Some((to.port(), request)),
             _ => None,
         },
         _ => None,
@@ -261,8 +263,8 @@ fn who_slept_for_long_says_unasked_that_it_lives() {
     let before = counter(&mut cluster, 4, 4);
     cluster.now = cluster.now + 60 * SECOND;
     let said = rumors(&cluster.outputs_of(4, Input::Timeout));
-    let own = |(_, _, topic): &(u16, RingArc, Topic)| match topic {
-        Topic::Membership(News::Member(it)) => {
+    let own = |(_, _, topic): &(u16, RingArc, Subject)| match topic {
+        Subject::Membership(MembershipUpdate::Member(it)) => {
             it.record.node().addr() == addr(4) && it.counter == before + 1
         }
         _ => false,

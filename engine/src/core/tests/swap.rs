@@ -11,8 +11,10 @@ use super::telling::packet;
 use crate::config::{Config, Liveness, Swap};
 use crate::core::context::Effect;
 use crate::core::members::{Arrival, Members, Standing};
-use crate::core::packet::{Body, Bulk, Detail, Ids, SwapRequest};
-use crate::core::{Age, AgeStep, Beat, Input, Output, Packet, PacketKind, Roster, Sighting};
+use crate::core::packet::{Body, BucketIds, Bulk, Comparison, SwapRequest};
+use crate::core::{
+    Age, AgeStep, Beat, Input, MemberState, Output, Packet, PacketKind, SharedRecords,
+};
 use crate::node::Generation;
 use crate::rng::Probability;
 use crate::time::Instant;
@@ -71,7 +73,7 @@ fn equal_lists_cost_three_messages_of_constant_size() {
     let mut cluster = Cluster::of(3, Config::default());
     cluster.run(8 * SECOND);
     let kinds = swap(&mut cluster);
-    assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::Vector]);
+    assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::BeatVector]);
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn an_answer_to_no_request_changes_nothing() {
     let mut cluster = pair(&BTreeSet::new(), &(10..20).collect());
     let Packet { step, body } = cluster.swap_request(1, 2);
     let Body::SwapRequest(SwapRequest { token, summary, .. }) = body else { unreachable!() };
-    let detail = Detail::Differ(vec![1; 4]);
+    let detail = Comparison::BucketDigests(vec![1; 4]);
     let answer = crate::core::packet::SwapAnswer { token: token ^ 1, ask: None, summary, detail };
     let sent = cluster.sent.clone();
     cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
@@ -242,11 +244,11 @@ fn a_bucket_that_is_named_again_and_again_is_answered_once() {
     let now = cluster.clock();
     let echo = Some(cluster.engine(2).token_for(now, addr(1)));
     let mut answered = |buckets: Vec<u16>| {
-        let ids = Ids { echo, bits: 0, buckets, ids: Vec::new() };
-        let outputs = cluster.outputs(2, 1, Packet { step, body: Body::Ids(ids) });
+        let ids = BucketIds { echo, bits: 0, buckets, ids: Vec::new() };
+        let outputs = cluster.outputs(2, 1, Packet { step, body: Body::BucketIds(ids) });
         let told = outputs.iter().map(|output| match output {
             Output::Send { packet, .. } => match &packet.body {
-                Body::Records(records) => records.news.len(),
+                Body::Delta(records) => records.news.len(),
                 _ => 0,
             },
             Output::Event(_) | Output::Answer(_) => 0,
@@ -291,13 +293,14 @@ proptest! {
         bits in 0..11_u32,
     ) {
         let config = Config::builder().liveness(Liveness::Off).build().unwrap();
-        let roster = Arc::new(Roster::of((1..=shared).map(record)));
+        let roster = Arc::new(SharedRecords::of((1..=shared).map(record)));
         let mut members = Members::new(&record(1), &config, roster, Instant::ZERO);
         let step = AgeStep(25_000);
         let (now, horizon) = (Instant::ZERO, Generation::MAX);
         let heard = Arrival { now, step, standing: Standing::Believed, horizon };
         for &node in &listed {
-            members.apply(heard, &Sighting { record: record(node), counter: 1, age: Age(0) }, None);
+            let copy = MemberState { record: record(node), counter: 1, age: Age(0) };
+            members.apply(heard, &copy, None);
         }
         let ring = members.ring().to_vec();
         prop_assert_eq!(ring.len(), listed.len() + 1);

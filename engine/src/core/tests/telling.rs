@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, place, rumor, rumor_along};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, RingArc, RumorAck, Token, Topic, ViewDigest};
+use crate::core::packet::{Body, RingArc, RumorAck, Subject, Token, ViewDigest};
 use crate::core::{AgeStep, Input, Metadata, Output, Packet, PacketKind, Record, Stats, Value};
 use crate::metrics::Histogram;
 use crate::node::NodeId;
@@ -50,9 +50,9 @@ fn sent(cluster: &Cluster, kind: PacketKind) -> usize {
 }
 
 #[track_caller]
-pub(super) fn metadata(data: &[u8], nanos: i64) -> Topic {
+pub(super) fn metadata(data: &[u8], nanos: i64) -> Subject {
     let value = Value::new(data, &Config::default()).unwrap();
-    Topic::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap())
+    Subject::Metadata(Metadata::publish(value, None, NodeId(1), UnixNanos(nanos)).unwrap())
 }
 
 pub(super) fn packet(body: Body) -> Packet {
@@ -75,7 +75,7 @@ pub(super) fn told(outputs: &[Output]) -> (Vec<u16>, Vec<RumorAck>) {
 }
 
 /// The rumors among outputs: to whom, for which arc, of what.
-pub(super) fn rumors(outputs: &[Output]) -> Vec<(u16, RingArc, Topic)> {
+pub(super) fn rumors(outputs: &[Output]) -> Vec<(u16, RingArc, Subject)> {
     let rumor = |output: &Output| match output {
         Output::Send { to, packet, .. } => match &packet.body {
             Body::Rumor(rumor) => Some((to.port(), rumor.arc, rumor.topic.clone())),
@@ -172,7 +172,7 @@ fn a_newer_version_ends_the_telling_of_the_older() {
     let again = rumors(&cluster.outputs_of(1, Input::Timeout));
     assert!(!again.is_empty(), "nobody has acknowledged anything");
     for (_, _, topic) in again {
-        let Topic::Metadata(metadata) = topic else { panic!("{topic:?} was not published") };
+        let Subject::Metadata(metadata) = topic else { panic!("{topic:?} was not published") };
         assert_eq!(metadata.data().escape_ascii().to_string(), "new");
     }
     cluster.run_until(SECOND, |cluster| cluster.all_hold(b"new"));

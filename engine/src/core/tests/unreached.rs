@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, SECOND, addr};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Announcement, Body, Call, Fetch, Topic};
+use crate::core::packet::{Announcement, Body, Call, Fetch, Subject};
 use crate::core::{AgeStep, Event, Input, Metadata, Output, Packet, Value, Version};
 use crate::node::NodeId;
 use crate::time::UnixNanos;
@@ -25,7 +25,7 @@ fn packet(body: Body) -> Packet {
 }
 
 fn announced(value: &Metadata) -> Packet {
-    packet(super::cluster::rumor(Topic::Announced(Announcement::of(value))))
+    packet(super::cluster::rumor(Subject::Announced(Announcement::of(value))))
 }
 
 fn fetch(version: Version, call: Call) -> Packet {

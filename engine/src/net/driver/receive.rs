@@ -156,8 +156,8 @@ mod tests {
 
     use super::super::super::memory::Port;
     use crate::config::Config;
-    use crate::core::packet::{Body, LastCall, News, Records};
-    use crate::core::{Age, AgeStep, Event, Metadata, Packet, Record, Sighting, Version};
+    use crate::core::packet::{Body, Delta, LastCall, MembershipUpdate};
+    use crate::core::{Age, AgeStep, Event, MemberState, Metadata, Packet, Record, Version};
     use crate::link::Link;
     use crate::net::{MemoryNetwork, Notice};
     use crate::node::{Generation, Node, NodeId};
@@ -201,17 +201,15 @@ mod tests {
             self.stranger.send(&bytes, self.lists[0].node().addr());
         }
 
-        fn invented(&self, number: u16) -> News {
+        fn invented(&self, number: u16) -> MembershipUpdate {
             let node = Node::new(format!("10.0.1.1:{number}")).build().unwrap();
             let generation = Generation::start(None, self.network.clock().now().wall);
             let record = Arc::new(Record::new(node, generation));
-            News::Member(Sighting { record, counter: 1, age: Age(0) })
+            MembershipUpdate::Member(MemberState { record, counter: 1, age: Age(0) })
         }
 
         fn records(&self, count: u16) -> Body {
-            Body::Records(Records {
-                news: (1..=count).map(|number| self.invented(number)).collect(),
-            })
+            Body::Delta(Delta { news: (1..=count).map(|number| self.invented(number)).collect() })
         }
 
         /// A value newer than all that was published, of so many bytes.
@@ -245,7 +243,7 @@ mod tests {
         }
         for number in 1..=20 {
             let news = vec![bed.invented(number)];
-            bed.send(Body::Records(Records { news }));
+            bed.send(Body::Delta(Delta { news }));
         }
         bed.lists[1].publish("v1").await.unwrap();
         let first = next(&mut events).await;

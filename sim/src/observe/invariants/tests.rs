@@ -6,7 +6,7 @@ use crate::observe::rumors::Way;
 use crate::results::summary::RunResult;
 use crate::scenario::plan::{ClockChange, Deed, Manner, Memory};
 use crate::world::testkit::{self, at_ms};
-use rumormill::core::packet::{Body, Holds, Probe, Reply};
+use rumormill::core::packet::{Body, Probe, Reply, StateDigest};
 use rumormill::core::{AgeStep, Channel, Packet, Record};
 use rumormill::link::{LinkModel, NetworkChange};
 use rumormill::node::NodeId;
@@ -501,7 +501,7 @@ fn who_sends_a_probe_and_no_other_is_noticed() {
     let probes = Config::builder().liveness(Liveness::Probes);
     testkit::configure(&mut plan, probes.build().unwrap());
     let mut observer = Observer::new(&plan, &Arc::new(Cast::of(&plan)));
-    let probe = Probe { token: 1, holds: Holds::default(), reply: Reply::Datagram };
+    let probe = Probe { token: 1, holds: StateDigest::default(), reply: Reply::Datagram };
     let packet = Packet { step: AgeStep(1), body: Body::Probe(probe) };
     observer.on_send(at_ms(1_000), 0, &packet, 41, &[]);
     observer.count_state(at_ms(9_000), 0, &Stats::default());

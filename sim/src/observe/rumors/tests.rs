@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rumormill::Config;
 use rumormill::core::packet::{
-    Alive, Body, Bulk, Gone, Join, LastCall, News, Padding, Records, RingArc, RumorAck, Summary,
-    SwapRequest, Token, Topic, Welcome,
+    Alive, Body, Bulk, Delta, Gone, Join, LastCall, MembershipUpdate, Padding, RingArc, RumorAck,
+    StateSummary, Subject, SwapRequest, Token, Welcome,
 };
-use rumormill::core::{Age, AgeStep, Identity, Packet, Record, Settings, Sighting};
+use rumormill::core::{Age, AgeStep, Identity, MemberState, Packet, Record, Settings};
 use rumormill::node::NodeId;
 use rumormill::time::UnixNanos;
 
@@ -167,15 +167,15 @@ fn a_removal_is_a_rumor_once_and_not_after_a_goodbye() {
     assert_eq!(figures[1].coverage, Some(0.5));
 }
 
-fn sighting(cast: &Cast, incarnation: IncarnationNo) -> Sighting {
+fn sighting(cast: &Cast, incarnation: IncarnationNo) -> MemberState {
     let record = Arc::clone(&cast.part(incarnation).record);
-    Sighting { record, counter: 1, age: Age(0) }
+    MemberState { record, counter: 1, age: Age(0) }
 }
 
-fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> News {
+fn gone(cast: &Cast, incarnation: IncarnationNo, cause: Cause) -> MembershipUpdate {
     let record = &cast.part(incarnation).record;
     let (addr, generation) = (record.node().addr(), record.generation());
-    News::from(Gone { addr, generation, counter: 1, cause })
+    MembershipUpdate::from(Gone { addr, generation, counter: 1, cause })
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     rumors.leave(at_ms(3), 2, |_| true);
     rumors.removal(at_ms(4), 3, |_| true);
     let (meta, restart, leave, removal) = (0, 1, 2, 3);
-    let summary = Summary {
+    let summary = StateSummary {
         members: 1,
         digest: Default::default(),
         version: Some(metadata.version()),
@@ -202,8 +202,8 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     };
     let ack = |tag: u64| Body::RumorAck(RumorAck { token: Token(tag << 32 | 8), known: vec![] });
     let news = vec![
-        News::Member(sighting(&cast, 5)),
-        News::Member(sighting(&cast, 1)),
+        MembershipUpdate::Member(sighting(&cast, 5)),
+        MembershipUpdate::Member(sighting(&cast, 1)),
         gone(&cast, 2, Cause::Left),
         gone(&cast, 2, Cause::Timeout),
         gone(&cast, 3, Cause::Timeout),
@@ -211,13 +211,13 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     let members = vec![sighting(&cast, 0), sighting(&cast, 5)];
     let padding = Padding(3);
     let carried_by = [
-        (rumor(5, Topic::Metadata(metadata.clone())), vec![meta]),
-        (rumor(6, Topic::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
+        (rumor(5, Subject::Metadata(metadata.clone())), vec![meta]),
+        (rumor(6, Subject::Membership(gone(&cast, 2, Cause::Left))), vec![leave]),
         (Body::Value(metadata), vec![meta]),
         (Body::SwapRequest(SwapRequest { token: 1, summary, padding }), vec![]),
         (Body::Join(Join { token: 1, me: sighting(&cast, 5), summary, padding }), vec![restart]),
         (Body::Welcome(Welcome { token: 1, ask: None, summary, members }), vec![restart]),
-        (Body::Records(Records { news: news.clone() }), vec![restart, leave, removal]),
+        (Body::Delta(Delta { news: news.clone() }), vec![restart, leave, removal]),
         (Body::Bulk(Bulk { beats: vec![], news }), vec![restart, leave, removal]),
         (Body::Alive(Alive { token: 1, me: sighting(&cast, 5) }), vec![restart]),
         (Body::LastCall(LastCall::default()), vec![]),
