@@ -95,7 +95,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use rumormill::core::{Engine, Input, Outbox, Output, Record, Roster};
+//! use rumormill::core::{Engine, Input, Outbox, Output, Record, SharedRecords};
 //! use rumormill::node::Generation;
 //! use rumormill::time::{Instant, Now, UnixNanos};
 //! use rumormill::{Config, Node};
@@ -103,7 +103,7 @@
 //! let now = Now { mono: Instant::ZERO, wall: UnixNanos(1_800_000_000_000_000_000) };
 //! let node = Node::new("10.0.0.5:8000").name("A").build()?;
 //! let me = Arc::new(Record::new(node, Generation::start(None, now.wall)));
-//! let (config, roster) = (Arc::new(Config::default()), Arc::new(Roster::default()));
+//! let (config, roster) = (Arc::new(Config::default()), Arc::new(SharedRecords::default()));
 //! let mut engine = Engine::new(me, config, roster, 7, now);
 //!
 //! let mut out = Outbox::new();
