@@ -10,6 +10,7 @@ mod life;
 mod news;
 mod routes;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub(crate) struct Ground {
     routes: Routes,
     clocks: Clocks,
     seeds: Vec<SocketAddr>,
-    effects: Vec<Effect>,
+    effects: VecDeque<Effect>,
     stats: Stats,
 }
 
@@ -85,7 +86,7 @@ pub(crate) struct Context<'a> {
     /// The addresses of nodes that are in the cluster already, as the service named them.
     pub seeds: &'a mut Vec<SocketAddr>,
     /// What rooms above are to be told, in order.
-    pub effects: &'a mut Vec<Effect>,
+    pub effects: &'a mut VecDeque<Effect>,
     pub stats: &'a mut Stats,
 }
 
@@ -139,7 +140,7 @@ impl Ground {
             routes: Routes::new(seed, me.place()),
             clocks: Clocks::default(),
             seeds: Vec::new(),
-            effects: Vec::new(),
+            effects: VecDeque::new(),
             stats: Stats::default(),
             me,
             config,
@@ -334,10 +335,7 @@ impl Context<'_> {
 
     /// The next of what rooms are to be told.
     pub(crate) fn next_effect(&mut self) -> Option<Effect> {
-        if self.effects.is_empty() {
-            return None;
-        }
-        Some(self.effects.remove(0))
+        self.effects.pop_front()
     }
 
     /// Counts what is held after an input.

@@ -87,12 +87,13 @@ impl Engine {
         members: impl IntoIterator<Item = &'a Arc<Record>>,
         out: &mut Outbox,
     ) {
-        let Rooms { spread, detection, membership, .. } = &mut self.rooms;
-        let cx = &mut self.ground.context(now, out);
+        let (rooms, cx) = (&mut self.rooms, &mut self.ground.context(now, out));
         for record in members {
+            let Rooms { spread, detection, membership, .. } = &mut *rooms;
             membership.list_kept(cx, spread, detection, record);
+            // One by one: the room that thousands of effects took would stay.
+            rooms.settle(cx);
         }
-        self.rooms.settle(cx);
     }
 
     /// Lists all of a list that many engines share, as if each member had just been heard of; it
@@ -284,7 +285,6 @@ impl Rooms {
 
     /// Hands to each room what others have for it.
     fn settle(&mut self, cx: &mut Context<'_>) {
-        // Nearly every input has none.
         while let Some(effect) = cx.next_effect() {
             match effect {
                 Effect::Listed(addr) => self.joiner.on_listed(addr),

@@ -265,7 +265,7 @@ impl Joiner {
         cx.note_report(via.from, welcome.summary.holds());
         if *cx.life == Life::Running {
             let agrees = welcome.summary.agrees(&cx.summary());
-            cx.effects.push(Effect::LetIn { by: dialled, agrees, was_alone });
+            cx.effects.push_back(Effect::LetIn { by: dialled, agrees, was_alone });
         }
     }
 

@@ -305,7 +305,7 @@ impl Detection {
             }
             self.end_probe(cx, from);
             if answer.holds != cx.holds() {
-                cx.effects.push(Effect::Differs(from, Some(answer.holds)));
+                cx.effects.push_back(Effect::Differs(from, Some(answer.holds)));
             }
         } else if let Some(errand) = self.take_relayed(from, token) {
             Self::refute_addr(cx, from);

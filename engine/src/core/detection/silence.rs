@@ -105,7 +105,7 @@ impl Detection {
 
     pub(super) fn remove_silent(cx: &mut Context<'_>, node: NodeIx) {
         let record = cx.members.remove(cx.now.mono, node, Cause::Timeout);
-        planted!(LostUndialled, cx.effects.push(Effect::Lost(record.node().addr())));
+        planted!(LostUndialled, cx.effects.push_back(Effect::Lost(record.node().addr())));
         cx.out.event(Event::Removed { record, cause: Cause::Timeout });
     }
 

@@ -220,7 +220,7 @@ impl Dissemination {
             cx.stats.hop_delay.observe(cx.now.mono - part.first_sent_at);
             if !known.is_empty() {
                 self.tell_unknown(cx, at, &part, known);
-                cx.effects.push(Effect::Differs(from, None));
+                cx.effects.push_back(Effect::Differs(from, None));
             }
         }
         if self.broadcasts.next().is_none() {

@@ -114,7 +114,7 @@ impl Membership {
                 // not pass on a stranger's word for itself.
                 let young = cx.is_young();
                 if young {
-                    cx.effects.push(Effect::Reborn);
+                    cx.effects.push_back(Effect::Reborn);
                 }
                 if !young || cx.seeds.is_empty() {
                     spread.announce(cx, me);

@@ -285,7 +285,7 @@ impl Membership {
     ) {
         Detection::watch(cx, node);
         let record = Arc::clone(cx.members.record(node));
-        cx.effects.push(Effect::Listed(record.node().addr()));
+        cx.effects.push_back(Effect::Listed(record.node().addr()));
         cx.out.event(match old {
             None => Event::Joined(record),
             Some(old) => Event::Updated { old: Arc::clone(old), new: record },

@@ -181,7 +181,7 @@ fn who_is_waited_for_over_a_long_way_holds_up_no_other_swap() {
         cluster.now = cluster.now + Duration::from_millis(waited);
         let now = cluster.clock();
         let mut out = cluster.engine(1).with(now, |cx| {
-            cx.effects.push(Effect::Differs(addr(2), None));
+            cx.effects.push_back(Effect::Differs(addr(2), None));
         });
         let begun = requests(&out.drain().collect::<Vec<_>>()).len();
         assert_eq!(begun, usize::from(begins), "after {waited} ms");
