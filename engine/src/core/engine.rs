@@ -91,7 +91,6 @@ impl Engine {
         for record in members {
             let Rooms { spread, detection, membership, .. } = &mut *rooms;
             membership.list_kept(cx, spread, detection, record);
-            // One by one: the room that thousands of effects took would stay.
             rooms.settle(cx);
         }
     }
