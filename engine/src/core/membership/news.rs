@@ -23,6 +23,11 @@ pub(super) struct Intake {
     news: Vec<FreshNews>,
 }
 
+impl Intake {
+    /// Room for all beats of a packet in bulk stays.
+    const KEPT: usize = 256;
+}
+
 impl Membership {
     pub(crate) fn on_bulk(
         &mut self,
@@ -80,7 +85,10 @@ impl Membership {
                 }
             }
         }
-        self.intake.beats = sifted;
+        // A page of a list that was new throughout leaves more than is needed ever after.
+        if sifted.capacity() <= Intake::KEPT {
+            self.intake.beats = sifted;
+        }
     }
 
     /// Takes membership news and has what is new in it passed on.
