@@ -16,18 +16,6 @@ use crate::core::members::{
 use crate::core::packet::{BeatVector, Bulk, Cause, Gone, MembershipUpdate};
 use crate::core::record::{MemberState, Record};
 
-/// Room for what may be news in one packet.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Intake {
-    beats: Vec<FreshBeat>,
-    news: Vec<FreshNews>,
-}
-
-impl Intake {
-    /// Room for all beats of a packet in bulk stays.
-    const KEPT: usize = 256;
-}
-
 impl Membership {
     pub(crate) fn on_bulk(
         &mut self,
@@ -38,7 +26,7 @@ impl Membership {
         via: Source,
     ) {
         cx.stats.updates += bulk.beats.len() as u64;
-        let mut sifted = std::mem::take(&mut self.intake.beats);
+        let mut sifted = std::mem::take(&mut cx.out.scratch().beats);
         cx.members.filter_stale(&bulk.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
         self.take_news(cx, spread, detection, &bulk.news, via);
@@ -52,7 +40,7 @@ impl Membership {
         vector: &BeatVector,
         via: Source,
     ) {
-        let mut sifted = std::mem::take(&mut self.intake.beats);
+        let mut sifted = std::mem::take(&mut cx.out.scratch().beats);
         cx.members.filter_stale_vector(vector.first, &vector.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
     }
@@ -85,10 +73,7 @@ impl Membership {
                 }
             }
         }
-        // A page of a list that was new throughout leaves more than is needed ever after.
-        if sifted.capacity() <= Intake::KEPT {
-            self.intake.beats = sifted;
-        }
+        cx.out.scratch().beats = sifted;
     }
 
     /// Takes membership news and has what is new in it passed on.
@@ -101,7 +86,7 @@ impl Membership {
         via: Source,
     ) {
         cx.stats.updates += news.len() as u64;
-        let mut sifted = std::mem::take(&mut self.intake.news);
+        let mut sifted = std::mem::take(&mut cx.out.scratch().news);
         cx.members.filter_stale_news(news, &mut sifted);
         for &FreshNews { at, found } in &sifted {
             if let Some(node) =
@@ -110,7 +95,7 @@ impl Membership {
                 spread.relay_news(cx, node);
             }
         }
-        self.intake.news = sifted;
+        cx.out.scratch().news = sifted;
     }
 
     /// Takes one piece of membership news; the node it changed something about.
