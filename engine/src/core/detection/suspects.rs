@@ -63,7 +63,7 @@ pub(crate) enum Relevance {
     /// It is known.
     Known,
     /// It is news.
-    MembershipUpdate,
+    News,
 }
 
 impl Suspects {
@@ -95,7 +95,7 @@ impl Suspect {
                 self.grounds = Grounds::Silence;
             }
         }
-        if self.witnesses.len() > before { Relevance::MembershipUpdate } else { Relevance::Known }
+        if self.witnesses.len() > before { Relevance::News } else { Relevance::Known }
     }
 
     /// How long it may stay one.
@@ -130,7 +130,7 @@ impl Detection {
     ) {
         let suspicion = Suspicion { witnesses, ..cx.nobodys_suspicion(node) };
         let addr = suspicion.addr;
-        if self.suspect(cx, node, &suspicion, Grounds::Silence) == Relevance::MembershipUpdate
+        if self.suspect(cx, node, &suspicion, Grounds::Silence) == Relevance::News
             && let Some(suspicion) = self.suspicion_of(cx, addr)
         {
             Self::tell_suspect(cx, suspicion.clone());
@@ -181,7 +181,7 @@ impl Detection {
             suspects.insert(addr, fresh);
             cx.members.suspect(node);
         }
-        let suspect = suspects.get_mut(&addr).expect("it is there cx.now");
+        let suspect = suspects.get_mut(&addr).expect("it is there now");
         let heed = suspect.hear(&of.witnesses);
         let end = suspect.since + suspect.wait(cx.config);
         if is_new && grounds != Grounds::RollCall {
@@ -251,15 +251,14 @@ impl Detection {
     /// Whose time is over. Who was never called, or only just, has a little more.
     fn judge_suspects(&mut self, cx: &mut Context<'_>) -> Vec<SocketAddr> {
         let members = &mut *cx.members;
-        self.suspects.by_addr.retain(|_, suspect| {
-            if !members.is_suspected(suspect.node) {
-                return false;
-            }
-            let doubted = members.is_listed(suspect.node)
-                && members.record(suspect.node).generation() == suspect.generation
-                && members.counter(suspect.node) <= suspect.counter;
+        self.suspects.by_addr.retain(|&addr, suspect| {
+            // Of one that is gone not even the tombstone may be left, and its index be another's.
+            let listed = members.node(addr).filter(|&node| members.is_suspected(node));
+            let Some(node) = listed else { return false };
+            let doubted = members.record(node).generation() == suspect.generation
+                && members.counter(node) <= suspect.counter;
             if !doubted {
-                members.refute(suspect.node);
+                members.refute(node);
             }
             doubted
         });

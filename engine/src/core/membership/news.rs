@@ -127,9 +127,7 @@ impl Membership {
             }
             MembershipUpdate::Gone(gone) => self.apply_departure(cx, spread, detection, gone, via),
             MembershipUpdate::Suspected(suspicion) => {
-                if self.on_suspicion(cx, spread, detection, suspicion, via)
-                    == Relevance::MembershipUpdate
-                {
+                if self.on_suspicion(cx, spread, detection, suspicion, via) == Relevance::News {
                     spread.relay_suspicion(cx, suspicion.addr);
                 }
                 None

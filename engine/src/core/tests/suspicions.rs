@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along};
+use super::cluster::{Cluster, SECOND, addr, datagram, place, record, rumor, rumor_along};
 use super::probes::{counter, records, settled, suspicion};
 use super::retelling::copies;
 use super::telling::{packet, rumors, told};
-use crate::config::Config;
+use crate::config::{Config, Liveness};
 use crate::core::packet::{
     AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, Reply,
     RingArc, Subject, Suspicion,
 };
-use crate::core::{Age, Cause, Engine, Input, MemberState, Outbox, Output, PacketKind};
+use crate::core::{Age, Cause, Engine, Event, Input, MemberState, Outbox, Output, PacketKind};
 use crate::node::Generation;
 
 /// The record of a node with so many more than its counter.
@@ -270,4 +270,37 @@ fn who_slept_for_long_says_unasked_that_it_lives() {
         _ => false,
     };
     assert!(said.iter().any(own), "{said:?}");
+}
+
+#[test]
+fn a_suspect_of_which_not_even_a_tombstone_is_left_harms_nobody() {
+    let config = Config::builder().liveness(Liveness::Probes).members_max(200).build().unwrap();
+    let mut cluster = Cluster::new(config);
+    cluster.start(1, &[]);
+    let member = |node| MemberState { record: record(node), counter: 1, age: Age(0) };
+    let members = (10..200).map(|node| MembershipUpdate::Member(member(node)));
+    let suspected = [10, 11].map(|node| {
+        let (generation, witnesses) = (record(node).generation(), vec![place(3), place(4)]);
+        let (addr, counter) = (addr(node), 1);
+        MembershipUpdate::from(Suspicion { addr, generation, counter, witnesses })
+    });
+    // The first of them leaves, and more than there is room to remember after it.
+    let goodbyes = [10].into_iter().chain(12..199).map(|node| {
+        let (generation, cause) = (record(node).generation(), Cause::Left);
+        MembershipUpdate::from(Gone { addr: addr(node), generation, counter: 1, cause })
+    });
+    let news = members.chain(suspected).chain(goodbyes).collect();
+    cluster.outputs(1, 2, packet(Body::Delta(Delta { news })));
+    let forgotten = cluster.engine(1).list().node(addr(10)).is_none();
+    assert!(forgotten && cluster.engine(1).suspects(addr(11)), "the case is as it is meant to be");
+    let mut engine = cluster.engine(1).clone();
+    let outputs = alone_for(&mut cluster, &mut engine, 6 * SECOND);
+    let removed: Vec<_> = outputs
+        .iter()
+        .filter_map(|(_, output)| match output {
+            Output::Event(Event::Removed { record, .. }) => Some(record.node().addr()),
+            _ => None,
+        })
+        .collect();
+    assert!(removed.contains(&addr(11)) && !removed.contains(&addr(10)), "{removed:?}");
 }
