@@ -246,7 +246,7 @@ impl Rooms {
                 membership.on_cycle(cx, spread);
                 detection.new_cycle();
             }
-            Timer::BulkGossip => {
+            Timer::Relay => {
                 let suspicions = detection.suspicions_of(cx, spread.take_suspected());
                 spread.on_relay(cx, suspicions);
             }
@@ -256,7 +256,7 @@ impl Rooms {
                 detection.on_probe_due(cx);
             }
             Timer::ProbeWait => detection.on_probe_wait(cx, spread),
-            Timer::Relayed => detection.on_relayed_over(cx),
+            Timer::Relayed => detection.on_relayed_due(cx),
             Timer::Swap => anti_entropy.on_swap(cx, spread),
             Timer::SwapRetry => anti_entropy.on_swap_retry(cx, detection),
             Timer::Dial => joiner.on_dial(cx),

@@ -8,7 +8,7 @@ pub(crate) enum Timer {
     /// Raise our counter.
     Cycle,
     /// Relay what advanced.
-    BulkGossip,
+    Relay,
     /// Judge silence.
     Check,
     /// Tell again what was not acknowledged.
@@ -55,7 +55,7 @@ impl Timer {
         Self::Dial,
         Self::Swap,
         Self::SwapRetry,
-        Self::BulkGossip,
+        Self::Relay,
         Self::Confirm,
         Self::Leave,
     ];
@@ -135,13 +135,13 @@ mod tests {
         let at = Instant::from_nanos;
         let mut timers = Timers::default();
         assert_eq!(timers.deadline(), None);
-        timers.set(Timer::BulkGossip, at(5));
+        timers.set(Timer::Relay, at(5));
         timers.set(Timer::Cycle, at(7));
         timers.set_earlier(Timer::Cycle, at(9));
         assert_eq!(timers.deadline(), Some(at(5)));
         assert_eq!(timers.take_due(at(4)), None);
         assert_eq!(timers.take_due(at(8)), Some(Timer::Cycle));
-        assert_eq!(timers.take_due(at(8)), Some(Timer::BulkGossip));
+        assert_eq!(timers.take_due(at(8)), Some(Timer::Relay));
         assert_eq!(timers.take_due(at(8)), None);
     }
 }

@@ -102,7 +102,7 @@ pub(crate) fn keep_last(addrs: &mut VecDeque<SocketAddr>, addr: SocketAddr, max:
 }
 
 /// Where no node is, but one for each address.
-fn errand_place(addr: SocketAddr) -> NodeId {
+fn relayed_place(addr: SocketAddr) -> NodeId {
     NodeId(!NodeId::of(addr).0)
 }
 
@@ -151,22 +151,24 @@ impl Context<'_> {
 
     /// True for a token that we sent to this address, now or some timeouts ago.
     pub(crate) fn is_token_of(&self, addr: SocketAddr, token: u32) -> bool {
-        let (place, epoch) = (NodeId::of(addr), self.token_epoch());
-        let epochs = [epoch, epoch.saturating_sub(1)];
-        epochs.into_iter().any(|epoch| self.routes.token(place, epoch) == token)
+        self.is_token_at(NodeId::of(addr), token)
     }
 
     /// What a member gets to echo that is probed for another: that the answer to such a probe is
     /// not taken for one to ours, which may have been sent later.
     pub(crate) fn relayed_token(&self, addr: SocketAddr) -> u32 {
-        self.routes.token(errand_place(addr), self.token_epoch())
+        self.routes.token(relayed_place(addr), self.token_epoch())
     }
 
     /// True for a token that we sent to this address for another, now or some timeouts ago.
     pub(crate) fn is_relayed_token_of(&self, addr: SocketAddr, token: u32) -> bool {
+        self.is_token_at(relayed_place(addr), token)
+    }
+
+    fn is_token_at(&self, place: NodeId, token: u32) -> bool {
         let epoch = self.token_epoch();
         let mut epochs = [epoch, epoch.saturating_sub(1)].into_iter();
-        epochs.any(|epoch| self.routes.token(errand_place(addr), epoch) == token)
+        epochs.any(|epoch| self.routes.token(place, epoch) == token)
     }
 
     /// The address that a token was sent to, that of the sender or one of others: behind a

@@ -377,7 +377,7 @@ impl Detection {
     }
 
     /// Reports those that did not answer.
-    pub(crate) fn on_relayed_over(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn on_relayed_due(&mut self, cx: &mut Context<'_>) {
         let due = |errand: &mut RelayedProbe| errand.until <= cx.now.mono;
         let silent: Vec<_> = self.prober.relayed.extract_if(.., due).collect();
         for errand in silent {

@@ -85,7 +85,7 @@ impl Dissemination {
 
     fn schedule_relay(&mut self, cx: &mut Context<'_>) {
         let earliest = self.bulk.last.map_or(cx.now.mono, |last| last + cx.config.relay_delay());
-        cx.timers.set_earlier(Timer::BulkGossip, cx.now.mono.max(earliest));
+        cx.timers.set_earlier(Timer::Relay, cx.now.mono.max(earliest));
     }
 
     /// Relays what waits, suspicions of these members too.
