@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::members::Scratch;
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
@@ -274,9 +273,6 @@ pub struct Outbox<P = Packet> {
     guard_len: usize,
     limit: Option<Limit>,
     withheld: u64,
-    /// Room that an input needs for a while. It is here because one outbox serves any number of
-    /// nodes, and in each of thousands of engines it was two bytes for each pair of them.
-    scratch: Scratch,
 }
 
 /// What may still go to an address by datagram, in answer to one input.
@@ -290,8 +286,7 @@ impl<P> Default for Outbox<P> {
     fn default() -> Self {
         let (outputs, longest) = (Vec::new(), usize::MAX);
         let (path_len_max, datagram_len_max) = (longest, longest);
-        let (guard_len, limit, withheld, scratch) = (0, None, 0, Scratch::default());
-        Self { outputs, path_len_max, datagram_len_max, guard_len, limit, withheld, scratch }
+        Self { outputs, path_len_max, datagram_len_max, guard_len: 0, limit: None, withheld: 0 }
     }
 }
 
@@ -356,10 +351,6 @@ impl Outbox {
     pub(crate) fn room(&self, to: SocketAddr) -> Option<usize> {
         let limit = self.limit.filter(|limit| limit.to == to)?;
         Some(limit.bytes_left.saturating_sub(self.guard_len))
-    }
-
-    pub(crate) fn scratch(&mut self) -> &mut Scratch {
-        &mut self.scratch
     }
 
     /// How many packets were kept back by limits since this was last asked.

@@ -27,7 +27,7 @@ pub(crate) use self::ids::Found;
 pub use self::roster::SharedRecords;
 pub(crate) use self::roster::{BUCKET_BITS, NodeIx};
 pub(crate) use self::row::{Introducer, Standing};
-pub(crate) use self::seen::{Applied, AppliedDeparture, Arrival, FreshBeat, FreshNews, Scratch};
+pub(crate) use self::seen::{Applied, AppliedDeparture, Arrival, FreshBeat, FreshNews};
 pub use self::table::PreloadedMembers;
 
 use std::cmp::Ordering;

@@ -24,10 +24,12 @@ use self::limits::ListLimit;
 use self::mismatches::ConfigMismatches;
 use self::names::NameConflicts;
 use self::newcomers::Guests;
+use self::news::Intake;
 
 /// What is remembered of what was said about members.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Membership {
+    intake: Intake,
     guests: Guests,
     claims: Claims,
     conflicts: Conflicts,

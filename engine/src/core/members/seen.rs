@@ -38,13 +38,6 @@ pub(crate) struct FreshNews {
     pub found: Option<Found>,
 }
 
-/// Room for what may be news in one packet.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scratch {
-    pub beats: Vec<FreshBeat>,
-    pub news: Vec<FreshNews>,
-}
-
 /// What a copy of a beat or a record changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {

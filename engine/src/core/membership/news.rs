@@ -16,6 +16,13 @@ use crate::core::members::{
 use crate::core::packet::{BeatVector, Bulk, Cause, Gone, MembershipUpdate};
 use crate::core::record::{MemberState, Record};
 
+/// Room for what may be news in one packet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Intake {
+    beats: Vec<FreshBeat>,
+    news: Vec<FreshNews>,
+}
+
 impl Membership {
     pub(crate) fn on_bulk(
         &mut self,
@@ -26,7 +33,7 @@ impl Membership {
         via: Source,
     ) {
         cx.stats.updates += bulk.beats.len() as u64;
-        let mut sifted = std::mem::take(&mut cx.out.scratch().beats);
+        let mut sifted = std::mem::take(&mut self.intake.beats);
         cx.members.filter_stale(&bulk.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
         self.take_news(cx, spread, detection, &bulk.news, via);
@@ -40,7 +47,7 @@ impl Membership {
         vector: &BeatVector,
         via: Source,
     ) {
-        let mut sifted = std::mem::take(&mut cx.out.scratch().beats);
+        let mut sifted = std::mem::take(&mut self.intake.beats);
         cx.members.filter_stale_vector(vector.first, &vector.beats, &mut sifted);
         self.take_beats(cx, spread, sifted, via);
     }
@@ -73,7 +80,7 @@ impl Membership {
                 }
             }
         }
-        cx.out.scratch().beats = sifted;
+        self.intake.beats = sifted;
     }
 
     /// Takes membership news and has what is new in it passed on.
@@ -86,7 +93,7 @@ impl Membership {
         via: Source,
     ) {
         cx.stats.updates += news.len() as u64;
-        let mut sifted = std::mem::take(&mut cx.out.scratch().news);
+        let mut sifted = std::mem::take(&mut self.intake.news);
         cx.members.filter_stale_news(news, &mut sifted);
         for &FreshNews { at, found } in &sifted {
             if let Some(node) =
@@ -95,7 +102,7 @@ impl Membership {
                 spread.relay_news(cx, node);
             }
         }
-        cx.out.scratch().news = sifted;
+        self.intake.news = sifted;
     }
 
     /// Takes one piece of membership news; the node it changed something about.
