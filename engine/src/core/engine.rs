@@ -122,12 +122,14 @@ impl Engine {
             Input::Command(command) => rooms.on_command(cx, command),
             Input::StreamFailed { .. } | Input::Timeout => {}
         }
+        rooms.settle(cx);
         // After every input, so that a flood of packets can't keep us from beating.
         while let Some(timer) = cx.timers.take_due(now.mono) {
             rooms.on_timer(cx, timer);
             rooms.settle(cx);
         }
         rooms.see_to_farewell(cx);
+        assert!(cx.effects.is_empty(), "what a room is to be told goes with the input");
         cx.count_members();
     }
 

@@ -61,7 +61,6 @@ impl Rooms {
         if let Life::Leaving(farewell) = &mut *cx.life {
             farewell.heard = cx.now.mono;
         }
-        self.settle(cx);
     }
 
     /// Hears who leaves as well: such a one is no keeper of what we hold.
