@@ -378,7 +378,7 @@ impl ConfigBuilder {
         check("size", self.size_or_default() >= 8_192, room)?;
         let none = "has no meaning with `wire = \"pekonode\"`: leave it out";
         let probes = "must be `beats` or `off` with `wire = \"pekonode\"`, which knows no probes";
-        check("liveness", self.liveness != Liveness::Probes, probes)?;
+        check("liveness", !self.liveness.asks(), probes)?;
         check("relay_delay", self.relay_delay.is_none(), none)?;
         check("ack_timeout", self.ack_timeout.is_none(), none)?;
         let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";

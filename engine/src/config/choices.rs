@@ -99,6 +99,9 @@ choices! {
         Beats = "beats",
         /// Every node probes one other a cycle, at a cost that does not grow with the cluster.
         Probes = "probes",
+        /// Probes, and beats as well for as long as a member is known that goes by these: so a
+        /// cluster changes its way node by node.
+        Auto = "auto",
         /// Nobody beats and silence removes nobody: for measurements.
         Off = "off",
     }
@@ -120,6 +123,13 @@ choices! {
         /// The JSON of pekonode, so that the node is one of a cluster of unmodified Go nodes. See
         /// [`crate::pekonode`] for what it does there and what it can't.
         Pekonode = "pekonode",
+    }
+}
+
+impl Liveness {
+    /// True where a node finds out by asking who lives.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Probes | Self::Auto)
     }
 }
 
@@ -146,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_choice_is_told_with_all_and_the_nearest() {
-        let told = "`probe` is none of beats, probes, off: did you mean `probes`?";
+        let told = "`probe` is none of beats, probes, auto, off: did you mean `probes`?";
         assert_eq!("probe".parse::<Liveness>(), Err(told.to_owned()));
         assert_eq!("\u{1b}".parse::<Swap>(), Err("`\\u{1b}` is none of on, off".to_owned()));
     }

@@ -18,7 +18,7 @@
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
-//! | `liveness` | text | `beats` | `beats`, `probes`, or `off` (lists change by joins and leaves) |
+//! | `liveness` | text | `beats` | `beats`, `probes`, `auto` (probes, and beats while a member goes by them), or `off` (lists change by joins and leaves) |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
 //! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |
@@ -167,7 +167,7 @@ impl Config {
         self.timeout
     }
 
-    /// With `liveness = "probes"`: how long a member that answers nobody is suspected before it
+    /// With probes: how long a member that answers nobody is suspected before it
     /// is removed, when a single one found it silent. To find that out takes about a cycle and a
     /// half, so that the removal comes after about the timeout.
     pub fn suspicion_max(&self) -> Duration {
@@ -185,7 +185,7 @@ impl Config {
     pub fn silence_min(&self) -> Duration {
         match self.liveness {
             Liveness::Beats | Liveness::Off => self.timeout,
-            Liveness::Probes => self.suspicion_max() / 2,
+            Liveness::Probes | Liveness::Auto => self.suspicion_max() / 2,
         }
     }
 

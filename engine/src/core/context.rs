@@ -33,7 +33,7 @@ use super::rtt::Rtts;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::timers::{Timer, Timers};
-use crate::config::{Config, Swap};
+use crate::config::{Config, Liveness, Swap};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, nanos};
 
@@ -46,6 +46,7 @@ pub(crate) struct Ground {
     step: AgeStep,
     /// Until then we believe everybody.
     young_until: Instant,
+    beats_until: Instant,
     rng: Rng,
     timers: Timers,
     members: Members,
@@ -72,6 +73,8 @@ pub(crate) struct Context<'a> {
     /// The unit of the ages in our packets.
     pub step: AgeStep,
     pub young_until: Instant,
+    /// Where we ask who lives: how long we beat as well, for those who go by that.
+    pub beats_until: &'a mut Instant,
     /// The one stream of chance: in which order it is drawn from decides what follows.
     pub rng: &'a mut Rng,
     pub timers: &'a mut Timers,
@@ -132,6 +135,7 @@ impl Ground {
             life: Life::Running,
             step: AgeStep::of_timeout(config.timeout()),
             young_until: now.mono + config.timeout(),
+            beats_until: Instant::ZERO,
             rng: Rng::fork(seed, "engine", me.place().0),
             timers: Timers::default(),
             metadata: None,
@@ -157,6 +161,7 @@ impl Ground {
             life: &mut self.life,
             step: self.step,
             young_until: self.young_until,
+            beats_until: &mut self.beats_until,
             rng: &mut self.rng,
             timers: &mut self.timers,
             members: &mut self.members,
@@ -235,6 +240,27 @@ impl Context<'_> {
     /// What we hold, in short.
     pub(crate) fn holds(&self) -> StateDigest {
         holds(self.members, self.metadata.as_ref())
+    }
+
+    /// True while we beat.
+    pub(crate) fn beats(&self) -> bool {
+        match self.config.liveness() {
+            Liveness::Beats => true,
+            Liveness::Auto => self.now.mono < *self.beats_until,
+            Liveness::Probes | Liveness::Off => false,
+        }
+    }
+
+    /// A member goes by beats. It would call us as often as we are silent, but where there are many
+    /// like it beats cost less; so those who hear of one within ten timeouts beat as well.
+    pub(crate) fn note_judge_by_beats(&mut self) {
+        if self.config.liveness() != Liveness::Auto || *self.life != Life::Running {
+            return;
+        }
+        if !self.beats() {
+            self.timers.set(Timer::Cycle, self.now.mono);
+        }
+        *self.beats_until = self.now.mono + self.config.timeout() * 10;
     }
 
     /// A deadline that we notice so much too late says more of us than of others.

@@ -24,6 +24,7 @@ use super::context::Context;
 use super::dissemination::Dissemination;
 use super::timers::Timer;
 use crate::config::Liveness;
+use crate::time::Instant;
 
 /// What is known of those who are silent, and how far we trust ourselves.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,8 @@ impl Detection {
                 spread.raise(cx);
                 Timer::Cycle
             }
-            Liveness::Probes => {
+            Liveness::Probes | Liveness::Auto => {
+                *cx.beats_until = Instant::ZERO;
                 cx.members.beat_once(cx.now.mono);
                 Timer::Probe
             }
@@ -59,7 +61,7 @@ impl Detection {
     /// Says that we are back after a stop, where no beat does: the others have removed us, or are
     /// about to.
     pub(crate) fn on_restart(cx: &mut Context<'_>, spread: &mut Dissemination) {
-        if cx.config.liveness() == Liveness::Probes {
+        if cx.config.liveness().asks() {
             spread.relay_news(cx, cx.members.me());
         }
     }
@@ -68,7 +70,7 @@ impl Detection {
     pub(crate) fn on_check(&mut self, cx: &mut Context<'_>) {
         match cx.config.liveness() {
             Liveness::Beats | Liveness::Off => self.check_beats(cx),
-            Liveness::Probes => self.check_suspects(cx),
+            Liveness::Probes | Liveness::Auto => self.check_suspects(cx),
         }
     }
 

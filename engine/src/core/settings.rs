@@ -25,7 +25,12 @@ impl Settings {
     /// What a node of this configuration says.
     pub fn of(config: &Config) -> Self {
         let cycle_ms = u32::try_from(config.cycle().as_millis()).unwrap_or(u32::MAX);
-        Self { cycle_ms, liveness: config.liveness() }
+        // Who only asks and who does both look the same to others.
+        let liveness = match config.liveness() {
+            Liveness::Auto => Liveness::Probes,
+            liveness => liveness,
+        };
+        Self { cycle_ms, liveness }
     }
 
     fn cycle(self) -> Duration {
@@ -78,12 +83,20 @@ impl Difference {
         let their_timeout = step.timeout();
         let our_cycle = Self::OurCycle { ours: cycle, theirs: their_timeout };
         [
-            (config.liveness() != settings.liveness, liveness),
+            (!goes_with(config.liveness(), settings.liveness), liveness),
             (timeout <= theirs * 2, their_cycle),
             (their_timeout <= cycle * 2, our_cycle),
         ]
         .into_iter()
         .filter_map(|(holds, difference)| holds.then_some(difference))
+    }
+}
+
+/// True where neither way costs the other more than its own.
+fn goes_with(ours: Liveness, theirs: Liveness) -> bool {
+    match ours {
+        Liveness::Auto => theirs != Liveness::Off,
+        ours => ours == theirs,
     }
 }
 

@@ -196,7 +196,7 @@ impl<'a> Script<'a> {
         let [ways, sizes] = self.take()?;
         let protocol = if ways & 4 == 0 { TransportKind::Udp } else { TransportKind::Tcp };
         let swap = if ways & 0x38 == 0x38 { Swap::Off } else { Swap::On };
-        let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Beats, Liveness::Off];
+        let liveness = [Liveness::Beats, Liveness::Probes, Liveness::Auto, Liveness::Off];
         let config = Config::builder()
             .liveness(liveness[usize::from(ways & 3)])
             .protocol(protocol)

@@ -180,7 +180,8 @@ wire_fixed! {
     };
     Liveness, 1: |liveness| [match liveness {
         Liveness::Beats => 0,
-        Liveness::Probes => 1,
+        // A node that only asks, and a decoder of this version, need not tell them apart.
+        Liveness::Probes | Liveness::Auto => 1,
         Liveness::Off => 2,
     }], |bytes| match bytes[0] {
         0 => Ok(Self::Beats),

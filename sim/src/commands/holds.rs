@@ -57,7 +57,7 @@ fn watch(scenario: &Scenario) -> Option<Watch> {
         Liveness::Beats => {
             Detector::Beats { fan_out: config.fan_out() as u32, swap: config.swap() }
         }
-        Liveness::Probes => Detector::Probes,
+        Liveness::Probes | Liveness::Auto => Detector::Probes,
         // Of what removes nobody, or is newer than this, theory has nothing to say.
         _ => return None,
     };

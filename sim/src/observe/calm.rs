@@ -200,7 +200,7 @@ impl Probing {
     const HEARD_MAX: u64 = 8;
 
     fn of(plan: &Plan, cast: &Cast) -> Option<Self> {
-        cast.configs().find(|config| config.liveness() == Liveness::Probes)?;
+        cast.configs().find(|config| config.liveness().asks())?;
         let updates = plan.actions.iter().filter(|it| matches!(it.deed, Deed::Update(_))).count();
         let pieces = (plan.incarnations.len() + updates) as u64;
         let fan_out = cast.configs().map(Config::fan_out).max().unwrap_or_default() as u64;

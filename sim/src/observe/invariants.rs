@@ -393,7 +393,7 @@ impl Laws {
     /// newcomer is at its address: its answer carries no beat.
     fn proves(&self, node: NodeNo, check: LivenessCheck) -> bool {
         let is_probe = matches!(check, LivenessCheck::Probe | LivenessCheck::ProbeAnswer);
-        !is_probe || self.cast.config(node).liveness() == Liveness::Probes
+        !is_probe || self.cast.config(node).liveness().asks()
     }
 
     /// A node removes an incarnation by timeout.

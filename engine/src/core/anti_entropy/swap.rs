@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::AntiEntropy;
-use crate::config::{Liveness, Swap};
+use crate::config::Swap;
 use crate::core::beat::Age;
 use crate::core::context::{Context, Source};
 use crate::core::detection::Detection;
@@ -93,10 +93,7 @@ impl AntiEntropy {
 
     /// Probes find differences, and a swap follows at once: what remains are clocks to compare.
     pub(super) fn swap_period(cx: &Context<'_>) -> Duration {
-        match cx.config.liveness() {
-            Liveness::Beats | Liveness::Off => cx.config.cycle(),
-            Liveness::Probes => cx.config.cycle() * 10,
-        }
+        cx.config.cycle() * if cx.config.liveness().asks() { 10 } else { 1 }
     }
 
     /// Each other member in turn, in random order; those that are silent, and those with whom it
@@ -200,9 +197,9 @@ impl AntiEntropy {
     /// The length of the answer that a partner gives who lists as many as we do: with beats it
     /// brings a vector of them.
     fn usual_answer_len(cx: &Context<'_>) -> usize {
-        let detail = match cx.config.liveness() {
-            Liveness::Beats => <(u8, Age)>::LEN_BARE * cx.members.len(),
-            Liveness::Probes | Liveness::Off => u32::LEN_BARE * Self::BUCKETS_AT_FIRST,
+        let detail = match cx.beats() {
+            true => <(u8, Age)>::LEN_BARE * cx.members.len(),
+            false => u32::LEN_BARE * Self::BUCKETS_AT_FIRST,
         };
         let around = Packet::LEN_BARE + SwapAnswer::LEN_BARE + BeatVector::LEN_BARE;
         (around + detail + cx.config.guard_len()).min(cx.config.path_size())

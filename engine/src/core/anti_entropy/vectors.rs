@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use super::AntiEntropy;
 use super::swap::Pages;
-use crate::config::Liveness;
 use crate::core::beat::Age;
 use crate::core::context::{Context, Source};
 use crate::core::dissemination::Dissemination;
+use crate::core::members::NodeIx;
 use crate::core::membership::Membership;
 use crate::core::packer::Room;
 use crate::core::packet::{BeatVector, Body, Bounded, SwapAnswer};
@@ -17,14 +17,12 @@ impl AntiEntropy {
     /// we are young and the list has just changed: the records that changed it brought theirs.
     pub(super) fn vectors(&self, cx: &Context<'_>) -> Vec<BeatVector> {
         let digest = cx.members.digest();
-        let beats: Vec<_> = match cx.config.liveness() {
-            Liveness::Off | Liveness::Probes => Vec::new(),
-            Liveness::Beats if cx.is_young() && self.listed != digest => Vec::new(),
-            Liveness::Beats => {
-                let nodes = cx.members.ring().iter();
-                nodes.map(|&node| cx.members.vector_beat(node, cx.now.mono, cx.step)).collect()
-            }
+        let nodes = match cx.beats() && !(cx.is_young() && self.listed != digest) {
+            true => cx.members.ring(),
+            false => &[],
         };
+        let beat = |&node: &NodeIx| cx.members.vector_beat(node, cx.now.mono, cx.step);
+        let beats: Vec<_> = nodes.iter().map(beat).collect();
         let room = Room::of::<SwapAnswer>(cx.config.path_len_max()).without(BeatVector::LEN_BARE);
         let page_len = room.fits::<(u8, Age)>();
         let mut pages: Vec<_> = beats
@@ -65,7 +63,7 @@ impl AntiEntropy {
     /// started, as all may have: the lists differ throughout then, most beats would be of members
     /// that the partner does not know, and the records that it gets bring theirs along.
     pub(super) fn send_all_beats(cx: &mut Context<'_>, to: SocketAddr) {
-        if cx.config.liveness() != Liveness::Beats || cx.is_young() {
+        if !cx.beats() || cx.is_young() {
             return;
         }
         let nodes = cx.members.ring().iter();

@@ -66,7 +66,7 @@ impl Context<'_> {
     fn most_are_silent(&self) -> bool {
         let silent = match self.config.liveness() {
             Liveness::Beats => self.members.silent_len(),
-            Liveness::Probes => self.members.suspected_len(),
+            Liveness::Probes | Liveness::Auto => self.members.suspected_len(),
             Liveness::Off => 0,
         };
         silent > FEW_SILENT && 2 * silent > self.members.len()
@@ -132,7 +132,7 @@ impl Context<'_> {
     pub(crate) fn is_silent(&self, node: NodeIx) -> bool {
         match self.config.liveness() {
             Liveness::Beats => self.now.mono - self.members.raised_at(node) > self.called_after(),
-            Liveness::Probes => self.members.is_suspected(node),
+            Liveness::Probes | Liveness::Auto => self.members.is_suspected(node),
             Liveness::Off => false,
         }
     }

@@ -1,15 +1,20 @@
 //! Probes: who lives is found out by asking, at a cost that does not grow with the cluster.
 //!
 //! Once a cycle a node asks one member whether it lives, each in its turn. Who does not answer in
-//! time is asked again, by a few others and by stream, because the fault may lie on the way; who
-//! answers nobody is suspected (see [`super::suspects`]). And if not even those others say a word,
-//! the fault is most likely our own: then nobody is suspected, and we give everybody more time.
+//! time is asked twice more, because packets get lost, and then by a few others and by stream,
+//! because the fault may lie on the way; who answers nobody is suspected (see
+//! [`super::suspects`]). And if not even those others say a word, the fault is most likely our own:
+//! then nobody is suspected, and we give everybody more time.
+//!
+//! Where two are suspected at once, more may have failed with them, and their turn to be asked
+//! would come seconds later. So each node asks those who follow it on the ring: together they ask
+//! everybody.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Detection;
-use crate::config::{Config, Liveness, TransportKind};
+use crate::config::{Config, TransportKind};
 use crate::core::context::{Context, Effect, Life};
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
@@ -28,6 +33,8 @@ pub(super) struct Prober {
     round: Round,
     rtt: Rtt,
     current: Option<Current>,
+    /// Whom to ask before their turn.
+    urgent: Vec<NodeIx>,
     /// At most [`Prober::ERRANDS_MAX`], the earliest to end first.
     relayed: Vec<RelayedProbe>,
     health: Health,
@@ -50,8 +57,8 @@ struct Current {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// We asked it ourselves.
-    Direct,
+    /// We asked it ourselves, so often.
+    Direct { asks: u32 },
     /// We asked so many others to ask it.
     Indirect { asked: usize },
 }
@@ -124,6 +131,11 @@ impl Prober {
 impl Detection {
     /// Who else is asked to probe one that did not answer us.
     const PROXIES: usize = 3;
+    /// How often a member is asked before others are: at a loss of 5 % each way one time leaves
+    /// a living one in doubt in ten of a hundred, three times in one of a thousand.
+    const ASKS: u32 = 3;
+    /// How many that follow us on the ring are asked when several are silent at once.
+    const NEIGHBOURS: usize = 3;
     /// After so many failed probes in a row, about one of which nobody said a word, everybody is
     /// asked. One alone fails now and then where packets get lost.
     const FAILED_MAX: u32 = 2;
@@ -133,8 +145,30 @@ impl Detection {
         self.corrections.new_cycle();
         let next = cx.jittered(cx.config.cycle()) * self.prober.health.factor();
         planted!(ProbesEnd, cx.timers.set(Timer::Probe, cx.now.mono + next));
-        if let Some(node) = self.next_to_probe(cx) {
-            self.probe(cx, node);
+        match self.next_to_probe(cx) {
+            Some(node) if self.prober.current.is_none() => self.probe(cx, node),
+            next => self.prober.urgent.extend(next),
+        }
+    }
+
+    /// Asks those who follow us on the ring before their turn.
+    pub(super) fn probe_neighbours(&mut self, cx: &mut Context<'_>) {
+        let ring = cx.members.ring();
+        let me = ring.iter().position(|&node| node == cx.members.me()).expect("we are listed");
+        let after = ring[me + 1..].iter().chain(&ring[..me]).copied();
+        let unsuspected = after.filter(|&node| !cx.members.is_suspected(node));
+        self.prober.urgent = unsuspected.take(Self::NEIGHBOURS).collect();
+        if self.prober.current.is_none() {
+            self.probe_urgent(cx);
+        }
+    }
+
+    /// Asks the next of those whose turn does not matter.
+    fn probe_urgent(&mut self, cx: &mut Context<'_>) {
+        while let Some(node) = self.prober.urgent.pop() {
+            if cx.members.is_listed(node) && !cx.members.is_suspected(node) {
+                return self.probe(cx, node);
+            }
         }
     }
 
@@ -142,22 +176,32 @@ impl Detection {
     pub(crate) fn probe_soon(&mut self, cx: &mut Context<'_>, addr: SocketAddr) {
         let node = cx.members.node(addr).filter(|&node| cx.members.is_listed(node));
         if let Some(node) = node
-            && cx.config.liveness() == Liveness::Probes
+            && cx.config.liveness().asks()
             && self.prober.current.is_none()
         {
             self.probe(cx, node);
         }
     }
 
+    /// Asks nobody any more, as one that has stopped.
+    pub(super) fn end_probes(&mut self) {
+        self.prober.current = None;
+        self.prober.urgent.clear();
+    }
+
     fn probe(&mut self, cx: &mut Context<'_>, node: NodeIx) {
         let to = cx.members.addr(node);
         let token = cx.token_for(to);
-        let deadline = cx.now.mono + self.first_wait(cx);
-        let stage = Stage::Direct;
-        self.prober.current =
-            Some(Current { token, node, to, sent_at: cx.now.mono, deadline, stage });
-        cx.timers.set(Timer::ProbeWait, deadline);
-        cx.send_probe(to, token, Reply::Datagram);
+        let (sent_at, stage) = (cx.now.mono, Stage::Direct { asks: 0 });
+        self.ask(cx, Current { token, node, to, sent_at, deadline: sent_at, stage }, 1);
+    }
+
+    /// Asks the member under way itself, for the first time or again.
+    fn ask(&mut self, cx: &mut Context<'_>, current: Current, asks: u32) {
+        let last = current.sent_at + self.direct_time(cx);
+        let deadline = (cx.now.mono + self.call_rto(cx)).min(last);
+        cx.send_probe(current.to, current.token, Reply::Datagram);
+        self.wait_for_probe(cx, Current { deadline, stage: Stage::Direct { asks }, ..current });
     }
 
     fn next_to_probe(&mut self, cx: &mut Context<'_>) -> Option<NodeIx> {
@@ -174,28 +218,30 @@ impl Detection {
         }
     }
 
-    fn first_wait(&self, cx: &Context<'_>) -> Duration {
-        self.prober.rto(cx.config) * self.prober.health.factor()
-    }
-
     /// The probe under way was not answered in time.
     pub(crate) fn on_probe_wait(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
         let Some(current) = self.prober.current else { return };
         if !cx.members.is_listed(current.node) || *cx.life != Life::Running {
             self.prober.current = None;
-            return;
+            return self.probe_urgent(cx);
         }
         if cx.now.mono - current.deadline > cx.grace() {
             // We were not there to see the answer, which may be waiting to be read.
             self.prober.health.worsen();
             self.wait_for_probe(
                 cx,
-                Current { deadline: cx.now.mono + self.first_wait(cx), ..current },
+                Current { deadline: cx.now.mono + self.call_rto(cx), ..current },
             );
             return;
         }
         match current.stage {
-            Stage::Direct => self.ask_others(cx, current),
+            Stage::Direct { asks } => {
+                let is_early = cx.now.mono < current.sent_at + self.direct_time(cx);
+                match asks < Self::ASKS && is_early {
+                    true => self.ask(cx, current, asks + 1),
+                    false => self.ask_others(cx, current),
+                }
+            }
             Stage::Indirect { asked } => {
                 self.prober.current = None;
                 self.on_probe_failed(cx, spread, current.node, asked);
@@ -245,7 +291,7 @@ impl Detection {
             self.prober.mute += 1;
         }
         if asked == 0 {
-            return;
+            return self.probe_urgent(cx);
         }
         if self.prober.failed >= Self::FAILED_MAX && self.prober.mute > 0 {
             self.prober.heard_somebody();
@@ -254,8 +300,9 @@ impl Detection {
             && let Some(next) = self.next_to_probe(cx)
         {
             // Another shows which it is, and need not wait for its turn.
-            self.probe(cx, next);
+            self.prober.urgent.push(next);
         }
+        self.probe_urgent(cx);
     }
 
     pub(crate) fn on_probe(&mut self, cx: &mut Context<'_>, from: SocketAddr, probe: &Probe) {
@@ -280,7 +327,7 @@ impl Detection {
             None => self.suspicion_of(cx, of).map(MembershipUpdate::from),
         };
         if let Some(thought) = thought
-            && cx.config.liveness() == Liveness::Probes
+            && cx.config.liveness().asks()
             && self.may_correct(of)
         {
             cx.out.send(of, &cx.packet(Body::Delta(Delta { news: vec![thought] })));
@@ -298,7 +345,8 @@ impl Detection {
         let token = answer.token;
         let ours = self.prober.current.take_if(|it| (it.to, it.token) == (from, token));
         if let Some(current) = ours {
-            if current.stage == Stage::Direct {
+            // Karn's rule.
+            if current.stage == (Stage::Direct { asks: 1 }) {
                 let rtt = cx.now.mono - current.sent_at;
                 cx.stats.round_trip.observe(rtt);
                 self.prober.rtt.sample(rtt);
@@ -327,6 +375,7 @@ impl Detection {
         self.prober.health.improve();
         self.prober.heard_somebody();
         Self::refute_addr(cx, addr);
+        self.probe_urgent(cx);
     }
 
     /// Clears whoever is at an address of suspicion; true when it was suspected.
@@ -406,6 +455,11 @@ impl Detection {
                 }
             }
         }
+    }
+
+    /// How long a member may take before others are asked.
+    fn direct_time(&self, cx: &Context<'_>) -> Duration {
+        cx.config.cycle() / 4 * self.prober.health.factor()
     }
 
     /// Others doubt us: we are slow ourselves.

@@ -28,6 +28,8 @@ pub(super) struct Suspects {
     by_addr: BTreeMap<SocketAddr, Suspect>,
     /// No roll is called before, however many are in doubt.
     roll_from: Instant,
+    /// Nor are neighbours asked.
+    neighbours_from: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -135,6 +137,7 @@ impl Detection {
         {
             Self::tell_suspect(cx, suspicion.clone());
             spread.spread_suspicion(cx, suspicion);
+            self.look_for_more(cx);
         }
     }
 
@@ -192,16 +195,23 @@ impl Detection {
         heed
     }
 
-    /// Where so many are in doubt there are more whose turn to be probed is still to come, and in
+    /// Where several are in doubt there are more whose turn to be probed is still to come, and in
     /// random order the last of them comes late: after ten cycles, where half of a cluster died.
-    pub(crate) fn suspect_all_where_many_are(&mut self, cx: &mut Context<'_>) {
-        if cx.many_are_suspected() && cx.now.mono >= self.suspects.roll_from {
-            self.suspect_all(cx);
+    pub(crate) fn look_for_more(&mut self, cx: &mut Context<'_>) {
+        let (now, suspected) = (cx.now.mono, cx.members.suspected_len());
+        if cx.many_are_suspected() {
+            if now >= self.suspects.roll_from {
+                self.suspect_all(cx);
+            }
+        } else if suspected > 1 && now >= self.suspects.neighbours_from {
+            self.suspects.neighbours_from = now + cx.config.timeout();
+            self.probe_neighbours(cx);
         }
     }
 
     /// Takes everybody out of doubt.
     pub(crate) fn refute_all(&mut self, cx: &mut Context<'_>) {
+        self.end_probes();
         self.suspects = Suspects::default();
         self.calls = Calls::default();
         cx.members.refute_all();

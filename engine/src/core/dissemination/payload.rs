@@ -64,7 +64,7 @@ impl Payload for MembershipUpdate {
         match self {
             Self::Member(sighting) => {
                 // It tells refutations apart; where everybody beats, it changes on the way.
-                let counter = if liveness == Liveness::Probes { sighting.counter } else { 0 };
+                let counter = if liveness.asks() { sighting.counter } else { 0 };
                 RumorKey::Member(sighting.record.digest(), counter)
             }
             Self::Suspected(suspicion) => RumorKey::Suspected(suspicion.clone()),

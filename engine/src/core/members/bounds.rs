@@ -34,7 +34,7 @@ impl Limits {
     /// True when a counter is young enough to list a member by.
     pub(crate) fn fresh(&self, step: AgeStep, age: Age) -> bool {
         match self.liveness {
-            Liveness::Off | Liveness::Probes => true,
+            Liveness::Off | Liveness::Probes | Liveness::Auto => true,
             Liveness::Beats => step.elapsed(age).is_some_and(|elapsed| elapsed < self.timeout),
         }
     }

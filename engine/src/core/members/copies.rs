@@ -98,7 +98,7 @@ impl Members {
         let raised_at = match (raised_at, self.limits.liveness) {
             (Some(raised_at), _) => raised_at,
             (None, Liveness::Beats) => return Applied::TooOld,
-            (None, Liveness::Probes | Liveness::Off) => self.limits.long_ago(heard.now),
+            (None, _) => self.limits.long_ago(heard.now),
         };
         let raised_at = row.raised_at().max(raised_at);
         if state == State::Listed {

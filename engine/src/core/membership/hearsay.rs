@@ -56,13 +56,13 @@ impl Membership {
             detection.note_outdated(node);
             return Relevance::Nothing;
         }
-        if cx.config.liveness() != Liveness::Probes || *cx.life != Life::Running {
+        if !cx.config.liveness().asks() || *cx.life != Life::Running {
             // Not our way of judging, but it may be that of others.
             return Relevance::Known;
         }
         cx.members.raise_counter(node, suspicion.counter);
         let heed = detection.suspect(cx, node, suspicion, Grounds::Silence);
-        detection.suspect_all_where_many_are(cx);
+        detection.look_for_more(cx);
         heed
     }
 

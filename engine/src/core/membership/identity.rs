@@ -173,8 +173,11 @@ impl Membership {
         me
     }
 
-    /// Once a cycle: raises our own counter.
+    /// Once a cycle, as long as we beat: raises our own counter.
     pub(crate) fn on_cycle(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
+        if !cx.beats() {
+            return;
+        }
         if cx.members.counter(cx.members.me()) >= COUNTER_MAX / 2 {
             self.begin_anew(cx, spread);
         }
@@ -237,7 +240,7 @@ impl Membership {
         sleep: Sleep,
     ) {
         self.conflicts.slept(cx.now.mono);
-        if cx.config.liveness() == Liveness::Probes && sleep.late >= cx.config.timeout() / 2 {
+        if cx.config.liveness().asks() && sleep.late >= cx.config.timeout() / 2 {
             // The others take us for dead by now, or are about to.
             self.return_to_life(cx, spread);
         }

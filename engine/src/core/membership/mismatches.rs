@@ -41,6 +41,9 @@ impl Membership {
             // Of strangers there may be more than we tell of.
             return;
         }
+        if settings.liveness == Liveness::Beats {
+            cx.note_judge_by_beats();
+        }
         for difference in Difference::all(cx.config, packet.step, *settings) {
             let told = &mut self.mismatches.told;
             if told.len() < ConfigMismatches::TOLD_MAX && told.insert((from, difference)) {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Membership;
 use super::identity::Outranked;
-use crate::config::Liveness;
 use crate::core::beat::Age;
 use crate::core::context::{Context, Effect, Source};
 use crate::core::detection::{Detection, Relevance};
@@ -220,7 +219,7 @@ impl Membership {
         gone: &Gone,
         via: Source,
     ) -> Option<NodeIx> {
-        if gone.cause == Cause::Timeout && cx.config.liveness() == Liveness::Probes {
+        if gone.cause == Cause::Timeout && cx.config.liveness().asks() {
             self.on_dead_report(cx, spread, detection, gone, via);
         }
         match cx.members.apply_departure(cx.now.mono, gone) {

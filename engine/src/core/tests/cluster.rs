@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     pub(crate) streams: BTreeMap<PacketKind, usize>,
     /// Pairs of nodes between which nothing gets through.
     pub(crate) cuts: BTreeSet<(u16, u16)>,
+    /// Nodes to which nothing gets through.
+    pub(crate) deaf: BTreeSet<u16>,
     /// Nodes on one side of a cut.
     pub(crate) far_side: BTreeSet<u16>,
     /// Datagrams of more bytes vanish.
@@ -113,6 +115,7 @@ impl Cluster {
             log: Vec::new(),
             streams: BTreeMap::new(),
             cuts: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             far_side: BTreeSet::new(),
             path_size: usize::MAX,
             vanished: 0,
@@ -184,6 +187,11 @@ impl Cluster {
         self.engines.insert(node, engine);
         let seeds = seeds.iter().map(|&seed| addr(seed)).collect();
         self.command(node, Command::Seeds(seeds));
+    }
+
+    /// Has those that start from now on do so with other settings.
+    pub(crate) fn configure(&mut self, config: Config) {
+        self.config = Arc::new(config);
     }
 
     pub(crate) fn crash(&mut self, node: u16) {
@@ -428,6 +436,7 @@ impl Cluster {
         let fits = packet.len_max() <= longest || class == Class::Stream;
         assert!(fits, "{:?} is longer than every path carries", packet.kind());
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
+            || self.deaf.contains(&to.port())
             || self.cuts.contains(&(from.min(to.port()), from.max(to.port())))
             || (self.mute_beats && packet.kind() == PacketKind::Bulk)
             || (class == Class::Stream && self.filters.contains(&(from, to.port())));

@@ -1,5 +1,6 @@
 //! The protocol, sentence by sentence, on a small cluster in virtual time.
 
+mod auto;
 mod clocks;
 mod cluster;
 mod delegates;
