@@ -9,6 +9,7 @@ mod clocks;
 mod life;
 mod news;
 mod routes;
+mod views;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(crate) use self::routes::{keep_last, keep_once};
 
 use self::clocks::Clocks;
 use self::routes::Routes;
+use self::views::Views;
 use super::agreement::PeerDigests;
 use super::beat::AgeStep;
 use super::io::{Carrier, Outbox};
@@ -56,6 +58,7 @@ pub(crate) struct Ground {
     routes: Routes,
     clocks: Clocks,
     seeds: Vec<SocketAddr>,
+    views: Views,
     stats: Stats,
 }
 
@@ -87,6 +90,7 @@ pub(crate) struct Context<'a> {
     pub clocks: &'a mut Clocks,
     /// The addresses of nodes that are in the cluster already, as the service named them.
     pub seeds: &'a mut Vec<SocketAddr>,
+    pub views: &'a mut Views,
     /// What rooms above are to be told, in order. It goes with the input: kept in each of thousands
     /// of engines, the room that a start takes was 5 % of all their memory.
     pub effects: VecDeque<Effect>,
@@ -144,6 +148,7 @@ impl Ground {
             routes: Routes::new(seed, me.place()),
             clocks: Clocks::default(),
             seeds: Vec::new(),
+            views: Views::default(),
             stats: Stats::default(),
             me,
             config,
@@ -171,6 +176,7 @@ impl Ground {
             routes: &mut self.routes,
             clocks: &mut self.clocks,
             seeds: &mut self.seeds,
+            views: &mut self.views,
             effects: VecDeque::new(),
             stats: &mut self.stats,
         }

@@ -40,6 +40,10 @@ impl fmt::Display for Event {
             Self::ClusterTooLarge { members, size } => {
                 write!(f, "no room for more than {members} members in packets of {size} bytes")
             }
+            Self::View { number, members, joined, updated, left, .. } => {
+                write!(f, "view {number}: {members} members, {joined} joined, {left} left, ")?;
+                write!(f, "{updated} new incarnations")
+            }
             Self::Woke(slept) => write!(f, "woke after {}s", slept.as_secs()),
             Self::SettingsDiffer { peer, difference } => {
                 write!(f, "settings of {peer}: {difference}")
@@ -164,6 +168,17 @@ mod tests {
             (
                 Event::PathNarrow { peer, len: 1_400 },
                 "datagrams of 1400 bytes do not get to 10.0.0.9:80: values as long go by stream",
+            ),
+            (
+                Event::View {
+                    number: 3,
+                    members: 9,
+                    joined: 2,
+                    updated: 0,
+                    left: 1,
+                    digest: [0; 16],
+                },
+                "view 3: 9 members, 2 joined, 1 left, 0 new incarnations",
             ),
             (Event::NotReached(peer), "nobody reaches this node at 10.0.0.9:80"),
         ] {

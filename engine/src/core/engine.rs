@@ -129,6 +129,7 @@ impl Engine {
             rooms.settle(cx);
         }
         rooms.see_to_farewell(cx);
+        cx.tell_view();
         assert!(cx.effects.is_empty(), "what a room is to be told goes with the input");
         cx.count_members();
     }
@@ -242,7 +243,7 @@ impl Rooms {
             Timer::Retransmit => spread.on_retransmit(cx),
             Timer::Fetch => store.on_fetch_timer(cx),
             _ if cx.life.is_leaving() => {}
-            Timer::Leave => {}
+            Timer::Leave | Timer::View => {}
             Timer::Confirm => spread.on_confirm(cx),
             Timer::Cycle => {
                 membership.on_cycle(cx, spread);

@@ -25,6 +25,7 @@ names! {
     Self::Removed { .. } => "removed",
     Self::Replaced { .. } => "replaced",
     Self::NameConflict { .. } => "name_conflict",
+    Self::View { .. } => "view",
     Self::Woke(_) => "woke",
     Self::AddressConflict(_) => "address_conflict",
     Self::ListFull { .. } => "list_full",

@@ -164,6 +164,23 @@ pub enum Event {
         /// The other.
         second: Arc<Record>,
     },
+    /// The list as a whole has changed: told after the events of the single changes, at most once
+    /// a `relay_delay`, the first at once. Not with `wire = "pekonode"`.
+    View {
+        /// How many this node has told, this one included.
+        number: u64,
+        /// How many members are listed now, the node itself included.
+        members: usize,
+        /// Members listed since the last view.
+        joined: usize,
+        /// New incarnations listed since then.
+        updated: usize,
+        /// Members that are listed no more since then, those that were replaced among them.
+        left: usize,
+        /// Of the members, as peers compare it: equal where the same incarnations are listed.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::digest"))]
+        digest: [u8; 16],
+    },
     /// The node slept for this long (its machine was suspended, its process did not run, or the
     /// wall clock was set ahead): for some seconds its list may be out of date.
     Woke(#[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))] Duration),
@@ -273,6 +290,8 @@ pub struct Outbox<P = Packet> {
     guard_len: usize,
     limit: Option<Limit>,
     withheld: u64,
+    /// How many waited when the input at hand came.
+    before: usize,
 }
 
 /// What may still go to an address by datagram, in answer to one input.
@@ -286,7 +305,15 @@ impl<P> Default for Outbox<P> {
     fn default() -> Self {
         let (outputs, longest) = (Vec::new(), usize::MAX);
         let (path_len_max, datagram_len_max) = (longest, longest);
-        Self { outputs, path_len_max, datagram_len_max, guard_len: 0, limit: None, withheld: 0 }
+        Self {
+            outputs,
+            path_len_max,
+            datagram_len_max,
+            guard_len: 0,
+            limit: None,
+            withheld: 0,
+            before: 0,
+        }
     }
 }
 
@@ -334,6 +361,12 @@ impl Outbox {
         };
         self.guard_len = config.guard_len();
         self.limit = None;
+        self.before = self.outputs.len();
+    }
+
+    /// What the input at hand has brought so far.
+    pub(crate) fn of_this_input(&self) -> &[Output] {
+        &self.outputs[self.before..]
     }
 
     /// Lets no more than this many bytes go to an address by datagram until the next input: a

@@ -35,6 +35,8 @@ pub(crate) enum Timer {
     Confirm,
     /// See whether everybody has our goodbye.
     Leave,
+    /// Tell of the list as a whole.
+    View,
 }
 
 impl Timer {
@@ -42,7 +44,7 @@ impl Timer {
     const OF_THE_RUNNING: [Self; 6] =
         [Self::Cycle, Self::Swap, Self::SwapRetry, Self::Dial, Self::Probe, Self::ProbeWait];
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Cycle,
         Self::ProbeWait,
         Self::Probe,
@@ -58,6 +60,7 @@ impl Timer {
         Self::Relay,
         Self::Confirm,
         Self::Leave,
+        Self::View,
     ];
 }
 

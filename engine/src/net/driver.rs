@@ -425,6 +425,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::Removed { .. }
         | Event::Replaced { .. } => true,
         Event::NameConflict { .. }
+        | Event::View { .. }
         | Event::Woke(_)
         | Event::VersionAhead { .. }
         | Event::VersionsExhausted(_)

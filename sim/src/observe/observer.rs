@@ -252,6 +252,7 @@ impl Observer {
             | Event::ValueUnreachable { .. }
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
+            | Event::View { .. }
             | Event::NotReached(_)
             | Event::Corrupted(_)
             | Event::Superseded { .. }

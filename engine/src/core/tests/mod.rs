@@ -24,3 +24,4 @@ mod suspicions;
 mod swap;
 mod telling;
 mod unreached;
+mod views;
