@@ -450,6 +450,17 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
         ("removals.replaced", Count, Neither,
             "Removals of a node that was gone, before any timeout, because another had taken \
              its name."),
+        ("removals.healthy", Count, Lower,
+            "Removals by timeout of a node that no fault had touched by one that none had. From \
+             its first time to the end, an action touches the nodes that it names, of links the \
+             ends that are not all nodes, of a partition all outside the largest group; publishes, \
+             heals, `[network]` and `[[link]]` touch nobody."),
+        ("removals.flaps", Count, Lower,
+            "How often a node that no fault had touched listed an incarnation again that it had \
+             removed by timeout."),
+        ("removals.flaps_max", Count, Lower,
+            "The most that one node that no fault had touched listed one and the same incarnation \
+             again that it had removed by timeout."),
         ("detection.first", Duration, Lower,
             "Of the slowest crash: until the first of the nodes that lived and could reach the \
              crashed one removed it; a crash whose node came back before all had removed it is \

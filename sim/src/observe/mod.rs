@@ -1,5 +1,6 @@
 //! What a run shows: observers that the world tells everything and that change nothing.
 
+mod bystanders;
 mod calm;
 pub(crate) mod cast;
 pub(crate) mod clocks;
@@ -21,6 +22,7 @@ mod settling;
 pub(crate) mod stage;
 pub(crate) mod staleness;
 pub(crate) mod tally;
+mod touched;
 pub(crate) mod trace;
 pub(crate) mod traffic;
 pub(crate) mod truth;

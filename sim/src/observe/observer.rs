@@ -10,6 +10,7 @@ use rumormill::node::Generation;
 use rumormill::time::Instant;
 use rumormill::{Config, Event, Version};
 
+use super::bystanders::Bystanders;
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
 use super::episodes::Episodes;
@@ -52,6 +53,7 @@ pub(crate) struct Observer {
     agreement: Agreement,
     staleness: Staleness,
     removals: Removals,
+    bystanders: Bystanders,
     detections: Detections,
     rumors: Rumors,
     traffic: Traffic,
@@ -92,6 +94,7 @@ impl Observer {
             agreement: Agreement::new(nodes),
             staleness: Staleness::new(nodes),
             removals: Removals::default(),
+            bystanders: Bystanders::of(plan),
             detections: Detections::new(cast.parts().len()),
             rumors: Rumors::new(Arc::clone(cast), plan.rumor_rows_max),
             traffic: Traffic::new(nodes, plan.warmup, config.cycle()),
@@ -455,6 +458,7 @@ impl Observer {
         summary.links = self.crossing.finish(end);
         summary.node_list = self.episodes.finish(end);
         summary.removals = self.removals;
+        self.bystanders.finish(&mut summary.removals);
         summary.detection = self.detections.finish();
         summary.view_error = ViewError {
             missing_end: self.views.missing(),
@@ -496,6 +500,7 @@ impl Observer {
             others.for_each(|&other| self.unlist(at, node, other));
         }
         self.relist(node, incarnation);
+        self.bystanders.list(at, node, incarnation);
         if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
             self.settling.hear(own, incarnation);
         }
@@ -516,6 +521,8 @@ impl Observer {
             Cause::Timeout => {
                 self.laws.time_out(at, node, incarnation);
                 self.judge_removal(at, node, incarnation, Reason::Silence);
+                let about = (self.cast.node_of(incarnation), incarnation);
+                self.bystanders.remove(at, node, about);
             }
             cause => unreachable!("no law judges a removal by {cause}"),
         }

@@ -17,7 +17,7 @@ use crate::measures::{self, Unit};
 use crate::report::human::{
     bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
 };
-use crate::results::summary::{ExpectationResult, RumorFigures, RunResult, Summary};
+use crate::results::summary::{ExpectationResult, Removals, RumorFigures, RunResult, Summary};
 use crate::scenario::Paint;
 use crate::stats::Sample;
 
@@ -302,6 +302,7 @@ fn removals(page: &mut TerminalPage, summary: &Summary) {
     let told: String = told.map(|(what, number)| format!("{} {what}, ", count(number))).collect();
     let tone = if removals.wrong > 0 { Tone::Bad } else { Tone::Plain };
     page.line(tone, &format!("{told}{} false", count(removals.wrong)));
+    bystanders(page, removals);
     let detection = &summary.detection;
     if let (Some(first), all) = (detection.first_ms, detection.all_ms) {
         let (first, all) = (span(first), span_or(all, "not before the end"));
@@ -309,6 +310,19 @@ fn removals(page: &mut TerminalPage, summary: &Summary) {
             Tone::Plain,
             &format!("slowest crash: seen first after {first}, by all after {all}"),
         );
+    }
+}
+
+/// What nodes did that no fault touched, if they did anything.
+fn bystanders(page: &mut TerminalPage, removals: &Removals) {
+    let Removals { healthy, flaps, flaps_max, .. } = *removals;
+    if healthy + flaps > 0 {
+        let tone = if healthy > 0 { Tone::Bad } else { Tone::Plain };
+        let (among, again, most) = (count(healthy), count(flaps), count(flaps_max));
+        let text = format!(
+            "untouched by faults: {among} removals among them, {again} listed again, {most} a pair"
+        );
+        page.line(tone, &text);
     }
 }
 

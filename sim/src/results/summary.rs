@@ -159,6 +159,12 @@ pub struct Removals {
     pub cut: u64,
     /// Of those that were gone: because another had their name, before any timeout.
     pub replaced: u64,
+    /// By timeout, of nodes that no fault had touched, by such nodes.
+    pub healthy: u64,
+    /// How often a node that no fault had touched listed again whom it had removed by timeout.
+    pub flaps: u64,
+    /// The most of these of one node that listed another.
+    pub flaps_max: u64,
 }
 
 /// From a crash to its removal, the slowest crash of the run.

@@ -4,6 +4,7 @@
 //! by pair and as plainly as can be, and both must agree to the last digit. What a trace does not
 //! determine stands on a list with the reason.
 
+mod bystanders;
 mod cluster;
 mod expect;
 mod lists;
@@ -24,6 +25,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
+use self::bystanders::Bystanders;
 use self::run::Run;
 use self::setting::Setting;
 
@@ -113,7 +115,8 @@ fn recompute(folder: &Path) {
     let summary: Value = serde_json::from_str(&read("summary.json")).unwrap();
     let setting = Setting::read(&read("scenario.toml"));
     let lines = trace::read(&read("trace.jsonl"));
-    let run = Run::of(&setting, &lines);
+    let bystanders = Bystanders::of(&read("scenario.toml"), lines[0].seed.parse().unwrap());
+    let run = Run::of(&setting, bystanders, &lines);
     let (own, told) = run.receipts();
     let wrong = own.iter().find(|one| !told.contains(one));
     assert_eq!((own.len(), wrong), (told.len(), None), "{}: who learned what", folder.display());

@@ -39,13 +39,16 @@ impl Removals {
         } += 1;
     }
 
-    pub(crate) fn figures(&self) -> Value {
+    pub(crate) fn figures(&self, [healthy, flaps, flaps_max]: [u64; 3]) -> Value {
         json!({
             "right": self.right,
             "false": self.wrong,
             "paused": self.paused,
             "cut": self.cut,
             "replaced": self.replaced,
+            "healthy": healthy,
+            "flaps": flaps,
+            "flaps_max": flaps_max,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::bystanders::Bystanders;
 use super::cluster::{Cluster, Life, Truth};
 use super::expect;
 use super::lists::{Episodes, Lists};
@@ -23,6 +24,7 @@ pub(crate) struct Run<'a> {
     episodes: Episodes,
     values: Values,
     removals: Removals,
+    bystanders: Bystanders,
     crashes: Crashes,
     rumors: Rumors,
     traffic: Traffic,
@@ -42,7 +44,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn of(setting: &'a Setting, lines: &[Line]) -> Self {
+    pub(crate) fn of(setting: &'a Setting, bystanders: Bystanders, lines: &[Line]) -> Self {
         let named = lines.iter().map(|line| line.node.max(line.from.unwrap_or(0)));
         let nodes = named.max().unwrap() + 1;
         let mut run = Self {
@@ -53,6 +55,7 @@ impl<'a> Run<'a> {
             episodes: Episodes::new(setting),
             values: Values::new(nodes),
             removals: Removals::default(),
+            bystanders,
             crashes: Crashes::default(),
             rumors: Rumors::new(nodes),
             traffic: Traffic::new(setting, nodes),
@@ -273,6 +276,7 @@ impl<'a> Run<'a> {
         for change in self.lists.list(&self.cluster, node, life) {
             self.crashes.listing(&self.lists, self.now, node, change);
         }
+        self.bystanders.list(self.now, node, life);
         self.rumors.list(&self.cluster, self.now, node, life, way);
     }
 
@@ -285,6 +289,9 @@ impl<'a> Run<'a> {
         } else {
             let since = at.saturating_sub(self.setting.timeout);
             self.removals.judge(&self.cluster, since, (node, life), &line.change);
+            if line.change == "removed" {
+                self.bystanders.time_out(at, node, (self.cluster.node_of[life], life));
+            }
             if self.cluster.live(node).is_some() {
                 self.rumors.removal(&self.lists, at, self.cluster.node_of[life], life);
             }
@@ -340,7 +347,7 @@ impl<'a> Run<'a> {
             "links": self.traffic.link_figures(self.setting),
             "node_list": self.episodes.figures(self.setting.duration),
             "metadata": self.metadata(&rumors),
-            "removals": self.removals.figures(),
+            "removals": self.removals.figures(self.bystanders.figures()),
             "detection": self.crashes.figures(),
             "view_error": self.lists.view_error(&self.cluster),
             "peaks": {

@@ -52,6 +52,17 @@ function tiles(summary) {
       "live nodes removed though they could be heard",
       summary.removals.false > 0,
     ],
+    summary.removals.healthy === 0 ? null : [
+      grouped(summary.removals.healthy),
+      "nodes that no fault touched removed by such nodes",
+      true,
+    ],
+    summary.removals.flaps === 0 ? null : [
+      grouped(summary.removals.flaps),
+      `times that a node that no fault touched took one back, one at most ${
+        grouped(summary.removals.flaps_max)
+      } times`,
+    ],
     [
       rate.bytes_p50 === null ? "–" : `${byteCount(rate.bytes_p50)}/s`,
       "sent by the median node, headers included",
@@ -78,6 +89,8 @@ function overSeeds({ aggregate, seeds }) {
     ["the last publish reaches 99 % after", aggregate.metadata.t99_ms, span],
     ["the slowest crash noticed by all after", aggregate.detection.all_ms, span],
     ["live nodes removed though they could be heard", aggregate.removals.false, threeDigits],
+    ["nodes that no fault touched removed by such nodes", aggregate.removals.healthy, threeDigits],
+    ["times that one of these took one back", aggregate.removals.flaps, threeDigits],
     ["bytes that the median node sends a second", aggregate.per_node_per_second.bytes_p50, byteCount],
   ];
   const some = measures.filter(([, figures]) => figures && figures.n > figures.censored);

@@ -70,6 +70,11 @@ fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
         let removals = &run.removals;
         Some((removals.right + removals.paused + removals.cut + removals.replaced) as f64)
     });
+    if summaries.iter().any(|run| run.removals.healthy + run.removals.flaps > 0) {
+        rows.add("removals among the untouched", whole, |run| Some(run.removals.healthy as f64));
+        rows.add("  listed again by them", whole, |run| Some(run.removals.flaps as f64));
+        rows.add("  the most of one pair", whole, |run| Some(run.removals.flaps_max as f64));
+    }
     let rows = rows.rows;
     page.section("Figures over seeds");
     page.add(&rows);
