@@ -66,7 +66,7 @@ pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "restart", "upd
 
 /// The kinds of faults, by the names of the actions that do it; `burst`, `reorder` and
 /// `corrupt` are what links do by themselves.
-pub const FAULT_KINDS: [&str; 20] = [
+pub const FAULT_KINDS: [&str; 22] = [
     "partition",
     "isolate",
     "link",
@@ -79,6 +79,8 @@ pub const FAULT_KINDS: [&str; 20] = [
     "join",
     "pause",
     "suspend",
+    "starve",
+    "slow",
     "clock",
     "update",
     "drop",

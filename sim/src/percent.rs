@@ -13,6 +13,8 @@ pub(crate) struct Percent {
 const PPB_PER_PERCENT: u64 = 10_000_000;
 
 impl Percent {
+    pub(crate) const WHOLE: Self = Self { ppb: 100 * PPB_PER_PERCENT };
+
     /// The decimals that a billionth leaves to a percent.
     const DECIMALS: usize = 7;
 

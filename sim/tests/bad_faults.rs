@@ -146,6 +146,26 @@ fn updates_and_restarts_say_what_they_can() {
             "restart = { nodes = 7, stale_seeds = '0s' }".to_owned(),
             "6:38: `0s` is no time at all: it must be more than zero",
         ),
+        (
+            "starve = 7".to_owned(),
+            "6:10: expected a table, such as { nodes = 7, delay = \"500ms..2s\" }, got 7",
+        ),
+        (
+            "starve = { nodes = 7, for = '1s' }".to_owned(),
+            "6:23: unknown key `for`: known are nodes, delay",
+        ),
+        (
+            "starve = { nodes = 7 }".to_owned(),
+            "6:10: `delay` is missing: add `delay = \"500ms..2s\"`",
+        ),
+        (
+            "slow = { nodes = 7, cpu = '0%' }".to_owned(),
+            "6:27: without a processor nothing is done: `pause` it",
+        ),
+        (
+            "slow = { nodes = 7, cpu = '101%' }".to_owned(),
+            "6:27: `101%` is out of range: it must lie between 0% and 100%",
+        ),
         ("suspend = 70".to_owned(), "6:11: there is no node 70: there are 50, 0 to 49"),
         (
             "crash = 7\n[[at]]\ntime = '20s'\nupdate = { nodes = 7, name = 'b' }".to_owned(),

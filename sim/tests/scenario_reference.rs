@@ -75,6 +75,28 @@ fn the_large_scenarios_are_scenarios_and_explain_themselves() {
 }
 
 #[test]
+fn the_scenarios_of_the_sick_are_scenarios_and_explain_themselves() {
+    let table = fs::read_to_string(folder().join("sick/README.md")).unwrap();
+    let files = fs::read_dir(folder().join("sick")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    assert!(files.len() >= 8, "the scenarios are missing");
+    for path in files {
+        let scenario = load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        scenario.plan(1).unwrap_or_else(|error| panic!("{error}"));
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(scenario.name(), name);
+        assert!(scenario.expectations() >= 2, "{name} expects too little");
+        let text = fs::read_to_string(&path).unwrap();
+        let comment: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        assert!(comment.len() >= 5, "{name} does not open with an explanation");
+        let command = format!("scenarios/sick/{name}.toml");
+        assert!(comment.iter().any(|line| line.contains(&command)), "{name} names no command");
+        assert!(table.contains(&format!("[`{name}`]({name}.toml)")), "{name} is not in the table");
+    }
+}
+
+#[test]
 fn a_resolved_scenario_resolves_to_itself_and_has_the_same_plan() {
     for (name, scenario) in every_scenario() {
         let again = parse("resolved.toml", scenario.resolved(), &[])

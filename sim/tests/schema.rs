@@ -72,7 +72,8 @@ fn folder() -> PathBuf {
 /// The shipped scenarios, and the examples of the reference.
 fn texts() -> Vec<(String, String)> {
     let mut texts = Vec::new();
-    for folder in [folder(), folder().join("large"), folder().join("limits")] {
+    for folder in [folder(), folder().join("large"), folder().join("limits"), folder().join("sick")]
+    {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|ext| ext == "toml") {

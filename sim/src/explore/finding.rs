@@ -126,6 +126,9 @@ fn names(deed: &Deed, node: NodeNo) -> bool {
         | Deed::Suspend(nodes)
         | Deed::Resume(nodes)
         | Deed::Isolate(nodes)
+        | Deed::Starve { nodes, .. }
+        | Deed::Slow { nodes, .. }
+        | Deed::Relieve { nodes, .. }
         | Deed::Clock { nodes, .. } => nodes.contains(&node),
         Deed::Update(said) => said.iter().any(|&(updated, _)| updated == node),
         Deed::Inject(injection) => injection.to.contains(&node),

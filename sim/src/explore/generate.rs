@@ -39,9 +39,11 @@ enum ActionChoice {
     Suspend,
     Drop,
     Replay,
+    Starve,
+    Slow,
 }
 
-const KINDS: [ActionChoice; 17] = [
+const KINDS: [ActionChoice; 19] = [
     ActionChoice::Partition,
     ActionChoice::Isolate,
     ActionChoice::OneWay,
@@ -59,6 +61,8 @@ const KINDS: [ActionChoice; 17] = [
     ActionChoice::Suspend,
     ActionChoice::Drop,
     ActionChoice::Replay,
+    ActionChoice::Starve,
+    ActionChoice::Slow,
 ];
 
 /// What leaves the network as it is: where all of it works, laws can ask for more.
@@ -269,6 +273,8 @@ impl Draw {
             ActionChoice::Suspend => ("suspend", self.some(nodes)),
             ActionChoice::Drop => ("drop", self.drop()),
             ActionChoice::Replay => ("replay", self.replay(nodes)),
+            ActionChoice::Starve => ("starve", self.starve(nodes)),
+            ActionChoice::Slow => ("slow", self.slow(nodes)),
         };
         action.insert(verb.into(), what);
         let ends = match kind {
@@ -280,6 +286,8 @@ impl Draw {
             ActionChoice::Stop
             | ActionChoice::Pause
             | ActionChoice::Suspend
+            | ActionChoice::Starve
+            | ActionChoice::Slow
             | ActionChoice::Replay => true,
             ActionChoice::Crash => self.chance(2),
             ActionChoice::Leave => self.chance(3),
@@ -352,6 +360,16 @@ impl Draw {
         let (from, to) = self.two_sides(nodes);
         let after = self.one(&[1, 500, 4_000, 9_000]);
         table([("from", from), ("to", to), ("after", ms(after).into())])
+    }
+
+    fn starve(&mut self, nodes: u32) -> Value {
+        let delay = self.one(&["50ms..200ms", "500ms..2500ms", "5s"]);
+        table([("nodes", self.some(nodes)), ("delay", delay.into())])
+    }
+
+    fn slow(&mut self, nodes: u32) -> Value {
+        let cpu = self.one(&["50%", "5%", "0.5%"]);
+        table([("nodes", self.some(nodes)), ("cpu", cpu.into())])
     }
 
     fn publish(&mut self, nodes: u32) -> Value {

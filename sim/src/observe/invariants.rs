@@ -117,10 +117,9 @@ impl Laws {
             leaves: 0,
             buried: vec![Instant::ZERO; cast.nodes() as usize],
             woke: vec![None; cast.nodes() as usize],
-            sleeps: plan
-                .actions
-                .iter()
-                .any(|action| matches!(action.deed, Deed::Pause(_) | Deed::Suspend(_))),
+            sleeps: plan.actions.iter().any(|action| {
+                matches!(action.deed, Deed::Pause(_) | Deed::Suspend(_) | Deed::Slow { .. })
+            }),
             once: Once::new(cast.nodes()),
             calm: Calm::of(plan, &cast),
             keeping: Keeping::default(),

@@ -216,8 +216,11 @@ fn patience(plan: &Plan, cast: &Cast) -> Duration {
 fn excuse(plan: &Plan, cast: &Cast) -> Option<&'static str> {
     let any = |is: fn(&Config) -> bool| cast.configs().any(is);
     let mut paused: BTreeSet<NodeNo> = BTreeSet::new();
-    for action in &plan.actions {
+    let mut held_up: BTreeSet<usize> = BTreeSet::new();
+    for (number, action) in plan.actions.iter().enumerate() {
         match &action.deed {
+            Deed::Starve { .. } | Deed::Slow { .. } => _ = held_up.insert(number),
+            Deed::Relieve { of, .. } => _ = held_up.remove(of),
             Deed::Pause(nodes) => paused.extend(nodes),
             Deed::Resume(nodes) => nodes.iter().for_each(|node| _ = paused.remove(node)),
             _ => {}
@@ -235,6 +238,7 @@ fn excuse(plan: &Plan, cast: &Cast) -> Option<&'static str> {
         () if any(|config| config.buffer() < 64) => "a socket has hardly any room",
         () if any(|config| config.timeout() < config.cycle() * 3) => "timeouts below three cycles",
         () if !paused.is_empty() => "a process stays paused",
+        () if !held_up.is_empty() => "a node stays starved or slow",
         () if narrow => "a path is narrower than 1,200 bytes",
         () if plan.network.bandwidth.is_some() => "the bandwidth is limited",
         () => return None,

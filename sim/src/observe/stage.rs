@@ -6,6 +6,7 @@
 //! same in both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rumormill::core::{Footprint, Stats, Traced, Value};
 use rumormill::link::Fate;
@@ -275,9 +276,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A packet arrived at a node that runs.
-    pub(crate) fn delivered(&mut self, node: NodeNo, parcel: &TracedParcel<'_>) {
-        self.recorder.delivered(self.now, parcel);
+    /// A node that runs reads a packet that has waited for that since it arrived.
+    pub(crate) fn delivered(&mut self, node: NodeNo, parcel: &TracedParcel<'_>, waited: Duration) {
+        self.recorder.delivered(self.now, parcel, waited);
         self.observer.on_deliver(self.now, node, parcel.way(), parcel.nature.check, parcel.carried);
     }
 

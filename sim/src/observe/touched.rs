@@ -61,6 +61,9 @@ fn struck(plan: &Plan, so_far: u32, deed: &Deed) -> Vec<NodeNo> {
         | Deed::Pause(nodes)
         | Deed::Suspend(nodes)
         | Deed::Resume(nodes)
+        | Deed::Starve { nodes, .. }
+        | Deed::Slow { nodes, .. }
+        | Deed::Relieve { nodes, .. }
         | Deed::Clock { nodes, .. }
         | Deed::Restart { nodes, .. } => nodes.clone(),
         Deed::Update(said) => said.iter().map(|&(node, _)| node).collect(),
@@ -133,6 +136,8 @@ mod tests {
             "leave = [2, 3]",
             "pause = [2, 3]",
             "suspend = [2, 3]",
+            "starve = { nodes = [2, 3], delay = '1s' }",
+            "slow = { nodes = [2, 3], cpu = '5%' }",
             "clock = { nodes = [2, 3], jump = '1s' }",
             "update = { nodes = [2, 3], private_data = 'x' }",
             "inject = { to = 2, from = 3, kind = 'goodbye' }",

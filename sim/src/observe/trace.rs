@@ -6,16 +6,17 @@
 
 pub(crate) mod line;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use rumormill::Event as EngineEvent;
 use rumormill::core::{Channel, LivenessCheck, Load, Record, Traced};
 use rumormill::link::{Fate, LinkModel};
-use rumormill::time::Instant;
+use rumormill::time::{Instant, nanos};
 
 use self::line::{Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
@@ -231,10 +232,10 @@ impl<'a> Recorder<'a> {
         tape.note(at, Event::Drop { packet, sent_ns, cause: cause.into() });
     }
 
-    pub(crate) fn delivered(&mut self, at: Instant, parcel: &TracedParcel<'_>) {
+    pub(crate) fn delivered(&mut self, at: Instant, parcel: &TracedParcel<'_>, waited: Duration) {
         let Some(tape) = &mut self.0 else { return };
         let (packet, sent_ns) = (packet(parcel, &tape.rumors), parcel.sent.as_nanos());
-        tape.note(at, Event::Deliver { packet, sent_ns });
+        tape.note(at, Event::Deliver { packet, sent_ns, waited_ns: nanos(waited) });
     }
 
     /// An engine raised an event, in answer to what came by `way`.

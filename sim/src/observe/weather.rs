@@ -49,6 +49,8 @@ impl Weather {
             Deed::Pause(nodes) | Deed::Suspend(nodes) => {
                 faults.strike(at, text, nodes, Recovery::Wakes);
             }
+            Deed::Starve { .. } | Deed::Slow { .. } => faults.hold_up(at, number, text),
+            Deed::Relieve { of, .. } => faults.relieve(at, *of),
             // Who was down when the others were struck has nothing to wake from.
             Deed::Resume(nodes) => {
                 nodes.iter().for_each(|&node| faults.recover(at, node, Recovery::Wakes));
@@ -70,6 +72,8 @@ impl Whims {
 pub(crate) struct Faults {
     /// Changes of the network in force, in order of the actions that made them.
     in_force: Vec<InForce>,
+    /// The action by which nodes are starved or slow, and the place of its window.
+    held_up: Vec<(usize, usize)>,
     counts: BTreeMap<String, u64>,
     windows: Vec<Window>,
 }
@@ -169,6 +173,19 @@ impl Faults {
         let number = self.windows.len() - 1;
         self.windows[number].to = to;
         number
+    }
+
+    /// Nodes are starved or slow from now on, by the action at this place of the plan.
+    fn hold_up(&mut self, at: Instant, action: usize, text: &str) {
+        let window = self.begin(at, text, None);
+        self.held_up.push((action, window));
+    }
+
+    /// They are so no longer.
+    fn relieve(&mut self, at: Instant, action: usize) {
+        for (_, window) in self.held_up.extract_if(.., |(of, _)| *of == action) {
+            self.windows[window].to = Some(at);
+        }
     }
 
     /// What had that number is at work no longer.

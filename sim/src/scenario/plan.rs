@@ -4,7 +4,7 @@
 //! at a new address keeps its number. The plan knows nothing of engines or packets.
 
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,6 +250,28 @@ pub enum Deed {
     Suspend(Vec<NodeNo>),
     /// They go on after a pause, or wake from their sleep.
     Resume(Vec<NodeNo>),
+    /// What comes to these nodes is handed over late, each packet by a delay of its own and none
+    /// before an earlier one. Timers are on time.
+    Starve {
+        /// Which nodes.
+        nodes: Vec<NodeNo>,
+        /// The least and the longest delay.
+        delay: RangeInclusive<Duration>,
+    },
+    /// Each input costs these nodes so much time, timers included, in which others wait.
+    Slow {
+        /// Which nodes.
+        nodes: Vec<NodeNo>,
+        /// The time that one takes.
+        cost: Duration,
+    },
+    /// They are no longer starved, or slow, by the action at this place of the plan.
+    Relieve {
+        /// Which nodes.
+        nodes: Vec<NodeNo>,
+        /// By which action.
+        of: usize,
+    },
     /// Each node says this of itself from now on; the address is its own.
     Update(Vec<(NodeNo, Node)>),
     /// One packet that is sent from now on gets lost.
@@ -307,6 +329,9 @@ impl Deed {
             Self::Leave(_) => "leave",
             Self::Pause(_) => "pause",
             Self::Suspend(_) => "suspend",
+            Self::Starve { .. } => "starve",
+            Self::Slow { .. } => "slow",
+            Self::Relieve { .. } => "relieve",
             Self::Update(_) => "update",
             Self::Drop { .. } => "drop",
             Self::Replay { .. } => "replay",
@@ -328,6 +353,8 @@ impl Deed {
             | Self::Leave(nodes)
             | Self::Pause(nodes)
             | Self::Suspend(nodes)
+            | Self::Starve { nodes, .. }
+            | Self::Slow { nodes, .. }
             | Self::Restart { nodes, .. } => nodes.len(),
             Self::Clock { nodes, change } if change.is_new() => nodes.len(),
             Self::Update(said) => said.len(),
@@ -339,6 +366,7 @@ impl Deed {
             | Self::Heal(_)
             | Self::Start(_)
             | Self::Resume(_)
+            | Self::Relieve { .. }
             | Self::Clock { .. } => 0,
         }
     }

@@ -126,6 +126,9 @@ fn can_be_done(action: &Action) -> bool {
     !matches!(
         action.deed,
         Deed::Suspend(_)
+            | Deed::Starve { .. }
+            | Deed::Slow { .. }
+            | Deed::Relieve { .. }
             | Deed::Update(_)
             | Deed::Drop { .. }
             | Deed::Replay { .. }

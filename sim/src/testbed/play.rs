@@ -174,6 +174,9 @@ impl<'p, H: Hosts> Player<'p, H> {
             Deed::Join(_) => {}
             Deed::Clock { .. }
             | Deed::Suspend(_)
+            | Deed::Starve { .. }
+            | Deed::Slow { .. }
+            | Deed::Relieve { .. }
             | Deed::Update(_)
             | Deed::Drop { .. }
             | Deed::Replay { .. }

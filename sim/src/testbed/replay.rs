@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rumormill::Event;
 use rumormill::core::{Engine, Packet, Record};
@@ -222,7 +223,7 @@ impl<'a> Replay<'a> {
             return Some(Way::Source);
         };
         let told = flight.told();
-        self.stage.delivered(node, &told);
+        self.stage.delivered(node, &told, Duration::ZERO);
         Some(told.way())
     }
 

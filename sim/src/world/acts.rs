@@ -27,6 +27,9 @@ impl<P: Simulated> World<'_, P> {
             Deed::Pause(nodes) => self.pause(nodes, Still::Paused, cause),
             Deed::Suspend(nodes) => self.pause(nodes, Still::Asleep(self.stage.now()), cause),
             Deed::Resume(nodes) => self.resume_all(nodes, cause),
+            Deed::Starve { nodes, delay } => self.starve(nodes, number, delay),
+            Deed::Slow { nodes, cost } => self.slow(nodes, number, *cost),
+            Deed::Relieve { nodes, of } => self.relieve(nodes, *of),
             Deed::Update(said) => {
                 for (node, said) in said {
                     self.command(*node, Command::Update(said.clone()));
@@ -53,13 +56,12 @@ impl<P: Simulated> World<'_, P> {
     /// paused process can't, and run until they are off.
     pub(super) fn exit(&mut self, nodes: &[NodeNo], manner: Manner, cause: &'static str) {
         let runs = |&&node: &&NodeNo| {
-            let seat = &self.seats[node as usize];
-            seat.is_up() && (manner == Manner::Crash || seat.inbox.is_none())
+            let is_up = self.seats[node as usize].is_up();
+            is_up && (manner == Manner::Crash || !self.is_paused(node))
         };
         let nodes: Vec<_> = nodes.iter().filter(runs).copied().collect();
         self.stage.exit(&nodes, manner, cause);
         for &node in &nodes {
-            self.forget_inbox(node);
             if manner == Manner::Leave {
                 self.seats[node as usize].is_leaving = true;
                 self.command(node, Command::Leave);

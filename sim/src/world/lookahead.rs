@@ -219,10 +219,12 @@ impl<P: Simulated> World<'_, P> {
                 }
                 WorldEvent::Wake { node, stamp } => (node, Coming::Wake { stamp }, None),
                 WorldEvent::Begin(_) | WorldEvent::Act(_) | WorldEvent::Resolve(_) => break,
+                // Whoever does not read at once does nothing ahead.
+                WorldEvent::Serve { .. } => continue,
             };
             let seat = &self.seats[node as usize];
             let is_there = |running: &Running<P>| addr.is_none_or(|addr| addr == running.addr);
-            if seat.running.as_ref().is_some_and(is_there) && seat.inbox.is_none() {
+            if seat.running.as_ref().is_some_and(is_there) && seat.intake.is_none() {
                 self.lookahead.note(node, seat, at, coming);
             }
         }

@@ -6,6 +6,7 @@
 mod acts;
 mod alarm;
 mod codec;
+mod intake;
 mod lookahead;
 mod measure;
 mod packets;

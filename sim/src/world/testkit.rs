@@ -144,7 +144,7 @@ pub(crate) fn act(plan: &mut Plan, ms: u64, label: &str, deed: Deed) {
 
 /// Any few things happening to a few nodes, at any times and under any weather.
 pub(crate) fn any_plan() -> impl Strategy<Value = Plan> {
-    let steps = prop::collection::vec((0_u8..20, 100_u64..25_000, sets()), 0..12);
+    let steps = prop::collection::vec((0_u8..23, 100_u64..25_000, sets()), 0..12);
     let weather = (0_u64..30, 0_u64..20, 0_u64..20, any::<bool>());
     (any::<u64>(), 2_u32..9, weather, steps).prop_map(|(seed, nodes, weather, mut steps)| {
         let mut plan = plan(nodes, Duration::from_secs(30));
@@ -248,6 +248,12 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
             };
             Deed::Update(a.into_iter().map(|node| (node, said(node))).collect())
         }
+        19 => {
+            let least = Duration::from_millis(ms % 900);
+            Deed::Starve { nodes: a, delay: least..=least * 3 }
+        }
+        20 => Deed::Slow { nodes: a, cost: Duration::from_micros(30 * (ms % 100 + 1)) },
+        21 => Deed::Relieve { nodes: a, of: plan.actions.len() / 2 },
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
     };
     act(plan, ms, "any", deed);

@@ -1,6 +1,7 @@
 //! Whole runs of small plans.
 
 mod faults;
+mod intake;
 
 use std::time::Duration;
 

@@ -10,11 +10,11 @@ use rumormill::node::Generation;
 use rumormill::time::{Instant, Now};
 
 use super::alarm::Alarm;
+use super::intake::{Arrived, Intake};
 use super::lookahead::{Lookahead, ToldInput};
 use super::measure::{Measures, WorldMeasure};
 use super::packets::Meddling;
 use super::parcels::{ParcelNo, Parcels};
-use super::pause::Inbox;
 use super::queue::Queue;
 use super::start::Rosters;
 use super::trace::{self, Trace};
@@ -40,6 +40,8 @@ pub(super) enum WorldEvent {
     Arrive { from: AddrNo, to: AddrNo, parcel: ParcelNo },
     /// A node's deadline may have come. Only the newest wake-up of a node counts.
     Wake { node: NodeNo, stamp: u32 },
+    /// A node that does not read at once may come to what waits.
+    Serve { node: NodeNo, stamp: u32 },
 }
 
 /// Where a node sits.
@@ -49,16 +51,16 @@ pub(super) struct NodeSlot<P> {
     /// Of the engine, after its last input.
     pub(super) deadline: Option<Instant>,
     pub(super) alarm: Alarm,
-    /// While its process is paused: what waits to be read.
-    pub(super) inbox: Option<Inbox>,
+    /// While it does not read at once: what holds it up, and what waits to be read.
+    pub(super) intake: Option<Box<Intake>>,
     /// It has said goodbye, and runs until it is off. Nobody is interested in what it holds.
     pub(super) is_leaving: bool,
 }
 
 impl<P> NodeSlot<P> {
     fn empty() -> Self {
-        let (running, deadline, inbox) = (None, None, None);
-        Self { running, deadline, alarm: Alarm::default(), inbox, is_leaving: false }
+        let (running, deadline, intake) = (None, None, None);
+        Self { running, deadline, alarm: Alarm::default(), intake, is_leaving: false }
     }
 
     /// The machine slept for so long, which its monotonic clock does not know.
@@ -219,6 +221,7 @@ impl<'a, P: Simulated> World<'a, P> {
             WorldEvent::Resolve(incarnation) => self.resolve(incarnation),
             WorldEvent::Arrive { from, to, parcel } => self.arrive(from, to, parcel),
             WorldEvent::Wake { node, stamp } => self.wake(node, stamp),
+            WorldEvent::Serve { node, stamp } => self.on_serve(node, stamp),
         }
         self.stage.step();
     }
@@ -232,6 +235,7 @@ impl<'a, P: Simulated> World<'a, P> {
 
     /// The engine of a node is no more.
     pub(super) fn vacate(&mut self, node: NodeNo) {
+        self.forget_intake(node);
         let seat = &mut self.seats[node as usize];
         seat.alarm.silence();
         (seat.deadline, seat.is_leaving) = (None, false);
@@ -259,10 +263,7 @@ impl<'a, P: Simulated> World<'a, P> {
         let node = self.cast.node_at(to);
         let running = self.seats[node as usize].running.as_ref();
         if running.is_some_and(|running| running.addr == to) {
-            if !self.keep_for_later(node, from, parcel) {
-                self.read(node, from, parcel);
-            }
-            return;
+            return self.take_in(node, Arrived { from, parcel, at: self.stage.now() });
         }
         self.lose(node, parcel, Unread::ToDead);
     }
@@ -273,13 +274,16 @@ impl<'a, P: Simulated> World<'a, P> {
         self.parcels.release(parcel);
     }
 
-    /// Gives a packet to the engine of a node that runs.
-    pub(super) fn read(&mut self, node: NodeNo, from: AddrNo, parcel: ParcelNo) {
+    /// Gives a packet to the engine of a node that runs. How long it has waited with the node's
+    /// kernel is known here and nowhere else.
+    pub(super) fn read(&mut self, node: NodeNo, arrival: Arrived) {
+        let Arrived { from, parcel, at } = arrival;
+        let waited = self.stage.now() - at;
         let sent = self.parcels.get(parcel);
         let told = sent.told(Some(node));
         let way = told.way();
         self.trace.packet(self.stage.now(), node, from, sent.content);
-        self.stage.delivered(node, &told);
+        self.stage.delivered(node, &told, waited);
         if !self.recall(node, way) {
             let sent = self.parcels.get(parcel);
             let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));
@@ -292,8 +296,8 @@ impl<'a, P: Simulated> World<'a, P> {
 
     fn wake(&mut self, node: NodeNo, stamp: u32) {
         let seat = &mut self.seats[node as usize];
-        if seat.alarm.rings(stamp) && seat.running.is_some() && seat.inbox.is_none() {
-            self.check_deadline(node);
+        if seat.alarm.rings(stamp) && seat.running.is_some() && !self.is_paused(node) {
+            self.ring(node);
         }
     }
 
@@ -322,7 +326,11 @@ impl<'a, P: Simulated> World<'a, P> {
     /// Does what an engine wants done after an input.
     fn answer(&mut self, node: NodeNo, told: ToldInput, way: Way) {
         self.stage.count(1, told.updates);
-        self.seats[node as usize].deadline = told.deadline;
+        let seat = &mut self.seats[node as usize];
+        seat.deadline = told.deadline;
+        if let Some(intake) = &mut seat.intake {
+            intake.work(self.stage.now());
+        }
         if !self.outbox.is_empty() {
             self.drain(node, way);
         }
@@ -419,7 +427,8 @@ impl<'a, P: Simulated> World<'a, P> {
         }
         let (trace_hash, queue_max) = (self.trace.text(), self.queue.len_max() as u64);
         let flying = self.queue.drain().filter(|event| matches!(event, WorldEvent::Arrive { .. }));
-        let unread = self.seats.iter().filter_map(|seat| seat.inbox.as_ref()).map(Inbox::len);
+        let intakes = self.seats.iter().filter_map(|seat| seat.intake.as_ref());
+        let unread = intakes.map(|intake| intake.unread());
         let in_flight = flying.count() + unread.sum::<usize>();
         self.stage.finish(in_flight as u64, Driven::Virtual { trace_hash, queue_max })
     }

@@ -99,6 +99,9 @@ fn touches(plan: &Plan, at: u64, deed: &Deed, node: u32) -> bool {
         | Deed::Pause(nodes)
         | Deed::Suspend(nodes)
         | Deed::Resume(nodes)
+        | Deed::Starve { nodes, .. }
+        | Deed::Slow { nodes, .. }
+        | Deed::Relieve { nodes, .. }
         | Deed::Clock { nodes, .. }
         | Deed::Restart { nodes, .. } => nodes.contains(&node),
     }

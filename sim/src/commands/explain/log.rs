@@ -72,7 +72,7 @@ impl NodeLog {
                 kind: packet.kind.to_string(),
                 cause: cause.to_string(),
             }),
-            Event::Deliver { packet: Packet { from, to: Some(to), kind, .. }, sent_ns } => {
+            Event::Deliver { packet: Packet { from, to: Some(to), kind, .. }, sent_ns, .. } => {
                 let arrival =
                     LoggedArrival { sent_ns: *sent_ns, from: *from, kind: kind.to_string() };
                 self.arrivals.insert((*to, t_ns), arrival);

@@ -12,7 +12,7 @@
 //! | `paths` | the network cuts other paths than before | `sides cut` |
 //! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
 //! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
-//! | `deliver` | it arrived | `from to kind sent_ns content`, `rumors` |
+//! | `deliver` | it was read | `from to kind sent_ns content`, `waited_ns rumors` |
 //! | `state` | a node's list or metadata changed | `node change`, `about life cause version from` |
 //! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
 //!
@@ -20,8 +20,9 @@
 //! The causes of a drop are those of `messages` in `summary.json`. A packet of `kind` `rumor` may
 //! say no more than that there is a value, of more bytes than fit into it: then it has
 //! `announces`. `life` is which of its starts the node `about` has behind it, from 0. `cut` holds
-//! pairs of places in `sides`: no packet gets from the first side to the second. What has no value
-//! is left out, and so is a `life` of 0.
+//! pairs of places in `sides`: no packet gets from the first side to the second. `waited_ns` is how
+//! long a packet lay with a node that did not read it when it arrived. What has no value is left
+//! out, and so are a `life` and a wait of 0.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -109,6 +110,8 @@ pub(crate) enum Event {
         #[serde(flatten)]
         packet: Packet,
         sent_ns: u64,
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        waited_ns: u64,
     },
     State {
         node: NodeNo,
@@ -229,6 +232,11 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_one(copies: &u32) -> bool {
     *copies == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_nothing(nanos: &u64) -> bool {
+    *nanos == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

@@ -38,22 +38,26 @@ fn eventful() -> Plan {
     plan
 }
 
-fn recorded(filter: Filter, codec: Codec) -> (RunResult, Vec<u8>) {
+fn recorded(plan: &Plan, filter: Filter, codec: Codec) -> (RunResult, Vec<u8>) {
     let shared = Shared::default();
     let mut tape = Tape::new(Box::new(shared.clone()), filter);
-    let run = world::run_traced(
-        &eventful(),
-        &Options { codec, ..Options::default() },
-        &mut tape,
-        &mut |_| {},
-    );
+    let options = Options { codec, ..Options::default() };
+    let run = world::run_traced(plan, &options, &mut tape, &mut |_| {});
     tape.finish().unwrap();
     let bytes = shared.0.lock().unwrap().clone();
     (run, bytes)
 }
 
 fn traced(filter: Filter) -> (RunResult, Vec<Line>) {
-    let (run, bytes) = recorded(filter, Codec::Skip);
+    lines(recorded(&eventful(), filter, Codec::Skip))
+}
+
+/// A run, and all that its trace says.
+pub(crate) fn traced_run(plan: &Plan) -> (RunResult, Vec<Line>) {
+    lines(recorded(plan, Filter::default(), Codec::Skip))
+}
+
+fn lines((run, bytes): (RunResult, Vec<u8>)) -> (RunResult, Vec<Line>) {
     let text = String::from_utf8(bytes).unwrap();
     (run, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
@@ -127,8 +131,8 @@ fn what_the_network_cuts_is_told_where_it_changes() {
 
 #[test]
 fn a_trace_is_the_same_bytes_each_time_and_changes_nothing() {
-    let (run, bytes) = recorded(Filter::default(), Codec::Skip);
-    let (_, again) = recorded(Filter::default(), Codec::RoundTrip);
+    let (run, bytes) = recorded(&eventful(), Filter::default(), Codec::Skip);
+    let (_, again) = recorded(&eventful(), Filter::default(), Codec::RoundTrip);
     assert!(bytes == again, "a packet through bytes is the same packet");
     let plain = world::run(&eventful(), &Options::default(), &mut |_| {});
     assert_eq!(plain.summary.trace_hash, run.summary.trace_hash);

@@ -15,13 +15,14 @@ pub(super) use self::toml::clock_row;
 use super::links::Scope;
 use super::network::Properties;
 use super::nodes::{Names, Nodes};
+use crate::percent::Percent;
 use crate::protocols::Spec;
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
-use crate::scenario::units::{parse_positive_time, parse_time};
+use crate::scenario::units::{Span, parse_positive_time, parse_time};
 
-pub(super) const ACTIONS: [&str; 20] = [
+pub(super) const ACTIONS: [&str; 22] = [
     "publish",
     "partition",
     "heal",
@@ -37,6 +38,8 @@ pub(super) const ACTIONS: [&str; 20] = [
     "join",
     "pause",
     "suspend",
+    "starve",
+    "slow",
     "clock",
     "update",
     "drop",
@@ -99,6 +102,9 @@ pub(in crate::scenario) enum Blow {
     Leave,
     Pause,
     Suspend,
+    Starve(Span),
+    /// The share of a processor that is left.
+    Slow(Percent),
     Restart(Restart),
     Clock(ClockSetting),
     Update(Update),
@@ -354,6 +360,8 @@ fn read_hold(entry: &Entry, action: &str) -> Result<Duration, Mistake> {
         "leave",
         "pause",
         "suspend",
+        "starve",
+        "slow",
         "clock",
         "replay",
     ];
@@ -528,6 +536,8 @@ impl Blow {
             Self::Leave => "leave",
             Self::Pause => "pause",
             Self::Suspend => "suspend",
+            Self::Starve(_) => "starve",
+            Self::Slow(_) => "slow",
             Self::Restart(_) => "restart",
             Self::Clock(_) => "clock",
             Self::Update(_) => "update",

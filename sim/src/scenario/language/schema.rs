@@ -337,6 +337,16 @@ fn act(key: &str) -> Value {
             "over" => time("they come evenly spread over this time"),
             _ => anything(),
         }),
+        "starve" => object(&read::STARVE_KEYS, &read::STARVE_KEYS, |key| match key {
+            "nodes" => nodes_ref(),
+            "delay" => text("500ms..2s", "how late each packet is: a time, or a range"),
+            _ => anything(),
+        }),
+        "slow" => object(&read::SLOW_KEYS, &read::SLOW_KEYS, |key| match key {
+            "nodes" => nodes_ref(),
+            "cpu" => text("5%", "the share of a processor that they have"),
+            _ => anything(),
+        }),
         "clock" => object(&read::CLOCK_KEYS, &["nodes"], clock),
         "update" => object(&read::UPDATE_KEYS, &["nodes"], |key| match key {
             "nodes" => nodes_ref(),

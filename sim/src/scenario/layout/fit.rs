@@ -37,7 +37,7 @@ impl Wanted {
             Blow::Stop => Self::Live,
             Blow::Start => Self::Stopped,
             Blow::Restart(_) => Self::NotComing,
-            Blow::Isolate | Blow::Clock(_) => Self::Any,
+            Blow::Isolate | Blow::Clock(_) | Blow::Starve(_) | Blow::Slow(_) => Self::Any,
         }
     }
 }

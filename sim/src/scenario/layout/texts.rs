@@ -51,6 +51,12 @@ pub(super) fn action(
         }
         (_, Deed::Pause(nodes)) => format!("pause {}", set(nodes)),
         (_, Deed::Suspend(nodes)) => format!("suspend {}", set(nodes)),
+        (Act::Strike { blow: Blow::Starve(delay), .. }, Deed::Starve { nodes, .. }) => {
+            format!("starve {} by {delay}", set(nodes))
+        }
+        (Act::Strike { blow: Blow::Slow(cpu), .. }, Deed::Slow { nodes, .. }) => {
+            format!("slow {} to {cpu} of a processor", set(nodes))
+        }
         (Act::Strike { blow: Blow::Update(update), .. }, Deed::Update(said)) => {
             updated(update, said, &set)
         }
@@ -86,6 +92,7 @@ pub(super) fn undo(action: &Action, groups: &Groups) -> String {
     match &action.deed {
         Deed::Start(nodes) => format!("start {}", set(nodes)),
         Deed::Resume(nodes) => format!("resume {}", set(nodes)),
+        Deed::Relieve { nodes, .. } => format!("relieve {}", set(nodes)),
         Deed::Clock { nodes, change } => clock(&set(nodes), *change),
         _ => format!("heal {}", action.label),
     }

@@ -6,6 +6,7 @@ use super::packets::{read_drop, read_inject, read_replay};
 use super::{
     Act, Address, Blow, ClockSetting, Healing, Payload, Restart, Return, TIME, Update, choice,
 };
+use crate::percent::Percent;
 use crate::protocols::Spec;
 use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::Mistake;
@@ -14,7 +15,9 @@ use crate::scenario::language::links::{SCOPE_KEYS, read_change, read_scope};
 use crate::scenario::language::network::{self, Properties};
 use crate::scenario::language::nodes::{Names, Nodes};
 use crate::scenario::plan::{Manner, Memory};
-use crate::scenario::units::{parse_drift, parse_positive_time, parse_signed_time, parse_time};
+use crate::scenario::units::{
+    Span, parse_drift, parse_positive_time, parse_signed_time, parse_time,
+};
 
 pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
 pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
@@ -23,6 +26,8 @@ pub(in crate::scenario::language) const RESTART_KEYS: [&str; 7] =
 pub(in crate::scenario::language) const JOIN_KEYS: [&str; 3] = ["count", "via", "over"];
 pub(in crate::scenario::language) const CLOCK_KEYS: [&str; 4] =
     ["nodes", "offset", "jump", "drift"];
+pub(in crate::scenario::language) const STARVE_KEYS: [&str; 2] = ["nodes", "delay"];
+pub(in crate::scenario::language) const SLOW_KEYS: [&str; 2] = ["nodes", "cpu"];
 pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 3] = ["nodes", "name", "private_data"];
 
 /// Most nodes of one `join`.
@@ -52,6 +57,8 @@ pub(super) fn read_act(
         "join" => read_join(item, names),
         "pause" => strike(Blow::Pause),
         "suspend" => strike(Blow::Suspend),
+        "starve" => read_starve(item, names),
+        "slow" => read_slow(item, names),
         "clock" => read_clock(item, names),
         "update" => read_update(item, names),
         "drop" => read_drop(item, names, spec).map(Act::Drop),
@@ -204,6 +211,27 @@ fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let via = via.unwrap_or_else(|| Nodes::some_live(1, item.at));
     let over = table.item("over").map(|item| item.parsed(TIME, parse_time)).transpose()?;
     Ok(Act::Join { count, via, over: over.unwrap_or_default() })
+}
+
+fn read_starve(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { nodes = 7, delay = \"500ms..2s\" }")?;
+    table.only(&STARVE_KEYS)?;
+    let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    let what = "a range of time in quotes, such as \"500ms..2s\"";
+    let delay = table.need("delay", "delay = \"500ms..2s\"")?.parsed(what, Span::parse)?;
+    Ok(Act::Strike { nodes, blow: Blow::Starve(delay) })
+}
+
+fn read_slow(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { nodes = 7, cpu = \"5%\" }")?;
+    table.only(&SLOW_KEYS)?;
+    let nodes = Nodes::read(table.need("nodes", "nodes = 7")?, names)?;
+    let cpu = table.need("cpu", "cpu = \"5%\"")?;
+    let share = cpu.parsed("a percent in quotes, such as \"5%\"", Percent::parse)?;
+    if share == Percent::default() {
+        return Err(Mistake::new(cpu.at, "without a processor nothing is done: `pause` it"));
+    }
+    Ok(Act::Strike { nodes, blow: Blow::Slow(share) })
 }
 
 fn read_clock(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {

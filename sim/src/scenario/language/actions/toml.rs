@@ -48,6 +48,8 @@ impl Blow {
             | Self::Leave
             | Self::Pause
             | Self::Suspend => nodes.to_string(),
+            Self::Starve(delay) => format!("{{ nodes = {nodes}, delay = \"{delay}\" }}"),
+            Self::Slow(cpu) => format!("{{ nodes = {nodes}, cpu = \"{cpu}\" }}"),
             Self::Restart(restart) => restart.toml(nodes),
             Self::Update(update) => update.toml(nodes),
             Self::Clock(setting) => {

@@ -54,6 +54,37 @@ fn a_sleep_ends_for_those_who_still_sleep() {
 }
 
 #[test]
+fn who_starves_or_is_slow_is_so_until_its_own_action_ends_whatever_else_befalls_it() {
+    let plan = plan(&at(&[
+        "10s starve = { nodes = [3, 4], delay = '500ms..2s' }; for = '15s'",
+        "12s crash = 4",
+        "14s slow = { nodes = 4, cpu = '0.5%' }; for = '5s'; every = '10s'; count = 2",
+    ]));
+    assert_eq!(
+        texts(&plan),
+        [
+            "10s starve 3, 4 by 500ms..2s for 15s",
+            "12s crash 4",
+            "14s slow 4 to 0.5% of a processor for 5s",
+            "19s relieve 4",
+            "24s slow 4 to 0.5% of a processor for 5s",
+            "25s relieve 3, 4",
+            "29s relieve 4",
+        ]
+    );
+    let whose = |place: usize| match &plan.actions[place].deed {
+        Deed::Relieve { nodes, of } => (nodes.clone(), *of),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([whose(3), whose(5), whose(6)], [(vec![4], 2), (vec![3, 4], 0), (vec![4], 4)]);
+    let secs = Duration::from_secs_f64;
+    let Deed::Starve { delay, .. } = &plan.actions[0].deed else { panic!("it starves") };
+    assert_eq!(*delay, secs(0.5)..=secs(2.0));
+    let Deed::Slow { cost, .. } = &plan.actions[2].deed else { panic!("it is slow") };
+    assert_eq!(*cost, Duration::from_millis(6), "30 us on a two hundredth of a processor");
+}
+
+#[test]
 fn a_restart_says_what_is_forgotten_and_how_long_the_seeds_are_stale() {
     let plan = plan(&at(&[
         "10s restart = { nodes = 3, forgets = 'generation' }",
