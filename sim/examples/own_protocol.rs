@@ -103,7 +103,7 @@ impl Protocol for PushPull {
             Input::Packet { from, packet, .. } => self.on_packet(now, from, &packet, out),
             Input::Command(command) => self.on_command(now, command, out),
             Input::Timeout if now.mono >= self.next => self.on_cycle(now, out),
-            Input::Timeout | Input::StreamFailed { .. } => {}
+            Input::Timeout | Input::Waited(_) | Input::StreamFailed { .. } => {}
         }
     }
 

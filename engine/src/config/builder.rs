@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::advertise::Advertise;
 use super::secret::SecretFile;
 use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Liveness, SecretKey, Swap, TransportKind, Wire};
+use super::{Config, Isolation, Liveness, SecretKey, Swap, TransportKind, Wire};
 use crate::text::{Printable, find_unprintable};
 use crate::units::{nearest, show_duration};
 
@@ -28,6 +28,7 @@ pub struct ConfigBuilder {
     print: bool,
     protocol: TransportKind,
     liveness: Liveness,
+    isolation: Isolation,
     swap: Swap,
     relay_delay: Option<Duration>,
     redial: Duration,
@@ -56,6 +57,7 @@ impl Default for ConfigBuilder {
             print: false,
             protocol: TransportKind::Udp,
             liveness: Liveness::Beats,
+            isolation: Isolation::Keep,
             swap: Swap::On,
             relay_delay: None,
             redial: Duration::from_secs(10),
@@ -82,7 +84,7 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 23] = [
+    pub const KEYS: [&'static str; 24] = [
         "fan_out",
         "cycle",
         "timeout",
@@ -95,6 +97,7 @@ impl ConfigBuilder {
         "print",
         "protocol",
         "liveness",
+        "isolation",
         "swap",
         "relay_delay",
         "redial",
@@ -130,6 +133,8 @@ impl ConfigBuilder {
         protocol: TransportKind => std::convert::identity;
         /// How silence is detected.
         liveness: Liveness => std::convert::identity;
+        /// What becomes of the list of a node that nobody answers.
+        isolation: Isolation => std::convert::identity;
         /// Whether differences are repaired.
         swap: Swap => std::convert::identity;
         /// Least time between two bulk relays, at most a cycle.
@@ -216,6 +221,7 @@ impl ConfigBuilder {
             "advertise" => self.advertise = Some(text(value)?.parse()?),
             "print" => self.print = flag(value)?,
             "liveness" => self.liveness = choice(value)?,
+            "isolation" => self.isolation = choice(value)?,
             "swap" => self.swap = choice(value)?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
             "redial" => self.redial = duration(value)?,
@@ -263,6 +269,7 @@ impl ConfigBuilder {
             print: self.print,
             protocol: self.protocol,
             liveness: self.liveness,
+            isolation: self.isolation,
             swap: self.swap,
             relay_delay,
             redial: self.redial,

@@ -106,6 +106,17 @@ choices! {
         Off = "off",
     }
 
+    /// What becomes of the list of a node that nobody answers: it may be the only one that lives,
+    /// or the only one that is cut off, and can't know which.
+    pub enum Isolation {
+        /// It stays as it was until somebody answers: a list that is out of date does less harm
+        /// than an empty one.
+        #[default]
+        Keep = "keep",
+        /// All are removed after their time, as if they were dead.
+        Judge = "judge",
+    }
+
     /// Whether a node repairs differences by swaps.
     pub enum Swap {
         /// Once a cycle with one random member.
@@ -150,6 +161,7 @@ mod tests {
     fn every_choice_is_read_as_it_is_shown() {
         is_read_as_shown::<TransportKind>();
         is_read_as_shown::<Liveness>();
+        is_read_as_shown::<Isolation>();
         is_read_as_shown::<Swap>();
         is_read_as_shown::<Wire>();
     }

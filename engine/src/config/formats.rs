@@ -133,6 +133,7 @@ impl Config {
             ("print", Some(Setting::Flag(self.print()))),
             ("protocol", text(&self.protocol())),
             ("liveness", text(&self.liveness())),
+            ("isolation", text(&self.isolation())),
             ("swap", text(&self.swap())),
             ("relay_delay", time(self.relay_delay()).filter(|_| relays)),
             ("redial", time(self.redial())),

@@ -19,6 +19,7 @@
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
 //! | `liveness` | text | `beats` | `beats`, `probes`, `auto` (probes, and beats while a member goes by them), or `off` (lists change by joins and leaves) |
+//! | `isolation` | text | `keep` | what becomes of the list of a node that nobody answers for one `timeout`: `keep` it until somebody does, or `judge` all for dead |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
 //! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |
@@ -95,7 +96,7 @@ use crate::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
-pub use choices::{Liveness, Swap, TransportKind, Wire};
+pub use choices::{Isolation, Liveness, Swap, TransportKind, Wire};
 pub use secret::SecretKey;
 pub use setting::Setting;
 
@@ -123,6 +124,7 @@ pub struct Config {
     print: bool,
     protocol: TransportKind,
     liveness: Liveness,
+    isolation: Isolation,
     swap: Swap,
     relay_delay: Duration,
     redial: Duration,
@@ -266,6 +268,11 @@ impl Config {
     /// How silence is detected.
     pub fn liveness(&self) -> Liveness {
         self.liveness
+    }
+
+    /// What becomes of the list of a node that nobody answers.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
     }
 
     /// Whether differences are repaired.

@@ -2,10 +2,11 @@
 //!
 //! There are three ways, and [`Liveness`] says which is ours: none, heartbeats (`silence.rs`,
 //! `roll_call.rs`) and probes (`probes.rs`, `suspects.rs`). What others ask is answered whichever
-//! is ours. Who is suspected the list of members says.
+//! is ours. Who is suspected the list of members says, and whether we are fit to judge `doubt.rs`.
 
 mod calls;
 mod corrections;
+mod doubt;
 mod probes;
 mod roll_call;
 mod silence;
@@ -16,6 +17,7 @@ pub(crate) use self::suspects::{Grounds, Relevance};
 
 use self::calls::Calls;
 use self::corrections::Corrections;
+use self::doubt::Doubt;
 use self::probes::Prober;
 use self::roll_call::RollCall;
 use self::silence::Watch;
@@ -36,11 +38,13 @@ pub(crate) struct Detection {
     prober: Prober,
     suspects: Suspects,
     corrections: Corrections,
+    doubt: Doubt,
 }
 
 impl Detection {
     /// Begins: with beats by the first of ours, which is what the others list us by.
-    pub(crate) fn start(cx: &mut Context<'_>, spread: &mut Dissemination) {
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
+        self.doubt_nothing(cx.now.mono);
         let first = match cx.config.liveness() {
             Liveness::Beats => {
                 spread.raise(cx);
@@ -68,6 +72,7 @@ impl Detection {
 
     /// Looks who is silent, and removes those whose time is over.
     pub(crate) fn on_check(&mut self, cx: &mut Context<'_>) {
+        self.look_at_ourselves(cx);
         match cx.config.liveness() {
             Liveness::Beats | Liveness::Off => self.check_beats(cx),
             Liveness::Probes | Liveness::Auto => self.check_suspects(cx),
@@ -75,9 +80,10 @@ impl Detection {
     }
 
     /// Begins a cycle of ours where nodes beat.
-    pub(crate) fn new_cycle(&mut self) {
+    pub(crate) fn new_cycle(&mut self, cx: &mut Context<'_>) {
         self.corrections.new_cycle();
         self.calls.new_cycle();
+        self.look_at_ourselves(cx);
     }
 
     #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::agreement::{Agreement, Reach};
-use super::io::Event;
+use super::io::{Event, Trouble};
 use super::metadata::Metadata;
 use super::packet::Cause;
 use super::record::Record;
@@ -44,6 +44,10 @@ impl fmt::Display for Event {
                 write!(f, "view {number}: {members} members, {joined} joined, {left} left, ")?;
                 write!(f, "{updated} new incarnations")
             }
+            Self::Isolated => f.write_str("isolated: nobody answers"),
+            Self::Reunited(after) => write!(f, "reunited after {}s", after.as_secs()),
+            Self::Degraded(why) => write!(f, "degraded: {why}"),
+            Self::Recovered => f.write_str("recovered"),
             Self::Woke(slept) => write!(f, "woke after {}s", slept.as_secs()),
             Self::SettingsDiffer { peer, difference } => {
                 write!(f, "settings of {peer}: {difference}")
@@ -74,6 +78,16 @@ impl fmt::Display for Event {
                 write!(f, "metadata {version} was corrupted in memory here")
             }
         }
+    }
+}
+
+/// As the reason why a node doubts itself, and what to do.
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Behind => "it is late; give it more processor time",
+            Self::Unanswered => "many do not answer it in time; is its network sound?",
+        })
     }
 }
 

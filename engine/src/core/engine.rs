@@ -120,6 +120,7 @@ impl Engine {
                 rooms.store.on_stream_failed(cx, to);
             }
             Input::Command(command) => rooms.on_command(cx, command),
+            Input::Waited(waited) => rooms.detection.note_waited(cx, waited),
             Input::StreamFailed { .. } | Input::Timeout => {}
         }
         rooms.settle(cx);
@@ -144,7 +145,7 @@ impl Rooms {
     /// Sets what a running node does by itself, each at a random phase.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         Joiner::start(cx);
-        Detection::start(cx, &mut self.spread);
+        self.detection.start(cx, &mut self.spread);
         AntiEntropy::start(cx);
     }
 
@@ -176,6 +177,7 @@ impl Rooms {
         }
         self.membership.compare_settings(cx, from, packet);
         self.membership.note_call(cx, from, &packet.body);
+        self.detection.note_heard(cx, from, &packet.body);
         self.on_body(cx, &packet.body, via);
         self.settle(cx);
         self.detection.correct(cx, from);
@@ -247,7 +249,7 @@ impl Rooms {
             Timer::Confirm => spread.on_confirm(cx),
             Timer::Cycle => {
                 membership.on_cycle(cx, spread);
-                detection.new_cycle();
+                detection.new_cycle(cx);
             }
             Timer::Relay => {
                 let suspicions = detection.suspicions_of(cx, spread.take_suspected());

@@ -30,6 +30,9 @@ pub enum Input<P = Packet> {
     },
     /// The deadline has come. A call before it does no harm.
     Timeout,
+    /// What is handed over next had arrived so long ago and was not read: the node is behind, and
+    /// judges nobody until it has caught up. Lateness of its own deadlines it notices itself.
+    Waited(Duration),
     /// The service wants something.
     Command(Command),
 }
@@ -178,9 +181,21 @@ pub enum Event {
         /// Members that are listed no more since then, those that were replaced among them.
         left: usize,
         /// Of the members, as peers compare it: equal where the same incarnations are listed.
-        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::digest"))]
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::digest::serialize"))]
         digest: [u8; 16],
     },
+    /// Nobody has answered this node for one `timeout`, though it lists others. They may all be
+    /// dead, or it may be cut off: see [`Isolation`](crate::config::Isolation) for what becomes of
+    /// its list. Half of a cluster that has lost the other half is not isolated.
+    Isolated,
+    /// Somebody answers again, after this long.
+    Reunited(
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))] Duration,
+    ),
+    /// The node has reason to doubt what it sees of others, and gives them more time.
+    Degraded(Trouble),
+    /// It has none any more.
+    Recovered,
     /// The node slept for this long (its machine was suspended, its process did not run, or the
     /// wall clock was set ahead): for some seconds its list may be out of date.
     Woke(#[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))] Duration),
@@ -277,6 +292,18 @@ pub enum Event {
         /// The setting, in bytes.
         size: usize,
     },
+}
+
+/// Why a node doubts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Trouble {
+    /// Its deadlines come late, or what it reads had waited: it has too little processor time.
+    /// While that lasts it removes nobody.
+    Behind,
+    /// Many of those whom it asks do not answer in time, and others say that they live.
+    Unanswered,
 }
 
 /// Where a node puts its outputs: an argument of every call, so that nothing can be left undrained

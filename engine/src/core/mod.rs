@@ -47,7 +47,9 @@ pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
 pub use footprint::Footprint;
-pub use io::{Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output};
+pub use io::{
+    Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output, Trouble,
+};
 pub use members::{PreloadedMembers, SharedRecords};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};

@@ -65,6 +65,10 @@ counters! {
         refutations: u64 => Counter(One),
         /// Times the node found that it had slept.
         sleeps: u64 => Counter(One),
+        /// Times nobody had answered for one timeout.
+        isolations: u64 => Counter(One),
+        /// Times the node began to doubt what it sees of others.
+        degradations: u64 => Counter(One),
         /// Members listed now, the node itself included.
         members: usize => Gauge(One),
         /// Most members listed at once.

@@ -237,6 +237,7 @@ impl<D: Dialect> Running<D> {
             Input::Packet { .. }
             | Input::StreamFailed { .. }
             | Input::Timeout
+            | Input::Waited(_)
             | Input::Command(_) => None,
         };
         self.driver.engine.handle(now, input, &mut self.outbox);
@@ -426,6 +427,10 @@ fn changes_list(event: &Event) -> bool {
         | Event::Replaced { .. } => true,
         Event::NameConflict { .. }
         | Event::View { .. }
+        | Event::Isolated
+        | Event::Reunited(_)
+        | Event::Degraded(_)
+        | Event::Recovered
         | Event::Woke(_)
         | Event::VersionAhead { .. }
         | Event::VersionsExhausted(_)

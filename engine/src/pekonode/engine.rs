@@ -114,7 +114,7 @@ impl Protocol for LegacyEngine {
             _ if self.life == LifeStage::Left => {}
             Input::Packet { packet, .. } => self.on_packet(now, &packet, out),
             Input::Command(command) => self.on_command(now, command, out),
-            Input::StreamFailed { .. } | Input::Timeout => {}
+            Input::StreamFailed { .. } | Input::Timeout | Input::Waited(_) => {}
         }
         // After every input, so that a flood of packets can't keep us from beating.
         for timer in Due::ALL {

@@ -256,6 +256,10 @@ impl Observer {
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
             | Event::View { .. }
+            | Event::Isolated
+            | Event::Reunited(_)
+            | Event::Degraded(_)
+            | Event::Recovered
             | Event::NotReached(_)
             | Event::Corrupted(_)
             | Event::Superseded { .. }

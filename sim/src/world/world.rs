@@ -285,6 +285,9 @@ impl<'a, P: Simulated> World<'a, P> {
         self.trace.packet(self.stage.now(), node, from, sent.content);
         self.stage.delivered(node, &told, waited);
         if !self.recall(node, way) {
+            if waited > Duration::ZERO {
+                self.give(node, Input::Waited(waited), way);
+            }
             let sent = self.parcels.get(parcel);
             let (carrier, packet) = (sent.carrier(), Arc::clone(sent.packet()));
             self.give(node, Input::Packet { from: self.cast.addr(from), carrier, packet }, way);

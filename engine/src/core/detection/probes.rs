@@ -79,6 +79,8 @@ struct Health(u32);
 
 impl Health {
     const WORST: u32 = 8;
+    /// So bad that it is told.
+    const UNWELL: u32 = 3;
 
     /// By how much everything takes longer than it should.
     fn factor(self) -> u32 {
@@ -115,6 +117,11 @@ impl Prober {
         self.relayed.len()
     }
 
+    /// True while we take long for everything.
+    pub(super) fn is_unwell(&self) -> bool {
+        self.health.0 >= Health::UNWELL
+    }
+
     fn heard_somebody(&mut self) {
         self.failed = 0;
         self.mute = 0;
@@ -143,6 +150,7 @@ impl Detection {
     /// Once a cycle: probes the next member of the round.
     pub(crate) fn on_probe_due(&mut self, cx: &mut Context<'_>) {
         self.corrections.new_cycle();
+        self.look_at_ourselves(cx);
         let next = cx.jittered(cx.config.cycle()) * self.prober.health.factor();
         planted!(ProbesEnd, cx.timers.set(Timer::Probe, cx.now.mono + next));
         match self.next_to_probe(cx) {

@@ -72,6 +72,10 @@ impl Detection {
 
     /// True when there is nothing more to wait for from a silent member.
     pub(crate) fn is_over(&self, cx: &Context<'_>, node: NodeIx) -> bool {
+        let silent_since = cx.members.raised_at(node) + cx.called_after();
+        if !self.may_judge(cx, silent_since) {
+            return false;
+        }
         let end = self.silence_end(cx, node);
         if !self.roll_call.is_on || *cx.life != Life::Running {
             return cx.now.mono >= end;

@@ -43,6 +43,8 @@ impl Detection {
         let unseen = Duration::from_nanos(by_wall).saturating_sub(cx.now.mono - last.mono);
         if late > cx.grace() {
             self.suspects.shift(late);
+            self.note_absence(late);
+            self.note_behind(cx, Duration::ZERO);
         }
         if cx.config.liveness() == Liveness::Off {
             return None;
@@ -59,14 +61,20 @@ impl Detection {
             if unseen >= long {
                 cx.members.age_all(unseen);
             }
-            let judge_from = cx.now.mono + (cx.config.timeout() - cx.called_after());
-            planted!(JudgedAtOnce, self.watch.judge_from = judge_from);
+            self.judge_no_sooner(cx, cx.now.mono);
             cx.timers.set(Timer::Check, cx.now.mono);
         }
         if *cx.life == Life::Running {
             cx.timers.set(Timer::Swap, cx.now.mono);
         }
         Some(Sleep { late, unseen })
+    }
+
+    /// What was heard until then may be all that could be: who is silent is called, and given the
+    /// time to answer.
+    pub(super) fn judge_no_sooner(&mut self, cx: &Context<'_>, from: Instant) {
+        let judge_from = from + (cx.config.timeout() - cx.called_after());
+        planted!(JudgedAtOnce, self.watch.judge_from = self.watch.judge_from.max(judge_from));
     }
 
     /// Makes sure that the silence of a member will be noticed.
@@ -90,8 +98,12 @@ impl Detection {
         for node in over {
             Self::remove_silent(cx, node);
         }
-        if !silent.is_empty() {
+        if !silent.is_empty() && !self.keeps_still(cx) {
             next = next.min(self.make_last_calls(cx, &silent));
+        }
+        if next <= cx.now.mono {
+            // Somebody's time is over, and we are in no state to judge.
+            next = cx.now.mono + cx.config.cycle() / 4;
         }
         cx.members.forget(cx.now.mono, cx.tombstone_time());
         planted!(WatchEnds, cx.timers.set(Timer::Check, next));

@@ -221,6 +221,9 @@ impl Detection {
     /// removed after as long as any other suspect. It is not told to others, who find out
     /// themselves, and for it may be we who are cut off.
     pub(super) fn suspect_all(&mut self, cx: &mut Context<'_>) {
+        if self.keeps_still(cx) {
+            return;
+        }
         self.suspects.roll_from = cx.now.mono + cx.config.timeout();
         let me = cx.members.me();
         for node in cx.members.ring().to_vec() {
@@ -239,7 +242,9 @@ impl Detection {
             let suspect = self.suspects.by_addr.remove(&addr).expect("it was just judged");
             Self::remove_silent(cx, suspect.node);
         }
-        self.call_suspects(cx);
+        if !self.keeps_still(cx) {
+            self.call_suspects(cx);
+        }
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let next = self.suspects.by_addr.values().map(|suspect| {
             let end = suspect.end(cx.config, calls, patience);
@@ -248,6 +253,10 @@ impl Detection {
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
         if cx.members.suspected_len() > Suspects::MANY {
             next = next.max(cx.now.mono + cx.config.cycle() / 20);
+        }
+        if next <= cx.now.mono {
+            // Somebody's time is over, and we are in no state to judge.
+            next = cx.now.mono + cx.config.cycle() / 4;
         }
         planted!(SuspectsUnjudged, cx.timers.set(Timer::Check, next));
     }
@@ -275,6 +284,7 @@ impl Detection {
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
             suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
+                && self.may_judge(cx, suspect.since)
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::core::{Command, Event, Input, Outbox, Output, PacketKind, Record};
 use crate::node::{Generation, Node};
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, judging};
 
 fn joins_to(cluster: &Cluster, node: u16) -> usize {
     let is_join = |(to, kind): &&(_, PacketKind)| *to == addr(node) && *kind == PacketKind::Join;
@@ -110,7 +110,7 @@ fn a_seed_that_is_named_later_is_dialled_at_once() {
 
 #[test]
 fn a_seed_that_does_not_answer_its_next_dial_is_in_touch_no_longer() {
-    let mut cluster = Cluster::of(2, Config::default());
+    let mut cluster = Cluster::of(2, judging().build().unwrap());
     cluster.run(SECOND);
     assert!(cluster.engine(2).is_in_touch_with(addr(1)));
     cluster.crash(1);

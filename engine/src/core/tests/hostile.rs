@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::cluster::{Cluster, SECOND, addr, datagram};
+use super::cluster::{Cluster, SECOND, addr, datagram, judging};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
     Body, Bulk, Delta, Gone, LastCall, MembershipUpdate, ProbeAnswer, StateDigest, StateSummary,
@@ -28,7 +28,7 @@ const ATTACKER: u16 = 6_666;
 
 #[track_caller]
 fn config(liveness: Liveness) -> Config {
-    Config::builder().members_max(MEMBERS_MAX).liveness(liveness).build().unwrap()
+    judging().members_max(MEMBERS_MAX).liveness(liveness).build().unwrap()
 }
 
 /// The address of an invented node.

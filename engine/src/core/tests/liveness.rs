@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, judging};
 use crate::config::Config;
 use crate::core::packet::{Body, Bulk, Gone, LastCall, MembershipUpdate, Padding};
 use crate::core::{Age, AgeStep, Beat, Cause, Command, Event, MemberState, Packet, PacketKind};
@@ -146,7 +146,7 @@ fn a_partition_of_four_timeouts_heals_within_a_redial_and_three_cycles() {
 
 #[test]
 fn a_node_that_was_cut_off_alone_finds_back_without_any_seed() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, judging().build().unwrap());
     cluster.command(5, Command::Seeds(Vec::new()));
     cluster.far_side = [5].into();
     cluster.run(60 * SECOND);
@@ -250,7 +250,7 @@ fn a_wall_clock_set_back_removes_nobody() {
 
 #[test]
 fn seeds_that_are_dead_for_good_do_not_keep_lost_members_from_being_dialled() {
-    let mut cluster = Cluster::new(Config::default());
+    let mut cluster = Cluster::new(judging().build().unwrap());
     cluster.start(1, &[]);
     cluster.start(2, &[1, 91, 92, 93, 94, 95]);
     cluster.run_until(3 * SECOND, Cluster::all_list_all);

@@ -6,6 +6,7 @@ mod cluster;
 mod delegates;
 mod dial;
 mod discord;
+mod doubt;
 mod hostile;
 mod identity;
 mod leaving;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, judging};
 use crate::config::{Config, Liveness};
 use crate::core::{
     Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Outbox, Output, Packet, Record,
@@ -83,7 +83,7 @@ struct World {
 
 #[track_caller]
 fn config(liveness: Liveness) -> Config {
-    let config = Config::builder().liveness(liveness).timeout(3 * SECOND).redial(SECOND);
+    let config = judging().liveness(liveness).timeout(3 * SECOND).redial(SECOND);
     config.build().unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, datagram};
+use super::cluster::{Cluster, SECOND, addr, datagram, judging};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
     AckOrNack, Body, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, ProbeAnswer, Suspicion,
@@ -237,7 +237,8 @@ fn a_stopped_node_is_removed_though_it_answers_swaps_and_comes_back_when_started
 
 #[test]
 fn who_hears_nobody_takes_the_fault_for_its_own_until_everybody_was_asked() {
-    let mut cluster = settled(20);
+    let mut cluster = Cluster::of(20, judging().liveness(Liveness::Probes).build().unwrap());
+    cluster.run(10 * SECOND);
     cluster.far_side = [5].into();
     cluster.run(2 * SECOND);
     assert_eq!(cluster.list(5).len(), 20);
@@ -250,7 +251,7 @@ fn who_hears_nobody_takes_the_fault_for_its_own_until_everybody_was_asked() {
 #[test]
 fn the_last_of_a_cluster_removes_the_dead_however_slow_it_takes_itself_to_be() {
     let cycle = SECOND / 5;
-    let config = Config::builder().liveness(Liveness::Probes).cycle(cycle).build().unwrap();
+    let config = judging().liveness(Liveness::Probes).cycle(cycle).build().unwrap();
     let mut cluster = Cluster::of(3, config);
     // Nobody answers, so each probe that fails makes it more patient.
     (0..9).for_each(|_| cluster.engine(3).worsen_health());

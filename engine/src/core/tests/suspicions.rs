@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, datagram, place, record, rumor, rumor_along};
+use super::cluster::{Cluster, SECOND, addr, datagram, judging, place, record, rumor, rumor_along};
 use super::probes::{counter, records, settled, suspicion};
 use super::retelling::copies;
 use super::telling::{packet, rumors, told};
@@ -274,7 +274,7 @@ fn who_slept_for_long_says_unasked_that_it_lives() {
 
 #[test]
 fn a_suspect_of_which_not_even_a_tombstone_is_left_harms_nobody() {
-    let config = Config::builder().liveness(Liveness::Probes).members_max(200).build().unwrap();
+    let config = judging().liveness(Liveness::Probes).members_max(200).build().unwrap();
     let mut cluster = Cluster::new(config);
     cluster.start(1, &[]);
     let member = |node| MemberState { record: record(node), counter: 1, age: Age(0) };

@@ -52,6 +52,7 @@ fn argument(key: &str, value: &toml::Value) -> String {
     let closed = match key {
         "protocol" => Some("TransportKind"),
         "liveness" => Some("Liveness"),
+        "isolation" => Some("Isolation"),
         "swap" => Some("Swap"),
         "wire" => Some("Wire"),
         _ => None,

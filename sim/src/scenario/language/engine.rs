@@ -143,6 +143,7 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("size", config.size().to_string()),
         ("protocol", text_literal(&config.protocol().to_string())),
         ("liveness", text_literal(&config.liveness().to_string())),
+        ("isolation", text_literal(&config.isolation().to_string())),
         ("swap", text_literal(&config.swap().to_string())),
         ("relay_delay", time(config.relay_delay())),
         ("redial", time(config.redial())),

@@ -1,0 +1,134 @@
+//! Doubt: whether a node may trust what it sees of the others.
+//!
+//! Whoever is slow, deaf or cut off sees silence everywhere, and if it acted on that it would take
+//! all others for dead because of a fault of its own. So it looks at itself before it judges:
+//!
+//! - Where its timers come late, or what it reads has waited, it is behind: an answer may be there
+//!   that it has not come to. It judges nobody until it has kept up for a while.
+//! - Where nobody at all has answered since somebody fell silent, that one is no more silent than
+//!   all the others are. It stays.
+//! - Whom nobody answers for one timeout is isolated. The only one that lives, or the only one that
+//!   is cut off: it can't know which, and [`Isolation`] says what becomes of its list.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Detection;
+use crate::config::{Isolation, Liveness};
+use crate::core::context::{Context, Life};
+use crate::core::io::{Event, Trouble};
+use crate::core::packet::Body;
+use crate::core::timers::Timer;
+use crate::time::Instant;
+
+/// What a node knows of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doubt {
+    /// When somebody last answered, or nobody could have.
+    heard_at: Instant,
+    /// Since when nobody has, once that is for a timeout.
+    isolated_since: Option<Instant>,
+    /// We were late, and may be so until then.
+    behind_until: Instant,
+    is_degraded: bool,
+}
+
+impl Detection {
+    /// Takes notice of a packet by what it is: where nodes beat each packet of a member will do,
+    /// where they ask only what is an answer, for whoever is not heard is as bad off as the deaf.
+    pub(crate) fn note_heard(&mut self, cx: &mut Context<'_>, from: SocketAddr, body: &Body) {
+        let answers = match body {
+            Body::ProbeAnswer(_)
+            | Body::IndirectAck(_)
+            | Body::SwapAnswer(_)
+            | Body::RumorAck(_)
+            | Body::Welcome(_)
+            | Body::Alive(_) => true,
+            _ => !cx.config.liveness().asks(),
+        };
+        if !answers || !cx.lists(from) {
+            return;
+        }
+        self.doubt.heard_at = cx.now.mono;
+        if let Some(since) = self.doubt.isolated_since.take() {
+            self.on_reunited(cx, since);
+        }
+    }
+
+    /// All that we think of others is from before.
+    fn on_reunited(&mut self, cx: &mut Context<'_>, since: Instant) {
+        self.refute_all(cx);
+        self.judge_no_sooner(cx, cx.now.mono);
+        if *cx.life == Life::Running {
+            cx.timers.set(Timer::Swap, cx.now.mono);
+        }
+        cx.out.event(Event::Reunited(cx.now.mono - since));
+    }
+
+    /// What comes next has waited for so long to be read.
+    pub(crate) fn note_waited(&mut self, cx: &mut Context<'_>, waited: Duration) {
+        if waited > self.call_rto(cx) {
+            self.note_behind(cx, waited);
+        }
+    }
+
+    /// We were late by so much.
+    pub(super) fn note_behind(&mut self, cx: &mut Context<'_>, late: Duration) {
+        let doubt = &mut self.doubt;
+        let until = cx.now.mono + late.max(cx.config.cycle() / 2).min(cx.config.timeout());
+        doubt.behind_until = doubt.behind_until.max(until);
+        self.judge_no_sooner(cx, self.doubt.behind_until);
+    }
+
+    /// We were not there for so long, and nobody could answer.
+    pub(super) fn note_absence(&mut self, late: Duration) {
+        self.doubt.heard_at = self.doubt.heard_at + late;
+    }
+
+    /// Once a cycle, and before any is judged: looks whether anybody answers, and tells of it when we come to doubt ourselves
+    /// or cease to.
+    pub(crate) fn look_at_ourselves(&mut self, cx: &mut Context<'_>) {
+        if *cx.life != Life::Running || cx.config.liveness() == Liveness::Off {
+            return;
+        }
+        let doubt = &mut self.doubt;
+        if cx.is_alone() && doubt.isolated_since.is_none() {
+            doubt.heard_at = cx.now.mono;
+        }
+        if doubt.isolated_since.is_none() && cx.now.mono - doubt.heard_at >= cx.config.timeout() {
+            doubt.isolated_since = Some(doubt.heard_at);
+            cx.stats.isolations += 1;
+            cx.out.event(Event::Isolated);
+        }
+        let trouble = self.trouble(cx);
+        if trouble.is_some() != std::mem::replace(&mut self.doubt.is_degraded, trouble.is_some()) {
+            cx.stats.degradations += u64::from(trouble.is_some());
+            cx.out.event(trouble.map_or(Event::Recovered, Event::Degraded));
+        }
+    }
+
+    fn trouble(&self, cx: &Context<'_>) -> Option<Trouble> {
+        if cx.now.mono < self.doubt.behind_until {
+            return Some(Trouble::Behind);
+        }
+        self.prober.is_unwell().then_some(Trouble::Unanswered)
+    }
+
+    /// Starts with the benefit of the doubt.
+    pub(super) fn doubt_nothing(&mut self, now: Instant) {
+        self.doubt = Doubt { heard_at: now, ..Doubt::default() };
+    }
+
+    /// True for a node that nobody answers and that keeps its list: it has nobody called, for one
+    /// probe a cycle will show when that changes.
+    pub(super) fn keeps_still(&self, cx: &Context<'_>) -> bool {
+        self.doubt.isolated_since.is_some() && cx.config.isolation() == Isolation::Keep
+    }
+
+    /// Whether a member that has been silent since then may be removed.
+    pub(super) fn may_judge(&self, cx: &Context<'_>, silent_since: Instant) -> bool {
+        let Doubt { heard_at, behind_until, isolated_since, .. } = self.doubt;
+        let judges_alone = isolated_since.is_some() && cx.config.isolation() == Isolation::Judge;
+        cx.now.mono >= behind_until && (heard_at > silent_since || judges_alone)
+    }
+}

@@ -1,0 +1,126 @@
+//! A node that doubts itself, sentence by sentence.
+
+use std::time::Duration;
+
+use super::cluster::{Cluster, SECOND, addr, judging};
+use crate::config::{Config, Liveness};
+use crate::core::{Event, Input, PacketKind, Trouble};
+use crate::rng::Probability;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const JUDGING: [Liveness; 3] = [Liveness::Beats, Liveness::Probes, Liveness::Auto];
+
+#[track_caller]
+fn settled(nodes: u16, liveness: Liveness) -> Cluster {
+    let mut cluster = Cluster::of(nodes, Config::builder().liveness(liveness).build().unwrap());
+    cluster.run(10 * SECOND);
+    cluster.events.clear();
+    cluster.sent.clear();
+    cluster
+}
+
+fn told(cluster: &Cluster, node: u16) -> Vec<Event> {
+    let of_it = cluster.events.iter().filter(|it| it.1 == node);
+    let about_itself = |event: &Event| {
+        matches!(
+            event,
+            Event::Isolated | Event::Reunited(_) | Event::Degraded(_) | Event::Recovered
+        )
+    };
+    of_it.map(|it| it.2.clone()).filter(about_itself).collect()
+}
+
+fn removals_by(cluster: &Cluster, node: u16) -> usize {
+    let by_it = cluster.events.iter().filter(|it| it.1 == node);
+    by_it.filter(|it| matches!(it.2, Event::Removed { .. })).count()
+}
+
+#[test]
+fn the_deaf_keep_their_list_and_say_that_nobody_answers_until_somebody_does() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.deaf.insert(5);
+        cluster.run(30 * SECOND);
+        assert_eq!(removals_by(&cluster, 5), 0, "by {liveness}");
+        assert_eq!(told(&cluster, 5).iter().filter(|it| **it == Event::Isolated).count(), 1);
+        assert_eq!(cluster.list(5).len(), 12);
+        cluster.deaf.clear();
+        cluster.run(20 * SECOND);
+        let reunited =
+            |event: &Event| matches!(event, Event::Reunited(after) if *after > 25 * SECOND);
+        assert_eq!(told(&cluster, 5).iter().filter(|it| reunited(it)).count(), 1, "{liveness}");
+        assert_eq!(removals_by(&cluster, 5), 0, "by {liveness}");
+        cluster.assert_all_list_all();
+    }
+}
+
+#[test]
+fn who_keeps_its_list_alone_goes_on_at_the_pace_of_rest() {
+    for liveness in [Liveness::Probes, Liveness::Auto] {
+        let mut cluster = settled(40, liveness);
+        for node in 2..=40 {
+            cluster.crash(node);
+        }
+        cluster.run(4 * TIMEOUT);
+        cluster.sent.clear();
+        cluster.run(20 * TIMEOUT);
+        let probes = cluster.sent[&PacketKind::Probe];
+        // Each cycle one is asked three times and by stream, and the rest is swaps and dials.
+        assert!(probes < 20 * 5 * 8, "{probes} probes by {liveness}");
+        assert_eq!(cluster.list(1).len(), 40);
+    }
+}
+
+#[test]
+fn a_node_that_judges_alone_is_alone() {
+    for liveness in JUDGING {
+        let mut cluster = Cluster::of(8, judging().liveness(liveness).build().unwrap());
+        cluster.run(10 * SECOND);
+        cluster.far_side = [3].into();
+        cluster.run_until(4 * TIMEOUT, |cluster| cluster.list(3) == [3]);
+        assert!(told(&cluster, 3).contains(&Event::Isolated), "by {liveness}");
+    }
+}
+
+#[test]
+fn half_a_cluster_is_not_isolated() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.far_side = (1..=6).collect();
+        cluster.run_until(4 * TIMEOUT, |cluster| {
+            cluster.list(1) == [1, 2, 3, 4, 5, 6] && cluster.list(12) == [7, 8, 9, 10, 11, 12]
+        });
+        assert!((1..=12).all(|node| !told(&cluster, node).contains(&Event::Isolated)));
+    }
+}
+
+#[test]
+fn who_reads_late_removes_nobody_and_says_so() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.crash(7);
+        // One node hears each quarter of a second that what comes next has waited for a second.
+        for _ in 0..80 {
+            cluster.outputs_of(4, Input::Waited(SECOND));
+            cluster.run(SECOND / 4);
+        }
+        assert!(cluster.engine(4).lists(addr(7)), "by {liveness}");
+        assert!(!cluster.engine(5).lists(addr(7)), "by {liveness}");
+        assert_eq!(told(&cluster, 4)[0], Event::Degraded(Trouble::Behind), "by {liveness}");
+        cluster.run(2 * TIMEOUT);
+        assert!(!cluster.engine(4).lists(addr(7)), "it has caught up, by {liveness}");
+        assert_eq!(told(&cluster, 4).last(), Some(&Event::Recovered), "by {liveness}");
+    }
+}
+
+#[test]
+fn nobody_doubts_itself_for_a_lost_packet_now_and_then() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.loss = Probability::from_ppb(50_000_000);
+        cluster.run(100 * SECOND);
+        for node in 1..=12 {
+            assert_eq!(told(&cluster, node), [], "node {node} by {liveness}");
+        }
+    }
+}
