@@ -262,6 +262,7 @@ impl Rooms {
             }
             Timer::ProbeWait => detection.on_probe_wait(cx, spread),
             Timer::Relayed => detection.on_relayed_due(cx),
+            Timer::Return => membership.on_return(cx, spread, detection),
             Timer::Swap => anti_entropy.on_swap(cx, spread),
             Timer::SwapRetry => anti_entropy.on_swap_retry(cx, detection),
             Timer::Dial => joiner.on_dial(cx),
@@ -282,6 +283,7 @@ impl Rooms {
     fn on_start(&mut self, cx: &mut Context<'_>) {
         if *cx.life == Life::Stopped {
             *cx.life = Life::Running;
+            self.membership.on_restart(cx);
             self.start(cx);
             Detection::on_restart(cx, &mut self.spread);
         }
@@ -292,7 +294,10 @@ impl Rooms {
         while let Some(effect) = cx.next_effect() {
             match effect {
                 Effect::Listed(addr) => self.joiner.on_listed(addr),
-                Effect::Lost(addr) => self.joiner.on_lost(cx, addr),
+                Effect::Lost(addr) => {
+                    self.membership.note_lost(cx, addr);
+                    self.joiner.on_lost(cx, addr);
+                }
                 Effect::Reborn => self.joiner.join_again(cx),
                 Effect::Differs(peer, theirs) => {
                     self.anti_entropy.swap_soon(cx, peer, theirs);

@@ -117,7 +117,8 @@ impl Joiner {
     }
 
     pub(crate) fn on_dial(&mut self, cx: &mut Context<'_>) {
-        for addr in self.whom_to_dial(cx) {
+        let away = cx.members.is_away();
+        for addr in self.whom_to_dial(cx).into_iter().filter(|_| !away) {
             cx.routes.note_contact(addr);
             self.answered.remove(&addr);
             cx.out.send(addr, &Self::join_packet(cx, addr));
@@ -224,7 +225,8 @@ impl Joiner {
         for node in nodes {
             let sighting = cx.members.sighting(node, cx.now.mono, cx.step);
             let is_guest = sighting.record.node().addr() == guest.record.node().addr();
-            if !is_guest && room.take(sighting.len_max()) {
+            let is_away = node == cx.members.me() && cx.members.is_away();
+            if !is_guest && !is_away && room.take(sighting.len_max()) {
                 members.push(sighting);
             }
         }

@@ -63,6 +63,8 @@ pub(crate) struct Members {
     silent: usize,
     tombstones: Tombstones,
     me: NodeIx,
+    /// The others are not to list us for now.
+    is_away: bool,
     limits: Limits,
 }
 
@@ -87,6 +89,7 @@ impl Members {
             silent: 0,
             tombstones: Tombstones::default(),
             me: node,
+            is_away: false,
             limits,
         }
     }
@@ -112,6 +115,15 @@ impl Members {
 
     pub(crate) fn me(&self) -> NodeIx {
         self.me
+    }
+
+    /// True while others are not to list us: nobody is told of us then, and we refute nothing.
+    pub(crate) fn is_away(&self) -> bool {
+        self.is_away
+    }
+
+    pub(crate) fn set_away(&mut self, is_away: bool) {
+        self.is_away = is_away;
     }
 
     /// How many are listed, the node itself included.

@@ -2,11 +2,13 @@
 //!
 //! What comes of members is judged here: beats, records and departures (`news.rs`), what others
 //! say of a member, ourselves among them (`hearsay.rs`), two that claim one address or one name
-//! (`conflicts.rs`, `claims.rs`, `names.rs`), and those whom nobody has met yet (`newcomers.rs`).
+//! (`conflicts.rs`, `claims.rs`, `names.rs`), those whom nobody has met yet (`newcomers.rs`), and
+//! how soon we come back when we were taken for dead (`damping.rs`).
 
 mod called;
 mod claims;
 mod conflicts;
+mod damping;
 mod guests;
 mod hearsay;
 mod identity;
@@ -19,6 +21,7 @@ mod news;
 use self::called::Called;
 use self::claims::Claims;
 use self::conflicts::Conflicts;
+use self::damping::Damping;
 use self::identity::GenerationBumps;
 use self::limits::ListLimit;
 use self::mismatches::ConfigMismatches;
@@ -35,6 +38,7 @@ pub(crate) struct Membership {
     conflicts: Conflicts,
     names: NameConflicts,
     bumps: GenerationBumps,
+    damping: Damping,
     list_limit: ListLimit,
     called: Called,
     mismatches: ConfigMismatches,

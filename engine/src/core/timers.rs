@@ -37,14 +37,23 @@ pub(crate) enum Timer {
     Leave,
     /// Tell of the list as a whole.
     View,
+    /// Come back from having been taken for dead.
+    Return,
 }
 
 impl Timer {
     /// Those of what only a running node does.
-    const OF_THE_RUNNING: [Self; 6] =
-        [Self::Cycle, Self::Swap, Self::SwapRetry, Self::Dial, Self::Probe, Self::ProbeWait];
+    const OF_THE_RUNNING: [Self; 7] = [
+        Self::Cycle,
+        Self::Swap,
+        Self::SwapRetry,
+        Self::Dial,
+        Self::Probe,
+        Self::ProbeWait,
+        Self::Return,
+    ];
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Cycle,
         Self::ProbeWait,
         Self::Probe,
@@ -61,6 +70,7 @@ impl Timer {
         Self::Confirm,
         Self::Leave,
         Self::View,
+        Self::Return,
     ];
 }
 

@@ -46,9 +46,11 @@ impl Context<'_> {
         }
     }
 
-    /// What there is to tell of a node: nothing of one that only strangers spoke of.
+    /// What there is to tell of a node: nothing of one that only strangers spoke of, or of ourselves
+    /// while we stay away.
     pub(crate) fn news_of(&self, node: NodeIx) -> Option<MembershipUpdate> {
-        if self.members.is_rumored(node) {
+        let is_away = node == self.members.me() && self.members.is_away();
+        if is_away || self.members.is_rumored(node) {
             return None;
         }
         if self.members.is_listed(node) {

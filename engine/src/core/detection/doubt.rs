@@ -31,6 +31,8 @@ pub(super) struct Doubt {
     /// We were late, and may be so until then.
     behind_until: Instant,
     is_degraded: bool,
+    /// When something was last wrong with us.
+    unwell_at: Instant,
 }
 
 impl Detection {
@@ -50,6 +52,9 @@ impl Detection {
             return;
         }
         self.doubt.heard_at = cx.now.mono;
+        if self.doubt.isolated_since.is_some() {
+            self.doubt.unwell_at = cx.now.mono;
+        }
         if let Some(since) = self.doubt.isolated_since.take() {
             self.on_reunited(cx, since);
         }
@@ -58,9 +63,11 @@ impl Detection {
     /// All that we think of others is from before.
     fn on_reunited(&mut self, cx: &mut Context<'_>, since: Instant) {
         self.refute_all(cx);
+        self.prober.forgive();
         self.judge_no_sooner(cx, cx.now.mono);
         if *cx.life == Life::Running {
             cx.timers.set(Timer::Swap, cx.now.mono);
+            cx.timers.set_earlier(Timer::Probe, cx.now.mono);
         }
         cx.out.event(Event::Reunited(cx.now.mono - since));
     }
@@ -101,6 +108,9 @@ impl Detection {
             cx.out.event(Event::Isolated);
         }
         let trouble = self.trouble(cx);
+        if trouble.is_some() || self.doubt.isolated_since.is_some() {
+            self.doubt.unwell_at = cx.now.mono;
+        }
         if trouble.is_some() != std::mem::replace(&mut self.doubt.is_degraded, trouble.is_some()) {
             cx.stats.degradations += u64::from(trouble.is_some());
             cx.out.event(trouble.map_or(Event::Recovered, Event::Degraded));
@@ -112,6 +122,11 @@ impl Detection {
             return Some(Trouble::Behind);
         }
         self.prober.is_unwell().then_some(Trouble::Unanswered)
+    }
+
+    /// When something was last wrong with us.
+    pub(crate) fn unwell_at(&self) -> Instant {
+        self.doubt.unwell_at
     }
 
     /// Starts with the benefit of the doubt.

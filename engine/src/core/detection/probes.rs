@@ -38,6 +38,8 @@ pub(super) struct Prober {
     /// At most [`Prober::ERRANDS_MAX`], the earliest to end first.
     relayed: Vec<RelayedProbe>,
     health: Health,
+    /// Of each of the last probes whether one time of asking was not enough, the newest lowest.
+    unanswered: u16,
     /// Who said of the member probed that it does not answer them either.
     silent: Vec<NodeId>,
     /// Probes in a row that failed, and those of them that nobody at all said a word about.
@@ -79,8 +81,6 @@ struct Health(u32);
 
 impl Health {
     const WORST: u32 = 8;
-    /// So bad that it is told.
-    const UNWELL: u32 = 3;
 
     /// By how much everything takes longer than it should.
     fn factor(self) -> u32 {
@@ -98,6 +98,11 @@ impl Health {
 
 impl Prober {
     const ERRANDS_MAX: usize = 64;
+
+    /// Of the last sixteen probes, those that ask more than once where something is wrong with us:
+    /// where a fifth is lost each way 11 or more do once in 250 times, where four fifths are lost
+    /// nine times of ten.
+    const UNWELL: u32 = 11;
 
     /// Probes for one other at a time: it can't take the places of all.
     const ERRANDS_OF_ONE_MAX: usize = 8;
@@ -117,9 +122,14 @@ impl Prober {
         self.relayed.len()
     }
 
-    /// True while we take long for everything.
+    /// What was unanswered was so for a reason that is gone.
+    pub(super) fn forgive(&mut self) {
+        (self.health, self.unanswered) = (Health::default(), 0);
+    }
+
+    /// True while most of those whom we ask do not answer at once.
     pub(super) fn is_unwell(&self) -> bool {
-        self.health.0 >= Health::UNWELL
+        self.unanswered.count_ones() >= Self::UNWELL
     }
 
     fn heard_somebody(&mut self) {
@@ -208,6 +218,10 @@ impl Detection {
     fn ask(&mut self, cx: &mut Context<'_>, current: Current, asks: u32) {
         let last = current.sent_at + self.direct_time(cx);
         let deadline = (cx.now.mono + self.call_rto(cx)).min(last);
+        match asks {
+            1 => self.prober.unanswered <<= 1,
+            _ => self.prober.unanswered |= 1,
+        }
         cx.send_probe(current.to, current.token, Reply::Datagram);
         self.wait_for_probe(cx, Current { deadline, stage: Stage::Direct { asks }, ..current });
     }
@@ -263,6 +277,7 @@ impl Detection {
     }
 
     fn ask_others(&mut self, cx: &mut Context<'_>, current: Current) {
+        self.prober.unanswered |= 1;
         let Current { token, node, to: target, .. } = current;
         let mut proxies = cx.pick(Self::PROXIES + 1);
         proxies.retain(|&proxy| proxy != node);

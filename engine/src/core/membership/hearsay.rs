@@ -43,7 +43,9 @@ impl Membership {
         cx.stats.updates += 1;
         let Some(node) = cx.members.node(suspicion.addr) else { return Relevance::Nothing };
         if node == cx.members.me() {
-            self.refute(cx, spread, detection, suspicion.generation, suspicion.counter, via);
+            if !cx.members.is_away() {
+                self.refute(cx, spread, detection, suspicion.generation, suspicion.counter, via);
+            }
             return Relevance::Nothing;
         }
         if !cx.members.is_listed(node)
@@ -78,10 +80,13 @@ impl Membership {
         let Gone { addr, generation, counter, .. } = *gone;
         let Some(node) = cx.members.node(addr) else { return };
         if node == cx.members.me() {
-            planted!(
-                ObituaryUnheeded,
-                self.refute(cx, spread, detection, generation, counter, via)
-            );
+            let is_ours = generation == cx.me.generation();
+            if !is_ours || self.note_removed(cx, via.from) {
+                planted!(
+                    ObituaryUnheeded,
+                    self.refute(cx, spread, detection, generation, counter, via)
+                );
+            }
             return;
         }
         if cx.members.record(node).generation() != generation {

@@ -195,7 +195,8 @@ impl Membership {
         from: SocketAddr,
         call: &LastCall,
     ) {
-        if planted!(LastCallUnanswered, *cx.life == Life::Running, false) {
+        let answers = *cx.life == Life::Running && !cx.members.is_away();
+        if planted!(LastCallUnanswered, answers, false) {
             // Whoever asks has nothing that is new enough for it, and only a higher counter is.
             self.renew(cx, spread);
             let me = cx.members.me();

@@ -3,6 +3,7 @@
 mod auto;
 mod clocks;
 mod cluster;
+mod damping;
 mod delegates;
 mod dial;
 mod discord;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, judging, record};
-use crate::config::{Config, Liveness};
+use crate::config::Liveness;
 use crate::core::{Event, PacketKind, Record};
 use crate::rng::Probability;
 

@@ -1,0 +1,155 @@
+//! Damping: who is taken for dead time and again comes back later each time.
+//!
+//! A node that hears nothing for twenty seconds out of forty would be removed and listed again by
+//! everybody each time, and every service would move its work about. Only the node itself knows
+//! that it lives, and without a word of it nobody lists it: so it is the node that waits, and all
+//! see the same. Meanwhile it tells nobody of itself. It comes back at once the first time, then after 10, 40 and 160 s, in which it
+//! must have been well itself; ten minutes without a removal take one time off.
+//!
+//! Who removes many at once was cut off from them, and so was whoever hears of its removal from one
+//! that it had removed itself; neither counts. Nor does one observer alone, who may be the sick one.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Membership;
+use crate::core::context::{Context, Life, are_many, keep_last};
+use crate::core::detection::Detection;
+use crate::core::dissemination::Dissemination;
+use crate::core::timers::Timer;
+use crate::time::Instant;
+
+/// How often we were taken for dead, and how long we wait.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Damping {
+    /// How often, less what was forgiven.
+    flaps: u32,
+    /// When that last changed.
+    changed_at: Instant,
+    removal: Option<Removal>,
+    /// Whom we removed ourselves, the latest last; and since when so many in a row.
+    lost: VecDeque<SocketAddr>,
+    lost_in_a_row: (Instant, usize),
+    /// When we last removed many at once.
+    parted_at: Option<Instant>,
+}
+
+/// One time that we were taken for dead.
+#[derive(Clone, Debug)]
+struct Removal {
+    since: Instant,
+    /// Who told us, as far as it counts.
+    observers: BTreeSet<SocketAddr>,
+    counted: bool,
+    /// How long we stay away.
+    hold: Duration,
+}
+
+impl Damping {
+    /// After so many removals before.
+    const HOLDS: [Duration; 4] = [
+        Duration::ZERO,
+        Duration::from_secs(10),
+        Duration::from_secs(40),
+        Duration::from_secs(160),
+    ];
+    const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
+    const LOST_MAX: usize = 64;
+    /// One observer alone may be the sick one, except where there are hardly any.
+    const OBSERVERS: usize = 2;
+    const FEW: usize = 3;
+
+    fn forgive(&mut self, now: Instant) {
+        while self.flaps > 0 && now - self.changed_at >= Self::FORGIVEN_AFTER {
+            self.flaps -= 1;
+            self.changed_at = self.changed_at + Self::FORGIVEN_AFTER;
+        }
+    }
+
+    fn hold(&self) -> Duration {
+        let times = usize::try_from(self.flaps).unwrap_or(usize::MAX);
+        Self::HOLDS[times.min(Self::HOLDS.len() - 1)]
+    }
+
+    /// True when what this one says of our death tells of us, and not of a cut between us.
+    fn counts(&self, now: Instant, from: SocketAddr) -> bool {
+        let parted = self.parted_at.is_some_and(|at| now - at < Self::FORGIVEN_AFTER);
+        !parted && !self.lost.contains(&from)
+    }
+}
+
+impl Membership {
+    /// We have removed a member that was silent.
+    pub(crate) fn note_lost(&mut self, cx: &Context<'_>, addr: SocketAddr) {
+        let (now, damping) = (cx.now.mono, &mut self.damping);
+        let (since, count) = damping.lost_in_a_row;
+        let goes_on = now - since < cx.config.timeout();
+        damping.lost_in_a_row = if goes_on { (since, count + 1) } else { (now, 1) };
+        if are_many(damping.lost_in_a_row.1, cx.members.len() + damping.lost_in_a_row.1) {
+            damping.parted_at = Some(now);
+        }
+        keep_last(&mut damping.lost, addr, Damping::LOST_MAX);
+    }
+
+    /// A member says that it has removed us; true when we may come back at once.
+    pub(super) fn note_removed(&mut self, cx: &mut Context<'_>, from: SocketAddr) -> bool {
+        let (now, cycle) = (cx.now.mono, cx.config.cycle());
+        if !cx.config.liveness().asks() || !cx.lists(from) || !self.damping.counts(now, from) {
+            return !cx.members.is_away();
+        }
+        let damping = &mut self.damping;
+        damping.forgive(now);
+        let is_away = cx.members.is_away();
+        let is_new = |it: &Removal| !is_away && now - it.since >= it.hold + cycle * 2;
+        if damping.removal.as_ref().is_none_or(is_new) {
+            let (hold, observers) = (damping.hold(), BTreeSet::new());
+            damping.removal = Some(Removal { since: now, observers, counted: false, hold });
+            cx.members.set_away(!hold.is_zero());
+            // By then a second observer has said so, or there is none.
+            cx.timers.set(Timer::Return, now + cycle * 2);
+        }
+        let Some(removal) = &mut damping.removal else { return true };
+        if removal.observers.len() < Damping::OBSERVERS {
+            removal.observers.insert(from);
+        }
+        let few = cx.members.len() <= Damping::FEW;
+        if !removal.counted && (few || removal.observers.len() == Damping::OBSERVERS) {
+            removal.counted = true;
+            damping.flaps += 1;
+            damping.changed_at = now;
+        }
+        !cx.members.is_away()
+    }
+
+    /// Who was stopped wanted to be removed.
+    pub(crate) fn on_restart(&mut self, cx: &mut Context<'_>) {
+        self.damping.removal = None;
+        cx.members.set_away(false);
+    }
+
+    /// The time may be over for which we stay away.
+    pub(crate) fn on_return(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        detection: &Detection,
+    ) {
+        let Some(removal) = self.damping.removal.as_ref() else { return };
+        if !cx.members.is_away() {
+            return;
+        }
+        if removal.counted {
+            // What we need is some time in which we were well.
+            let from = removal.since.max(detection.unwell_at());
+            if cx.now.mono < from + removal.hold {
+                return cx.timers.set(Timer::Return, from + removal.hold);
+            }
+        }
+        cx.members.set_away(false);
+        if *cx.life == Life::Running {
+            cx.members.beat_once(cx.now.mono);
+            spread.announce(cx, cx.members.me());
+        }
+    }
+}
