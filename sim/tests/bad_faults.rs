@@ -148,11 +148,12 @@ fn updates_and_restarts_say_what_they_can() {
         ),
         (
             "starve = 7".to_owned(),
-            "6:10: expected a table, such as { nodes = 7, delay = \"500ms..2s\" }, got 7",
+            "6:10: expected a table, such as { nodes = 7, delay = \"500ms..2s\" }, found a \
+             whole number",
         ),
         (
             "starve = { nodes = 7, for = '1s' }".to_owned(),
-            "6:23: unknown key `for`: known are nodes, delay",
+            "6:23: unknown key `for`: it must be one of nodes, delay",
         ),
         (
             "starve = { nodes = 7 }".to_owned(),

@@ -173,6 +173,10 @@ fn what_real_time_cannot_do_is_refused_before_anything_starts() {
     let why = refused("[[at]]\ntime = '1s'\nclock = { nodes = 1, drift = '10%' }\n");
     assert!(why.starts_with("bed: ") && why.contains("clock") && why.contains("--net"), "{why}");
     assert!(!why.contains('\n'));
+    let why = refused("[[at]]\ntime = '1s'\nstarve = { nodes = 1, delay = '1s' }\n");
+    assert!(why.contains("`starve 1 by 1s` can be done in virtual time alone"), "{why}");
+    let why = refused("[[at]]\ntime = '1s'\nslow = { nodes = 1, cpu = '5%' }\n");
+    assert!(why.contains("`slow 1 to 5% of a processor` can be done in virtual time"), "{why}");
     let why = refused("start = '0s..1s'\nbootstrap = 'full'\n");
     assert!(why.contains("`start`"), "{why}");
 }

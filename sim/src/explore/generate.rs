@@ -486,6 +486,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_kind_of_fault_is_drawn() {
+        let around = Around::Nothing(2..=8);
+        let scenarios = (0..200).map(|number| generate(&around, 1, number));
+        let actions = scenarios.flat_map(|scenario| scenario["at"].as_array().unwrap().clone());
+        let drawn: std::collections::BTreeSet<String> = actions
+            .flat_map(|action| action.as_table().unwrap().keys().cloned().collect::<Vec<_>>())
+            .collect();
+        let all = "partition isolate link loss latency crash restart stop leave join pause clock \
+                   publish update suspend drop replay starve slow";
+        let missing: Vec<&str> = all.split(' ').filter(|kind| !drawn.contains(*kind)).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
     fn no_process_starts_in_the_instant_in_which_it_ended() {
         let around = Around::Nothing(2..=8);
         let scenarios = (0..200).map(|number| generate(&around, 1, number));

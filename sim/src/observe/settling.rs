@@ -377,6 +377,12 @@ mod tests {
         let mut paused = testkit::plan(3, Duration::from_secs(300));
         testkit::act(&mut paused, 1, "", Deed::Pause(vec![2]));
         assert_excused(&mut Stand::of(paused), "paused");
+        let mut starved = testkit::plan(3, Duration::from_secs(300));
+        let delay = Duration::from_secs(1)..=Duration::from_secs(2);
+        testkit::act(&mut starved, 1, "", Deed::Starve { nodes: vec![2], delay });
+        assert_excused(&mut Stand::of(starved.clone()), "stays starved");
+        testkit::act(&mut starved, 2, "", Deed::Relieve { nodes: vec![2], of: 0 });
+        assert!(matches!(Stand::of(starved).judge(), SettlingVerdict::Unsettled { .. }));
     }
 
     #[test]

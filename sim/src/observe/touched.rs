@@ -80,7 +80,7 @@ fn parts_of_all(sets: Vec<&[NodeNo]>, so_far: u32) -> Vec<NodeNo> {
 
 /// Those of all groups but one; who is in none forms one more.
 fn outside_the_largest(groups: &[Vec<NodeNo>], so_far: u32) -> Vec<NodeNo> {
-    let is_in = |node: &NodeNo| groups.iter().any(|group| group.contains(node));
+    let is_in = |node: &NodeNo| groups.iter().any(|group| group.binary_search(node).is_ok());
     let rest: Vec<NodeNo> = (0..so_far).filter(|node| !is_in(node)).collect();
     let sides = || groups.iter().chain([&rest]);
     let most = sides().map(Vec::len).max();
