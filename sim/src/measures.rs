@@ -479,6 +479,12 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "The most pairs at a time of which the first should list the second and didn't."),
         ("view_error.ghosts_max", Count, Lower,
             "The most entries at a time that should not have been in lists."),
+        ("views.unique", Count, Lower,
+            "Distinct sizes of the list that `view` events told nodes that no fault had touched, \
+             in the episode with the most."),
+        ("views.changes", Count, Lower,
+            "`view` events that one node was told before any fault touched it, warm-up left out: \
+             the most of one."),
         ("peaks.members", Count, Lower, "The most members that one node listed."),
         ("peaks.tombstones", Count, Lower, "The most tombstones that one node kept."),
         ("peaks.queue", Count, Lower, "The most events that waited in the simulator."),

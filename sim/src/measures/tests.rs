@@ -7,7 +7,7 @@ use crate::results::judge::judge;
 use crate::results::summary::{
     Bytes, Detection, Episode, ExpectationResult, Invariant, LinkFigures, Messages,
     MetadataFigures, NodeListFigures, NodesSummary, Peaks, PerNodePerSecond, Removals,
-    RumorFigures, Summary, ViewError,
+    RumorFigures, Summary, ViewError, ViewFigures,
 };
 use crate::scenario::plan::Expectation;
 
@@ -134,6 +134,7 @@ fn summary() -> Summary {
         },
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
+        views: ViewFigures { unique: 67, changes: 68 },
         rumors: rumors(),
         peaks: Peaks { members: 33, tombstones: 34, queue: Some(35), packet_bytes: 36 },
         faults: (37..).zip(FAULT_KINDS).map(|(n, kind)| (kind.to_owned(), n)).collect(),

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use rumormill::time::Instant;
 
 use super::cast::IncarnationNo;
+use super::told_views::ToldViews;
 use super::touched::Touched;
 use crate::bits;
-use crate::results::summary::Removals;
+use crate::results::summary::Summary;
 use crate::scenario::plan::{NodeNo, Plan};
 
 /// What nodes have removed by timeout that nothing had touched.
@@ -25,6 +26,7 @@ pub(crate) struct Bystanders {
     healthy: u64,
     /// How often one listed again whom it had removed.
     flaps: u64,
+    views: ToldViews,
 }
 
 /// Whom one node gave up and took back, as bits of incarnations.
@@ -43,6 +45,7 @@ impl Bystanders {
             given_up: BTreeMap::new(),
             healthy: 0,
             flaps: 0,
+            views: ToldViews::of(plan),
         }
     }
 
@@ -77,8 +80,17 @@ impl Bystanders {
         }
     }
 
-    /// Fills in what they did.
-    pub(crate) fn finish(&self, removals: &mut Removals) {
+    /// A node is told that it lists so many members now, when so many episodes have closed.
+    pub(crate) fn view(&mut self, at: Instant, node: NodeNo, members: usize, episode: usize) {
+        if !self.touched.is_touched(at, node) {
+            self.views.tell(at, node, members, episode);
+        }
+    }
+
+    /// Fills in what they did, and were told.
+    pub(crate) fn finish(&self, summary: &mut Summary) {
+        summary.views = self.views.finish();
+        let removals = &mut summary.removals;
         removals.healthy = self.healthy;
         removals.flaps = self.flaps;
         let most = self.given_up.values().map(|given_up| given_up.again.len() as u64).max();
@@ -118,9 +130,20 @@ mod tests {
     }
 
     fn figures(bystanders: &Bystanders) -> (u64, u64, u64) {
-        let mut removals = Removals::default();
-        bystanders.finish(&mut removals);
+        let mut summary = Summary::default();
+        bystanders.finish(&mut summary);
+        let removals = &summary.removals;
         (removals.healthy, removals.flaps, removals.flaps_max)
+    }
+
+    #[test]
+    fn what_the_sick_are_told_of_their_lists_is_left_out() {
+        let mut bystanders = Bystanders::of(&plan());
+        bystanders.view(at_ms(20_000), 4, 3, 0);
+        bystanders.view(at_ms(20_000), 0, 5, 0);
+        let mut summary = Summary::default();
+        bystanders.finish(&mut summary);
+        assert_eq!((summary.views.unique, summary.views.changes), (1, 1));
     }
 
     #[test]

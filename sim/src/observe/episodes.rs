@@ -47,6 +47,11 @@ impl Episodes {
         self.current.true_since = since;
     }
 
+    /// How many have closed.
+    pub(crate) fn closed(&self) -> usize {
+        self.past.len()
+    }
+
     /// When the truth last changed.
     pub(crate) fn last_change(&self) -> Instant {
         self.current.last_change

@@ -22,6 +22,7 @@ mod settling;
 pub(crate) mod stage;
 pub(crate) mod staleness;
 pub(crate) mod tally;
+mod told_views;
 mod touched;
 pub(crate) mod trace;
 pub(crate) mod traffic;

@@ -246,6 +246,9 @@ impl Observer {
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => self.on_published(at, node, metadata, way),
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
+            Event::View { members, .. } => {
+                self.bystanders.view(at, node, *members, self.episodes.closed());
+            }
             // Addresses are never handed on in a plan; if it were so, others would list it.
             Event::AddressConflict(_)
             | Event::ListFull { .. }
@@ -255,7 +258,6 @@ impl Observer {
             | Event::ValueUnreachable { .. }
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
-            | Event::View { .. }
             | Event::Isolated
             | Event::Reunited(_)
             | Event::Degraded(_)
@@ -462,7 +464,7 @@ impl Observer {
         summary.links = self.crossing.finish(end);
         summary.node_list = self.episodes.finish(end);
         summary.removals = self.removals;
-        self.bystanders.finish(&mut summary.removals);
+        self.bystanders.finish(summary);
         summary.detection = self.detections.finish();
         summary.view_error = ViewError {
             missing_end: self.views.missing(),

@@ -322,7 +322,11 @@ fn state(
         EngineEvent::Removed { cause, .. } => Some(cause.to_string().into()),
         _ => None,
     };
+    let members = match event {
+        EngineEvent::View { members, .. } => Some(*members),
+        _ => None,
+    };
     let (about, life) = about.map_or((None, 0), |(about, life)| (Some(about), life));
     let (change, version) = (event.name().into(), version.map(|version| version.to_string()));
-    Event::State { node, change, about, life, cause, version, from }
+    Event::State { node, change, about, life, cause, version, members, from }
 }

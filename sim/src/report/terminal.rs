@@ -17,7 +17,9 @@ use crate::measures::{self, Unit};
 use crate::report::human::{
     bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
 };
-use crate::results::summary::{ExpectationResult, Removals, RumorFigures, RunResult, Summary};
+use crate::results::summary::{
+    ExpectationResult, Removals, RumorFigures, RunResult, Summary, ViewFigures,
+};
 use crate::scenario::Paint;
 use crate::stats::Sample;
 
@@ -117,6 +119,12 @@ fn node_lists(page: &mut TerminalPage, summary: &Summary) {
     if kept.len() < episodes.len() {
         let left_out = counted((episodes.len() - kept.len()) as u64, "quicker one");
         page.line(Tone::Quiet, &format!("{left_out} not shown"));
+    }
+    let ViewFigures { unique, changes } = summary.views;
+    if unique > 0 {
+        let (sizes, changes) = (counted(unique, "size"), count(changes));
+        let text = format!("views: {sizes} at most in one episode, {changes} changes of one node");
+        page.line(Tone::Plain, &text);
     }
 }
 

@@ -4,7 +4,7 @@ use super::summary::{
     Bytes, CURVE_STEPS_MAX, Detection, Episode, ExpectationResult, FaultWindow, Invariant,
     LinkFigures, Messages, MetadataFigures, NodeListFigures, NodeTraffic, NodesSummary, Peaks,
     PerNodePerSecond, Removals, RumorFigures, RumorRow, RunResult, SCHEMA, SeriesRow, Summary,
-    ViewError,
+    ViewError, ViewFigures,
 };
 
 /// A run of `nodes` nodes that is parted from 20 s to 40 s, with `rumors` metadata versions.
@@ -166,6 +166,7 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
             missing_max: u64::from(nodes * (nodes - 1)),
             ghosts_max: 1_250,
         },
+        views: ViewFigures::default(),
         rumors,
         peaks: Peaks { members: 50, tombstones: 25, queue: Some(800), packet_bytes: 1_380 },
         faults: [("partition".to_owned(), 1)].into(),

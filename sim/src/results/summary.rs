@@ -44,6 +44,7 @@ pub struct Summary {
     pub removals: Removals,
     pub detection: Detection,
     pub view_error: ViewError,
+    pub views: ViewFigures,
     pub rumors: Vec<RumorFigures>,
     pub peaks: Peaks,
     /// How often each fault was injected, by kind.
@@ -173,6 +174,15 @@ pub struct Removals {
 pub struct Detection {
     pub first_ms: Option<f64>,
     pub all_ms: Option<f64>,
+}
+
+/// What nodes that no fault had touched were told of their lists as a whole.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ViewFigures {
+    /// Distinct sizes of the list, the most of one episode.
+    pub unique: u64,
+    /// How often one node was told after the warm-up, the most of one.
+    pub changes: u64,
 }
 
 /// Ordered pairs of live nodes that are wrong: not listed though true, or listed though not.

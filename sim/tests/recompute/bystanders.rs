@@ -14,6 +14,8 @@ pub(crate) struct Bystanders {
     healthy: u64,
     given_up: BTreeSet<(usize, Life)>,
     flaps: BTreeMap<(usize, Life), u64>,
+    /// When who was told of how many members, in which episode.
+    views: Vec<(u64, usize, usize, usize)>,
 }
 
 impl Bystanders {
@@ -30,6 +32,7 @@ impl Bystanders {
             healthy: 0,
             given_up: BTreeSet::new(),
             flaps: BTreeMap::new(),
+            views: Vec::new(),
         }
     }
 
@@ -48,6 +51,24 @@ impl Bystanders {
         if self.given_up.remove(&(by, life)) && self.is_healthy(at, by) {
             *self.flaps.entry((by, life)).or_default() += 1;
         }
+    }
+
+    pub(crate) fn view(&mut self, at: u64, node: usize, members: usize, episode: usize) {
+        if self.is_healthy(at, node) {
+            self.views.push((at, node, members, episode));
+        }
+    }
+
+    /// The most sizes of one episode, and the most views of one node from a time on.
+    pub(crate) fn view_figures(&self, from: u64) -> [usize; 2] {
+        let episodes: BTreeSet<usize> = self.views.iter().map(|view| view.3).collect();
+        let sizes = episodes.into_iter().map(|episode| {
+            let own = self.views.iter().filter(|view| view.3 == episode);
+            own.map(|view| view.2).collect::<BTreeSet<_>>().len()
+        });
+        let changes = (0..self.touched.len())
+            .map(|node| self.views.iter().filter(|view| view.0 >= from && view.1 == node).count());
+        [sizes.max().unwrap_or(0), changes.max().unwrap_or(0)]
     }
 
     /// Removals among them, listings again, and the most of one pair.

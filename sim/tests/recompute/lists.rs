@@ -162,6 +162,11 @@ impl Episodes {
         current.true_since = lists_are_true.then(|| current.true_since.unwrap_or(at));
     }
 
+    /// The place of the one that is open.
+    pub(crate) fn open(&self) -> usize {
+        self.spans.len()
+    }
+
     pub(crate) fn last_change(&self) -> u64 {
         self.spans.last().unwrap().last_change
     }

@@ -268,6 +268,10 @@ impl<'a> Run<'a> {
                 self.unlist(line, life, &way);
             }
             ("published", _) => self.publish(line, &way),
+            ("view", _) => {
+                let (members, episode) = (line.members.unwrap(), self.episodes.open());
+                self.bystanders.view(self.now, line.node, members, episode);
+            }
             _ => {}
         }
     }
@@ -334,6 +338,7 @@ impl<'a> Run<'a> {
         }
         let rumors = self.rumors.figures();
         let live = (0..nodes).filter(|&node| self.cluster.live(node).is_some()).count();
+        let [unique, changes] = self.bystanders.view_figures(self.setting.warmup);
         let mut summary = json!({
             "schema": "summary/1",
             "scenario": first.scenario,
@@ -350,6 +355,7 @@ impl<'a> Run<'a> {
             "removals": self.removals.figures(self.bystanders.figures()),
             "detection": self.crashes.figures(),
             "view_error": self.lists.view_error(&self.cluster),
+            "views": { "unique": unique, "changes": changes },
             "peaks": {
                 "members": self.lists.members_max(),
                 "packet_bytes": self.traffic.packet_max(),

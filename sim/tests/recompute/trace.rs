@@ -27,6 +27,7 @@ pub(crate) struct Line {
     pub(crate) about: Option<usize>,
     pub(crate) life: usize,
     pub(crate) version: String,
+    pub(crate) members: Option<usize>,
     pub(crate) rumor: String,
     pub(crate) hop: u32,
     pub(crate) via: String,

@@ -13,7 +13,7 @@
 //! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
 //! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
 //! | `deliver` | it was read | `from to kind sent_ns content`, `waited_ns rumors` |
-//! | `state` | a node's list or metadata changed | `node change`, `about life cause version from` |
+//! | `state` | a node's list or metadata changed | `node change`, `about life cause version members from` |
 //! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
 //!
 //! `content` is a hash of what the packet says, so that two traces differ where two packets do.
@@ -127,6 +127,8 @@ pub(crate) enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[serde(deserialize_with = "printable")]
         version: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        members: Option<usize>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<NodeNo>,
     },

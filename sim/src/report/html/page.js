@@ -52,6 +52,12 @@ function tiles(summary) {
       "live nodes removed though they could be heard",
       summary.removals.false > 0,
     ],
+    summary.views.unique === 0 ? null : [
+      grouped(summary.views.unique),
+      `sizes of the list told in one episode, and ${
+        grouped(summary.views.changes)
+      } views to one node after the warm-up, at most`,
+    ],
     summary.removals.healthy === 0 ? null : [
       grouped(summary.removals.healthy),
       "nodes that no fault touched removed by such nodes",
@@ -89,6 +95,8 @@ function overSeeds({ aggregate, seeds }) {
     ["the last publish reaches 99 % after", aggregate.metadata.t99_ms, span],
     ["the slowest crash noticed by all after", aggregate.detection.all_ms, span],
     ["live nodes removed though they could be heard", aggregate.removals.false, threeDigits],
+    ["sizes of the list told in one episode", aggregate.views.unique, threeDigits],
+    ["views told to one node after the warm-up", aggregate.views.changes, threeDigits],
     ["nodes that no fault touched removed by such nodes", aggregate.removals.healthy, threeDigits],
     ["times that one of these took one back", aggregate.removals.flaps, threeDigits],
     ["bytes that the median node sends a second", aggregate.per_node_per_second.bytes_p50, byteCount],

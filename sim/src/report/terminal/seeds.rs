@@ -70,6 +70,10 @@ fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
         let removals = &run.removals;
         Some((removals.right + removals.paused + removals.cut + removals.replaced) as f64)
     });
+    if summaries.iter().any(|run| run.views.unique > 0) {
+        rows.add("sizes told in one episode", whole, |run| Some(run.views.unique as f64));
+        rows.add("  views told to one node", whole, |run| Some(run.views.changes as f64));
+    }
     if summaries.iter().any(|run| run.removals.healthy + run.removals.flaps > 0) {
         rows.add("removals among the untouched", whole, |run| Some(run.removals.healthy as f64));
         rows.add("  listed again by them", whole, |run| Some(run.removals.flaps as f64));
