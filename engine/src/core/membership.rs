@@ -28,6 +28,7 @@ use self::mismatches::ConfigMismatches;
 use self::names::NameConflicts;
 use self::newcomers::Guests;
 use self::news::Intake;
+use crate::time::Instant;
 
 /// What is remembered of what was said about members.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,8 @@ pub(crate) struct Membership {
     names: NameConflicts,
     bumps: GenerationBumps,
     damping: Damping,
+    /// When we last told all that we live.
+    refuted_at: Instant,
     list_limit: ListLimit,
     called: Called,
     mismatches: ConfigMismatches,

@@ -4,7 +4,8 @@
 //! all others for dead because of a fault of its own. So it looks at itself before it judges:
 //!
 //! - Where its timers come late, or what it reads has waited, it is behind: an answer may be there
-//!   that it has not come to. It judges nobody until it has kept up for a while.
+//!   that it has not come to. It judges nobody until it has kept up for a while, and takes the word
+//!   of two others for who is dead.
 //! - Where nobody at all has answered since somebody fell silent, that one is no more silent than
 //!   all the others are. It stays.
 //! - Whom nobody answers for one timeout is isolated. The only one that lives, or the only one that
@@ -31,6 +32,8 @@ pub(super) struct Doubt {
     /// We were late, and may be so until then.
     behind_until: Instant,
     is_degraded: bool,
+    /// When we last heard that others doubt that we live.
+    doubted_at: Option<Instant>,
     /// When something was last wrong with us.
     unwell_at: Instant,
 }
@@ -118,10 +121,21 @@ impl Detection {
     }
 
     fn trouble(&self, cx: &Context<'_>) -> Option<Trouble> {
-        if cx.now.mono < self.doubt.behind_until {
+        if self.is_behind(cx) {
             return Some(Trouble::Behind);
         }
         self.prober.is_unwell().then_some(Trouble::Unanswered)
+    }
+
+    /// Others doubt that we live.
+    pub(crate) fn note_doubted(&mut self, now: Instant) {
+        self.doubt.doubted_at = Some(now);
+    }
+
+    /// True while others may doubt that we live, and what we say of it gets lost.
+    pub(super) fn is_doubted(&self, cx: &Context<'_>) -> bool {
+        let doubted_at = self.doubt.doubted_at;
+        doubted_at.is_some_and(|at| cx.now.mono - at < cx.config.suspicion_max())
     }
 
     /// When something was last wrong with us.
@@ -140,10 +154,15 @@ impl Detection {
         self.doubt.isolated_since.is_some() && cx.config.isolation() == Isolation::Keep
     }
 
+    /// True while we are late.
+    pub(super) fn is_behind(&self, cx: &Context<'_>) -> bool {
+        cx.now.mono < self.doubt.behind_until
+    }
+
     /// Whether a member that has been silent since then may be removed.
     pub(super) fn may_judge(&self, cx: &Context<'_>, silent_since: Instant) -> bool {
-        let Doubt { heard_at, behind_until, isolated_since, .. } = self.doubt;
+        let Doubt { heard_at, isolated_since, .. } = self.doubt;
         let judges_alone = isolated_since.is_some() && cx.config.isolation() == Isolation::Judge;
-        cx.now.mono >= behind_until && (heard_at > silent_since || judges_alone)
+        !self.is_behind(cx) && (heard_at > silent_since || judges_alone)
     }
 }

@@ -339,6 +339,13 @@ impl Detection {
             Reply::Datagram => cx.out.send(from, &answer),
             Reply::Stream => cx.out.stream(from, &answer),
         }
+        if self.is_doubted(cx)
+            && self.may_correct(from)
+            && let Some(me) = cx.news_of(cx.members.me())
+        {
+            // One of many who ask will hear it, and tell the others.
+            cx.out.send(from, &cx.packet(Body::Delta(Delta { news: vec![me] })));
+        }
         self.tell_what_we_think(cx, from);
     }
 

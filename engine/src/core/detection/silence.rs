@@ -115,7 +115,8 @@ impl Detection {
         (cx.members.raised_at(node) + timeout).max(self.watch.judge_from)
     }
 
-    pub(super) fn remove_silent(cx: &mut Context<'_>, node: NodeIx) {
+    /// Takes a member off the list that was silent for too long.
+    pub(crate) fn remove_silent(cx: &mut Context<'_>, node: NodeIx) {
         let record = cx.members.remove(cx.now.mono, node, Cause::Timeout);
         planted!(LostUndialled, cx.effects.push_back(Effect::Lost(record.node().addr())));
         cx.out.event(Event::Removed { record, cause: Cause::Timeout });

@@ -26,6 +26,8 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Suspects {
     by_addr: BTreeMap<SocketAddr, Suspect>,
+    /// Who was suspected and turned out to live, and when: at most [`Suspects::SLOW_MAX`].
+    slow: BTreeMap<SocketAddr, Instant>,
     /// No roll is called before, however many are in doubt.
     roll_from: Instant,
     /// Nor are neighbours asked.
@@ -41,6 +43,10 @@ struct Suspect {
     /// Who found it silent, as far as it was told; at most [`Suspicion::WITNESSES_MAX`].
     witnesses: Vec<NodeId>,
     grounds: Grounds,
+    /// Who said that they have removed it; no more than it takes.
+    removed_by: Vec<SocketAddr>,
+    /// It needed long to answer of late.
+    is_slow: bool,
     calls: u32,
     called_at: Instant,
     next_call: Instant,
@@ -77,6 +83,27 @@ impl Suspects {
     /// Which of the calls goes by stream: two datagrams may have got lost.
     const STREAM_CALL: u32 = 3;
 
+    /// So many are remembered for being slow, and for so many timeouts.
+    const SLOW_MAX: usize = 256;
+    const SLOW_FOR: u32 = 12;
+    /// So much more time is theirs: who reads everything two seconds late answers in time then, and
+    /// one that has crashed is still out within the next timeout.
+    const SLOW_FACTOR: u32 = 2;
+
+    /// Who was suspected turned out to live: it may be slow.
+    fn note_slow(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
+        if self.slow.len() == Self::SLOW_MAX {
+            self.slow.retain(|_, &mut at| now - at < timeout * Self::SLOW_FOR);
+        }
+        if self.slow.len() < Self::SLOW_MAX || self.slow.contains_key(&addr) {
+            self.slow.insert(addr, now);
+        }
+    }
+
+    fn is_slow(&self, addr: SocketAddr, now: Instant, timeout: Duration) -> bool {
+        self.slow.get(&addr).is_some_and(|&at| now - at < timeout * Self::SLOW_FOR)
+    }
+
     /// Puts everything off by this much: we were not there.
     pub(super) fn shift(&mut self, by: Duration) {
         for suspect in self.by_addr.values_mut() {
@@ -102,7 +129,7 @@ impl Suspect {
 
     /// How long it may stay one.
     fn wait(&self, config: &Config) -> Duration {
-        match self.grounds {
+        let wait = match self.grounds {
             Grounds::Removal => config.silence_min(),
             Grounds::RollCall => config.suspicion_max(),
             Grounds::Silence => {
@@ -111,7 +138,8 @@ impl Suspect {
                 let wait = most - (most - least) * share / 1_000;
                 planted!(SuspicionTooShort, wait, Duration::ZERO)
             }
-        }
+        };
+        wait * if self.is_slow { Suspects::SLOW_FACTOR } else { 1 }
     }
 
     /// When it is removed, if it does not answer so many calls: not before they were made.
@@ -122,6 +150,9 @@ impl Suspect {
 }
 
 impl Detection {
+    /// Those who must have removed a member before one that is behind does.
+    const WORDS: usize = 2;
+
     /// A member answered neither us nor the others whom we asked.
     pub(super) fn suspect_silent(
         &mut self,
@@ -164,6 +195,10 @@ impl Detection {
         grounds: Grounds,
     ) -> Relevance {
         let Suspicion { addr, generation, counter, .. } = *of;
+        let (now, timeout) = (cx.now.mono, cx.config.timeout());
+        if !cx.members.is_suspected(node) && self.suspects.by_addr.contains_key(&addr) {
+            self.suspects.note_slow(addr, now, timeout);
+        }
         let fresh = Suspect {
             node,
             generation,
@@ -171,6 +206,8 @@ impl Detection {
             since: cx.now.mono,
             witnesses: Vec::new(),
             grounds,
+            removed_by: Vec::new(),
+            is_slow: self.suspects.is_slow(addr, now, timeout),
             calls: 0,
             called_at: cx.now.mono,
             next_call: cx.now.mono,
@@ -193,6 +230,20 @@ impl Detection {
         let next = suspect.next_call.min(end.max(cx.now.mono));
         cx.timers.set_earlier(Timer::Check, next);
         heed
+    }
+
+    /// A member says that it has removed one that we suspect. While we are behind, and judge nobody
+    /// ourselves, the word of two is enough.
+    pub(crate) fn note_removed_by(&mut self, cx: &mut Context<'_>, node: NodeIx, by: SocketAddr) {
+        let (addr, is_behind) = (cx.members.addr(node), self.is_behind(cx));
+        let Some(suspect) = self.suspects.by_addr.get_mut(&addr) else { return };
+        if cx.lists(by) && !suspect.removed_by.contains(&by) {
+            suspect.removed_by.push(by);
+            suspect.removed_by.truncate(Self::WORDS);
+        }
+        if is_behind && suspect.removed_by.len() == Self::WORDS {
+            Self::remove_silent(cx, node);
+        }
     }
 
     /// Where several are in doubt there are more whose turn to be probed is still to come, and in
@@ -269,11 +320,14 @@ impl Detection {
 
     /// Whose time is over. Who was never called, or only just, has a little more.
     fn judge_suspects(&mut self, cx: &mut Context<'_>) -> Vec<SocketAddr> {
-        let members = &mut *cx.members;
+        let (members, mut slow) = (&mut *cx.members, Vec::new());
         self.suspects.by_addr.retain(|&addr, suspect| {
             // Of one that is gone not even the tombstone may be left, and its index be another's.
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
-            let Some(node) = listed else { return false };
+            let Some(node) = listed else {
+                slow.extend(members.lists(addr).then_some(addr));
+                return false;
+            };
             let doubted = members.record(node).generation() == suspect.generation
                 && members.counter(node) <= suspect.counter;
             if !doubted {
@@ -281,6 +335,9 @@ impl Detection {
             }
             doubted
         });
+        for addr in slow {
+            self.suspects.note_slow(addr, cx.now.mono, cx.config.timeout());
+        }
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
             suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
@@ -320,9 +377,13 @@ impl Detection {
             suspect.next_call = if again_soon { cx.now.mono + patience } else { again };
             let by_stream = suspect.calls == Suspects::STREAM_CALL;
             let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
-            calls.push((addr, reply));
+            calls.push((addr, reply, suspect.calls == 1));
         }
-        for (addr, reply) in calls {
+        for (addr, reply, is_first) in calls {
+            // Whoever has not heard that it is suspected answers us, and nobody else would know.
+            if let Some(suspicion) = self.suspicion_of(cx, addr).filter(|_| is_first) {
+                Self::tell_suspect(cx, suspicion);
+            }
             let token = cx.token_for(addr);
             cx.send_probe(addr, token, reply);
         }
@@ -349,6 +410,8 @@ mod tests {
             since: zero,
             witnesses: Vec::new(),
             grounds,
+            removed_by: Vec::new(),
+            is_slow: false,
             calls: 0,
             called_at: zero,
             next_call: zero,

@@ -94,20 +94,20 @@ impl Membership {
 
     /// A member says that it has removed us; true when we may come back at once.
     pub(super) fn note_removed(&mut self, cx: &mut Context<'_>, from: SocketAddr) -> bool {
-        let (now, cycle) = (cx.now.mono, cx.config.cycle());
+        let (now, timeout) = (cx.now.mono, cx.config.timeout());
         if !cx.config.liveness().asks() || !cx.lists(from) || !self.damping.counts(now, from) {
             return !cx.members.is_away();
         }
         let damping = &mut self.damping;
         damping.forgive(now);
         let is_away = cx.members.is_away();
-        let is_new = |it: &Removal| !is_away && now - it.since >= it.hold + cycle * 2;
+        let is_new = |it: &Removal| !is_away && now - it.since >= it.hold + timeout;
         if damping.removal.as_ref().is_none_or(is_new) {
             let (hold, observers) = (damping.hold(), BTreeSet::new());
             damping.removal = Some(Removal { since: now, observers, counted: false, hold });
             cx.members.set_away(!hold.is_zero());
             // By then a second observer has said so, or there is none.
-            cx.timers.set(Timer::Return, now + cycle * 2);
+            cx.timers.set(Timer::Return, now + timeout);
         }
         let Some(removal) = &mut damping.removal else { return true };
         if removal.observers.len() < Damping::OBSERVERS {
@@ -135,16 +135,17 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &Detection,
     ) {
-        let Some(removal) = self.damping.removal.as_ref() else { return };
-        if !cx.members.is_away() {
+        let Some(removal) = self.damping.removal.as_mut().filter(|_| cx.members.is_away()) else {
             return;
+        };
+        if !removal.counted {
+            // It was one observer's own fault.
+            removal.hold = Duration::ZERO;
         }
-        if removal.counted {
-            // What we need is some time in which we were well.
-            let from = removal.since.max(detection.unwell_at());
-            if cx.now.mono < from + removal.hold {
-                return cx.timers.set(Timer::Return, from + removal.hold);
-            }
+        // What we need is some time in which we were well.
+        let until = removal.since.max(detection.unwell_at()) + removal.hold;
+        if removal.counted && cx.now.mono < until {
+            return cx.timers.set(Timer::Return, until);
         }
         cx.members.set_away(false);
         if *cx.life == Life::Running {

@@ -99,10 +99,17 @@ impl Membership {
         }
         if outdated {
             detection.note_outdated(node);
-        } else if !cx.members.is_suspected(node) {
-            let suspicion = cx.nobodys_suspicion(node);
-            detection.suspect(cx, node, &suspicion, Grounds::Removal);
-            Detection::tell_suspect(cx, suspicion);
+        } else if cx.members.is_away() {
+            // We were wrong of late, and what we hold on to the others would learn from us again
+            // once they have forgotten that it is gone.
+            Detection::remove_silent(cx, node);
+        } else {
+            if !cx.members.is_suspected(node) {
+                let suspicion = cx.nobodys_suspicion(node);
+                detection.suspect(cx, node, &suspicion, Grounds::Removal);
+                Detection::tell_suspect(cx, suspicion);
+            }
+            detection.note_removed_by(cx, node, via.from);
         }
     }
 
@@ -124,12 +131,20 @@ impl Membership {
         if counter > ours {
             // More than we ever said: an earlier life, or a rival.
             self.outrank(cx, spread, Outranked::ByCopy(generation));
-        } else if counter == ours && self.renew(cx, spread) {
+            return;
+        }
+        detection.note_doubted(cx.now.mono);
+        let renewed = counter == ours && self.renew(cx, spread);
+        if renewed {
             cx.stats.refutations += 1;
             detection.worsen_health();
-            spread.announce(cx, cx.members.me());
-            detection.note_outdated(me);
-        } else if detection.may_correct(via.from) {
+        }
+        // Who goes on hearing of it was not heard: what it said got lost, or was never said to all.
+        if renewed || cx.now.mono - self.refuted_at >= cx.config.relay_delay() {
+            self.refuted_at = cx.now.mono;
+            spread.announce(cx, me);
+        }
+        if renewed || detection.may_correct(via.from) {
             detection.note_outdated(me);
         }
     }

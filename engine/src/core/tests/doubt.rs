@@ -95,7 +95,7 @@ fn half_a_cluster_is_not_isolated() {
 }
 
 #[test]
-fn who_reads_late_removes_nobody_and_says_so() {
+fn who_reads_late_judges_nobody_and_says_so() {
     for liveness in JUDGING {
         let mut cluster = settled(12, liveness);
         cluster.crash(7);
@@ -104,8 +104,11 @@ fn who_reads_late_removes_nobody_and_says_so() {
             cluster.outputs_of(4, Input::Waited(SECOND));
             cluster.run(SECOND / 4);
         }
-        assert!(cluster.engine(4).lists(addr(7)), "by {liveness}");
-        assert!(!cluster.engine(5).lists(addr(7)), "by {liveness}");
+        // It may take the word of two.
+        let removals = cluster.removals_of(7);
+        let place = removals.iter().position(|it| it.0 == 4);
+        assert!(removals.len() >= 10 && place.is_none_or(|place| place >= 2), "{removals:?}");
+        assert_eq!(place.is_none(), liveness == Liveness::Beats, "by {liveness}");
         assert_eq!(told(&cluster, 4)[0], Event::Degraded(Trouble::Behind), "by {liveness}");
         cluster.run(2 * TIMEOUT);
         assert!(!cluster.engine(4).lists(addr(7)), "it has caught up, by {liveness}");
