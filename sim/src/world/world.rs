@@ -321,7 +321,12 @@ impl<'a, P: Simulated> World<'a, P> {
 
     pub(super) fn give(&mut self, node: NodeNo, input: Input<P::Packet>, way: Way) {
         let now = self.cast.now(node, self.stage.now());
-        let Some(running) = &mut self.seats[node as usize].running else { return };
+        let seat = &mut self.seats[node as usize];
+        let Some(running) = &mut seat.running else { return };
+        // That a packet waited goes with the packet, and costs nothing beside it.
+        if let (Some(intake), false) = (&mut seat.intake, matches!(input, Input::Waited(_))) {
+            intake.work(now.mono);
+        }
         let told = running.handle(now, input, &mut self.outbox);
         self.answer(node, told, way);
     }
@@ -329,11 +334,7 @@ impl<'a, P: Simulated> World<'a, P> {
     /// Does what an engine wants done after an input.
     fn answer(&mut self, node: NodeNo, told: ToldInput, way: Way) {
         self.stage.count(1, told.updates);
-        let seat = &mut self.seats[node as usize];
-        seat.deadline = told.deadline;
-        if let Some(intake) = &mut seat.intake {
-            intake.work(self.stage.now());
-        }
+        self.seats[node as usize].deadline = told.deadline;
         if !self.outbox.is_empty() {
             self.drain(node, way);
         }
