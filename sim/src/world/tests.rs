@@ -5,7 +5,7 @@ mod intake;
 
 use std::time::Duration;
 
-use rumormill::config::TransportKind;
+use rumormill::config::{Isolation, TransportKind};
 use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
 use rumormill::{Config, Node};
 
@@ -436,6 +436,8 @@ fn a_paused_process_does_not_do_as_it_is_told() {
 #[test]
 fn whom_nobody_hears_is_removed_and_gives_up_the_others_without_a_mistake() {
     let mut plan = plan(10, 60);
+    let judges = Config::builder().isolation(Isolation::Judge).build().expect("valid settings");
+    testkit::configure(&mut plan, judges);
     let from_it = Links::OneWay { from: vec![3], to: (0..10).collect() };
     act(&mut plan, 10_000, "mute", nothing_passes(from_it));
     act(&mut plan, 30_000, "", Deed::Heal(Heal::Label("mute".into())));
