@@ -122,16 +122,7 @@ fn summary() -> Summary {
             t100_ms: Some(22.0),
             staleness: Some(0.25),
         },
-        removals: Removals {
-            right: 23,
-            wrong: 24,
-            paused: 25,
-            cut: 26,
-            replaced: 63,
-            healthy: 64,
-            flaps: 65,
-            flaps_max: 66,
-        },
+        removals: removals(),
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
         views: ViewFigures { unique: 67, changes: 68 },
@@ -149,6 +140,12 @@ fn summary() -> Summary {
         expectations: Vec::new(),
         ok: true,
     }
+}
+
+fn removals() -> Removals {
+    let (healthy, flaps, flaps_max) = (64, 65, 66);
+    let (right, wrong, paused, cut, replaced) = (23, 24, 25, 26, 63);
+    Removals { right, wrong, paused, cut, replaced, healthy, flaps, flaps_max }
 }
 
 fn as_json(summary: &Summary) -> Value {

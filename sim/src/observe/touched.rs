@@ -3,8 +3,8 @@
 //! An action touches the nodes that it names, from its time to the end of the run, also where it
 //! ends before; each random choice is the one that was drawn for the run. Nobody is touched by what
 //! services do (publishes), by a heal, by the network as it is described from the beginning on, nor
-//! by what changes all of it alike. Of links only those ends are touched that are not all nodes, and
-//! of a partition whoever is not in the largest group, the first of several that are as large.
+//! by what changes all of it alike. Of links only those ends are touched that are not all nodes,
+//! and of a partition whoever is not in the largest group, the first of several that are as large.
 
 use rumormill::time::Instant;
 

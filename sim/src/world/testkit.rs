@@ -240,14 +240,7 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
         15 => Deed::Heal(Heal::Action(plan.actions.len() / 2)),
         16 => Deed::Suspend(a),
         17 => Deed::Resume(b),
-        18 => {
-            let said = |node: NodeNo| {
-                let was = self::node(node);
-                let data = format!("since {}", ms % 3);
-                NodeBuilder::from(was).private_data(data).build().expect("a valid node")
-            };
-            Deed::Update(a.into_iter().map(|node| (node, said(node))).collect())
-        }
+        18 => Deed::Update(a.into_iter().map(|node| (node, said(node, ms))).collect()),
         19 => {
             let least = Duration::from_millis(ms % 900);
             Deed::Starve { nodes: a, delay: least..=least * 3 }
@@ -257,6 +250,12 @@ fn happen(plan: &mut Plan, kind: u8, ms: u64, a: &[NodeNo], b: &[NodeNo]) {
         _ => Deed::Publish { node: a.first().copied().unwrap_or(0), data: b"data"[..].into() },
     };
     act(plan, ms, "any", deed);
+}
+
+/// What a node may say of itself.
+fn said(number: NodeNo, ms: u64) -> Node {
+    let data = format!("since {}", ms % 3);
+    NodeBuilder::from(node(number)).private_data(data).build().expect("a valid node")
 }
 
 /// Any change of a clock by up to a few minutes, or by up to a tenth.

@@ -108,8 +108,12 @@ fn touches(plan: &Plan, at: u64, deed: &Deed, node: u32) -> bool {
         Deed::Update(said) => said.iter().any(|(updated, _)| *updated == node),
         Deed::Join(range) => plan.incarnations[range.clone()].iter().any(|it| it.node == node),
         Deed::Inject(injection) => {
-            let of = matches!(injection.content, Content::Of { of: Speaker::Node(of), .. } if of == node);
-            of || injection.from == Speaker::Node(node) || injection.to.contains(&node)
+            let of = match injection.content {
+                Content::Of { of, .. } => Some(of),
+                Content::Bytes(_) => None,
+            };
+            let speakers = [Some(injection.from), of];
+            speakers.contains(&Some(Speaker::Node(node))) || injection.to.contains(&node)
         }
         Deed::Publish { .. } | Deed::Heal(_) | Deed::Network(_) => false,
         Deed::Isolate(nodes)
