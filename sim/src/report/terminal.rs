@@ -120,12 +120,6 @@ fn node_lists(page: &mut TerminalPage, summary: &Summary) {
         let left_out = counted((episodes.len() - kept.len()) as u64, "quicker one");
         page.line(Tone::Quiet, &format!("{left_out} not shown"));
     }
-    let ViewFigures { unique, changes } = summary.views;
-    if unique > 0 {
-        let (sizes, changes) = (counted(unique, "size"), count(changes));
-        let text = format!("views: {sizes} at most in one episode, {changes} changes of one node");
-        page.line(Tone::Plain, &text);
-    }
 }
 
 fn metadata(page: &mut TerminalPage, summary: &Summary) {
@@ -310,7 +304,7 @@ fn removals(page: &mut TerminalPage, summary: &Summary) {
     let told: String = told.map(|(what, number)| format!("{} {what}, ", count(number))).collect();
     let tone = if removals.wrong > 0 { Tone::Bad } else { Tone::Plain };
     page.line(tone, &format!("{told}{} false", count(removals.wrong)));
-    bystanders(page, removals);
+    bystanders(page, summary);
     let detection = &summary.detection;
     if let (Some(first), all) = (detection.first_ms, detection.all_ms) {
         let (first, all) = (span(first), span_or(all, "not before the end"));
@@ -321,16 +315,16 @@ fn removals(page: &mut TerminalPage, summary: &Summary) {
     }
 }
 
-/// What nodes did that no fault touched, if they did anything.
-fn bystanders(page: &mut TerminalPage, removals: &Removals) {
-    let Removals { healthy, flaps, flaps_max, .. } = *removals;
-    if healthy + flaps > 0 {
+/// What nodes did that no fault touched, and the views that they were told: the most of each.
+fn bystanders(page: &mut TerminalPage, summary: &Summary) {
+    let Removals { healthy, flaps, flaps_max, .. } = summary.removals;
+    let ViewFigures { unique, changes } = summary.views;
+    if healthy + flaps + unique > 0 {
         let tone = if healthy > 0 { Tone::Bad } else { Tone::Plain };
-        let (among, again, most) = (count(healthy), count(flaps), count(flaps_max));
-        let text = format!(
-            "untouched by faults: {among} removals among them, {again} listed again, {most} a pair"
-        );
-        page.line(tone, &text);
+        let [healthy, flaps, pair] = [healthy, flaps, flaps_max].map(count);
+        let (sizes, views) = (counted(unique, "size"), counted(changes, "view"));
+        let removals = format!("{healthy} removed, {flaps} listed again, {pair} a pair");
+        page.line(tone, &format!("untouched by faults: {removals}; {sizes}, {views}"));
     }
 }
 
