@@ -26,7 +26,7 @@ use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
     AddressWatch, Console, Contacts, Dialect, Driver, Ended, Environment, Interceptor, Left, Local,
     NetStats, Origin, Ports, Presence, Pulse, Queued, Request, Seed, SeedPlace, Seeds, Shared,
-    Streams, Wish, system_resolver,
+    Streams, Wish, open_files_fix, system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
 use crate::pekonode;
@@ -564,6 +564,6 @@ fn listen_fix(error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => "the port is in use: end its owner or take another".into(),
         io::ErrorKind::AddrNotAvailable => "this machine does not have the address".into(),
         io::ErrorKind::PermissionDenied => "not permitted: take a port from 1024 up".into(),
-        _ => error.to_string(),
+        _ => open_files_fix(error).unwrap_or_else(|| error.to_string()),
     }
 }

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol as Ip, SockRef, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use super::open_files::open_files_max;
 use super::transport::Transport;
 use super::udp::Socket;
 use crate::config::{Config, TransportKind};
@@ -33,6 +34,8 @@ pub(crate) struct Ports {
 impl Ports {
     /// Binds what the protocol needs; with port 0 to a port that is free for all of it.
     pub(crate) fn bind(config: &Config, addr: SocketAddr, queue_bytes: usize) -> io::Result<Self> {
+        // While there is a file left to read it by: an error is to name it.
+        let _ = open_files_max();
         let mut tries = 1;
         loop {
             let socket = match config.protocol() {

@@ -9,6 +9,8 @@ use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
+use rumormill::net::open_files_max;
+
 use super::TestbedError;
 use crate::observe::cast::IncarnationNo;
 use crate::scenario::plan::{NodeNo, Plan};
@@ -30,13 +32,15 @@ impl Book {
     /// # Errors
     /// When the system gives none.
     pub(super) fn on_loopback(plan: &Plan) -> Result<Self, TestbedError> {
+        // Two sockets for each node, and some for the connections between them.
+        let files = Files { wanted: 3 * plan.incarnations.len() + 64, most: open_files_max() };
         let mut real = BTreeMap::new();
         // Kept until all are known, so that none is given twice.
         let mut taken = Vec::new();
         for incarnation in &plan.incarnations {
             let planned = incarnation.public.addr();
             if let Entry::Vacant(place) = real.entry(planned) {
-                let (addr, sockets) = free(planned).map_err(|error| no_address(&error))?;
+                let (addr, sockets) = free(planned).map_err(|error| no_address(&error, files))?;
                 taken.push(sockets);
                 place.insert(addr);
             }
@@ -63,11 +67,21 @@ impl Book {
     }
 }
 
-fn no_address(error: &io::Error) -> TestbedError {
-    TestbedError::Machine(format!(
-        "cannot get a port on loopback for every node: {error}; run fewer nodes, or raise the \
-         limit on open files with `ulimit -n`"
-    ))
+/// How many open files a run takes, and how many it may have.
+#[derive(Clone, Copy, Debug)]
+struct Files {
+    wanted: usize,
+    most: Option<usize>,
+}
+
+fn no_address(error: &io::Error, Files { wanted, most }: Files) -> TestbedError {
+    let fix = match most.filter(|&most| most < wanted) {
+        Some(most) => {
+            format!("raise the limit of open files (ulimit -n {wanted}), which is {most}")
+        }
+        None => "run fewer nodes".to_owned(),
+    };
+    TestbedError::Machine(format!("cannot get a port on loopback for every node: {error}; {fix}"))
 }
 
 /// An address with a port that is free for UDP and TCP, and what holds it.
@@ -122,6 +136,17 @@ mod tests {
         assert_eq!(book.addr(1), book.addr(4), "a restart at the same address");
         assert_ne!(book.addr(1), book.addr(6), "and one at another");
         assert_eq!(book.node("127.0.0.1:1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn whoever_runs_out_of_files_is_told_how_many_it_takes_and_others_are_not() {
+        let error = io::Error::from_raw_os_error(24);
+        let told = |most| no_address(&error, Files { wanted: 1_000, most }).to_string();
+        let fix = "raise the limit of open files (ulimit -n 1000), which is 256";
+        assert!(told(Some(256)).ends_with(fix), "{}", told(Some(256)));
+        for most in [Some(1_024), None] {
+            assert!(told(most).ends_with("run fewer nodes"), "{}", told(most));
+        }
     }
 
     #[test]
