@@ -25,7 +25,7 @@ use crate::config::{Advertise, Config, TransportKind, Wire};
 use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
 use crate::net::{
     AddressWatch, Console, Contacts, Dialect, Driver, Ended, Environment, Interceptor, Left, Local,
-    NetStats, Origin, Ports, Presence, Pulse, Queued, Request, Seed, SeedPlace, Seeds, Shared,
+    NetStats, Numbered, Origin, Ports, Presence, Pulse, Request, Seed, SeedPlace, Seeds, Shared,
     Streams, Wish, open_files_fix, system_resolver,
 };
 use crate::node::{Generation, Node, NodeBuilder, NodeError};
@@ -100,7 +100,7 @@ const REPORTS_MAX: usize = 16;
 pub struct NodeList {
     /// What keeps the subscriptions open. The first field, so that its end is the first thing that
     /// others see of a handle that is dropped.
-    notices: broadcast::Sender<(u64, Queued)>,
+    notices: broadcast::Sender<Arc<Numbered>>,
     line: Arc<TaskLine>,
     config: Arc<Config>,
     environment: Environment,

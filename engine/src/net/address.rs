@@ -204,8 +204,12 @@ impl AddressWatch {
         }
     }
 
-    /// When the system can't say it is taken for granted.
+    /// When the system can't say it is taken for granted. Loopback always is here, and is not asked
+    /// for: many nodes of one process are there, and each would ask in every period.
     fn is_here(&self) -> bool {
+        if self.advertised.is_loopback() {
+            return true;
+        }
         let all = if_addrs::get_if_addrs();
         all.map_or(true, |all| all.iter().any(|found| found.ip() == self.advertised))
     }

@@ -72,6 +72,12 @@ pub(crate) trait Dialect:
         Agreement::default()
     }
 
+    /// False for a packet that says nothing of what its sender holds: with those alone the
+    /// agreement changes by events only.
+    fn may_report(_packet: &Self::Packet) -> bool {
+        true
+    }
+
     /// Lists members of which the node knows from elsewhere.
     fn restore(&mut self, now: Now, members: &[Arc<Record>], out: &mut Outbox<Self::Packet>);
 
@@ -164,6 +170,10 @@ impl Dialect for Engine {
 
     fn agreement(&self) -> Agreement {
         self.agreement()
+    }
+
+    fn may_report(packet: &Packet) -> bool {
+        !matches!(packet.body, Body::Rumor(_) | Body::RumorAck(_))
     }
 
     fn restore(&mut self, now: Now, members: &[Arc<Record>], out: &mut Outbox) {

@@ -7,12 +7,13 @@ mod requests;
 mod wake_reason;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use answers::Answers;
 use wake_reason::WakeReason;
@@ -42,6 +43,7 @@ use crate::core::{
     Agreement, Carrier, Class, Event, Input, Outbox, Output, Protocol, Record, Traced,
 };
 use crate::node::Node;
+use crate::time::Now;
 use crate::wire::{self, Guard, Keyring};
 
 /// How long a node that leaves waits for what an interceptor keeps.
@@ -110,12 +112,14 @@ impl<D: Dialect> Driver<D> {
         };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
         let now = self.clock.now().mono;
+        let alarm = Box::pin(sleep_until(self.clock.at(now)));
         let listing = Listing::new(self.console, &self.config, now);
         let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
         let mut running = Running {
             bound: self.bound,
             pulse: Pulse::Beating,
             driver: self,
+            alarm,
             outbox: Outbox::new(),
             events: Vec::new(),
             answers: Answers::default(),
@@ -124,10 +128,11 @@ impl<D: Dialect> Driver<D> {
             complaints: Complaints::default(),
             listing,
             refusals: Refusals::default(),
-            buffer: vec![0; buffer_len],
+            buffer_len,
             admission: Admission::new(),
             strangers: WaitingDatagrams::default(),
             outgoing: Outgoing::new(),
+            agreement: Freshness::Stale,
             streamed: Vec::new(),
             heard: Vec::new(),
             refusals_sent: Allowance::default(),
@@ -154,11 +159,21 @@ impl<D: Dialect> Driver<D> {
     }
 }
 
+/// Whether something that takes long to work out has to be, because it may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    Fresh,
+    Stale,
+}
+
 /// A driver with what it needs from one wake-up to the next.
 struct Running<D: Dialect> {
     driver: Driver<D>,
     bound: SocketAddr,
     pulse: Pulse,
+    /// Rings when there is something to do whatever comes. Kept, because to make one anew at each
+    /// wake-up takes a lock of the runtime twice.
+    alarm: Pin<Box<Sleep>>,
     /// Empty but while an input is handled.
     outbox: Outbox<D::Packet>,
     /// What readers and subscribers have yet to see.
@@ -170,11 +185,14 @@ struct Running<D: Dialect> {
     complaints: Complaints,
     listing: Listing,
     refusals: Refusals,
-    buffer: Vec<u8>,
+    /// The longest that may come through the socket.
+    buffer_len: usize,
     admission: Admission,
     /// What strangers sent, after what members sent.
     strangers: WaitingDatagrams,
     outgoing: Outgoing<D>,
+    /// Of what readers see.
+    agreement: Freshness,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<D::Packet>)>,
     /// What the next look at the seeds adds to what is told.
@@ -188,8 +206,8 @@ impl<D: Dialect> Running<D> {
         let places = self.driver.places.borrow_and_update().clone();
         self.on_places(places);
         loop {
-            self.on_time();
-            self.flush().await;
+            let now = self.on_time();
+            self.flush(now).await;
             if self.answers.have_left() {
                 break;
             }
@@ -216,20 +234,29 @@ impl<D: Dialect> Running<D> {
     }
 
     /// The deadline is looked at after every input, so that a flood of packets can't silence us.
-    fn on_time(&mut self) {
+    /// Returns what time it is, since to read two clocks again takes as long as to look at it.
+    fn on_time(&mut self) -> Now {
         let now = self.driver.clock.now();
         if self.driver.engine.deadline().is_some_and(|deadline| deadline <= now.mono) {
-            self.handle(Input::Timeout);
+            self.handle_at(now, Input::Timeout);
         }
         if self.listing.take_due(now.mono) {
             let (members, _) = snapshot(&self.driver.engine);
             self.print(ConsoleLine::Listen { bound: self.bound, members: &members });
         }
+        now
+    }
+
+    fn handle(&mut self, input: Input<D::Packet>) {
+        self.handle_at(self.driver.clock.now(), input);
     }
 
     /// The one way into the engine, and what it wants done out of it.
-    fn handle(&mut self, input: Input<D::Packet>) {
-        let now = self.driver.clock.now();
+    fn handle_at(&mut self, now: Now, input: Input<D::Packet>) {
+        let is_silent = matches!(&input, Input::Packet { packet, .. } if !D::may_report(packet));
+        if !is_silent {
+            self.agreement = Freshness::Stale;
+        }
         let came = match &input {
             Input::Packet { from, packet, .. } if self.driver.intercepted.is_some() => {
                 Some((*from, Arc::clone(packet)))
@@ -318,18 +345,17 @@ impl<D: Dialect> Running<D> {
     }
 
     /// Shows what has changed, tells of it, and then sends: who is told of a change sees it.
-    async fn flush(&mut self) {
+    async fn flush(&mut self, now: Now) {
         let events = std::mem::take(&mut self.events);
         if events.iter().any(|event| matches!(event, Event::Woke(_))) {
             self.driver.guard.distrust();
         }
-        self.show(events);
+        self.show(now, events);
         self.answers.give();
         if self.driver.console != Console::Off {
             self.print_swaps();
         }
         let driver = &mut self.driver;
-        let now = driver.clock.now();
         driver.environment.renew(&mut driver.guard, now);
         for (to, packet) in self.streamed.drain(..) {
             match &mut driver.streams {
@@ -348,31 +374,40 @@ impl<D: Dialect> Running<D> {
         }
     }
 
-    fn show(&mut self, events: Vec<Event>) {
+    fn show(&mut self, now: Now, events: Vec<Event>) {
         let list = events.iter().any(changes_list).then(|| snapshot(&self.driver.engine));
         if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
             self.print(ConsoleLine::Listen { bound: self.bound, members });
         }
-        self.stats.engine = *self.driver.engine.inspect().stats;
         let streams = self.driver.streams.as_ref().map(Streams::stats);
         let (streams, rejected) = streams.unwrap_or_default();
-        self.stats.streams = streams;
-        self.stats.rejected = self.rejected.plus(rejected);
-        self.print_wrong_key();
-        let now = self.driver.clock.now().mono;
-        let refusals = self.refusals.news(now, &self.stats.rejected);
+        let rejected = self.rejected.plus(rejected);
+        self.print_wrong_key(now, &rejected);
+        let refusals = self.refusals.news(now.mono, &rejected);
         let has_changed = !events.is_empty();
-        let seeds = self.look_at_seeds(&events);
+        let seeds = self.look_at_seeds(now, &events);
         let notices = events.into_iter().map(Notice::Event);
         let notices = notices.chain(refusals.into_iter().map(Notice::Rejected));
         let notices = notices.chain(self.heard.drain(..)).collect();
+        if has_changed {
+            self.agreement = Freshness::Stale;
+        }
+        let agreement = std::mem::replace(&mut self.agreement, Freshness::Fresh);
         let engine = &self.driver.engine;
         let seen = engine.inspect();
         let reach = self.driver.contacts.reach();
         self.driver.presence.shared().change(notices, |view| {
-            view.stats = self.stats;
+            view.stats = NetStats { engine: *seen.stats, streams, rejected, ..self.stats };
             view.generation = Some(seen.me.generation());
-            view.agreement = Agreement { reach, ..engine.agreement() };
+            match agreement {
+                Freshness::Stale => view.agreement = engine.agreement(),
+                Freshness::Fresh => debug_assert!(
+                    Agreement { reach, ..engine.agreement() }
+                        == Agreement { reach, ..view.agreement },
+                    "what reports nothing has changed it"
+                ),
+            }
+            view.agreement.reach = reach;
             if let Some(seeds) = seeds {
                 view.seeds = seeds;
             }
@@ -387,9 +422,9 @@ impl<D: Dialect> Running<D> {
         });
     }
 
-    fn print_wrong_key(&mut self) {
-        let counted = self.stats.rejected.by_key() + self.stats.engine.keys_wrong;
-        if let Some(line) = self.complaints.of_keys(self.driver.clock.now().mono, counted) {
+    fn print_wrong_key(&mut self, now: Now, rejected: &Rejected) {
+        let counted = rejected.by_key() + self.driver.engine.inspect().stats.keys_wrong;
+        if let Some(line) = self.complaints.of_keys(now.mono, counted) {
             self.print(line);
         }
     }

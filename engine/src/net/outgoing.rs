@@ -20,6 +20,9 @@ use crate::wire::{Guard, GuardAnswer};
 /// Longest wait for room in the system's send queue, once for everything that goes out together.
 const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
 
+/// Room for so many packets is kept, which is more than a rumor and its answers take.
+const PACKETS_KEPT: usize = 32;
+
 /// Packets on their way out, each encoded once for all its receivers.
 pub(super) struct Outgoing<D: Dialect> {
     packets: Vec<(SocketAddr, Arc<D::Packet>)>,
@@ -59,7 +62,8 @@ impl<D: Dialect> Outgoing<D> {
     ) {
         let mut patience = Patience::Left;
         let mut last = None;
-        for (to, packet) in std::mem::take(&mut self.packets) {
+        let mut packets = std::mem::take(&mut self.packets);
+        for (to, packet) in packets.drain(..) {
             let this = (to, Arc::as_ptr(&packet) as usize);
             if last.replace(this) == Some(this) {
                 // A copy in case that the first gets lost: under the same seal it is a duplicate,
@@ -79,6 +83,8 @@ impl<D: Dialect> Outgoing<D> {
                 self.bytes.truncate(range.start);
             }
         }
+        packets.shrink_to(PACKETS_KEPT);
+        self.packets = packets;
         self.bytes.clear();
         self.encoded.clear();
         for (to, answer) in self.answers.drain(..) {

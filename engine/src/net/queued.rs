@@ -9,6 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::view::Notice;
 use crate::core::{Event, Metadata};
 
+/// What waits, with its number. Subscriptions share it, so that a place in a node's queue takes no
+/// more than a pointer: there are a thousand, and most nodes never fill ten.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) queued: Queued,
+}
+
 /// A notice on its way to a subscriber.
 #[derive(Clone, Debug)]
 pub(crate) enum Queued {

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::contacts::SeedStatus;
 use super::presence::Ended;
-use super::queued::{Newest, Queued};
+use super::queued::{Newest, Numbered, Queued};
 use super::stats::NetStats;
 use crate::core::{Agreement, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
@@ -136,14 +136,14 @@ pub(crate) struct Shared {
     /// The state.
     pub(crate) view: watch::Sender<View>,
     /// The changes of it, numbered from 1.
-    notices: broadcast::WeakSender<(u64, Queued)>,
+    notices: broadcast::WeakSender<Arc<Numbered>>,
     /// The value that waits for subscribers.
     newest: Newest,
 }
 
 impl Shared {
     /// With what subscribers are told by, as long as it is held.
-    pub(crate) fn new(notices: &broadcast::Sender<(u64, Queued)>) -> Self {
+    pub(crate) fn new(notices: &broadcast::Sender<Arc<Numbered>>) -> Self {
         let (view, newest) = (watch::Sender::default(), Newest::default());
         Self { view, notices: notices.downgrade(), newest }
     }
@@ -177,7 +177,7 @@ impl Shared {
         let Some(out) = self.notices.upgrade() else { return };
         for (number, queued) in (told + 1..).zip(queued) {
             // It is no error that nobody has subscribed.
-            let _ = out.send((number, queued));
+            let _ = out.send(Numbered { number, queued }.into());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -12,7 +13,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::NodeList;
 use crate::core::{Event, Reach};
-use crate::net::{Notice, Queued, SeedState};
+use crate::net::{Notice, Numbered, Queued, SeedState};
 
 impl NodeList {
     /// What is the case now, as events, and then the changes, across joins and leaves of this
@@ -40,8 +41,8 @@ impl NodeList {
     }
 }
 
-type NoticeReceiver = broadcast::Receiver<(u64, Queued)>;
-type Received = Result<(u64, Queued), RecvError>;
+type NoticeReceiver = broadcast::Receiver<Arc<Numbered>>;
+type Received = Result<Arc<Numbered>, RecvError>;
 
 /// The changes of one node, from [`NodeList::subscribe`]; a [`Stream`] of them as well.
 pub struct Events {
@@ -88,10 +89,10 @@ impl Events {
     fn poll_queued(&mut self, context: &mut Context<'_>) -> Poll<Option<Queued>> {
         loop {
             match ready!(self.notices.poll(context)) {
-                Ok((number, queued)) if number > self.told => {
-                    self.missed += number - self.told - 1;
-                    self.told = number;
-                    return Poll::Ready(Some(queued));
+                Ok(notice) if notice.number > self.told => {
+                    self.missed += notice.number - self.told - 1;
+                    self.told = notice.number;
+                    return Poll::Ready(Some(notice.queued.clone()));
                 }
                 Ok(_) => {}
                 // How many were missed shows in the number of the next one.

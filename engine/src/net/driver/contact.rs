@@ -10,6 +10,7 @@ use super::super::seeds::SeedPlace;
 use super::super::view::Notice;
 use super::{Driver, Running};
 use crate::core::{Command, Event, Input};
+use crate::time::Now;
 use crate::wire::Reject;
 
 /// A join is at least as long, and what answers it is far shorter, so that no two nodes of
@@ -56,8 +57,12 @@ impl<D: Dialect> Running<D> {
     }
 
     /// The seeds, if anything about them has changed; what is to be told is kept for that.
-    pub(super) fn look_at_seeds(&mut self, events: &[Event]) -> Option<Arc<[SeedStatus]>> {
-        let Driver { engine, contacts, clock, .. } = &mut self.driver;
+    pub(super) fn look_at_seeds(
+        &mut self,
+        now: Now,
+        events: &[Event],
+    ) -> Option<Arc<[SeedStatus]>> {
+        let Driver { engine, contacts, .. } = &mut self.driver;
         for event in events {
             if let Event::Joined(record) = event
                 && contacts.is_new_stranger(record.node().addr())
@@ -68,9 +73,7 @@ impl<D: Dialect> Running<D> {
             }
         }
         let SeedNews { seeds, changed, alone, to_try } =
-            contacts.look(clock.now().mono, engine.inspect().members_len > 1, |seed| {
-                engine.touch(seed)
-            });
+            contacts.look(now.mono, engine.inspect().members_len > 1, |seed| engine.touch(seed));
         for seed in changed {
             log(&seed);
             self.heard.push(Notice::Seed(seed));

@@ -11,8 +11,10 @@ use tokio::time::sleep;
 use super::super::admission::DatagramSender;
 use super::super::console::Console;
 use super::super::dialect::Dialect;
+use super::super::intake::with_buffer;
 use super::Running;
 use crate::core::{Carrier, Class, Input};
+use crate::time::Now;
 use crate::wire::Reject;
 
 /// Most datagrams that are taken in before what they caused goes out.
@@ -41,14 +43,14 @@ impl<D: Dialect> Running<D> {
     /// of strangers' packets keeps no member's waiting. Whatever waits, the socket is kept empty:
     /// what finds the system's queue full is lost, whoever sent it.
     pub(super) async fn on_readable(&mut self) {
-        let drained = self.drain();
+        let drained = with_buffer(self.buffer_len, |buffer| self.drain(buffer));
         let count = match drained {
             Drained::Wholly => usize::MAX,
             Drained::Partly(of_members) => (BATCH_MAX - of_members).max(STRANGERS_MIN),
         };
         let mut strangers = std::mem::take(&mut self.strangers);
         strangers.take(count, |bytes, from| {
-            self.take(bytes, from, Class::Datagram);
+            self.take(self.driver.clock.now(), bytes, from, Class::Datagram);
             self.on_time();
         });
         self.strangers = strangers;
@@ -59,18 +61,17 @@ impl<D: Dialect> Running<D> {
         }
     }
 
-    fn drain(&mut self) -> Drained {
-        let mut of_members = 0;
+    fn drain(&mut self, buffer: &mut [u8]) -> Drained {
+        let (mut of_members, mut now) = (0, self.driver.clock.now());
         for _ in 0..DRAIN_MAX {
             if of_members == BATCH_MAX || self.strangers.is_full() {
                 break;
             }
             let Some(socket) = &self.driver.socket else { return Drained::Wholly };
-            match socket.try_receive(&mut self.buffer) {
+            match socket.try_receive(buffer) {
                 Ok((len, from, class)) => {
-                    let mut buffer = std::mem::take(&mut self.buffer);
-                    of_members += usize::from(self.on_datagram(&mut buffer[..len], from, class));
-                    self.buffer = buffer;
+                    of_members +=
+                        usize::from(self.on_datagram(now, &mut buffer[..len], from, class));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Drained::Wholly,
                 // Some systems report here that an earlier datagram of ours was refused.
@@ -79,19 +80,18 @@ impl<D: Dialect> Running<D> {
                     self.stats.receive_errors += 1;
                 }
             }
-            self.on_time();
+            now = self.on_time();
         }
         Drained::Partly(of_members)
     }
 
     /// True when it was worked off, and not refused or put aside.
-    fn on_datagram(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) -> bool {
+    fn on_datagram(&mut self, now: Now, bytes: &mut [u8], from: SocketAddr, class: Class) -> bool {
         self.stats.received += 1;
         self.stats.received_bytes += bytes.len() as u64;
         let sender = self.driver.engine.sender(from, bytes.len());
-        let now = self.driver.clock.now().mono;
         match (class, sender) {
-            (Class::Datagram, _) if !self.admission.admits(now, sender, bytes.len()) => {
+            (Class::Datagram, _) if !self.admission.admits(now.mono, sender, bytes.len()) => {
                 self.refuse(from, bytes.len(), Reject::OverRate);
                 false
             }
@@ -101,15 +101,14 @@ impl<D: Dialect> Running<D> {
             }
             (Class::Datagram, DatagramSender::Member(_) | DatagramSender::SealedMember)
             | (Class::Stream, _) => {
-                self.take(bytes, from, class);
+                self.take(now, bytes, from, class);
                 true
             }
         }
     }
 
     /// Opens what came through the socket; in a network in memory that may be by stream.
-    fn take(&mut self, bytes: &mut [u8], from: SocketAddr, class: Class) {
-        let now = self.driver.clock.now();
+    fn take(&mut self, now: Now, bytes: &mut [u8], from: SocketAddr, class: Class) {
         let driver = &mut self.driver;
         let decoded = driver.engine.decode(&mut driver.guard, now, bytes, class);
         match decoded {
@@ -118,7 +117,7 @@ impl<D: Dialect> Running<D> {
                     Class::Datagram => Carrier::Datagram(bytes.len()),
                     Class::Stream => Carrier::Stream,
                 };
-                self.handle(Input::Packet { from, carrier, packet: packet.into() });
+                self.handle_at(now, Input::Packet { from, carrier, packet: packet.into() });
             }
             Err(reason) => {
                 self.refuse(from, bytes.len(), reason);

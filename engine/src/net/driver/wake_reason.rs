@@ -1,7 +1,6 @@
 //! What a driver waits for, in the order in which it is looked at.
 
 use tokio::task::JoinError;
-use tokio::time::sleep_until;
 
 use super::super::contacts::SideReport;
 use super::super::dialect::Dialect;
@@ -34,12 +33,13 @@ impl<D: Dialect> Running<D> {
         let driver = &mut self.driver;
         let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
         let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
+        if let Some(due) = due.filter(|&due| due != self.alarm.deadline()) {
+            self.alarm.as_mut().reset(due);
+        }
         let heed_handle = self.answers.heed_handle();
         tokio::select! {
             biased;
-            () = async { sleep_until(due.expect("checked")).await }, if due.is_some() => {
-                WakeReason::Due
-            }
+            () = self.alarm.as_mut(), if due.is_some() => WakeReason::Due,
             request = driver.requests.recv(), if heed_handle => {
                 request.map_or(WakeReason::HandleGone, WakeReason::Request)
             }
