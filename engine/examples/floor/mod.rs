@@ -1,4 +1,4 @@
-//! The least that it takes to tell many sockets of one process something: a tree without a protocol.
+//! The least that it takes to tell many sockets of one process something: a tree, and no protocol.
 //!
 //! Each node hands on what it got to the next few, as it came: no list, no acknowledgement, no
 //! repair, no reader. What a publish takes beyond this is the engine's.
