@@ -18,8 +18,8 @@
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
-//! | `liveness` | text | `beats` | `beats`, `probes`, `auto` (probes, and beats while a member goes by them), or `off` (lists change by joins and leaves) |
-//! | `isolation` | text | `keep` | what becomes of the list of a node that nobody answers for one `timeout`: `keep` it until somebody does, or `judge` all for dead |
+//! | `liveness` | text | `beats` | `beats`, `probes`, `auto`, or `off`: see [`Liveness`] |
+//! | `isolation` | text | `keep` | the list of whom nobody answers: `keep` or `judge` |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |
 //! | `redial` | duration | 10 s | period in which seeds and removed members are tried again |

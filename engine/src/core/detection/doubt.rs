@@ -85,7 +85,9 @@ impl Detection {
     /// We were late by so much.
     pub(super) fn note_behind(&mut self, cx: &mut Context<'_>, late: Duration) {
         let doubt = &mut self.doubt;
-        let until = cx.now.mono + late.max(cx.config.cycle() / 2).min(cx.config.timeout());
+        let cycle = cx.config.cycle();
+        // Something comes each cycle, and shows whether we still are.
+        let until = cx.now.mono + late.clamp(cycle / 2, cycle);
         doubt.behind_until = doubt.behind_until.max(until);
         self.judge_no_sooner(cx, self.doubt.behind_until);
     }
@@ -95,8 +97,8 @@ impl Detection {
         self.doubt.heard_at = self.doubt.heard_at + late;
     }
 
-    /// Once a cycle, and before any is judged: looks whether anybody answers, and tells of it when we come to doubt ourselves
-    /// or cease to.
+    /// Once a cycle, and before any is judged: looks whether anybody answers, and tells of it when
+    /// we come to doubt ourselves or cease to.
     pub(crate) fn look_at_ourselves(&mut self, cx: &mut Context<'_>) {
         if *cx.life != Life::Running || cx.config.liveness() == Liveness::Off {
             return;

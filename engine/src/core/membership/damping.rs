@@ -2,12 +2,13 @@
 //!
 //! A node that hears nothing for twenty seconds out of forty would be removed and listed again by
 //! everybody each time, and every service would move its work about. Only the node itself knows
-//! that it lives, and without a word of it nobody lists it: so it is the node that waits, and all
-//! see the same. Meanwhile it tells nobody of itself. It comes back at once the first time, then after 10, 40 and 160 s, in which it
-//! must have been well itself; ten minutes without a removal take one time off.
+//! that it lives, and without a word of it nobody lists it: so it is the node that waits, tells
+//! nobody of itself meanwhile, and all see the same. It comes back at once the first time, then
+//! after 10, 40 and 160 s in which it was well; ten minutes without a removal take one time off.
 //!
-//! Who removes many at once was cut off from them, and so was whoever hears of its removal from one
-//! that it had removed itself; neither counts. Nor does one observer alone, who may be the sick one.
+//! Who removes many at once was cut off from them, and so was whoever hears of its removal from
+//! one that it had removed itself; neither counts. Nor does one observer alone, who may be sick.
+//! Only where nodes ask who lives: whoever beats is listed again by its next beat.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
