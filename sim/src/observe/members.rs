@@ -18,6 +18,8 @@ pub(crate) struct Views {
     own: Vec<Option<IncarnationNo>>,
     /// As of the last shift.
     live: Vec<Option<IncarnationNo>>,
+    /// Whom nobody answers: its list is what it was when somebody last did, and left out.
+    isolated: Vec<bool>,
     missing: u64,
     ghosts: u64,
     missing_max: u64,
@@ -46,6 +48,7 @@ impl Views {
             listed,
             own: vec![None; nodes],
             live: vec![None; nodes],
+            isolated: vec![false; nodes],
             missing: 0,
             ghosts: 0,
             missing_max: 0,
@@ -71,7 +74,7 @@ impl Views {
         self.ghosts_max
     }
 
-    /// True when every live node lists exactly what is true.
+    /// True when every live node that is not isolated lists exactly what is true.
     pub(crate) fn are_true(&self) -> bool {
         self.missing == 0 && self.ghosts == 0
     }
@@ -96,6 +99,18 @@ impl Views {
         assert!(self.live[node as usize].is_none(), "node {node} starts while it lives");
         self.listed.set(node, self.cast.ring_place(incarnation));
         self.own[node as usize] = Some(incarnation);
+        self.isolated[node as usize] = false;
+    }
+
+    /// A node says that nobody answers it, or that somebody does again.
+    pub(crate) fn isolate(&mut self, truth: &Truth, node: NodeNo, is_isolated: bool) {
+        self.isolated[node as usize] = is_isolated;
+        self.recount(truth);
+    }
+
+    /// Whether the list of a node is held against the truth.
+    fn counts(&self, node: NodeNo) -> bool {
+        self.live[node as usize].is_some() && !self.isolated[node as usize]
     }
 
     /// A node lists an incarnation from now on.
@@ -108,7 +123,7 @@ impl Views {
         if !self.listed.set(node, self.cast.ring_place(incarnation)) {
             return Listing::Same;
         }
-        if self.live[node as usize].is_some() {
+        if self.counts(node) {
             let about = self.cast.node_of(incarnation);
             let right = truth.holds(node, about, incarnation);
             if right { self.missing -= 1 } else { self.ghosts += 1 }
@@ -127,7 +142,7 @@ impl Views {
         if self.own[node as usize] == Some(incarnation) || !self.listed.clear(node, place) {
             return Listing::Same;
         }
-        if self.live[node as usize].is_some() {
+        if self.counts(node) {
             let about = self.cast.node_of(incarnation);
             let right = truth.holds(node, about, incarnation);
             if right { self.missing += 1 } else { self.ghosts -= 1 }
@@ -162,12 +177,12 @@ impl Views {
             self.live[shift.node as usize] = None;
             let listing = self.listing(before);
             self.ghosts += listing;
-            self.missing -= self.live_len() - listing;
+            self.missing -= self.counted_len() - listing;
         }
         if let Some(after) = shift.after {
             let listing = self.listing(after);
             self.ghosts -= listing;
-            self.missing += self.live_len() - listing;
+            self.missing += self.counted_len() - listing;
             self.live[shift.node as usize] = Some(after);
             let (missing, ghosts) = self.row_error(shift.node, &self.live_mask());
             self.missing += missing;
@@ -185,7 +200,8 @@ impl Views {
             let mask = self.mask(component.iter().map(|&(_, _, part)| part));
             // Complete lists are all wrong in the same way.
             let mut of_full = None;
-            for &(_, node, _) in component {
+            let counted = component.iter().filter(|it| !self.isolated[it.1 as usize]);
+            for &(_, node, _) in counted {
                 let (missing, ghosts) = match self.listed.is_full(node) {
                     true => *of_full.get_or_insert_with(|| self.row_error(node, &mask)),
                     false => self.row_error(node, &mask),
@@ -199,7 +215,8 @@ impl Views {
     /// Some node whose list is wrong, with whom it lists wrongly (true) or leaves out (false).
     pub(crate) fn first_error(&self, truth: &Truth) -> Option<(NodeNo, IncarnationNo, bool)> {
         let parts = 0..self.cast.parts().len() as IncarnationNo;
-        truth.live_nodes().find_map(|(node, own)| {
+        let mut counted = truth.live_nodes().filter(|&(node, _)| !self.isolated[node as usize]);
+        counted.find_map(|(node, own)| {
             let others = parts.clone().filter(|&part| part != own);
             let wrong = others.map(|part| {
                 let is_true = truth.holds(node, self.cast.node_of(part), part);
@@ -211,19 +228,21 @@ impl Views {
     }
 
     fn row_error(&self, node: NodeNo, truth: &[u64]) -> (u64, u64) {
+        if self.isolated[node as usize] {
+            return (0, 0);
+        }
         let row = self.listed.row(node);
         (count_without(truth, row), count_without(row, truth))
     }
 
-    /// How many live nodes list an incarnation.
+    /// How many of the nodes that count list an incarnation.
     fn listing(&self, incarnation: IncarnationNo) -> u64 {
-        let lists =
-            |(node, live): &(NodeNo, &Option<_>)| live.is_some() && self.lists(*node, incarnation);
-        (0..).zip(&self.live).filter(lists).count() as u64
+        let lists = |&node: &NodeNo| self.counts(node) && self.lists(node, incarnation);
+        (0..self.cast.nodes()).filter(lists).count() as u64
     }
 
-    fn live_len(&self) -> u64 {
-        self.live.iter().flatten().count() as u64
+    fn counted_len(&self) -> u64 {
+        (0..self.cast.nodes()).filter(|&node| self.counts(node)).count() as u64
     }
 
     fn live_mask(&self) -> Box<[u64]> {
@@ -250,6 +269,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
+        Isolate(NodeNo, bool),
         List(NodeNo, IncarnationNo),
         Unlist(NodeNo, IncarnationNo),
         /// They go down, stop, or start as their next incarnations.
@@ -260,6 +280,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
+            2 => (0..NODES, any::<bool>()).prop_map(|(node, is)| Step::Isolate(node, is)),
             6 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::List(node, part)),
             3 => (0..NODES, 0..2 * NODES).prop_map(|(node, part)| Step::Unlist(node, part)),
             4 => (prop::collection::btree_set(0..NODES, 1..5), 0_u8..3)
@@ -273,7 +294,7 @@ mod tests {
     /// Errors counted pair by pair.
     fn naive(views: &Views, truth: &Truth) -> (u64, u64) {
         let (mut missing, mut ghosts) = (0, 0);
-        for (node, own) in truth.live_nodes() {
+        for (node, own) in truth.live_nodes().filter(|it| !views.isolated[it.0 as usize]) {
             for part in (0..2 * NODES).filter(|&part| part != own) {
                 let about = views.cast.part(part).node;
                 let (lists, right) = (views.lists(node, part), truth.holds(node, about, part));
@@ -314,6 +335,7 @@ mod tests {
             let mut splits = Vec::new();
             for step in steps {
                 match step {
+                    Step::Isolate(node, is) => views.isolate(&truth, node, is),
                     Step::List(node, part) => { views.list(&truth, node, part); }
                     Step::Unlist(node, part) => { views.unlist(&truth, node, part); }
                     Step::Turn(nodes, how) => {

@@ -246,6 +246,8 @@ impl Observer {
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => self.on_published(at, node, metadata, way),
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
+            Event::Isolated => self.views.isolate(&self.truth, node, true),
+            Event::Reunited(_) => self.views.isolate(&self.truth, node, false),
             Event::View { members, .. } => {
                 self.bystanders.view(at, node, *members, self.episodes.closed());
             }
@@ -258,8 +260,6 @@ impl Observer {
             | Event::ValueUnreachable { .. }
             | Event::NameConflict { .. }
             | Event::SettingsDiffer { .. }
-            | Event::Isolated
-            | Event::Reunited(_)
             | Event::Degraded(_)
             | Event::Recovered
             | Event::NotReached(_)
