@@ -97,7 +97,7 @@ fn the_smallest_scenario_has_what_makes_it_fail_and_nothing_else() {
     let small: toml::Table = out.parse().unwrap();
     let actions = small["at"].as_array().unwrap();
     assert!(actions.len() == 1 && actions[0].get("crash").is_some(), "{out}");
-    assert!(small["nodes"].as_integer().unwrap() <= 2 && !small.contains_key("engine"), "{out}");
+    assert!(small["nodes"].as_integer().unwrap() <= 3 && !small.contains_key("engine"), "{out}");
     assert!(said.starts_with("removals.right: ") && said.contains("lines, of 15, after"), "{said}");
     let (said, _) = bench.call("shrink fails.toml --seeds 2 -q --out small.toml", 0);
     let command = said.lines().find_map(|line| line.strip_prefix("reproduce: sim ")).unwrap();
