@@ -304,3 +304,20 @@ fn a_suspect_of_which_not_even_a_tombstone_is_left_harms_nobody() {
         .collect();
     assert!(removed.contains(&addr(11)) && !removed.contains(&addr(10)), "{removed:?}");
 }
+
+#[test]
+fn who_was_suspected_and_lives_is_given_twice_the_time_when_it_is_suspected_again() {
+    let removed_after = |was_deaf: bool| {
+        let mut cluster = settled(8);
+        if was_deaf {
+            cluster.deaf.insert(5);
+            cluster.run_until(4 * SECOND, |cluster| cluster.engine(1).suspects(addr(5)));
+            cluster.deaf.clear();
+            cluster.run_until(4 * SECOND, |cluster| !cluster.engine(1).suspects(addr(5)));
+        }
+        cluster.crash(5);
+        cluster.run_until(12 * SECOND, |cluster| cluster.removals_of(5).len() == 7)
+    };
+    let (before, slow) = (removed_after(false), removed_after(true));
+    assert!(before < 5 * SECOND + SECOND / 2 && slow > 6 * SECOND, "{before:?}, {slow:?}");
+}
