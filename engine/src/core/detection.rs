@@ -79,6 +79,14 @@ impl Detection {
         }
     }
 
+    /// Looks at the silent again then. Where somebody's time is over already, and we are in no state
+    /// to judge, after a while.
+    fn look_again(cx: &mut Context<'_>, next: Instant) {
+        let is_over = next <= cx.now.mono;
+        let next = if is_over { cx.now.mono + cx.config.cycle() / 4 } else { next };
+        cx.timers.set(Timer::Check, next);
+    }
+
     /// Begins a cycle of ours where nodes beat.
     pub(crate) fn new_cycle(&mut self, cx: &mut Context<'_>) {
         self.corrections.new_cycle();

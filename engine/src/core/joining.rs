@@ -117,8 +117,12 @@ impl Joiner {
     }
 
     pub(crate) fn on_dial(&mut self, cx: &mut Context<'_>) {
-        let away = cx.members.is_away();
-        for addr in self.whom_to_dial(cx).into_iter().filter(|_| !away) {
+        let mut addrs = self.whom_to_dial(cx);
+        if cx.members.is_away() {
+            // Whoever is dialled lists the caller.
+            addrs.clear();
+        }
+        for addr in addrs {
             cx.routes.note_contact(addr);
             self.answered.remove(&addr);
             cx.out.send(addr, &Self::join_packet(cx, addr));
@@ -225,8 +229,8 @@ impl Joiner {
         for node in nodes {
             let sighting = cx.members.sighting(node, cx.now.mono, cx.step);
             let is_guest = sighting.record.node().addr() == guest.record.node().addr();
-            let is_away = node == cx.members.me() && cx.members.is_away();
-            if !is_guest && !is_away && room.take(sighting.len_max()) {
+            let is_told = !is_guest && !cx.members.is_kept_back(node);
+            if is_told && room.take(sighting.len_max()) {
                 members.push(sighting);
             }
         }

@@ -122,6 +122,11 @@ impl Members {
         self.is_away
     }
 
+    /// True for ourselves while we stay away.
+    pub(crate) fn is_kept_back(&self, node: NodeIx) -> bool {
+        self.is_away && node == self.me
+    }
+
     pub(crate) fn set_away(&mut self, is_away: bool) {
         self.is_away = is_away;
     }

@@ -118,21 +118,11 @@ fn role(plan: &Plan, node: Option<NodeNo>, at_ms: f64) -> String {
 
 fn names(deed: &Deed, node: NodeNo) -> bool {
     match deed {
-        Deed::Crash(nodes)
-        | Deed::Stop(nodes)
-        | Deed::Start(nodes)
-        | Deed::Leave(nodes)
-        | Deed::Pause(nodes)
-        | Deed::Suspend(nodes)
-        | Deed::Resume(nodes)
-        | Deed::Isolate(nodes)
-        | Deed::Starve { nodes, .. }
-        | Deed::Slow { nodes, .. }
-        | Deed::Relieve { nodes, .. }
-        | Deed::Clock { nodes, .. } => nodes.contains(&node),
+        // How a node came in says it already.
+        Deed::Restart { .. } => false,
         Deed::Update(said) => said.iter().any(|&(updated, _)| updated == node),
         Deed::Inject(injection) => injection.to.contains(&node),
-        _ => false,
+        _ => deed.done_to().is_some_and(|nodes| nodes.contains(&node)),
     }
 }
 

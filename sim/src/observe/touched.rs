@@ -45,7 +45,6 @@ impl Touched {
 /// Whom an action touches that happens when there are so many nodes.
 fn struck(plan: &Plan, so_far: u32, deed: &Deed) -> Vec<NodeNo> {
     match deed {
-        Deed::Publish { .. } | Deed::Heal(_) | Deed::Network(_) => Vec::new(),
         Deed::Partition(groups) => outside_the_largest(groups, so_far),
         Deed::Link { links, .. } => parts_of_all(links.sets(), so_far),
         Deed::Drop { ends: Ends { from, to }, .. }
@@ -53,24 +52,12 @@ fn struck(plan: &Plan, so_far: u32, deed: &Deed) -> Vec<NodeNo> {
             let named = [from, to].into_iter().flatten();
             parts_of_all(named.map(Vec::as_slice).collect(), so_far)
         }
-        Deed::Isolate(nodes)
-        | Deed::Crash(nodes)
-        | Deed::Stop(nodes)
-        | Deed::Start(nodes)
-        | Deed::Leave(nodes)
-        | Deed::Pause(nodes)
-        | Deed::Suspend(nodes)
-        | Deed::Resume(nodes)
-        | Deed::Starve { nodes, .. }
-        | Deed::Slow { nodes, .. }
-        | Deed::Relieve { nodes, .. }
-        | Deed::Clock { nodes, .. }
-        | Deed::Restart { nodes, .. } => nodes.clone(),
         Deed::Update(said) => said.iter().map(|&(node, _)| node).collect(),
         Deed::Join(newcomers) => {
             plan.incarnations[newcomers.clone()].iter().map(|newcomer| newcomer.node).collect()
         }
         Deed::Inject(injection) => spoken_of(injection),
+        _ => deed.done_to().unwrap_or_default().to_vec(),
     }
 }
 

@@ -343,6 +343,35 @@ impl Deed {
         }
     }
 
+    /// The nodes to which it is done, where it is done to a set of nodes.
+    pub fn done_to(&self) -> Option<&[NodeNo]> {
+        match self {
+            Self::Isolate(nodes)
+            | Self::Crash(nodes)
+            | Self::Stop(nodes)
+            | Self::Start(nodes)
+            | Self::Leave(nodes)
+            | Self::Pause(nodes)
+            | Self::Suspend(nodes)
+            | Self::Resume(nodes)
+            | Self::Starve { nodes, .. }
+            | Self::Slow { nodes, .. }
+            | Self::Relieve { nodes, .. }
+            | Self::Clock { nodes, .. }
+            | Self::Restart { nodes, .. } => Some(nodes),
+            Self::Publish { .. }
+            | Self::Partition(_)
+            | Self::Heal(_)
+            | Self::Network(_)
+            | Self::Link { .. }
+            | Self::Drop { .. }
+            | Self::Replay { .. }
+            | Self::Update(_)
+            | Self::Join(_)
+            | Self::Inject(_) => None,
+        }
+    }
+
     /// How often it counts as a fault: once for every node that it strikes, and not at all where
     /// it ends one.
     pub fn faults(&self) -> usize {

@@ -115,19 +115,6 @@ fn touches(plan: &Plan, at: u64, deed: &Deed, node: u32) -> bool {
             let speakers = [Some(injection.from), of];
             speakers.contains(&Some(Speaker::Node(node))) || injection.to.contains(&node)
         }
-        Deed::Publish { .. } | Deed::Heal(_) | Deed::Network(_) => false,
-        Deed::Isolate(nodes)
-        | Deed::Crash(nodes)
-        | Deed::Stop(nodes)
-        | Deed::Start(nodes)
-        | Deed::Leave(nodes)
-        | Deed::Pause(nodes)
-        | Deed::Suspend(nodes)
-        | Deed::Resume(nodes)
-        | Deed::Starve { nodes, .. }
-        | Deed::Slow { nodes, .. }
-        | Deed::Relieve { nodes, .. }
-        | Deed::Clock { nodes, .. }
-        | Deed::Restart { nodes, .. } => nodes.contains(&node),
+        _ => deed.done_to().is_some_and(|nodes| nodes.contains(&node)),
     }
 }

@@ -49,8 +49,7 @@ impl Context<'_> {
     /// What there is to tell of a node: nothing of one that only strangers spoke of, or of
     /// ourselves while we stay away.
     pub(crate) fn news_of(&self, node: NodeIx) -> Option<MembershipUpdate> {
-        let is_away = node == self.members.me() && self.members.is_away();
-        if is_away || self.members.is_rumored(node) {
+        if self.members.is_kept_back(node) || self.members.is_rumored(node) {
             return None;
         }
         if self.members.is_listed(node) {

@@ -100,7 +100,7 @@ impl Prober {
     const ERRANDS_MAX: usize = 64;
 
     /// Of the last sixteen probes, those that ask more than once where something is wrong with us:
-    /// where a fifth is lost each way 11 or more do once in 250 times, where four fifths are lost
+    /// where a fifth is lost each way 11 or more do once in 127 times, where four fifths are lost
     /// nine times of ten.
     const UNWELL: u32 = 11;
 

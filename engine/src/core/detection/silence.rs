@@ -101,12 +101,8 @@ impl Detection {
         if !silent.is_empty() && !self.keeps_still(cx) {
             next = next.min(self.make_last_calls(cx, &silent));
         }
-        if next <= cx.now.mono {
-            // Somebody's time is over, and we are in no state to judge.
-            next = cx.now.mono + cx.config.cycle() / 4;
-        }
         cx.members.forget(cx.now.mono, cx.tombstone_time());
-        planted!(WatchEnds, cx.timers.set(Timer::Check, next));
+        planted!(WatchEnds, Self::look_again(cx, next));
     }
 
     /// When a silent member's time is over.

@@ -26,12 +26,17 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Suspects {
     by_addr: BTreeMap<SocketAddr, Suspect>,
-    /// Who was suspected and turned out to live, and when: at most [`Suspects::SLOW_MAX`].
-    slow: BTreeMap<SocketAddr, Instant>,
+    slow: SlowMembers,
     /// No roll is called before, however many are in doubt.
     roll_from: Instant,
     /// Nor are neighbours asked.
     neighbours_from: Instant,
+}
+
+/// Who was suspected and turned out to live, and when: it may be slow.
+#[derive(Clone, Debug, Default)]
+struct SlowMembers {
+    found: BTreeMap<SocketAddr, Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,27 +88,6 @@ impl Suspects {
     /// Which of the calls goes by stream: two datagrams may have got lost.
     const STREAM_CALL: u32 = 3;
 
-    /// So many are remembered for being slow, and for so many timeouts.
-    const SLOW_MAX: usize = 256;
-    const SLOW_FOR: u32 = 12;
-    /// So much more time is theirs: who reads everything two seconds late answers in time then, and
-    /// one that has crashed is still out within the next timeout.
-    const SLOW_FACTOR: u32 = 2;
-
-    /// Who was suspected turned out to live: it may be slow.
-    fn note_slow(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
-        if self.slow.len() == Self::SLOW_MAX {
-            self.slow.retain(|_, &mut at| now - at < timeout * Self::SLOW_FOR);
-        }
-        if self.slow.len() < Self::SLOW_MAX || self.slow.contains_key(&addr) {
-            self.slow.insert(addr, now);
-        }
-    }
-
-    fn is_slow(&self, addr: SocketAddr, now: Instant, timeout: Duration) -> bool {
-        self.slow.get(&addr).is_some_and(|&at| now - at < timeout * Self::SLOW_FOR)
-    }
-
     /// Puts everything off by this much: we were not there.
     pub(super) fn shift(&mut self, by: Duration) {
         for suspect in self.by_addr.values_mut() {
@@ -111,6 +95,28 @@ impl Suspects {
                 *at = *at + by;
             }
         }
+    }
+}
+
+impl SlowMembers {
+    const MAX: usize = 256;
+    /// For so many timeouts they are remembered.
+    const TIMEOUTS: u32 = 12;
+    /// So much more time is theirs: who reads everything two seconds late answers in time then, and
+    /// one that has crashed is still out within the next timeout.
+    const FACTOR: u32 = 2;
+
+    fn note(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
+        if self.found.len() == Self::MAX {
+            self.found.retain(|_, &mut at| now - at < timeout * Self::TIMEOUTS);
+        }
+        if self.found.len() < Self::MAX || self.found.contains_key(&addr) {
+            self.found.insert(addr, now);
+        }
+    }
+
+    fn has(&self, addr: SocketAddr, now: Instant, timeout: Duration) -> bool {
+        self.found.get(&addr).is_some_and(|&at| now - at < timeout * Self::TIMEOUTS)
     }
 }
 
@@ -139,7 +145,7 @@ impl Suspect {
                 planted!(SuspicionTooShort, wait, Duration::ZERO)
             }
         };
-        wait * if self.is_slow { Suspects::SLOW_FACTOR } else { 1 }
+        wait * if self.is_slow { SlowMembers::FACTOR } else { 1 }
     }
 
     /// When it is removed, if it does not answer so many calls: not before they were made.
@@ -197,7 +203,7 @@ impl Detection {
         let Suspicion { addr, generation, counter, .. } = *of;
         let (now, timeout) = (cx.now.mono, cx.config.timeout());
         if !cx.members.is_suspected(node) && self.suspects.by_addr.contains_key(&addr) {
-            self.suspects.note_slow(addr, now, timeout);
+            self.suspects.slow.note(addr, now, timeout);
         }
         let fresh = Suspect {
             node,
@@ -207,7 +213,7 @@ impl Detection {
             witnesses: Vec::new(),
             grounds,
             removed_by: Vec::new(),
-            is_slow: self.suspects.is_slow(addr, now, timeout),
+            is_slow: self.suspects.slow.has(addr, now, timeout),
             calls: 0,
             called_at: cx.now.mono,
             next_call: cx.now.mono,
@@ -305,11 +311,7 @@ impl Detection {
         if cx.members.suspected_len() > Suspects::MANY {
             next = next.max(cx.now.mono + cx.config.cycle() / 20);
         }
-        if next <= cx.now.mono {
-            // Somebody's time is over, and we are in no state to judge.
-            next = cx.now.mono + cx.config.cycle() / 4;
-        }
-        planted!(SuspectsUnjudged, cx.timers.set(Timer::Check, next));
+        planted!(SuspectsUnjudged, Self::look_again(cx, next));
     }
 
     /// Calls that a suspect must have left unanswered: two of which one may have got lost, when
@@ -320,12 +322,15 @@ impl Detection {
 
     /// Whose time is over. Who was never called, or only just, has a little more.
     fn judge_suspects(&mut self, cx: &mut Context<'_>) -> Vec<SocketAddr> {
-        let (members, mut slow) = (&mut *cx.members, Vec::new());
-        self.suspects.by_addr.retain(|&addr, suspect| {
+        let (members, now, timeout) = (&mut *cx.members, cx.now.mono, cx.config.timeout());
+        let Suspects { by_addr, slow, .. } = &mut self.suspects;
+        by_addr.retain(|&addr, suspect| {
             // Of one that is gone not even the tombstone may be left, and its index be another's.
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
             let Some(node) = listed else {
-                slow.extend(members.lists(addr).then_some(addr));
+                if members.lists(addr) {
+                    slow.note(addr, now, timeout);
+                }
                 return false;
             };
             let doubted = members.record(node).generation() == suspect.generation
@@ -335,9 +340,6 @@ impl Detection {
             }
             doubted
         });
-        for addr in slow {
-            self.suspects.note_slow(addr, cx.now.mono, cx.config.timeout());
-        }
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
             suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)

@@ -25,7 +25,7 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damping {
     /// How often, less what was forgiven.
-    flaps: u32,
+    flaps: usize,
     /// When that last changed.
     changed_at: Instant,
     removal: Option<Removal>,
@@ -69,8 +69,7 @@ impl Damping {
     }
 
     fn hold(&self) -> Duration {
-        let times = usize::try_from(self.flaps).unwrap_or(usize::MAX);
-        Self::HOLDS[times.min(Self::HOLDS.len() - 1)]
+        Self::HOLDS[self.flaps.min(Self::HOLDS.len() - 1)]
     }
 
     /// True when what this one says of our death tells of us, and not of a cut between us.
@@ -101,16 +100,14 @@ impl Membership {
         }
         let damping = &mut self.damping;
         damping.forgive(now);
-        let is_away = cx.members.is_away();
-        let is_new = |it: &Removal| !is_away && now - it.since >= it.hold + timeout;
-        if damping.removal.as_ref().is_none_or(is_new) {
-            let (hold, observers) = (damping.hold(), BTreeSet::new());
-            damping.removal = Some(Removal { since: now, observers, counted: false, hold });
+        let (is_away, hold) = (cx.members.is_away(), damping.hold());
+        damping.removal.take_if(|it| !is_away && now - it.since >= it.hold + timeout);
+        let removal = damping.removal.get_or_insert_with(|| {
             cx.members.set_away(!hold.is_zero());
             // By then a second observer has said so, or there is none.
             cx.timers.set(Timer::Return, now + timeout);
-        }
-        let Some(removal) = &mut damping.removal else { return true };
+            Removal { since: now, observers: BTreeSet::new(), counted: false, hold }
+        });
         if removal.observers.len() < Damping::OBSERVERS {
             removal.observers.insert(from);
         }

@@ -139,7 +139,8 @@ impl Membership {
             cx.stats.refutations += 1;
             detection.worsen_health();
         }
-        // Who goes on hearing of it was not heard: what it said got lost, or was never said to all.
+        // What is newer may never have been said to all: a counter is raised in silence too. What
+        // was, is a rumor that is told again anyway.
         if renewed || cx.now.mono - self.refuted_at >= cx.config.relay_delay() {
             self.refuted_at = cx.now.mono;
             spread.announce(cx, me);
