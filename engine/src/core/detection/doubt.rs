@@ -55,9 +55,6 @@ impl Detection {
             return;
         }
         self.doubt.heard_at = cx.now.mono;
-        if self.doubt.isolated_since.is_some() {
-            self.doubt.unwell_at = cx.now.mono;
-        }
         if let Some(since) = self.doubt.isolated_since.take() {
             self.on_reunited(cx, since);
         }
@@ -65,6 +62,7 @@ impl Detection {
 
     /// All that we think of others is from before.
     fn on_reunited(&mut self, cx: &mut Context<'_>, since: Instant) {
+        self.doubt.unwell_at = cx.now.mono;
         self.refute_all(cx);
         self.prober.forgive();
         self.judge_no_sooner(cx, cx.now.mono);
@@ -145,9 +143,11 @@ impl Detection {
         self.doubt.unwell_at
     }
 
-    /// Starts with the benefit of the doubt.
+    /// Starts with the benefit of the doubt; but whoever has told that it is isolated has yet to be
+    /// answered.
     pub(super) fn doubt_nothing(&mut self, now: Instant) {
-        self.doubt = Doubt { heard_at: now, ..Doubt::default() };
+        let isolated_since = self.doubt.isolated_since;
+        self.doubt = Doubt { heard_at: now, isolated_since, ..Doubt::default() };
     }
 
     /// True for a node that nobody answers and that keeps its list: it has nobody called, for one

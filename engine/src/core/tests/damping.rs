@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr};
-use super::probes::{counter, records, settled};
-use crate::core::packet::{Gone, MembershipUpdate};
-use crate::core::{Cause, Event};
+use super::cluster::{Cluster, SECOND, addr, record};
+use super::probes::{counter, records, settled, suspicion};
+use super::telling::packet;
+use crate::core::packet::{Body, Gone, Join, LastCall, MembershipUpdate, Padding, Welcome};
+use crate::core::{Age, Cause, Command, Event, MemberState, Output, PacketKind};
 
 /// How often others list a node again that they had removed.
 fn returns(cluster: &Cluster, node: u16, by: u16) -> usize {
@@ -90,4 +91,75 @@ fn one_observer_alone_may_be_the_sick_one_and_holds_nobody_back() {
         assert!(counter(&mut cluster, 5, 5) > before, "it says that it lives");
         cluster.run(20 * SECOND);
     }
+}
+
+/// A cluster of which one node stays away.
+#[track_caller]
+fn with_one_away(node: u16) -> Cluster {
+    let mut cluster = settled(12);
+    flip_flop(&mut cluster, node, 1);
+    cluster.deaf.insert(node);
+    cluster.run(20 * SECOND);
+    cluster.deaf.clear();
+    cluster.run(5 * SECOND);
+    assert!(cluster.engine(node).list().is_away(), "the case is as it is meant to be");
+    cluster
+}
+
+fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
+    let kind = |output: &Output| match output {
+        Output::Send { packet, .. } => Some(packet.kind()),
+        _ => None,
+    };
+    outputs.iter().filter_map(kind).collect()
+}
+
+#[test]
+fn who_stays_away_tells_nobody_of_itself() {
+    let mut cluster = with_one_away(5);
+    let call = Body::LastCall(LastCall { token: 7, padding: Padding(0) });
+    assert!(!kinds(&cluster.outputs(5, 3, packet(call))).contains(&PacketKind::Alive));
+    let suspicion = MembershipUpdate::from(suspicion(&mut cluster, 5));
+    let refuted = cluster.outputs(5, 3, packet(records(suspicion)));
+    assert!(!kinds(&refuted).contains(&PacketKind::Rumor), "{refuted:?}");
+    let (now, mut news) = (cluster.clock(), None);
+    cluster.engine(5).with(now, |cx| news = cx.news_of(cx.members.me()));
+    assert_eq!(news, None);
+    let mut summary = None;
+    cluster.engine(5).with(now, |cx| summary = Some(cx.summary()));
+    let me = MemberState { record: record(99), counter: 1, age: Age(0) };
+    let summary = summary.expect("it says what it holds");
+    let join = Join { token: 7, me, summary, padding: Padding(400) };
+    let welcomes = cluster.outputs(5, 99, packet(Body::Join(join)));
+    let welcome = welcomes.iter().find_map(|output| match output {
+        Output::Send { packet, .. } => match &packet.body {
+            Body::Welcome(Welcome { members, .. }) => Some(members.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let named = welcome.expect("whoever joins is welcome");
+    assert!(named.iter().all(|member| member.record.node().addr() != addr(5)), "{named:?}");
+    cluster.command(5, Command::Seeds(vec![addr(98)]));
+    cluster.sent.clear();
+    cluster.run(2 * SECOND);
+    assert_eq!(cluster.sent.get(&PacketKind::Join), None, "whoever is dialled lists the caller");
+}
+
+#[test]
+fn who_stays_away_believes_who_is_dead() {
+    let mut cluster = with_one_away(5);
+    let generation = cluster.engine(7).me().generation();
+    let held = counter(&mut cluster, 5, 7);
+    let gone = Gone { addr: addr(7), generation, counter: held, cause: Cause::Timeout };
+    cluster.outputs(5, 3, packet(records(MembershipUpdate::from(gone))));
+    assert!(!cluster.engine(5).lists(addr(7)));
+}
+
+#[test]
+fn who_was_stopped_while_it_stayed_away_is_back_when_it_starts() {
+    let mut cluster = with_one_away(5);
+    cluster.command(5, Command::Stop);
+    cluster.command(5, Command::Start);
+    cluster.run_until(3 * SECOND, Cluster::all_list_all);
 }

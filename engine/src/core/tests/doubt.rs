@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, judging};
 use crate::config::{Config, Liveness};
-use crate::core::{Event, Input, PacketKind, Trouble};
+use crate::core::{Command, Event, Input, PacketKind, Trouble};
 use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,5 +125,22 @@ fn nobody_doubts_itself_for_a_lost_packet_now_and_then() {
         for node in 1..=12 {
             assert_eq!(told(&cluster, node), [], "node {node} by {liveness}");
         }
+    }
+}
+
+#[test]
+fn who_was_stopped_while_it_was_isolated_says_when_somebody_answers_again() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.deaf.insert(5);
+        cluster.run(20 * SECOND);
+        cluster.command(5, Command::Stop);
+        cluster.command(5, Command::Start);
+        cluster.deaf.clear();
+        cluster.run(10 * SECOND);
+        let told = told(&cluster, 5);
+        let reunited = |event: &Event| matches!(event, Event::Reunited(_));
+        assert!(told.contains(&Event::Isolated), "by {liveness}: {told:?}");
+        assert_eq!(told.iter().filter(|it| reunited(it)).count(), 1, "by {liveness}: {told:?}");
     }
 }

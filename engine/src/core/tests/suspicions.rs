@@ -10,8 +10,8 @@ use super::retelling::copies;
 use super::telling::{packet, rumors, told};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, Reply,
-    RingArc, Subject, Suspicion,
+    AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer,
+    Reply, RingArc, Subject, Suspicion,
 };
 use crate::core::{Age, Cause, Engine, Event, Input, MemberState, Outbox, Output, PacketKind};
 use crate::node::Generation;
@@ -320,4 +320,74 @@ fn who_was_suspected_and_lives_is_given_twice_the_time_when_it_is_suspected_agai
     };
     let (before, slow) = (removed_after(false), removed_after(true));
     assert!(before < 5 * SECOND + SECOND / 2 && slow > 6 * SECOND, "{before:?}, {slow:?}");
+}
+
+/// Tells a node that it is suspected, and returns what it does.
+#[track_caller]
+fn doubts(cluster: &mut Cluster, suspicion: &Suspicion) -> Vec<Output> {
+    let node = suspicion.addr.port();
+    cluster.outputs(node, 2, packet(records(MembershipUpdate::from(suspicion.clone()))))
+}
+
+#[test]
+fn a_suspicion_that_a_silent_beat_has_outdated_is_refuted_before_all() {
+    let mut cluster = settled(8);
+    let old = suspicion(&mut cluster, 5);
+    let now = cluster.clock();
+    cluster.engine(5).with(now, |cx| cx.members.beat_once(now.mono));
+    let tells = |outputs: &[Output]| !rumors(outputs).is_empty();
+    assert!(tells(&doubts(&mut cluster, &old)), "nobody has heard of that beat");
+    cluster.run(SECOND);
+    assert!(!tells(&doubts(&mut cluster, &old)), "by now they have");
+}
+
+#[test]
+fn who_is_suspected_tells_whoever_asks_that_it_lives() {
+    let mut cluster = settled(8);
+    let probe = packet(Body::Probe(Probe {
+        token: 7,
+        holds: cluster.engine(3).holds(),
+        reply: Reply::Datagram,
+    }));
+    let before = cluster.outputs(5, 3, probe.clone());
+    assert_eq!(news_to(&before, 3), [], "nobody doubts it");
+    let suspicion = suspicion(&mut cluster, 5);
+    doubts(&mut cluster, &suspicion);
+    let now = alive(&mut cluster, 5, 0);
+    let told = cluster.outputs(5, 3, probe.clone());
+    let [MembershipUpdate::Member(told)] = &news_to(&told, 3)[..] else { panic!("{told:?}") };
+    let MembershipUpdate::Member(now) = now else { unreachable!("it lives") };
+    assert_eq!((&told.record, told.counter), (&now.record, now.counter));
+    cluster.run(4 * SECOND);
+    let later = cluster.outputs(5, 4, probe);
+    assert_eq!(news_to(&later, 4), [], "by now it was heard, or is gone");
+}
+
+#[test]
+fn an_answer_that_comes_too_late_shows_that_its_sender_lives() {
+    let mut cluster = settled(8);
+    let suspicion = suspicion(&mut cluster, 5);
+    hears(&mut cluster, suspicion, None);
+    assert!(cluster.engine(1).suspects(addr(5)));
+    let (now, mut token) = (cluster.clock(), 0);
+    cluster.engine(1).with(now, |cx| token = cx.token_for(addr(5)));
+    let holds = cluster.engine(5).holds();
+    let answer = |token| packet(Body::ProbeAnswer(ProbeAnswer { token, holds }));
+    cluster.outputs(1, 5, answer(token ^ 1));
+    assert!(cluster.engine(1).suspects(addr(5)), "anybody could say that");
+    cluster.outputs(1, 5, answer(token));
+    assert!(!cluster.engine(1).suspects(addr(5)));
+}
+
+#[test]
+fn who_calls_a_suspect_tells_it_that_it_is_one() {
+    let mut cluster = settled(8);
+    // It is told when it is first suspected, and that may get lost.
+    cluster.deaf.insert(5);
+    let suspicion = suspicion(&mut cluster, 5);
+    hears(&mut cluster, suspicion, None);
+    cluster.sent.clear();
+    cluster.run(SECOND * 13 / 5);
+    let told = cluster.sent.get(&PacketKind::Delta).copied().unwrap_or(0);
+    assert!(told > 0, "told {told} times by those who call it");
 }
