@@ -79,8 +79,8 @@ impl Detection {
         }
     }
 
-    /// Looks at the silent again then. Where somebody's time is over already, and we are in no state
-    /// to judge, after a while.
+    /// Looks at the silent again then. Where somebody's time is over already, and we are in no
+    /// state to judge, after a while.
     fn look_again(cx: &mut Context<'_>, next: Instant) {
         let is_over = next <= cx.now.mono;
         let next = if is_over { cx.now.mono + cx.config.cycle() / 4 } else { next };

@@ -145,7 +145,12 @@ mod tests {
             differences(&slow, &ours),
             ["its `timeout` is 5s, too short for our `cycle` of 3s"]
         );
-        let probes = Config::builder().liveness(Liveness::Probes).build().unwrap();
+        let by = |liveness| Config::builder().liveness(liveness).build().unwrap();
+        for (theirs, told) in [(Liveness::Beats, 0), (Liveness::Probes, 0), (Liveness::Off, 1)] {
+            let told_of = differences(&by(Liveness::Auto), &by(theirs));
+            assert_eq!(told_of.len(), told, "who does both goes with either: {told_of:?}");
+        }
+        let probes = by(Liveness::Probes);
         assert_eq!(differences(&ours, &probes), ["its `liveness` is probes, ours is beats"]);
     }
 }

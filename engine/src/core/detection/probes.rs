@@ -396,10 +396,6 @@ impl Detection {
             Self::refute_addr(cx, from);
         } else {
             cx.stats.answers_stale += 1;
-            if cx.is_token_of(from, token) {
-                // Too late for us, and it lives.
-                Self::refute_addr(cx, from);
-            }
         }
     }
 

@@ -278,9 +278,6 @@ impl Detection {
     /// removed after as long as any other suspect. It is not told to others, who find out
     /// themselves, and for it may be we who are cut off.
     pub(super) fn suspect_all(&mut self, cx: &mut Context<'_>) {
-        if self.keeps_still(cx) {
-            return;
-        }
         self.suspects.roll_from = cx.now.mono + cx.config.timeout();
         let me = cx.members.me();
         for node in cx.members.ring().to_vec() {

@@ -152,3 +152,33 @@ impl Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::core::tests::cluster::{Cluster, addr};
+
+    #[test]
+    fn who_has_removed_many_at_once_was_cut_off_and_counts_nobody_for_ten_minutes() {
+        for (many, counts) in [(16, true), (17, false)] {
+            let mut cluster = Cluster::of(3, Config::default());
+            let (now, mut membership) = (cluster.clock(), Membership::default());
+            cluster.engine(1).with(now, |cx| {
+                (0..many).for_each(|lost| membership.note_lost(cx, addr(1_000 + lost)));
+            });
+            let counts_after = |time| membership.damping.counts(now.mono + time, addr(2));
+            assert_eq!(counts_after(Duration::ZERO), counts, "{many} were lost");
+            assert!(counts_after(Damping::FORGIVEN_AFTER));
+        }
+    }
+
+    #[test]
+    fn whom_we_have_removed_ourselves_does_not_count() {
+        let mut cluster = Cluster::of(3, Config::default());
+        let (now, mut membership) = (cluster.clock(), Membership::default());
+        cluster.engine(1).with(now, |cx| membership.note_lost(cx, addr(2)));
+        let counts = [2, 3].map(|by| membership.damping.counts(now.mono, addr(by)));
+        assert_eq!(counts, [false, true]);
+    }
+}

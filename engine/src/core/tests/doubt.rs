@@ -56,7 +56,7 @@ fn the_deaf_keep_their_list_and_say_that_nobody_answers_until_somebody_does() {
 
 #[test]
 fn who_keeps_its_list_alone_goes_on_at_the_pace_of_rest() {
-    for liveness in [Liveness::Probes, Liveness::Auto] {
+    for liveness in JUDGING {
         let mut cluster = settled(40, liveness);
         for node in 2..=40 {
             cluster.crash(node);
@@ -64,9 +64,10 @@ fn who_keeps_its_list_alone_goes_on_at_the_pace_of_rest() {
         cluster.run(4 * TIMEOUT);
         cluster.sent.clear();
         cluster.run(20 * TIMEOUT);
-        let probes = cluster.sent[&PacketKind::Probe];
+        let sent = |kind| cluster.sent.get(&kind).copied().unwrap_or(0);
+        let (probes, calls) = (sent(PacketKind::Probe), sent(PacketKind::LastCall));
         // Each cycle one is asked three times and by stream, and the rest is swaps and dials.
-        assert!(probes < 20 * 5 * 8, "{probes} probes by {liveness}");
+        assert!(probes < 20 * 5 * 8 && calls == 0, "{probes} probes, {calls} calls by {liveness}");
         assert_eq!(cluster.list(1).len(), 40);
     }
 }
@@ -142,5 +143,43 @@ fn who_was_stopped_while_it_was_isolated_says_when_somebody_answers_again() {
         let reunited = |event: &Event| matches!(event, Event::Reunited(_));
         assert!(told.contains(&Event::Isolated), "by {liveness}: {told:?}");
         assert_eq!(told.iter().filter(|it| reunited(it)).count(), 1, "by {liveness}: {told:?}");
+    }
+}
+
+#[test]
+fn whoever_was_not_there_or_alone_was_not_left_unanswered() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        cluster.asleep.insert(4);
+        cluster.run(8 * SECOND);
+        cluster.asleep.clear();
+        cluster.run(10 * SECOND);
+        let mut young = Cluster::new(Config::builder().liveness(liveness).build().unwrap());
+        young.start(1, &[]);
+        young.run(4 * TIMEOUT);
+        young.start(2, &[1]);
+        young.run(2 * TIMEOUT);
+        for (cluster, node) in [(&cluster, 4), (&young, 1)] {
+            let told = told(cluster, node);
+            assert!(!told.contains(&Event::Isolated), "{node} by {liveness}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn whose_timers_come_late_says_so() {
+    for liveness in JUDGING {
+        let mut cluster = settled(12, liveness);
+        for _ in 0..10 {
+            cluster.asleep.insert(4);
+            cluster.run(SECOND * 3 / 4);
+            cluster.asleep.clear();
+            cluster.run(SECOND / 4);
+        }
+        assert_eq!(
+            told(&cluster, 4).first(),
+            Some(&Event::Degraded(Trouble::Behind)),
+            "{liveness}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 mod auto;
 mod clocks;
-mod cluster;
+pub(super) mod cluster;
 mod damping;
 mod delegates;
 mod dial;
