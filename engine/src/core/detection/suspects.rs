@@ -427,6 +427,18 @@ mod tests {
     }
 
     #[test]
+    fn so_many_are_remembered_for_being_slow_and_for_a_while() {
+        let (mut slow, timeout) = (SlowMembers::default(), Duration::from_secs(5));
+        let addr = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let at = |second| Instant::ZERO + Duration::from_secs(second);
+        (0..300).for_each(|port| slow.note(addr(port), at(0), timeout));
+        assert_eq!(slow.found.len(), SlowMembers::MAX);
+        assert!(slow.has(addr(0), at(59), timeout) && !slow.has(addr(0), at(60), timeout));
+        slow.note(addr(300), at(60), timeout);
+        assert!(slow.has(addr(300), at(60), timeout) && slow.found.len() == 1);
+    }
+
+    #[test]
     fn what_others_have_waited_for_need_not_be_waited_for_again() {
         assert_eq!(wait(Grounds::Removal, 0), Duration::from_millis(1_750));
         assert_eq!(wait(Grounds::RollCall, 0), Duration::from_millis(3_500));
