@@ -43,6 +43,9 @@ struct Args {
     /// Publishes in each run.
     #[arg(long, default_value_t = 20)]
     publishes: usize,
+    /// Between two that are told.
+    #[arg(long, default_value = "200ms", value_parser = humantime::parse_duration)]
+    pause: Duration,
     /// How long the idle nodes are watched.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     idle: Duration,
@@ -56,9 +59,6 @@ struct Args {
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     patience: Duration,
 }
-
-/// Between two that are told.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long what follows is counted with it.
 const AFTERMATH: Duration = Duration::from_millis(50);
@@ -221,9 +221,9 @@ async fn measure(args: Args) -> Result<Run, Failure> {
     for number in 0..args.publishes {
         progress(&format!("publish {} of {}", number + 1, args.publishes));
         // At a distance, so that one does not ride on the other.
-        sleep(PAUSE).await;
+        sleep(args.pause).await;
         publishes.push(watched(swarm.publish(number, args.patience)).await?);
-        sleep(PAUSE).await;
+        sleep(args.pause).await;
         floor.push(watched(tree.tell(args.patience)).await?);
     }
     drop(tree);
