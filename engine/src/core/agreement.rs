@@ -71,19 +71,15 @@ impl PeerDigests {
         self.recent.iter().rev().filter(holds).map(|report| report.from)
     }
 
-    /// How far those who are listed hold what a node holds.
-    pub(crate) fn agreement(
-        &self,
-        reach: Reach,
-        ours: StateDigest,
-        is_listed: impl Fn(SocketAddr) -> bool,
-    ) -> Agreement {
-        let listed = self.recent.iter().filter(|report| is_listed(report.from));
-        let nobody = Agreement { reach, ..Agreement::default() };
-        listed.fold(nobody, |sum, report| Agreement {
-            peers: sum.peers + 1,
-            same: sum.same + usize::from(report.holds == ours),
-            ..sum
-        })
+    /// How many of those who reported are listed.
+    pub(crate) fn peers(&self, is_listed: impl Fn(SocketAddr) -> bool) -> usize {
+        self.recent.iter().filter(|report| is_listed(report.from)).count()
+    }
+
+    /// How many of those hold what a node holds. To look up who is listed takes longest, and just
+    /// after something has changed here nobody needs to be.
+    pub(crate) fn same(&self, ours: StateDigest, is_listed: impl Fn(SocketAddr) -> bool) -> usize {
+        let same = self.recent.iter().filter(|report| report.holds == ours);
+        same.filter(|report| is_listed(report.from)).count()
     }
 }

@@ -72,6 +72,11 @@ pub(crate) trait Dialect:
         Agreement::default()
     }
 
+    /// How many of them do: what alone is another when something was published.
+    fn same(&self) -> usize {
+        self.agreement().same
+    }
+
     /// False for a packet that says nothing of what its sender holds: with those alone the
     /// agreement changes by events only.
     fn may_report(_packet: &Self::Packet) -> bool {
@@ -170,6 +175,10 @@ impl Dialect for Engine {
 
     fn agreement(&self) -> Agreement {
         self.agreement()
+    }
+
+    fn same(&self) -> usize {
+        self.same()
     }
 
     fn may_report(packet: &Packet) -> bool {

@@ -104,7 +104,7 @@ impl<D: Dialect> Driver<D> {
     }
 
     /// Runs the node to its end, whatever that is.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let value_len_max = match self.environment {
             // Its ports carry streams as well.
             Environment::Memory(_) => self.config.metadata_len_max(),
@@ -160,9 +160,11 @@ impl<D: Dialect> Driver<D> {
 }
 
 /// Whether something that takes long to work out has to be, because it may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Freshness {
     Fresh,
+    /// All that has changed is the value that the node itself holds.
+    OwnValueChanged,
     Stale,
 }
 
@@ -203,7 +205,7 @@ struct Running<D: Dialect> {
 
 impl<D: Dialect> Running<D> {
     async fn run(&mut self) -> End {
-        let places = self.driver.places.borrow_and_update().clone();
+        let places = self.driver.places.borrow().clone();
         self.on_places(places);
         loop {
             let now = self.on_time();
@@ -385,13 +387,12 @@ impl<D: Dialect> Running<D> {
         self.print_wrong_key(now, &rejected);
         let refusals = self.refusals.news(now.mono, &rejected);
         let has_changed = !events.is_empty();
+        let after = events.iter().map(freshness_after).max().unwrap_or(Freshness::Fresh);
         let seeds = self.look_at_seeds(now, &events);
         let notices = events.into_iter().map(Notice::Event);
         let notices = notices.chain(refusals.into_iter().map(Notice::Rejected));
         let notices = notices.chain(self.heard.drain(..)).collect();
-        if has_changed {
-            self.agreement = Freshness::Stale;
-        }
+        self.agreement = self.agreement.max(after);
         let agreement = std::mem::replace(&mut self.agreement, Freshness::Fresh);
         let engine = &self.driver.engine;
         let seen = engine.inspect();
@@ -401,13 +402,14 @@ impl<D: Dialect> Running<D> {
             view.generation = Some(seen.me.generation());
             match agreement {
                 Freshness::Stale => view.agreement = engine.agreement(),
-                Freshness::Fresh => debug_assert!(
-                    Agreement { reach, ..engine.agreement() }
-                        == Agreement { reach, ..view.agreement },
-                    "what reports nothing has changed it"
-                ),
+                Freshness::OwnValueChanged => view.agreement.same = engine.same(),
+                Freshness::Fresh => {}
             }
             view.agreement.reach = reach;
+            debug_assert!(
+                Agreement { reach, ..engine.agreement() } == view.agreement,
+                "what reports nothing has changed it"
+            );
             if let Some(seeds) = seeds {
                 view.seeds = seeds;
             }
@@ -451,6 +453,14 @@ impl<D: Dialect> Running<D> {
                 _ => {}
             }
         }
+    }
+}
+
+/// What an event leaves of the agreement.
+fn freshness_after(event: &Event) -> Freshness {
+    match event {
+        Event::Published(_) => Freshness::OwnValueChanged,
+        _ => Freshness::Stale,
     }
 }
 

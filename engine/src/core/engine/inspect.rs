@@ -86,7 +86,12 @@ impl Engine {
         let members = self.ground.members();
         // Of names that stand for no address yet an engine knows nothing: its driver does.
         let reach = if members.len() == 1 { Reach::Seeking } else { Reach::Others };
-        let ours = self.ground.holds();
-        self.ground.reports().agreement(reach, ours, |peer| members.lists(peer))
+        let peers = self.ground.reports().peers(|peer| members.lists(peer));
+        Agreement { peers, same: self.same(), reach }
+    }
+
+    /// How many of those hold what we hold now.
+    pub(crate) fn same(&self) -> usize {
+        self.ground.reports().same(self.ground.holds(), |peer| self.lists(peer))
     }
 }
