@@ -1,6 +1,7 @@
 //! The task of one node: takes in datagrams, orders and time, and does what the engine wants.
 
 mod answers;
+mod bell;
 mod contact;
 mod receive;
 mod requests;
@@ -16,7 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use answers::Answers;
-use wake_reason::WakeReason;
+use bell::Bell;
+use wake_reason::{NextPlaces, WakeReason, next_places};
 
 use super::admission::Admission;
 use super::clock::Clock;
@@ -115,11 +117,15 @@ impl<D: Dialect> Driver<D> {
         let alarm = Box::pin(sleep_until(self.clock.at(now)));
         let listing = Listing::new(self.console, &self.config, now);
         let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
+        // They are looked at when the node begins.
+        self.places.mark_unchanged();
         let mut running = Running {
             bound: self.bound,
             pulse: Pulse::Beating,
+            next_places: next_places(self.places.clone()),
             driver: self,
             alarm,
+            bell: Bell::default(),
             outbox: Outbox::new(),
             events: Vec::new(),
             answers: Answers::default(),
@@ -176,6 +182,9 @@ struct Running<D: Dialect> {
     /// Rings when there is something to do whatever comes. Kept, because to make one anew at each
     /// wake-up takes a lock of the runtime twice.
     alarm: Pin<Box<Sleep>>,
+    next_places: NextPlaces,
+    /// Before all that comes but seldom.
+    bell: Bell,
     /// Empty but while an input is handled.
     outbox: Outbox<D::Packet>,
     /// What readers and subscribers have yet to see.

@@ -93,6 +93,7 @@ impl<D: Dialect> Running<D> {
             // Who listens no more has ended.
             let _ = reporter.send(SideReport::Trial(seed, call.await)).await;
         });
+        self.bell.ring();
     }
 
     /// A packet was refused: what that says of a seed, and what its sender is told. A node without

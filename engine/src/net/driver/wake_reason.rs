@@ -1,5 +1,9 @@
 //! What a driver waits for, in the order in which it is looked at.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
+use tokio::sync::watch;
 use tokio::task::JoinError;
 
 use super::super::contacts::SideReport;
@@ -28,6 +32,19 @@ pub(super) enum WakeReason<P> {
     HandleGone,
 }
 
+/// The next change of what the seeds stand for, kept from one wake-up to the next.
+pub(super) type NextPlaces = Pin<Box<dyn Future<Output = watch::Receiver<Vec<SeedPlace>>> + Send>>;
+
+/// Waits for a change; for ever where nobody looks the seeds up any more.
+pub(super) fn next_places(mut places: watch::Receiver<Vec<SeedPlace>>) -> NextPlaces {
+    Box::pin(async move {
+        match places.changed().await {
+            Ok(()) => places,
+            Err(_) => std::future::pending().await,
+        }
+    })
+}
+
 impl<D: Dialect> Running<D> {
     pub(super) async fn wake(&mut self) -> WakeReason<D::Packet> {
         let driver = &mut self.driver;
@@ -36,22 +53,38 @@ impl<D: Dialect> Running<D> {
         if let Some(due) = due.filter(|&due| due != self.alarm.deadline()) {
             self.alarm.as_mut().reset(due);
         }
-        let heed_handle = self.answers.heed_handle();
+        let (bell, heed_handle) = (&mut self.bell, self.answers.heed_handle());
+        let (requests, reports) = (&mut driver.requests, &mut driver.reports);
+        let (tasks, streams) = (&mut driver.tasks, &mut driver.streams);
+        let (intercepted, next_places) = (&mut driver.intercepted, &mut self.next_places);
+        let seldom = poll_fn(|cx| {
+            bell.poll(cx, |cx| {
+                let seldom = async {
+                    tokio::select! {
+                        biased;
+                        request = requests.recv(), if heed_handle => {
+                            request.map_or(WakeReason::HandleGone, WakeReason::Request)
+                        }
+                        mut places = next_places.as_mut() => {
+                            let found = places.borrow_and_update().clone();
+                            *next_places = self::next_places(places);
+                            WakeReason::Places(found)
+                        }
+                        Some(report) = reports.recv() => WakeReason::Report(report),
+                        Some(ended) = tasks.join_next() => WakeReason::TaskEnded(ended),
+                        Some(arrival) = arrival(streams.as_mut()) => WakeReason::Arrival(arrival),
+                        Some(released) = released(intercepted.as_mut()) => {
+                            WakeReason::Released(released)
+                        }
+                    }
+                };
+                pin!(seldom).poll(cx)
+            })
+        });
         tokio::select! {
             biased;
             () = self.alarm.as_mut(), if due.is_some() => WakeReason::Due,
-            request = driver.requests.recv(), if heed_handle => {
-                request.map_or(WakeReason::HandleGone, WakeReason::Request)
-            }
-            Ok(()) = driver.places.changed() => {
-                WakeReason::Places(driver.places.borrow_and_update().clone())
-            }
-            Some(report) = driver.reports.recv() => WakeReason::Report(report),
-            Some(ended) = driver.tasks.join_next() => WakeReason::TaskEnded(ended),
-            Some(arrival) = arrival(driver.streams.as_mut()) => WakeReason::Arrival(arrival),
-            Some(released) = released(driver.intercepted.as_mut()) => {
-                WakeReason::Released(released)
-            }
+            reason = seldom => reason,
             readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
                 Ok(()) => WakeReason::Readable,
                 Err(_) => WakeReason::ReceiveError,
