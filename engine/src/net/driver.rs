@@ -138,7 +138,7 @@ impl<D: Dialect> Driver<D> {
             admission: Admission::new(),
             strangers: WaitingDatagrams::default(),
             outgoing: Outgoing::new(),
-            agreement: Freshness::Stale,
+            others: Freshness::Stale,
             streamed: Vec::new(),
             heard: Vec::new(),
             refusals_sent: Allowance::default(),
@@ -165,7 +165,8 @@ impl<D: Dialect> Driver<D> {
     }
 }
 
-/// Whether something that takes long to work out has to be, because it may have changed.
+/// Whether something that takes long to work out has to be, because it may have changed. Datagrams
+/// that tell a rumor, which come more often than all else, change next to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Freshness {
     Fresh,
@@ -202,8 +203,8 @@ struct Running<D: Dialect> {
     /// What strangers sent, after what members sent.
     strangers: WaitingDatagrams,
     outgoing: Outgoing<D>,
-    /// Of what readers see.
-    agreement: Freshness,
+    /// Of what readers see of others: how far they agree, the seeds, the connections.
+    others: Freshness,
     /// Packets that go by stream.
     streamed: Vec<(SocketAddr, Arc<D::Packet>)>,
     /// What the next look at the seeds adds to what is told.
@@ -224,6 +225,9 @@ impl<D: Dialect> Running<D> {
             }
             let wake = self.wake().await;
             self.hold().await;
+            if !matches!(wake, WakeReason::Readable) {
+                self.others = Freshness::Stale;
+            }
             match wake {
                 WakeReason::Due => {}
                 WakeReason::Request(request) => self.on_request(request),
@@ -266,7 +270,7 @@ impl<D: Dialect> Running<D> {
     fn handle_at(&mut self, now: Now, input: Input<D::Packet>) {
         let is_silent = matches!(&input, Input::Packet { packet, .. } if !D::may_report(packet));
         if !is_silent {
-            self.agreement = Freshness::Stale;
+            self.others = Freshness::Stale;
         }
         let came = match &input {
             Input::Packet { from, packet, .. } if self.driver.intercepted.is_some() => {
@@ -390,26 +394,24 @@ impl<D: Dialect> Running<D> {
         if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
             self.print(ConsoleLine::Listen { bound: self.bound, members });
         }
-        let streams = self.driver.streams.as_ref().map(Streams::stats);
-        let (streams, rejected) = streams.unwrap_or_default();
-        let rejected = self.rejected.plus(rejected);
-        self.print_wrong_key(now, &rejected);
-        let refusals = self.refusals.news(now.mono, &rejected);
         let has_changed = !events.is_empty();
         let after = events.iter().map(freshness_after).max().unwrap_or(Freshness::Fresh);
-        let seeds = self.look_at_seeds(now, &events);
-        let notices = events.into_iter().map(Notice::Event);
-        let notices = notices.chain(refusals.into_iter().map(Notice::Rejected));
-        let notices = notices.chain(self.heard.drain(..)).collect();
-        self.agreement = self.agreement.max(after);
-        let agreement = std::mem::replace(&mut self.agreement, Freshness::Fresh);
+        let freshness = std::mem::replace(&mut self.others, Freshness::Fresh).max(after);
+        let mut seeds = None;
+        let mut notices: Vec<_> = Vec::new();
+        if freshness == Freshness::Stale {
+            seeds = self.look_at_seeds(now, &events);
+            notices.extend(self.count_others(now));
+        }
+        let told = events.into_iter().map(Notice::Event);
+        let notices = told.chain(notices).chain(self.heard.drain(..)).collect();
         let engine = &self.driver.engine;
         let seen = engine.inspect();
         let reach = self.driver.contacts.reach();
         self.driver.presence.shared().change(notices, |view| {
-            view.stats = NetStats { engine: *seen.stats, streams, rejected, ..self.stats };
+            view.stats = NetStats { engine: *seen.stats, ..self.stats };
             view.generation = Some(seen.me.generation());
-            match agreement {
+            match freshness {
                 Freshness::Stale => view.agreement = engine.agreement(),
                 Freshness::OwnValueChanged => view.agreement.same = engine.same(),
                 Freshness::Fresh => {}
@@ -433,8 +435,19 @@ impl<D: Dialect> Running<D> {
         });
     }
 
-    fn print_wrong_key(&mut self, now: Now, rejected: &Rejected) {
-        let counted = rejected.by_key() + self.driver.engine.inspect().stats.keys_wrong;
+    /// Takes in what the connections have counted, and gives what is told of refusals.
+    fn count_others(&mut self, now: Now) -> Vec<Notice> {
+        let streams = self.driver.streams.as_ref().map(Streams::stats);
+        let (streams, rejected) = streams.unwrap_or_default();
+        self.stats.streams = streams;
+        self.stats.rejected = self.rejected.plus(rejected);
+        self.print_wrong_key(now);
+        let refusals = self.refusals.news(now.mono, &self.stats.rejected);
+        refusals.into_iter().map(Notice::Rejected).collect()
+    }
+
+    fn print_wrong_key(&mut self, now: Now) {
+        let counted = self.stats.rejected.by_key() + self.driver.engine.inspect().stats.keys_wrong;
         if let Some(line) = self.complaints.of_keys(now.mono, counted) {
             self.print(line);
         }

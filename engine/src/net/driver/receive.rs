@@ -12,7 +12,7 @@ use super::super::admission::DatagramSender;
 use super::super::console::Console;
 use super::super::dialect::Dialect;
 use super::super::intake::with_buffer;
-use super::Running;
+use super::{Freshness, Running};
 use crate::core::{Carrier, Class, Input};
 use crate::time::Now;
 use crate::wire::Reject;
@@ -132,6 +132,7 @@ impl<D: Dialect> Running<D> {
     fn refuse(&mut self, from: SocketAddr, len: usize, reason: Reject) {
         tracing::debug!(%from, len, %reason, "a datagram was refused");
         self.rejected.count(reason);
+        self.others = Freshness::Stale;
         self.note_refusal(from, len, reason);
     }
 
