@@ -55,6 +55,11 @@ impl Clock {
         Now { mono: START + elapsed, wall }
     }
 
+    /// What the monotonic clock shows, where that will do.
+    pub(crate) fn mono(&self) -> Instant {
+        START + (monotonic() - self.start)
+    }
+
     /// When the monotonic clock will show `instant`; at the end of the scale, in a year.
     pub(crate) fn at(&self, instant: Instant) -> tokio::time::Instant {
         let year = Duration::from_secs(365 * 86_400);

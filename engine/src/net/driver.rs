@@ -5,6 +5,7 @@ mod bell;
 mod contact;
 mod receive;
 mod requests;
+mod summons;
 mod wake_reason;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use answers::Answers;
 use bell::Bell;
+use summons::Summons;
 use wake_reason::{NextPlaces, WakeReason, next_places};
 
 use super::admission::Admission;
@@ -119,6 +121,7 @@ impl<D: Dialect> Driver<D> {
         let queue_bytes = self.queue().map_or(0, |queue| queue.granted);
         // They are looked at when the node begins.
         self.places.mark_unchanged();
+        let summons = Summons::new(self.clock);
         let mut running = Running {
             bound: self.bound,
             pulse: Pulse::Beating,
@@ -126,6 +129,8 @@ impl<D: Dialect> Driver<D> {
             driver: self,
             alarm,
             bell: Bell::default(),
+            summons,
+            turn_awaited: Duration::ZERO,
             outbox: Outbox::new(),
             events: Vec::new(),
             answers: Answers::default(),
@@ -186,6 +191,10 @@ struct Running<D: Dialect> {
     next_places: NextPlaces,
     /// Before all that comes but seldom.
     bell: Bell,
+    /// To what has come through the socket.
+    summons: Summons,
+    /// How long it took until there was another turn for what was left there.
+    turn_awaited: Duration,
     /// Empty but while an input is handled.
     outbox: Outbox<D::Packet>,
     /// What readers and subscribers have yet to see.

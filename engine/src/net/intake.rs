@@ -35,7 +35,7 @@ pub(super) struct WaitingDatagrams {
 }
 
 impl WaitingDatagrams {
-    const DATAGRAMS_MAX: usize = 64;
+    pub(super) const DATAGRAMS_MAX: usize = 64;
     const BYTES_MAX: usize = 2 * DATAGRAM_LEN_MAX;
     const BYTES_KEPT: usize = 2_048;
     const DATAGRAMS_KEPT: usize = 8;

@@ -26,6 +26,9 @@ const DRAIN_MAX: usize = 1_024;
 /// So many of strangers are taken in even where members send more than that at a time.
 const STRANGERS_MIN: usize = 16;
 
+/// Less than that no answer is waited for: it is not worth an input.
+const WAIT_TOLD_MIN: Duration = Duration::from_millis(10);
+
 /// Pause after an error of the socket, so that one that stays doesn't occupy a processor.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -43,6 +46,7 @@ impl<D: Dialect> Running<D> {
     /// of strangers' packets keeps no member's waiting. Whatever waits, the socket is kept empty:
     /// what finds the system's queue full is lost, whoever sent it.
     pub(super) async fn on_readable(&mut self) {
+        self.tell_wait();
         let drained = with_buffer(self.buffer_len, |buffer| self.drain(buffer));
         let count = match drained {
             Drained::Wholly => usize::MAX,
@@ -57,7 +61,24 @@ impl<D: Dialect> Running<D> {
         if drained != Drained::Wholly {
             // In a flood there always is more, and the runtime serves the timers of the whole
             // service only between the turns of its tasks.
+            let left_at = self.driver.clock.mono();
             yield_now().await;
+            self.turn_awaited = self.driver.clock.mono() - left_at;
+        }
+    }
+
+    /// Says how long what is about to be read has waited, as far as that is known: since this task
+    /// was called, or while others had their turns after it had left something.
+    fn tell_wait(&mut self) {
+        let turn_awaited = std::mem::take(&mut self.turn_awaited);
+        let called_at = self.summons.take();
+        if called_at.is_none() && turn_awaited.is_zero() {
+            return;
+        }
+        let now = self.driver.clock.now();
+        let waited = called_at.map_or(turn_awaited, |at| turn_awaited.max(now.mono - at));
+        if waited >= WAIT_TOLD_MIN {
+            self.handle_at(now, Input::Waited(waited));
         }
     }
 
@@ -159,6 +180,7 @@ mod tests {
     use crate::core::packet::{Body, Delta, LastCall, MembershipUpdate};
     use crate::core::{Age, AgeStep, Event, MemberState, Metadata, Packet, Record, Version};
     use crate::link::Link;
+    use crate::net::intake::WaitingDatagrams;
     use crate::net::{MemoryNetwork, Notice};
     use crate::node::{Generation, Node, NodeId};
     use crate::node_list::{Events, NodeList};
@@ -308,6 +330,45 @@ mod tests {
             answers += 1;
         }
         assert_eq!(answers, 2 * DRAIN_MAX);
+    }
+
+    /// Inputs of a node to which so many datagrams come at once, with its first turns so long after.
+    async fn inputs_after(waits: &[Duration], count: usize) -> u64 {
+        let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
+        let hour = Duration::from_secs(3_600);
+        let config = Config::builder().cycle(hour).timeout(5 * hour).build().unwrap();
+        let list = network.node(Node::new("10.0.0.1:8000"), config).unwrap();
+        list.join().await.unwrap();
+        sleep(Duration::from_secs(60)).await;
+        let stranger = network.bind("10.0.0.3:8000".parse().unwrap()).unwrap();
+        let before = list.stats().engine.inputs;
+        let mut bytes = Vec::new();
+        let now = network.clock().now();
+        let run = Run { addr: stranger.addr(), random: [0; 8], now };
+        let packet = Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) };
+        Guard::new(&Config::default(), &run).encode(now, &packet, &mut bytes);
+        (0..count).for_each(|_| stranger.send(&bytes, list.node().addr()));
+        for &wait in waits {
+            tokio::time::advance(wait).await;
+        }
+        yield_now().await;
+        list.stats().engine.inputs - before
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_is_told_how_long_what_it_reads_has_waited_for_its_turn() {
+        assert_eq!(inputs_after(&[Duration::ZERO], 1).await, 1);
+        assert_eq!(inputs_after(&[WAIT_TOLD_MIN / 2], 1).await, 1, "that is no wait");
+        assert_eq!(inputs_after(&[WAIT_TOLD_MIN], 1).await, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_for_the_next_turn_has_waited_for_that() {
+        let more = WaitingDatagrams::DATAGRAMS_MAX + 1;
+        let inputs = more as u64;
+        assert_eq!(inputs_after(&[Duration::ZERO; 2], more).await, inputs);
+        let waits = [Duration::ZERO, WAIT_TOLD_MIN];
+        assert_eq!(inputs_after(&waits, more).await, inputs + 1);
     }
 
     #[tokio::test(start_paused = true)]

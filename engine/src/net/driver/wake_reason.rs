@@ -81,11 +81,14 @@ impl<D: Dialect> Running<D> {
                 pin!(seldom).poll(cx)
             })
         });
+        let summons = &mut self.summons;
+        let mut readable = pin!(readable(driver.socket.as_ref(), &self.strangers));
+        let readable = poll_fn(|cx| summons.poll(cx, |cx| readable.as_mut().poll(cx)));
         tokio::select! {
             biased;
             () = self.alarm.as_mut(), if due.is_some() => WakeReason::Due,
             reason = seldom => reason,
-            readable = readable(driver.socket.as_ref(), &self.strangers) => match readable {
+            readable = readable => match readable {
                 Ok(()) => WakeReason::Readable,
                 Err(_) => WakeReason::ReceiveError,
             },
