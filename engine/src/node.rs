@@ -3,7 +3,7 @@
 //! A node is known by its advertised address. Its name, its private data and its generation are
 //! values that may change; they are never part of the key.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -208,7 +208,12 @@ pub struct NodeId(pub u64);
 impl NodeId {
     /// The place of an address.
     pub fn of(addr: SocketAddr) -> Self {
-        let hash: [u8; 16] = Md5::digest(addr.to_string()).into();
+        Self::of_text(&AddrText::of(addr))
+    }
+
+    /// The same, given the text of the address.
+    pub(crate) fn of_text(addr: &AddrText) -> Self {
+        let hash: [u8; 16] = Md5::digest(addr.as_bytes()).into();
         let [a, b, c, d, e, f, g, h, ..] = hash;
         Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
@@ -234,6 +239,59 @@ impl FromStr for NodeId {
         let place = u64::from_str_radix(text, 16).ok().filter(|_| is_hex).map(Self);
         let told = Printable(text);
         place.ok_or_else(|| format!("`{told}` is no id of a node: write 16 hexadecimal digits"))
+    }
+}
+
+/// An address as it is written, of which hashes are taken. Made for each record that arrives, so
+/// that it takes no memory of its own and, for IPv4, none of the machinery of formats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddrText {
+    bytes: [u8; Self::LEN_MAX],
+    len: usize,
+}
+
+impl AddrText {
+    /// `[`, eight groups of four digits, `%` and the number of a scope, `]:65535`.
+    const LEN_MAX: usize = 1 + 39 + 11 + 7;
+
+    pub(crate) fn of(addr: SocketAddr) -> Self {
+        let mut text = Self { bytes: [0; Self::LEN_MAX], len: 0 };
+        match addr {
+            SocketAddr::V4(addr) => {
+                for (octet, end) in addr.ip().octets().into_iter().zip(*b"...:") {
+                    text.push_number(octet.into());
+                    text.push(end);
+                }
+                text.push_number(addr.port());
+            }
+            SocketAddr::V6(addr) => write!(text, "{addr}").expect("there is room for the longest"),
+        }
+        text
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn push_number(&mut self, number: u16) {
+        if number >= 10 {
+            self.push_number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+}
+
+impl fmt::Write for AddrText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        rest.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
     }
 }
 
@@ -306,6 +364,18 @@ mod tests {
     fn an_address_without_port_is_refused_with_the_fix() {
         let error = Node::new("10.0.0.5").build().unwrap_err().to_string();
         assert!(error.contains("`10.0.0.5`") && error.contains("IP:PORT"), "{error}");
+    }
+
+    #[test]
+    fn the_text_of_an_address_is_that_which_is_shown() {
+        let longest = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535";
+        assert_eq!(longest.len(), AddrText::LEN_MAX);
+        let others =
+            ["0.0.0.0:0", "10.9.100.255:65535", "127.0.0.1:8080", "[::1]:7", "[fe80::1]:80"];
+        for text in others.into_iter().chain([longest]) {
+            let addr: SocketAddr = text.parse().unwrap();
+            assert_eq!(AddrText::of(addr).as_bytes(), addr.to_string().as_bytes());
+        }
     }
 
     #[test]

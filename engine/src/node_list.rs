@@ -349,10 +349,10 @@ impl NodeList {
     }
 
     /// The members that are listed now, this node included, in order of address: a snapshot that
-    /// costs a pointer. Empty while the node has not joined: before [`NodeList::join`], after
+    /// costs a pointer, and the first time after a change a copy of the list. Empty while the node has not joined: before [`NodeList::join`], after
     /// [`NodeList::leave`], and when its task has [ended](NodeList::ended).
     pub fn get(&self) -> Arc<[Node]> {
-        Arc::clone(&self.shared.view.borrow().members)
+        Arc::clone(self.shared.view.borrow().list.nodes())
     }
 
     /// Lists these incarnations as if each had just been heard of, as a service may that kept a
@@ -373,7 +373,7 @@ impl NodeList {
     pub fn record(&self) -> Option<Arc<Record>> {
         let view = self.shared.view.borrow();
         let own = view.local.as_ref()?.node.addr();
-        view.records.iter().find(|record| record.node().addr() == own).cloned()
+        view.list.records().iter().find(|record| record.node().addr() == own).cloned()
     }
 
     /// The metadata that this node holds, with its version and writer; `None` before it has any,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 
 use super::beat::{Age, RecordId};
-use crate::node::{Generation, Node, NodeId};
+use crate::node::{AddrText, Generation, Node, NodeId};
 
 /// One incarnation of a node. Two records with the same address and generation are the same
 /// incarnation; a change of name or private data is a new generation.
@@ -24,8 +24,9 @@ pub struct Record {
 impl Record {
     /// The record of an incarnation.
     pub fn new(node: Node, generation: Generation) -> Self {
-        let place = NodeId::of(node.addr());
-        let digest = Digest::of(&node, generation);
+        let addr = AddrText::of(node.addr());
+        let place = NodeId::of_text(&addr);
+        let digest = Digest::of(&addr, &node, generation);
         Self { node, generation, place, digest }
     }
 
@@ -83,9 +84,10 @@ impl fmt::Debug for Record {
 pub struct Digest(pub u128);
 
 impl Digest {
-    fn of(node: &Node, generation: Generation) -> Self {
+    fn of(addr: &AddrText, node: &Node, generation: Generation) -> Self {
         let mut hasher = Md5::new();
-        for text in [&node.addr().to_string(), node.name(), node.private_data()] {
+        let texts = [addr.as_bytes(), node.name().as_bytes(), node.private_data().as_bytes()];
+        for text in texts {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text);
         }

@@ -40,13 +40,10 @@ use super::stream::{StreamArrival, Streams};
 use super::stream_in::Ticket;
 use super::transport::{Environment, Transport};
 use super::udp::Queue;
-use super::view::{Local, Notice, View};
+use super::view::{Listed, Local, Notice, View};
 use crate::allowance::Allowance;
 use crate::config::Config;
-use crate::core::{
-    Agreement, Carrier, Class, Event, Input, Outbox, Output, Protocol, Record, Traced,
-};
-use crate::node::Node;
+use crate::core::{Agreement, Carrier, Class, Event, Input, Outbox, Output, Protocol, Traced};
 use crate::time::Now;
 use crate::wire::{self, Guard, Keyring};
 
@@ -93,13 +90,12 @@ impl<D: Dialect> Driver<D> {
         let clamped =
             clamped.map(|Queue { wanted, granted }| Notice::BufferClamped { wanted, granted });
         let generation = Some(me.generation());
-        let (members, records) = (members.into(), [me].into());
+        let list = Listed::of(vec![me]);
         let (seeds, mut notices) = self.first_look(joined);
         notices.extend(clamped);
         let agreement = Agreement { reach: self.contacts.reach(), ..Agreement::default() };
         let local = Some(local);
-        let view =
-            View { local, members, records, generation, seeds, agreement, ..View::default() };
+        let view = View { local, list, generation, seeds, agreement, ..View::default() };
         self.presence.shared().show(view, notices);
     }
 
@@ -265,8 +261,7 @@ impl<D: Dialect> Running<D> {
             self.handle_at(now, Input::Timeout);
         }
         if self.listing.take_due(now.mono) {
-            let (members, _) = snapshot(&self.driver.engine);
-            self.print(ConsoleLine::Listen { bound: self.bound, members: &members });
+            self.print_list(&listed(&self.driver.engine));
         }
         now
     }
@@ -399,9 +394,9 @@ impl<D: Dialect> Running<D> {
     }
 
     fn show(&mut self, now: Now, events: Vec<Event>) {
-        let list = events.iter().any(changes_list).then(|| snapshot(&self.driver.engine));
-        if let Some((members, _)) = list.as_ref().filter(|_| self.listing.tells_changes()) {
-            self.print(ConsoleLine::Listen { bound: self.bound, members });
+        let list = events.iter().any(changes_list).then(|| listed(&self.driver.engine));
+        if let Some(list) = list.as_ref().filter(|_| self.listing.tells_changes()) {
+            self.print_list(list);
         }
         let has_changed = !events.is_empty();
         let after = events.iter().map(freshness_after).max().unwrap_or(Freshness::Fresh);
@@ -436,8 +431,8 @@ impl<D: Dialect> Running<D> {
             if has_changed {
                 view.metadata = seen.metadata.cloned();
             }
-            if let Some((members, records)) = list {
-                (view.members, view.records) = (members, records);
+            if let Some(list) = list {
+                view.list = list;
                 let node = seen.me.node().clone();
                 view.local = Some(Local { node, bound: self.bound });
             }
@@ -472,6 +467,12 @@ impl<D: Dialect> Running<D> {
     fn print(&self, line: ConsoleLine<'_>) {
         if self.driver.console != Console::Off {
             self.driver.console.print(self.driver.clock.now().wall, line);
+        }
+    }
+
+    fn print_list(&self, list: &Listed) {
+        if self.driver.console != Console::Off {
+            self.print(ConsoleLine::Listen { bound: self.bound, members: list.nodes() });
         }
     }
 
@@ -524,9 +525,7 @@ fn changes_list(event: &Event) -> bool {
     }
 }
 
-/// The listed members by address, without and with their generations.
-fn snapshot(engine: &impl Protocol) -> (Arc<[Node]>, Arc<[Arc<Record>]>) {
-    let mut records: Vec<_> = engine.members().cloned().collect();
-    records.sort_by_key(|record| record.node().addr());
-    (records.iter().map(|record| record.node().clone()).collect(), records.into())
+/// The listed members.
+fn listed(engine: &impl Protocol) -> Listed {
+    Listed::of(engine.members().cloned().collect())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{broadcast, watch};
 
@@ -22,9 +22,7 @@ pub(crate) struct View {
     /// Who and where it is, from its join to the end of its task.
     pub(crate) local: Option<Local>,
     /// The listed members, itself included, by address.
-    pub(crate) members: Arc<[Node]>,
-    /// The same with their generations.
-    pub(crate) records: Arc<[Arc<Record>]>,
+    pub(crate) list: Listed,
     /// The metadata it holds.
     pub(crate) metadata: Option<Metadata>,
     /// How far the others hold the same.
@@ -117,6 +115,32 @@ impl fmt::Display for Notice {
             Self::Left => f.write_str("left"),
             Self::Ended(why) => write!(f, "ended: {why}"),
         }
+    }
+}
+
+/// Listed members by address. As nodes they are shown once somebody looks: while a cluster starts
+/// a list changes many times between two looks, and each node's texts are copied for that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listed {
+    records: Arc<[Arc<Record>]>,
+    nodes: Arc<OnceLock<Arc<[Node]>>>,
+}
+
+impl Listed {
+    pub(crate) fn of(mut records: Vec<Arc<Record>>) -> Self {
+        records.sort_by_key(|record| record.node().addr());
+        Self { records: records.into(), nodes: Arc::default() }
+    }
+
+    /// As nodes.
+    pub(crate) fn nodes(&self) -> &Arc<[Node]> {
+        let nodes = || self.records.iter().map(|record| record.node().clone()).collect();
+        self.nodes.get_or_init(nodes)
+    }
+
+    /// With their generations.
+    pub(crate) fn records(&self) -> &[Arc<Record>] {
+        &self.records
     }
 }
 

@@ -29,7 +29,7 @@ impl NodeList {
         // In this order: what happens between the two is in both, and told once by its number.
         let notices = self.notices.subscribe();
         let view = self.shared.view.borrow();
-        let joined = view.records.iter().cloned().map(Event::Joined).map(Notice::Event);
+        let joined = view.list.records().iter().cloned().map(Event::Joined).map(Notice::Event);
         let seeds = view.seeds.iter().filter(|seed| seed.state != SeedState::Seeking);
         let seeds = seeds.cloned().map(Notice::Seed);
         let reach = view.agreement.reach;

@@ -44,7 +44,7 @@ async fn cluster(network: &MemoryNetwork) -> Vec<NodeList> {
 /// How long it takes until all list all, each as it runs now.
 async fn listed_after(lists: &[NodeList]) -> Duration {
     let start = Instant::now();
-    let records = |list: &NodeList| list.shared.view.borrow().records.to_vec();
+    let records = |list: &NodeList| list.shared.view.borrow().list.records().to_vec();
     let all = |list: &NodeList| {
         lists.iter().all(|other| records(list).contains(&other.record().expect("it runs")))
     };
