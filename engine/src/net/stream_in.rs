@@ -87,19 +87,22 @@ impl<P: Clone + Send + 'static> Acceptor<P> {
     ) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let merit = Merit::new(self.clock.now().mono);
-        // Held until it is placed, for it may end or prove itself at once.
-        let mut slots = lock(&self.slots);
         let ticket = Ticket {
-            id: slots.next_id(),
+            id: lock(&self.slots).next_id(),
             slots: Arc::clone(&self.slots),
             counters: self.conn.counters.clone(),
         };
         let stream =
             MeteredStream { tcp: stream, brought: 0, merit: merit.clone(), clock: self.clock };
         let id = ticket.id;
-        let task = callers.spawn(self.conn.clone().run::<D>(stream, from, Leaving(ticket)));
-        let evicted = slots.take_slot(id, from.ip(), merit, task);
-        drop(slots);
+        // It waits for its place, for it may end or prove itself at once. The slots are free
+        // meanwhile: a runtime that ends drops it here and now, and with it the claim to one.
+        let (place, placed) = oneshot::channel();
+        let call = self.conn.clone().run::<D>(placed, stream, from, Leaving(ticket));
+        let task = callers.spawn(call);
+        let evicted = lock(&self.slots).take_slot(id, from.ip(), merit, task);
+        // Whom the runtime has dropped takes no place any more.
+        let _ = place.send(());
         self.conn.counters.count(|stats| {
             stats.accepted += 1;
             stats.evicted += u64::from(evicted.is_some());
@@ -195,10 +198,14 @@ pub(crate) struct InboundConn<P> {
 impl<P> InboundConn<P> {
     async fn run<D: Dialect<Packet = P>>(
         self,
+        placed: oneshot::Receiver<()>,
         mut stream: MeteredStream,
         from: SocketAddr,
         leaving: Leaving,
     ) {
+        if placed.await.is_err() {
+            return;
+        }
         let _open = self.counters.opened();
         let ending = D::serve(&self, &mut stream, from, &leaving.0).await;
         tracing::debug!(%from, %ending, "a connection ended");
@@ -298,5 +305,44 @@ impl InboundConn<Packet> {
                 sleep(wait).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::core::Engine;
+    use crate::net::tcp::Ports;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_call_that_comes_as_the_runtime_ends_holds_nobody_up() {
+        let runtime = |_| tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let [lives, ends] = [0, 1].map(|number| runtime(number).unwrap());
+        let _entered = lives.enter();
+        let config = Config::default();
+        let ports = Ports::bind(&config, "127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let (arrived, _arrivals) = mpsc::channel(1);
+        let (_guard, guard) = watch::channel(StreamGuard::with_keyring(&config, None));
+        let counters = Counters::default();
+        let conn = InboundConn { arrived, guard, size: 1_200, value_len_max: 0, counters };
+        let acceptor = Acceptor::<Packet>::new(ports.listener.unwrap(), conn, Engine::CALLS);
+        let (stream, from) = lives.block_on(async {
+            let call = TcpStream::connect(acceptor.listener.local_addr().unwrap());
+            let (_, taken) = tokio::join!(call, acceptor.listener.accept());
+            taken.unwrap()
+        });
+        let gone = ends.handle().clone();
+        drop(ends);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _entered = gone.enter();
+            acceptor.take_slot::<Engine>(stream, from, &mut JoinSet::new());
+            tell.send(())
+        });
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(()), "it waits for what it holds itself");
     }
 }
