@@ -349,8 +349,9 @@ impl NodeList {
     }
 
     /// The members that are listed now, this node included, in order of address: a snapshot that
-    /// costs a pointer, and the first time after a change a copy of the list. Empty while the node has not joined: before [`NodeList::join`], after
-    /// [`NodeList::leave`], and when its task has [ended](NodeList::ended).
+    /// costs a pointer, and the first time after a change a copy of the list. Empty while the node
+    /// has not joined: before [`NodeList::join`], after [`NodeList::leave`], and when its task has
+    /// [ended](NodeList::ended).
     pub fn get(&self) -> Arc<[Node]> {
         Arc::clone(self.shared.view.borrow().list.nodes())
     }

@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(answers, 2 * DRAIN_MAX);
     }
 
-    /// Inputs of a node to which so many datagrams come at once, with its first turns so long after.
+    /// Inputs of a node to which so many datagrams come at once, with its first turns so far apart.
     async fn inputs_after(waits: &[Duration], count: usize) -> u64 {
         let network = MemoryNetwork::new(1, Link::uniform(Duration::ZERO, Duration::ZERO));
         let hour = Duration::from_secs(3_600);

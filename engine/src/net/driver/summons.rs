@@ -17,19 +17,19 @@ use crate::time::Instant;
 pub(super) struct Summons {
     clock: Clock,
     /// With the waker that is made of it; `None` before anything was waited for.
-    line: Option<(Arc<Line>, Waker)>,
+    line: Option<(Arc<CalledTask>, Waker)>,
 }
 
 /// What the waker leads to.
 #[derive(Debug)]
-struct Line {
+struct CalledTask {
     clock: Clock,
     /// Zero when nobody has called since that was last looked at.
     called_at: AtomicU64,
     task: Waker,
 }
 
-impl Wake for Line {
+impl Wake for CalledTask {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -55,7 +55,7 @@ impl Summons {
     ) -> Poll<T> {
         if !self.line.as_ref().is_some_and(|(line, _)| line.task.will_wake(cx.waker())) {
             let (clock, task) = (self.clock, cx.waker().clone());
-            let line = Arc::new(Line { clock, called_at: AtomicU64::new(0), task });
+            let line = Arc::new(CalledTask { clock, called_at: AtomicU64::new(0), task });
             self.line = Some((Arc::clone(&line), line.into()));
         }
         let (_, waker) = self.line.as_ref().expect("it was made");
