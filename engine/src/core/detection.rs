@@ -71,11 +71,11 @@ impl Detection {
     }
 
     /// Looks who is silent, and removes those whose time is over.
-    pub(crate) fn on_check(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn on_check(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
         self.look_at_ourselves(cx);
         match cx.config.liveness() {
             Liveness::Beats | Liveness::Off => self.check_beats(cx),
-            Liveness::Probes | Liveness::Auto => self.check_suspects(cx),
+            Liveness::Probes | Liveness::Auto => self.check_suspects(cx, spread),
         }
     }
 

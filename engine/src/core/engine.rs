@@ -255,7 +255,7 @@ impl Rooms {
                 let suspicions = detection.suspicions_of(cx, spread.take_suspected());
                 spread.on_relay(cx, suspicions);
             }
-            Timer::Check => detection.on_check(cx),
+            Timer::Check => detection.on_check(cx, spread),
             Timer::Probe => {
                 membership.ask_newcomers(cx);
                 detection.on_probe_due(cx);

@@ -305,6 +305,11 @@ impl Detection {
         cx.stats.probes_failed += 1;
         self.prober.failed += 1;
         let mut witnesses = std::mem::take(&mut self.prober.silent);
+        if self.is_behind(cx) {
+            // The answer may be among what we have not read yet.
+            self.prober.health.worsen();
+            return self.probe_urgent(cx);
+        }
         if asked == 0 || !witnesses.is_empty() {
             witnesses.insert(0, cx.me.place());
             self.suspect_silent(cx, spread, node, witnesses);

@@ -4,6 +4,10 @@
 //! raising its counter. Nobody is told that a member is dead: each node has a timer of its own for
 //! each suspect, which is shorter the more others found it silent too; and before the timer ends
 //! it asks the suspect itself. What another says of a death is no more than a suspicion.
+//!
+//! Who is known to be slow would be suspected by somebody every few seconds, and each time all
+//! would be told, twice. So who finds one of them silent keeps that to itself at first, and asks it
+//! for as long as others wait; only one that has not answered by then is told of.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,6 +70,8 @@ pub(crate) enum Grounds {
     Removal,
     /// We hear nobody: everybody is in doubt, and everybody is asked at once.
     RollCall,
+    /// It did not answer us, as slow as it is: nobody is told as yet.
+    Slowness,
 }
 
 /// What came of hearing that a member is suspected.
@@ -101,7 +107,7 @@ impl Suspects {
 impl SlowMembers {
     const MAX: usize = 256;
     /// For so many timeouts they are remembered.
-    const TIMEOUTS: u32 = 12;
+    const TIMEOUTS: u32 = 120;
     /// So much more time is theirs: who reads everything two seconds late answers in time then, and
     /// one that has crashed is still out within the next timeout.
     const FACTOR: u32 = 2;
@@ -135,17 +141,18 @@ impl Suspect {
 
     /// How long it may stay one.
     fn wait(&self, config: &Config) -> Duration {
-        let wait = match self.grounds {
-            Grounds::Removal => config.silence_min(),
-            Grounds::RollCall => config.suspicion_max(),
+        let patience = if self.is_slow { SlowMembers::FACTOR } else { 1 };
+        match self.grounds {
+            Grounds::Removal => config.silence_min() * patience,
+            Grounds::RollCall => config.suspicion_max() * patience,
+            Grounds::Slowness => config.suspicion_max(),
             Grounds::Silence => {
                 let share = Suspects::SHARES[self.witnesses.len().saturating_sub(1)];
                 let (most, least) = (config.suspicion_max(), config.suspicion_min());
                 let wait = most - (most - least) * share / 1_000;
-                planted!(SuspicionTooShort, wait, Duration::ZERO)
+                planted!(SuspicionTooShort, wait, Duration::ZERO) * patience
             }
-        };
-        wait * if self.is_slow { SlowMembers::FACTOR } else { 1 }
+        }
     }
 
     /// When it is removed, if it does not answer so many calls: not before they were made.
@@ -159,8 +166,27 @@ impl Detection {
     /// Those who must have removed a member before one that is behind does.
     const WORDS: usize = 2;
 
-    /// A member answered neither us nor the others whom we asked.
+    /// A member answered neither us nor the others whom we asked. It is told to all, unless it is
+    /// known to be slow.
     pub(super) fn suspect_silent(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        node: NodeIx,
+        witnesses: Vec<NodeId>,
+    ) {
+        let (addr, timeout) = (cx.members.addr(node), cx.config.timeout());
+        let is_slow = self.suspects.slow.has(addr, cx.now.mono, timeout);
+        if is_slow && !cx.members.is_suspected(node) {
+            let suspicion = cx.nobodys_suspicion(node);
+            self.suspect(cx, node, &suspicion, Grounds::Slowness);
+        } else {
+            self.accuse(cx, spread, node, witnesses);
+        }
+    }
+
+    /// Tells all that a member is silent.
+    fn accuse(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
@@ -219,7 +245,8 @@ impl Detection {
             next_call: cx.now.mono,
         };
         let suspects = &mut self.suspects.by_addr;
-        let known = suspects.get(&addr).filter(|_| cx.members.is_suspected(node));
+        let is_told = |it: &&Suspect| it.grounds != Grounds::Slowness;
+        let known = suspects.get(&addr).filter(|_| cx.members.is_suspected(node)).filter(is_told);
         let known = known.map(|it| (it.generation, it.counter));
         let is_new = known.is_none_or(|known| known < (generation, counter));
         if is_new {
@@ -230,7 +257,7 @@ impl Detection {
         let suspect = suspects.get_mut(&addr).expect("it is there now");
         let heed = suspect.hear(&of.witnesses);
         let end = suspect.since + suspect.wait(cx.config);
-        if is_new && grounds != Grounds::RollCall {
+        if is_new && !matches!(grounds, Grounds::RollCall | Grounds::Slowness) {
             suspect.next_call = end.saturating_sub(cx.config.cycle()).max(cx.now.mono);
         }
         let next = suspect.next_call.min(end.max(cx.now.mono));
@@ -290,11 +317,14 @@ impl Detection {
 
     /// Calls the suspects whose time is nearly over, removes those whose time is, and finds when
     /// to look again.
-    pub(super) fn check_suspects(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn check_suspects(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
         cx.members.forget(cx.now.mono, cx.tombstone_time());
         for addr in self.judge_suspects(cx) {
             let suspect = self.suspects.by_addr.remove(&addr).expect("it was just judged");
-            Self::remove_silent(cx, suspect.node);
+            match suspect.grounds {
+                Grounds::Slowness => self.accuse(cx, spread, suspect.node, vec![cx.me.place()]),
+                _ => Self::remove_silent(cx, suspect.node),
+            }
         }
         if !self.keeps_still(cx) {
             self.call_suspects(cx);
