@@ -406,15 +406,30 @@ impl Detection {
             suspect.next_call = if again_soon { cx.now.mono + patience } else { again };
             let by_stream = suspect.calls == Suspects::STREAM_CALL;
             let reply = if by_stream { Reply::Stream } else { Reply::Datagram };
-            calls.push((addr, reply, suspect.calls == 1));
+            calls.push((addr, reply, suspect.calls));
         }
-        for (addr, reply, is_first) in calls {
-            // Whoever has not heard that it is suspected answers us, and nobody else would know.
-            if let Some(suspicion) = self.suspicion_of(cx, addr).filter(|_| is_first) {
-                Self::tell_suspect(cx, suspicion);
+        for (addr, reply, calls) in calls {
+            match self.suspicion_of(cx, addr) {
+                // Whoever has not heard that it is suspected answers us, and nobody else would
+                // know.
+                Some(suspicion) if calls == 1 => Self::tell_suspect(cx, suspicion),
+                Some(suspicion) if calls >= Suspects::STREAM_CALL && !many => {
+                    Self::ask_around(cx, suspicion);
+                }
+                _ => {}
             }
             let token = cx.token_for(addr);
             cx.send_probe(addr, token, reply);
+        }
+    }
+
+    /// Tells another of a suspicion that has nearly lasted its time: whoever has heard more of the
+    /// suspect corrects us.
+    fn ask_around(cx: &mut Context<'_>, suspicion: Suspicion) {
+        let news = vec![MembershipUpdate::from(suspicion)];
+        let suspicion = cx.packet(Body::Delta(Delta { news }));
+        for other in cx.pick(1) {
+            cx.out.send(cx.members.addr(other), &suspicion);
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct RingView<'a> {
     /// Members of the ring, in its order. They are few in a long list, so that they are counted
     /// where that matters and no list without them is ever made.
     left_out: Cow<'a, [NodeIx]>,
+    /// Members that are nobody's delegate but their own, in the same order.
+    spared: &'a [NodeIx],
     interner: &'a Interner,
 }
 
@@ -89,12 +91,20 @@ pub(crate) fn subtract(arcs: &mut Vec<RingArc>, other: RingArc) {
 }
 
 impl<'a> RingView<'a> {
+    /// Members that are looked at for one that is fit to be a delegate.
+    const LOOKS: usize = 8;
+
     pub(super) fn new(
         ring: &'a [NodeIx],
         left_out: impl Into<Cow<'a, [NodeIx]>>,
         interner: &'a Interner,
     ) -> Self {
-        Self { ring, left_out: left_out.into(), interner }
+        Self { ring, left_out: left_out.into(), spared: &[], interner }
+    }
+
+    /// Hands nothing to these members, in order of the ring, but their own place.
+    pub(super) fn sparing(self, spared: &'a [NodeIx]) -> Self {
+        Self { spared, ..self }
     }
 
     /// Shares out arcs: every member on them lies in exactly one sub-arc. The arcs don't overlap,
@@ -212,6 +222,11 @@ impl<'a> RingView<'a> {
         }
     }
 
+    fn is_spared(&self, member: NodeIx) -> bool {
+        let place = |&other: &NodeIx| self.interner.compare_places(other, member);
+        self.spared.binary_search_by(place).is_ok()
+    }
+
     /// Hands some members of a piece, by their positions in it, to one of them.
     fn delegate(
         &self,
@@ -227,10 +242,9 @@ impl<'a> RingView<'a> {
         let upto = if next == piece.count { piece.arc.upto } else { before(next) };
         let count = next - first;
         let drawn = rng.below(count);
-        let to = match member(first + drawn) {
-            to if Some(to) == silent => member(first + (drawn + 1) % count),
-            to => to,
-        };
+        let mut others = (0..count.min(Self::LOOKS)).map(|at| member(first + (drawn + at) % count));
+        let is_fit = |&other: &NodeIx| Some(other) != silent && !self.is_spared(other);
+        let to = others.find(is_fit).unwrap_or_else(|| member(first + drawn));
         Delegation { to, arc: RingArc { after, upto }, count }
     }
 }

@@ -1,7 +1,8 @@
 //! The audience of a rumor: which of the members are told.
 //!
 //! Newcomers are not while they are a crowd, for they may be invented; and suspects are not told
-//! of suspicions, for they hear of it first and would be bad ones to tell others.
+//! of suspicions, for they hear of it first. Nor are they handed more than their own place of what
+//! else is told, for whoever does not answer would be a bad one to tell others.
 
 use super::Members;
 use super::arcs::RingView;
@@ -20,7 +21,7 @@ impl Members {
             true => ring.iter().copied().filter(is_newcomer).collect(),
             false => Vec::new(),
         };
-        RingView::new(ring, left_out, &self.interner)
+        RingView::new(ring, left_out, &self.interner).sparing(&self.suspected)
     }
 
     /// Suspects a listed member.
