@@ -310,6 +310,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_is_spared_is_handed_its_own_place_alone() {
+        let (ring, mut rng) = (Ring::of(30), Rng::fork(1, "spared", 0));
+        let spared: Vec<_> = ring.members.iter().copied().step_by(4).collect();
+        let holder = ring.place(ring.members[1]);
+        let view = RingView::new(&ring.members, &[], &ring.interner).sparing(&spared);
+        let arcs: Vec<_> = RingArc::whole(holder).minus(RingArc::of(holder)).into_iter().collect();
+        let arcs: Vec<_> = arcs.into_iter().flatten().collect();
+        for fan_out in (0..100).flat_map(|_| [2, 3, 8, 29]) {
+            let delegations = view.split(&arcs, fan_out, None, &mut rng);
+            let is_handed = |it: &&Delegation| it.count > 1 && spared.contains(&it.to);
+            assert_eq!(delegations.iter().find(is_handed), None);
+        }
+    }
+
     struct Ring {
         interner: Interner,
         members: Vec<NodeIx>,

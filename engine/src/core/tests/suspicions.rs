@@ -305,21 +305,84 @@ fn a_suspect_of_which_not_even_a_tombstone_is_left_harms_nobody() {
     assert!(removed.contains(&addr(11)) && !removed.contains(&addr(10)), "{removed:?}");
 }
 
+/// Nodes that all know that the fifth is slow, for it was suspected and lives.
+#[track_caller]
+fn with_a_slow_one() -> Cluster {
+    let mut cluster = settled(8);
+    cluster.deaf.insert(5);
+    cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) > 0);
+    cluster.deaf.clear();
+    cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) == 0);
+    cluster
+}
+
+/// How many suspect the fifth.
+fn suspecting(cluster: &mut Cluster) -> usize {
+    let others = (1..=8).filter(|&other| other != 5);
+    others.filter(|&other| cluster.engine(other).suspects(addr(5))).count()
+}
+
 #[test]
-fn who_was_suspected_and_lives_is_given_twice_the_time_when_it_is_suspected_again() {
-    let removed_after = |was_deaf: bool| {
-        let mut cluster = settled(8);
-        if was_deaf {
-            cluster.deaf.insert(5);
-            cluster.run_until(4 * SECOND, |cluster| cluster.engine(1).suspects(addr(5)));
-            cluster.deaf.clear();
-            cluster.run_until(4 * SECOND, |cluster| !cluster.engine(1).suspects(addr(5)));
-        }
+fn who_is_known_to_be_slow_is_not_told_of_while_it_may_yet_answer() {
+    for (is_slow, told) in [(false, 5..8), (true, 1..5)] {
+        let mut cluster = if is_slow { with_a_slow_one() } else { settled(8) };
+        let before = counter(&mut cluster, 5, 5);
+        cluster.deaf.insert(5);
+        cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) > 0);
+        cluster.run(SECOND / 4);
+        let suspecting_now = suspecting(&mut cluster);
+        assert!(told.contains(&suspecting_now), "{suspecting_now} do, slow: {is_slow}");
+        cluster.deaf.clear();
+        cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) == 0);
+        let says_so = counter(&mut cluster, 5, 5) > before;
+        assert!(!(is_slow && says_so), "an answer to who asked is enough");
+    }
+}
+
+#[test]
+fn a_slow_one_that_is_dead_is_told_of_and_gone_after_three_times_the_time() {
+    let removed_after = |mut cluster: Cluster| {
         cluster.crash(5);
-        cluster.run_until(12 * SECOND, |cluster| cluster.removals_of(5).len() == 7)
+        cluster.run_until(16 * SECOND, |cluster| cluster.removals_of(5).len() == 7)
     };
-    let (before, slow) = (removed_after(false), removed_after(true));
-    assert!(before < 5 * SECOND + SECOND / 2 && slow > 6 * SECOND, "{before:?}, {slow:?}");
+    let (before, slow) = (removed_after(settled(8)), removed_after(with_a_slow_one()));
+    let as_usual = before < 5 * SECOND + SECOND / 2;
+    assert!(as_usual && slow > 9 * SECOND && slow < 13 * SECOND, "{before:?}, {slow:?}");
+}
+
+#[test]
+fn who_reads_late_accuses_nobody_of_not_answering() {
+    for (is_late, accuses) in [(false, true), (true, false)] {
+        let mut cluster = settled(6);
+        let mut engine = cluster.engine(1).clone();
+        let outputs = alone_until_asking(&mut cluster, &mut engine);
+        let (by, PingReq { token, target }) =
+            outputs.iter().find_map(|(_, output)| request_to(output)).expect("somebody is asked");
+        let vouch = Body::IndirectAck(IndirectAck { token, word: AckOrNack::Nack });
+        let mut out = Outbox::new();
+        if is_late {
+            engine.handle(cluster.clock(), Input::Waited(SECOND), &mut out);
+        }
+        engine.handle(cluster.clock(), datagram(addr(by), packet(vouch)), &mut out);
+        alone_for(&mut cluster, &mut engine, SECOND / 2);
+        assert_eq!(engine.suspects(target), accuses);
+    }
+}
+
+#[test]
+fn a_suspicion_whose_time_is_nearly_over_is_told_to_one_who_may_know_more() {
+    let mut cluster = settled(6);
+    let of = suspicion(&mut cluster, 3);
+    hears(&mut cluster, of.clone(), None);
+    let mut engine = cluster.engine(1).clone();
+    let outputs = alone_for(&mut cluster, &mut engine, 4 * SECOND);
+    let is_it = |news: &MembershipUpdate| matches!(news, MembershipUpdate::Suspected(it) if it.addr == of.addr);
+    let asks = outputs.iter().filter(|(at, output)| {
+        let output = std::slice::from_ref(output);
+        let to_others = [2, 4, 5, 6].iter().flat_map(|&other| news_to(output, other));
+        *at > 2 * SECOND && to_others.filter(is_it).count() > 0
+    });
+    assert!((1..=3).contains(&asks.count()));
 }
 
 /// Tells a node that it is suspected, and returns what it does.
