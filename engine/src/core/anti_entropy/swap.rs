@@ -187,11 +187,20 @@ impl AntiEntropy {
         let wait = cx.rtts.rto(pending.to, cx.config) * (1 << pending.sends);
         pending.sends += 1;
         let is_last = pending.sends == Self::SENDS_MAX;
-        let wait = if is_last { wait.max(cx.config.cycle() / 2) } else { wait };
+        let wait = if is_last { wait.max(Self::last_wait(cx)) } else { wait };
         let request = SwapRequest { token: pending.token, summary, padding };
         let to = pending.to;
         cx.timers.set(Timer::SwapRetry, cx.now.mono + wait);
         cx.out.send(to, &cx.packet(Body::SwapRequest(request)));
+    }
+
+    /// How long the last request may take: where nodes ask, so long that one that reads everything
+    /// late, and removes whom others have removed, hears of it.
+    fn last_wait(cx: &Context<'_>) -> Duration {
+        match cx.config.liveness().asks() {
+            true => cx.called_after(),
+            false => cx.config.cycle() / 2,
+        }
     }
 
     /// The length of the answer that a partner gives who lists as many as we do: with beats it

@@ -170,7 +170,7 @@ impl Detection {
     }
 
     /// Asks those who follow us on the ring before their turn.
-    pub(super) fn probe_neighbours(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn probe_neighbours(&mut self, cx: &mut Context<'_>) {
         let ring = cx.members.ring();
         let me = ring.iter().position(|&node| node == cx.members.me()).expect("we are listed");
         let after = ring[me + 1..].iter().chain(&ring[..me]).copied();

@@ -369,9 +369,10 @@ impl Detection {
             doubted
         });
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
+        // Where we may not judge alone, another who has removed it is enough.
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
             suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
-                && self.may_judge(cx, suspect.since)
+                && (self.may_judge(cx, suspect.since) || !suspect.removed_by.is_empty())
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }

@@ -370,6 +370,28 @@ fn who_reads_late_accuses_nobody_of_not_answering() {
 }
 
 #[test]
+fn who_reads_late_removes_a_suspect_whose_time_is_over_when_another_has() {
+    for words in [0, 1] {
+        let mut cluster = settled(6);
+        let Suspicion { addr, generation, counter, .. } = suspicion(&mut cluster, 3);
+        let gone = Gone { addr, generation, counter, cause: Cause::Timeout };
+        let mut engine = cluster.engine(1).clone();
+        let mut out = Outbox::new();
+        let suspicion = suspicion(&mut cluster, 3);
+        let mut news = vec![MembershipUpdate::from(suspicion)];
+        news.extend((0..words).map(|_| MembershipUpdate::from(gone.clone())));
+        let news = packet(Body::Delta(Delta { news }));
+        engine.handle(cluster.clock(), datagram(super::cluster::addr(2), news), &mut out);
+        for _ in 0..16 {
+            engine.handle(cluster.clock(), Input::Waited(SECOND), &mut out);
+            alone_for(&mut cluster, &mut engine, SECOND / 4);
+            cluster.now = cluster.now + SECOND / 4;
+        }
+        assert_eq!(engine.lists(addr), words == 0, "{words} have");
+    }
+}
+
+#[test]
 fn a_suspicion_whose_time_is_nearly_over_is_told_to_one_who_may_know_more() {
     let mut cluster = settled(6);
     let of = suspicion(&mut cluster, 3);

@@ -156,6 +156,24 @@ fn a_request_that_nobody_answers_is_sent_four_times() {
 }
 
 #[test]
+fn where_nodes_ask_the_answer_of_one_that_reads_late_still_ends_a_swap() {
+    for (liveness, is_stale) in [(Liveness::Beats, true), (Liveness::Auto, false)] {
+        let config = Config::builder().liveness(liveness).swap(Swap::Off).build().unwrap();
+        let mut cluster = Cluster::of(2, config);
+        let request = cluster.swap_request(1, 2);
+        waits(&mut cluster, Duration::from_millis(2_500));
+        let answer = cluster.outputs(2, 1, request).into_iter().find_map(|output| match output {
+            Output::Send { packet, .. } if packet.kind() == PacketKind::SwapAnswer => Some(packet),
+            _ => None,
+        });
+        let before = cluster.engine(1).stats().answers_stale;
+        cluster.outputs(1, 2, answer.expect("it is answered").as_ref().clone());
+        let stale = cluster.engine(1).stats().answers_stale - before;
+        assert_eq!(stale > 0, is_stale, "with {liveness}");
+    }
+}
+
+#[test]
 fn an_answer_to_a_request_that_was_sent_twice_says_nothing_of_the_round_trip() {
     for twice in [false, true] {
         let mut cluster = pair_with(Swap::Off, &BTreeSet::new(), &BTreeSet::new());
