@@ -121,6 +121,12 @@ impl Membership {
         !cx.members.is_away()
     }
 
+    /// True while one member alone has said that it has removed us, and says so again.
+    pub(super) fn is_only_observer(&self, from: SocketAddr) -> bool {
+        let removal = self.damping.removal.as_ref().filter(|removal| !removal.counted);
+        removal.is_some_and(|it| it.observers.len() == 1 && it.observers.contains(&from))
+    }
+
     /// We slept for so long that others will have removed us; true when we may come back at once,
     /// which counts, for nobody will say so once we are back. Else those whom we ask now say
     /// whether they have.

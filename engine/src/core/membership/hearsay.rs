@@ -81,7 +81,11 @@ impl Membership {
         let Some(node) = cx.members.node(addr) else { return };
         if node == cx.members.me() {
             let is_ours = generation == cx.me.generation();
-            if !is_ours || self.note_removed(cx, via.from) {
+            if is_ours && self.note_removed(cx, via.from) && self.is_only_observer(via.from) {
+                // It may be the sick one, and all others need not hear of it.
+                self.renew(cx, spread);
+                detection.note_outdated(node);
+            } else if !is_ours || !cx.members.is_away() {
                 planted!(
                     ObituaryUnheeded,
                     self.refute(cx, spread, detection, generation, counter, via)

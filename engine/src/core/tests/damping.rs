@@ -141,6 +141,19 @@ fn one_observer_alone_may_be_the_sick_one_and_holds_nobody_back() {
     }
 }
 
+#[test]
+fn one_observer_alone_is_answered_alone() {
+    let mut cluster = settled(12);
+    for (by, tells) in [(1, false), (2, true)] {
+        cluster.sent.clear();
+        says_gone(&mut cluster, 5, by);
+        let sent = |kind| cluster.sent.get(&kind).copied().unwrap_or(0);
+        assert!(sent(PacketKind::Delta) > 0, "node {by} is answered");
+        assert_eq!(sent(PacketKind::Rumor) > 0, tells, "of node {by}");
+        cluster.run(SECOND);
+    }
+}
+
 /// A cluster of which one node stays away.
 #[track_caller]
 fn with_one_away(node: u16) -> Cluster {

@@ -398,7 +398,10 @@ fn a_suspicion_whose_time_is_nearly_over_is_told_to_one_who_may_know_more() {
     hears(&mut cluster, of.clone(), None);
     let mut engine = cluster.engine(1).clone();
     let outputs = alone_for(&mut cluster, &mut engine, 4 * SECOND);
-    let is_it = |news: &MembershipUpdate| matches!(news, MembershipUpdate::Suspected(it) if it.addr == of.addr);
+    let is_it = |news: &MembershipUpdate| match news {
+        MembershipUpdate::Suspected(it) => it.addr == of.addr,
+        _ => false,
+    };
     let asks = outputs.iter().filter(|(at, output)| {
         let output = std::slice::from_ref(output);
         let to_others = [2, 4, 5, 6].iter().flat_map(|&other| news_to(output, other));
