@@ -379,7 +379,7 @@ fn who_reads_late_removes_a_suspect_whose_time_is_over_when_another_has() {
         let mut out = Outbox::new();
         let suspicion = suspicion(&mut cluster, 3);
         let mut news = vec![MembershipUpdate::from(suspicion)];
-        news.extend((0..words).map(|_| MembershipUpdate::from(gone.clone())));
+        news.extend((0..words).map(|_| MembershipUpdate::from(gone)));
         let news = packet(Body::Delta(Delta { news }));
         engine.handle(cluster.clock(), datagram(super::cluster::addr(2), news), &mut out);
         for _ in 0..16 {
