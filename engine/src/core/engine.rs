@@ -151,7 +151,7 @@ impl Rooms {
 
     fn notice_sleep(&mut self, cx: &mut Context<'_>) {
         if let Some(sleep) = self.detection.notice_sleep(cx) {
-            self.membership.on_woken(cx, &mut self.spread, &mut self.detection, sleep);
+            self.membership.on_woken(cx, &mut self.spread, sleep);
         }
     }
 

@@ -8,8 +8,7 @@
 //!
 //! Who removes many at once was cut off from them, and so was whoever hears of its removal from
 //! one that it had removed itself; neither counts. Nor does one observer alone, who may be sick.
-//! Who slept for so long that it must have been removed does not wait to be told. Only where nodes
-//! ask who lives: whoever beats is listed again by its next beat.
+//! Only where nodes ask who lives: whoever beats is listed again by its next beat.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -125,30 +124,6 @@ impl Membership {
     pub(super) fn is_only_observer(&self, from: SocketAddr) -> bool {
         let removal = self.damping.removal.as_ref().filter(|removal| !removal.counted);
         removal.is_some_and(|it| it.observers.len() == 1 && it.observers.contains(&from))
-    }
-
-    /// We slept for so long that others will have removed us; true when we may come back at once,
-    /// which counts, for nobody will say so once we are back. Else those whom we ask now say
-    /// whether they have.
-    pub(super) fn note_slept(&mut self, cx: &mut Context<'_>, detection: &mut Detection) -> bool {
-        let (now, damping) = (cx.now.mono, &mut self.damping);
-        if let Some(removal) = damping.removal.as_mut().filter(|_| cx.members.is_away()) {
-            removal.since = now;
-            return false;
-        }
-        damping.forgive(now);
-        let hold = damping.hold();
-        let counted = hold.is_zero();
-        if counted {
-            damping.flaps += 1;
-            damping.changed_at = now;
-        } else {
-            detection.probe_neighbours(cx);
-        }
-        damping.removal = Some(Removal { since: now, observers: BTreeSet::new(), counted, hold });
-        cx.members.set_away(!counted);
-        cx.timers.set(Timer::Return, now + cx.config.timeout());
-        counted
     }
 
     /// Who was stopped wanted to be removed.

@@ -8,7 +8,7 @@ use super::Membership;
 use crate::config::Liveness;
 use crate::core::beat::COUNTER_MAX;
 use crate::core::context::{Context, Effect, Life};
-use crate::core::detection::{Detection, Sleep};
+use crate::core::detection::Sleep;
 use crate::core::dissemination::Dissemination;
 use crate::core::io::Event;
 use crate::core::members::NodeIx;
@@ -238,17 +238,12 @@ impl Membership {
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
-        detection: &mut Detection,
         sleep: Sleep,
     ) {
         self.conflicts.slept(cx.now.mono);
-        let timeout = cx.config.timeout();
-        if cx.config.liveness().asks() && sleep.late >= timeout / 2 {
+        if cx.config.liveness().asks() && sleep.late >= cx.config.timeout() / 2 {
             // The others take us for dead by now, or are about to.
-            let is_removed = sleep.late >= timeout * 3 / 2 && *cx.life == Life::Running;
-            if !is_removed || self.note_slept(cx, detection) {
-                self.return_to_life(cx, spread);
-            }
+            self.return_to_life(cx, spread);
         }
         cx.out.event(Event::Woke(sleep.late.max(sleep.unseen)));
     }

@@ -41,29 +41,6 @@ fn who_is_deaf_time_and_again_comes_back_twice_and_then_once_it_hears_for_long()
     cluster.assert_all_list_all();
 }
 
-/// Has a node sleep for so long, and then be awake.
-#[track_caller]
-fn sleep(cluster: &mut Cluster, node: u16, times: usize) {
-    for _ in 0..times {
-        cluster.asleep.insert(node);
-        cluster.run(10 * SECOND);
-        cluster.asleep.clear();
-        cluster.run(30 * SECOND);
-    }
-}
-
-#[test]
-fn who_sleeps_time_and_again_comes_back_twice_and_then_once_it_is_awake_for_long() {
-    let mut cluster = settled(12);
-    sleep(&mut cluster, 5, 8);
-    for other in (1..=12).filter(|&other| other != 5) {
-        let (out, back) = (removals(&cluster, 5, other), returns(&cluster, 5, other));
-        assert!(out == 3 && back == 2, "node {other}: removed {out} times, listed again {back}");
-    }
-    cluster.run(170 * SECOND);
-    cluster.assert_all_list_all();
-}
-
 #[test]
 fn who_was_taken_for_dead_once_is_back_at_once() {
     let mut cluster = settled(12);
