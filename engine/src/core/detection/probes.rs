@@ -10,6 +10,7 @@
 //! would come seconds later. So each node asks those who follow it on the ring: together they ask
 //! everybody.
 
+use std::iter;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -174,7 +175,8 @@ impl Detection {
         let ring = cx.members.ring();
         let me = ring.iter().position(|&node| node == cx.members.me()).expect("we are listed");
         let after = ring[me + 1..].iter().chain(&ring[..me]).copied();
-        let unsuspected = after.filter(|&node| !cx.members.is_suspected(node));
+        let is_asked = |node| !cx.members.is_suspected(node) && !cx.members.is_rumored(node);
+        let unsuspected = after.filter(|&node| is_asked(node));
         self.prober.urgent = unsuspected.take(Self::NEIGHBOURS).collect();
         if self.prober.current.is_none() {
             self.probe_urgent(cx);
@@ -227,17 +229,11 @@ impl Detection {
     }
 
     fn next_to_probe(&mut self, cx: &mut Context<'_>) -> Option<NodeIx> {
-        let me = cx.members.me();
         let ring = cx.members.ring();
-        if ring.len() == 1 {
-            return None;
-        }
-        loop {
-            let node = ring[self.prober.round.next(ring.len(), cx.rng)];
-            if node != me {
-                return Some(node);
-            }
-        }
+        let mut turns = iter::repeat_with(|| ring[self.prober.round.next(ring.len(), cx.rng)]);
+        // Whom nobody vouches for `ask_newcomers` asks, within its limit.
+        let is_asked = |node: &NodeIx| *node != cx.members.me() && !cx.members.is_rumored(*node);
+        turns.by_ref().take(2 * ring.len()).find(is_asked)
     }
 
     /// The probe under way was not answered in time.

@@ -9,7 +9,7 @@
 //! would be told, twice. So who finds one of them silent keeps that to itself at first, and asks it
 //! for as long as others wait; only one that has not answered by then is told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub(super) struct Suspects {
     roll_from: Instant,
     /// Nor are neighbours asked.
     neighbours_from: Instant,
+    /// For whom nobody vouched when that was last looked at, and when it is next.
+    rumored: BTreeSet<SocketAddr>,
+    rumored_from: Instant,
 }
 
 /// Who was suspected and turned out to live, and when: it may be slow.
@@ -309,7 +312,7 @@ impl Detection {
         self.suspects.roll_from = cx.now.mono + cx.config.timeout();
         let me = cx.members.me();
         for node in cx.members.ring().to_vec() {
-            if node == me || cx.members.is_suspected(node) {
+            if node == me || cx.members.is_suspected(node) || cx.members.is_rumored(node) {
                 continue;
             }
             self.suspect(cx, node, &cx.nobodys_suspicion(node), Grounds::RollCall);
@@ -320,6 +323,7 @@ impl Detection {
     /// to look again.
     pub(super) fn check_suspects(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
         cx.members.forget(cx.now.mono, cx.tombstone_time());
+        self.remove_rumored(cx);
         for addr in self.judge_suspects(cx) {
             let suspect = self.suspects.by_addr.remove(&addr).expect("it was just judged");
             match suspect.grounds {
@@ -340,6 +344,24 @@ impl Detection {
             next = next.max(cx.now.mono + cx.config.cycle() / 20);
         }
         planted!(SuspectsUnjudged, Self::look_again(cx, next));
+    }
+
+    /// Once a timeout: removes whom nobody vouched for then and nobody does now, and who has not
+    /// shown himself. He is not asked like others, for he may be one of many who were invented.
+    fn remove_rumored(&mut self, cx: &mut Context<'_>) {
+        if cx.now.mono < self.suspects.rumored_from || cx.members.newcomers().len() == 0 {
+            return;
+        }
+        self.suspects.rumored_from = cx.now.mono + cx.config.timeout();
+        let mut rumored = cx.others();
+        rumored.retain(|&node| cx.members.is_rumored(node));
+        let still = rumored.iter().map(|&node| cx.members.addr(node)).collect();
+        let before = std::mem::replace(&mut self.suspects.rumored, still);
+        for node in rumored {
+            if before.contains(&cx.members.addr(node)) {
+                Self::remove_silent(cx, node);
+            }
+        }
     }
 
     /// Calls that a suspect must have left unanswered: two of which one may have got lost, when

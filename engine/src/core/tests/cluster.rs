@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, ConfigBuilder, Isolation};
+use crate::config::{Config, ConfigBuilder, Isolation, Liveness};
 use crate::core::packet::{Body, RingArc, Rumor, Subject, Token};
 use crate::core::{
     AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
@@ -102,6 +102,11 @@ pub(crate) fn place(node: u16) -> NodeId {
 /// A rumor with an arc of its own.
 pub(crate) fn rumor_along(arc: RingArc, topic: Subject) -> Body {
     Body::Rumor(Rumor { token: Token(7), acks: 1, arc, view: None, topic })
+}
+
+/// Settings of nodes that judge by beats.
+pub(crate) fn beating() -> Config {
+    Config::builder().liveness(Liveness::Beats).build().expect("a valid configuration")
 }
 
 /// Settings of nodes that take all for dead when nobody answers them.

@@ -93,7 +93,7 @@ fn a_service_that_restarts_again_and_again_has_no_rival() {
 /// Nodes of which each lists ten at most.
 #[track_caller]
 fn too_many(nodes: u16) -> Cluster {
-    let config = Config::builder().members_max(10).build().unwrap();
+    let config = Config::builder().liveness(Liveness::Beats).members_max(10).build().unwrap();
     let mut cluster = Cluster::new(config);
     (1..=nodes).for_each(|node| cluster.start(node, &[1]));
     cluster.run(20 * SECOND);

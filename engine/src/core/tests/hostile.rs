@@ -187,33 +187,36 @@ fn flood(cluster: &mut Cluster, nodes: u16, lots: std::ops::Range<u32>) {
 
 #[test]
 fn a_million_invented_nodes_delay_neither_a_publish_nor_a_newcomer() {
-    const NODES: u16 = 10;
-    let mut cluster = Cluster::of(NODES, Config::default());
-    cluster.run(8 * SECOND);
-    flood(&mut cluster, NODES, 0..4_000);
-    let newcomers = cluster.engine(1).members_len();
-    assert!(newcomers > 100, "the flood is felt: {newcomers} members");
-    cluster.publish(3, b"in the flood");
-    flood(&mut cluster, NODES, 4_000..4_100);
-    // 100 ms after it was published.
-    cluster.assert_all_hold(b"in the flood");
-    cluster.start(NODES + 1, &[1]);
-    flood(&mut cluster, NODES, 4_100..10_000);
-    for node in 1..=NODES + 1 {
-        let stats = *cluster.engine(node).stats();
-        // One introducer, and what the others passed on of it.
-        assert!(stats.members_max <= 256 * usize::from(NODES + 1), "{stats:?}");
-        for other in 1..=NODES + 1 {
-            assert!(cluster.engine(node).lists(addr(other)), "{node} lists {other}");
+    for liveness in [Liveness::Beats, Liveness::Auto] {
+        const NODES: u16 = 10;
+        let config = Config::builder().liveness(liveness).build().unwrap();
+        let mut cluster = Cluster::of(NODES, config);
+        cluster.run(8 * SECOND);
+        flood(&mut cluster, NODES, 0..4_000);
+        let newcomers = cluster.engine(1).members_len();
+        assert!(newcomers > 100, "the flood is felt: {newcomers} members");
+        cluster.publish(3, b"in the flood");
+        flood(&mut cluster, NODES, 4_000..4_100);
+        // 100 ms after it was published.
+        cluster.assert_all_hold(b"in the flood");
+        cluster.start(NODES + 1, &[1]);
+        flood(&mut cluster, NODES, 4_100..10_000);
+        for node in 1..=NODES + 1 {
+            let stats = *cluster.engine(node).stats();
+            // One introducer, and what the others passed on of it.
+            assert!(stats.members_max <= 256 * usize::from(NODES + 1), "{stats:?}");
+            for other in 1..=NODES + 1 {
+                assert!(cluster.engine(node).lists(addr(other)), "{node} lists {other}");
+            }
         }
+        let lives = |event: &(_, _, Event)| match &event.2 {
+            Event::Removed { record, .. } => record.node().addr().port() <= NODES,
+            _ => false,
+        };
+        let removed: Vec<_> = cluster.events.iter().filter(|event| lives(event)).collect();
+        assert!(removed.is_empty(), "nobody who lives is removed: {removed:?}");
+        cluster.run_until(15 * SECOND, Cluster::all_list_all);
     }
-    let lives = |event: &(_, _, Event)| match &event.2 {
-        Event::Removed { record, .. } => record.node().addr().port() <= NODES,
-        _ => false,
-    };
-    let removed: Vec<_> = cluster.events.iter().filter(|event| lives(event)).collect();
-    assert!(removed.is_empty(), "nobody who lives is removed: {removed:?}");
-    cluster.run_until(15 * SECOND, Cluster::all_list_all);
 }
 
 #[test]
@@ -231,6 +234,19 @@ fn invented_nodes_get_no_rumor_and_a_few_questions_a_cycle() {
     assert_eq!(to_invented(&cluster, PacketKind::Rumor), 0);
     let calls = to_invented(&cluster, PacketKind::Probe);
     assert!((8..=3 * 8 * 2).contains(&calls), "{calls} calls of two nodes in two seconds");
+}
+
+#[test]
+fn whom_nobody_vouches_for_is_asked_within_the_limit_even_where_all_members_are() {
+    let mut cluster = Cluster::of(60, Config::builder().liveness(Liveness::Auto).build().unwrap());
+    cluster.run(8 * SECOND);
+    cluster.body(1, ATTACKER, records((0..200).map(|at| member(at, 1, 1))));
+    (11..=60).for_each(|node| cluster.crash(node));
+    cluster.log.clear();
+    cluster.run(6 * SECOND);
+    let is_call = |it: &&(SocketAddr, _)| it.0.port() == 8_000 && it.1 == PacketKind::Probe;
+    let calls = cluster.log.iter().filter(is_call).count();
+    assert!(calls >= 3 * 8 && calls.is_multiple_of(8), "{calls} calls, eight a cycle");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, datagram, place, rumor, rumor_along};
+use super::cluster::{Cluster, SECOND, addr, beating, datagram, place, rumor, rumor_along};
 use crate::config::{Config, Liveness, Swap};
 use crate::core::packet::{Body, Gone, LastCall, MembershipUpdate, RingArc, RumorAck, Subject};
 use crate::core::{
@@ -314,7 +314,7 @@ fn a_publish_to_more_than_there_are_says_after_a_timeout_how_many_hold_it() {
 
 #[test]
 fn a_node_that_joins_while_a_publisher_waits_counts() {
-    let mut cluster = Cluster::of(3, Config::default());
+    let mut cluster = Cluster::of(3, beating());
     publish_to(&mut cluster, 1, b"v1", 3);
     cluster.run(SECOND);
     assert_eq!(cluster.answers, []);

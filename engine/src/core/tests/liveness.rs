@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, judging};
-use crate::config::Config;
+use super::cluster::{Cluster, SECOND, addr, beating, judging};
+use crate::config::{Config, Liveness};
 use crate::core::packet::{Body, Bulk, Gone, LastCall, MembershipUpdate, Padding};
 use crate::core::{Age, AgeStep, Beat, Cause, Command, Event, MemberState, Packet, PacketKind};
 use crate::rng::Probability;
@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_crash_is_removed_by_all_after_the_timeout_and_within_half_a_cycle_of_it() {
-    let mut cluster = Cluster::of(30, Config::default());
+    let mut cluster = Cluster::of(30, beating());
     cluster.run(5 * SECOND);
     cluster.crash(7);
     let first = cluster.run_until(TIMEOUT, |cluster| !cluster.removals_of(7).is_empty());
@@ -25,7 +25,7 @@ fn a_crash_is_removed_by_all_after_the_timeout_and_within_half_a_cycle_of_it() {
 
 #[test]
 fn nobody_is_removed_at_a_fifth_of_loss() {
-    let mut cluster = Cluster::of(20, Config::default());
+    let mut cluster = Cluster::of(20, beating());
     cluster.events.clear();
     cluster.loss = Probability::from_ppb(200_000_000);
     cluster.run(120 * SECOND);
@@ -35,7 +35,7 @@ fn nobody_is_removed_at_a_fifth_of_loss() {
 
 #[test]
 fn a_stopped_node_is_removed_though_it_answers_swaps_and_comes_back_when_started() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, beating());
     cluster.command(4, Command::Stop);
     cluster.command(4, Command::Stop);
     cluster.run_until(TIMEOUT + SECOND, |cluster| cluster.removals_of(4).len() == 9);
@@ -48,7 +48,7 @@ fn a_stopped_node_is_removed_though_it_answers_swaps_and_comes_back_when_started
 
 #[test]
 fn a_beat_that_a_stream_brings_after_half_of_the_scale_is_not_taken_for_one_from_ahead() {
-    let mut cluster = Cluster::of(3, Config::default());
+    let mut cluster = Cluster::of(3, beating());
     cluster.run(150 * SECOND);
     let counter = |cluster: &mut Cluster| {
         let members = cluster.engine(1).list();
@@ -71,7 +71,7 @@ fn a_beat_that_a_stream_brings_after_half_of_the_scale_is_not_taken_for_one_from
 
 #[test]
 fn a_stopped_node_still_forwards_and_takes_metadata() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, beating());
     cluster.command(4, Command::Stop);
     cluster.publish(1, b"news");
     cluster.run_until(SECOND / 10, |cluster| cluster.all_hold(b"news"));
@@ -79,8 +79,10 @@ fn a_stopped_node_still_forwards_and_takes_metadata() {
 
 #[test]
 fn a_silent_node_gets_a_last_call_and_its_answer_saves_it() {
-    let mut cluster =
-        Cluster::of(2, Config::builder().swap(crate::config::Swap::Off).build().unwrap());
+    let mut cluster = Cluster::of(
+        2,
+        Config::builder().liveness(Liveness::Beats).swap(crate::config::Swap::Off).build().unwrap(),
+    );
     // Node 2 hears nothing and relays nothing of its own: only node 1's calls reach it.
     let before = cluster.sent.get(&PacketKind::Alive).copied().unwrap_or(0);
     cluster.mute_beats = true;
@@ -91,7 +93,7 @@ fn a_silent_node_gets_a_last_call_and_its_answer_saves_it() {
 
 #[test]
 fn a_late_copy_of_an_old_beat_makes_nobody_younger() {
-    let mut cluster = Cluster::of(3, Config::default());
+    let mut cluster = Cluster::of(3, beating());
     cluster.run(3 * SECOND);
     let record = Arc::clone(cluster.engine(3).me());
     cluster.crash(3);
@@ -106,7 +108,7 @@ fn a_late_copy_of_an_old_beat_makes_nobody_younger() {
 
 #[test]
 fn a_copy_that_is_too_old_lists_nobody() {
-    let mut cluster = Cluster::of(2, Config::default());
+    let mut cluster = Cluster::of(2, beating());
     cluster.start(9, &[]);
     let record = Arc::clone(cluster.engine(9).me());
     for age in [Age::TOO_OLD, Age(200)] {
@@ -120,7 +122,7 @@ fn a_copy_that_is_too_old_lists_nobody() {
 
 #[test]
 fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
-    let mut cluster = Cluster::of(3, Config::default());
+    let mut cluster = Cluster::of(3, beating());
     let record = Arc::clone(cluster.engine(3).me());
     let (addr, generation) = (addr(3), record.generation());
     let gone = Gone { addr, generation, counter: u32::MAX, cause: Cause::Timeout };
@@ -134,7 +136,7 @@ fn a_tombstone_by_timeout_heard_from_another_removes_nobody() {
 
 #[test]
 fn a_partition_of_four_timeouts_heals_within_a_redial_and_three_cycles() {
-    let config = Config::builder().redial(4 * SECOND).build().unwrap();
+    let config = Config::builder().liveness(Liveness::Beats).redial(4 * SECOND).build().unwrap();
     let mut cluster = Cluster::of(20, config);
     cluster.far_side = (1..=10).collect();
     cluster.run(4 * TIMEOUT);
@@ -146,7 +148,7 @@ fn a_partition_of_four_timeouts_heals_within_a_redial_and_three_cycles() {
 
 #[test]
 fn a_node_that_was_cut_off_alone_finds_back_without_any_seed() {
-    let mut cluster = Cluster::of(10, judging().build().unwrap());
+    let mut cluster = Cluster::of(10, judging().liveness(Liveness::Beats).build().unwrap());
     cluster.command(5, Command::Seeds(Vec::new()));
     cluster.far_side = [5].into();
     cluster.run(60 * SECOND);
@@ -157,7 +159,7 @@ fn a_node_that_was_cut_off_alone_finds_back_without_any_seed() {
 
 #[test]
 fn tombstones_are_forgotten() {
-    let mut cluster = Cluster::of(5, Config::default());
+    let mut cluster = Cluster::of(5, beating());
     cluster.command(5, Command::Leave);
     cluster.crash(5);
     cluster.crash(4);
@@ -170,7 +172,7 @@ fn tombstones_are_forgotten() {
 
 #[test]
 fn nodes_beat_once_a_cycle_give_or_take_a_tenth() {
-    let mut cluster = Cluster::of(2, Config::default());
+    let mut cluster = Cluster::of(2, beating());
     let counter = |cluster: &mut Cluster| {
         let members = cluster.engine(2).list();
         members.counter(members.me())
@@ -187,7 +189,7 @@ fn removals(cluster: &Cluster) -> usize {
 
 #[test]
 fn a_node_that_slept_asks_before_it_judges() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, beating());
     cluster.run(3 * SECOND);
     cluster.asleep.insert(4);
     cluster.run(60 * SECOND);
@@ -212,7 +214,7 @@ fn a_node_that_slept_asks_before_it_judges() {
 
 #[test]
 fn who_wakes_answers_with_a_beat_that_nobody_has_however_lately_it_beat_by_its_own_clock() {
-    let mut cluster = Cluster::of(2, Config::default());
+    let mut cluster = Cluster::of(2, beating());
     cluster.run(3 * SECOND);
     let counter = |cluster: &mut Cluster| cluster.engine(1).newest_beat(addr(1)).unwrap().1;
     let last = counter(&mut cluster);
@@ -228,7 +230,7 @@ fn who_wakes_answers_with_a_beat_that_nobody_has_however_lately_it_beat_by_its_o
 
 #[test]
 fn a_wall_clock_set_ahead_removes_nobody() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, beating());
     cluster.run(3 * SECOND);
     cluster.events.clear();
     cluster.wall_ahead = 3600 * SECOND;
@@ -239,7 +241,7 @@ fn a_wall_clock_set_ahead_removes_nobody() {
 
 #[test]
 fn a_wall_clock_set_back_removes_nobody() {
-    let mut cluster = Cluster::of(10, Config::default());
+    let mut cluster = Cluster::of(10, beating());
     cluster.wall_ahead = 3600 * SECOND;
     cluster.run(20 * SECOND);
     cluster.events.clear();
@@ -250,7 +252,7 @@ fn a_wall_clock_set_back_removes_nobody() {
 
 #[test]
 fn seeds_that_are_dead_for_good_do_not_keep_lost_members_from_being_dialled() {
-    let mut cluster = Cluster::new(judging().build().unwrap());
+    let mut cluster = Cluster::new(judging().liveness(Liveness::Beats).build().unwrap());
     cluster.start(1, &[]);
     cluster.start(2, &[1, 91, 92, 93, 94, 95]);
     cluster.run_until(3 * SECOND, Cluster::all_list_all);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, beating};
 use crate::config::Config;
 use crate::core::packet::{Alive, Body, Bulk, MembershipUpdate};
 use crate::core::{Age, Cause, Command, Event, MemberState, PacketKind, Record};
@@ -67,7 +67,7 @@ fn a_node_that_joins_alone_is_told_along_arcs_to_each_once() {
 #[test]
 fn a_guest_is_welcomed_though_too_few_to_tell_it_of_were_heard_lately() {
     // A welcome names 64 members; of the 65 others that the seed lists, two are silent.
-    let mut cluster = Cluster::of(66, Config::default());
+    let mut cluster = Cluster::of(66, beating());
     cluster.run(3 * SECOND);
     cluster.crash(65);
     cluster.crash(66);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr};
+use super::cluster::{Cluster, SECOND, addr, beating};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{Body, Bulk, MembershipUpdate};
 use crate::core::{Age, Beat, Command, Event, MemberState, PacketKind, Record, RecordId};
@@ -252,7 +252,7 @@ fn a_name_that_all_have_costs_each_fewer_than_two_calls_for_each_of_the_others()
 
 #[test]
 fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhile() {
-    let mut cluster = Cluster::new(Config::default());
+    let mut cluster = Cluster::new(beating());
     cluster.start(1, &[]);
     let news = [4, 40].map(|at| {
         let generation = Generation::start(None, cluster.clock().wall);

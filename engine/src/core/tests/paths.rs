@@ -1,7 +1,7 @@
 //! Paths that carry less than `size`.
 
 use super::cluster::{Cluster, SECOND, addr, record};
-use crate::config::{Config, ConfigBuilder, Swap};
+use crate::config::{Config, ConfigBuilder, Liveness, Swap};
 use crate::core::{Answer, Command, Event, PacketKind, Value};
 
 /// What every path carries.
@@ -151,7 +151,8 @@ fn with_a_size_of_8_000_lists_converge_over_a_path_that_carries_1_200_bytes() {
 
 #[test]
 fn whatever_is_cut_is_cut_at_1_200_bytes_whatever_the_size() {
-    let mut cluster = Cluster::of(3, Config::builder().size(8_000).build().unwrap());
+    let mut cluster =
+        Cluster::of(3, Config::builder().liveness(Liveness::Beats).size(8_000).build().unwrap());
     // The cluster looks at the length of each datagram.
     cluster.path_size = NARROW;
     let members: Vec<_> = (100..900).map(record).collect();

@@ -201,6 +201,10 @@ fn grown(config: Config) -> Cluster {
     cluster
 }
 
+fn by(liveness: Liveness) -> Config {
+    Config::builder().liveness(liveness).build().unwrap()
+}
+
 fn forged_addr(number: u16) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
     ([10, 9, high, low], 8_000).into()
@@ -208,19 +212,21 @@ fn forged_addr(number: u16) -> SocketAddr {
 
 #[test]
 fn few_joins_with_forged_sources_are_passed_on_and_they_stop_no_rumor() {
-    let mut cluster = grown(Config::default());
-    for number in 0..2_500 {
-        let from = forged_addr(number);
-        handle(&mut cluster, from, stranger_s_join(from));
+    for liveness in [Liveness::Beats, Liveness::Auto] {
+        let mut cluster = grown(by(liveness));
+        for number in 0..2_500 {
+            let from = forged_addr(number);
+            handle(&mut cluster, from, stranger_s_join(from));
+        }
+        assert!(cluster.engine(1).members_len() > 2_000, "there is room for them, as newcomers");
+        cluster.publish(1, b"still heard");
+        cluster.run(SECOND / 10);
+        // 100 ms after it was published.
+        cluster.assert_all_hold(b"still heard");
+        let told: Vec<_> = (2..=10).map(|node| cluster.engine(node).members_len()).collect();
+        assert!(told.iter().all(|&listed| listed <= 10 + 64), "sixty-four in a timeout: {told:?}");
+        cluster.run_until(15 * SECOND, Cluster::all_list_all);
     }
-    assert!(cluster.engine(1).members_len() > 2_000, "there is room for them, as newcomers");
-    cluster.publish(1, b"still heard");
-    cluster.run(SECOND / 10);
-    // 100 ms after it was published.
-    cluster.assert_all_hold(b"still heard");
-    let told: Vec<_> = (2..=10).map(|node| cluster.engine(node).members_len()).collect();
-    assert!(told.iter().all(|&listed| listed <= 10 + 64), "sixty-four in a timeout: {told:?}");
-    cluster.run_until(15 * SECOND, Cluster::all_list_all);
 }
 
 #[test]
@@ -270,7 +276,7 @@ fn a_join_is_announced_at_once_where_strangers_are_few() {
 
 #[test]
 fn where_strangers_are_many_a_join_is_announced_once_it_has_echoed() {
-    let mut cluster = grown(Config::default());
+    let mut cluster = grown(by(Liveness::Beats));
     for number in 0..100 {
         let from = forged_addr(number);
         handle(&mut cluster, from, stranger_s_join(from));
@@ -433,7 +439,7 @@ fn a_delegate_that_does_not_know_its_teller_acknowledges_in_short() {
 
 #[test]
 fn no_bulk_goes_to_newcomers_and_a_few_of_them_are_asked_each_cycle() {
-    let mut cluster = grown(Config::default());
+    let mut cluster = grown(by(Liveness::Beats));
     for number in 0..40 {
         let from = forged_addr(number);
         handle(&mut cluster, from, stranger_s_join(from));

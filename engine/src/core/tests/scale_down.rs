@@ -171,7 +171,8 @@ fn those_who_live_are_told_first_only_where_most_are_silent_lest_they_part_into_
 
 #[test]
 fn a_silent_one_is_called_eight_times_at_least_before_its_time_is_over_however_long_a_cycle_is() {
-    let config = judging().cycle(2 * SECOND).timeout(TIMEOUT).build().unwrap();
+    let config =
+        judging().liveness(Liveness::Beats).cycle(2 * SECOND).timeout(TIMEOUT).build().unwrap();
     let mut cluster = Cluster::of(2, config);
     cluster.run(5 * SECOND);
     cluster.crash(2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::cluster::{Cluster, SECOND, addr, record};
+use super::cluster::{Cluster, SECOND, addr, beating, record};
 use super::telling::packet;
 use crate::config::{Config, Liveness, Swap};
 use crate::core::context::Effect;
@@ -70,7 +70,7 @@ fn equal_lists_cost_three_messages_of_constant_size() {
         assert_eq!(swap(&mut cluster), three[..2]);
     }
     // With beats the third message is the vector.
-    let mut cluster = Cluster::of(3, Config::default());
+    let mut cluster = Cluster::of(3, beating());
     cluster.run(8 * SECOND);
     let kinds = swap(&mut cluster);
     assert_eq!(kinds, [PacketKind::SwapRequest, PacketKind::SwapAnswer, PacketKind::BeatVector]);
@@ -98,7 +98,7 @@ fn what_both_hold_is_not_sent() {
 #[test]
 fn a_swap_brings_each_of_two_the_beats_that_the_other_heard_whether_their_lists_agree_or_not() {
     for agree in [true, false] {
-        let mut cluster = Cluster::of(4, Config::default());
+        let mut cluster = Cluster::of(4, beating());
         cluster.run(8 * SECOND);
         let members = |cluster: &mut Cluster, at: u16, of: u16| {
             let members = cluster.engine(at).list();
@@ -279,7 +279,7 @@ fn a_bucket_that_is_named_again_and_again_is_answered_once() {
 
 #[test]
 fn an_unanswered_request_is_sent_four_times_a_cycle() {
-    let mut cluster = Cluster::of(2, Config::default());
+    let mut cluster = Cluster::of(2, beating());
     cluster.run(2 * SECOND);
     cluster.loss = Probability::ONE;
     let before = cluster.sent[&PacketKind::SwapRequest];
