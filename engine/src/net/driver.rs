@@ -3,6 +3,7 @@
 mod answers;
 mod bell;
 mod contact;
+mod line;
 mod receive;
 mod requests;
 mod summons;
@@ -124,7 +125,7 @@ impl<D: Dialect> Driver<D> {
             next_places: next_places(self.places.clone()),
             driver: self,
             alarm,
-            bell: Bell::default(),
+            bell: Bell::new(),
             summons,
             turn_awaited: Duration::ZERO,
             outbox: Outbox::new(),

@@ -4,41 +4,37 @@
 //! the others again at each takes a tenth of the time that a datagram takes. So they are given a
 //! waker of their own, which says that one of them has something, and nobody asks before it does.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
+
+use super::line::{CallNote, Line};
 
 /// Rings when something behind it is ready. Rings at first, so that all is asked once.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    /// With the waker that is made of it; `None` before anything was asked.
-    line: Option<(Arc<Line>, Waker)>,
-}
-
-/// What a waker behind the bell leads to.
 #[derive(Debug)]
-struct Line {
-    rang: AtomicBool,
-    task: Waker,
+pub(super) struct Bell {
+    line: Line<Rang>,
 }
 
-impl Wake for Line {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
+/// Whether it rang since all was asked.
+#[derive(Debug)]
+struct Rang(AtomicBool);
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
-        self.task.wake_by_ref();
+impl CallNote for Rang {
+    fn take_down(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
 impl Bell {
+    pub(super) fn new() -> Self {
+        Self { line: Line::new() }
+    }
+
     /// Has all be asked at the next poll: there is something new behind the bell, whose waker it
     /// has not got.
     pub(super) fn ring(&self) {
-        if let Some((line, _)) = &self.line {
-            line.rang.store(true, Ordering::Release);
+        if let Some(rang) = self.line.note() {
+            rang.take_down();
         }
     }
 
@@ -49,31 +45,24 @@ impl Bell {
         cx: &mut Context<'_>,
         ask: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let line = self.line.take().filter(|(line, _)| line.task.will_wake(cx.waker()));
-        let (line, waker) = line.unwrap_or_else(|| Line::to(cx.waker()));
-        let mut asked = Poll::Pending;
-        if line.rang.swap(false, Ordering::AcqRel) {
-            asked = ask(&mut Context::from_waker(&waker));
+        let (rang, waker) = self.line.to(cx.waker(), || Rang(AtomicBool::new(true)));
+        if !rang.0.swap(false, Ordering::AcqRel) {
+            return Poll::Pending;
         }
-        self.line = Some((line, waker));
+        let asked = ask(&mut Context::from_waker(waker));
         if asked.is_ready() {
             // The others may not have been asked.
-            self.ring();
+            rang.take_down();
         }
         asked
     }
 }
 
-impl Line {
-    fn to(task: &Waker) -> (Arc<Self>, Waker) {
-        let line = Arc::new(Self { rang: AtomicBool::new(true), task: task.clone() });
-        (Arc::clone(&line), line.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
+    use std::task::{Wake, Waker};
 
     use super::*;
 
@@ -100,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_behind_it_is_asked_at_first_and_then_once_for_each_time_it_rings() {
-        let (task, mut bell) = (Arc::new(Task::default()), Bell::default());
+        let (task, mut bell) = (Arc::new(Task::default()), Bell::new());
         let waker = Waker::from(Arc::clone(&task));
         let rings = asked(&mut bell, &waker, Poll::Pending).expect("it rings at first");
         assert!(asked(&mut bell, &waker, Poll::Pending).is_none());
@@ -115,7 +104,7 @@ mod tests {
 
     #[test]
     fn when_one_thing_is_ready_the_others_are_asked_next_time() {
-        let (waker, mut bell) = (Waker::from(Arc::new(Task::default())), Bell::default());
+        let (waker, mut bell) = (Waker::from(Arc::new(Task::default())), Bell::new());
         assert!(asked(&mut bell, &waker, Poll::Ready(())).is_some());
         assert!(asked(&mut bell, &waker, Poll::Pending).is_some());
         assert!(asked(&mut bell, &waker, Poll::Pending).is_none());
@@ -124,7 +113,7 @@ mod tests {
     #[test]
     fn another_task_has_all_asked_anew_for_the_wakers_are_those_of_the_last() {
         let (first, second) = (Arc::new(Task::default()), Arc::new(Task::default()));
-        let mut bell = Bell::default();
+        let mut bell = Bell::new();
         asked(&mut bell, &first.into(), Poll::Pending);
         let rings = asked(&mut bell, &Arc::clone(&second).into(), Poll::Pending);
         rings.expect("it is asked again").wake();

@@ -5,46 +5,39 @@
 //! and one for each turn would not tell a node that had no turn from one that had nothing to do. So
 //! the time is noted when the task is called.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 
 use super::super::clock::Clock;
+use super::line::{CallNote, Line};
 use crate::time::Instant;
 
 /// When a task was called.
 #[derive(Debug)]
 pub(super) struct Summons {
     clock: Clock,
-    /// With the waker that is made of it; `None` before anything was waited for.
-    line: Option<(Arc<CalledTask>, Waker)>,
+    line: Line<CalledAt>,
 }
 
-/// What the waker leads to.
+/// Since when somebody calls.
 #[derive(Debug)]
-struct CalledTask {
+struct CalledAt {
     clock: Clock,
     /// Zero when nobody has called since that was last looked at.
-    called_at: AtomicU64,
-    task: Waker,
+    nanos: AtomicU64,
 }
 
-impl Wake for CalledTask {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
+impl CallNote for CalledAt {
+    fn take_down(&self) {
         let now = self.clock.mono().as_nanos();
         // Who is called already waits since then.
-        let _ = self.called_at.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
-        self.task.wake_by_ref();
+        let _ = self.nanos.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
 impl Summons {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, line: None }
+        Self { clock, line: Line::new() }
     }
 
     /// Asks something that calls the task by this.
@@ -53,25 +46,21 @@ impl Summons {
         cx: &mut Context<'_>,
         ask: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.line.as_ref().is_some_and(|(line, _)| line.task.will_wake(cx.waker())) {
-            let (clock, task) = (self.clock, cx.waker().clone());
-            let line = Arc::new(CalledTask { clock, called_at: AtomicU64::new(0), task });
-            self.line = Some((Arc::clone(&line), line.into()));
-        }
-        let (_, waker) = self.line.as_ref().expect("it was made");
+        let clock = self.clock;
+        let (_, waker) = self.line.to(cx.waker(), || CalledAt { clock, nanos: AtomicU64::new(0) });
         ask(&mut Context::from_waker(waker))
     }
 
     /// Since when the task is called, if it is; it has its turn now.
     pub(super) fn take(&self) -> Option<Instant> {
-        let (line, _) = self.line.as_ref()?;
-        let called_at = line.called_at.swap(0, Ordering::AcqRel);
+        let called_at = self.line.note()?.nanos.swap(0, Ordering::AcqRel);
         (called_at > 0).then(|| Instant::from_nanos(called_at))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
     use std::time::Duration;
 
     use super::*;
