@@ -171,7 +171,7 @@ impl Detection {
     }
 
     /// Asks those who follow us on the ring before their turn.
-    pub(crate) fn probe_neighbours(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn probe_neighbours(&mut self, cx: &mut Context<'_>) {
         let ring = cx.members.ring();
         let me = ring.iter().position(|&node| node == cx.members.me()).expect("we are listed");
         let after = ring[me + 1..].iter().chain(&ring[..me]).copied();
@@ -230,10 +230,10 @@ impl Detection {
 
     fn next_to_probe(&mut self, cx: &mut Context<'_>) -> Option<NodeIx> {
         let ring = cx.members.ring();
-        let mut turns = iter::repeat_with(|| ring[self.prober.round.next(ring.len(), cx.rng)]);
+        let turns = iter::repeat_with(|| ring[self.prober.round.next(ring.len(), cx.rng)]);
         // Whom nobody vouches for `ask_newcomers` asks, within its limit.
         let is_asked = |node: &NodeIx| *node != cx.members.me() && !cx.members.is_rumored(*node);
-        turns.by_ref().take(2 * ring.len()).find(is_asked)
+        turns.take(2 * ring.len()).find(is_asked)
     }
 
     /// The probe under way was not answered in time.

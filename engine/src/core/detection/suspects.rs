@@ -349,11 +349,12 @@ impl Detection {
     /// Once a timeout: removes whom nobody vouched for then and nobody does now, and who has not
     /// shown himself. He is not asked like others, for he may be one of many who were invented.
     fn remove_rumored(&mut self, cx: &mut Context<'_>) {
-        if cx.now.mono < self.suspects.rumored_from || cx.members.newcomers().len() == 0 {
+        if cx.now.mono < self.suspects.rumored_from {
             return;
         }
         self.suspects.rumored_from = cx.now.mono + cx.config.timeout();
-        let mut rumored = cx.others();
+        let has_newcomers = cx.members.newcomers().len() > 0;
+        let mut rumored = if has_newcomers { cx.others() } else { Vec::new() };
         rumored.retain(|&node| cx.members.is_rumored(node));
         let still = rumored.iter().map(|&node| cx.members.addr(node)).collect();
         let before = std::mem::replace(&mut self.suspects.rumored, still);

@@ -250,6 +250,19 @@ fn whom_nobody_vouches_for_is_asked_within_the_limit_even_where_all_members_are(
 }
 
 #[test]
+fn whom_nobody_vouches_for_has_as_much_time_whenever_a_stranger_speaks_of_him() {
+    let mut cluster = Cluster::of(2, Config::builder().liveness(Liveness::Auto).build().unwrap());
+    cluster.run(8 * SECOND);
+    for counter in 1..4 {
+        cluster.body(1, ATTACKER, records([member(1, 1, counter)]));
+        cluster.run(SECOND * 7 / 2);
+        assert!(cluster.engine(1).lists(invented_addr(1)), "time {counter}: as long as a suspect");
+        cluster.run_until(2 * SECOND, |it| !it.engine(1).lists(invented_addr(1)));
+        cluster.run(60 * SECOND);
+    }
+}
+
+#[test]
 fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     let mut cluster = Cluster::of(3, Config::default());
     cluster.run(8 * SECOND);
