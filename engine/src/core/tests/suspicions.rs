@@ -13,7 +13,9 @@ use crate::core::packet::{
     AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer,
     Reply, RingArc, Subject, Suspicion,
 };
-use crate::core::{Age, Cause, Engine, Event, Input, MemberState, Outbox, Output, PacketKind};
+use crate::core::{
+    Age, Cause, Command, Engine, Event, Input, MemberState, Outbox, Output, PacketKind, Value,
+};
 use crate::node::Generation;
 
 /// The record of a node with so many more than its counter.
@@ -348,6 +350,74 @@ fn a_slow_one_that_is_dead_is_told_of_and_gone_after_three_times_the_time() {
     let (before, slow) = (removed_after(settled(8)), removed_after(with_a_slow_one()));
     let as_usual = before < 5 * SECOND + SECOND / 2;
     assert!(as_usual && slow > 9 * SECOND && slow < 13 * SECOND, "{before:?}, {slow:?}");
+}
+
+/// Who suspects the fifth first, while nobody else does.
+#[track_caller]
+fn first_to_suspect(cluster: &mut Cluster) -> u16 {
+    cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) > 0);
+    let first = (1..=8).find(|&node| node != 5 && cluster.engine(node).suspects(addr(5)));
+    first.expect("somebody does")
+}
+
+#[test]
+fn who_is_suspected_quietly_is_asked_from_the_start() {
+    let mut cluster = with_a_slow_one();
+    cluster.crash(5);
+    let first = first_to_suspect(&mut cluster);
+    let mut engine = cluster.engine(first).clone();
+    let outputs = alone_for(&mut cluster, &mut engine, SECOND);
+    let asks = |(_, output): &&(Duration, Output)| match output {
+        Output::Send { to, packet, .. } => *to == addr(5) && packet.kind() == PacketKind::Probe,
+        _ => false,
+    };
+    let calls = outputs.iter().filter(asks).count();
+    assert!((3..=5).contains(&calls), "{calls} calls, one in each quarter of a cycle");
+}
+
+#[test]
+fn who_was_suspected_quietly_has_all_its_time_once_it_is_told_of() {
+    let mut cluster = with_a_slow_one();
+    let suspicion = suspicion(&mut cluster, 5);
+    cluster.crash(5);
+    let first = first_to_suspect(&mut cluster);
+    let by = if first == 2 { 3 } else { 2 };
+    cluster.run(3 * SECOND);
+    cluster.body(first, by, records(MembershipUpdate::from(suspicion)));
+    // Twice as long as others, of which the quiet time is no part.
+    cluster.run(5 * SECOND);
+    assert!(cluster.engine(first).lists(addr(5)));
+    cluster.run_until(3 * SECOND, |cluster| !cluster.engine(first).lists(addr(5)));
+}
+
+#[test]
+fn a_suspect_is_handed_no_more_of_a_rumor_than_its_own_place() {
+    let mut cluster = settled(30);
+    let suspects = 10..20;
+    for of in suspects.clone() {
+        let suspicion = suspicion(&mut cluster, of);
+        hears(&mut cluster, suspicion, None);
+    }
+    for number in 0..20 {
+        let value = Value::new([number], &Config::default()).unwrap();
+        let outputs = cluster.outputs_of(1, Input::Command(Command::Publish(value)));
+        for (to, arc, _) in rumors(&outputs).iter().filter(|it| suspects.contains(&it.0)) {
+            let others = (1..=30).filter(|other| other != to && arc.contains(place(*other)));
+            assert_eq!(others.count(), 0, "node {to} is to tell others, who is suspected");
+        }
+    }
+}
+
+#[test]
+fn where_many_are_suspected_others_are_not_asked_of_each() {
+    let mut cluster = settled(60);
+    (16..=60).for_each(|node| cluster.crash(node));
+    cluster.log.clear();
+    cluster.run(6 * SECOND);
+    let asks = cluster.log.iter().filter(|it| it.0.port() < 16 && it.1 == PacketKind::Delta);
+    let asks = asks.count();
+    // Some of the first, before they are many.
+    assert!(asks < 100, "{asks} asked of others, where all are asked themselves");
 }
 
 #[test]
