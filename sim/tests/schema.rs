@@ -191,7 +191,7 @@ fn a_setting_that_is_one_of_a_few_words_has_them_in_the_schema() {
     let schema = schema();
     let words = [
         ("protocol", vec!["udp", "tcp"]),
-        ("liveness", vec!["beats", "probes", "auto", "off"]),
+        ("liveness", vec!["auto", "beats", "probes", "off"]),
         ("swap", vec!["on", "off"]),
     ];
     for (key, words) in words {

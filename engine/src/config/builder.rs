@@ -27,7 +27,7 @@ pub struct ConfigBuilder {
     advertise: Option<Advertise>,
     print: bool,
     protocol: TransportKind,
-    liveness: Liveness,
+    liveness: Option<Liveness>,
     isolation: Isolation,
     swap: Swap,
     relay_delay: Option<Duration>,
@@ -56,7 +56,7 @@ impl Default for ConfigBuilder {
             advertise: None,
             print: false,
             protocol: TransportKind::Udp,
-            liveness: Liveness::Beats,
+            liveness: None,
             isolation: Isolation::Keep,
             swap: Swap::On,
             relay_delay: None,
@@ -132,7 +132,7 @@ impl ConfigBuilder {
         /// How packets travel.
         protocol: TransportKind => std::convert::identity;
         /// How silence is detected.
-        liveness: Liveness => std::convert::identity;
+        liveness: Liveness => Some;
         /// What becomes of the list of a node that nobody answers.
         isolation: Isolation => std::convert::identity;
         /// Whether differences are repaired.
@@ -220,7 +220,7 @@ impl ConfigBuilder {
             "listen_addr" => self.listen_addr = Some(listen_addr(value)?),
             "advertise" => self.advertise = Some(text(value)?.parse()?),
             "print" => self.print = flag(value)?,
-            "liveness" => self.liveness = choice(value)?,
+            "liveness" => self.liveness = Some(choice(value)?),
             "isolation" => self.isolation = choice(value)?,
             "swap" => self.swap = choice(value)?,
             "relay_delay" => self.relay_delay = Some(duration(value)?),
@@ -252,6 +252,7 @@ impl ConfigBuilder {
     pub fn build(self) -> Result<Config, ConfigError> {
         self.check()?;
         let (timeout, relay_delay) = (self.timeout_or_default(), self.relay_delay_or_default());
+        let liveness = self.liveness_or_default();
         let (secret_key, secret_key_file) = match &self.secret_key_file {
             Some(SecretFile { path, secret }) => (secret.clone().ok(), Some(path.clone())),
             None => (self.secret_key.clone(), None),
@@ -268,7 +269,7 @@ impl ConfigBuilder {
             advertise: self.advertise,
             print: self.print,
             protocol: self.protocol,
-            liveness: self.liveness,
+            liveness,
             isolation: self.isolation,
             swap: self.swap,
             relay_delay,
@@ -376,6 +377,14 @@ impl ConfigBuilder {
         })
     }
 
+    /// The wire of pekonode knows no probes.
+    fn liveness_or_default(&self) -> Liveness {
+        self.liveness.unwrap_or(match self.wire {
+            Wire::Native => Liveness::default(),
+            Wire::Pekonode => Liveness::Beats,
+        })
+    }
+
     /// What the wire of pekonode can't carry.
     fn check_wire(&self) -> Result<(), ConfigError> {
         if self.wire == Wire::Native {
@@ -385,7 +394,7 @@ impl ConfigBuilder {
         check("size", self.size_or_default() >= 8_192, room)?;
         let none = "has no meaning with `wire = \"pekonode\"`: leave it out";
         let probes = "must be `beats` or `off` with `wire = \"pekonode\"`, which knows no probes";
-        check("liveness", !self.liveness.asks(), probes)?;
+        check("liveness", !self.liveness_or_default().asks(), probes)?;
         check("relay_delay", self.relay_delay.is_none(), none)?;
         check("ack_timeout", self.ack_timeout.is_none(), none)?;
         let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";

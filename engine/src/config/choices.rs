@@ -94,14 +94,14 @@ choices! {
 
     /// How a node learns that another is alive.
     pub enum Liveness {
-        /// Every node beats once a cycle and beats are relayed in bulk.
+        /// Probes, and beats as well for as long as a member is known that goes by these: so a
+        /// cluster changes its way node by node.
         #[default]
+        Auto = "auto",
+        /// Every node beats once a cycle and beats are relayed in bulk.
         Beats = "beats",
         /// Every node probes one other a cycle, at a cost that does not grow with the cluster.
         Probes = "probes",
-        /// Probes, and beats as well for as long as a member is known that goes by these: so a
-        /// cluster changes its way node by node.
-        Auto = "auto",
         /// Nobody beats and silence removes nobody: for measurements.
         Off = "off",
     }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_choice_is_told_with_all_and_the_nearest() {
-        let told = "`probe` is none of beats, probes, auto, off: did you mean `probes`?";
+        let told = "`probe` is none of auto, beats, probes, off: did you mean `probes`?";
         assert_eq!("probe".parse::<Liveness>(), Err(told.to_owned()));
         assert_eq!("\u{1b}".parse::<Swap>(), Err("`\\u{1b}` is none of on, off".to_owned()));
     }

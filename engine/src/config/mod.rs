@@ -18,7 +18,7 @@
 //! | `advertise` | text | see below | IP, IP:PORT, interface or network that others reach us by |
 //! | `print` | bool | false | pekonode's console lines on stderr (`IsPrint`) |
 //! | `protocol` | text | `udp` | `udp`, with TCP beyond `size`, or `tcp` (pekonode's `Protocol`) |
-//! | `liveness` | text | `beats` | `beats`, `probes`, `auto`, or `off`: see [`Liveness`] |
+//! | `liveness` | text | `auto` | `auto`, `beats`, `probes`, or `off`: see [`Liveness`] |
 //! | `isolation` | text | `keep` | the list of whom nobody answers: `keep` or `judge` |
 //! | `swap` | text | `on` | `on` or `off` (for measurements) |
 //! | `relay_delay` | duration | cycle / 3 | least time between two bulk relays |

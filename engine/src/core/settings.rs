@@ -150,7 +150,7 @@ mod tests {
             let told_of = differences(&by(Liveness::Auto), &by(theirs));
             assert_eq!(told_of.len(), told, "who does both goes with either: {told_of:?}");
         }
-        let probes = by(Liveness::Probes);
-        assert_eq!(differences(&ours, &probes), ["its `liveness` is probes, ours is beats"]);
+        let (beats, probes) = (by(Liveness::Beats), by(Liveness::Probes));
+        assert_eq!(differences(&beats, &probes), ["its `liveness` is probes, ours is beats"]);
     }
 }

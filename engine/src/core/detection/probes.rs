@@ -383,20 +383,26 @@ impl Detection {
                 self.prober.rtt.sample(rtt);
             }
             self.end_probe(cx, from);
-            if answer.holds != cx.holds() {
-                cx.effects.push_back(Effect::Differs(from, Some(answer.holds)));
-            }
+            Self::follow_up(cx, from, answer);
         } else if let Some(errand) = self.take_relayed(from, token) {
             Self::refute_addr(cx, from);
             Self::vouch(cx, errand.client, errand.client_token, AckOrNack::Ack);
         } else if let Some(addr) = asked {
             self.prober.heard_somebody();
             planted!(AnswerUnheeded, _ = Self::refute_addr(cx, addr));
+            Self::follow_up(cx, from, answer);
         } else if cx.is_relayed_token_of(from, token) {
             // Too late for who asked us, but it lives.
             Self::refute_addr(cx, from);
         } else {
             cx.stats.answers_stale += 1;
+        }
+    }
+
+    /// A swap with who answers a question of ours and holds something else.
+    fn follow_up(cx: &mut Context<'_>, from: SocketAddr, answer: &ProbeAnswer) {
+        if answer.holds != cx.holds() {
+            cx.effects.push_back(Effect::Differs(from, Some(answer.holds)));
         }
     }
 

@@ -111,3 +111,17 @@ fn where_two_are_suspected_all_are_asked_at_once() {
     // The last of four would else be found out about two cycles after the first.
     assert!(took < TIMEOUT, "{took:?}");
 }
+
+#[test]
+fn who_answers_the_call_after_an_outage_and_holds_something_else_is_swapped_with() {
+    for round in 0..20 {
+        let mut cluster = Cluster::of(4, Config::default());
+        cluster.run(SECOND / 7 * round);
+        cluster.publish_silently(2, b"v");
+        cluster.loss = Probability::ONE;
+        cluster.run(3 * SECOND);
+        cluster.loss = Probability::ZERO;
+        let took = cluster.run_until(10 * SECOND, |it| it.all_hold(b"v"));
+        assert!(took < SECOND, "{took:?}");
+    }
+}
