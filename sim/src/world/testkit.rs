@@ -8,7 +8,7 @@ use rumormill::core::{Command, Engine, Input, Outbox, Output, SharedRecords, Val
 use rumormill::link::{Burst, Link, LinkChange, Loss, NetworkChange};
 use rumormill::rng::Probability;
 use rumormill::time::Instant;
-use rumormill::{Config, Metadata, Node, NodeBuilder};
+use rumormill::{Config, ConfigBuilder, Liveness, Metadata, Node, NodeBuilder};
 
 use crate::observe::cast::Cast;
 use crate::protocols::Chosen;
@@ -119,6 +119,16 @@ fn begin(
 fn config_of(plan: &Plan, number: NodeNo) -> Arc<Config> {
     let own = plan.incarnations.iter().find(|incarnation| incarnation.node == number);
     Arc::clone(own.map_or(&plan.engine, |own| &own.config))
+}
+
+/// Settings of nodes that beat.
+pub(crate) fn beating() -> ConfigBuilder {
+    Config::builder().liveness(Liveness::Beats)
+}
+
+/// Has all nodes beat.
+pub(crate) fn beat(plan: &mut Plan) {
+    configure(plan, beating().build().expect("valid settings"));
 }
 
 /// Gives all nodes these settings.

@@ -11,8 +11,15 @@ use rumormill::core::{AgeStep, Channel, Packet, Record};
 use rumormill::link::{LinkModel, NetworkChange};
 use rumormill::node::NodeId;
 
+/// Of nodes that beat: what an answer to a last call proves is theirs.
 fn laws() -> Laws {
-    laws_of(&testkit::plan_with_restarts(3))
+    laws_of(&beating_plan())
+}
+
+fn beating_plan() -> Plan {
+    let mut plan = testkit::plan_with_restarts(3);
+    testkit::beat(&mut plan);
+    plan
 }
 
 fn laws_cast() -> Cast {
@@ -295,6 +302,7 @@ fn a_probe_proves_life_to_those_who_live_by_probes_alone() {
 fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows_and_tells() {
     for (jump, is_broken) in [(0, true), (4, false)] {
         let mut plan = testkit::plan(3, Duration::from_secs(60));
+        testkit::beat(&mut plan);
         let change = ClockChange::Jump { nanos: jump * 1_000_000_000 };
         testkit::act(&mut plan, 20_000, "", Deed::Clock { nodes: vec![0], change });
         for node in [0, 1] {
@@ -310,7 +318,8 @@ fn who_finds_its_clock_far_ahead_has_slept_by_all_it_knows_and_tells() {
 #[test]
 fn a_removal_is_early_by_the_timeout_of_the_node_that_removes() {
     let mut plan = testkit::plan(3, Duration::from_secs(60));
-    let slow = Config::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    testkit::beat(&mut plan);
+    let slow = testkit::beating().timeout(Duration::from_secs(10)).build().unwrap();
     plan.incarnations[1].config = Arc::new(slow);
     let mut laws = laws_of(&plan);
     laws.time_out(at_ms(6_000), 0, 2);
@@ -521,7 +530,7 @@ fn who_sends_without_end_breaks_the_law_long_before_the_run_is_ended() {
 
 #[test]
 fn who_is_listed_before_it_has_started_may_be_removed_before_that() {
-    let mut plan = testkit::plan_with_restarts(3);
+    let mut plan = beating_plan();
     let early = |plan: &Plan| {
         let mut laws = laws_of(plan);
         laws.time_out(at_ms(5_100), 0, 4);

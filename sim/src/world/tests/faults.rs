@@ -181,6 +181,7 @@ fn drop_one(plan: &mut Plan, ms: u64, kind: &'static str, nth: u64, to: Option<V
 #[test]
 fn the_packet_that_is_named_gets_lost_and_no_other() {
     let mut plan = plan(6, 20);
+    testkit::beat(&mut plan);
     let lost = |plan: &Plan| {
         let result = result(plan);
         let windows = result.fault_windows.iter().map(|window| (window.from_ms, window.to_ms));
@@ -212,6 +213,7 @@ fn a_rumor_whose_first_packet_to_a_node_is_lost_is_sent_again() {
 #[test]
 fn what_is_replayed_arrives_once_more_and_changes_nothing() {
     let mut plan = plan(6, 30);
+    testkit::beat(&mut plan);
     let before = summary(&plan);
     let ends = Ends { from: Some(vec![1, 2]), to: Some(vec![3]) };
     let (after, until) = (Duration::from_secs(8), Some(at_ms(12_000)));
@@ -337,6 +339,7 @@ fn bytes_that_are_no_packet_are_corrupted_and_those_that_are_one_arrive() {
 #[test]
 fn a_flipped_packet_is_read_by_the_checks_of_its_receiver_and_dropped() {
     let mut plan = plan(6, 20);
+    testkit::beat(&mut plan);
     plan.network.corrupt = percent(10);
     let summary = summary(&plan);
     assert!(summary.messages.corrupted > 50, "{:?}", summary.messages);

@@ -14,9 +14,10 @@ const SICK: NodeNo = 3;
 const LATENCY: u64 = 5_000_000;
 const MS: u64 = 1_000_000;
 
-/// Eight nodes that all know each other, with links of 5 ms.
+/// Eight nodes that all know each other and have a lot to say, with links of 5 ms.
 fn cluster(secs: u64) -> Plan {
     let mut plan = plan(8, secs);
+    testkit::beat(&mut plan);
     plan.incarnations.iter_mut().for_each(|start| start.way_in = WayIn::Full);
     plan.network = Link::uniform(Duration::from_nanos(LATENCY), Duration::from_nanos(LATENCY));
     plan
@@ -159,7 +160,7 @@ fn who_starts_anew_on_a_machine_that_starves_reads_late_as_well() {
 #[test]
 fn who_is_slow_comes_to_one_input_after_the_other_and_has_no_more_room_than_its_buffer() {
     let mut plan = cluster(20);
-    let few = Config::builder().buffer(4).build().expect("valid settings");
+    let few = testkit::beating().buffer(4).build().expect("valid settings");
     plan.incarnations[SICK as usize].config = few.into();
     hold_up(&mut plan, (5_000, 15_000), slow(60));
     let (own, others) = read(&plan);
