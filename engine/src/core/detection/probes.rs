@@ -274,21 +274,27 @@ impl Detection {
 
     fn ask_others(&mut self, cx: &mut Context<'_>, current: Current) {
         self.prober.unanswered |= 1;
-        let Current { token, node, to: target, .. } = current;
+        let Current { token, to: target, .. } = current;
+        let asked = Self::ask_proxies(cx, target, token);
+        if cx.config.protocol() == TransportKind::Udp {
+            cx.send_probe(target, token, Reply::Stream);
+        }
+        let wait = self.prober.second_rto(cx.config) * self.prober.health.factor();
+        let stage = Stage::Indirect { asked };
+        self.prober.silent.clear();
+        self.wait_for_probe(cx, Current { deadline: cx.now.mono + wait, stage, ..current });
+    }
+
+    /// Has others probe a member that does not answer us, and says how many.
+    pub(super) fn ask_proxies(cx: &mut Context<'_>, target: SocketAddr, token: u32) -> usize {
         let mut proxies = cx.pick(Self::PROXIES + 1);
-        proxies.retain(|&proxy| proxy != node);
+        proxies.retain(|&proxy| cx.members.addr(proxy) != target);
         proxies.truncate(Self::PROXIES);
         let request = cx.packet(Body::PingReq(PingReq { token, target }));
         for &proxy in &proxies {
             cx.out.send(cx.members.addr(proxy), &request);
         }
-        if cx.config.protocol() == TransportKind::Udp {
-            cx.send_probe(target, token, Reply::Stream);
-        }
-        let wait = self.prober.second_rto(cx.config) * self.prober.health.factor();
-        let stage = Stage::Indirect { asked: proxies.len() };
-        self.prober.silent.clear();
-        self.wait_for_probe(cx, Current { deadline: cx.now.mono + wait, stage, ..current });
+        proxies.len()
     }
 
     fn on_probe_failed(
@@ -416,7 +422,7 @@ impl Detection {
     }
 
     /// Clears whoever is at an address of suspicion; true when it was suspected.
-    fn refute_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
+    pub(super) fn refute_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
         let node = cx.members.node(addr);
         node.is_some_and(|node| cx.members.refute(node))
     }
@@ -477,7 +483,8 @@ impl Detection {
     pub(crate) fn on_vouch(&mut self, cx: &mut Context<'_>, from: SocketAddr, vouch: IndirectAck) {
         let current = self.prober.current.filter(|current| current.token == vouch.token);
         let Some(Current { to, stage: Stage::Indirect { asked }, .. }) = current else {
-            cx.stats.answers_stale += 1;
+            let is_heeded = vouch.word == AckOrNack::Ack && self.note_vouched(cx, vouch.token);
+            cx.stats.answers_stale += u64::from(!is_heeded);
             return;
         };
         let by = NodeId::of(from);

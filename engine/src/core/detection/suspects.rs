@@ -96,6 +96,10 @@ impl Suspects {
     pub(crate) const MANY: usize = 16;
     /// Which of the calls goes by stream: two datagrams may have got lost.
     const STREAM_CALL: u32 = 3;
+    /// How many are told at each call from that one on: one may be where we are, and hear as little.
+    const ASKED_AROUND: usize = 2;
+    /// At which of the calls others are asked to probe one of whom nobody else was told.
+    const PROXY_CALLS: [u32; 2] = [2, 4];
 
     /// Puts everything off by this much: we were not there.
     pub(super) fn shift(&mut self, by: Duration) {
@@ -180,12 +184,16 @@ impl Detection {
         witnesses: Vec<NodeId>,
     ) {
         let (addr, timeout) = (cx.members.addr(node), cx.config.timeout());
-        let is_slow = self.suspects.slow.has(addr, cx.now.mono, timeout);
-        if is_slow && !cx.members.is_suspected(node) {
-            let suspicion = cx.nobodys_suspicion(node);
-            self.suspect(cx, node, &suspicion, Grounds::Slowness);
-        } else {
-            self.accuse(cx, spread, node, witnesses);
+        let held = self.suspects.by_addr.get(&addr);
+        match held.filter(|_| cx.members.is_suspected(node)).map(|held| held.grounds) {
+            // It has the time that it was given.
+            Some(Grounds::Slowness) => {}
+            // Who was cleared a moment ago is held yet.
+            None if held.is_some() || self.suspects.slow.has(addr, cx.now.mono, timeout) => {
+                let suspicion = cx.nobodys_suspicion(node);
+                self.suspect(cx, node, &suspicion, Grounds::Slowness);
+            }
+            _ => self.accuse(cx, spread, node, witnesses),
         }
     }
 
@@ -441,6 +449,9 @@ impl Detection {
                 Some(suspicion) if calls >= Suspects::STREAM_CALL && !many => {
                     Self::ask_around(cx, suspicion);
                 }
+                None if Suspects::PROXY_CALLS.contains(&calls) && !many => {
+                    Self::ask_proxies(cx, addr, cx.token_for(addr));
+                }
                 _ => {}
             }
             let token = cx.token_for(addr);
@@ -448,13 +459,29 @@ impl Detection {
         }
     }
 
-    /// Tells another of a suspicion that has nearly lasted its time: whoever has heard more of the
+    /// Tells others of a suspicion that has nearly lasted its time: whoever has heard more of the
     /// suspect corrects us.
     fn ask_around(cx: &mut Context<'_>, suspicion: Suspicion) {
         let news = vec![MembershipUpdate::from(suspicion)];
         let suspicion = cx.packet(Body::Delta(Delta { news }));
-        for other in cx.pick(1) {
+        for other in cx.pick(Suspects::ASKED_AROUND) {
             cx.out.send(cx.members.addr(other), &suspicion);
+        }
+    }
+
+    /// Another has had an answer of a suspect that does not answer us.
+    pub(super) fn note_vouched(&self, cx: &mut Context<'_>, token: u32) -> bool {
+        let suspect = self.suspects.by_addr.keys().find(|&&addr| cx.is_token_of(addr, token));
+        suspect.copied().is_some_and(|addr| Self::refute_addr(cx, addr))
+    }
+
+    /// Tells a suspect of what somebody told us who looked for one that knows better: we have not
+    /// heard before that it is in doubt, or hear it ourselves, and it may not have either.
+    pub(crate) fn pass_on(&self, cx: &mut Context<'_>, told: &[MembershipUpdate]) {
+        let [MembershipUpdate::Suspected(suspicion)] = told else { return };
+        let suspect = self.suspects.by_addr.get(&suspicion.addr);
+        if suspect.is_some_and(|suspect| suspect.since == cx.now.mono) {
+            Self::tell_suspect(cx, suspicion.as_ref().clone());
         }
     }
 

@@ -54,7 +54,7 @@ fn any_value_arrives_by_swap_over_a_path_that_carries_1_200_bytes_whatever_the_s
                 let loss = std::mem::replace(&mut cluster.loss, crate::rng::Probability::ONE);
                 cluster.run(3 * SECOND);
                 cluster.loss = loss;
-                cluster.run_until(5 * SECOND, |it| it.all_hold(&value(len)));
+                cluster.run_until(10 * SECOND, |it| it.all_hold(&value(len)));
             }
         }
     }

@@ -172,7 +172,9 @@ fn a_suspicion_that_comes_with_other_news_is_passed_on_once_with_the_next_relay(
     let mut engine = cluster.engine(1).clone();
     let later = alone_for(&mut cluster, &mut engine, SECOND / 2);
     outputs.extend(later.into_iter().map(|(_, output)| output));
-    let received: Vec<usize> = (2..=6)
+    // The suspect itself is told at once as well.
+    let received: Vec<usize> = [2, 4, 5, 6]
+        .into_iter()
         .map(|node| news_to(&outputs, node).iter().filter(|&it| *it == of).count())
         .collect();
     assert!(received.iter().all(|&times| times <= 1), "{received:?}");
@@ -312,7 +314,7 @@ fn a_suspect_of_which_not_even_a_tombstone_is_left_harms_nobody() {
 fn with_a_slow_one() -> Cluster {
     let mut cluster = settled(8);
     cluster.deaf.insert(5);
-    cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) > 0);
+    cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) == 7);
     cluster.deaf.clear();
     cluster.run_until(4 * SECOND, |cluster| suspecting(cluster) == 0);
     cluster
@@ -462,7 +464,7 @@ fn who_reads_late_removes_a_suspect_whose_time_is_over_when_another_has() {
 }
 
 #[test]
-fn a_suspicion_whose_time_is_nearly_over_is_told_to_one_who_may_know_more() {
+fn a_suspicion_whose_time_is_nearly_over_is_told_to_two_who_may_know_more() {
     let mut cluster = settled(6);
     let of = suspicion(&mut cluster, 3);
     hears(&mut cluster, of.clone(), None);
@@ -477,7 +479,8 @@ fn a_suspicion_whose_time_is_nearly_over_is_told_to_one_who_may_know_more() {
         let to_others = [2, 4, 5, 6].iter().flat_map(|&other| news_to(output, other));
         *at > 2 * SECOND && to_others.filter(is_it).count() > 0
     });
-    assert!((1..=3).contains(&asks.count()));
+    let asks = asks.count();
+    assert!((2..=8).contains(&asks), "{asks}");
 }
 
 /// Tells a node that it is suspected, and returns what it does.
