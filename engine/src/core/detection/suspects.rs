@@ -188,8 +188,7 @@ impl Detection {
         match held.filter(|_| cx.members.is_suspected(node)).map(|held| held.grounds) {
             // It has the time that it was given.
             Some(Grounds::Slowness) => {}
-            // Who was cleared a moment ago is held yet.
-            None if held.is_some() || self.suspects.slow.has(addr, cx.now.mono, timeout) => {
+            None if self.suspects.slow.has(addr, cx.now.mono, timeout) => {
                 let suspicion = cx.nobodys_suspicion(node);
                 self.suspect(cx, node, &suspicion, Grounds::Slowness);
             }
