@@ -217,7 +217,7 @@ impl Rooms {
             Body::Alive(alive) => membership.on_alive(cx, spread, detection, alive, via),
             Body::Probe(probe) => detection.on_probe(cx, from, probe),
             Body::ProbeAnswer(answer) => {
-                membership.on_probe_answer(cx, spread, detection, from, answer);
+                membership.on_probe_answer(cx, spread, detection, via, answer);
             }
             Body::PingReq(request) => detection.on_probe_request(cx, from, *request),
             Body::IndirectAck(vouch) => detection.on_vouch(cx, from, *vouch),

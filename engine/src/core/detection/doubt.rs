@@ -111,7 +111,7 @@ impl Detection {
             cx.out.event(Event::Isolated);
         }
         let trouble = self.trouble(cx);
-        if trouble.is_some() || self.doubt.isolated_since.is_some() {
+        if trouble.is_some() || self.is_isolated() {
             self.doubt.unwell_at = cx.now.mono;
         }
         if trouble.is_some() != std::mem::replace(&mut self.doubt.is_degraded, trouble.is_some()) {
@@ -150,10 +150,15 @@ impl Detection {
         self.doubt = Doubt { heard_at: now, isolated_since, ..Doubt::default() };
     }
 
+    /// True for a node that nobody answers.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.doubt.isolated_since.is_some()
+    }
+
     /// True for a node that nobody answers and that keeps its list: it has nobody called, for one
     /// probe a cycle will show when that changes.
     pub(super) fn keeps_still(&self, cx: &Context<'_>) -> bool {
-        self.doubt.isolated_since.is_some() && cx.config.isolation() == Isolation::Keep
+        self.is_isolated() && cx.config.isolation() == Isolation::Keep
     }
 
     /// True while we are late.

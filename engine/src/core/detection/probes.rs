@@ -15,15 +15,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Detection;
+use super::answers::Answers;
 use crate::config::{Config, TransportKind};
-use crate::core::context::{Context, Effect, Life};
+use crate::core::context::{Context, Effect, Life, Source};
 use crate::core::dissemination::Dissemination;
+use crate::core::io::Carrier;
 use crate::core::members::NodeIx;
 use crate::core::packet::{
     AckOrNack, Body, Delta, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer, Reply,
 };
 use crate::core::round::Round;
-use crate::core::rtt::Rtt;
 use crate::core::timers::Timer;
 use crate::node::NodeId;
 use crate::time::Instant;
@@ -32,15 +33,13 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Prober {
     round: Round,
-    rtt: Rtt,
+    answers: Answers,
     current: Option<Current>,
     /// Whom to ask before their turn.
     urgent: Vec<NodeIx>,
     /// At most [`Prober::ERRANDS_MAX`], the earliest to end first.
     relayed: Vec<RelayedProbe>,
     health: Health,
-    /// Of each of the last probes whether one time of asking was not enough, the newest lowest.
-    unanswered: u16,
     /// Who said of the member probed that it does not answer them either.
     silent: Vec<NodeId>,
     /// Probes in a row that failed, and those of them that nobody at all said a word about.
@@ -100,17 +99,12 @@ impl Health {
 impl Prober {
     const ERRANDS_MAX: usize = 64;
 
-    /// Of the last sixteen probes, those that ask more than once where something is wrong with us:
-    /// where a fifth is lost each way 11 or more do once in 127 times, where four fifths are lost
-    /// nine times of ten.
-    const UNWELL: u32 = 11;
-
     /// Probes for one other at a time: it can't take the places of all.
     const ERRANDS_OF_ONE_MAX: usize = 8;
 
     /// How long an answer to a datagram may take.
     fn rto(&self, config: &Config) -> Duration {
-        self.rtt.timeout(config)
+        self.answers.rto(config)
     }
 
     #[cfg(test)]
@@ -125,12 +119,19 @@ impl Prober {
 
     /// What was unanswered was so for a reason that is gone.
     pub(super) fn forgive(&mut self) {
-        (self.health, self.unanswered) = (Health::default(), 0);
+        self.health = Health::default();
+        self.answers.forgive();
+    }
+
+    /// Nobody answers at all: it is no slowness that makes us ask less often, and once a cycle
+    /// will show when it ends.
+    pub(super) fn be_prompt(&mut self) {
+        self.health = Health::default();
     }
 
     /// True while most of those whom we ask do not answer at once.
     pub(super) fn is_unwell(&self) -> bool {
-        self.unanswered.count_ones() >= Self::UNWELL
+        self.answers.are_missing()
     }
 
     fn heard_somebody(&mut self) {
@@ -221,8 +222,8 @@ impl Detection {
         let last = current.sent_at + self.direct_time(cx);
         let deadline = (cx.now.mono + self.call_rto(cx)).min(last);
         match asks {
-            1 => self.prober.unanswered <<= 1,
-            _ => self.prober.unanswered |= 1,
+            1 => self.prober.answers.note_first(current.to, current.token, cx.now.mono),
+            _ => self.prober.answers.note_again(),
         }
         cx.send_probe(current.to, current.token, Reply::Datagram);
         self.wait_for_probe(cx, Current { deadline, stage: Stage::Direct { asks }, ..current });
@@ -273,7 +274,7 @@ impl Detection {
     }
 
     fn ask_others(&mut self, cx: &mut Context<'_>, current: Current) {
-        self.prober.unanswered |= 1;
+        self.prober.answers.note_unanswered();
         let Current { token, to: target, .. } = current;
         let asked = Self::ask_proxies(cx, target, token);
         if cx.config.protocol() == TransportKind::Udp {
@@ -317,8 +318,11 @@ impl Detection {
             self.suspect_silent(cx, spread, node, witnesses);
         } else {
             // Nobody was heard: it is we who are cut off, or too slow; or they all are dead.
-            self.prober.health.worsen();
             self.prober.mute += 1;
+            match self.is_isolated() {
+                true => self.prober.be_prompt(),
+                false => self.prober.health.worsen(),
+            }
         }
         if asked == 0 {
             return self.probe_urgent(cx);
@@ -374,20 +378,15 @@ impl Detection {
     pub(crate) fn on_probe_answer(
         &mut self,
         cx: &mut Context<'_>,
-        from: SocketAddr,
+        via: Source,
         answer: &ProbeAnswer,
         asked: Option<SocketAddr>,
     ) {
+        let (from, token) = (via.from, answer.token);
         cx.note_report(from, answer.holds);
-        let token = answer.token;
+        self.time_answer(cx, via, token);
         let ours = self.prober.current.take_if(|it| (it.to, it.token) == (from, token));
-        if let Some(current) = ours {
-            // Karn's rule.
-            if current.stage == (Stage::Direct { asks: 1 }) {
-                let rtt = cx.now.mono - current.sent_at;
-                cx.stats.round_trip.observe(rtt);
-                self.prober.rtt.sample(rtt);
-            }
+        if ours.is_some() {
             self.end_probe(cx, from);
             Self::follow_up(cx, from, answer);
         } else if let Some(errand) = self.take_relayed(from, token) {
@@ -409,6 +408,16 @@ impl Detection {
     fn follow_up(cx: &mut Context<'_>, from: SocketAddr, answer: &ProbeAnswer) {
         if answer.holds != cx.holds() {
             cx.effects.push_back(Effect::Differs(from, Some(answer.holds)));
+        }
+    }
+
+    /// What a stream takes says nothing of datagrams.
+    fn time_answer(&mut self, cx: &mut Context<'_>, via: Source, token: u32) {
+        if via.carrier == Carrier::Stream && cx.config.protocol() == TransportKind::Udp {
+            return;
+        }
+        if let Some(rtt) = self.prober.answers.note(cx.now.mono, via.from, token) {
+            cx.stats.round_trip.observe(rtt);
         }
     }
 

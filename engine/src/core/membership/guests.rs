@@ -87,14 +87,14 @@ impl Membership {
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         detection: &mut Detection,
-        from: SocketAddr,
+        via: Source,
         answer: &ProbeAnswer,
     ) {
-        let asked = self.asked_with(cx, from, answer.token);
+        let asked = self.asked_with(cx, via.from, answer.token);
         if let Some(addr) = asked {
             self.confirm(cx, spread, addr);
             self.names.answered(NodeId::of(addr));
         }
-        detection.on_probe_answer(cx, from, answer, asked);
+        detection.on_probe_answer(cx, via, answer, asked);
     }
 }

@@ -103,10 +103,6 @@ impl Membership {
         }
         if outdated {
             detection.note_outdated(node);
-        } else if cx.members.is_away() {
-            // We were wrong of late, and what we hold on to the others would learn from us again
-            // once they have forgotten that it is gone.
-            Detection::remove_silent(cx, node);
         } else {
             if !cx.members.is_suspected(node) {
                 let suspicion = cx.nobodys_suspicion(node);

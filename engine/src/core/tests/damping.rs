@@ -186,13 +186,16 @@ fn who_stays_away_tells_nobody_of_itself() {
 }
 
 #[test]
-fn who_stays_away_believes_who_is_dead() {
+fn who_stays_away_asks_who_is_said_to_be_dead() {
     let mut cluster = with_one_away(5);
     let generation = cluster.engine(7).me().generation();
     let held = counter(&mut cluster, 5, 7);
     let gone = Gone { addr: addr(7), generation, counter: held, cause: Cause::Timeout };
-    cluster.outputs(5, 3, packet(records(MembershipUpdate::from(gone))));
-    assert!(!cluster.engine(5).lists(addr(7)));
+    cluster.body(5, 3, records(MembershipUpdate::from(gone)));
+    cluster.run(4 * SECOND);
+    assert!(cluster.engine(5).lists(addr(7)), "it lives");
+    cluster.crash(7);
+    cluster.run_until(10 * SECOND, |cluster| !cluster.engine(5).lists(addr(7)));
 }
 
 #[test]

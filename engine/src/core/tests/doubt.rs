@@ -73,6 +73,21 @@ fn who_keeps_its_list_alone_goes_on_at_the_pace_of_rest() {
 }
 
 #[test]
+fn who_is_cut_off_for_long_finds_out_within_two_cycles_that_it_is_no_more() {
+    for phase in 0..10 {
+        let mut cluster = settled(12, Liveness::Probes);
+        cluster.run(SECOND / 10 * phase);
+        cluster.deaf.insert(5);
+        cluster.run(30 * SECOND);
+        cluster.deaf.clear();
+        let is_reunited = |cluster: &mut Cluster| {
+            told(cluster, 5).iter().any(|event| matches!(event, Event::Reunited(_)))
+        };
+        cluster.run_until(2 * SECOND, is_reunited);
+    }
+}
+
+#[test]
 fn a_node_that_judges_alone_is_alone() {
     for liveness in JUDGING {
         let mut cluster = Cluster::of(8, judging().liveness(liveness).build().unwrap());
