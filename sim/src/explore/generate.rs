@@ -180,7 +180,7 @@ impl Draw {
         set(&mut engine, "redial", "2s");
         set(&mut engine, "fan_out", self.number(2, 5));
         if self.chance(2) {
-            set(&mut engine, "liveness", "probes");
+            set(&mut engine, "liveness", self.one(&["auto", "beats", "probes"]));
         }
         if self.chance(8) {
             set(&mut engine, "protocol", "tcp");

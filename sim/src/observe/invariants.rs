@@ -359,7 +359,9 @@ impl Laws {
         }
     }
 
-    /// A question of a node arrived, which had sent it at this time.
+    /// A question of a node arrived, which had sent it at this time. Who reads many at once answers
+    /// all of them in that instant, and which answer is lost nobody can tell here, nor whether it
+    /// was to a former life of who asked: what arrives may be the answer to the first of them.
     pub(crate) fn asked(
         &mut self,
         at: Instant,
@@ -368,7 +370,8 @@ impl Laws {
         (question, sent): (LivenessCheck, Instant),
     ) {
         if self.proves(by, question) {
-            self.questions[by as usize].insert(incarnation, (at, sent));
+            let asked = self.questions[by as usize].entry(incarnation).or_insert((at, sent));
+            *asked = (at, if asked.0 == at { asked.1.min(sent) } else { sent });
         }
     }
 

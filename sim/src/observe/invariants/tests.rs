@@ -124,6 +124,19 @@ fn a_removal_before_the_timeout_is_noticed() {
     assert_eq!(laws.broken[&Law::SilenceBeforeRemoval].times, 2, "an answer to an old one");
 }
 
+#[test]
+fn who_reads_many_questions_at_once_proves_life_since_the_first_of_them() {
+    for (sent, times) in [([16_000, 20_000], 0), ([19_000, 20_000], 1), ([20_000, 16_000], 0)] {
+        let mut laws = laws();
+        for sent in sent {
+            laws.asked(at_ms(20_000), 0, 2, (LivenessCheck::LastCall, at_ms(sent)));
+        }
+        laws.answered(0, 2, (LivenessCheck::Alive, at_ms(20_000)));
+        laws.time_out(at_ms(21_000), 0, 2);
+        assert_eq!(broken(laws).len(), times, "of questions sent at {sent:?}");
+    }
+}
+
 /// Node 0 removes node 1 by timeout and lists it again at a time, with no newer beat.
 fn comes_back(laws: &mut Laws, ms: u64) {
     let record = Arc::clone(&laws.cast.part(1).record);
