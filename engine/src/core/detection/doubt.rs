@@ -111,7 +111,8 @@ impl Detection {
             cx.out.event(Event::Isolated);
         }
         let trouble = self.trouble(cx);
-        if trouble.is_some() || self.is_isolated() {
+        // Whoever lists nobody can be answered by nobody: it has to come back to find out.
+        if (trouble.is_some() || self.is_isolated()) && !cx.is_alone() {
             self.doubt.unwell_at = cx.now.mono;
         }
         if trouble.is_some() != std::mem::replace(&mut self.doubt.is_degraded, trouble.is_some()) {

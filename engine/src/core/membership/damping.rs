@@ -146,7 +146,7 @@ impl Membership {
             // It was one observer's own fault.
             removal.hold = Duration::ZERO;
         }
-        // What we need is some time in which we were well.
+        // What we need is some time in which we were well, as far as we can know.
         let until = removal.since.max(detection.unwell_at()) + removal.hold;
         if removal.counted && cx.now.mono < until {
             return cx.timers.set(Timer::Return, until);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, record};
+use super::cluster::{Cluster, SECOND, addr, judging, record};
+use crate::config::Liveness;
 use super::probes::{counter, records, settled, suspicion};
 use super::telling::packet;
 use crate::core::packet::{Body, Gone, Join, LastCall, MembershipUpdate, Padding, Welcome};
@@ -204,4 +205,19 @@ fn who_was_stopped_while_it_stayed_away_is_back_when_it_starts() {
     cluster.command(5, Command::Stop);
     cluster.command(5, Command::Start);
     cluster.run_until(3 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn who_stays_away_and_has_come_to_be_alone_is_back_after_its_time() {
+    let config = judging().liveness(Liveness::Probes).redial_for(SECOND).build().unwrap();
+    let mut cluster = Cluster::of(3, config);
+    cluster.run(10 * SECOND);
+    says_gone(&mut cluster, 3, 1);
+    cluster.run(6 * SECOND);
+    says_gone(&mut cluster, 3, 1);
+    assert!(cluster.engine(3).list().is_away(), "the case is as it is meant to be");
+    cluster.far_side = [3].into();
+    cluster.run_until(30 * SECOND, |cluster| cluster.list(3) == [3]);
+    cluster.far_side.clear();
+    cluster.run_until(20 * SECOND, Cluster::all_list_all);
 }
