@@ -140,10 +140,10 @@ impl Prober {
     }
 
     /// How long the others and the stream may take: a stream repeats what it lost no sooner than
-    /// after a fifth of a second.
+    /// after a fifth of a second, and who is asked for us has to wait for as long as we would before
+    /// it says that it heard nothing. Where that never came in time nobody would be suspected.
     fn second_rto(&self, config: &Config) -> Duration {
-        let (least, most) = (config.cycle() / 4, config.cycle() / 2);
-        (self.rto(config) * 4).clamp(least, most)
+        (self.rto(config) * 4).clamp(config.cycle() / 4, config.cycle())
     }
 }
 
