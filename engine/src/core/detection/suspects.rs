@@ -168,6 +168,11 @@ impl Suspect {
         let end = self.since + self.wait(config);
         (self.calls >= calls).then(|| end.max(self.called_at + patience))
     }
+
+    /// When the word of others is enough.
+    fn end_by_words(&self, config: &Config) -> Instant {
+        self.since + config.silence_min()
+    }
 }
 
 impl Detection {
@@ -276,18 +281,22 @@ impl Detection {
         heed
     }
 
-    /// A member says that it has removed one that we suspect. While we are behind, and judge nobody
-    /// ourselves, the word of two is enough.
+    /// A member says that it has removed one that we suspect.
     pub(crate) fn note_removed_by(&mut self, cx: &mut Context<'_>, node: NodeIx, by: SocketAddr) {
-        let (addr, is_behind) = (cx.members.addr(node), self.is_behind(cx));
-        let Some(suspect) = self.suspects.by_addr.get_mut(&addr) else { return };
-        if cx.lists(by) && !suspect.removed_by.contains(&by) {
+        let suspect = self.suspects.by_addr.get_mut(&cx.members.addr(node));
+        let Some(suspect) = suspect.filter(|_| cx.lists(by)) else { return };
+        if suspect.removed_by.len() < Self::WORDS && !suspect.removed_by.contains(&by) {
             suspect.removed_by.push(by);
-            suspect.removed_by.truncate(Self::WORDS);
+            cx.timers.set_earlier(Timer::Check, suspect.end_by_words(cx.config).max(cx.now.mono));
         }
-        if is_behind && suspect.removed_by.len() == Self::WORDS {
-            Self::remove_silent(cx, node);
-        }
+    }
+
+    /// While we are behind, and judge nobody ourselves, the word of two is enough: but not about
+    /// one that has answered us a moment ago.
+    fn words_are_enough(&self, cx: &Context<'_>, suspect: &Suspect) -> bool {
+        self.is_behind(cx)
+            && suspect.removed_by.len() == Self::WORDS
+            && cx.now.mono >= suspect.end_by_words(cx.config)
     }
 
     /// Where several are in doubt there are more whose turn to be probed is still to come, and in
@@ -342,9 +351,11 @@ impl Detection {
             self.call_suspects(cx);
         }
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
-        let next = self.suspects.by_addr.values().map(|suspect| {
+        let next = self.suspects.by_addr.values().flat_map(|suspect| {
             let end = suspect.end(cx.config, calls, patience);
-            suspect.next_call.min(end.unwrap_or(suspect.next_call))
+            let by_words = Some(suspect.end_by_words(cx.config))
+                .filter(|&at| at > cx.now.mono && suspect.removed_by.len() == Self::WORDS);
+            [Some(suspect.next_call), end, by_words].into_iter().flatten()
         });
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
         if cx.members.suspected_len() > Suspects::MANY {
@@ -401,8 +412,10 @@ impl Detection {
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         // Where we may not judge alone, another who has removed it is enough.
         let over = |(_, suspect): &(&SocketAddr, &Suspect)| {
-            suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end)
-                && (self.may_judge(cx, suspect.since) || !suspect.removed_by.is_empty())
+            let is_over =
+                suspect.end(cx.config, calls, patience).is_some_and(|end| cx.now.mono >= end);
+            is_over && (self.may_judge(cx, suspect.since) || !suspect.removed_by.is_empty())
+                || self.words_are_enough(cx, suspect)
         };
         self.suspects.by_addr.iter().filter(over).map(|(&addr, _)| addr).collect()
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, judging, record};
-use crate::config::Liveness;
 use super::probes::{counter, records, settled, suspicion};
 use super::telling::packet;
+use crate::config::Liveness;
 use crate::core::packet::{Body, Gone, Join, LastCall, MembershipUpdate, Padding, Welcome};
 use crate::core::{Age, Cause, Command, Event, MemberState, Output, PacketKind};
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, judging};
+use super::probes::{counter, records};
 use crate::config::{Config, Liveness};
-use crate::core::{Command, Event, Input, PacketKind, Trouble};
+use crate::core::packet::{Gone, MembershipUpdate};
+use crate::core::{Cause, Command, Event, Input, PacketKind, Trouble};
 use crate::rng::Probability;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,6 +131,22 @@ fn who_reads_late_judges_nobody_and_says_so() {
         cluster.run(2 * TIMEOUT);
         assert!(!cluster.engine(4).lists(addr(7)), "it has caught up, by {liveness}");
         assert_eq!(told(&cluster, 4).last(), Some(&Event::Recovered), "by {liveness}");
+    }
+}
+
+#[test]
+fn who_reads_late_asks_even_whom_two_have_removed() {
+    for liveness in [Liveness::Probes, Liveness::Auto] {
+        let mut cluster = settled(12, liveness);
+        let generation = cluster.engine(7).me().generation();
+        let counter = counter(&mut cluster, 4, 7);
+        let gone = Gone { addr: addr(7), generation, counter, cause: Cause::Timeout };
+        cluster.outputs_of(4, Input::Waited(SECOND));
+        for by in [1, 2] {
+            cluster.body(4, by, records(MembershipUpdate::from(gone)));
+        }
+        cluster.run(TIMEOUT);
+        assert_eq!(cluster.removals_of(7), [], "it answers, by {liveness}");
     }
 }
 
