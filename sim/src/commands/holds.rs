@@ -117,7 +117,7 @@ mod tests {
                     theory expects 4 false removals an hour among 50 nodes; `timeout = \"4s\"` \
                     would hold, or `fan_out = 2`\n";
         assert_eq!(told, want);
-        let probes = warning(&scenario(50, 1, "liveness = 'probes'", "40%")).unwrap();
+        let probes = warning(&scenario(50, 1, "liveness = 'probes'", "60%")).unwrap();
         assert!(
             probes.contains("`liveness = \"probes\"` and") && probes.contains("beats bear more")
         );
@@ -179,6 +179,7 @@ mod tests {
             (beats(3, "3s"), "20%"),
             (beats(3, "5s"), "30%"),
             (probes(), "10%"),
+            (probes(), "40%"),
         ];
         let judged: Vec<_> = sweep
             .par_iter()

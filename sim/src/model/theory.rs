@@ -89,7 +89,8 @@ pub enum Detector {
         /// Whether two nodes exchange all they have once a cycle.
         swap: Swap,
     },
-    /// Each node probes one other a cycle, and asks three more to do so if it does not answer.
+    /// Each node probes one other a cycle, three times if it does not answer, then asks three more
+    /// to do so and goes by stream, and tells all whom it suspects, so that the suspect refutes it.
     Probes,
 }
 
@@ -98,17 +99,27 @@ impl Watch {
     const CALLS: f64 = 8.0;
     /// Calls a cycle, in the last two fifths of the timeout, where it lasts many cycles.
     const CALLS_PER_CYCLE: f64 = 4.0 * 0.4;
+    /// Datagrams with which a node is probed in its turn, and with which a suspect is called in the
+    /// last cycle; beside them goes a stream.
+    const ASKS: f64 = 3.0;
     /// Others who are asked to probe a node that does not answer.
     const WITNESSES: f64 = 3.0;
+    /// Times that each is told of a rumor until it acknowledges it.
+    const TELLINGS: f64 = 10.0;
+    /// After so long a stream sends again what it lost.
+    const RESEND: Duration = Duration::from_millis(200);
 
     /// False removals that are to be expected in an hour of nothing but losses.
     ///
     /// A beat comes to a node by as many packets as each node passes it on to, and by two swaps a
     /// cycle, its own and another's, each a packet there and one back: it misses it with the
     /// probability of evenly spread traffic. To lose a node, all beats of one timeout must be
-    /// missed, and all calls or their answers be lost. With probes, the probe and all who are asked
-    /// must fail, and then all calls. Losses are taken for independent, which is why this is good
-    /// for the order of magnitude and no more; simulations lose some where it expects many.
+    /// missed, and all calls or their answers be lost. With probes, a node comes into doubt when its
+    /// turn is in vain and somebody says that he too heard nothing, and each of the others removes
+    /// it that misses the rumor with which it refutes that, and calls it in vain. Losses are taken
+    /// for independent, which is why this is good for the order of magnitude and no more;
+    /// simulations lose some where it expects many: what was removed or is known to be slow is not
+    /// suspected like others.
     pub fn false_removals_per_hour(&self) -> f64 {
         let through = 1.0 - self.loss;
         let in_vain = 1.0 - through * through;
@@ -125,11 +136,38 @@ impl Watch {
                 f64::from(self.nodes) * others * cycles * silent * libm::pow(in_vain, calls)
             }
             Detector::Probes => {
-                let asked = libm::pow(1.0 - libm::pow(through, 4.0), Self::WITNESSES.min(others));
-                let suspected = f64::from(self.nodes) * cycles * in_vain * asked;
-                suspected * libm::pow(in_vain, Self::CALLS)
+                let asked = libm::pow(in_vain, Self::ASKS);
+                let turn = asked * self.stream_is_late(self.cycle / 4) * self.witnessed();
+                let call = asked * self.stream_is_late(self.cycle / 2);
+                let unrefuted = libm::pow(self.loss, Self::TELLINGS);
+                f64::from(self.nodes) * cycles * turn * others * call * unrefuted
             }
         }
+    }
+
+    /// The probability that of those who are asked to probe a node that lives nobody gets an answer
+    /// through, and at least one says so: else the asker takes itself to be cut off. Who gets the
+    /// question, and its word back, says the one or the other. Of two nodes there is nobody to ask.
+    fn witnessed(&self) -> f64 {
+        let witnesses = Self::WITNESSES.min(f64::from(self.nodes) - 2.0);
+        if witnesses <= 0.0 {
+            return 1.0;
+        }
+        let there_and_back = (1.0 - self.loss) * (1.0 - self.loss);
+        let none_vouches = libm::pow(1.0 - there_and_back * there_and_back, witnesses);
+        none_vouches - libm::pow(1.0 - there_and_back, witnesses)
+    }
+
+    /// The probability that a question and its answer by stream take longer than this: that in both
+    /// together more is lost than there is time to send again.
+    fn stream_is_late(&self, wait: Duration) -> f64 {
+        let resends = wait.as_nanos() / Self::RESEND.as_nanos();
+        let (mut in_time, mut lost) = (0.0, 1.0);
+        for losses in 0..=resends.min(1_000) {
+            in_time += (losses + 1) as f64 * lost;
+            lost *= self.loss;
+        }
+        1.0 - (1.0 - self.loss) * (1.0 - self.loss) * in_time
     }
 }
 
@@ -194,6 +232,7 @@ fn got_through(epidemic: &Epidemic) -> f64 {
 #[cfg(test)]
 mod tests {
     use rumormill::link::Burst;
+    use rumormill::rng::Rng;
 
     use super::*;
 
@@ -243,11 +282,81 @@ mod tests {
         let long = Watch { timeout: secs(10), ..watch }.false_removals_per_hour();
         let want = 110.0 * 3_600.0 * (-10.0_f64).exp() * 0.75_f64.powi(16);
         assert!((long / want - 1.0).abs() < 1e-12, "sixteen calls");
-        let probes = Watch { detector: Detector::Probes, ..watch }.false_removals_per_hour();
-        let want = 11.0 * 3_600.0 * 0.75_f64.powi(9) * (1.0 - 0.5_f64.powi(4)).powi(3);
-        assert!((probes / want - 1.0).abs() < 1e-12);
         let alone = Watch { nodes: 1, ..watch }.false_removals_per_hour();
         assert_eq!([alone, Watch { loss: 0.0, ..watch }.false_removals_per_hour()], [0.0; 2]);
+    }
+
+    /// Whether one node removes another that lives, from its own turn or that of a third: each
+    /// packet is drawn.
+    fn removes(rng: &mut Rng, loss: Probability, witnesses: usize) -> bool {
+        let mut arrives = || !rng.chance(loss);
+        let mut stream = |resends: u32| {
+            let mut losses = 0;
+            for _ in 0..2 {
+                while !arrives() {
+                    losses += 1;
+                }
+            }
+            losses <= resends
+        };
+        if stream(1) || stream(2) {
+            return false;
+        }
+        let mut answers = || arrives() && arrives();
+        // All are drawn, for one may answer after another.
+        let asks: Vec<bool> = (0..6).map(|_| answers()).collect();
+        let (mut vouched, mut heard) = (false, false);
+        for _ in 0..witnesses {
+            let lives = answers();
+            if answers() {
+                vouched |= lives;
+                heard = true;
+            }
+        }
+        let told = (0..10).any(|_| arrives());
+        !asks.contains(&true) && !vouched && heard && !told
+    }
+
+    #[test]
+    fn a_node_that_is_probed_is_lost_as_often_as_when_each_packet_is_drawn() {
+        let draws = 200_000_u32;
+        for (percent, nodes) in [(80, 3), (80, 4), (80, 9), (70, 9)] {
+            let loss = Probability::from_ppb(percent * 10_000_000);
+            let mut rng = Rng::fork(percent, "theory", u64::from(nodes));
+            let witnesses = 3.min(nodes as usize - 2);
+            let lost = (0..draws).filter(|_| removes(&mut rng, loss, witnesses)).count();
+            let watch = Watch {
+                nodes,
+                loss: percent as f64 / 100.0,
+                cycle: Duration::from_secs(1),
+                timeout: Duration::from_secs(5),
+                detector: Detector::Probes,
+            };
+            let turns = f64::from(nodes) * f64::from(nodes - 1) * 3_600.0;
+            let want = watch.false_removals_per_hour() / turns * f64::from(draws);
+            // Five deviations of a count.
+            let close = (lost as f64 - want).abs() < 5.0 * want.sqrt();
+            assert!(lost > 200 && close, "{nodes} nodes, {percent} %: {lost} and {want}");
+        }
+    }
+
+    #[test]
+    fn of_two_that_probe_nobody_is_asked_and_nothing_is_lost_where_nothing_gets_lost() {
+        let watch = |nodes, loss| Watch {
+            nodes,
+            loss,
+            cycle: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            detector: Detector::Probes,
+        };
+        let half = watch(2, 0.5).false_removals_per_hour();
+        // A stream in time: nothing lost, or once in two tries, or twice for the longer wait.
+        let (turn, call) = (1.0 - 0.25 * 2.0, 1.0 - 0.25 * 2.75);
+        let want = 7_200.0 * 0.75_f64.powi(6) * turn * call * 0.5_f64.powi(10);
+        assert!((half / want - 1.0).abs() < 1e-12);
+        for (nodes, loss) in [(1, 0.5), (2, 0.0), (50, 0.0)] {
+            assert_eq!(watch(nodes, loss).false_removals_per_hour(), 0.0, "of {nodes}");
+        }
     }
 
     #[test]
