@@ -304,6 +304,9 @@ impl Members {
             row.believe();
             row.note_echo();
         }
+        if was_newcomer && row.state() == State::Listed {
+            self.heed_words_of(node);
+        }
         was_newcomer
     }
 
@@ -388,15 +391,39 @@ impl Members {
 
     /// A member may have spoken of one that was no more than a stranger's word.
     fn note_voucher(&mut self, node: NodeIx, by: Standing) {
-        let standing = self.row(node).standing();
         if let Standing::Newcomer(introducer) = by
             && introducer.vouches()
-            && standing.is_rumored()
+            && self.is_rumored(node)
         {
-            self.newcomers.remove(standing);
-            self.newcomers.add(by);
-            self.row_mut(node).introduce(introducer);
+            self.introduce(node, introducer);
+            self.heed_words_of(node);
         }
+    }
+
+    /// Somebody turns out to be a member: so those whom he introduced before that are more than a
+    /// stranger's word, and so on. Where many join at once each hears of some by others who are as
+    /// new.
+    fn heed_words_of(&mut self, member: NodeIx) {
+        let mut members = vec![member];
+        while let Some(member) = members.pop() {
+            let unheeded = Introducer::of(self.addr(member));
+            if self.newcomers.of(unheeded) == 0 {
+                continue;
+            }
+            let introduced = Standing::Newcomer(unheeded);
+            for node in self.ring().to_vec() {
+                if self.row(node).standing() == introduced {
+                    self.introduce(node, unheeded.who_vouches());
+                    members.push(node);
+                }
+            }
+        }
+    }
+
+    fn introduce(&mut self, node: NodeIx, by: Introducer) {
+        self.newcomers.remove(self.row(node).standing());
+        self.newcomers.add(Standing::Newcomer(by));
+        self.row_mut(node).introduce(by);
     }
 
     /// Replaces our own record by one of a higher generation.
@@ -460,6 +487,9 @@ impl Members {
         let own = self.table.own(&self.interner);
         own.reserve(node, &self.interner);
         own.list(node, row, &self.interner);
+        if !standing.is_rumored() {
+            self.heed_words_of(node);
+        }
     }
 
     fn unlist(&mut self, node: NodeIx) {
