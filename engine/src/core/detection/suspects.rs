@@ -116,9 +116,14 @@ impl SlowMembers {
     /// For so many timeouts they are remembered: all learn of one at once, and once they have
     /// forgotten it, it is suspected aloud again, with no more time than any other.
     const TIMEOUTS: u32 = 120;
-    /// So much more time is theirs: who reads everything two seconds late answers in time then, and
-    /// one that has crashed is still out within the next timeout.
-    const FACTOR: u32 = 2;
+    /// At most so much more time is theirs: who reads everything two seconds late answers in time
+    /// then, and one that has crashed is still out within the next timeout.
+    const CYCLES_MORE: u32 = 4;
+
+    /// How much longer they may take than others.
+    fn more(wait: Duration, config: &Config) -> Duration {
+        wait.min(config.cycle() * Self::CYCLES_MORE)
+    }
 
     fn note(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
         if self.found.len() == Self::MAX {
@@ -149,18 +154,18 @@ impl Suspect {
 
     /// How long it may stay one.
     fn wait(&self, config: &Config) -> Duration {
-        let patience = if self.is_slow { SlowMembers::FACTOR } else { 1 };
-        match self.grounds {
-            Grounds::Removal => config.silence_min() * patience,
-            Grounds::RollCall => config.suspicion_max() * patience,
-            Grounds::Slowness => config.suspicion_max(),
+        let most = config.suspicion_max();
+        let wait = match self.grounds {
+            Grounds::Removal => config.silence_min(),
+            Grounds::RollCall => most,
+            Grounds::Slowness => return SlowMembers::more(most, config),
             Grounds::Silence => {
                 let share = Suspects::SHARES[self.witnesses.len().saturating_sub(1)];
-                let (most, least) = (config.suspicion_max(), config.suspicion_min());
-                let wait = most - (most - least) * share / 1_000;
-                planted!(SuspicionTooShort, wait, Duration::ZERO) * patience
+                let wait = most - (most - config.suspicion_min()) * share / 1_000;
+                planted!(SuspicionTooShort, wait, Duration::ZERO)
             }
-        }
+        };
+        wait + if self.is_slow { SlowMembers::more(wait, config) } else { Duration::ZERO }
     }
 
     /// When it is removed, if it does not answer so many calls: not before they were made.
@@ -506,10 +511,13 @@ impl Detection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Liveness;
 
     fn wait(grounds: Grounds, witnesses: u64) -> Duration {
-        let config = Config::builder().liveness(Liveness::Probes).build().unwrap();
+        let config = Config::builder().build().unwrap();
+        suspect(grounds, witnesses).wait(&config)
+    }
+
+    fn suspect(grounds: Grounds, witnesses: u64) -> Suspect {
         let zero = Instant::ZERO;
         let mut suspect = Suspect {
             node: NodeIx::default(),
@@ -526,7 +534,20 @@ mod tests {
         };
         let witnesses: Vec<_> = (0..witnesses).map(NodeId).collect();
         suspect.hear(&witnesses);
-        suspect.wait(&config)
+        suspect
+    }
+
+    #[test]
+    fn who_is_slow_has_twice_the_time_but_no_more_than_four_cycles_beyond() {
+        for (timeout, quiet, told) in [(5, 3_500, 7_000), (15, 4_000, 17_500)] {
+            let timeout = Duration::from_secs(timeout);
+            let config = Config::builder().timeout(timeout).build().unwrap();
+            let wait = |grounds, witnesses| {
+                let suspect = Suspect { is_slow: true, ..suspect(grounds, witnesses) };
+                suspect.wait(&config).as_millis()
+            };
+            assert_eq!((wait(Grounds::Slowness, 0), wait(Grounds::Silence, 1)), (quiet, told));
+        }
     }
 
     #[test]
