@@ -293,6 +293,23 @@ fn where_strangers_are_many_a_join_is_announced_once_it_has_echoed() {
 }
 
 #[test]
+fn whom_one_introduced_before_he_was_known_to_be_a_member_is_no_rumor() {
+    let mut cluster = grown(Config::default());
+    let of = |number| {
+        let record = Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
+        let member = MemberState { record, counter: 1, age: Age(0) };
+        packet(Body::Delta(Delta { news: vec![MembershipUpdate::Member(member)] }))
+    };
+    let words = [(forged_addr(2), 3, true), (forged_addr(1), 2, true), (addr(2), 1, false)];
+    for (from, next, is_rumor) in words {
+        handle(&mut cluster, from, of(next));
+        let list = cluster.engine(1).list();
+        let node = list.node(forged_addr(3)).expect("it is listed");
+        assert_eq!(list.is_rumored(node), is_rumor, "{from} has spoken");
+    }
+}
+
+#[test]
 fn what_a_stranger_says_of_others_is_told_to_nobody_before_a_member_says_so_too() {
     let mut cluster = grown(Config::default());
     let invented = |number| Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
