@@ -154,6 +154,17 @@ fn with_round_trips_measured_a_rumor_takes_little_longer() {
     Limit { name, nodes: 10_000., median_ms: 49., packets: 2.05, incomplete: 0, seeds: 1 }.holds();
 }
 
+const DEFAULTS: [Limit; 3] = [
+    Limit { name: "default-50-5", median_ms: 40., packets: 2.3, seeds: 60, ..LIMITS[0] },
+    Limit { name: "default-1000-5", median_ms: 78., packets: 2.3, seeds: 20, ..LIMITS[2] },
+    Limit { name: "default-1000-20", median_ms: 125., packets: 3.6, seeds: 20, ..LIMITS[3] },
+];
+
+#[test]
+fn with_all_settings_default_the_wait_is_as_good_as_one_set_by_hand() {
+    DEFAULTS.iter().for_each(Limit::holds);
+}
+
 #[test]
 fn with_the_swap_all_hold_it_within_two_cycles_whatever_gets_lost() {
     for nodes in ["nodes=50", "nodes=1000"] {

@@ -29,7 +29,9 @@ use super::beat::AgeStep;
 use super::io::{Carrier, Outbox};
 use super::members::{Members, SharedRecords};
 use super::metadata::Metadata;
-use super::packet::{Announcement, Body, Packet, Padding, StateDigest, StateSummary, Subject};
+use super::packet::{
+    Announcement, Body, Echoed, Packet, Padding, StateDigest, StateSummary, Subject,
+};
 use super::record::Record;
 use super::rtt::Rtts;
 use super::settings::Settings;
@@ -274,13 +276,20 @@ impl Context<'_> {
         self.config.cycle() / 8
     }
 
-    /// Takes an answer to what was sent so often, for the first time so long ago, and is no probe.
-    pub(crate) fn note_round_trip(&mut self, peer: SocketAddr, waited: Duration, sends: u32) {
-        // Karn's rule: what answers the first or the last says nothing. Not even that it took no
+    /// Takes an answer to what was first sent so long ago, and the token that it echoes.
+    pub(crate) fn note_round_trip(
+        &mut self,
+        peer: SocketAddr,
+        waited: Duration,
+        token: impl Echoed,
+    ) {
+        // Karn's rule: an answer to one of several repeats says nothing. Not even that it took no
         // longer: where much is lost such a bound makes all wait too long, for a third more time.
-        if sends == 1 {
+        if token.is_first() {
             self.stats.round_trip.observe(waited);
             self.rtts.sample(peer, waited);
+        } else {
+            self.rtts.note_repeat();
         }
     }
 

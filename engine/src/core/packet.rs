@@ -115,12 +115,46 @@ pub struct Token(pub u64);
 impl Token {
     /// A token for a rumor of this tag.
     pub(crate) fn new(tag: u32, random: u32) -> Self {
-        Self(u64::from(tag) << 32 | u64::from(random))
+        Self(u64::from(tag) << 32 | u64::from(random.first()))
     }
 
     /// What all tokens of a rumor share, and those of other rumors hardly ever do.
     pub fn tag(self) -> u32 {
         (self.0 >> 32) as u32
+    }
+}
+
+/// What comes back with an answer. Its lowest bit tells whether that is the answer to the first
+/// sending or to a repeat: one to the first shows how long it took, however late it comes.
+pub(crate) trait Echoed: Copy + PartialEq {
+    /// That of the first sending.
+    fn first(self) -> Self;
+
+    /// That of all repeats.
+    fn repeated(self) -> Self;
+
+    fn is_first(self) -> bool {
+        self == self.first()
+    }
+}
+
+impl Echoed for u32 {
+    fn first(self) -> Self {
+        self & !1
+    }
+
+    fn repeated(self) -> Self {
+        self | 1
+    }
+}
+
+impl Echoed for Token {
+    fn first(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    fn repeated(self) -> Self {
+        Self(self.0 | 1)
     }
 }
 

@@ -80,7 +80,7 @@ counters! {
         /// On the pekonode wire: packets not sent because they would not have been shorter than
         /// `size`.
         packets_too_large: u64 => Counter(One),
-        /// Round trips to other nodes, of what was sent once and answered.
+        /// Round trips to other nodes, of what was answered at its first sending.
         round_trip: Histogram => Histogram(Seconds),
         /// From the first sending of a rumor to another node until it was acknowledged, repeats
         /// included: what one hop takes, and the way back.

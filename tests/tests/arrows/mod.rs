@@ -69,7 +69,7 @@ pub(super) const ENGINE: House = House {
         (
             "core/detection",
             "core/dissemination core/context core/members core/io core/packet core/timers \
-             core/rtt core/round config node time",
+             core/round config node time",
         ),
         (
             "core/dissemination",

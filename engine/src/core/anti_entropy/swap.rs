@@ -19,7 +19,7 @@ use crate::core::membership::Membership;
 use crate::core::metadata::{Metadata, Version};
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Announcement, BeatVector, Body, Bounded, Comparison, Echo, Held, Packet, StateDigest,
+    Announcement, BeatVector, Body, Bounded, Comparison, Echo, Echoed, Held, Packet, StateDigest,
     SwapAnswer, SwapRequest,
 };
 use crate::core::round::Round;
@@ -171,7 +171,7 @@ impl AntiEntropy {
     }
 
     pub(crate) fn begin_swap(&mut self, cx: &mut Context<'_>, to: SocketAddr) {
-        let token = cx.rng.bits() as u32;
+        let token = (cx.rng.bits() as u32).first();
         cx.routes.note_contact(to);
         self.swaps.pending = Some(Pending { token, to, sent_at: cx.now.mono, sends: 0 });
         self.send_request(cx);
@@ -185,10 +185,11 @@ impl AntiEntropy {
         // Doubled with each, as in RFC 6298: over a path on which an answer takes longer than all
         // of them together no swap would ever end.
         let wait = cx.rtts.rto(pending.to, cx.config) * (1 << pending.sends);
+        let token = if pending.sends == 0 { pending.token } else { pending.token.repeated() };
         pending.sends += 1;
         let is_last = pending.sends == Self::SENDS_MAX;
         let wait = if is_last { wait.max(Self::last_wait(cx)) } else { wait };
-        let request = SwapRequest { token: pending.token, summary, padding };
+        let request = SwapRequest { token, summary, padding };
         let to = pending.to;
         cx.timers.set(Timer::SwapRetry, cx.now.mono + wait);
         cx.out.send(to, &cx.packet(Body::SwapRequest(request)));
@@ -283,7 +284,8 @@ impl AntiEntropy {
         answer: &SwapAnswer,
         via: Source,
     ) {
-        let Some(pending) = self.swaps.pending.take_if(|it| it.token == answer.token) else {
+        let answers = |pending: &mut Pending| pending.token == answer.token.first();
+        let Some(pending) = self.swaps.pending.take_if(answers) else {
             cx.stats.answers_stale += 1;
             return;
         };
@@ -291,7 +293,7 @@ impl AntiEntropy {
         cx.timers.clear(Timer::SwapRetry);
         // It has what was sent to the partner's address, wherever it answers from.
         membership.confirm(cx, spread, pending.to);
-        cx.note_round_trip(pending.to, cx.now.mono - pending.sent_at, pending.sends);
+        cx.note_round_trip(pending.to, cx.now.mono - pending.sent_at, answer.token);
         cx.note_report(from, answer.summary.holds());
         self.note_swap(cx, pending.to, answer.summary.holds());
         if let Some(version) = answer.summary.version {

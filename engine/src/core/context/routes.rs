@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Context, Source};
 use crate::core::io::Carrier;
 use crate::core::members::{Arrival, Introducer, Standing};
-use crate::core::packet::{Body, Echo, Held};
+use crate::core::packet::{Body, Echo, Echoed, Held};
 use crate::node::NodeId;
 use crate::rng::Rng;
 
@@ -64,7 +64,7 @@ impl Routes {
             hasher.update(word.to_le_bytes());
         }
         let [a, b, c, d, ..] = <[u8; 32]>::from(hasher.finalize());
-        u32::from_le_bytes([a, b, c, d])
+        u32::from_le_bytes([a, b, c, d]).first()
     }
 
     pub(crate) fn note_echo(&mut self, addr: SocketAddr) {
@@ -168,7 +168,7 @@ impl Context<'_> {
     fn is_token_at(&self, place: NodeId, token: u32) -> bool {
         let epoch = self.token_epoch();
         let mut epochs = [epoch, epoch.saturating_sub(1)].into_iter();
-        epochs.any(|epoch| self.routes.token(place, epoch) == token)
+        epochs.any(|epoch| self.routes.token(place, epoch) == token.first())
     }
 
     /// The address that a token was sent to, that of the sender or one of others: behind a

@@ -1,22 +1,17 @@
-//! Answers: how long those who are asked in their turn take, and what gets lost on the way.
+//! Answers: what gets lost on the way to those who are asked in their turn, and back.
 //!
-//! Who does not answer in time is asked again, and which of the times an answer answers nobody can
-//! tell (Karn's rule). But whoever answers as often as it is asked is only far away: nothing was
-//! lost, and its first answer is one to the first time of asking. Without that, whoever is further
-//! away than the first wait would be asked again and again for ever, and all would take themselves
-//! to be sick.
+//! Who does not answer in time is asked again. But whoever answers as often as it is asked is only
+//! far away: nothing was lost. Without that, whoever is further away than the first wait would take
+//! all others, and be taken, for sick.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::core::rtt::Rtt;
 use crate::time::Instant;
 
 /// What became of the last probes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Answers {
-    rtt: Rtt,
     /// The last one, be it that its turn is over.
     last: Option<Asked>,
     /// Of each of the last probes whether one time of asking was not enough, the newest lowest.
@@ -31,8 +26,6 @@ struct Asked {
     since: Instant,
     times: u32,
     answers: u32,
-    /// How long the first answer took.
-    first: Duration,
 }
 
 impl Answers {
@@ -43,8 +36,7 @@ impl Answers {
 
     /// A member's turn has come, and it is asked.
     pub(crate) fn note_first(&mut self, to: SocketAddr, token: u32, now: Instant) {
-        let (times, answers, first) = (1, 0, Duration::ZERO);
-        self.last = Some(Asked { to, token, since: now, times, answers, first });
+        self.last = Some(Asked { to, token, since: now, times: 1, answers: 0 });
         self.missing <<= 1;
     }
 
@@ -59,19 +51,15 @@ impl Answers {
         self.missing |= 1;
     }
 
-    /// Takes an answer, in time or not; how long it took, once that is known.
+    /// Takes an answer, in time or not; how long ago its sender was asked first, if it was the last
+    /// whose turn came.
     pub(crate) fn note(&mut self, now: Instant, from: SocketAddr, token: u32) -> Option<Duration> {
         let last = self.last.as_mut().filter(|it| (it.to, it.token) == (from, token))?;
         last.answers += 1;
-        if last.answers == 1 {
-            last.first = now - last.since;
+        if last.answers == last.times {
+            self.missing &= !1;
         }
-        if last.answers != last.times {
-            return None;
-        }
-        self.missing &= !1;
-        self.rtt.sample(last.first);
-        Some(last.first)
+        Some(now - last.since)
     }
 
     /// What was missing was so for a reason that is gone.
@@ -83,11 +71,6 @@ impl Answers {
     pub(crate) fn are_missing(&self) -> bool {
         self.missing.count_ones() >= Self::UNWELL
     }
-
-    /// How long an answer to a datagram may take.
-    pub(crate) fn rto(&self, config: &Config) -> Duration {
-        self.rtt.timeout(config)
-    }
 }
 
 #[cfg(test)]
@@ -96,30 +79,22 @@ mod tests {
 
     const WAIT: Duration = Duration::from_millis(50);
 
-    /// Asks a member so often; when each of its answers shows how long it took.
-    fn asked<const N: usize>(answers: &mut Answers, times: u32) -> [Option<Duration>; N] {
+    /// Asks a member so often, which answers so often.
+    fn asked(answers: &mut Answers, times: u32, answered: u32) {
         let to = SocketAddr::from(([127, 0, 0, 1], 1));
         answers.note_first(to, 7, Instant::ZERO);
         (1..times).for_each(|_| answers.note_again());
-        std::array::from_fn(|at| answers.note(Instant::ZERO + WAIT * (3 + at as u32), to, 7))
+        for _ in 0..answered {
+            assert_eq!(answers.note(Instant::ZERO + WAIT, to, 7), Some(WAIT));
+        }
     }
 
     #[test]
-    fn who_answers_as_often_as_it_is_asked_is_far_away_and_how_far_is_known() {
-        let mut answers = Answers::default();
-        for _ in 0..Answers::UNWELL {
-            assert_eq!(asked(&mut answers, 3), [None, None, Some(WAIT * 3)]);
+    fn who_answers_as_often_as_it_is_asked_is_far_away_and_nothing_is_missing() {
+        for (answered, is_missing) in [(3, false), (2, true)] {
+            let mut answers = Answers::default();
+            (0..Answers::UNWELL).for_each(|_| asked(&mut answers, 3, answered));
+            assert_eq!(answers.are_missing(), is_missing);
         }
-        assert!(!answers.are_missing());
-        assert!(answers.rto(&Config::default()) > WAIT * 3);
-    }
-
-    #[test]
-    fn while_an_answer_is_missing_nobody_knows_which_time_was_answered() {
-        let mut answers = Answers::default();
-        for _ in 0..Answers::UNWELL {
-            assert_eq!(asked(&mut answers, 2), [None]);
-        }
-        assert!(answers.are_missing() && answers.rto(&Config::default()) == WAIT);
     }
 }

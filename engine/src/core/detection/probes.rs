@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use super::Detection;
 use super::answers::Answers;
-use crate::config::{Config, TransportKind};
+use crate::config::TransportKind;
 use crate::core::context::{Context, Effect, Life, Source};
 use crate::core::dissemination::Dissemination;
 use crate::core::io::Carrier;
 use crate::core::members::NodeIx;
 use crate::core::packet::{
-    AckOrNack, Body, Delta, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer, Reply,
+    AckOrNack, Body, Delta, Echoed, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer,
+    Reply,
 };
 use crate::core::round::Round;
 use crate::core::timers::Timer;
@@ -102,11 +103,6 @@ impl Prober {
     /// Probes for one other at a time: it can't take the places of all.
     const ERRANDS_OF_ONE_MAX: usize = 8;
 
-    /// How long an answer to a datagram may take.
-    fn rto(&self, config: &Config) -> Duration {
-        self.answers.rto(config)
-    }
-
     #[cfg(test)]
     pub(crate) fn health_factor(&self) -> u32 {
         self.health.factor()
@@ -137,13 +133,6 @@ impl Prober {
     fn heard_somebody(&mut self) {
         self.failed = 0;
         self.mute = 0;
-    }
-
-    /// How long the others and the stream may take: a stream repeats what it lost no sooner than
-    /// after a fifth of a second, and who is asked for us has to wait for as long as we would before
-    /// it says that it heard nothing. Where that never came in time nobody would be suspected.
-    fn second_rto(&self, config: &Config) -> Duration {
-        (self.rto(config) * 4).clamp(config.cycle() / 4, config.cycle())
     }
 }
 
@@ -225,7 +214,8 @@ impl Detection {
             1 => self.prober.answers.note_first(current.to, current.token, cx.now.mono),
             _ => self.prober.answers.note_again(),
         }
-        cx.send_probe(current.to, current.token, Reply::Datagram);
+        let token = if asks == 1 { current.token } else { current.token.repeated() };
+        cx.send_probe(current.to, token, Reply::Datagram);
         self.wait_for_probe(cx, Current { deadline, stage: Stage::Direct { asks }, ..current });
     }
 
@@ -278,9 +268,9 @@ impl Detection {
         let Current { token, to: target, .. } = current;
         let asked = Self::ask_proxies(cx, target, token);
         if cx.config.protocol() == TransportKind::Udp {
-            cx.send_probe(target, token, Reply::Stream);
+            cx.send_probe(target, token.repeated(), Reply::Stream);
         }
-        let wait = self.prober.second_rto(cx.config) * self.prober.health.factor();
+        let wait = Self::second_rto(cx) * self.prober.health.factor();
         let stage = Stage::Indirect { asked };
         self.prober.silent.clear();
         self.wait_for_probe(cx, Current { deadline: cx.now.mono + wait, stage, ..current });
@@ -385,7 +375,8 @@ impl Detection {
         let (from, token) = (via.from, answer.token);
         cx.note_report(from, answer.holds);
         self.time_answer(cx, via, token);
-        let ours = self.prober.current.take_if(|it| (it.to, it.token) == (from, token));
+        let answers = |it: &mut Current| (it.to, it.token) == (from, token.first());
+        let ours = self.prober.current.take_if(answers);
         if ours.is_some() {
             self.end_probe(cx, from);
             Self::follow_up(cx, from, answer);
@@ -416,8 +407,8 @@ impl Detection {
         if via.carrier == Carrier::Stream && cx.config.protocol() == TransportKind::Udp {
             return;
         }
-        if let Some(rtt) = self.prober.answers.note(cx.now.mono, via.from, token) {
-            cx.stats.round_trip.observe(rtt);
+        if let Some(waited) = self.prober.answers.note(cx.now.mono, via.from, token.first()) {
+            cx.note_round_trip(via.from, waited, token);
         }
     }
 
@@ -460,7 +451,7 @@ impl Detection {
             return;
         }
         let token = cx.relayed_token(target);
-        let until = cx.now.mono + self.prober.rto(cx.config);
+        let until = cx.now.mono + cx.rtts.rto(target, cx.config);
         let errand = RelayedProbe { token, target, client: from, client_token, until };
         self.prober.relayed.push(errand);
         cx.timers.set_earlier(Timer::Relayed, until);
@@ -522,6 +513,13 @@ impl Detection {
 
     /// How long the answer to a call may take.
     pub(super) fn call_rto(&self, cx: &Context<'_>) -> Duration {
-        self.prober.rto(cx.config) * self.prober.health.factor()
+        cx.rtts.rto_of_all(cx.config) * self.prober.health.factor()
+    }
+
+    /// How long the others and the stream may take: a stream repeats what it lost no sooner than
+    /// after a fifth of a second, and who is asked for us has to wait for as long as we would before
+    /// it says that it heard nothing. Where that never came in time nobody would be suspected.
+    fn second_rto(cx: &Context<'_>) -> Duration {
+        (cx.rtts.rto_of_all(cx.config) * 4).clamp(cx.config.cycle() / 4, cx.config.cycle())
     }
 }

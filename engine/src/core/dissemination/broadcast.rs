@@ -1,10 +1,10 @@
 //! Telling: arcs that were handed over, until somebody answers for each of them.
 //!
-//! Who takes an arc on says so at once. Where nobody does, the rumor is sent again, twice where
-//! packets get lost, then to another member of the arc; and a small arc is told by its teller, in
-//! place of a delegate that is likely dead. With its acknowledgement a delegate says whom it
-//! knows on the arc, if that is not what the teller knows, so that whoever only the teller knows
-//! is still told.
+//! Who takes an arc on says so at once. A large arc is sent twice to begin with where packets got
+//! lost of late. Where nobody answers, the rumor is sent again, twice where packets get lost, then
+//! to another member of the arc; and a small arc is told by its teller, in place of a delegate
+//! that is likely dead. With its acknowledgement a delegate says whom it knows on the arc, if that
+//! is not what the teller knows, so that whoever only the teller knows is still told.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,8 @@ use crate::core::members::{Delegation, NodeIx, RingView, subtract};
 use crate::core::metadata::Metadata;
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Body, Bounded, Delta, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Token, ViewDigest,
+    Body, Bounded, Delta, Echoed, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Token,
+    ViewDigest,
 };
 use crate::core::timers::Timer;
 use crate::node::NodeId;
@@ -136,22 +137,36 @@ impl Dissemination {
         let (first_sent_at, state) = (cx.now.mono, AssignmentState::Settled);
         told.parts.push(Assignment { arc, to, token, view, sends, first_sent_at, state });
         let part = told.parts.len() - 1;
-        self.send(cx, at, part);
+        self.send(cx, at, part, token);
         true
     }
 
-    fn send(&mut self, cx: &mut Context<'_>, at: usize, part: usize) {
+    fn send(&mut self, cx: &mut Context<'_>, at: usize, part: usize, token: Token) {
         let topic = cx.aged(&self.broadcasts[at].topic);
         let topic = self.passable(cx, self.broadcasts[at].parts[part].to, topic);
         let told = &mut self.broadcasts[at];
-        let due = cx.now.mono + cx.rtts.rto(told.parts[part].to, cx.config);
-        let copies = told.copies(part);
+        let Assignment { to, sends, .. } = told.parts[part];
+        let due = cx.now.mono + cx.rtts.rto_again(to, sends, cx.config);
+        let copies = if Self::hedges(cx, told, part) { 2 } else { told.copies(part) };
         let acks = told.acks_of_each(copies);
-        let Assignment { arc, to, token, view, .. } = told.send(part, copies, due);
+        let Assignment { arc, view, .. } = told.send(part, copies, due);
         cx.timers.set_earlier(Timer::Retransmit, due);
         let packet = cx.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
         for _ in 0..copies {
             cx.out.attempt(to, &packet);
+        }
+    }
+
+    /// Whether an arc is worth two packets at once, before anybody misses the first: where answers
+    /// came only to repeats of late, and the arc has so many members that a lost packet would
+    /// have several of them wait. What is spent so must not be needed for repeats.
+    fn hedges(cx: &Context<'_>, told: &ActiveRumor, part: usize) -> bool {
+        const SPARED_MIN: usize = 8;
+        let repeats = cx.rtts.repeats_of_sixteen();
+        let is_flush = told.budget > Self::BUDGET_PER_FAN_OUT / 2 * cx.config.fan_out();
+        repeats > 0 && is_flush && told.parts[part].sends == 0 && {
+            let members = cx.members.recipients(&told.topic).count(told.parts[part].arc);
+            members * repeats >= 16 * SPARED_MIN
         }
     }
 
@@ -189,14 +204,16 @@ impl Dissemination {
 
     /// Takes that a delegate answers for what it was handed; which part that was.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>, ack: &RumorAck) -> Option<Settled> {
-        let Some((at, place)) = self.broadcasts.find(ack.token) else {
+        let token = ack.token.first();
+        let Some((at, place)) = self.broadcasts.find(token) else {
             cx.stats.answers_stale += 1;
             return None;
         };
         let part = self.broadcasts[at].parts[place];
         let told = &mut self.broadcasts[at];
-        let answered = planted!(AckOfAnother, ack.token, told.parts[0].token);
+        let answered = planted!(AckOfAnother, token, told.parts[0].token);
         planted!(AckUnheeded, told.settle(answered));
+        cx.note_round_trip(part.to, cx.now.mono - part.first_sent_at, ack.token);
         Some(Settled { at, part })
     }
 
@@ -215,7 +232,6 @@ impl Dissemination {
             let version = metadata.version();
             self.note_holder(cx, part.to, version);
         }
-        cx.note_round_trip(part.to, cx.now.mono - part.first_sent_at, part.sends);
         if let AssignmentState::Waiting(_) = part.state {
             cx.stats.hop_delay.observe(cx.now.mono - part.first_sent_at);
             if !known.is_empty() {
@@ -315,7 +331,7 @@ impl Dissemination {
                 cx.stats.rumors_over_budget += u64::from(told.budget == 0);
                 self.broadcasts[at].parts[place].settle();
             }
-            Retry::Again => self.send(cx, at, place),
+            Retry::Again => self.send(cx, at, place, part.token.repeated()),
             Retry::Instead(parts_max) => {
                 self.broadcasts[at].parts[place].state = AssignmentState::TakenOver;
                 self.split(cx, at, &[part.arc], parts_max, Some(&part));

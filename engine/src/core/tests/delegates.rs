@@ -87,6 +87,29 @@ fn where_many_get_lost_any_arc_goes_to_another_after_six() {
     assert_eq!(tries(&mut cluster, first[0].0), 6);
 }
 
+#[test]
+fn an_arc_of_many_is_told_twice_at_once_where_answers_came_to_repeats_only() {
+    for repeats in [0, 1, 11, 16] {
+        let mut cluster = full(100, 8);
+        (0..repeats).for_each(|_| cluster.engine(1).rtts_mut().note_repeat());
+        let sent = copies(&publishes(&mut cluster, b"v1"));
+        for to in receivers_of(&sent) {
+            let copies: Vec<_> = sent.iter().filter(|copy| copy.0 == to).collect();
+            let members = on(copies[0].1.arc, 100).len();
+            let twice = members * repeats >= 128;
+            assert_eq!(copies.len(), 1 + usize::from(twice), "{members} after {repeats}");
+        }
+    }
+}
+
+#[test]
+fn no_more_than_half_of_the_sends_are_made_before_anybody_is_silent() {
+    let mut cluster = full(100, 3);
+    (0..16).for_each(|_| cluster.engine(1).rtts_mut().note_repeat());
+    let sent = copies(&publishes(&mut cluster, b"v1")).len();
+    assert_eq!(sent - receivers_of(&copies(&waits(&mut cluster))).len(), 3, "of twelve");
+}
+
 /// Ten nodes of which the first has told nine by eight delegates, of whom the one that is to tell
 /// another is silent: that one and the other.
 #[track_caller]

@@ -284,7 +284,7 @@ fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, invented_addr(1));
     let answer = |token| Body::ProbeAnswer(ProbeAnswer { token, holds: StateDigest::default() });
-    itself(&mut cluster, 1, answer(token ^ 1));
+    itself(&mut cluster, 1, answer(token ^ 2));
     assert_eq!(newcomers(&mut cluster), 1, "nor does a guess");
     itself(&mut cluster, 1, answer(token));
     assert_eq!(newcomers(&mut cluster), 0, "what was sent there and comes back does");

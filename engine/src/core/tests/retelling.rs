@@ -86,6 +86,22 @@ fn a_copy_with_a_newer_beat_is_another_rumor_only_where_a_counter_means_a_refuta
 }
 
 #[test]
+fn an_acknowledgement_of_the_first_copy_shows_how_long_it_took_however_late_it_comes() {
+    for is_first in [true, false] {
+        let mut cluster = full(2, 1);
+        let first = copies(&publishes(&mut cluster, b"v1"));
+        let again = copies(&waits(&mut cluster));
+        let before = cluster.engine(1).stats().round_trip.count();
+        let repeats = cluster.engine(1).rtts_mut().repeats_of_sixteen();
+        answers(&mut cluster, if is_first { &first[0] } else { &again[0] });
+        let measured = cluster.engine(1).stats().round_trip.count() - before;
+        assert_eq!(measured, u64::from(is_first));
+        let repeats = cluster.engine(1).rtts_mut().repeats_of_sixteen() - repeats;
+        assert_eq!(repeats, usize::from(!is_first));
+    }
+}
+
+#[test]
 fn of_many_that_nobody_answers_for_the_last_sixteen_are_sent_again_and_every_goodbye() {
     let mut cluster = full(50, 3);
     for node in 11..=30 {

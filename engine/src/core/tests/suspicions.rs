@@ -534,7 +534,7 @@ fn an_answer_that_comes_too_late_shows_that_its_sender_lives() {
     cluster.engine(1).with(now, |cx| token = cx.token_for(addr(5)));
     let holds = cluster.engine(5).holds();
     let answer = |token| packet(Body::ProbeAnswer(ProbeAnswer { token, holds }));
-    cluster.outputs(1, 5, answer(token ^ 1));
+    cluster.outputs(1, 5, answer(token ^ 2));
     assert!(cluster.engine(1).suspects(addr(5)), "anybody could say that");
     cluster.outputs(1, 5, answer(token));
     assert!(!cluster.engine(1).suspects(addr(5)));
