@@ -4,11 +4,11 @@
 //! `roll_call.rs`) and probes (`probes.rs`, `suspects.rs`). What others ask is answered whichever
 //! is ours. Who is suspected the list of members says, and whether we are fit to judge `doubt.rs`.
 
-mod answers;
 mod calls;
 mod corrections;
 mod doubt;
 mod probes;
+mod responses;
 mod roll_call;
 mod silence;
 mod suspects;

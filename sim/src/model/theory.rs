@@ -114,10 +114,10 @@ impl Watch {
     /// A beat comes to a node by as many packets as each node passes it on to, and by two swaps a
     /// cycle, its own and another's, each a packet there and one back: it misses it with the
     /// probability of evenly spread traffic. To lose a node, all beats of one timeout must be
-    /// missed, and all calls or their answers be lost. With probes, a node comes into doubt when its
-    /// turn is in vain and somebody says that he too heard nothing, and each of the others removes
-    /// it that misses the rumor with which it refutes that, and calls it in vain. Losses are taken
-    /// for independent, which is why this is good for the order of magnitude and no more;
+    /// missed, and all calls or their answers be lost. With probes, a node comes into doubt when
+    /// its turn is in vain and somebody says that he too heard nothing, and each of the others
+    /// removes it that misses the rumor with which it refutes that, and calls it in vain. Losses
+    /// are taken for independent, which is why this is good for the order of magnitude and no more;
     /// simulations lose some where it expects many: what was removed or is known to be slow is not
     /// suspected like others.
     pub fn false_removals_per_hour(&self) -> f64 {

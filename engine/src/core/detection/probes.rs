@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Detection;
-use super::answers::Answers;
+use super::responses::Responses;
 use crate::config::TransportKind;
 use crate::core::context::{Context, Effect, Life, Source};
 use crate::core::dissemination::Dissemination;
@@ -34,7 +34,7 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Prober {
     round: Round,
-    answers: Answers,
+    responses: Responses,
     current: Option<Current>,
     /// Whom to ask before their turn.
     urgent: Vec<NodeIx>,
@@ -116,7 +116,7 @@ impl Prober {
     /// What was unanswered was so for a reason that is gone.
     pub(super) fn forgive(&mut self) {
         self.health = Health::default();
-        self.answers.forgive();
+        self.responses.forgive();
     }
 
     /// Nobody answers at all: it is no slowness that makes us ask less often, and once a cycle
@@ -127,7 +127,7 @@ impl Prober {
 
     /// True while most of those whom we ask do not answer at once.
     pub(super) fn is_unwell(&self) -> bool {
-        self.answers.are_missing()
+        self.responses.are_missing()
     }
 
     fn heard_somebody(&mut self) {
@@ -211,8 +211,8 @@ impl Detection {
         let last = current.sent_at + self.direct_time(cx);
         let deadline = (cx.now.mono + self.call_rto(cx)).min(last);
         match asks {
-            1 => self.prober.answers.note_first(current.to, current.token, cx.now.mono),
-            _ => self.prober.answers.note_again(),
+            1 => self.prober.responses.note_first(current.to, current.token, cx.now.mono),
+            _ => self.prober.responses.note_again(),
         }
         let token = if asks == 1 { current.token } else { current.token.repeated() };
         cx.send_probe(current.to, token, Reply::Datagram);
@@ -264,7 +264,7 @@ impl Detection {
     }
 
     fn ask_others(&mut self, cx: &mut Context<'_>, current: Current) {
-        self.prober.answers.note_unanswered();
+        self.prober.responses.note_unanswered();
         let Current { token, to: target, .. } = current;
         let asked = Self::ask_proxies(cx, target, token);
         if cx.config.protocol() == TransportKind::Udp {
@@ -407,7 +407,7 @@ impl Detection {
         if via.carrier == Carrier::Stream && cx.config.protocol() == TransportKind::Udp {
             return;
         }
-        if let Some(waited) = self.prober.answers.note(cx.now.mono, via.from, token.first()) {
+        if let Some(waited) = self.prober.responses.note(cx.now.mono, via.from, token.first()) {
             cx.note_round_trip(via.from, waited, token);
         }
     }

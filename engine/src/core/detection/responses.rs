@@ -1,4 +1,4 @@
-//! Answers: what gets lost on the way to those who are asked in their turn, and back.
+//! Responses: what gets lost on the way to those who are asked in their turn, and back.
 //!
 //! Who does not answer in time is asked again. But whoever answers as often as it is asked is only
 //! far away: nothing was lost. Without that, whoever is further away than the first wait would take
@@ -11,7 +11,7 @@ use crate::time::Instant;
 
 /// What became of the last probes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct Responses {
     /// The last one, be it that its turn is over.
     last: Option<Asked>,
     /// Of each of the last probes whether one time of asking was not enough, the newest lowest.
@@ -28,7 +28,7 @@ struct Asked {
     answers: u32,
 }
 
-impl Answers {
+impl Responses {
     /// Of the last sixteen probes, those that ask more than once where something is wrong with us:
     /// where a fifth is lost each way 11 or more do once in 127 times, where four fifths are lost
     /// nine times of ten.
@@ -80,21 +80,21 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(50);
 
     /// Asks a member so often, which answers so often.
-    fn asked(answers: &mut Answers, times: u32, answered: u32) {
+    fn asked(responses: &mut Responses, times: u32, answered: u32) {
         let to = SocketAddr::from(([127, 0, 0, 1], 1));
-        answers.note_first(to, 7, Instant::ZERO);
-        (1..times).for_each(|_| answers.note_again());
+        responses.note_first(to, 7, Instant::ZERO);
+        (1..times).for_each(|_| responses.note_again());
         for _ in 0..answered {
-            assert_eq!(answers.note(Instant::ZERO + WAIT, to, 7), Some(WAIT));
+            assert_eq!(responses.note(Instant::ZERO + WAIT, to, 7), Some(WAIT));
         }
     }
 
     #[test]
     fn who_answers_as_often_as_it_is_asked_is_far_away_and_nothing_is_missing() {
         for (answered, is_missing) in [(3, false), (2, true)] {
-            let mut answers = Answers::default();
-            (0..Answers::UNWELL).for_each(|_| asked(&mut answers, 3, answered));
-            assert_eq!(answers.are_missing(), is_missing);
+            let mut responses = Responses::default();
+            (0..Responses::UNWELL).for_each(|_| asked(&mut responses, 3, answered));
+            assert_eq!(responses.are_missing(), is_missing);
         }
     }
 }
