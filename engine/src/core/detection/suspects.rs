@@ -96,7 +96,7 @@ impl Suspects {
     pub(crate) const MANY: usize = 16;
     /// Which of the calls goes by stream: two datagrams may have got lost.
     const STREAM_CALL: u32 = 3;
-    /// How many are told at each call from that one on: one may be where we are, and hear as little.
+    /// How many are told at each call from that one on: one may be where we are, and hear no more.
     const ASKED_AROUND: usize = 2;
     /// At which of the calls others are asked to probe one of whom nobody else was told.
     const PROXY_CALLS: [u32; 2] = [2, 4];
