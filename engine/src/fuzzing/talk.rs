@@ -22,8 +22,9 @@ const BEGIN: Instant = Instant::from_nanos(1 << 56);
 const LATENCY: Duration = Duration::from_millis(1);
 
 /// Answers to answers, counted from what an engine says of its own accord. The longest honest
-/// talk: a swap request, its answer, ids, what is wanted, the records, the correction of one.
-const DEPTH_MAX: u32 = 12;
+/// talk: a call, its answer, a swap request, its answer, ids, what is wanted, the records, the
+/// correction of one, and what is told because of that.
+const DEPTH_MAX: u32 = 16;
 
 /// How long both may take to find each other once nothing stands between them, in timeouts: four
 /// until a conflict about an address is forgotten, two until seeds are dialled again, and as much

@@ -64,7 +64,7 @@ fn an_answer_that_another_has_had_clears_a_suspect_and_a_word_against_it_does_no
         assert_eq!(suspected(&mut cluster), 1);
         let now = cluster.clock();
         let token = cluster.engine(1).token_for(now, addr(3));
-        let strange = Body::IndirectAck(IndirectAck { token: token + 1, word });
+        let strange = Body::IndirectAck(IndirectAck { token: token ^ 2, word });
         cluster.outputs(1, 2, packet(strange));
         assert_eq!(suspected(&mut cluster), 1, "it answers no question of ours");
         cluster.outputs(1, 2, packet(Body::IndirectAck(IndirectAck { token, word })));

@@ -13,7 +13,7 @@ const NODES: u16 = 10;
 const JUDGING: [Liveness; 2] = [Liveness::Beats, Liveness::Probes];
 
 /// Long before the timeout of five seconds, and longer than the three calls take.
-const SOON: Duration = Duration::from_millis(600);
+const SOON: Duration = Duration::from_millis(900);
 
 #[track_caller]
 fn node(node: u16, name: &str) -> Node {
