@@ -83,7 +83,13 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_hold_are_warned_of_and_are_no_error() {
-        let sets = ["nodes=60", "engine.fan_out=1", "engine.timeout=3s", "network.loss=20%"];
+        let sets = [
+            "nodes=60",
+            "engine.liveness=beats",
+            "engine.fan_out=1",
+            "engine.timeout=3s",
+            "network.loss=20%",
+        ];
         let (exit, out, err) = checked(&[("a.toml", GOOD)], &sets);
         assert_eq!((exit, out.lines().count(), err.lines().count()), (Exit::Held, 1, 1));
         assert!(err.starts_with("warning: good: `fan_out = 1` and `timeout = \"3s\"`"), "{err}");

@@ -27,7 +27,7 @@ pub fn warning(scenario: &Scenario) -> Option<String> {
     }
     let by = match watch.detector {
         Detector::Beats { fan_out, .. } => format!("`fan_out = {fan_out}` and "),
-        Detector::Probes => "`liveness = \"probes\"` and ".to_owned(),
+        Detector::Probes => format!("`liveness = \"{}\"` and ", scenario.engine().liveness()),
     };
     Some(format!(
         "warning: {}: {by}`timeout = \"{}\"` can't hold at {} loss: theory expects {} false \
@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_line_says_what_why_and_the_fix() {
-        let told = warning(&scenario(50, 1, "fan_out = 1\ntimeout = '3s'", "20%")).unwrap();
+        let told =
+            warning(&scenario(50, 1, "liveness = 'beats'\nfan_out = 1\ntimeout = '3s'", "20%"))
+                .unwrap();
         let want = "warning: a: `fan_out = 1` and `timeout = \"3s\"` can't hold at 20 % loss: \
                     theory expects 4 false removals an hour among 50 nodes; `timeout = \"4s\"` \
                     would hold, or `fan_out = 2`\n";
@@ -121,7 +123,9 @@ mod tests {
         assert!(
             probes.contains("`liveness = \"probes\"` and") && probes.contains("beats bear more")
         );
-        let hopeless = warning(&scenario(50, 1, "fan_out = 8\ntimeout = '3s'", "90%")).unwrap();
+        let hopeless =
+            warning(&scenario(50, 1, "liveness = 'beats'\nfan_out = 8\ntimeout = '3s'", "90%"))
+                .unwrap();
         assert!(hopeless.contains("would hold\n"), "{hopeless}");
         for engine in ["protocol = 'tcp'", "liveness = 'off'"] {
             let engine = format!("fan_out = 1\ntimeout = '3s'\n{engine}");
@@ -135,6 +139,8 @@ mod tests {
             ("fan_out = 1\ntimeout = '3s'", "fan_out = 1\ntimeout = '4s'"),
             ("fan_out = 1\ntimeout = '3s'", "fan_out = 2\ntimeout = '3s'"),
         ] {
+            let beats = |settings| format!("liveness = 'beats'\n{settings}");
+            let (engine, fixed) = (&beats(engine), &beats(fixed));
             assert!(!holds(&scenario(50, 1, engine, "20%")), "{engine}");
             assert!(holds(&scenario(50, 1, fixed, "20%")), "{fixed}");
         }
@@ -165,8 +171,9 @@ mod tests {
 
     #[test]
     fn what_is_warned_of_loses_live_nodes_in_a_simulation_and_the_rest_of_a_sweep_does_not() {
-        let beats =
-            |fan_out: u32, timeout: &str| format!("fan_out = {fan_out}\ntimeout = '{timeout}'");
+        let beats = |fan_out: u32, timeout: &str| {
+            format!("liveness = 'beats'\nfan_out = {fan_out}\ntimeout = '{timeout}'")
+        };
         let probes = || "liveness = 'probes'".to_owned();
         let sweep = [
             (beats(1, "2100ms"), "30%"),
