@@ -27,8 +27,6 @@ pub(crate) struct Rtt {
 
 impl Rtts {
     const PEERS_MAX: usize = 16;
-    /// Waits that are doubled, at most.
-    const DOUBLINGS_MAX: u32 = 5;
 
     /// Takes a measured round trip, of what was answered at its first sending.
     pub(crate) fn sample(&mut self, peer: SocketAddr, rtt: Duration) {
@@ -55,24 +53,16 @@ impl Rtts {
         self.repeats.count_ones() as usize
     }
 
-    /// How long to wait for an answer of a peer.
+    /// How long to wait for an answer of a peer, each time: how often a rumor is sent is limited, and
+    /// to double the waits made all wait for longer where much is lost.
     pub(crate) fn rto(&self, peer: SocketAddr, config: &Config) -> Duration {
-        self.rto_again(peer, 0, config)
-    }
-
-    /// The same for what was sent so often before. What is lost is repeated twice as soon as it is
-    /// missed; from then on each wait is twice the one before, for whoever answers late is not
-    /// helped by more of it. Doubled from the second repeat on, one run of twenty took half as
-    /// long again at 20 % loss.
-    pub(crate) fn rto_again(&self, peer: SocketAddr, sends: u32, config: &Config) -> Duration {
         let measured = self.peers.iter().find(|&&(addr, _)| addr == peer).map(|(_, rtt)| rtt);
-        let doublings = sends.saturating_sub(2).min(Self::DOUBLINGS_MAX);
-        measured.unwrap_or(&self.all).timeout(1 << doublings, config)
+        measured.unwrap_or(&self.all).timeout(config)
     }
 
     /// The same for a peer of whom nothing is known.
     pub(crate) fn rto_of_all(&self, config: &Config) -> Duration {
-        self.all.timeout(1, config)
+        self.all.timeout(config)
     }
 }
 
@@ -98,12 +88,12 @@ impl Rtt {
         });
     }
 
-    /// How long to wait: the mean and three deviations, 10 ms at least, so many times, and at most
-    /// a quarter cycle; 50 ms while nothing was measured.
-    fn timeout(&self, times: u32, config: &Config) -> Duration {
+    /// How long to wait: the mean and three deviations, between 10 ms and a quarter cycle; 50 ms
+    /// while nothing was measured.
+    fn timeout(&self, config: &Config) -> Duration {
         let wait = self.smoothed.map_or(Self::UNMEASURED, |(mean, deviation)| mean + deviation * 3);
         let longest = config.cycle() / 4;
-        config.ack_timeout().unwrap_or((wait.max(Self::SHORTEST) * times).min(longest))
+        config.ack_timeout().unwrap_or(wait.max(Self::SHORTEST).min(longest))
     }
 }
 
@@ -215,17 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn from_the_third_repeat_on_each_wait_is_twice_the_one_before() {
-        let config = Config::default();
-        let rtts = measured(100);
-        let wait = |sends| rtts.rto_again(peer(1_000), sends, &config);
-        assert_eq!([0, 1, 2, 3, 4].map(wait), [1, 1, 1, 2, 4].map(|times| wait(0) * times));
-        assert_eq!(wait(20), MS * 250);
-        let near = Rtts { all: Rtt { smoothed: Some((MS, MS)), samples: 16 }, ..rtts.clone() };
-        assert_eq!(near.rto_again(peer(1_000), 3, &config), MS * 20);
-    }
-
-    #[test]
     fn of_the_last_sixteen_answers_those_to_repeats_are_counted() {
         let mut rtts = measured(100);
         for repeats in 1..=20 {
@@ -242,6 +221,5 @@ mod tests {
     fn a_fixed_wait_overrides_the_round_trips() {
         let config = Config::builder().ack_timeout(MS * 21).build().unwrap();
         assert_eq!(Rtts::default().rto(peer(1), &config), MS * 21);
-        assert_eq!(Rtts::default().rto_again(peer(1), 9, &config), MS * 21);
     }
 }

@@ -145,8 +145,8 @@ impl Dissemination {
         let topic = cx.aged(&self.broadcasts[at].topic);
         let topic = self.passable(cx, self.broadcasts[at].parts[part].to, topic);
         let told = &mut self.broadcasts[at];
-        let Assignment { to, sends, .. } = told.parts[part];
-        let due = cx.now.mono + cx.rtts.rto_again(to, sends, cx.config);
+        let to = told.parts[part].to;
+        let due = cx.now.mono + cx.rtts.rto(to, cx.config);
         let copies = if Self::hedges(cx, told, part) { 2 } else { told.copies(part) };
         let acks = told.acks_of_each(copies);
         let Assignment { arc, view, .. } = told.send(part, copies, due);
@@ -159,11 +159,12 @@ impl Dissemination {
 
     /// Whether an arc is worth two packets at once, before anybody misses the first: where answers
     /// came only to repeats of late, and the arc has so many members that a lost packet would
-    /// have several of them wait. What is spent so must not be needed for repeats.
+    /// have several of them wait. No more than a quarter of what may be sent is spent so, for the
+    /// rest may be needed for repeats.
     fn hedges(cx: &Context<'_>, told: &ActiveRumor, part: usize) -> bool {
         const SPARED_MIN: usize = 8;
         let repeats = cx.rtts.repeats_of_sixteen();
-        let is_flush = told.budget > Self::BUDGET_PER_FAN_OUT / 2 * cx.config.fan_out();
+        let is_flush = told.budget > Self::BUDGET_PER_FAN_OUT * 3 / 4 * cx.config.fan_out();
         repeats > 0 && is_flush && told.parts[part].sends == 0 && {
             let members = cx.members.recipients(&told.topic).count(told.parts[part].arc);
             members * repeats >= 16 * SPARED_MIN

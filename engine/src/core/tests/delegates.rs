@@ -93,21 +93,16 @@ fn an_arc_of_many_is_told_twice_at_once_where_answers_came_to_repeats_only() {
         let mut cluster = full(100, 8);
         (0..repeats).for_each(|_| cluster.engine(1).rtts_mut().note_repeat());
         let sent = copies(&publishes(&mut cluster, b"v1"));
+        let of = |to: u16| sent.iter().filter(move |copy| copy.0 == to);
+        let (mut twice, mut worth) = (0, 0);
         for to in receivers_of(&sent) {
-            let copies: Vec<_> = sent.iter().filter(|copy| copy.0 == to).collect();
-            let members = on(copies[0].1.arc, 100).len();
-            let twice = members * repeats >= 128;
-            assert_eq!(copies.len(), 1 + usize::from(twice), "{members} after {repeats}");
+            let is_worth = on(of(to).next().expect("a copy").1.arc, 100).len() * repeats >= 128;
+            let is_twice = of(to).count() == 2;
+            assert!(is_worth || !is_twice, "{to} after {repeats}");
+            (twice, worth) = (twice + usize::from(is_twice), worth + usize::from(is_worth));
         }
+        assert_eq!(twice, worth.min(4), "a quarter of what may be sent, after {repeats}");
     }
-}
-
-#[test]
-fn no_more_than_half_of_the_sends_are_made_before_anybody_is_silent() {
-    let mut cluster = full(100, 3);
-    (0..16).for_each(|_| cluster.engine(1).rtts_mut().note_repeat());
-    let sent = copies(&publishes(&mut cluster, b"v1")).len();
-    assert_eq!(sent - receivers_of(&copies(&waits(&mut cluster))).len(), 3, "of twelve");
 }
 
 /// Ten nodes of which the first has told nine by eight delegates, of whom the one that is to tell
