@@ -14,7 +14,8 @@ use bench::Bench;
 use calls::call;
 
 /// Faults of several subjects that random runs find soon.
-const SOON: [&str; 4] = ["watch-ends", "suspects-unjudged", "newer-unsent", "dials-end"];
+const SOON: [&str; 4] =
+    ["tombstone-outranked", "suspects-unjudged", "tombstones-stay", "dials-end"];
 
 /// A scenario that shows a fault: `tests/planted/NAME.toml`.
 struct Case {

@@ -68,7 +68,8 @@
 //! With `auto`, the default, each node probes one other a cycle: itself three times, then through
 //! others, and it suspects whoever stays silent, tells it so and removes it if it does not object.
 //! With `beats` each raises a counter once a cycle that all hear of. Cycle 1 s, timeout 5 s, delays
-//! of 1 to 10 ms, bytes a second of an idle node with headers (`scenarios/limits/probes-idle.toml`):
+//! of 1 to 10 ms, bytes that an idle node sends in a second, with headers
+//! (`scenarios/limits/probes-idle.toml`):
 //!
 //! | nodes | 10 | 50 | 100 | 200 | 500 | 1,000 | 2,000 |
 //! |---|---|---|---|---|---|---|---|

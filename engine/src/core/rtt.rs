@@ -53,8 +53,8 @@ impl Rtts {
         self.repeats.count_ones() as usize
     }
 
-    /// How long to wait for an answer of a peer, each time: how often a rumor is sent is limited, and
-    /// to double the waits made all wait for longer where much is lost.
+    /// How long to wait for an answer of a peer, each time: how often a rumor is sent is limited,
+    /// and to double the waits made all wait for longer where much is lost.
     pub(crate) fn rto(&self, peer: SocketAddr, config: &Config) -> Duration {
         let measured = self.peers.iter().find(|&&(addr, _)| addr == peer).map(|(_, rtt)| rtt);
         measured.unwrap_or(&self.all).timeout(config)
