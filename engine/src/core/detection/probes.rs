@@ -517,8 +517,8 @@ impl Detection {
     }
 
     /// How long the others and the stream may take: a stream repeats what it lost no sooner than
-    /// after a fifth of a second, and who is asked for us has to wait for as long as we would
-    /// before it says that it heard nothing. Where that never came in time nobody would be suspected.
+    /// after a fifth of a second, and who is asked for us waits as long as we would before it says
+    /// that it heard nothing. Where that never came in time nobody would be suspected.
     fn second_rto(cx: &Context<'_>) -> Duration {
         (cx.rtts.rto_of_all(cx.config) * 4).clamp(cx.config.cycle() / 4, cx.config.cycle())
     }
