@@ -12,7 +12,7 @@ use serde_json::Value;
 const SCENARIO: &str = r#"
 name = "page"
 nodes = 20
-duration = "20s"
+duration = "25s"
 
 [[at]]
 time = "5s"
@@ -200,7 +200,7 @@ fn a_browser_shows_the_page_plays_it_and_finds_the_summary_in_it() {
     assert_eq!((number("end", "groups"), &found["end"]["rumor"]), (1.0, &"metadata-1".into()));
     assert_eq!(number("end", "held"), 19.0);
     assert!(found["stepped"].as_f64().unwrap() > 5_000.0);
-    assert_eq!((&found["playing"], &found["stopped_at_the_end"]), (&true.into(), &20_000.into()));
+    assert_eq!((&found["playing"], &found["stopped_at_the_end"]), (&true.into(), &25_000.into()));
     let played = found["played_to"].as_f64().unwrap() - found["played_from"].as_f64().unwrap();
     assert!(played > 0.0 && played < 1_000.0, "{played} ms in two seconds of a rumor");
     assert_eq!(found["title"], "The story of node 4, others");
