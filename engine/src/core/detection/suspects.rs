@@ -249,7 +249,9 @@ impl Detection {
     ) -> Relevance {
         let Suspicion { addr, generation, counter, .. } = *of;
         let (now, timeout) = (cx.now.mono, cx.config.timeout());
-        if !cx.members.is_suspected(node) && self.suspects.by_addr.contains_key(&addr) {
+        let before = self.suspects.by_addr.get(&addr).map(|before| before.grounds);
+        let was_cleared = before.is_some() && !cx.members.is_suspected(node);
+        if was_cleared && before != Some(Grounds::RollCall) {
             self.suspects.slow.note(addr, now, timeout);
         }
         let fresh = Suspect {
@@ -402,7 +404,8 @@ impl Detection {
             // Of one that is gone not even the tombstone may be left, and its index be another's.
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
             let Some(node) = listed else {
-                if members.lists(addr) {
+                // That one of many was asked says nothing about it.
+                if members.lists(addr) && suspect.grounds != Grounds::RollCall {
                     slow.note(addr, now, timeout);
                 }
                 return false;

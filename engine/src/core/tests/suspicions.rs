@@ -552,3 +552,17 @@ fn who_calls_a_suspect_tells_it_that_it_is_one() {
     let told = cluster.sent.get(&PacketKind::Delta).copied().unwrap_or(0);
     assert!(told > 0, "told {told} times by those who call it");
 }
+
+#[test]
+fn who_answers_when_all_are_asked_is_not_slow_for_that() {
+    let mut cluster = settled(8);
+    cluster.deaf.insert(1);
+    cluster.run_until(8 * SECOND, |cluster| cluster.engine(1).list().suspected_len() == 7);
+    cluster.deaf.clear();
+    cluster.run_until(4 * SECOND, |cluster| cluster.engine(1).list().suspected_len() == 0);
+    cluster.run(SECOND);
+    cluster.crash(5);
+    let out = |cluster: &mut Cluster| !cluster.engine(1).lists(addr(5));
+    let took = cluster.run_until(20 * SECOND, out);
+    assert!(took < 6 * SECOND, "{took:?}");
+}
