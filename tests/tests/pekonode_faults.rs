@@ -49,7 +49,8 @@ fn scenario(text: &str) -> Scenario {
 
 #[test]
 fn exponential_copies() {
-    // Among thirty Go nodes it is 68,889 packets.
+    // Among thirty Go nodes it is 68,889 packets. Here each is told once, but for a repeat or two of
+    // what was answered later than any before.
     let publish = scenario(
         r#"
         name = "copies"
@@ -61,7 +62,7 @@ fn exponential_copies() {
         time = "30s"
         publish = { node = 0, data = "v" }
         [expect]
-        "rumors.metadata.messages" = "== 29"
+        "rumors.metadata.messages" = "<= 31"
         "rumors.metadata.coverage" = "== 100%"
         "#,
     );
@@ -124,6 +125,7 @@ fn removed_nodes_revived_by_an_old_copy_stay_gone_when_the_last_beats_have_lande
             nodes = 30
             bootstrap = "full"
             [engine]
+            liveness = "beats"
             timeout = "5s"
             [network]
             latency = "1ms..2s"
