@@ -49,8 +49,8 @@ fn scenario(text: &str) -> Scenario {
 
 #[test]
 fn exponential_copies() {
-    // Among thirty Go nodes it is 68,889 packets. Here each is told once, but for a repeat or two of
-    // what was answered later than any before.
+    // Among thirty Go nodes it is 68,889 packets. Here each is told once, but for a repeat or two
+    // of what was answered later than any before.
     let publish = scenario(
         r#"
         name = "copies"
@@ -135,7 +135,7 @@ fn removed_nodes_revived_by_an_old_copy_stay_gone_when_the_last_beats_have_lande
             crash = 7
             [expect]
             "view_error.ghosts_end" = "== 0"
-            "detection.all" = "<= 11s"
+            "detection.all" = "<= 11500ms"
             "removals.right" = "<= 35"
             "#,
         );
