@@ -163,6 +163,8 @@ pub fn calm_plan(nodes: u32, secs: u32) -> Plan {
         nodes = {nodes}
         duration = "{secs}s"
         bootstrap = "full"
+        [engine]
+        liveness = "beats"
         [network]
         latency = "1ms..10ms"
         [[at]]

@@ -31,6 +31,7 @@ pub(crate) use self::seen::{Applied, AppliedDeparture, Arrival, FreshBeat, Fresh
 pub use self::table::PreloadedMembers;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -404,18 +405,23 @@ impl Members {
     /// stranger's word, and so on. Where many join at once each hears of some by others who are as
     /// new.
     fn heed_words_of(&mut self, member: NodeIx) {
+        // This is asked with each that is listed, and in most lists nobody is a newcomer.
+        if self.newcomers.len() == 0 || self.newcomers.of(Introducer::of(self.addr(member))) == 0 {
+            return;
+        }
+        // One look at the list, however long a chain of introductions somebody may have invented.
+        let mut rumored: BTreeMap<Introducer, Vec<NodeIx>> = BTreeMap::new();
+        for &node in self.ring() {
+            if let Standing::Newcomer(by) = self.row(node).standing() {
+                rumored.entry(by).or_default().push(node);
+            }
+        }
         let mut members = vec![member];
         while let Some(member) = members.pop() {
             let unheeded = Introducer::of(self.addr(member));
-            if self.newcomers.of(unheeded) == 0 {
-                continue;
-            }
-            let introduced = Standing::Newcomer(unheeded);
-            for node in self.ring().to_vec() {
-                if self.row(node).standing() == introduced {
-                    self.introduce(node, unheeded.who_vouches());
-                    members.push(node);
-                }
+            for node in rumored.remove(&unheeded).unwrap_or_default() {
+                self.introduce(node, unheeded.who_vouches());
+                members.push(node);
             }
         }
     }

@@ -115,7 +115,7 @@ impl Prober {
 
     /// What was unanswered was so for a reason that is gone.
     pub(super) fn forgive(&mut self) {
-        self.health = Health::default();
+        self.be_prompt();
         self.responses.forgive();
     }
 
@@ -483,7 +483,10 @@ impl Detection {
     pub(crate) fn on_vouch(&mut self, cx: &mut Context<'_>, from: SocketAddr, vouch: IndirectAck) {
         let current = self.prober.current.filter(|current| current.token == vouch.token);
         let Some(Current { to, stage: Stage::Indirect { asked }, .. }) = current else {
-            let is_heeded = vouch.word == AckOrNack::Ack && self.note_vouched(cx, vouch.token);
+            // Only members were asked, and to look for whom it was costs two hashes a suspect.
+            let is_heeded = vouch.word == AckOrNack::Ack
+                && cx.lists(from)
+                && self.note_vouched(cx, vouch.token);
             cx.stats.answers_stale += u64::from(!is_heeded);
             return;
         };

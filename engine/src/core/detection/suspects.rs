@@ -125,6 +125,13 @@ impl SlowMembers {
         wait.min(config.cycle() * Self::CYCLES_MORE)
     }
 
+    /// One that was in doubt lives. Where all were asked that says nothing about any of them.
+    fn note_cleared(&mut self, addr: SocketAddr, of: Grounds, now: Instant, timeout: Duration) {
+        if of != Grounds::RollCall {
+            self.note(addr, now, timeout);
+        }
+    }
+
     fn note(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
         if self.found.len() == Self::MAX {
             self.found.retain(|_, &mut at| now - at < timeout * Self::TIMEOUTS);
@@ -140,6 +147,9 @@ impl SlowMembers {
 }
 
 impl Suspect {
+    /// Those who must have removed a member before one that is behind does.
+    const WORDS: usize = 2;
+
     /// Takes more witnesses.
     fn hear(&mut self, witnesses: &[NodeId]) -> Relevance {
         let before = self.witnesses.len();
@@ -174,16 +184,13 @@ impl Suspect {
         (self.calls >= calls).then(|| end.max(self.called_at + patience))
     }
 
-    /// When the word of others is enough.
-    fn end_by_words(&self, config: &Config) -> Instant {
-        self.since + config.silence_min()
+    /// When the word of others is enough, if so many have removed it.
+    fn end_by_words(&self, config: &Config) -> Option<Instant> {
+        (self.removed_by.len() == Self::WORDS).then(|| self.since + config.silence_min())
     }
 }
 
 impl Detection {
-    /// Those who must have removed a member before one that is behind does.
-    const WORDS: usize = 2;
-
     /// A member answered neither us nor the others whom we asked. It is told to all, unless it is
     /// known to be slow.
     pub(super) fn suspect_silent(
@@ -249,10 +256,9 @@ impl Detection {
     ) -> Relevance {
         let Suspicion { addr, generation, counter, .. } = *of;
         let (now, timeout) = (cx.now.mono, cx.config.timeout());
-        let before = self.suspects.by_addr.get(&addr).map(|before| before.grounds);
-        let was_cleared = before.is_some() && !cx.members.is_suspected(node);
-        if was_cleared && before != Some(Grounds::RollCall) {
-            self.suspects.slow.note(addr, now, timeout);
+        let Suspects { by_addr, slow, .. } = &mut self.suspects;
+        if let Some(before) = by_addr.get(&addr).filter(|_| !cx.members.is_suspected(node)) {
+            slow.note_cleared(addr, before.grounds, now, timeout);
         }
         let fresh = Suspect {
             node,
@@ -292,18 +298,18 @@ impl Detection {
     pub(crate) fn note_removed_by(&mut self, cx: &mut Context<'_>, node: NodeIx, by: SocketAddr) {
         let suspect = self.suspects.by_addr.get_mut(&cx.members.addr(node));
         let Some(suspect) = suspect.filter(|_| cx.lists(by)) else { return };
-        if suspect.removed_by.len() < Self::WORDS && !suspect.removed_by.contains(&by) {
+        if suspect.removed_by.len() < Suspect::WORDS && !suspect.removed_by.contains(&by) {
             suspect.removed_by.push(by);
-            cx.timers.set_earlier(Timer::Check, suspect.end_by_words(cx.config).max(cx.now.mono));
+            if let Some(end) = suspect.end_by_words(cx.config) {
+                cx.timers.set_earlier(Timer::Check, end.max(cx.now.mono));
+            }
         }
     }
 
     /// While we are behind, and judge nobody ourselves, the word of two is enough: but not about
     /// one that has answered us a moment ago.
     fn words_are_enough(&self, cx: &Context<'_>, suspect: &Suspect) -> bool {
-        self.is_behind(cx)
-            && suspect.removed_by.len() == Self::WORDS
-            && cx.now.mono >= suspect.end_by_words(cx.config)
+        self.is_behind(cx) && suspect.end_by_words(cx.config).is_some_and(|end| cx.now.mono >= end)
     }
 
     /// Where several are in doubt there are more whose turn to be probed is still to come, and in
@@ -360,8 +366,7 @@ impl Detection {
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let next = self.suspects.by_addr.values().flat_map(|suspect| {
             let end = suspect.end(cx.config, calls, patience);
-            let by_words = Some(suspect.end_by_words(cx.config))
-                .filter(|&at| at > cx.now.mono && suspect.removed_by.len() == Self::WORDS);
+            let by_words = suspect.end_by_words(cx.config).filter(|&at| at > cx.now.mono);
             [Some(suspect.next_call), end, by_words].into_iter().flatten()
         });
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
@@ -404,9 +409,8 @@ impl Detection {
             // Of one that is gone not even the tombstone may be left, and its index be another's.
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
             let Some(node) = listed else {
-                // That one of many was asked says nothing about it.
-                if members.lists(addr) && suspect.grounds != Grounds::RollCall {
-                    slow.note(addr, now, timeout);
+                if members.lists(addr) {
+                    slow.note_cleared(addr, suspect.grounds, now, timeout);
                 }
                 return false;
             };

@@ -67,6 +67,8 @@ fn an_answer_that_another_has_had_clears_a_suspect_and_a_word_against_it_does_no
         let strange = Body::IndirectAck(IndirectAck { token: token ^ 2, word });
         cluster.outputs(1, 2, packet(strange));
         assert_eq!(suspected(&mut cluster), 1, "it answers no question of ours");
+        cluster.outputs(1, 66, packet(Body::IndirectAck(IndirectAck { token, word })));
+        assert_eq!(suspected(&mut cluster), 1, "no member says so");
         cluster.outputs(1, 2, packet(Body::IndirectAck(IndirectAck { token, word })));
         assert_eq!(suspected(&mut cluster), usize::from(!is_cleared));
     }

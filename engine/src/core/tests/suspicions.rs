@@ -10,8 +10,8 @@ use super::retelling::copies;
 use super::telling::{packet, rumors, told};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    AckOrNack, Body, Bulk, Delta, Gone, IndirectAck, MembershipUpdate, PingReq, Probe, ProbeAnswer,
-    Reply, RingArc, Subject, Suspicion,
+    AckOrNack, Body, Bulk, Delta, Echoed, Gone, IndirectAck, MembershipUpdate, PingReq, Probe,
+    ProbeAnswer, Reply, RingArc, Subject, Suspicion,
 };
 use crate::core::{
     Age, Cause, Command, Engine, Event, Input, MemberState, Outbox, Output, PacketKind, Value,
@@ -259,6 +259,30 @@ fn alone_until_asking(cluster: &mut Cluster, engine: &mut Engine) -> Vec<(Durati
         }
     }
     panic!("nobody was asked");
+}
+
+#[test]
+fn an_answer_to_the_first_asking_shows_how_far_its_sender_is_however_late_it_comes() {
+    for is_first in [true, false] {
+        let mut cluster = settled(6);
+        let mut engine = cluster.engine(1).clone();
+        let outputs = alone_until_asking(&mut cluster, &mut engine);
+        let asked = |(_, output): &(Duration, Output)| match output {
+            Output::Send { to, packet, .. } => match &packet.body {
+                Body::Probe(probe) => Some((*to, probe.token)),
+                _ => None,
+            },
+            _ => None,
+        };
+        // Of the last one only the third asking may be there, which has the token of all repeats.
+        let (to, token) = outputs.iter().rev().find_map(asked).expect("a probe");
+        let token = if is_first { token.first() } else { token };
+        let (before, holds) = (engine.stats().round_trip.count(), engine.holds());
+        let answer = packet(Body::ProbeAnswer(ProbeAnswer { token, holds }));
+        engine.handle(cluster.clock(), datagram(to, answer), &mut Outbox::new());
+        let measured = engine.stats().round_trip.count() - before;
+        assert_eq!(measured, u64::from(is_first), "of an answer to a first asking: {is_first}");
+    }
 }
 
 #[test]
