@@ -195,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn a_near_peer_among_far_ones_is_known_after_thirty_answers() {
+        let mut rtts = Rtts::default();
+        (0..100).for_each(|far| rtts.sample(peer(far % 15), MS * 40));
+        (0..30).for_each(|_| rtts.sample(peer(1_000), MS * 2));
+        let wait = rtts.rto(peer(1_000), &Config::default());
+        assert!(wait < MS * 35, "{wait:?}");
+    }
+
+    #[test]
     fn peers_that_answered_long_ago_make_room() {
         let mut rtts = Rtts::default();
         (1..1_000).for_each(|port| rtts.sample(peer(port), MS));

@@ -151,6 +151,26 @@ fn who_reads_late_asks_even_whom_two_have_removed() {
 }
 
 #[test]
+fn who_reads_late_removes_the_dead_in_half_the_time_when_two_have() {
+    for words in [1, 2] {
+        let mut cluster = settled(12, Liveness::Auto);
+        let generation = cluster.engine(7).me().generation();
+        let counter = counter(&mut cluster, 4, 7);
+        let gone = Gone { addr: addr(7), generation, counter, cause: Cause::Timeout };
+        cluster.crash(7);
+        cluster.outputs_of(4, Input::Waited(SECOND));
+        for by in 1..=words {
+            cluster.body(4, by, records(MembershipUpdate::from(gone)));
+        }
+        for _ in 0..10 {
+            cluster.run(SECOND / 4);
+            cluster.outputs_of(4, Input::Waited(SECOND));
+        }
+        assert_eq!(cluster.engine(4).lists(addr(7)), words == 1, "{words} have, 2.5 s ago");
+    }
+}
+
+#[test]
 fn nobody_doubts_itself_for_a_lost_packet_now_and_then() {
     for liveness in JUDGING {
         let mut cluster = settled(12, liveness);

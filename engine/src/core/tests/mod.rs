@@ -11,6 +11,7 @@ mod discord;
 mod doubt;
 mod hostile;
 mod identity;
+mod introductions;
 mod leaving;
 mod liveness;
 mod membership;

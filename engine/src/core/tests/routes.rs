@@ -55,13 +55,13 @@ fn rich(liveness: Liveness) -> Cluster {
 }
 
 #[track_caller]
-fn handle(cluster: &mut Cluster, from: SocketAddr, packet: Packet) -> Vec<Output> {
+pub(super) fn handle(cluster: &mut Cluster, from: SocketAddr, packet: Packet) -> Vec<Output> {
     let (now, mut out) = (cluster.clock(), Outbox::new());
     cluster.engine(1).handle(now, datagram(from, packet), &mut out);
     out.drain().collect()
 }
 
-fn packet(body: Body) -> Packet {
+pub(super) fn packet(body: Body) -> Packet {
     Packet { step: step(), body }
 }
 
@@ -70,7 +70,7 @@ fn addr_place(node: u16) -> NodeId {
 }
 
 #[track_caller]
-fn generation(value: u64) -> Generation {
+pub(super) fn generation(value: u64) -> Generation {
     Generation::new(value).unwrap()
 }
 
@@ -195,7 +195,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
 
 /// A cluster of ten that is past its youth.
 #[track_caller]
-fn grown(config: Config) -> Cluster {
+pub(super) fn grown(config: Config) -> Cluster {
     let mut cluster = Cluster::of(10, config);
     cluster.run(8 * SECOND);
     cluster
@@ -205,7 +205,7 @@ fn by(liveness: Liveness) -> Config {
     Config::builder().liveness(liveness).build().unwrap()
 }
 
-fn forged_addr(number: u16) -> SocketAddr {
+pub(super) fn forged_addr(number: u16) -> SocketAddr {
     let [high, low] = number.to_be_bytes();
     ([10, 9, high, low], 8_000).into()
 }
@@ -290,23 +290,6 @@ fn where_strangers_are_many_a_join_is_announced_once_it_has_echoed() {
     let took = cluster.now - before;
     // To the seed, there and back, and up to two hops along the arcs.
     assert!((SECOND * 3 / 1_000..=SECOND / 20).contains(&took), "{took:?}");
-}
-
-#[test]
-fn whom_one_introduced_before_he_was_known_to_be_a_member_is_no_rumor() {
-    let mut cluster = grown(Config::default());
-    let of = |number| {
-        let record = Arc::new(Record::new(Node::at(forged_addr(number)), generation(1)));
-        let member = MemberState { record, counter: 1, age: Age(0) };
-        packet(Body::Delta(Delta { news: vec![MembershipUpdate::Member(member)] }))
-    };
-    let words = [(forged_addr(2), 3, true), (forged_addr(1), 2, true), (addr(2), 1, false)];
-    for (from, next, is_rumor) in words {
-        handle(&mut cluster, from, of(next));
-        let list = cluster.engine(1).list();
-        let node = list.node(forged_addr(3)).expect("it is listed");
-        assert_eq!(list.is_rumored(node), is_rumor, "{from} has spoken");
-    }
 }
 
 #[test]
