@@ -184,9 +184,13 @@ impl Suspect {
         (self.calls >= calls).then(|| end.max(self.called_at + patience))
     }
 
-    /// When the word of others is enough, if so many have removed it.
-    fn end_by_words(&self, config: &Config) -> Option<Instant> {
-        (self.removed_by.len() == Self::WORDS).then(|| self.since + config.silence_min())
+    /// When the word of others is enough.
+    fn end_by_words(&self, config: &Config) -> Instant {
+        self.since + config.silence_min()
+    }
+
+    fn has_words(&self) -> bool {
+        self.removed_by.len() == Self::WORDS
     }
 }
 
@@ -298,18 +302,16 @@ impl Detection {
     pub(crate) fn note_removed_by(&mut self, cx: &mut Context<'_>, node: NodeIx, by: SocketAddr) {
         let suspect = self.suspects.by_addr.get_mut(&cx.members.addr(node));
         let Some(suspect) = suspect.filter(|_| cx.lists(by)) else { return };
-        if suspect.removed_by.len() < Suspect::WORDS && !suspect.removed_by.contains(&by) {
+        if !suspect.has_words() && !suspect.removed_by.contains(&by) {
             suspect.removed_by.push(by);
-            if let Some(end) = suspect.end_by_words(cx.config) {
-                cx.timers.set_earlier(Timer::Check, end.max(cx.now.mono));
-            }
+            cx.timers.set_earlier(Timer::Check, suspect.end_by_words(cx.config).max(cx.now.mono));
         }
     }
 
     /// While we are behind, and judge nobody ourselves, the word of two is enough: but not about
     /// one that has answered us a moment ago.
     fn words_are_enough(&self, cx: &Context<'_>, suspect: &Suspect) -> bool {
-        self.is_behind(cx) && suspect.end_by_words(cx.config).is_some_and(|end| cx.now.mono >= end)
+        self.is_behind(cx) && suspect.has_words() && cx.now.mono >= suspect.end_by_words(cx.config)
     }
 
     /// Where several are in doubt there are more whose turn to be probed is still to come, and in
@@ -366,7 +368,8 @@ impl Detection {
         let (calls, patience) = (Self::calls_before_removal(cx), self.call_rto(cx));
         let next = self.suspects.by_addr.values().flat_map(|suspect| {
             let end = suspect.end(cx.config, calls, patience);
-            let by_words = suspect.end_by_words(cx.config).filter(|&at| at > cx.now.mono);
+            let by_words = Some(suspect.end_by_words(cx.config))
+                .filter(|&at| at > cx.now.mono && suspect.has_words());
             [Some(suspect.next_call), end, by_words].into_iter().flatten()
         });
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
