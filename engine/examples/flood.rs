@@ -55,7 +55,7 @@ struct Args {
     /// The nodes have a secret, which the stranger does not know.
     #[arg(long)]
     secret: bool,
-    /// Period of beats and swaps; who is silent for five of them is removed.
+    /// Period of probes, beats and swaps; who is silent for five of them is removed.
     #[arg(long, default_value = "200ms", value_parser = humantime::parse_duration)]
     cycle: Duration,
 }

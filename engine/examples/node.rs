@@ -46,7 +46,7 @@ struct Args {
     /// How many nodes one node tells [default: 3].
     #[arg(long, value_name = "N")]
     fan_out: Option<u16>,
-    /// Period of beats and swaps, such as 250ms [default: 1s].
+    /// Period of probes, beats and swaps, such as 250ms [default: 1s].
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     cycle: Option<Duration>,
     /// Silence after which a node is removed [default: 3 cycles + 2s].

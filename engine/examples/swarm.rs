@@ -49,7 +49,7 @@ struct Args {
     /// How long the idle nodes are watched.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     idle: Duration,
-    /// Period of beats and swaps.
+    /// Period of probes, beats and swaps.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     cycle: Duration,
     /// How a node learns that another is alive.

@@ -114,7 +114,7 @@ impl ConfigBuilder {
     setters! {
         /// How many nodes one node tells, at least 1.
         fan_out: u16 => std::convert::identity;
-        /// Period of beats and swaps, from 1 ms to a day.
+        /// Period of probes, beats and swaps, from 1 ms to a day.
         cycle: Duration => std::convert::identity;
         /// Silence after which a node is removed: more than 2 cycles, at most 100.
         timeout: Duration => Some;

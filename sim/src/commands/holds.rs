@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rumormill::Liveness;
 use rumormill::config::TransportKind;
 use rumormill::units::show_duration;
+use rumormill::{Config, Liveness};
 
 use crate::model::theory::{Detector, Watch, mean_loss};
 use crate::report::human::{count, percent};
@@ -37,7 +37,7 @@ pub fn warning(scenario: &Scenario) -> Option<String> {
         percent(watch.loss),
         count(expected as u64),
         count(watch.nodes.into()),
-        fix(&watch),
+        fix(&watch, scenario.engine()),
     ))
 }
 
@@ -54,9 +54,7 @@ fn watch(scenario: &Scenario) -> Option<Watch> {
         return None;
     }
     let detector = match config.liveness() {
-        Liveness::Beats => {
-            Detector::Beats { fan_out: config.fan_out() as u32, swap: config.swap() }
-        }
+        Liveness::Beats => beats(config),
         Liveness::Probes | Liveness::Auto => Detector::Probes,
         // Of what removes nobody, or is newer than this, theory has nothing to say.
         _ => return None,
@@ -70,11 +68,17 @@ fn watch(scenario: &Scenario) -> Option<Watch> {
     })
 }
 
-/// The least timeout or fan-out with which it holds.
-fn fix(watch: &Watch) -> String {
+fn beats(config: &Config) -> Detector {
+    Detector::Beats { fan_out: config.fan_out() as u32, swap: config.swap() }
+}
+
+/// The least timeout or fan-out with which it holds, if need be with beats.
+fn fix(watch: &Watch, config: &Config) -> String {
     let holds = |watch: &Watch| watch.false_removals_per_hour() < PER_HOUR;
     let Detector::Beats { fan_out, swap } = watch.detector else {
-        return "beats bear more loss: `liveness = \"beats\"`".to_owned();
+        let beats = Watch { detector: beats(config), ..*watch };
+        let more = if holds(&beats) { String::new() } else { format!("; {}", fix(&beats, config)) };
+        return format!("beats bear more loss: `liveness = \"beats\"`{more}");
     };
     let timeout = (1..=CYCLES_MAX)
         .map(|cycles| watch.cycle * cycles)
@@ -123,6 +127,9 @@ mod tests {
         assert!(
             probes.contains("`liveness = \"probes\"` and") && probes.contains("beats bear more")
         );
+        let with_beats =
+            "`liveness = \"beats\"`; `timeout = \"9s\"` would hold, or `fan_out = 6`\n";
+        assert!(probes.ends_with(with_beats), "beats alone would not hold: {probes}");
         let hopeless =
             warning(&scenario(50, 1, "liveness = 'beats'\nfan_out = 8\ntimeout = '3s'", "90%"))
                 .unwrap();
@@ -143,6 +150,11 @@ mod tests {
             let (engine, fixed) = (&beats(engine), &beats(fixed));
             assert!(!holds(&scenario(50, 1, engine, "20%")), "{engine}");
             assert!(holds(&scenario(50, 1, fixed, "20%")), "{fixed}");
+        }
+        let beats = |more| format!("liveness = 'beats'\n{more}");
+        assert!(!holds(&scenario(50, 1, &beats(""), "60%")));
+        for more in ["timeout = '9s'", "fan_out = 6"] {
+            assert!(holds(&scenario(50, 1, &beats(more), "60%")), "{more}");
         }
     }
 
