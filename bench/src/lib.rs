@@ -229,7 +229,7 @@ pub fn step() -> AgeStep {
 }
 
 fn packet(body: Body) -> Arc<Packet> {
-    Arc::new(Packet { step: step(), body })
+    Arc::new(Packet::new(step(), body))
 }
 
 /// Beats of all members with this counter, in as few datagrams as it takes, all about as long.

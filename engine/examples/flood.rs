@@ -296,7 +296,7 @@ fn datagram(guard: &mut Guard, body: Body) -> Vec<u8> {
     let mut datagram = Vec::new();
     let step = AgeStep::of_timeout(Duration::from_secs(1));
     let now = Now { mono: rumormill::time::Instant::ZERO, wall: UnixNanos(0) };
-    guard.encode(now, &Packet { step, body }, &mut datagram);
+    guard.encode(now, &Packet::new(step, body), &mut datagram);
     datagram
 }
 

@@ -64,13 +64,14 @@ pub(crate) use told::{duration, duration_or_none};
 #[cfg(feature = "serde")]
 mod told {
     use std::borrow::Cow;
+    use std::collections::BTreeMap;
     use std::net::SocketAddr;
     use std::time::Duration;
 
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::node::{Generation, Node};
+    use crate::node::{Generation, Node, Tags};
     use crate::units::show_duration;
 
     pub(crate) fn duration<S: Serializer>(
@@ -95,19 +96,29 @@ mod told {
         name: Cow<'a, str>,
         #[serde(default)]
         private_data: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        zone: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     }
 
     impl Serialize for Node {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let (name, private_data) = (self.name().into(), self.private_data().into());
-            NodeForm { addr: self.addr(), name, private_data }.serialize(serializer)
+            let tags = self.tags().iter().map(|(key, value)| (key.into(), value.into()));
+            let (zone, tags) = (self.zone().into(), tags.collect());
+            NodeForm { addr: self.addr(), name, private_data, zone, tags }.serialize(serializer)
         }
     }
 
     impl<'de> Deserialize<'de> for Node {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let NodeForm { addr, name, private_data } = NodeForm::deserialize(deserializer)?;
-            Self::of(addr, &name, &private_data).map_err(D::Error::custom)
+            let form = NodeForm::deserialize(deserializer)?;
+            let NodeForm { addr, name, private_data, zone, tags } = form;
+            let tags = tags.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned()));
+            let node = Self::of(addr, &name, &private_data);
+            let extended = |node: Self| node.extended(&zone, Tags::of(tags)?);
+            node.and_then(extended).map_err(D::Error::custom)
         }
     }
 

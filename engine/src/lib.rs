@@ -153,6 +153,7 @@ pub mod text;
 pub mod time;
 pub mod units;
 pub mod wire;
+mod wire_version;
 
 pub use config::{Config, ConfigBuilder, ConfigError, Liveness, SecretKey};
 pub use core::{Event, Metadata, Version};

@@ -3,6 +3,8 @@
 //! A node is known by its advertised address. Its name, its private data and its generation are
 //! values that may change; they are never part of the key.
 
+mod tags;
+
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -12,11 +14,26 @@ use md5::{Digest, Md5};
 use crate::text::{Printable, find_unprintable};
 use crate::time::UnixNanos;
 
+pub use self::tags::Tags;
+
 /// Longest name of a node, in bytes of UTF-8.
 pub const NAME_LEN_MAX: usize = 128;
 
 /// Longest private data of a node, in bytes of UTF-8.
 pub const PRIVATE_DATA_LEN_MAX: usize = 512;
+
+/// Longest name of a zone, in bytes of UTF-8.
+pub const ZONE_LEN_MAX: usize = 64;
+
+/// Most tags of a node.
+pub const TAGS_MAX: usize = 32;
+
+/// Most bytes of UTF-8 in the keys and values of a node's tags together.
+pub const TAGS_LEN_MAX: usize = 512;
+
+/// Most bytes of UTF-8 in all that a node says of itself: name, private data, zone and tags. More
+/// would not fit a datagram that every path carries.
+pub const TEXTS_LEN_MAX: usize = 832;
 
 /// One member of the cluster: where it is reached and what it says of itself.
 ///
@@ -33,6 +50,8 @@ pub struct Node {
     addr: SocketAddr,
     name: Box<str>,
     private_data: Box<str>,
+    zone: Box<str>,
+    tags: Tags,
 }
 
 impl Node {
@@ -45,19 +64,53 @@ impl Node {
     pub fn new(addr: impl Into<String>) -> NodeBuilder {
         let addr = addr.into();
         let addr = addr.parse().map_err(|_| addr);
-        NodeBuilder { addr, name: String::new(), private_data: String::new() }
+        let (name, private_data, zone) = (String::new(), String::new(), String::new());
+        NodeBuilder { addr, name, private_data, zone, tags: Vec::new() }
     }
 
-    /// The node at an address already parsed, without name or private data.
+    /// The node at an address already parsed, without anything that it says of itself.
     pub fn at(addr: SocketAddr) -> Self {
-        Self { addr: canonical(addr), name: "".into(), private_data: "".into() }
+        let [name, private_data, zone] = ["", "", ""].map(Into::into);
+        Self { addr: canonical(addr), name, private_data, zone, tags: Tags::default() }
     }
 
     /// The node of parts that came over the network.
     pub(crate) fn of(addr: SocketAddr, name: &str, private_data: &str) -> Result<Self, NodeError> {
         check("name", name, NAME_LEN_MAX)?;
         check("private data", private_data, PRIVATE_DATA_LEN_MAX)?;
-        Ok(Self { addr: canonical(addr), name: name.into(), private_data: private_data.into() })
+        let (name, private_data) = (name.into(), private_data.into());
+        Ok(Self { name, private_data, ..Self::at(addr) })
+    }
+
+    /// This node in a zone, with tags: what the first version of the wire does not carry.
+    pub(crate) fn extended(mut self, zone: &str, tags: Tags) -> Result<Self, NodeError> {
+        check("zone", zone, ZONE_LEN_MAX)?;
+        (self.zone, self.tags) = (zone.into(), tags);
+        let (len, max) = (self.texts_len(), TEXTS_LEN_MAX);
+        if len > max {
+            return Err(NodeError::TooLong { what: TEXTS, len, max });
+        }
+        Ok(self)
+    }
+
+    /// This node without what the first version of the wire does not carry.
+    pub(crate) fn stripped(self) -> Self {
+        Self { zone: "".into(), tags: Tags::default(), ..self }
+    }
+
+    /// This node with a zone and tags for which it has none of its own.
+    ///
+    /// # Errors
+    /// When all that it says of itself is longer than [`TEXTS_LEN_MAX`] then.
+    pub fn or_else(self, zone: &str, tags: &Tags) -> Result<Self, NodeError> {
+        let zone = if self.zone.is_empty() { zone.into() } else { self.zone.clone() };
+        let tags = if self.tags.is_empty() { tags.clone() } else { self.tags.clone() };
+        self.extended(&zone, tags)
+    }
+
+    /// Bytes in all that it says of itself.
+    pub(crate) fn texts_len(&self) -> usize {
+        self.name.len() + self.private_data.len() + self.zone.len() + self.tags.len()
     }
 
     /// This node at another address.
@@ -78,6 +131,17 @@ impl Node {
     /// What the service attached to the node, opaque to the engine.
     pub fn private_data(&self) -> &str {
         &self.private_data
+    }
+
+    /// Where the node is (a rack, an availability zone, a region), empty when that was not said.
+    /// Nodes that speak version 1 of the wire alone neither say nor pass it on.
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// What else it says of itself, by key. Like the zone it takes version 2 of the wire.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 }
 
@@ -108,6 +172,8 @@ pub struct NodeBuilder {
     addr: Result<SocketAddr, String>,
     name: String,
     private_data: String,
+    zone: String,
+    tags: Vec<(String, String)>,
 }
 
 impl NodeBuilder {
@@ -124,6 +190,28 @@ impl NodeBuilder {
         self
     }
 
+    /// Says where the node is, in at most [`ZONE_LEN_MAX`] bytes that can be shown. Empty is
+    /// nowhere in particular.
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = zone.into();
+        self
+    }
+
+    /// Adds a tag, or gives the one with this key another value: at most [`TAGS_MAX`] of them, with
+    /// [`TAGS_LEN_MAX`] bytes together that can be shown. A key is not empty and has no `=`.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.tags.retain(|(other, _)| *other != key);
+        self.tags.push((key, value));
+        self
+    }
+
+    /// Takes all tags off.
+    pub fn no_tags(mut self) -> Self {
+        self.tags.clear();
+        self
+    }
+
     /// Checks what was typed.
     ///
     /// # Errors
@@ -131,13 +219,21 @@ impl NodeBuilder {
     /// that can't be shown.
     pub fn build(self) -> Result<Node, NodeError> {
         let addr = self.addr.map_err(|addr| NodeError::Address { addr })?;
-        Node::of(addr, &self.name, &self.private_data)
+        let tags = Tags::of(self.tags)?;
+        Node::of(addr, &self.name, &self.private_data)?.extended(&self.zone, tags)
     }
 }
 
 impl From<Node> for NodeBuilder {
     fn from(node: Node) -> Self {
-        Self { addr: Ok(node.addr), name: node.name.into(), private_data: node.private_data.into() }
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        Self {
+            addr: Ok(node.addr),
+            name: node.name.into(),
+            private_data: node.private_data.into(),
+            zone: node.zone.into(),
+            tags: node.tags.iter().map(owned).collect(),
+        }
     }
 }
 
@@ -148,11 +244,18 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
+/// All texts together, as errors call them.
+const TEXTS: &str = "name, private data, zone and tags";
+
 fn check(what: &'static str, text: &str, max: usize) -> Result<(), NodeError> {
     let len = text.len();
     if len > max {
         return Err(NodeError::TooLong { what, len, max });
     }
+    check_printable(what, text)
+}
+
+fn check_printable(what: &'static str, text: &str) -> Result<(), NodeError> {
     match find_unprintable(text) {
         None => Ok(()),
         Some((at, char)) => Err(NodeError::Unprintable { what, text: text.to_owned(), at, char }),
@@ -197,6 +300,21 @@ pub enum NodeError {
         at: usize,
         /// The first such character.
         char: char,
+    },
+    /// There are more tags than a node may have.
+    #[error("the node has {count} tags, the limit is {TAGS_MAX}: leave some out")]
+    TooManyTags {
+        /// How many there are.
+        count: usize,
+    },
+    /// What is before the `=` of a tag is no key.
+    #[error(
+        "`{}` is no key of a tag: write KEY=VALUE, each key once, not empty and without `=`",
+        Printable(key)
+    )]
+    TagKey {
+        /// What was given.
+        key: String,
     },
 }
 

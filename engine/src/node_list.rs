@@ -165,8 +165,9 @@ impl NodeList {
         let secret = config.secret_key().filter(|_| config.wire() == Wire::Native);
         let keyring = secret.cloned().map(Keyring::new).transpose()?;
         let notices = broadcast::Sender::new(EVENTS_MAX);
+        let node = node.build()?.or_else(config.zone(), config.tags())?;
         let list = Self {
-            line: Arc::new(TaskLine::new(node.build()?)),
+            line: Arc::new(TaskLine::new(node)),
             environment,
             shared: Shared::new(&notices),
             notices,

@@ -236,7 +236,7 @@ fn last_call() -> Vec<u8> {
 }
 
 fn encoded_last_call() -> Vec<u8> {
-    let packet = Packet { step: AgeStep(1_000), body: Body::LastCall(LastCall::default()) };
+    let packet = Packet::new(AgeStep(1_000), Body::LastCall(LastCall::default()));
     let mut bytes = Vec::new();
     wire::encode(&packet, &mut bytes);
     bytes

@@ -46,7 +46,7 @@ fn frame(body: Body) -> Vec<u8> {
     let addr = "127.0.0.1:9".parse().unwrap();
     let run = Run { addr, random: [0; 8], now };
     let mut guard = Guard::new(&Config::default(), &run);
-    guard.encode(now, &Packet { step: AgeStep(5_000), body }, &mut packet);
+    guard.encode(now, &Packet::new(AgeStep(5_000), body), &mut packet);
     let mut frame = (packet.len() as u32).to_le_bytes().to_vec();
     frame.extend(packet);
     frame
@@ -163,7 +163,7 @@ impl SealedCall {
     fn frame(&mut self) -> Vec<u8> {
         let (mut packet, mut sealed) = (Vec::new(), Vec::new());
         wire::encode(
-            &Packet { step: AgeStep(5_000), body: Body::LastCall(LastCall::default()) },
+            &Packet::new(AgeStep(5_000), Body::LastCall(LastCall::default())),
             &mut packet,
         );
         self.sealer.seal(&packet, &mut sealed);

@@ -134,7 +134,7 @@ fn no_key_of_a_datagram_stays() {
     let mut a = Guard::new(&config, &run());
     let other = Run { addr: ([10, 0, 0, 2], 8_000).into(), random: [6; 8], ..run() };
     let mut b = Guard::new(&config, &other);
-    let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
+    let packet = Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()));
     let mut datagram = Vec::new();
     a.encode(NOW, &packet, &mut datagram);
     assert_eq!(b.decode(NOW, &mut datagram), Ok(packet.clone()));

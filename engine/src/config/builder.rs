@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use super::advertise::Advertise;
 use super::secret::SecretFile;
-use super::setting::{Setting, choice, duration, flag, listen_addr, number, size, text, texts};
-use super::{Config, Isolation, Liveness, SecretKey, Swap, TransportKind, Wire};
+use super::setting::{
+    Setting, choice, duration, flag, listen_addr, number, size, tags, text, texts, wire_max,
+};
+use super::{Config, Isolation, Liveness, SecretKey, Swap, TransportKind, Wire, WireVersion};
+use crate::node::{Node, Tags};
 use crate::text::{Printable, find_unprintable};
 use crate::units::{nearest, show_duration};
 
@@ -40,6 +43,9 @@ pub struct ConfigBuilder {
     clock_skew_max: Duration,
     cluster: String,
     wire: Wire,
+    wire_max: WireVersion,
+    zone: String,
+    tags: Tags,
 }
 
 impl Default for ConfigBuilder {
@@ -69,6 +75,9 @@ impl Default for ConfigBuilder {
             clock_skew_max: Duration::from_secs(60),
             cluster: String::new(),
             wire: Wire::Native,
+            wire_max: WireVersion::LATEST,
+            zone: String::new(),
+            tags: Tags::default(),
         }
     }
 }
@@ -84,7 +93,7 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 24] = [
+    pub const KEYS: [&'static str; 27] = [
         "fan_out",
         "cycle",
         "timeout",
@@ -109,6 +118,9 @@ impl ConfigBuilder {
         "clock_skew_max",
         "cluster",
         "wire",
+        "wire_max",
+        "zone",
+        "tags",
     ];
 
     setters! {
@@ -154,6 +166,18 @@ impl ConfigBuilder {
         clock_skew_max: Duration => std::convert::identity;
         /// What the packets look like.
         wire: Wire => std::convert::identity;
+        /// The highest version of the native packets to speak.
+        wire_max: WireVersion => std::convert::identity;
+        /// What the node says of itself, unless it has tags of its own.
+        tags: Tags => std::convert::identity;
+    }
+
+    /// Where the node is, unless it says so itself: at most
+    /// [`ZONE_LEN_MAX`](crate::node::ZONE_LEN_MAX) bytes that can be shown.
+    #[must_use]
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = zone.into();
+        self
     }
 
     /// Addresses or host names of nodes already in the cluster, instead of those named before.
@@ -234,6 +258,9 @@ impl ConfigBuilder {
             "cluster" => self.cluster = text(value)?.to_owned(),
             "protocol" => self.protocol = choice(value)?,
             "wire" => self.wire = choice(value)?,
+            "wire_max" => self.wire_max = wire_max(value)?,
+            "zone" => self.zone = text(value)?.to_owned(),
+            "tags" => self.tags = tags(value)?,
             "secret_key" => self.secret_key = Some(text(value)?.into()),
             "secret_key_file" => {
                 let file = SecretFile::read(text(value)?.into());
@@ -282,6 +309,9 @@ impl ConfigBuilder {
             clock_skew_max: self.clock_skew_max,
             cluster: self.cluster,
             wire: self.wire,
+            wire_max: self.wire_max,
+            zone: self.zone,
+            tags: self.tags,
         })
     }
 
@@ -353,6 +383,10 @@ impl ConfigBuilder {
 
     /// Names end up in logs and in errors, where they must not write anything else.
     fn check_texts(&self) -> Result<(), ConfigError> {
+        let anybody = Node::at(SocketAddr::from(([127, 0, 0, 1], 1)));
+        anybody
+            .extended(&self.zone, self.tags.clone())
+            .map_err(|error| invalid("zone", &error.to_string()))?;
         let cluster = iter::once(("cluster", &self.cluster));
         let seeds = self.seeds.iter().map(|seed| ("seeds", seed));
         for (key, text) in cluster.chain(seeds) {
@@ -398,7 +432,11 @@ impl ConfigBuilder {
         check("relay_delay", self.relay_delay.is_none(), none)?;
         check("ack_timeout", self.ack_timeout.is_none(), none)?;
         let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";
-        check("cluster", self.cluster.is_empty(), name)
+        check("cluster", self.cluster.is_empty(), name)?;
+        check("wire_max", self.wire_max == WireVersion::LATEST, none)?;
+        let untold = "must be empty with `wire = \"pekonode\"`, whose packets have no place for it";
+        check("zone", self.zone.is_empty(), untold)?;
+        check("tags", self.tags.is_empty(), untold)
     }
 }
 

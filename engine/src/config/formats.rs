@@ -119,6 +119,7 @@ impl Config {
         let text = |text: &dyn ToString| Some(Setting::Text(text.to_string()));
         let number = |number| Some(Setting::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
         let time = |time| Some(Setting::Text(show_duration(time)));
+        let tags = self.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
         // On the wire of pekonode it has no meaning, and is refused.
         let relays = self.wire() == Wire::Native;
         [
@@ -145,6 +146,9 @@ impl Config {
             ("clock_skew_max", time(self.clock_skew_max())),
             ("cluster", text(&self.cluster())),
             ("wire", text(&self.wire())),
+            ("wire_max", number(self.wire_max().number().into()).filter(|_| relays)),
+            ("zone", text(&self.zone())),
+            ("tags", Some(Setting::List(tags))),
         ]
         .into_iter()
         .filter_map(|(key, value)| Some((key, value?)))

@@ -31,6 +31,9 @@
 //! | `clock_skew_max` | duration | 60 s | how far clocks may differ, how late a packet may be |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
 //! | `wire` | text | `native` | `native`, or `pekonode` to be one of a cluster of Go nodes |
+//! | `wire_max` | number | 2 | highest version of the native packets; 1 holds an upgrade back |
+//! | `zone` | text | empty | where the node is, unless the node itself says it |
+//! | `tags` | texts | none | `KEY=VALUE` each: what else it says, unless the node has tags itself |
 //!
 //! Nodes of one cluster may have different `size`s, as where some are on jumbo frames. A larger one
 //! is for values, up to which a rumor brings them at once: a value whose datagram does not get to a
@@ -118,13 +121,15 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX};
+use crate::node::{NAME_LEN_MAX, PRIVATE_DATA_LEN_MAX, Tags};
 
 pub use advertise::Advertise;
 pub use builder::{ConfigBuilder, ConfigError};
 pub use choices::{Isolation, Liveness, Swap, TransportKind, Wire};
 pub use secret::SecretKey;
 pub use setting::Setting;
+
+pub use crate::wire_version::WireVersion;
 
 /// The settings of one node; the [module](crate::config) lists keys and defaults.
 ///
@@ -162,6 +167,9 @@ pub struct Config {
     clock_skew_max: Duration,
     cluster: String,
     wire: Wire,
+    wire_max: WireVersion,
+    zone: String,
+    tags: Tags,
 }
 
 impl Config {
@@ -281,6 +289,12 @@ impl Config {
         Self { listen_addr: Some(listen_addr), ..self.clone() }
     }
 
+    /// The same settings with another highest version of the packets.
+    #[must_use]
+    pub fn with_wire_max(&self, wire_max: WireVersion) -> Self {
+        Self { wire_max, ..self.clone() }
+    }
+
     /// Whether the console lines of pekonode are printed.
     pub fn print(&self) -> bool {
         self.print
@@ -372,6 +386,22 @@ impl Config {
     /// What the packets look like.
     pub fn wire(&self) -> Wire {
         self.wire
+    }
+
+    /// The highest version of the native packets that the node speaks: it neither writes nor reads
+    /// newer ones, like a build that does not know them.
+    pub fn wire_max(&self) -> WireVersion {
+        self.wire_max
+    }
+
+    /// Where the node is, unless the node itself says it.
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// What else it says of itself, unless the node itself has tags.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 }
 

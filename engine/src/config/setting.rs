@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
 use super::choices::{Choice, choose, names};
+use crate::node::Tags;
+use crate::text::Printable;
 use crate::units::{parse_duration, parse_size};
+use crate::wire_version::WireVersion;
 
 /// A value as a person typed it, in TOML, on the command line or in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +132,23 @@ pub(super) fn choice<T: Choice>(value: &Setting) -> Result<T, String> {
         return Err(expected(&format!("one of {}", names::<T>().join(", ")), value));
     };
     choose(typed)
+}
+
+pub(super) fn wire_max(value: &Setting) -> Result<WireVersion, String> {
+    let typed: u8 = number(value)?;
+    let known = WireVersion::ALL.map(|version| version.to_string()).join(" and ");
+    WireVersion::of(typed).ok_or_else(|| format!("version {typed} is not known: {known} are"))
+}
+
+/// One text for each tag, so that all fit a command line.
+pub(super) fn tags(value: &Setting) -> Result<Tags, String> {
+    let typed = texts(value)?;
+    let mut pairs = Vec::with_capacity(typed.len());
+    for tag in &typed {
+        let told = || format!("`{}` is no tag: write KEY=VALUE", Printable(tag));
+        pairs.push(tag.split_once('=').ok_or_else(told)?);
+    }
+    Tags::of(pairs).map_err(|error| error.to_string())
 }
 
 fn expected(what: &str, value: &Setting) -> String {

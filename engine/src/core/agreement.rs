@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::packet::StateDigest;
+use crate::wire_version::WireVersion;
 
 /// How far the others hold what a node holds, by what each of them last said in a swap, a probe
 /// or a join.
@@ -52,17 +53,19 @@ pub(crate) struct PeerDigests {
 struct Report {
     from: SocketAddr,
     holds: StateDigest,
+    /// The version of the wire that it was said in.
+    wire: WireVersion,
 }
 
 impl PeerDigests {
     const RECENT_MAX: usize = 32;
 
-    pub(crate) fn note(&mut self, from: SocketAddr, holds: StateDigest) {
+    pub(crate) fn note(&mut self, from: SocketAddr, holds: StateDigest, wire: WireVersion) {
         self.recent.retain(|report| report.from != from);
         if self.recent.len() == Self::RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(Report { from, holds });
+        self.recent.push_back(Report { from, holds, wire });
     }
 
     /// Who said last that it holds the version of this hash, the latest first.
@@ -78,8 +81,13 @@ impl PeerDigests {
 
     /// How many of those hold what a node holds. To look up who is listed takes longest, and just
     /// after something has changed here nobody needs to be.
-    pub(crate) fn same(&self, ours: StateDigest, is_listed: impl Fn(SocketAddr) -> bool) -> usize {
-        let same = self.recent.iter().filter(|report| report.holds == ours);
+    pub(crate) fn same(
+        &self,
+        ours: impl Fn(WireVersion) -> StateDigest,
+        is_listed: impl Fn(SocketAddr) -> bool,
+    ) -> usize {
+        let ours = WireVersion::ALL.map(|wire| (wire, ours(wire)));
+        let same = self.recent.iter().filter(|it| ours.contains(&(it.wire, it.holds)));
         same.filter(|report| is_listed(report.from)).count()
     }
 }

@@ -9,6 +9,7 @@ mod clocks;
 mod life;
 mod news;
 mod routes;
+mod versions;
 mod views;
 
 use std::collections::VecDeque;
@@ -37,7 +38,7 @@ use super::rtt::Rtts;
 use super::settings::Settings;
 use super::stats::Stats;
 use super::timers::{Timer, Timers};
-use crate::config::{Config, Liveness, Swap};
+use crate::config::{Config, Liveness, Swap, WireVersion};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, nanos};
 
@@ -97,6 +98,8 @@ pub(crate) struct Context<'a> {
     /// of engines, the room that a start takes was 5 % of all their memory.
     pub effects: VecDeque<Effect>,
     pub stats: &'a mut Stats,
+    /// Who sent the packet at hand, and in which version of the wire.
+    spoken: Option<(SocketAddr, WireVersion)>,
 }
 
 /// What one room has to tell another that stands above it.
@@ -181,6 +184,7 @@ impl Ground {
             views: &mut self.views,
             effects: VecDeque::new(),
             stats: &mut self.stats,
+            spoken: None,
         }
     }
 
@@ -212,9 +216,9 @@ impl Ground {
         self.timers.deadline()
     }
 
-    /// What we hold, in short.
-    pub(crate) fn holds(&self) -> StateDigest {
-        holds(&self.members, self.metadata.as_ref())
+    /// What we hold, in short, as nodes compare it that speak this version.
+    pub(crate) fn holds(&self, wire: WireVersion) -> StateDigest {
+        holds(&self.members, self.metadata.as_ref(), wire)
     }
 
     #[cfg(test)]
@@ -228,9 +232,9 @@ impl Ground {
     }
 }
 
-pub(crate) fn holds(members: &Members, metadata: Option<&Metadata>) -> StateDigest {
+fn holds(members: &Members, metadata: Option<&Metadata>, wire: WireVersion) -> StateDigest {
     let version = metadata.map_or(0, |metadata| metadata.version().hash());
-    StateDigest { digest: members.digest(), version }
+    StateDigest { digest: members.digest(wire), version }
 }
 
 impl Context<'_> {
@@ -246,8 +250,8 @@ impl Context<'_> {
     }
 
     /// What we hold, in short.
-    pub(crate) fn holds(&self) -> StateDigest {
-        holds(self.members, self.metadata.as_ref())
+    pub(crate) fn holds(&self, wire: WireVersion) -> StateDigest {
+        holds(self.members, self.metadata.as_ref(), wire)
     }
 
     /// True while we beat.
@@ -309,17 +313,18 @@ impl Context<'_> {
         duration - duration / 10 + self.part_of(duration / 5)
     }
 
-    /// A packet of ours.
+    /// A packet of ours, in the highest version that we speak. Before it goes to who does not speak
+    /// that, it is put into a lower one ([`Context::lower`]).
     pub(crate) fn packet(&self, body: Body) -> Arc<Packet> {
-        Arc::new(Packet { step: self.step, body })
+        Arc::new(Packet::new(self.step, body).in_version(self.config.wire_max()))
     }
 
-    pub(crate) fn summary(&self) -> StateSummary {
+    pub(crate) fn summary(&self, wire: WireVersion) -> StateSummary {
         StateSummary {
             wall: self.now.wall,
             settings: Settings::of(self.config),
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
-            digest: self.members.digest(),
+            digest: self.members.digest(wire),
             version: self.metadata.as_ref().map(Metadata::version),
         }
     }
@@ -369,7 +374,7 @@ impl Context<'_> {
     /// Takes what a member says that it holds; of others anybody could send us any number.
     pub(crate) fn note_report(&mut self, from: SocketAddr, holds: StateDigest) {
         if self.lists(from) {
-            self.reports.note(from, holds);
+            self.reports.note(from, holds, self.wire());
         }
     }
 

@@ -71,6 +71,10 @@ impl Engine {
         seed: u64,
         now: Now,
     ) -> Self {
+        let me = match me.speaks() == config.wire_max() {
+            true => me,
+            false => Arc::new(Record::clone(&me).speaking(config.wire_max())),
+        };
         let ground = Ground::new(me, config, roster, seed, now);
         let mut engine = Self { ground, rooms: Rooms::default() };
         // What a node does of its own accord begins with its first timeout: nothing goes out here.
@@ -131,6 +135,7 @@ impl Engine {
         }
         rooms.see_to_farewell(cx);
         cx.tell_view();
+        cx.lower();
         assert!(cx.effects.is_empty(), "what a room is to be told goes with the input");
         cx.count_members();
     }
@@ -171,6 +176,12 @@ impl Rooms {
             return;
         }
         cx.limit_answers(from, carrier);
+        if packet.wire > cx.config.wire_max() {
+            cx.stats.packets_too_new += 1;
+            return;
+        }
+        cx.note_version(from, packet.wire);
+        cx.stats.extensions_skipped += u64::from(packet.skipped);
         let via = Source { from, carrier, step: packet.step };
         if cx.life.is_leaving() {
             return self.on_packet_while_leaving(cx, via, packet);

@@ -11,25 +11,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::metadata::{Metadata, Version};
 use super::record::Record;
 use crate::node::Generation;
+use crate::wire_version::WireVersion;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename = "Record", deny_unknown_fields)]
 struct RecordForm<N> {
     node: N,
     generation: Generation,
+    /// The highest version of the wire that the node speaks.
+    #[serde(default = "first")]
+    wire: u8,
+}
+
+const fn first() -> u8 {
+    WireVersion::One.number()
 }
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let generation = self.generation();
-        RecordForm { node: self.node(), generation }.serialize(serializer)
+        let (generation, wire) = (self.generation(), self.speaks_number());
+        RecordForm { node: self.node(), generation, wire }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let RecordForm { node, generation } = RecordForm::deserialize(deserializer)?;
-        Ok(Self::new(node, generation))
+        let RecordForm { node, generation, wire } = RecordForm::deserialize(deserializer)?;
+        Ok(Self::of(node, generation, wire, Box::default()))
     }
 }
 

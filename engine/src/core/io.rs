@@ -396,6 +396,11 @@ impl Outbox {
         &self.outputs[self.before..]
     }
 
+    /// The same, to be changed.
+    pub(crate) fn of_this_input_mut(&mut self) -> &mut [Output] {
+        &mut self.outputs[self.before..]
+    }
+
     /// Lets no more than this many bytes go to an address by datagram until the next input: a
     /// stranger may have written the address of a victim on what it sent.
     pub(crate) fn limit(&mut self, to: SocketAddr, bytes: usize) {

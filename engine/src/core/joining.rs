@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::context::{Context, Effect, Life, Source};
@@ -19,6 +18,7 @@ use crate::core::packer::Room;
 use crate::core::packet::{Body, Bounded, Join, MembershipUpdate, Packet, Welcome};
 use crate::core::timers::Timer;
 use crate::time::Instant;
+use crate::wire_version::WireVersion;
 
 /// Who is to be dialled, and who was answered.
 #[derive(Clone, Debug, Default)]
@@ -125,7 +125,7 @@ impl Joiner {
         for addr in addrs {
             cx.routes.note_contact(addr);
             self.answered.remove(&addr);
-            cx.out.send(addr, &Self::join_packet(cx, addr));
+            self.send_join(cx, addr);
         }
         let is_alone = cx.is_alone();
         let wait = match std::mem::replace(&mut self.has_phase, !is_alone) {
@@ -180,11 +180,20 @@ impl Joiner {
     }
 
     /// A join is a third of a datagram, so that a full one may answer.
-    fn join_packet(cx: &Context<'_>, to: SocketAddr) -> Arc<Packet> {
-        let me = cx.members.sighting(cx.members.me(), cx.now.mono, cx.step);
-        let (token, summary) = (cx.token_for(to), cx.summary());
+    fn send_join(&self, cx: &mut Context<'_>, to: SocketAddr) {
+        let ours = cx.config.wire_max();
+        let versions: Vec<_> = match cx.is_alone() {
+            // Two at once may come in any order, and the stripped one would be told to all first.
+            true if self.attempts.is_multiple_of(2) => vec![ours],
+            true => vec![WireVersion::One],
+            false => cx.opening_versions(to).collect(),
+        };
         let padding = cx.padding(Packet::LEN_MIN + Join::LEN_MIN, cx.config.path_size());
-        cx.packet(Body::Join(Join { token, me, summary, padding }))
+        cx.send_opening(to, versions, |cx, wire| {
+            let me = cx.members.sighting(cx.members.me(), cx.now.mono, cx.step);
+            let (token, summary) = (cx.token_for(to), cx.summary(wire));
+            Body::Join(Join { token, me, summary, padding })
+        });
     }
 
     pub(crate) fn on_join(
@@ -199,8 +208,12 @@ impl Joiner {
         if *cx.life != Life::Running {
             return;
         }
-        if join.me.record == *cx.me {
+        if join.me.record.is_copy_of(cx.me) {
             return self.on_own_join(cx, join, via.from);
+        }
+        if cx.is_older_copy(via.from) && cx.holds_copy_of(&join.me.record) {
+            cx.stats.openings_repeated += 1;
+            return;
         }
         let news = MembershipUpdate::Member(join.me.clone());
         match membership.apply(cx, spread, detection, &news, via) {
@@ -235,7 +248,7 @@ impl Joiner {
             }
         }
         let ask = (!cx.is_routable(to)).then(|| cx.token_for(to));
-        let welcome = Welcome { token: join.token, ask, summary: cx.summary(), members };
+        let welcome = Welcome { token: join.token, ask, summary: cx.summary(cx.wire()), members };
         cx.out.send(to, &cx.packet(Body::Welcome(welcome)));
     }
 
@@ -270,7 +283,7 @@ impl Joiner {
         self.attempts = 0;
         cx.note_report(via.from, welcome.summary.holds());
         if *cx.life == Life::Running {
-            let agrees = welcome.summary.agrees(&cx.summary());
+            let agrees = welcome.summary.agrees(&cx.summary(cx.wire()));
             cx.effects.push_back(Effect::LetIn { by: dialled, agrees, was_alone });
         }
     }

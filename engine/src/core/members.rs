@@ -43,10 +43,10 @@ use self::roster::{Interner, RecordIx};
 use self::row::{Row, State};
 use self::table::Table;
 use self::tombstones::Tombstones;
-use crate::config::Config;
+use crate::config::{Config, WireVersion};
 use crate::core::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId};
 use crate::core::packet::{Cause, Gone};
-use crate::core::record::{Digest, MemberState, Record};
+use crate::core::record::{Digest, Digests, MemberState, Record};
 use crate::node::NodeId;
 use crate::time::Instant;
 
@@ -83,7 +83,7 @@ impl Members {
         let row = Row::new(record, State::Listed, Standing::Believed, 0, now);
         Self {
             interner,
-            table: Table::alone(node, row, me.digest()),
+            table: Table::alone(node, row, Digests::of(me)),
             marks: Dirty::default(),
             newcomers: Newcomers::default(),
             suspected: Vec::new(),
@@ -141,9 +141,9 @@ impl Members {
         self.tombstones.len()
     }
 
-    /// The sum of the digests of all that are listed.
-    pub(crate) fn digest(&self) -> Digest {
-        self.table.digest()
+    /// The sum of the digests of all that are listed, as nodes compare it that speak this version.
+    pub(crate) fn digest(&self, wire: WireVersion) -> Digest {
+        self.table.digests().in_version(wire)
     }
 
     /// The listed ones in order of the ring.
@@ -160,14 +160,19 @@ impl Members {
         self.interner.compare_places(a, b)
     }
 
-    /// The digest of the record held of a node.
-    fn digest_of(&self, node: NodeIx) -> Digest {
-        self.interner.digest(self.row(node).record)
+    /// The digests of the record held of a node.
+    fn digests_of(&self, node: NodeIx) -> Digests {
+        self.interner.digests(self.row(node).record)
     }
 
-    /// The id of the record held of a node.
-    pub(crate) fn id_of(&self, node: NodeIx) -> RecordId {
-        self.digest_of(node).id()
+    /// The id of the record held of a node, as nodes name it that speak this version.
+    pub(crate) fn id_of(&self, node: NodeIx, wire: WireVersion) -> RecordId {
+        self.digests_of(node).in_version(wire).id()
+    }
+
+    /// The highest version of the wire that the node at this address speaks, as far as is known.
+    pub(crate) fn speaks(&self, addr: SocketAddr) -> WireVersion {
+        self.node(addr).map_or(WireVersion::One, |node| self.interner.speaks(self.row(node).record))
     }
 
     pub(crate) fn node(&self, addr: SocketAddr) -> Option<NodeIx> {

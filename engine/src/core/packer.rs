@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn len_max(page: Pull) -> usize {
-        Packet { step: AgeStep(1), body: Body::Pull(page) }.len_max()
+        Packet::new(AgeStep(1), Body::Pull(page)).len_max()
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod contact;
 mod kinds;
 mod probes;
+mod stripped;
 
 use std::net::SocketAddr;
 
@@ -21,6 +22,7 @@ use super::record::{Digest, MemberState};
 use super::settings::Settings;
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
+use crate::wire_version::WireVersion;
 
 packet_kinds!(structs);
 packet_kinds!(enums);
@@ -36,10 +38,14 @@ const _: () = {
 /// What one node sends to another at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Packet {
+    /// The version of the wire that it is written in, or was.
+    pub wire: WireVersion,
     /// The unit of all ages in the packet.
     pub step: AgeStep,
     /// The message.
     pub body: Body,
+    /// Extensions that were passed over when it was read, because this build does not know them.
+    pub skipped: u16,
 }
 
 /// What takes room in a packet. `wire` says how much, beside its layout.
@@ -260,6 +266,20 @@ pub enum Comparison {
 }
 
 impl Packet {
+    /// A packet in the latest version of the wire.
+    pub fn new(step: AgeStep, body: Body) -> Self {
+        Self { wire: WireVersion::LATEST, step, body, skipped: 0 }
+    }
+
+    /// The same in another version, stripped of what that can't say.
+    #[must_use]
+    pub fn in_version(mut self, wire: WireVersion) -> Self {
+        if wire < WireVersion::Two {
+            self.body.strip();
+        }
+        Self { wire, ..self }
+    }
+
     /// Which kind of packet this is.
     pub fn kind(&self) -> PacketKind {
         self.body.kind()

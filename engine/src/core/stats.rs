@@ -44,6 +44,13 @@ counters! {
         paths_narrow: u64 => Counter(One),
         /// Packets that claim to come from our own address, dropped.
         packets_from_myself: u64 => Counter(One),
+        /// Packets in a version of the wire above `wire_max`, not looked at.
+        packets_too_new: u64 => Counter(One),
+        /// Requests in an older version of the wire than their sender speaks: copies of what it
+        /// sent in the newer one, not knowing whether we do. Not answered twice.
+        openings_repeated: u64 => Counter(One),
+        /// Extensions of packets and records that this build does not know, and passed over.
+        extensions_skipped: u64 => Counter(One),
         /// Answers to no request of ours.
         answers_stale: u64 => Counter(One),
         /// Packets not sent because they were more than three times what had come from an address

@@ -127,7 +127,7 @@ impl Overheard {
     pub(super) fn packet(&mut self, script: &mut Script<'_>) -> Option<Arc<Packet>> {
         let step = script.pick(&[25_000, 25_000, 25_000, 1, 2, 199, 5_000, u32::MAX])?;
         let body = Sayer { said: self, script }.body()?;
-        let packet = Arc::new(Packet { step: AgeStep(step), body });
+        let packet = Arc::new(Packet::new(AgeStep(step), body));
         self.hear(&packet);
         self.packets.note(Arc::clone(&packet));
         Some(packet)

@@ -137,7 +137,7 @@ impl Cluster {
         let number = Some(self.letters.len()).filter(|&len| len < Self::LETTERS_MAX)?;
         let token = u32::try_from(number).expect("they are few");
         let probe = Probe { token, holds: StateDigest::default(), reply: Reply::Datagram };
-        let packet = Packet { step: AgeStep(25_000), body: Body::Probe(probe) };
+        let packet = Packet::new(AgeStep(25_000), Body::Probe(probe));
         let now = self.clock(self.nodes[from].ahead);
         if self.nodes[from].guard.wants_random(now) {
             let random = self.random();

@@ -190,7 +190,7 @@ impl Dialect for Engine {
     }
 
     fn refusal() -> Option<Packet> {
-        Some(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) })
+        Some(Packet::new(AgeStep(1), Body::LastCall(LastCall::default())))
     }
 
     fn shown(packet: &Arc<Packet>) -> Option<&Arc<Packet>> {

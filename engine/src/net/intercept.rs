@@ -187,7 +187,7 @@ pub(super) mod tests {
         let mut intercepted = Intercepted::new(Arc::clone(&keeper) as Arc<_>, 8);
         let to = ([10, 0, 0, 6], 8000).into();
         let body = Body::LastCall(LastCall::default());
-        let packet = Arc::new(Packet { step: AgeStep(1), body });
+        let packet = Arc::new(Packet::new(AgeStep(1), body));
         intercepted.stream(to, &packet);
         let departure = keeper.0.lock().unwrap().pop().unwrap();
         assert_eq!((departure.to(), departure.class()), (to, Class::Stream));

@@ -197,8 +197,8 @@ mod tests {
     #[tokio::test]
     async fn a_packet_is_encoded_once_for_all_and_what_cannot_be_sent_is_counted() {
         let (from, to) = (socket(), [socket(), socket()]);
-        let packets = [1, 2]
-            .map(|step| Packet { step: AgeStep(step), body: Body::LastCall(LastCall::default()) });
+        let packets =
+            [1, 2].map(|step| Packet::new(AgeStep(step), Body::LastCall(LastCall::default())));
         let [first, second] = packets.clone().map(Arc::new);
         let mut outgoing = Outgoing::<Engine>::new();
         let unreachable = "[::1]:9".parse().unwrap();
@@ -228,7 +228,7 @@ mod tests {
             Guard::new(&config, &wire::Run { addr, random: [host; 8], now: NOW })
         });
         let body = Body::LastCall(LastCall::default());
-        let packet = Arc::new(Packet { step: AgeStep(1), body });
+        let packet = Arc::new(Packet::new(AgeStep(1), body));
         let mut outgoing = Outgoing::<Engine>::new();
         for _ in 0..3 {
             outgoing.push(to.1, Arc::clone(&packet));
@@ -247,7 +247,7 @@ mod tests {
         let mut outgoing = Outgoing::<Engine>::new();
         for _ in 0..100 {
             let body = Body::LastCall(LastCall::default());
-            outgoing.push(to.1, Packet { step: AgeStep(1), body }.into());
+            outgoing.push(to.1, Packet::new(AgeStep(1), body).into());
         }
         let mut stats = NetStats::default();
         outgoing.send(NOW, &mut guard(), (&from.0, None), &mut stats).await;
@@ -277,15 +277,14 @@ mod tests {
         assert_eq!(received(&to.0).await, bytes);
         let mut outgoing = Outgoing::<Engine>::new();
         let body = Body::LastCall(LastCall::default());
-        outgoing.push(to.1, Packet { step: AgeStep(1), body }.into());
+        outgoing.push(to.1, Packet::new(AgeStep(1), body).into());
         outgoing.send(NOW, &mut guard(), (&from.0, Some(&intercepted)), &mut stats).await;
         assert_eq!((keeper.0.lock().unwrap().len(), stats.sent), (1, 2));
     }
 
     #[test]
     fn a_shared_packet_takes_room_once() {
-        let packet =
-            Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
+        let packet = Arc::new(Packet::new(AgeStep(1), Body::LastCall(LastCall::default())));
         let mut outgoing = Outgoing::<Engine>::new();
         let guard = &mut guard();
         let shared = Arc::clone(&packet);

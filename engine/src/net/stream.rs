@@ -495,7 +495,7 @@ mod tests {
         let nobody = taken.local_addr().unwrap();
         drop(taken);
         let body = Body::LastCall(LastCall::default());
-        streams.send(nobody, &Arc::new(Packet { step: AgeStep(1), body }));
+        streams.send(nobody, &Arc::new(Packet::new(AgeStep(1), body)));
         let told = timeout(2 * DIAL_MAX, streams.receive()).await.expect("it is told");
         assert!(matches!(told, Some(StreamArrival::Failed(to)) if to == nobody), "{told:?}");
         streams.close().await;

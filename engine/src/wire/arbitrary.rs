@@ -1,5 +1,6 @@
 //! Any packet that an honest node could send, for property tests.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use proptest::option;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Liveness;
+use super::{decode_whole, encode, extensions};
+use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     self, AckOrNack, Announcement, BeatVector, Body, BucketIds, Call, Comparison, Gone, Held,
     MembershipUpdate, Padding, Reply, RingArc, StateDigest, StateSummary, Subject, Suspicion,
@@ -18,13 +20,26 @@ use crate::core::{
     Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, Record, RecordId, Settings,
     Version,
 };
-use crate::node::{Generation, Node, NodeId};
+use crate::node::{Generation, Node, NodeId, Tags};
 use crate::text::is_unprintable;
 use crate::time::UnixNanos;
 
 /// Packets of every kind, each as likely as the others.
 pub(crate) fn packet() -> impl Strategy<Value = Packet> {
-    (1..=u32::MAX, any_body()).prop_map(|(step, body)| Packet { step: AgeStep(step), body })
+    let wire = prop::sample::select(WireVersion::ALL.to_vec());
+    (wire, 1..=u32::MAX, any_body()).prop_map(|(wire, step, body)| {
+        let packet = Packet::new(AgeStep(step), body).in_version(wire);
+        // All but the number of extensions of the future is as it went.
+        let read = decode_whole(&encoded(&packet)).expect("a packet of ours");
+        assert_eq!(read.body, packet.body);
+        read
+    })
+}
+
+fn encoded(packet: &Packet) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(packet, &mut bytes);
+    bytes
 }
 
 /// A text of so many characters, as nodes may have them.
@@ -125,7 +140,12 @@ drawn! {
     Call: prop::sample::select(vec![Call::Send, Call::Done, Call::Busy]);
     Reply: prop::sample::select(vec![Reply::Datagram, Reply::Stream]);
     AckOrNack: prop::sample::select(vec![AckOrNack::Ack, AckOrNack::Nack]);
-    Liveness: prop::sample::select(vec![Liveness::Beats, Liveness::Probes, Liveness::Off]);
+    Liveness: prop::sample::select(vec![
+        Liveness::Beats,
+        Liveness::Probes,
+        Liveness::Off,
+        Liveness::Auto,
+    ]);
     MembershipUpdate: prop_oneof![
         MemberState::any().prop_map(MembershipUpdate::Member),
         Gone::any().prop_map(MembershipUpdate::from),
@@ -146,12 +166,20 @@ drawn! {
             Self { addr, generation, counter, witnesses }
         });
     // Up to four bytes a character: within the limits of both texts.
-    Arc<Record>: (SocketAddr::any(), Generation::any(), text(30), text(120)).prop_map(
-        |(addr, generation, name, data)| {
+    Arc<Record>: {
+        let tags = vec((text(4), text(8)), 0..4);
+        let said = (text(30), text(60), text(16), tags, any::<u8>(), option::of(4..900_u64));
+        (SocketAddr::any(), Generation::any(), said).prop_map(|(addr, generation, said)| {
+            let (name, data, zone, tags, speaks, foreign) = said;
+            let tags = tags.into_iter().map(|(key, value)| (key.replace('=', "") + "k", value));
+            let tags = Tags::of(tags.collect::<BTreeMap<_, _>>()).expect("few and short");
             let node = Node::of(addr, &name, &data).expect("short enough");
-            Self::new(Record::new(node, generation))
-        },
-    );
+            let node = node.extended(&zone, tags).expect("short enough");
+            let foreign = foreign.map(|id| extensions::foreign(id, b"from the future"));
+            let foreign = foreign.unwrap_or_default().into();
+            Self::new(Record::of(node, generation, speaks.max(1), foreign))
+        })
+    };
     Metadata: (Version::any(), vec(any::<u8>(), 0..600)).prop_map(|(version, data)| {
         let mut digest = [0; 16];
         digest.copy_from_slice(&Sha256::digest(&data)[..16]);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use bincode::config;
 
 use super::reject::Reject;
+use crate::config::WireVersion;
 use crate::core::packet::Bounded;
 
 /// Numbers up to 250 take one byte, larger ones a tag and as many bytes as their size class
@@ -23,20 +24,23 @@ pub(super) trait Wire: Bounded + Sized {
     /// Reads a value.
     fn take(input: &mut Reader<'_>) -> Result<Self, Reject>;
 
-    /// How many bytes [`Wire::put`] writes.
-    fn len(&self) -> usize;
+    /// How many bytes [`Wire::put`] writes in this version.
+    fn len(&self, wire: WireVersion) -> usize;
 }
 
-/// Where encoded values go.
-pub(super) struct Writer<'a>(&'a mut Vec<u8>);
+/// Where encoded values go, and in which version.
+pub(super) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    pub(super) wire: WireVersion,
+}
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
-        Self(out)
+    pub(super) fn new(out: &'a mut Vec<u8>, wire: WireVersion) -> Self {
+        Self { out, wire }
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.out.extend_from_slice(bytes);
     }
 
     /// Bytes with their length in front.
@@ -49,21 +53,24 @@ impl<'a> Writer<'a> {
     pub(super) fn number(&mut self, number: u64) {
         if let (1, Ok(byte)) = (number_len(number), u8::try_from(number)) {
             // By far the most numbers, and a byte of its own for each: the library takes longer.
-            return self.0.push(byte);
+            return self.out.push(byte);
         }
-        bincode::encode_into_std_write(number, self.0, NUMBERS)
+        bincode::encode_into_std_write(number, self.out, NUMBERS)
             .expect("a number can always be appended to a vector");
     }
 }
 
-/// Where encoded values come from.
+/// Where encoded values come from, and in which version they are.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
+    pub(super) wire: WireVersion,
+    /// Extensions that were passed over.
+    pub(super) skipped: u16,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, wire: WireVersion::One, skipped: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -129,7 +136,8 @@ pub(super) const fn blob_len(bytes: usize) -> usize {
     number_len(bytes as u64) + bytes
 }
 
-// The macros below name `Wire`, `Writer`, `Reader` and `Reject` as their callers import them.
+// The macros below name `Wire`, `WireVersion`, `Writer`, `Reader` and `Reject` as their callers
+// import them.
 
 /// Implements [`Wire`] for structs by their fields, each listed once. `[n]` behind a field is the
 /// most that it takes, where that is not what follows from its type, and `=> check` names what must
@@ -162,8 +170,8 @@ macro_rules! wire_structs {
                 Ok(value)
             }
 
-            fn len(&self) -> usize {
-                0 $(+ Wire::len(&self.$field))+
+            fn len(&self, wire: WireVersion) -> usize {
+                0 $(+ Wire::len(&self.$field, wire))+
             }
         }
     )+};
@@ -208,9 +216,9 @@ macro_rules! wire_choices {
                 Ok(value)
             }
 
-            fn len(&self) -> usize {
+            fn len(&self, wire: WireVersion) -> usize {
                 1 + match self {
-                    $(Self::$variant(value) => Wire::len(value),)+
+                    $(Self::$variant(value) => Wire::len(value, wire),)+
                 }
             }
         }
@@ -245,7 +253,7 @@ macro_rules! wire_fixed {
                 $take
             }
 
-            fn len(&self) -> usize {
+            fn len(&self, _: WireVersion) -> usize {
                 $len
             }
         }
@@ -278,7 +286,7 @@ impl Wire for u16 {
         Self::try_from(input.number()?).map_err(|_| Reject::OverLimit)
     }
 
-    fn len(&self) -> usize {
+    fn len(&self, _: WireVersion) -> usize {
         number_len(u64::from(*self))
     }
 }
@@ -316,9 +324,11 @@ impl<T: Wire> Wire for Vec<T> {
         Ok(items)
     }
 
-    fn len(&self) -> usize {
-        let items =
-            if T::IS_FIXED { self.len() * T::LEN_MIN } else { self.iter().map(Wire::len).sum() };
+    fn len(&self, wire: WireVersion) -> usize {
+        let items = match T::IS_FIXED {
+            true => self.len() * T::LEN_MIN,
+            false => self.iter().map(|item| item.len(wire)).sum(),
+        };
         number_len(self.len() as u64) + items
     }
 }
@@ -342,8 +352,8 @@ impl<T: Wire> Wire for Box<T> {
         T::take(input).map(Self::new)
     }
 
-    fn len(&self) -> usize {
-        T::len(self)
+    fn len(&self, wire: WireVersion) -> usize {
+        T::len(self, wire)
     }
 }
 
@@ -373,8 +383,8 @@ impl<T: Wire> Wire for Option<T> {
         }
     }
 
-    fn len(&self) -> usize {
-        1 + self.as_ref().map_or(0, Wire::len)
+    fn len(&self, wire: WireVersion) -> usize {
+        1 + self.as_ref().map_or(0, |value| value.len(wire))
     }
 }
 
@@ -415,7 +425,7 @@ impl Wire for SocketAddr {
         if is_reachable(addr) { Ok(addr) } else { Err(Reject::BadAddress) }
     }
 
-    fn len(&self) -> usize {
+    fn len(&self, _: WireVersion) -> usize {
         if self.is_ipv4() { 1 + 4 + 2 } else { 1 + 16 + 2 }
     }
 }

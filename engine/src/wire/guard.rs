@@ -36,7 +36,7 @@ use crate::time::Now;
 /// };
 /// let (mut a, mut b) = (guard("10.0.0.5:8000", [1; 8]), guard("10.0.0.6:8000", [2; 8]));
 ///
-/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
+/// let packet = Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()));
 /// let mut datagram = Vec::new();
 /// a.encode(now, &packet, &mut datagram);
 /// assert_eq!(datagram.len(), rumormill::wire::encoded_len(&packet) + config.guard_len());

@@ -10,6 +10,11 @@
 //! | 4 | unit of all ages in the packet, in microseconds |
 //! | rest | the body: the fields of its struct in turn, as `native.rs` lists them |
 //!
+//! Version 1 ends with the body. In version 2 a record has extensions behind it, all together with
+//! their length in front, and so may a packet: each is an id, a length and so many bytes
+//! (`extensions.rs`). Who does not know an id passes over it, counts it, and hands those of records
+//! on as they came. To each peer goes the highest version that it is known to speak.
+//!
 //! Whole numbers are little-endian; counts take as few bytes as they need. A value
 //! has exactly one encoding, so that what decodes encodes to the same bytes again.
 //!
@@ -23,6 +28,7 @@
 pub(crate) mod arbitrary;
 mod checksum;
 mod codec;
+mod extensions;
 mod guard;
 mod native;
 pub mod pekonode;
@@ -59,7 +65,7 @@ pub const CUT_LEN_MAX: usize = 9_216;
 /// use rumormill::core::{AgeStep, Packet};
 /// use rumormill::wire;
 ///
-/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
+/// let packet = Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()));
 /// let mut bytes = Vec::new();
 /// wire::encode(&packet, &mut bytes);
 /// assert_eq!(bytes.len(), wire::encoded_len(&packet));
@@ -67,13 +73,13 @@ pub const CUT_LEN_MAX: usize = 9_216;
 /// assert_eq!(wire::decode(b"hello"), Err(wire::Reject::TooShort));
 /// ```
 pub fn encode(packet: &Packet, out: &mut Vec<u8>) {
-    packet.put(&mut Writer::new(out));
+    packet.put(&mut Writer::new(out, packet.wire));
 }
 
 /// The number of bytes that [`encode`] appends, without encoding: a few operations for the beats
 /// of a packet however many they are, and some for each record.
 pub fn encoded_len(packet: &Packet) -> usize {
-    packet.len()
+    packet.len(packet.wire)
 }
 
 /// Reads a packet from its bytes, from which what guards them is taken off.

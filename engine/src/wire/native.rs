@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::codec::{
     COUNT_LEN_MAX, Reader, Wire, Writer, blob_len, wire_choices, wire_fixed, wire_structs,
 };
+use super::extensions;
 use super::reject::Reject;
-use crate::config::Liveness;
+use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     self, AckOrNack, Announcement, BeatVector, Body, Bounded, BucketIds, Call, Comparison, Gone,
     Held, MembershipUpdate, Padding, Reply, RingArc, StateDigest, StateSummary, Subject, Suspicion,
@@ -21,7 +22,6 @@ use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
 
 pub(super) const MAGIC: [u8; 2] = *b"rm";
-const VERSION: u8 = 1;
 const HEADER_LEN: usize = 8;
 
 /// Most buckets that the ring is cut into, as a power of two.
@@ -40,7 +40,7 @@ impl Bounded for Packet {
 impl Wire for Packet {
     fn put(&self, out: &mut Writer<'_>) {
         out.bytes(&MAGIC);
-        out.bytes(&[VERSION, self.kind() as u8]);
+        out.bytes(&[self.wire.number(), self.kind() as u8]);
         self.step.put(out);
         put_body(&self.body, out);
     }
@@ -51,27 +51,32 @@ impl Wire for Packet {
         if [magic_0, magic_1] != MAGIC {
             return Err(Reject::ForeignMagic);
         }
-        if version != VERSION {
-            return Err(Reject::UnknownVersion);
-        }
+        input.wire = WireVersion::of(version).ok_or(Reject::UnknownVersion)?;
         let kind = PacketKind::ALL.get(usize::from(kind)).ok_or(Reject::UnknownKind)?;
         let step = AgeStep::take(&mut Reader::new(&step))?;
-        Ok(Self { step, body: take_body(*kind, input)? })
+        let body = take_body(*kind, input)?;
+        skip_extensions(input)?;
+        Ok(Self { wire: input.wire, step, body, skipped: input.skipped })
     }
 
-    fn len(&self) -> usize {
-        HEADER_LEN + body_len(&self.body)
+    fn len(&self, _: WireVersion) -> usize {
+        HEADER_LEN + body_len(&self.body, self.wire)
     }
+}
+
+/// Passes over what a newer build has to say behind the end of a packet. Version 1 ends there.
+fn skip_extensions(input: &mut Reader<'_>) -> Result<(), Reject> {
+    while input.wire > WireVersion::One && !input.is_empty() {
+        extensions::skip(input)?;
+    }
+    Ok(())
 }
 
 /// Refuses what is of no version that this build knows, and nothing else: what guards the rest of
 /// the bytes may be another thing in another version.
 pub(super) fn check_version(bytes: &[u8]) -> Result<(), Reject> {
-    match bytes.first_chunk::<HEADER_LEN>() {
-        None => Err(Reject::TooShort),
-        Some([_, _, VERSION, ..]) => Ok(()),
-        Some(_) => Err(Reject::UnknownVersion),
-    }
+    let header = bytes.first_chunk::<HEADER_LEN>().ok_or(Reject::TooShort)?;
+    WireVersion::of(header[2]).map(drop).ok_or(Reject::UnknownVersion)
 }
 
 /// The kind that these bytes claim to be.
@@ -98,9 +103,9 @@ macro_rules! codec {
             })
         }
 
-        fn body_len(body: &Body) -> usize {
+        fn body_len(body: &Body, wire: WireVersion) -> usize {
             match body {
-                $(Body::$kind(says) => says.len(),)+
+                $(Body::$kind(says) => says.len(wire),)+
             }
         }
 
@@ -178,17 +183,6 @@ wire_fixed! {
         1 => Ok(Self::Stream),
         _ => Err(Reject::Malformed),
     };
-    Liveness, 1: |liveness| [match liveness {
-        Liveness::Beats => 0,
-        // A node that only asks, and a decoder of this version, need not tell them apart.
-        Liveness::Probes | Liveness::Auto => 1,
-        Liveness::Off => 2,
-    }], |bytes| match bytes[0] {
-        0 => Ok(Self::Beats),
-        1 => Ok(Self::Probes),
-        2 => Ok(Self::Off),
-        _ => Err(Reject::Malformed),
-    };
     AckOrNack, 1: |word| [match word {
         AckOrNack::Ack => 0,
         AckOrNack::Nack => 1,
@@ -262,11 +256,13 @@ fn buckets_halve(detail: &Comparison) -> Result<(), Reject> {
 
 impl Bounded for Arc<Record> {
     const LEN_MIN: usize = SocketAddr::LEN_MIN + Generation::LEN_MIN + 2;
-    const LEN_BARE: usize = SocketAddr::LEN_BARE + Generation::LEN_BARE + 2 * COUNT_LEN_MAX;
+    const LEN_BARE: usize =
+        SocketAddr::LEN_BARE + Generation::LEN_BARE + 2 * COUNT_LEN_MAX + extensions::LEN_BARE;
     const IS_FIXED: bool = false;
 
     fn len_max(&self) -> usize {
-        Self::LEN_BARE + self.node().name().len() + self.node().private_data().len()
+        let texts = self.node().name().len() + self.node().private_data().len();
+        Self::LEN_BARE + texts + extensions::len(self)
     }
 }
 
@@ -278,6 +274,9 @@ impl Wire for Arc<Record> {
         self.generation().put(out);
         out.blob(node.name().as_bytes());
         out.blob(node.private_data().as_bytes());
+        if out.wire > WireVersion::One {
+            extensions::put(self, out);
+        }
     }
 
     fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
@@ -285,17 +284,60 @@ impl Wire for Arc<Record> {
         let generation = Generation::take(input)?;
         let (name, private_data) = (take_text(input)?, take_text(input)?);
         let node = Node::of(addr, name, private_data).map_err(|error| Reject::of(&error))?;
-        Ok(Self::new(Record::new(node, generation)))
+        Ok(Self::new(match input.wire {
+            WireVersion::One => Record::new(node, generation).speaking(WireVersion::One),
+            WireVersion::Two => extensions::take(node, generation, input)?,
+        }))
     }
 
-    fn len(&self) -> usize {
+    fn len(&self, wire: WireVersion) -> usize {
         let node = self.node();
         let texts = blob_len(node.name().len()) + blob_len(node.private_data().len());
-        node.addr().len() + self.generation().len() + texts
+        let extensions = match wire {
+            WireVersion::One => 0,
+            WireVersion::Two => blob_len(extensions::len(self)),
+        };
+        node.addr().len(wire) + self.generation().len(wire) + texts + extensions
     }
 }
 
-fn take_text<'a>(input: &mut Reader<'a>) -> Result<&'a str, Reject> {
+impl Bounded for Liveness {
+    const LEN_MIN: usize = 1;
+    const LEN_BARE: usize = 1;
+    const IS_FIXED: bool = true;
+
+    fn len_max(&self) -> usize {
+        1
+    }
+}
+
+/// A node that only asks, and a decoder of version 1, need not tell `auto` from `probes`.
+impl Wire for Liveness {
+    fn put(&self, out: &mut Writer<'_>) {
+        out.bytes(&[match self {
+            Self::Beats => 0,
+            Self::Auto if out.wire > WireVersion::One => 3,
+            Self::Probes | Self::Auto => 1,
+            Self::Off => 2,
+        }]);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        match u8::take(input)? {
+            0 => Ok(Self::Beats),
+            1 => Ok(Self::Probes),
+            2 => Ok(Self::Off),
+            3 if input.wire > WireVersion::One => Ok(Self::Auto),
+            _ => Err(Reject::Malformed),
+        }
+    }
+
+    fn len(&self, _: WireVersion) -> usize {
+        1
+    }
+}
+
+pub(super) fn take_text<'a>(input: &mut Reader<'a>) -> Result<&'a str, Reject> {
     str::from_utf8(input.blob()?).map_err(|_| Reject::BadText)
 }
 
@@ -321,7 +363,7 @@ impl Wire for Padding {
         if zeros.iter().all(|&byte| byte == 0) { Ok(Self(len)) } else { Err(Reject::Malformed) }
     }
 
-    fn len(&self) -> usize {
+    fn len(&self, _: WireVersion) -> usize {
         blob_len(usize::from(self.0))
     }
 }
@@ -348,7 +390,7 @@ impl Wire for Metadata {
         Self::verified(version, input.blob()?.into()).ok_or(Reject::BadDigest)
     }
 
-    fn len(&self) -> usize {
-        self.version().len() + blob_len(self.data().len())
+    fn len(&self, wire: WireVersion) -> usize {
+        self.version().len(wire) + blob_len(self.data().len())
     }
 }

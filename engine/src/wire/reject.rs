@@ -113,7 +113,8 @@ impl Reject {
     /// Why the parts of a packet are no node.
     pub(super) fn of(error: &NodeError) -> Self {
         match error {
-            NodeError::TooLong { .. } => Self::OverLimit,
+            NodeError::TooLong { .. } | NodeError::TooManyTags { .. } => Self::OverLimit,
+            NodeError::TagKey { .. } => Self::Malformed,
             NodeError::Unprintable { .. } => Self::BadText,
             NodeError::Address { .. } => Self::BadAddress,
         }

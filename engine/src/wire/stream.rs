@@ -48,7 +48,7 @@ const VERSION: u8 = 1;
 /// assert_eq!((opener.port(), answer.len()), (8000, call.answer_len()));
 /// let mut sealer = call.answered(&answer)?;
 ///
-/// let packet = Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) };
+/// let packet = Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()));
 /// let mut encoded = Vec::new();
 /// wire::encode(&packet, &mut encoded);
 /// let mut sealed = Vec::new();

@@ -1,15 +1,19 @@
 //! Laws of the format, and bytes that lie.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::arbitrary::packet;
 use super::*;
+use crate::config::WireVersion;
 use crate::core::packet::Bounded;
 use crate::core::packet::{
-    Alive, BeatVector, Body, BucketIds, Bulk, Gone, LastCall, MembershipUpdate, Pull,
+    Alive, BeatVector, Body, BucketIds, Bulk, Delta, Gone, LastCall, MembershipUpdate, Pull,
+    RingArc, Rumor, Subject, Token, ViewDigest,
 };
 use crate::core::{Age, AgeStep, Beat, Cause, MemberState, PacketKind, Record, RecordId};
-use crate::node::{Generation, Node};
+use crate::node::{Generation, Node, NodeId};
 
 fn encoded(packet: &Packet) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -18,7 +22,14 @@ fn encoded(packet: &Packet) -> Vec<u8> {
 }
 
 fn with_body(body: Body) -> Packet {
-    Packet { step: AgeStep(25_000), body }
+    Packet::new(AgeStep(25_000), body).in_version(WireVersion::One)
+}
+
+/// A value has one encoding. In version 2 extensions may follow it that were passed over.
+fn is_what_was_read(packet: &Packet, bytes: &[u8]) -> bool {
+    let encoded = encoded(packet);
+    let is_whole = packet.wire == WireVersion::One || packet.skipped == 0;
+    bytes.starts_with(&encoded) && (!is_whole || encoded.len() == bytes.len())
 }
 
 /// The header of a packet of this kind, to be followed by bytes that no encoder would write.
@@ -59,7 +70,7 @@ proptest! {
         bytes[bit / 8] ^= 1 << (bit % 8);
         if let Ok(other) = decode(&bytes) {
             prop_assert_ne!(&other, &packet);
-            prop_assert_eq!(encoded(&other), bytes);
+            prop_assert!(is_what_was_read(&other, &bytes));
         }
     }
 
@@ -75,18 +86,37 @@ proptest! {
     fn nothing_may_follow_a_packet(packet in packet(), more in any::<u8>()) {
         let mut bytes = encoded(&packet);
         bytes.push(more);
-        prop_assert_eq!(decode(&bytes), Err(Reject::TrailingBytes));
+        let refused = decode(&bytes).expect_err("something follows it");
+        prop_assert!(packet.wire > WireVersion::One || refused == Reject::TrailingBytes);
+    }
+
+    #[test]
+    fn what_a_newer_build_says_behind_a_packet_of_version_2_is_passed_over_and_counted(
+        packet in packet(),
+        more in prop::collection::vec((1..300_u64, 0..20_usize), 1..4),
+    ) {
+        let mut bytes = encoded(&packet);
+        for (id, len) in &more {
+            bytes.extend(extensions::foreign(*id, &vec![7; *len]));
+        }
+        let skipped = packet.skipped + more.len() as u16;
+        let read = match packet.wire {
+            WireVersion::One => Err(Reject::TrailingBytes),
+            WireVersion::Two => Ok(Packet { skipped, ..packet }),
+        };
+        prop_assert_eq!(decode(&bytes), read);
     }
 
     #[test]
     fn random_bytes_are_refused_or_a_packet(
+        wire in 1..3_u8,
         kind in 0..23_u8,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         decode(&body).unwrap_err();
-        let bytes = [&[b'r', b'm', 1, kind, 1, 0, 0, 0], &body[..]].concat();
+        let bytes = [&[b'r', b'm', wire, kind, 1, 0, 0, 0], &body[..]].concat();
         if let Ok(packet) = decode(&bytes) {
-            prop_assert_eq!(encoded(&packet), bytes);
+            prop_assert!(is_what_was_read(&packet, &bytes));
         }
     }
 
@@ -99,11 +129,99 @@ proptest! {
         let mut bytes = encoded(&packet);
         let place = place.index(bytes.len());
         let mut number = Vec::new();
-        Writer::new(&mut number).number(lie);
+        Writer::new(&mut number, packet.wire).number(lie);
         bytes.splice(place..=place, number);
         if let Ok(packet) = decode(&bytes) {
-            prop_assert_eq!(encoded(&packet), bytes);
+            prop_assert!(is_what_was_read(&packet, &bytes));
         }
+    }
+}
+
+#[test]
+fn the_bytes_of_version_2_never_change() {
+    let node = Node::new("10.0.0.5:8000").name("A").zone("b").tag("k", "v").tag("a", "");
+    let record = Record::new(node.build().unwrap(), Generation::new(258).unwrap());
+    let me = MemberState { record: record.into(), counter: 3, age: Age(4) };
+    let alive = Alive { token: 0x0403_0201, me };
+    #[rustfmt::skip]
+    let golden = [
+        b'r', b'm', 2, 12, 0xa8, 0x61, 0, 0,
+        1, 2, 3, 4,
+        4, 10, 0, 0, 5, 0x40, 0x1f, 2, 1, 0, 0, 0, 0, 0, 0, 1, b'A', 0,
+        15, 1, 1, 2, 2, 1, b'b', 3, 7, 1, b'a', 0, 1, b'k', 1, b'v',
+        3, 0, 0, 0, 4,
+    ];
+    assert_eq!(encoded(&Packet::new(AgeStep(25_000), Body::Alive(alive))), golden);
+}
+
+/// A record of version 2 with these extensions, behind a node that says nothing else.
+fn with_extensions(extensions: &[u8]) -> Result<Packet, Reject> {
+    let len = [u8::try_from(extensions.len()).unwrap()];
+    let header = [b'r', b'm', 2, PacketKind::Alive as u8, 1, 0, 0, 0];
+    let parts = [&header[..], &[1, 0, 0, 0], NODE, &[0, 0], &len, extensions, &[3, 0, 0, 0, 4]];
+    decode(&parts.concat())
+}
+
+#[test]
+fn extensions_that_no_encoder_writes_are_refused() {
+    assert!(with_extensions(&[1, 1, 2, 2, 1, b'b']).is_ok());
+    for (why, extensions) in [
+        ("the first version is not said", &[1, 1, 1][..]),
+        ("a version takes one byte", &[1, 2, 2, 2]),
+        ("no zone is not said", &[2, 0]),
+        ("nor are no tags", &[3, 0]),
+        ("ids come in order", &[2, 1, b'b', 1, 1, 2]),
+        ("and once", &[2, 1, b'b', 2, 1, b'b']),
+        ("none is 0", &[0, 1, 7]),
+        ("tags come in order", &[3, 8, 1, b'b', 1, b'v', 1, b'a', 1, b'v']),
+        ("each key once", &[3, 6, 1, b'a', 0, 1, b'a', 0]),
+        ("and not without one", &[3, 2, 0, 0]),
+    ] {
+        assert_eq!(with_extensions(extensions), Err(Reject::Malformed), "{why}");
+    }
+    assert_eq!(with_extensions(&[2, 1, 0xff]), Err(Reject::BadText));
+    assert_eq!(with_extensions(&[2, 1, 0x1b]), Err(Reject::BadText));
+    assert_eq!(with_extensions(&[7, 4, 0]), Err(Reject::FalseLength));
+    // Four GiB that are not there.
+    assert_eq!(with_extensions(&[7, 252, 0xff, 0xff, 0xff, 0xff]), Err(Reject::FalseLength));
+}
+
+#[test]
+fn what_a_newer_build_says_of_a_node_is_counted_kept_and_passed_on_as_it_came() {
+    let told: &[u8] = &[1, 1, 9, 2, 1, b'b', 7, 3, b'n', b'e', b'w', 251, 0xff, 0xff, 1, 0];
+    let packet = with_extensions(told).unwrap();
+    assert_eq!(packet.skipped, 2);
+    let Body::Alive(alive) = &packet.body else { panic!("{packet:?}") };
+    assert_eq!((alive.me.record.node().zone(), alive.me.record.speaks_number()), ("b", 9));
+    assert_eq!(alive.me.record.speaks(), WireVersion::LATEST);
+    let bytes = encoded(&packet);
+    assert!(bytes.windows(<[u8]>::len(told)).any(|part| part == told), "{bytes:?}");
+}
+
+#[test]
+fn the_longest_record_fits_a_sealed_datagram_with_whatever_it_travels() {
+    use crate::config::Config;
+    use crate::node::{NAME_LEN_MAX, TAGS_LEN_MAX, TAGS_MAX, TEXTS_LEN_MAX, ZONE_LEN_MAX};
+
+    let data = TEXTS_LEN_MAX - NAME_LEN_MAX - ZONE_LEN_MAX - TAGS_LEN_MAX;
+    let node = Node::new("[2001:db8::1]:1").name("n".repeat(NAME_LEN_MAX));
+    let node = node.private_data("d".repeat(data)).zone("z".repeat(ZONE_LEN_MAX));
+    // Each value as long as needs a length of three bytes, as long as there is room.
+    let tag = |node: crate::NodeBuilder, (at, len)| node.tag(format!("{at:02}"), "v".repeat(len));
+    let rest = TAGS_LEN_MAX - 2 * TAGS_MAX;
+    let lens = (0..TAGS_MAX).map(|at| (at, if at == 0 { rest } else { 0 }));
+    let node = lens.fold(node, tag).build().unwrap();
+    let config = Config::builder().secret_key("hush").build().unwrap();
+    let record = Arc::new(Record::new(node, Generation::MAX));
+    let me = MemberState { record, counter: u32::MAX, age: Age(4) };
+    let update = MembershipUpdate::Member(me);
+    let arc = RingArc { after: NodeId(1), upto: NodeId(2) };
+    let topic = Subject::Membership(update.clone());
+    let rumor = Rumor { token: Token(1), acks: 5, arc, view: Some(ViewDigest(1)), topic };
+    for body in [Body::Rumor(rumor), Body::Delta(Delta { news: vec![update] })] {
+        let packet = Packet::new(AgeStep(25_000), body);
+        assert!(packet.len_max() <= config.path_len_max(), "{}", packet.len_max());
+        assert_eq!(decode(&encoded(&packet)), Ok(packet));
     }
 }
 
@@ -203,7 +321,7 @@ fn foreign_bytes_are_told_from_broken_ones() {
     assert_eq!(decode(b""), Err(Reject::TooShort));
     assert_eq!(decode(b"rm\x01\x00"), Err(Reject::TooShort));
     assert_eq!(decode(b"GET / HTTP/1.1\r\n"), Err(Reject::ForeignMagic));
-    assert_eq!(decode(b"rm\x02\x00\x01\x00\x00\x00"), Err(Reject::UnknownVersion));
+    assert_eq!(decode(b"rm\x03\x00\x01\x00\x00\x00"), Err(Reject::UnknownVersion));
     assert_eq!(decode(b"rm\x01\xff\x01\x00\x00\x00"), Err(Reject::UnknownKind));
 }
 

@@ -123,7 +123,7 @@ fn forge(forgery: &Forgery<'_>) -> Packet {
             Body::Join(Join { token: COUNTER, me, summary, padding: Padding(0) })
         }
     };
-    Packet { step: AgeStep::of_timeout(forgery.receiver.timeout()), body }
+    Packet::new(AgeStep::of_timeout(forgery.receiver.timeout()), body)
 }
 
 /// What somebody holds who knows but itself.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn call() -> Packet {
-        Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) }
+        Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()))
     }
 
     #[test]

@@ -292,7 +292,7 @@ mod tests {
         let options = Options::default();
         let mut world = World::<Engine>::new(&plan, &options);
         let body = Body::LastCall(LastCall::default());
-        let packet = Packet { step: AgeStep(25_000), body };
+        let packet = Packet::new(AgeStep(25_000), body);
         let (at, number) = world.land(packet, (0, 1), Class::Datagram);
         assert_eq!(at.since(Instant::ZERO), Duration::from_millis(1));
         let parcel = world.parcels.get(number);

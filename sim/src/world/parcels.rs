@@ -157,8 +157,7 @@ mod tests {
 
     #[test]
     fn a_parcel_lives_until_its_last_delivery_and_its_place_is_used_again() {
-        let packet =
-            Arc::new(Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) });
+        let packet = Arc::new(Packet::new(AgeStep(1), Body::LastCall(LastCall::default())));
         let mut parcels = Parcels::new();
         let datagram = Class::Datagram;
         let first = parcels.add(Arc::clone(&packet), datagram, 7, Instant::ZERO);

@@ -192,7 +192,7 @@ mod tests {
     fn bulk(beats: &[(u32, u8, u8)]) -> Packet {
         let beat = |&(id, counter, age)| Beat { id: RecordId(id), counter, age: Age(age) };
         let beats = beats.iter().map(beat).collect();
-        Packet { step: AgeStep(25_000), body: Body::Bulk(Bulk { beats, news: Vec::new() }) }
+        Packet::new(AgeStep(25_000), Body::Bulk(Bulk { beats, news: Vec::new() }))
     }
 
     fn records(members: &[(u16, u32, u8)]) -> Packet {
@@ -202,13 +202,13 @@ mod tests {
             MembershipUpdate::Member(MemberState { record, counter, age: Age(age) })
         });
         let body = Body::Delta(Delta { news: news.collect() });
-        Packet { step: AgeStep(25_000), body }
+        Packet::new(AgeStep(25_000), body)
     }
 
     fn vector(first: u32, beats: &[(u8, u8)]) -> Packet {
         let beats = beats.iter().map(|&(counter, age)| (counter, Age(age))).collect();
         let body = Body::BeatVector(BeatVector { digest: Digest(7), first, beats });
-        Packet { step: AgeStep(25_000), body }
+        Packet::new(AgeStep(25_000), body)
     }
 
     #[test]
@@ -219,8 +219,8 @@ mod tests {
             bulk(&[(1, 3, 2)]),
             bulk(&[(2, 2, 3)]),
             bulk(&[(1, 2, 3), (1, 2, 3)]),
-            Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) },
-            Packet { step: AgeStep(25_001), body: Body::LastCall(LastCall::default()) },
+            Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default())),
+            Packet::new(AgeStep(25_001), Body::LastCall(LastCall::default())),
             vector(0, &[]),
             vector(0, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),
             vector(1, &[(1, 2), (3, 4), (5, 6), (7, 8), (9, 10)]),

@@ -48,7 +48,7 @@ pub(super) const ENGINE: House = House {
         (
             "core/joining",
             "core/membership core/detection core/dissemination core/context core/packer \
-             core/packet core/timers time",
+             core/packet core/timers time wire_version",
         ),
         (
             "core/anti_entropy",
@@ -85,14 +85,17 @@ pub(super) const ENGINE: House = House {
         ("core/members", "core/packet core/record core/beat config node rng time"),
         ("core/packer", "core/packet"),
         ("core/display", "core/agreement core/io core/packet core/record core/metadata"),
-        ("core/agreement", "core/packet"),
+        ("core/agreement", "core/packet wire_version"),
         ("core/event_names", "core/io"),
-        ("core/forms", "core/record core/metadata node"),
+        ("core/forms", "core/record core/metadata node wire_version"),
         ("core/footprint", ""),
         ("core/io", "core/packet core/settings core/record core/metadata forms config node"),
-        ("core/packet", "core/settings core/record core/metadata core/beat node time"),
+        (
+            "core/packet",
+            "core/settings core/record core/metadata core/beat node time config wire_version",
+        ),
         ("core/settings", "core/beat forms config units"),
-        ("core/record", "core/beat node"),
+        ("core/record", "core/beat node wire_version"),
         ("core/metadata", "forms config node time"),
         ("core/beat", "time"),
         ("core/stats", "metrics"),
@@ -100,7 +103,7 @@ pub(super) const ENGINE: House = House {
         ("core/rtt", "config"),
         ("core/round", "rng"),
         ("forms", "node units"),
-        ("config", "node units text"),
+        ("config", "node units text wire_version"),
         ("link", "rng time"),
         ("metrics", "time"),
         ("node", "time text"),
@@ -109,6 +112,7 @@ pub(super) const ENGINE: House = House {
         ("time", ""),
         ("units", "text"),
         ("text", ""),
+        ("wire_version", ""),
         ("planted", ""),
     ],
 };

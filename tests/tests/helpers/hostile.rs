@@ -67,7 +67,7 @@ fn bulk() -> Vec<u8> {
     let beat = Beat { id: RecordId(1), counter: 2, age: Age(3) };
     let body = Body::Bulk(Bulk { beats: vec![beat; 10], news: vec![] });
     let mut bytes = Vec::new();
-    wire::encode(&Packet { step: AgeStep(1_000), body }, &mut bytes);
+    wire::encode(&Packet::new(AgeStep(1_000), body), &mut bytes);
     bytes
 }
 

@@ -45,7 +45,8 @@ impl AntiEntropy {
 
     /// The digests of our members by bucket of the ring, folded with a salt.
     pub(super) fn buckets(cx: &mut Context<'_>, bits: u32, salt: u32) -> Vec<u32> {
-        cx.members.bucket_sums(bits).into_iter().map(|sum| sum.fold(salt)).collect()
+        let wire = cx.wire();
+        cx.members.bucket_sums(bits, wire).into_iter().map(|sum| sum.fold(salt)).collect()
     }
 
     /// Our ids in some buckets, in as few datagrams as it takes.
@@ -59,7 +60,7 @@ impl AntiEntropy {
             nodes = &nodes[..nodes.len().min(of_bucket_max)];
             let page = packer.page(u16::LEN_BARE + nodes.len() * RecordId::LEN_BARE);
             page.buckets.push(at);
-            page.ids.extend(nodes.iter().map(|&node| cx.members.id_of(node)));
+            page.ids.extend(nodes.iter().map(|&node| cx.members.id_of(node, cx.wire())));
         }
         packer.into_pages()
     }
@@ -77,7 +78,8 @@ impl AntiEntropy {
         }
         let (held, unknown) = Self::resolve(cx, &ids.ids);
         let lacked = Self::lacked(cx, ids, &held);
-        let is_clear = |node: &NodeIx| unknown.binary_search(&cx.members.id_of(*node)).is_err();
+        let is_clear =
+            |node: &NodeIx| unknown.binary_search(&cx.members.id_of(*node, cx.wire())).is_err();
         let lacked = lacked.into_iter().filter(is_clear);
         let lacked = lacked.filter_map(|node| cx.news_of(node));
         let gone =
@@ -113,14 +115,17 @@ impl AntiEntropy {
         lacked
     }
 
-    /// The nodes that we hold something of among those with these ids, in order of the ring, and
-    /// the ids that are left, in order.
+    /// The nodes of whom we hold just what these ids name, in order of the ring, and the ids of
+    /// which we know nothing, in order. That of a copy stripped of what we hold is neither.
     fn resolve(cx: &Context<'_>, ids: &[RecordId]) -> (Vec<NodeIx>, Vec<RecordId>) {
         let found: Vec<_> = ids.iter().map(|&id| cx.members.by_id(id)).collect();
         let left = ids.iter().zip(&found).filter(|(_, found)| found.is_none());
         let mut left: Vec<_> = left.map(|(&id, _)| id).collect();
         left.sort_unstable();
-        let mut held: Vec<_> = found.into_iter().flatten().collect();
+        let is_named = |(&id, node): (&RecordId, Option<NodeIx>)| {
+            node.filter(|&node| cx.members.id_of(node, cx.wire()) == id)
+        };
+        let mut held: Vec<_> = ids.iter().zip(found).filter_map(is_named).collect();
         held.sort_unstable_by(|&a, &b| cx.members.compare_places(a, b));
         (held, left)
     }

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::AntiEntropy;
+use crate::config::WireVersion;
 use crate::core::context::Context;
 use crate::core::packet::StateDigest;
 use crate::time::Instant;
@@ -89,8 +90,8 @@ impl AntiEntropy {
         with: SocketAddr,
         theirs: StateDigest,
     ) {
-        let ours = cx.holds();
-        match ours == theirs {
+        let ours = cx.holds(WireVersion::LATEST);
+        match cx.holds(cx.wire()) == theirs {
             true => self.discord.forget(with),
             false => self.discord.note(cx.now.mono, with, ours, theirs, cx.config.cycle()),
         }
@@ -107,7 +108,7 @@ impl AntiEntropy {
         let partner = self.discord.partners.iter().find(|partner| partner.addr == with);
         partner.is_some_and(|it| {
             cx.now.mono < it.until
-                && it.ours == cx.holds()
+                && it.ours == cx.holds(WireVersion::LATEST)
                 && theirs.is_none_or(|theirs| theirs == it.theirs)
         })
     }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::AntiEntropy;
-use crate::config::Swap;
+use crate::config::{Swap, WireVersion};
 use crate::core::beat::Age;
 use crate::core::context::{Context, Source};
 use crate::core::detection::Detection;
@@ -71,7 +71,7 @@ impl AntiEntropy {
         membership.confirm(cx, spread, from);
         if let Some(held) = echo.swap {
             Self::send_newer_value(cx, from, held.version);
-            match held.digest == cx.members.digest() {
+            match held.digest == cx.members.digest(cx.wire()) {
                 true => self.send_vectors(cx, from, Pages::All),
                 false => Self::send_all_beats(cx, from),
             }
@@ -178,7 +178,6 @@ impl AntiEntropy {
     }
 
     fn send_request(&mut self, cx: &mut Context<'_>) {
-        let summary = cx.summary();
         let padding =
             cx.padding(Packet::LEN_MIN + SwapRequest::LEN_MIN, Self::usual_answer_len(cx));
         let Some(pending) = &mut self.swaps.pending else { return };
@@ -189,10 +188,12 @@ impl AntiEntropy {
         pending.sends += 1;
         let is_last = pending.sends == Self::SENDS_MAX;
         let wait = if is_last { wait.max(Self::last_wait(cx)) } else { wait };
-        let request = SwapRequest { token, summary, padding };
         let to = pending.to;
         cx.timers.set(Timer::SwapRetry, cx.now.mono + wait);
-        cx.out.send(to, &cx.packet(Body::SwapRequest(request)));
+        let versions = cx.opening_versions(to);
+        cx.send_opening(to, versions, |cx, wire| {
+            Body::SwapRequest(SwapRequest { token, summary: cx.summary(wire), padding })
+        });
     }
 
     /// How long the last request may take: where nodes ask, so long that one that reads everything
@@ -234,13 +235,17 @@ impl AntiEntropy {
         from: SocketAddr,
         request: &SwapRequest,
     ) {
+        if cx.is_older_copy(from) {
+            cx.stats.openings_repeated += 1;
+            return;
+        }
         cx.note_report(from, request.summary.holds());
         if let Some(room) = cx.out.room(from) {
             return Self::answer_in_short(cx, from, request, room);
         }
         Self::send_newer_value(cx, from, request.summary.version);
         let summary = &request.summary;
-        let same = cx.members.digest() == summary.digest;
+        let same = cx.members.digest(cx.wire()) == summary.digest;
         let agree = planted!(CountsCompared, same, cx.members.len() == summary.members as usize);
         let detail = if agree {
             let first = self.vectors(cx).into_iter().next().expect("there is a first page");
@@ -249,7 +254,7 @@ impl AntiEntropy {
             Self::send_all_beats(cx, from);
             Comparison::BucketDigests(Self::buckets(cx, Self::bucket_bits(cx), request.token))
         };
-        let (token, summary) = (request.token, cx.summary());
+        let (token, summary) = (request.token, cx.summary(cx.wire()));
         let answer = SwapAnswer { token, ask: None, summary, detail };
         cx.out.send(from, &cx.packet(Body::SwapAnswer(answer)));
         if agree {
@@ -261,8 +266,9 @@ impl AntiEntropy {
     /// to echo; all the rest follows the echo.
     fn answer_in_short(cx: &mut Context<'_>, from: SocketAddr, request: &SwapRequest, room: usize) {
         let room = Room::of::<SwapAnswer>(room).without(<Vec<u32>>::LEN_BARE);
-        let detail = if cx.members.digest() == request.summary.digest {
-            let nothing = BeatVector { digest: cx.members.digest(), first: 0, beats: Vec::new() };
+        let detail = if cx.members.digest(cx.wire()) == request.summary.digest {
+            let nothing =
+                BeatVector { digest: cx.members.digest(cx.wire()), first: 0, beats: Vec::new() };
             Comparison::InSync(nothing)
         } else {
             // Fewer digests stand for more members each, and more ids come back.
@@ -270,7 +276,7 @@ impl AntiEntropy {
             Comparison::BucketDigests(Self::buckets(cx, bits, request.token))
         };
         let (token, ask) = (request.token, Some(cx.token_for(from)));
-        let answer = SwapAnswer { token, ask, summary: cx.summary(), detail };
+        let answer = SwapAnswer { token, ask, summary: cx.summary(cx.wire()), detail };
         cx.out.send(from, &cx.packet(Body::SwapAnswer(answer)));
         // If there is room for it.
         Self::send_newer_value(cx, from, request.summary.version);
@@ -314,7 +320,7 @@ impl AntiEntropy {
 
     fn held(cx: &Context<'_>) -> Held {
         let version = cx.metadata.as_ref().map(Metadata::version);
-        Held { digest: cx.members.digest(), version }
+        Held { digest: cx.members.digest(cx.wire()), version }
     }
 
     /// Sends our metadata to who holds this version.
@@ -338,7 +344,7 @@ impl AntiEntropy {
 
     /// The lists agree. When ours has changed since the last swap, both may still lack the same.
     fn on_agreement(&mut self, cx: &mut Context<'_>) {
-        let digest = cx.members.digest();
+        let digest = cx.members.digest(WireVersion::LATEST);
         if std::mem::replace(&mut self.listed, digest) != digest {
             cx.swap_again_soon();
         }

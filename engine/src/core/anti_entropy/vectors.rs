@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::AntiEntropy;
 use super::swap::Pages;
+use crate::config::WireVersion;
 use crate::core::beat::Age;
 use crate::core::context::{Context, Source};
 use crate::core::dissemination::Dissemination;
@@ -16,8 +17,9 @@ impl AntiEntropy {
     /// Our beats by place on the ring, paged; at least one page. None where nobody beats, and while
     /// we are young and the list has just changed: the records that changed it brought theirs.
     pub(super) fn vectors(&self, cx: &Context<'_>) -> Vec<BeatVector> {
-        let digest = cx.members.digest();
-        let nodes = match cx.beats() && !(cx.is_young() && self.listed != digest) {
+        let digest = cx.members.digest(cx.wire());
+        let listed = cx.members.digest(WireVersion::LATEST);
+        let nodes = match cx.beats() && !(cx.is_young() && self.listed != listed) {
             true => cx.members.ring(),
             false => &[],
         };
@@ -51,7 +53,7 @@ impl AntiEntropy {
         via: Source,
     ) {
         cx.stats.updates += vector.beats.len() as u64;
-        let foreign = vector.digest != cx.members.digest();
+        let foreign = vector.digest != cx.members.digest(cx.wire());
         if planted!(VectorForeign, foreign, false) {
             cx.stats.vectors_foreign += vector.beats.len() as u64;
             return;

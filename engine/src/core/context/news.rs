@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Context;
+use crate::config::WireVersion;
 use crate::core::beat::Beat;
 use crate::core::members::NodeIx;
 use crate::core::metadata::Metadata;
@@ -39,7 +40,8 @@ impl Context<'_> {
     }
 
     pub(crate) fn send_probe(&mut self, to: SocketAddr, token: u32, reply: Reply) {
-        let packet = self.packet(Body::Probe(Probe { token, holds: self.holds(), reply }));
+        let holds = self.holds(self.speaks(to));
+        let packet = self.packet(Body::Probe(Probe { token, holds, reply }));
         match reply {
             Reply::Datagram => self.out.send(to, &packet),
             Reply::Stream => self.out.stream(to, &packet),
@@ -81,13 +83,15 @@ impl Context<'_> {
     /// needs from one that does not know us.
     pub(crate) fn send_last_call(&mut self, addr: SocketAddr) {
         let texts = match self.members.node(addr).map(|node| self.members.record(node)) {
-            Some(record) => record.node().name().len() + record.node().private_data().len(),
+            Some(record) => record.node().texts_len(),
             None => Self::USUAL_TEXTS_LEN,
         };
         let answer = Packet::LEN_BARE + Alive::LEN_BARE + texts + self.config.guard_len();
         let padding = self.padding(Packet::LEN_MIN + LastCall::LEN_MIN, answer);
         let call = LastCall { token: self.token_for(addr), padding };
-        self.out.send(addr, &self.packet(Body::LastCall(call)));
+        // Whatever it is said to speak: a forged record must not have anybody removed.
+        let packet = Packet::new(self.step, Body::LastCall(call)).in_version(WireVersion::One);
+        self.out.send(addr, &Arc::new(packet));
     }
 
     /// A suspicion of a member as it is held here, without a witness.

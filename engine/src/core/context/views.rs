@@ -5,6 +5,7 @@
 //! `relay_delay`, the first time at once.
 
 use super::{Context, Life};
+use crate::config::WireVersion;
 use crate::core::io::{Event, Output};
 use crate::core::timers::Timer;
 use crate::time::Instant;
@@ -54,7 +55,7 @@ impl Context<'_> {
                 let number = number + 1;
                 *self.views = Views { number, told_at: Some(self.now.mono), ..Views::default() };
                 let members = self.members.len();
-                let digest = self.members.digest().0.to_be_bytes();
+                let digest = self.members.digest(WireVersion::One).0.to_be_bytes();
                 self.out.event(Event::View { number, members, joined, updated, left, digest });
             }
         }

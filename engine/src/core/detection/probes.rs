@@ -334,7 +334,7 @@ impl Detection {
             return;
         }
         cx.note_report(from, probe.holds);
-        let answer = ProbeAnswer { token: probe.token, holds: cx.holds() };
+        let answer = ProbeAnswer { token: probe.token, holds: cx.holds(cx.wire()) };
         let answer = cx.packet(Body::ProbeAnswer(answer));
         match probe.reply {
             Reply::Datagram => cx.out.send(from, &answer),
@@ -397,7 +397,7 @@ impl Detection {
 
     /// A swap with who answers a question of ours and holds something else.
     fn follow_up(cx: &mut Context<'_>, from: SocketAddr, answer: &ProbeAnswer) {
-        if answer.holds != cx.holds() {
+        if answer.holds != cx.holds(cx.wire()) {
             cx.effects.push_back(Effect::Differs(from, Some(answer.holds)));
         }
     }

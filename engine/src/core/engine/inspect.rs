@@ -92,6 +92,6 @@ impl Engine {
 
     /// How many of those hold what we hold now.
     pub(crate) fn same(&self) -> usize {
-        self.ground.reports().same(self.ground.holds(), |peer| self.lists(peer))
+        self.ground.reports().same(|wire| self.ground.holds(wire), |peer| self.lists(peer))
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Engine;
+use crate::config::WireVersion;
 use crate::core::context::Context;
 use crate::core::io::Outbox;
 use crate::core::members::Members;
@@ -61,7 +62,7 @@ impl Engine {
     }
 
     pub(crate) fn holds(&self) -> StateDigest {
-        self.ground.holds()
+        self.ground.holds(WireVersion::LATEST)
     }
 
     pub(crate) fn suspects(&self, addr: SocketAddr) -> bool {

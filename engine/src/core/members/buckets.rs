@@ -3,22 +3,23 @@
 use super::Members;
 use super::ring::partition_point_near;
 use super::roster::{BUCKET_BITS, NodeIx};
+use crate::config::WireVersion;
 use crate::core::record::Digest;
 
 impl Members {
     /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
-    pub(crate) fn bucket_sums(&mut self, bits: u32) -> Vec<Digest> {
+    pub(crate) fn bucket_sums(&mut self, bits: u32, wire: WireVersion) -> Vec<Digest> {
         if bits <= BUCKET_BITS {
             let sums = self.table.own(&self.interner).sums(&self.interner);
             return sums
                 .chunks(sums.len() >> bits)
-                .map(|sums| sums.iter().copied().sum())
+                .map(|sums| sums.iter().map(|sum| sum.in_version(wire)).sum())
                 .collect();
         }
         // More than we ever ask for ourselves.
         let mut sums = vec![Digest::default(); 1 << bits];
         for &node in self.ring() {
-            sums[self.place(node).bucket(bits)] += self.digest_of(node);
+            sums[self.place(node).bucket(bits)] += self.digests_of(node).in_version(wire);
         }
         sums
     }

@@ -11,7 +11,7 @@ use super::seen::{Applied, Arrival};
 use crate::config::Liveness;
 use crate::core::beat::{Age, COUNTER_MAX, widen};
 use crate::core::packet::Cause;
-use crate::core::record::MemberState;
+use crate::core::record::{MemberState, Record};
 
 impl Members {
     /// Takes a counter modulo 256 and an age.
@@ -66,11 +66,11 @@ impl Members {
             Ordering::Less => self.contest(heard, node, sighting),
             // Nobody but ourselves raises our counter or says who we are, unless it is a rival.
             Ordering::Equal if me && counter > row.counter => Applied::OutrankedMe,
-            Ordering::Equal if me && *record != *self.record(node) => Applied::OutrankedMe,
+            Ordering::Equal if me && !record.is_copy_of(self.record(node)) => Applied::OutrankedMe,
             Ordering::Equal if me => Applied::Old,
             Ordering::Equal => match self.apply_counter(heard, node, counter, *age) {
                 Applied::Refused(node) => self.contest(heard, node, sighting),
-                seen => seen,
+                seen => self.enrich(node, record, seen),
             },
             Ordering::Greater if me => Applied::OutrankedMe,
             Ordering::Greater
@@ -117,6 +117,22 @@ impl Members {
         }
         self.list(node, record, heard.standing, counter, raised_at);
         Applied::Listed(node)
+    }
+
+    /// Holds a copy that says more than ours of the same incarnation, whatever else it brought.
+    fn enrich(&mut self, node: NodeIx, copy: &Arc<Record>, seen: Applied) -> Applied {
+        if !self.is_listed(node) || !copy.outranks_copy(self.record(node)) {
+            return seen;
+        }
+        let before = self.row(node).record;
+        let old = Arc::clone(self.interner.record(before));
+        let (record, _) = self.interner.intern(copy);
+        self.table.own(&self.interner).replace_record(node, record, &self.interner);
+        self.interner.release(before);
+        match seen {
+            Applied::Listed(node) => Applied::Listed(node),
+            _ => Applied::Enriched(node, old),
+        }
     }
 
     /// An incarnation that replaces the one held of its address.

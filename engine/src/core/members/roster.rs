@@ -12,8 +12,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::ids::{Found, IdIndex, Known};
+use crate::config::WireVersion;
 use crate::core::beat::RecordId;
-use crate::core::record::{Digest, Record};
+use crate::core::record::{Digests, Record};
 use crate::node::NodeId;
 
 /// An address, interned.
@@ -65,7 +66,8 @@ pub struct SharedRecords {
 #[derive(Clone, Debug)]
 struct Interned {
     record: Arc<Record>,
-    digest: Digest,
+    digests: Digests,
+    speaks: WireVersion,
     /// The bucket of its place when the ring is cut into `2^BUCKET_BITS`.
     bucket: u8,
     /// Another record of the roster has the same name.
@@ -78,7 +80,8 @@ pub(crate) const BUCKET_BITS: u32 = 8;
 impl Interned {
     fn of(record: Arc<Record>) -> Self {
         let bucket = record.place().bucket(BUCKET_BITS) as u8;
-        Self { digest: record.digest(), bucket, record, has_namesake: false }
+        let (digests, speaks) = (Digests::of(&record), record.speaks());
+        Self { digests, speaks, bucket, record, has_namesake: false }
     }
 }
 
@@ -139,6 +142,13 @@ impl<K: Copy + Hash + Eq> Index<K> {
     }
 }
 
+/// The ids under which a record is found: that by which beats name it, and where it has extensions
+/// that by which those name it who compare all of it.
+fn ids_of(record: &Record) -> impl Iterator<Item = RecordId> + use<> {
+    let full = record.full_digest().id();
+    [record.id()].into_iter().chain((full != record.id()).then_some(full))
+}
+
 /// The key of a name; `None` for nodes without one.
 fn name_key(record: &Record) -> Option<u64> {
     let name = record.node().name();
@@ -192,7 +202,9 @@ impl SharedRecords {
             self.places.push((record.place(), record.node().addr()));
         }
         let ix = RecordIx(u32::try_from(self.records.len()).expect("fewer than 2^32 records"));
-        self.by_id.insert(record.id(), (ix, node));
+        for id in ids_of(&record) {
+            self.by_id.insert(id, (ix, node));
+        }
         if let Some(key) = name_key(&record) {
             self.by_name.insert(key, (ix, node));
         }
@@ -276,9 +288,14 @@ impl Interner {
         &self.interned(ix).record
     }
 
-    /// The digest of a record, without a look at the record itself.
-    pub(crate) fn digest(&self, ix: RecordIx) -> Digest {
-        self.interned(ix).digest
+    /// The digests of a record, without a look at the record itself.
+    pub(crate) fn digests(&self, ix: RecordIx) -> Digests {
+        self.interned(ix).digests
+    }
+
+    /// The highest version of the wire that its node speaks, in the same way.
+    pub(crate) fn speaks(&self, ix: RecordIx) -> WireVersion {
+        self.interned(ix).speaks
     }
 
     /// The bucket of the place of a record, of `2^BUCKET_BITS`.
@@ -295,7 +312,7 @@ impl Interner {
 
     /// The id of a record, without a look at the record itself.
     pub(crate) fn id(&self, ix: RecordIx) -> RecordId {
-        self.digest(ix).id()
+        self.digests(ix).in_version(WireVersion::One).id()
     }
 
     /// The index of a record of the shared roster, and its node: they stay what they are.
@@ -362,7 +379,9 @@ impl Interner {
         let own = self.own_mut();
         let at = own.records.add(Interned::of(Arc::clone(record)));
         let ix = RecordIx(u32::try_from(shared + at).expect("bounded"));
-        own.by_id.insert(record.id(), (ix, node));
+        for id in ids_of(record) {
+            own.by_id.insert(id, (ix, node));
+        }
         if let Some(key) = name_key(record) {
             own.by_name.insert(key, (ix, node));
         }
@@ -387,7 +406,9 @@ impl Interner {
         let Some(at) = (ix.0 as usize).checked_sub(self.shared.records.len()) else { return };
         let own = self.own_mut();
         let record = own.records.take(at).record;
-        own.by_id.remove(record.id(), ix);
+        for id in ids_of(&record) {
+            own.by_id.remove(id, ix);
+        }
         if let Some(key) = name_key(&record) {
             own.by_name.remove(key, ix);
         }

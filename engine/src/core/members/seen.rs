@@ -60,6 +60,8 @@ pub(crate) enum Applied {
     Advanced(NodeIx),
     /// The member is listed now, and was not.
     Listed(NodeIx),
+    /// The copy that is held of the member's record now says more than this one did.
+    Enriched(NodeIx, Arc<Record>),
     /// The member has a new incarnation in place of this one.
     Updated(NodeIx, Arc<Record>),
 }

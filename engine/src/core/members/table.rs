@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::ring::Ring;
 use super::roster::{Interner, NodeIx, RecordIx, SharedRecords};
 use super::row::{Row, Standing, State};
-use crate::core::record::{Digest, Record};
+use crate::core::record::{Digests, Record};
 use crate::time::Instant;
 
 /// A complete node list that many engines can begin with, unchangeable.
@@ -20,7 +20,7 @@ pub struct PreloadedMembers {
     records: Vec<RecordIx>,
     /// In order of the ring.
     ring: Vec<NodeIx>,
-    digest: Digest,
+    digests: Digests,
     /// Those whose name is that of another member, in order of the ring.
     namesakes: Vec<NodeIx>,
 }
@@ -35,12 +35,12 @@ impl PreloadedMembers {
     ) -> Self {
         let interner = Interner::new(Arc::clone(roster));
         let mut records = vec![RecordIx::NONE; interner.nodes_len()];
-        let mut digest = Digest::default();
+        let mut digests = Digests::default();
         for member in members {
             let (record, node) = interner.find(member).expect("the roster names all members");
             let before = std::mem::replace(&mut records[node.index()], record);
             assert!(before == RecordIx::NONE, "{member:?} is not the only one at its address");
-            digest += member.digest();
+            digests += Digests::of(member);
         }
         let listed = |node: &NodeIx| records[node.index()] != RecordIx::NONE;
         // The roster stands in order of the ring.
@@ -49,7 +49,7 @@ impl PreloadedMembers {
             interner.namesakes(records[node.index()]).any(|(_, other)| listed(&other))
         };
         let namesakes = ring.iter().copied().filter(has_namesake).collect();
-        Self { roster: Arc::clone(roster), records, ring, digest, namesakes }
+        Self { roster: Arc::clone(roster), records, ring, digests, namesakes }
     }
 
     pub(super) fn is_of(&self, interner: &Interner) -> bool {
@@ -77,7 +77,7 @@ impl PreloadedMembers {
 #[derive(Clone, Debug)]
 pub(super) enum Table {
     /// Nobody but the node itself, as it began.
-    Alone { me: [NodeIx; 1], row: Row, digest: Digest },
+    Alone { me: [NodeIx; 1], row: Row, digests: Digests },
     /// All of a list as of a time, unchanged since.
     Full { list: Arc<PreloadedMembers>, at: Instant },
     /// One of the node's own.
@@ -88,17 +88,17 @@ pub(super) enum Table {
 pub(super) struct Own {
     pub rows: Vec<Row>,
     ring: Ring,
-    digest: Digest,
+    digests: Digests,
     /// The sums of the digests in each of the smallest buckets, once somebody has asked for them.
-    sums: Option<Box<[Digest; BUCKETS]>>,
+    sums: Option<Box<[Digests; BUCKETS]>>,
 }
 
 /// How many buckets of the ring there are for which sums are kept up.
 const BUCKETS: usize = 1 << super::roster::BUCKET_BITS;
 
 impl Table {
-    pub(crate) fn alone(me: NodeIx, row: Row, digest: Digest) -> Self {
-        Self::Alone { me: [me], row, digest }
+    pub(crate) fn alone(me: NodeIx, row: Row, digests: Digests) -> Self {
+        Self::Alone { me: [me], row, digests }
     }
 
     /// How many are listed.
@@ -110,11 +110,11 @@ impl Table {
         }
     }
 
-    /// The sum of the digests of all that are listed.
-    pub(crate) fn digest(&self) -> Digest {
+    /// The sums of the digests of all that are listed.
+    pub(crate) fn digests(&self) -> Digests {
         match self {
-            Self::Alone { digest, .. } | Self::Own(Own { digest, .. }) => *digest,
-            Self::Full { list, .. } => list.digest,
+            Self::Alone { digests, .. } | Self::Own(Own { digests, .. }) => *digests,
+            Self::Full { list, .. } => list.digests,
         }
     }
 
@@ -176,16 +176,16 @@ impl Table {
     fn to_own(&self, interner: &Interner) -> Own {
         let mut own = Own::default();
         match self {
-            Self::Alone { me: [me], row, digest } => {
+            Self::Alone { me: [me], row, digests } => {
                 own.reserve(*me, interner);
                 own.list(*me, *row, interner);
-                own.digest = *digest;
+                own.digests = *digests;
             }
             Self::Full { list, at } => {
                 let nodes = interner.shared_nodes();
                 own.rows = nodes.map(|node| list.row(node, *at)).collect();
                 own.ring = Ring::of(&list.ring);
-                own.digest = list.digest;
+                own.digests = list.digests;
             }
             Self::Own(other) => own.clone_from(other),
         }
@@ -203,10 +203,10 @@ impl Own {
     pub(super) fn list(&mut self, node: NodeIx, row: Row, interner: &Interner) {
         self.rows[node.index()] = row;
         self.ring.insert(node);
-        let digest = interner.digest(row.record);
-        self.digest += digest;
+        let digests = interner.digests(row.record);
+        self.digests += digests;
         if let Some(sums) = &mut self.sums {
-            sums[interner.bucket(row.record)] += digest;
+            sums[interner.bucket(row.record)] += digests;
         }
     }
 
@@ -216,21 +216,34 @@ impl Own {
         row.set_state(State::Vacant);
         let record = row.record;
         self.ring.remove(node);
-        let digest = interner.digest(record);
-        self.digest -= digest;
+        let digests = interner.digests(record);
+        self.digests -= digests;
         if let Some(sums) = &mut self.sums {
-            planted!(BucketStale, sums[interner.bucket(record)] -= digest);
+            planted!(BucketStale, sums[interner.bucket(record)] -= digests);
+        }
+    }
+
+    /// Holds another copy of the record of a listed node.
+    pub(super) fn replace_record(&mut self, node: NodeIx, record: RecordIx, interner: &Interner) {
+        let before = std::mem::replace(&mut self.rows[node.index()].record, record);
+        let (less, more) = (interner.digests(before), interner.digests(record));
+        self.digests -= less;
+        self.digests += more;
+        if let Some(sums) = &mut self.sums {
+            let sum = &mut sums[interner.bucket(record)];
+            *sum -= less;
+            *sum += more;
         }
     }
 
     /// The sums of the digests by bucket, as many as are kept up.
-    pub(super) fn sums(&mut self, interner: &Interner) -> &[Digest; BUCKETS] {
+    pub(super) fn sums(&mut self, interner: &Interner) -> &[Digests; BUCKETS] {
         let (ring, rows) = (&self.ring, &self.rows);
         self.sums.get_or_insert_with(|| {
-            let mut sums = Box::new([Digest::default(); BUCKETS]);
+            let mut sums = Box::new([Digests::default(); BUCKETS]);
             for &node in ring.sorted(interner) {
                 let record = rows[node.index()].record;
-                sums[interner.bucket(record)] += interner.digest(record);
+                sums[interner.bucket(record)] += interner.digests(record);
             }
             sums
         })
@@ -273,9 +286,9 @@ mod tests {
         let (interner, list) = list();
         assert_eq!(list.ring.len(), 5);
         assert!(list.ring.is_sorted_by(|&a, &b| interner.compare_places(a, b).is_lt()));
-        let sum: Digest =
-            list.ring.iter().map(|node| interner.digest(list.records[node.index()])).sum();
-        assert_eq!(list.digest, sum);
+        let sum: Digests =
+            list.ring.iter().map(|node| interner.digests(list.records[node.index()])).sum();
+        assert_eq!(list.digests, sum);
         let ports: Vec<_> = list.namesakes.iter().map(|&node| interner.addr(node).port()).collect();
         assert!(ports == [1, 3] || ports == [3, 1], "{ports:?}");
     }
@@ -286,12 +299,12 @@ mod tests {
         let at = Instant::from_nanos(7_000);
         let me = list.ring[2];
         let row = list.row(me, at);
-        let digest = interner.digest(row.record);
+        let digests = interner.digests(row.record);
         let full = Table::Full { list: Arc::new(list), at };
-        for shared in [full, Table::alone(me, row, digest)] {
+        for shared in [full, Table::alone(me, row, digests)] {
             let mut own = shared.clone();
             own.own(&interner);
-            assert_eq!((own.len(), own.digest()), (shared.len(), shared.digest()));
+            assert_eq!((own.len(), own.digests()), (shared.len(), shared.digests()));
             assert_eq!(own.ring(&interner), shared.ring(&interner));
             for node in interner.shared_nodes() {
                 assert_eq!(format!("{:?}", own.row(node)), format!("{:?}", shared.row(node)));
@@ -307,9 +320,9 @@ mod tests {
         for counter in [0, 1] {
             let mut row = list.row(me, Instant::ZERO);
             row.counter = counter;
-            let mut table = Table::alone(me, row, Digest::default());
+            let mut table = Table::alone(me, row, Digests::default());
             table.fill(&list, at, me, &interner);
-            assert_eq!((table.len(), table.digest()), (5, list.digest));
+            assert_eq!((table.len(), table.digests()), (5, list.digests));
             assert_eq!(table.row(me).counter, counter);
             assert_eq!(table.row(list.ring[0]).raised_at(), at);
             assert_eq!(matches!(table, Table::Full { .. }), counter == 0);

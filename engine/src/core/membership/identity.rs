@@ -164,7 +164,7 @@ impl Membership {
     }
 
     fn reincarnate(&mut self, cx: &mut Context<'_>, node: Node, generation: Generation) -> NodeIx {
-        let new = Arc::new(Record::new(node, generation));
+        let new = Arc::new(Record::new(node, generation).speaking(cx.config.wire_max()));
         let old = std::mem::replace(cx.me, Arc::clone(&new));
         cx.members.succeed_myself(&new, cx.now.mono);
         let me = cx.members.me();

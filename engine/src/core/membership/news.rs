@@ -263,6 +263,11 @@ impl Membership {
                 self.note_incarnation(cx, spread, node, None);
                 return Some(node);
             }
+            Applied::Enriched(node, old) => {
+                let new = Arc::clone(cx.members.record(node));
+                cx.out.event(Event::Updated { old, new });
+                return Some(node);
+            }
             Applied::Updated(node, old) => {
                 self.conflicts.succeeded(cx.now.mono, cx.members.addr(node));
                 self.note_incarnation(cx, spread, node, Some(&old));

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, ConfigBuilder, Isolation, Liveness};
+use crate::config::{Config, ConfigBuilder, Isolation, Liveness, WireVersion};
 use crate::core::packet::{Body, RingArc, Rumor, Subject, Token};
 use crate::core::{
     AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
@@ -52,6 +52,10 @@ pub(crate) struct Cluster {
     pub(crate) filters: BTreeSet<(u16, u16)>,
     /// Drops every bulk packet.
     pub(crate) mute_beats: bool,
+    /// What went in the first version of the wire, by kind.
+    pub(crate) sent_in_one: BTreeMap<PacketKind, usize>,
+    /// What went in a newer one to nodes that speak the first alone, which refuse it.
+    pub(crate) refused: BTreeMap<PacketKind, usize>,
     /// Nodes that neither read nor wake.
     pub(crate) asleep: BTreeSet<u16>,
     /// How far the wall clock has moved without the monotonic one.
@@ -132,6 +136,8 @@ impl Cluster {
             vanished: 0,
             filters: BTreeSet::new(),
             mute_beats: false,
+            sent_in_one: BTreeMap::new(),
+            refused: BTreeMap::new(),
             asleep: BTreeSet::new(),
             wall_ahead: Duration::ZERO,
             clocks: BTreeMap::new(),
@@ -239,7 +245,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn body(&mut self, node: u16, from: u16, body: Body) {
         let step = AgeStep::of_timeout(self.config.timeout());
-        self.packet(node, from, Packet { step, body });
+        self.packet(node, from, Packet::new(step, body));
     }
 
     /// What a node does about something else than a packet.
@@ -437,6 +443,13 @@ impl Cluster {
         self.log.push((to, packet.kind()));
         if class == Class::Stream {
             *self.streams.entry(packet.kind()).or_default() += 1;
+        }
+        if packet.wire == WireVersion::One {
+            *self.sent_in_one.entry(packet.kind()).or_default() += 1;
+        } else if let Some(reader) = self.engines.get(&to.port())
+            && reader.config().wire_max() == WireVersion::One
+        {
+            *self.refused.entry(packet.kind()).or_default() += 1;
         }
         let longest = match packet.body {
             Body::Value(_) | Body::Rumor(Rumor { topic: Subject::Metadata(_), .. }) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cluster::{Cluster, SECOND, addr, judging, record};
 use super::probes::{counter, records, settled, suspicion};
 use super::telling::packet;
-use crate::config::Liveness;
+use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{Body, Gone, Join, LastCall, MembershipUpdate, Padding, Welcome};
 use crate::core::{Age, Cause, Command, Event, MemberState, Output, PacketKind};
 
@@ -167,7 +167,7 @@ fn who_stays_away_tells_nobody_of_itself() {
     cluster.engine(5).with(now, |cx| news = cx.news_of(cx.members.me()));
     assert_eq!(news, None);
     let mut summary = None;
-    cluster.engine(5).with(now, |cx| summary = Some(cx.summary()));
+    cluster.engine(5).with(now, |cx| summary = Some(cx.summary(WireVersion::LATEST)));
     let me = MemberState { record: record(99), counter: 1, age: Age(0) };
     let summary = summary.expect("it says what it holds");
     let join = Join { token: 7, me, summary, padding: Padding(400) };

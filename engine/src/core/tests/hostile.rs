@@ -270,7 +270,7 @@ fn a_member_is_believed_once_it_has_echoed_and_not_before() {
     assert_eq!(newcomers(&mut cluster), 0);
     let told = |number, counter| records([member(number, 1, counter)]);
     let itself = |cluster: &mut Cluster, number, body| {
-        let packet = Packet { step: AgeStep::of_timeout(SECOND), body };
+        let packet = Packet::new(AgeStep::of_timeout(SECOND), body);
         let (now, input) = (cluster.clock(), datagram(invented_addr(number), packet));
         cluster.engine(1).handle(now, input, &mut Outbox::new());
     };

@@ -216,7 +216,7 @@ fn a_node_does_not_tell_on_what_it_refutes() {
         for forged in [member(1, generation(me.get() + 1)), gone(1, me, Cause::Left)] {
             let mut cluster = settled(NODES, liveness);
             let (step, topic) = (AgeStep::of_timeout(TIMEOUT), Subject::Membership(forged));
-            let packet = Packet { step, body: rumor(topic.clone()) };
+            let packet = Packet::new(step, rumor(topic.clone()));
             let sent = cluster.outputs(1, 2, packet);
             let told = |it: &Subject| {
                 let is = |output: &&Output| match output {

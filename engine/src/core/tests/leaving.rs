@@ -95,7 +95,7 @@ fn the_only_node_of_a_cluster_is_off_at_once() {
 }
 
 fn packet(body: Body) -> Packet {
-    Packet { step: AgeStep::of_timeout(Config::default().timeout()), body }
+    Packet::new(AgeStep::of_timeout(Config::default().timeout()), body)
 }
 
 fn kinds(outputs: &[Output]) -> Vec<PacketKind> {

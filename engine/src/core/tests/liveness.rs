@@ -224,7 +224,7 @@ fn who_wakes_answers_with_a_beat_that_nobody_has_however_lately_it_beat_by_its_o
     cluster.wall_ahead = SECOND;
     let step = AgeStep::of_timeout(TIMEOUT);
     let call = Body::LastCall(LastCall { token: 7, padding: Padding(0) });
-    cluster.outputs(1, 2, Packet { step, body: call });
+    cluster.outputs(1, 2, Packet::new(step, call));
     assert_eq!(counter(&mut cluster), before + 1);
 }
 

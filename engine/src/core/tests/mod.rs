@@ -28,4 +28,5 @@ mod suspicions;
 mod swap;
 mod telling;
 mod unreached;
+mod versions;
 mod views;

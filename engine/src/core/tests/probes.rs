@@ -129,7 +129,7 @@ fn who_is_asked_for_one_that_it_does_not_list_says_that_it_hears_the_asker_if_it
     let vouched = |cluster: &mut Cluster, from: u16| {
         let step = AgeStep::of_timeout(TIMEOUT);
         let body = Body::PingReq(PingReq { token: 7, target: addr(9) });
-        let said = cluster.outputs(1, from, Packet { step, body });
+        let said = cluster.outputs(1, from, Packet::new(step, body));
         let word = said.iter().find_map(|output| match output {
             Output::Send { packet, .. } => match &packet.body {
                 Body::IndirectAck(vouch) => Some(*vouch),
@@ -150,7 +150,7 @@ fn an_answer_that_comes_too_late_for_whom_it_was_asked_for_is_proof_all_the_same
     let (mut now, mut engine) = (cluster.clock(), cluster.engine(1).clone());
     let mut out = Outbox::new();
     let step = AgeStep::of_timeout(TIMEOUT);
-    let from = |node, body| datagram(addr(node), Packet { step, body });
+    let from = |node, body| datagram(addr(node), Packet::new(step, body));
     let request = PingReq { token: 7, target: addr(3) };
     engine.handle(now, from(2, Body::PingReq(request)), &mut out);
     let token = out.drain().find_map(|output| match output {

@@ -62,7 +62,7 @@ pub(super) fn handle(cluster: &mut Cluster, from: SocketAddr, packet: Packet) ->
 }
 
 pub(super) fn packet(body: Body) -> Packet {
-    Packet { step: step(), body }
+    Packet::new(step(), body)
 }
 
 fn addr_place(node: u16) -> NodeId {
@@ -92,7 +92,7 @@ fn stranger_s_join(of: SocketAddr) -> Packet {
     };
     let me = MemberState { record: me, counter: 1, age: Age(0) };
     let join = Join { token: 7, me, summary: request.summary, padding: Padding(400) };
-    Packet { step: step(), body: Body::Join(join) }
+    Packet::new(step(), Body::Join(join))
 }
 
 proptest! {
@@ -127,7 +127,7 @@ fn what_brought_kilobytes_to_a_victim_brings_three_times_its_bytes_or_nothing() 
         stranger_s_join(addr(STRANGER)).body,
         Body::LastCall(LastCall::default()),
     ] {
-        let packet = Packet { step: step(), body };
+        let packet = Packet::new(step(), body);
         let (came, kind) = (len(&packet), packet.kind());
         let outputs = handle(&mut cluster, addr(STRANGER), packet);
         let back = bytes_back(&outputs, addr(STRANGER));
@@ -141,7 +141,7 @@ fn an_address_that_echoed_gets_everything_and_one_that_guesses_does_not() {
     let mut cluster = rich(Liveness::Beats);
     let ids = |echo| {
         let ids = BucketIds { echo, bits: 0, buckets: vec![0], ids: Vec::new() };
-        Packet { step: step(), body: Body::BucketIds(ids) }
+        Packet::new(step(), Body::BucketIds(ids))
     };
     let now = cluster.clock();
     let token = cluster.engine(1).token_for(now, addr(STRANGER));
@@ -175,14 +175,14 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
         unreachable!("a request")
     };
     request.summary.version = None;
-    let packet = Packet { step: step(), body: Body::SwapRequest(request) };
+    let packet = Packet::new(step(), Body::SwapRequest(request));
     let outputs = handle(&mut cluster, addr(STRANGER), packet);
     let [Output::Send { packet, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let Body::SwapAnswer(answer) = &packet.body else { panic!("{packet:?}") };
     assert!(matches!(&answer.detail, Comparison::InSync(vector) if vector.beats.is_empty()));
     let swap = Some(crate::core::packet::Held { digest: request.summary.digest, version: None });
     let echo = Echo { token: answer.ask.expect("it is asked to echo"), swap };
-    let packet = Packet { step: step(), body: Body::Echo(echo) };
+    let packet = Packet::new(step(), Body::Echo(echo));
     let kinds: Vec<_> = handle(&mut cluster, addr(STRANGER), packet)
         .into_iter()
         .filter_map(|output| match output {
@@ -463,7 +463,7 @@ fn a_node_behind_a_translation_of_addresses_is_believed_by_what_was_sent_to_its_
     let believed = |cluster: &mut Cluster| cluster.engine(1).believes(advertised);
     let now = cluster.clock();
     let answer = |token| ProbeAnswer { token, holds: Default::default() };
-    let answer = |token| Packet { step: step(), body: Body::ProbeAnswer(answer(token)) };
+    let answer = |token| Packet::new(step(), Body::ProbeAnswer(answer(token)));
     let token = cluster.engine(1).token_for(now, outside);
     handle(&mut cluster, outside, answer(token));
     assert!(!believed(&mut cluster), "what was sent elsewhere says nothing of that address");
@@ -482,7 +482,7 @@ fn a_welcome_that_nobody_asked_for_is_not_listened_to() {
     let Body::Join(Join { me, summary, .. }) = join.body else { unreachable!() };
     let welcome =
         crate::core::packet::Welcome { token: 0, ask: Some(1), summary, members: vec![me] };
-    let packet = Packet { step: step(), body: Body::Welcome(welcome) };
+    let packet = Packet::new(step(), Body::Welcome(welcome));
     let outputs = handle(&mut cluster, addr(STRANGER), packet);
     assert!(outputs.is_empty(), "{outputs:?}");
     assert!(!cluster.engine(1).lists(addr(STRANGER)));
@@ -516,7 +516,7 @@ fn nobody_has_a_member_probed_who_is_none_and_no_member_takes_all_places() {
         let mut sent = 0;
         for token in 0..20 {
             let request = PingReq { token, target: addr(5) };
-            let packet = Packet { step: step(), body: Body::PingReq(request) };
+            let packet = Packet::new(step(), Body::PingReq(request));
             let outputs = handle(cluster, from, packet);
             let is_probe = |output: &Output| match output {
                 Output::Send { to, packet, .. } => {
@@ -569,7 +569,7 @@ fn who_joins_by_stream_is_asked_to_echo_like_any_other() {
 fn over_a_stream_nothing_is_withheld() {
     let mut cluster = rich(Liveness::Beats);
     let ids = BucketIds { echo: None, bits: 0, buckets: vec![0], ids: Vec::new() };
-    let packet = Packet { step: step(), body: Body::BucketIds(ids) };
+    let packet = Packet::new(step(), Body::BucketIds(ids));
     let (now, mut out) = (cluster.clock(), Outbox::new());
     let (from, carrier) = (addr(STRANGER), crate::core::Carrier::Stream);
     let input = Input::Packet { from, carrier, packet: Arc::new(packet) };

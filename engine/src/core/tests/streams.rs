@@ -37,7 +37,7 @@ fn announced(metadata: &Metadata) -> Body {
 }
 
 fn packet(body: Body) -> Packet {
-    Packet { step: AgeStep(25_000), body }
+    Packet::new(AgeStep(25_000), body)
 }
 
 /// What is said about a value in these outputs, to whom.

@@ -245,12 +245,12 @@ proptest! {
 #[test]
 fn an_answer_to_no_request_changes_nothing() {
     let mut cluster = pair(&BTreeSet::new(), &(10..20).collect());
-    let Packet { step, body } = cluster.swap_request(1, 2);
+    let Packet { step, body, .. } = cluster.swap_request(1, 2);
     let Body::SwapRequest(SwapRequest { token, summary, .. }) = body else { unreachable!() };
     let detail = Comparison::BucketDigests(vec![1; 4]);
     let answer = crate::core::packet::SwapAnswer { token: token ^ 2, ask: None, summary, detail };
     let sent = cluster.sent.clone();
-    cluster.packet(1, 2, Packet { step, body: Body::SwapAnswer(answer) });
+    cluster.packet(1, 2, Packet::new(step, Body::SwapAnswer(answer)));
     assert_eq!(cluster.sent, sent);
     assert_eq!(cluster.engine(1).stats().answers_stale, 1);
 }
@@ -263,7 +263,7 @@ fn a_bucket_that_is_named_again_and_again_is_answered_once() {
     let echo = Some(cluster.engine(2).token_for(now, addr(1)));
     let mut answered = |buckets: Vec<u16>| {
         let ids = BucketIds { echo, bits: 0, buckets, ids: Vec::new() };
-        let outputs = cluster.outputs(2, 1, Packet { step, body: Body::BucketIds(ids) });
+        let outputs = cluster.outputs(2, 1, Packet::new(step, Body::BucketIds(ids)));
         let told = outputs.iter().map(|output| match output {
             Output::Send { packet, .. } => match &packet.body {
                 Body::Delta(records) => records.news.len(),

@@ -56,7 +56,7 @@ pub(super) fn metadata(data: &[u8], nanos: i64) -> Subject {
 }
 
 pub(super) fn packet(body: Body) -> Packet {
-    Packet { step: AgeStep(25_000), body }
+    Packet::new(AgeStep(25_000), body)
 }
 
 /// The rumors among outputs, with whom they go to, and the acknowledgements.

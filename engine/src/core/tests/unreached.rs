@@ -21,7 +21,7 @@ fn metadata() -> Metadata {
 }
 
 fn packet(body: Body) -> Packet {
-    Packet { step: AgeStep(25_000), body }
+    Packet::new(AgeStep(25_000), body)
 }
 
 fn announced(value: &Metadata) -> Packet {

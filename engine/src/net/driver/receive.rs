@@ -219,7 +219,7 @@ mod tests {
         fn send(&mut self, body: Body) {
             let mut bytes = Vec::new();
             let now = self.network.clock().now();
-            self.guard.encode(now, &Packet { step: AgeStep(25_000), body }, &mut bytes);
+            self.guard.encode(now, &Packet::new(AgeStep(25_000), body), &mut bytes);
             self.stranger.send(&bytes, self.lists[0].node().addr());
         }
 
@@ -302,7 +302,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let mut bytes = Vec::new();
-        let packet = Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) };
+        let packet = Packet::new(AgeStep(1), Body::LastCall(LastCall::default()));
         bed.guard.encode(bed.network.clock().now(), &packet, &mut bytes);
         for _ in 0..30_000 {
             bed.stranger.send(&bytes, first.node().addr());
@@ -345,7 +345,7 @@ mod tests {
         let mut bytes = Vec::new();
         let now = network.clock().now();
         let run = Run { addr: stranger.addr(), random: [0; 8], now };
-        let packet = Packet { step: AgeStep(1), body: Body::LastCall(LastCall::default()) };
+        let packet = Packet::new(AgeStep(1), Body::LastCall(LastCall::default()));
         Guard::new(&Config::default(), &run).encode(now, &packet, &mut bytes);
         (0..count).for_each(|_| stranger.send(&bytes, list.node().addr()));
         for &wait in waits {
@@ -388,7 +388,7 @@ mod tests {
         let size = DATAGRAM_LEN_MAX / 2;
         let mut bed = Bed::new(Config::builder().size(size).build().unwrap()).await;
         let body = bed.records(1_000);
-        assert!(crate::wire::encoded_len(&Packet { step: AgeStep(1), body }) > CUT_LEN_MAX);
+        assert!(crate::wire::encoded_len(&Packet::new(AgeStep(1), body)) > CUT_LEN_MAX);
         bed.send(bed.records(1_000));
         sleep(2 * DELAY).await;
         assert_eq!(bed.refused(Reject::OverSize), 0);

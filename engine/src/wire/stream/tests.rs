@@ -33,7 +33,7 @@ fn connected(a: &StreamGuard, b: &StreamGuard, randoms: [u8; 2]) -> (StreamSeale
 }
 
 fn numbered(number: u32) -> Packet {
-    Packet { step: AgeStep(number), body: Body::LastCall(LastCall::default()) }
+    Packet::new(AgeStep(number), Body::LastCall(LastCall::default()))
 }
 
 fn sealed(sealer: &mut StreamSealer, packet: &Packet) -> Vec<u8> {

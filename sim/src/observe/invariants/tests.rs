@@ -524,7 +524,7 @@ fn who_sends_a_probe_and_no_other_is_noticed() {
     testkit::configure(&mut plan, probes.build().unwrap());
     let mut observer = Observer::new(&plan, &Arc::new(Cast::of(&plan)));
     let probe = Probe { token: 1, holds: StateDigest::default(), reply: Reply::Datagram };
-    let packet = Packet { step: AgeStep(1), body: Body::Probe(probe) };
+    let packet = Packet::new(AgeStep(1), Body::Probe(probe));
     observer.on_send(at_ms(1_000), 0, &packet, 41, &[]);
     observer.count_state(at_ms(9_000), 0, &Stats::default());
     let judged = judged(observer, 9_000, None);

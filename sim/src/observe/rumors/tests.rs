@@ -227,7 +227,7 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
     ];
     let meant = Meant::new(Identity::Incarnation, &rumors.cast);
     for (body, want) in carried_by {
-        let (packet, mut carried) = (Packet { step: AgeStep(1), body }, Vec::new());
+        let (packet, mut carried) = (Packet::new(AgeStep(1), body), Vec::new());
         rumors.carried(Instant::ZERO, &packet, &meant, &mut carried);
         let numbers: Vec<RumorNo> = carried.iter().map(|&(rumor, _)| rumor).collect();
         assert_eq!(numbers, want, "{:?}", packet.kind());

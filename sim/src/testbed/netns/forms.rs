@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn packets_survive_as_text_and_what_is_none_is_none() {
-        let sent = Packet { step: AgeStep(7), body: Body::LastCall(LastCall::default()) };
+        let sent = Packet::new(AgeStep(7), Body::LastCall(LastCall::default()));
         assert_eq!(packet(&packet_text(&sent)), Some(sent));
         assert_eq!(packet("!"), None);
         assert_eq!(bytes(&text(b"v1")), Some(b"v1".to_vec()));

@@ -321,10 +321,9 @@ fn bytes_that_are_no_packet_are_corrupted_and_those_that_are_one_arrive() {
     let mut plan = plan(3, 10);
     let whole = |plan: &Plan| summary(plan).messages;
     let before = whole(&plan);
-    let call = rumormill::core::Packet {
-        step: rumormill::core::AgeStep(25_000),
-        body: rumormill::core::packet::Body::LastCall(rumormill::core::packet::LastCall::default()),
-    };
+    let call = rumormill::core::packet::LastCall::default();
+    let call = rumormill::core::packet::Body::LastCall(call);
+    let call = rumormill::core::Packet::new(rumormill::core::AgeStep(25_000), call);
     let mut bytes = Vec::new();
     rumormill::wire::encode(&call, &mut bytes);
     inject(&mut plan, 9_990, vec![0], stranger(), Content::Bytes(bytes.into()));

@@ -46,7 +46,7 @@ fn guard_with_clock(node: u8, seconds: i64, wall: i64) -> Guard {
 }
 
 fn last_call() -> Packet {
-    Packet { step: AgeStep(25_000), body: Body::LastCall(LastCall::default()) }
+    Packet::new(AgeStep(25_000), Body::LastCall(LastCall::default()))
 }
 
 fn sealed(guard: &mut Guard, seconds: i64) -> Vec<u8> {
