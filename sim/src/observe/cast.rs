@@ -128,7 +128,9 @@ impl Cast {
             let first = others.first().map(|&part| cast.parts[part as usize].node);
             assert!(first.is_none_or(|first| first == node), "two nodes of the plan share {addr}");
             others.push(number);
-            let planned = || Arc::new(Record::new(incarnation.public.clone(), generation));
+            let speaks = incarnation.config.wire_max();
+            let planned =
+                || Arc::new(Record::new(incarnation.public.clone(), generation).speaking(speaks));
             let record = record(number as usize).unwrap_or_else(planned);
             let generation = cast.alone_from(addr, record.generation());
             cast.holders[addr as usize] = Holder { generation, incarnation: number, node };
@@ -199,7 +201,8 @@ impl Cast {
         past.or_else(|| own().next()).expect("every node of a plan starts once")
     }
 
-    /// The settings of a node's engine, in all its lives.
+    /// The settings of a node's engine, in all its lives but for the version of the wire that it
+    /// speaks, which no measure asks for.
     pub(crate) fn config(&self, node: NodeNo) -> &Arc<Config> {
         &self.configs[node as usize]
     }

@@ -450,7 +450,7 @@ impl<'s> Walk<'s> {
                 node,
                 start: start_at,
                 public,
-                config: births::config(self.typed, node),
+                config: self.next_config(node, how.wire_max),
                 way_in: WayIn::Seeds(Vec::new()),
                 cause: StartCause::Restart,
                 memory: how.memory,

@@ -127,7 +127,8 @@ impl<P: Simulated> World<'_, P> {
             let part = cast.part(incarnation);
             let seed = Rng::fork(seed, "node", u64::from(incarnation)).bits();
             let (record, now) = (Arc::clone(&part.record), cast.now(part.node, now));
-            let setup = Setup { config: cast.config(part.node), keys, roster: &rosters.roster() };
+            let config = &self.plan.incarnations[incarnation as usize].config;
+            let setup = Setup { config, keys, roster: &rosters.roster() };
             let settings = P::settings(&setup).expect("the scenario's settings were checked");
             let engine = Box::new(P::new(record, &settings, seed, now));
             let behind = Duration::ZERO;

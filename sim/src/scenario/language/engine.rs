@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rumormill::config::{Setting, Wire};
+use rumormill::node::Tags;
 use rumormill::units::show_duration;
 use rumormill::{Config, ConfigBuilder, ConfigError};
 
@@ -132,6 +133,12 @@ pub(super) fn rows_for(spec: &Spec, config: &Config) -> Vec<(&'static str, Strin
     rows
 }
 
+/// Tags as they are typed: one text each.
+pub(super) fn tags_literal(tags: &Tags) -> String {
+    let each = tags.iter().map(|(key, value)| text_literal(&format!("{key}={value}")));
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
+}
+
 /// Every key and its value as TOML.
 pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
     let time = |time| text_literal(&show_duration(time));
@@ -153,7 +160,10 @@ pub(super) fn rows(config: &Config) -> Vec<(&'static str, String)> {
         ("clock_skew_max", time(config.clock_skew_max())),
         ("cluster", text_literal(config.cluster())),
         ("wire", text_literal(&config.wire().to_string())),
+        ("wire_max", config.wire_max().to_string()),
     ];
+    rows.extend((!config.zone().is_empty()).then(|| ("zone", text_literal(config.zone()))));
+    rows.extend((!config.tags().is_empty()).then(|| ("tags", tags_literal(config.tags()))));
     rows.extend(config.ack_timeout().map(|wait| ("ack_timeout", time(wait))));
     rows
 }
@@ -165,6 +175,7 @@ mod tests {
     #[test]
     fn every_key_of_the_engine_is_written_out_or_decided_elsewhere() {
         let config = Config::builder().ack_timeout(std::time::Duration::from_millis(50));
+        let config = config.zone("a").tags("role=db".parse().unwrap());
         let rows = rows(&config.build().unwrap());
         for key in ConfigBuilder::KEYS {
             let written = rows.iter().any(|(row, _)| *row == key);

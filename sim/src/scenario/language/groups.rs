@@ -15,7 +15,7 @@ use crate::scenario::plan::{ClockChange, NodeNo};
 use crate::scenario::units::{parse_drift, parse_signed_time};
 
 pub(super) const CLOCK_KEYS: [&str; 2] = ["offset", "drift"];
-pub(super) const KEYS: [&str; 5] = ["nodes", "name", "private_data", "clock", "engine"];
+pub(super) const KEYS: [&str; 6] = ["nodes", "name", "private_data", "zone", "clock", "engine"];
 
 /// What stands for a node's place in its group, in a pattern of names.
 pub(in crate::scenario) const PLACE: &str = "{i}";
@@ -77,10 +77,11 @@ impl Groups {
             // Later groups may be made of this one.
             let set = found.keep(self.groups[index].typed.evaluate(&mut fixed))?;
             let settings = found.keep(entry.item.table("a group"))?;
-            if let Some(own) = settings.item("engine") {
-                let own = found.keep(own.table(what));
-                self.groups[index].engine = own
-                    .and_then(|own| engine::read(&[tables.engine, Some(own)], (ever, spec), found));
+            let own = settings.item("engine").map(|own| found.keep(own.table(what)));
+            let zone = zone_alone(settings);
+            if own.is_some() || zone.is_some() {
+                let all = [tables.engine, own.flatten(), zone.as_ref()];
+                self.groups[index].engine = engine::read(&all, (ever, spec), found);
             }
             found.keep(self.check_apart(index, &set, settings));
             found.keep(self.check_names(index, &set, settings));
@@ -102,7 +103,8 @@ impl Groups {
                 ("engine", one.engine.is_some() && other.engine.is_some()),
             ];
             if let Some((key, _)) = both.iter().find(|(_, both)| *both) {
-                let entry = table.entry(key).expect("it was read");
+                // A zone is a setting of the engine.
+                let entry = table.entry(key).or(table.entry("zone")).expect("it was read");
                 let name = &self.names[earlier];
                 let text = format!("node {node} has its `{key}` from the group `{name}` already");
                 return Err(Mistake::new(entry.key_at, text));
@@ -161,6 +163,12 @@ impl Groups {
     /// The private data that its group gives a node.
     pub(in crate::scenario) fn private_data_of(&self, node: NodeNo) -> Option<&str> {
         Some(self.setting(node, |group| group.private_data.as_deref())?.1)
+    }
+
+    /// The longest of all private data of groups.
+    pub(super) fn longest_private_data(&self) -> &str {
+        let all = self.groups.iter().filter_map(|group| group.private_data.as_deref());
+        all.max_by_key(|data| data.len()).unwrap_or_default()
     }
 
     /// The settings of the engine that its group gives a node.
@@ -240,6 +248,12 @@ impl Group {
         }
         rows
     }
+}
+
+/// `zone = "a"` of a group, which is short for `engine.zone`.
+fn zone_alone(settings: &Table) -> Option<Table> {
+    let zone = settings.entry("zone")?;
+    Some(Table { entries: vec![zone.clone()], at: zone.key_at })
 }
 
 fn check_name(Entry { key, key_at, .. }: &Entry) -> Result<(), Mistake> {

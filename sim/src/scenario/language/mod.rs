@@ -137,6 +137,10 @@ impl Typed {
         };
         for engine in engine.iter().chain(groups.iter().flat_map(Groups::engines)) {
             actions::check_fits(&actions, engine, found);
+            if let Some(groups) = &groups {
+                let settings = tables.groups.or(tables.engine).map_or(root.at, |table| table.at);
+                actions::check_texts(&actions, groups, (engine, settings), found);
+            }
             found.keep(protocol::check(&chosen, engine, tables.protocol));
         }
         let (expect, expect_seeds) = expect::read(tables.expect, found);

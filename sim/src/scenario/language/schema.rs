@@ -229,10 +229,16 @@ fn of_group(key: &str) -> Value {
         "nodes" => nodes_ref(),
         "name" => text("a-{i}", "their names; {i} is the place in the group"),
         "private_data" => text("zone=a", "what they say of themselves"),
+        "zone" => text("a", "where they are: short for engine.zone"),
         "clock" => object(&groups::CLOCK_KEYS, &[], clock),
         "engine" => settings(),
         _ => anything(),
     }
+}
+
+fn tags() -> Value {
+    let about = "what else they say from then on, KEY=VALUE each";
+    json!({ "type": "array", "items": { "type": "string" }, "description": about })
 }
 
 fn clock(key: &str) -> Value {
@@ -352,6 +358,7 @@ fn act(key: &str) -> Value {
             "nodes" => nodes_ref(),
             "name" => text("b-{i}", "their names from then on; {i} is the place among the nodes"),
             "private_data" => text("zone=b", "what they say of themselves from then on"),
+            "tags" => tags(),
             _ => anything(),
         }),
         "drop" => object(&packets::DROP_KEYS, &["kind"], of_packets),
@@ -396,6 +403,7 @@ fn restart() -> Value {
         "private_data" => text("zone=b", "what they say of themselves from then on"),
         "forgets" => words(&["generation"], "what they don't know of their earlier life"),
         "stale_seeds" => time("for how long they are given the addresses of before as seeds"),
+        "wire_max" => number(1, "up to which version of the wire they speak from then on"),
         _ => anything(),
     })
 }

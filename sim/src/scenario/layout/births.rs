@@ -14,12 +14,14 @@ use crate::scenario::plan::{Incarnation, Memory, NodeNo, StartCause, WayIn};
 pub(super) fn public(typed: &Typed, node: NodeNo) -> Node {
     let name = typed.groups.name_of(node).unwrap_or_else(|| format!("node-{node}"));
     let data = typed.groups.private_data_of(node).unwrap_or_default();
+    let settings = config(typed, node);
     let builder = NodeBuilder::from(Node::at(address(node)));
     builder
         .name(name)
         .private_data(data)
         .build()
-        .expect("the language limits names and private data")
+        .and_then(|node| node.or_else(settings.zone(), settings.tags()))
+        .expect("the language limits texts")
 }
 
 /// The settings of a node's engine.

@@ -101,7 +101,7 @@ pub(super) fn undo(action: &Action, groups: &Groups) -> String {
 /// How nodes go down and come back.
 fn returning(restart: &Restart) -> String {
     let manner = if restart.manner == Manner::Crash { "crash" } else { "leave" };
-    let Return { down, address, memory, stale_seeds, .. } = &restart.how;
+    let Return { down, address, memory, stale_seeds, wire_max, .. } = &restart.how;
     let down = show_duration(*down);
     let moved = match address {
         Address::Same => "",
@@ -114,13 +114,16 @@ fn returning(restart: &Restart) -> String {
     };
     let stale = stale_seeds.map(|long| format!(", seeds stale for {}", show_duration(long)));
     let stale = stale.unwrap_or_default();
-    format!("{manner}, down {down}{moved}{forgets}{stale}")
+    let wire = wire_max.map(|wire| format!(", speaking up to wire {wire}")).unwrap_or_default();
+    format!("{manner}, down {down}{moved}{forgets}{stale}{wire}")
 }
 
 fn updated(update: &Update, said: &[(NodeNo, Node)], set: &dyn Fn(&[NodeNo]) -> String) -> String {
     let nodes: Vec<NodeNo> = said.iter().map(|&(node, _)| node).collect();
     let quoted = |key, text: &Option<String>| text.as_ref().map(|text| format!("{key} {text:?}"));
-    let changes = [quoted("name", &update.name), quoted("private data", &update.private_data)];
+    let tags = update.tags.as_ref().map(|tags| format!("tags \"{tags}\""));
+    let changes =
+        [quoted("name", &update.name), quoted("private data", &update.private_data), tags];
     let changes: Vec<String> = changes.into_iter().flatten().collect();
     format!("update {}: {}", set(&nodes), changes.join(", "))
 }

@@ -1,8 +1,10 @@
 //! What a node says of itself in its next life, or from now on in this one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rumormill::{Node, NodeBuilder};
+use rumormill::config::WireVersion;
+use rumormill::{Config, Node, NodeBuilder};
 
 use super::Walk;
 use crate::scenario::addresses::address;
@@ -17,11 +19,13 @@ impl Walk<'_> {
         for (place, &node) in nodes.iter().enumerate() {
             let was = self.public(node);
             let name = update.name.as_ref().map(|name| name.replace(PLACE, &place.to_string()));
-            let public = NodeBuilder::from(was.clone())
+            let mut public = NodeBuilder::from(was.clone())
                 .name(name.as_deref().unwrap_or(was.name()))
-                .private_data(update.private_data.as_deref().unwrap_or(was.private_data()))
-                .build()
-                .expect("the language limits names and private data");
+                .private_data(update.private_data.as_deref().unwrap_or(was.private_data()));
+            if let Some(tags) = &update.tags {
+                public = tags.iter().fold(public.no_tags(), |node, (key, tag)| node.tag(key, tag));
+            }
+            let public = public.build().expect("the language limits texts");
             self.updated.insert(node, public.clone());
             said.push((node, public));
         }
@@ -45,13 +49,21 @@ impl Walk<'_> {
             address(self.addresses - 1)
         });
         let last = self.public(node);
-        let public = Node::new(addr.to_string())
-            .name(last.name())
+        let public = NodeBuilder::from(last.with_addr(addr))
             .private_data(private_data.unwrap_or(last.private_data()))
             .build()
             .expect("the language limits private data");
         self.updated.remove(&node);
         public
+    }
+
+    /// The settings that a node comes back with: those of before, but for what it speaks.
+    pub(super) fn next_config(&self, node: NodeNo, wire_max: Option<WireVersion>) -> Arc<Config> {
+        let last = &self.incarnations[self.nodes[node as usize].last].config;
+        match wire_max {
+            Some(wire_max) => Arc::new(last.with_wire_max(wire_max)),
+            None => Arc::clone(last),
+        }
     }
 
     /// What a node said of itself last.

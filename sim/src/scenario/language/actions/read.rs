@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rumormill::config::WireVersion;
+use rumormill::node::Tags;
+
 use super::packets::{read_drop, read_inject, read_replay};
 use super::{
     Act, Address, Blow, ClockSetting, Healing, Payload, Restart, Return, TIME, Update, choice,
@@ -21,14 +24,15 @@ use crate::scenario::units::{
 
 pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
 pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
-pub(in crate::scenario::language) const RESTART_KEYS: [&str; 7] =
-    ["nodes", "manner", "down", "address", "private_data", "forgets", "stale_seeds"];
+pub(in crate::scenario::language) const RESTART_KEYS: [&str; 8] =
+    ["nodes", "manner", "down", "address", "private_data", "forgets", "stale_seeds", "wire_max"];
 pub(in crate::scenario::language) const JOIN_KEYS: [&str; 3] = ["count", "via", "over"];
 pub(in crate::scenario::language) const CLOCK_KEYS: [&str; 4] =
     ["nodes", "offset", "jump", "drift"];
 pub(in crate::scenario::language) const STARVE_KEYS: [&str; 2] = ["nodes", "delay"];
 pub(in crate::scenario::language) const SLOW_KEYS: [&str; 2] = ["nodes", "cpu"];
-pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 3] = ["nodes", "name", "private_data"];
+pub(in crate::scenario::language) const UPDATE_KEYS: [&str; 4] =
+    ["nodes", "name", "private_data", "tags"];
 
 /// Most nodes of one `join`.
 const JOIN_MAX: u64 = 1_000_000;
@@ -172,7 +176,27 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     if let Some(item) = table.item("stale_seeds") {
         restart.how.stale_seeds = Some(item.parsed(TIME, parse_positive_time)?);
     }
+    restart.how.wire_max = table.item("wire_max").map(read_wire_max).transpose()?;
     Ok(struck(nodes, restart))
+}
+
+fn read_wire_max(item: &Item) -> Result<WireVersion, Mistake> {
+    let most = WireVersion::LATEST.number().into();
+    let number = item.number("a version of the wire", 1, most)?;
+    let version = u8::try_from(number).ok().and_then(WireVersion::of);
+    Ok(version.expect("checked against the latest"))
+}
+
+fn read_tags(item: &Item) -> Result<Tags, Mistake> {
+    let what = "a list of texts, such as [\"role=writer\"]";
+    let Value::List(items) = &item.value else { return Err(item.expected(what)) };
+    let mut tags = Vec::with_capacity(items.len());
+    for tag in items {
+        let text = tag.text("a tag in quotes, such as \"role=writer\"")?;
+        let wrong = || Mistake::new(tag.at, format!("`{text}` is no tag: write KEY=VALUE"));
+        tags.push(text.split_once('=').ok_or_else(wrong)?);
+    }
+    Tags::of(tags).map_err(|error| Mistake::new(item.at, error.to_string()))
 }
 
 fn read_private_data(table: &Table) -> Result<Option<String>, Mistake> {
@@ -195,11 +219,13 @@ fn read_update(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
         }
     };
     let private_data = read_private_data(table)?;
-    if name.is_none() && private_data.is_none() {
-        let text = "nothing to update: add `name = \"b-{i}\"` or `private_data = \"zone=b\"`";
+    let tags = table.item("tags").map(read_tags).transpose()?;
+    if name.is_none() && private_data.is_none() && tags.is_none() {
+        let text = "nothing to update: add `name = \"b-{i}\"`, `private_data = \"zone=b\"` or \
+                    `tags = [\"role=writer\"]`";
         return Err(Mistake::new(item.at, text));
     }
-    Ok(Act::Strike { nodes, blow: Blow::Update(Update { name, private_data }) })
+    Ok(Act::Strike { nodes, blow: Blow::Update(Update { name, private_data, tags }) })
 }
 
 fn read_join(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rumormill::units::show_duration;
 
 use super::{Act, At, Blow, ClockSetting, Healing, Payload, Repeat, Restart, Return, Update};
+use crate::scenario::language::engine::tags_literal;
 use crate::scenario::language::links::Scope;
 use crate::scenario::language::network::Properties;
 use crate::scenario::language::nodes::{Nodes, show_list};
@@ -83,7 +84,7 @@ fn link_toml(scope: Option<&Scope>, change: &Properties) -> String {
 impl Restart {
     fn toml(&self, nodes: &Nodes) -> String {
         let Self { manner, how } = self;
-        let Return { down, address, private_data, memory, stale_seeds } = how;
+        let Return { down, address, private_data, memory, stale_seeds, wire_max } = how;
         let manner = if *manner == Manner::Crash { "crash" } else { "leave" };
         let address = address.name();
         let down = show_duration(*down);
@@ -93,19 +94,22 @@ impl Restart {
             Memory::Forgets => ", forgets = \"generation\"",
         };
         let stale = text_field("stale_seeds", stale_seeds.map(show_duration).as_deref());
+        let wire_max = wire_max.map(|wire| format!(", wire_max = {wire}")).unwrap_or_default();
         format!(
             "{{ nodes = {nodes}, manner = \"{manner}\", down = \"{down}\", \
-             address = \"{address}\"{data}{forgets}{stale} }}"
+             address = \"{address}\"{data}{forgets}{stale}{wire_max} }}"
         )
     }
 }
 
 impl Update {
     fn toml(&self, nodes: &Nodes) -> String {
-        let Self { name, private_data } = self;
+        let Self { name, private_data, tags } = self;
         let name = text_field("name", name.as_deref());
         let data = text_field("private_data", private_data.as_deref());
-        format!("{{ nodes = {nodes}{name}{data} }}")
+        let tags = tags.as_ref().map(|tags| format!(", tags = {}", tags_literal(tags)));
+        let tags = tags.unwrap_or_default();
+        format!("{{ nodes = {nodes}{name}{data}{tags} }}")
     }
 }
 
