@@ -4,6 +4,7 @@
 //! and never waits for that task; what changes something is told to it in order.
 
 mod asking;
+mod entries;
 mod events;
 mod in_memory;
 mod keys;
@@ -22,7 +23,7 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Advertise, Config, TransportKind, Wire};
-use crate::core::{Engine, Metadata, NotConfirmed, PublishError, Record};
+use crate::core::{Engine, EntryKeyError, Metadata, NotConfirmed, PublishError, PutError, Record};
 use crate::net::{
     AddressWatch, Console, Contacts, Dialect, Driver, Ended, Environment, Interceptor, Left, Local,
     NetStats, Numbered, Origin, Ports, Presence, Pulse, Request, Seed, SeedPlace, Seeds, Shared,
@@ -34,6 +35,7 @@ use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
 use asking::TaskLine;
+pub use entries::{EntriesSnapshot, EntryNotice, EntryWatch, Put};
 pub use events::Events;
 pub use keys::Keys;
 
@@ -553,6 +555,12 @@ pub enum NodeListError {
     /// The bytes can't be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// What was given is no key of an entry.
+    #[error(transparent)]
+    EntryKey(#[from] EntryKeyError),
+    /// The entry can't be written.
+    #[error(transparent)]
+    Put(#[from] PutError),
     /// Too few others are known to hold what was published.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),

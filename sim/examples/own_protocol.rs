@@ -113,7 +113,8 @@ impl Protocol for PushPull {
 
     fn inspect(&self) -> Inspect<'_> {
         let (metadata, stats) = (self.metadata.as_ref(), &self.stats);
-        Inspect { me: &self.me, members_len: self.listed().count() + 1, metadata, stats }
+        let members_len = self.listed().count() + 1;
+        Inspect { me: &self.me, members_len, metadata, entries: None, stats }
     }
 
     fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
@@ -143,7 +144,8 @@ impl PushPull {
                 self.life = Life::Left;
                 out.push(Output::Answer(Answer::Left(Ok(()))));
             }
-            Command::PublishTo(..) | Command::Update(_) => {}
+            Command::PublishTo(..) | Command::Put(..) | Command::Delete(_) | Command::Update(_) => {
+            }
         }
     }
 

@@ -39,6 +39,10 @@ pub struct ConfigBuilder {
     ack_timeout: Option<Duration>,
     seeds: Vec<String>,
     metadata_len_max: usize,
+    entry_len_max: usize,
+    entries_max: usize,
+    entries_bytes_max: usize,
+    tombstone_ttl: Duration,
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
@@ -71,6 +75,10 @@ impl Default for ConfigBuilder {
             ack_timeout: None,
             seeds: Vec::new(),
             metadata_len_max: 1 << 20,
+            entry_len_max: 1 << 20,
+            entries_max: 100_000,
+            entries_bytes_max: 256 << 20,
+            tombstone_ttl: Duration::from_secs(86_400),
             members_max: 65_536,
             clock_skew_max: Duration::from_secs(60),
             cluster: String::new(),
@@ -93,7 +101,7 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 27] = [
+    pub const KEYS: [&'static str; 31] = [
         "fan_out",
         "cycle",
         "timeout",
@@ -114,6 +122,10 @@ impl ConfigBuilder {
         "ack_timeout",
         "seeds",
         "metadata_len_max",
+        "entry_len_max",
+        "entries_max",
+        "entries_bytes_max",
+        "tombstone_ttl",
         "members_max",
         "clock_skew_max",
         "cluster",
@@ -159,6 +171,14 @@ impl ConfigBuilder {
         ack_timeout: Duration => Some;
         /// Largest metadata value in bytes.
         metadata_len_max: usize => std::convert::identity;
+        /// Largest value of an entry in bytes.
+        entry_len_max: usize => std::convert::identity;
+        /// Most entries that are held, from 1 to 16,777,216.
+        entries_max: usize => std::convert::identity;
+        /// Most bytes of all keys and values together.
+        entries_bytes_max: usize => std::convert::identity;
+        /// How long it is remembered that an entry was deleted, from ten cycles to 365 days.
+        tombstone_ttl: Duration => std::convert::identity;
         /// Most members that are listed, at least 2.
         members_max: usize => std::convert::identity;
         /// How far ahead of our time a version may lie. With a secret also how far from it a
@@ -253,6 +273,10 @@ impl ConfigBuilder {
             "ack_timeout" => self.ack_timeout = Some(duration(value)?),
             "seeds" => self.seeds = texts(value)?,
             "metadata_len_max" => self.metadata_len_max = size(value)?,
+            "entry_len_max" => self.entry_len_max = size(value)?,
+            "entries_max" => self.entries_max = number(value)?,
+            "entries_bytes_max" => self.entries_bytes_max = size(value)?,
+            "tombstone_ttl" => self.tombstone_ttl = duration(value)?,
             "members_max" => self.members_max = number(value)?,
             "clock_skew_max" => self.clock_skew_max = duration(value)?,
             "cluster" => self.cluster = text(value)?.to_owned(),
@@ -305,6 +329,10 @@ impl ConfigBuilder {
             ack_timeout: self.ack_timeout,
             seeds: self.seeds,
             metadata_len_max: self.metadata_len_max,
+            entry_len_max: self.entry_len_max,
+            entries_max: self.entries_max,
+            entries_bytes_max: self.entries_bytes_max,
+            tombstone_ttl: self.tombstone_ttl,
             members_max: self.members_max,
             clock_skew_max: self.clock_skew_max,
             cluster: self.cluster,
@@ -376,9 +404,21 @@ impl ConfigBuilder {
             "must lie between 2 and 16777216",
         )?;
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
+        self.check_entries()?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
         check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")?;
         self.check_texts()
+    }
+
+    fn check_entries(&self) -> Result<(), ConfigError> {
+        let year = Duration::from_secs(86_400) * 365;
+        check("entry_len_max", self.entry_len_max <= 1 << 30, "must be at most 1GiB")?;
+        let count = (1..=16_777_216).contains(&self.entries_max);
+        check("entries_max", count, "must lie between 1 and 16777216")?;
+        let bytes = self.entries_bytes_max <= 1 << 40;
+        check("entries_bytes_max", bytes, "must be at most 1TiB")?;
+        let ttl = (self.cycle * 10..=year).contains(&self.tombstone_ttl);
+        check("tombstone_ttl", ttl, "must lie between ten cycles and 365d")
     }
 
     /// Names end up in logs and in errors, where they must not write anything else.

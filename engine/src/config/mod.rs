@@ -27,6 +27,10 @@
 //! | `ack_timeout` | duration | measured | fixed wait for an answer, instead of round trips |
 //! | `seeds` | texts | none | addresses or host names of nodes already in the cluster |
 //! | `metadata_len_max` | size | 1 MiB | largest metadata value |
+//! | `entry_len_max` | size | 1 MiB | largest value of an entry |
+//! | `entries_max` | number | 100000 | most entries that are held |
+//! | `entries_bytes_max` | size | 256 MiB | most bytes of all keys and values |
+//! | `tombstone_ttl` | duration | 1 d | how long it is remembered that an entry was deleted |
 //! | `members_max` | number | 65536 | most members that are listed |
 //! | `clock_skew_max` | duration | 60 s | how far clocks may differ, how late a packet may be |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
@@ -163,6 +167,10 @@ pub struct Config {
     ack_timeout: Option<Duration>,
     seeds: Vec<String>,
     metadata_len_max: usize,
+    entry_len_max: usize,
+    entries_max: usize,
+    entries_bytes_max: usize,
+    tombstone_ttl: Duration,
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
@@ -348,6 +356,32 @@ impl Config {
     /// Largest metadata value in bytes.
     pub fn metadata_len_max(&self) -> usize {
         self.metadata_len_max
+    }
+
+    /// Longest value that is taken from a stream, in bytes: a metadata value or that of an entry.
+    pub fn transfer_len_max(&self) -> usize {
+        self.metadata_len_max.max(self.entry_len_max)
+    }
+
+    /// Largest value of an entry in bytes.
+    pub fn entry_len_max(&self) -> usize {
+        self.entry_len_max
+    }
+
+    /// Most entries that are held.
+    pub fn entries_max(&self) -> usize {
+        self.entries_max
+    }
+
+    /// Most bytes of all keys and values together.
+    pub fn entries_bytes_max(&self) -> usize {
+        self.entries_bytes_max
+    }
+
+    /// How long it is remembered that an entry was deleted. Who was away for longer, and still has
+    /// it, is told so by whoever held it once; a value that nobody who deleted it had seen lives.
+    pub fn tombstone_ttl(&self) -> Duration {
+        self.tombstone_ttl
     }
 
     /// Most bytes that this node may publish: the same, and on the wire of pekonode what a packet

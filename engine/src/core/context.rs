@@ -6,6 +6,7 @@
 
 mod choice;
 mod clocks;
+mod holdings;
 mod life;
 mod news;
 mod routes;
@@ -27,11 +28,12 @@ use self::routes::Routes;
 use self::views::Views;
 use super::agreement::PeerDigests;
 use super::beat::AgeStep;
+use super::entries::Entries;
 use super::io::{Carrier, Outbox};
 use super::members::{Members, SharedRecords};
 use super::metadata::Metadata;
 use super::packet::{
-    Announcement, Body, Echoed, Packet, Padding, StateDigest, StateSummary, Subject,
+    Announcement, Body, Echoed, EntriesSummary, Packet, Padding, StateDigest, StateSummary, Subject,
 };
 use super::record::Record;
 use super::rtt::Rtts;
@@ -56,6 +58,7 @@ pub(crate) struct Ground {
     timers: Timers,
     members: Members,
     metadata: Option<Metadata>,
+    entries: Option<Box<Entries>>,
     reports: PeerDigests,
     rtts: Rtts,
     routes: Routes,
@@ -86,6 +89,7 @@ pub(crate) struct Context<'a> {
     pub timers: &'a mut Timers,
     pub members: &'a mut Members,
     pub metadata: &'a mut Option<Metadata>,
+    entries: &'a mut Option<Box<Entries>>,
     /// What peers last said that they hold.
     pub reports: &'a mut PeerDigests,
     pub rtts: &'a mut Rtts,
@@ -113,6 +117,10 @@ pub(crate) enum Effect {
     Reborn,
     /// A node is known to hold something else than we do; what, may not be.
     Differs(SocketAddr, Option<StateDigest>),
+    /// A node holds other entries than we do.
+    EntriesDiffer(SocketAddr),
+    /// A node holds the same entries, and knows something else of writes.
+    CoverageDiffers(SocketAddr),
     /// A node has let us in.
     LetIn {
         by: SocketAddr,
@@ -148,6 +156,7 @@ impl Ground {
             rng: Rng::fork(seed, "engine", me.place().0),
             timers: Timers::default(),
             metadata: None,
+            entries: None,
             reports: PeerDigests::default(),
             rtts: Rtts::default(),
             routes: Routes::new(seed, me.place()),
@@ -176,6 +185,7 @@ impl Ground {
             timers: &mut self.timers,
             members: &mut self.members,
             metadata: &mut self.metadata,
+            entries: &mut self.entries,
             reports: &mut self.reports,
             rtts: &mut self.rtts,
             routes: &mut self.routes,
@@ -204,6 +214,10 @@ impl Ground {
         self.metadata.as_ref()
     }
 
+    pub(crate) fn entries(&self) -> Option<&Entries> {
+        self.entries.as_deref()
+    }
+
     pub(crate) fn reports(&self) -> &PeerDigests {
         &self.reports
     }
@@ -218,7 +232,7 @@ impl Ground {
 
     /// What we hold, in short, as nodes compare it that speak this version.
     pub(crate) fn holds(&self, wire: WireVersion) -> StateDigest {
-        holds(&self.members, self.metadata.as_ref(), wire)
+        holds(&self.members, self.metadata.as_ref(), self.entries.as_deref(), wire)
     }
 
     #[cfg(test)]
@@ -232,9 +246,16 @@ impl Ground {
     }
 }
 
-fn holds(members: &Members, metadata: Option<&Metadata>, wire: WireVersion) -> StateDigest {
-    let version = metadata.map_or(0, |metadata| metadata.version().hash());
-    StateDigest { digest: members.digest(wire), version }
+fn holds(
+    members: &Members,
+    metadata: Option<&Metadata>,
+    entries: Option<&Entries>,
+    wire: WireVersion,
+) -> StateDigest {
+    // Nodes that speak version 1 alone hold none.
+    let entries = entries.filter(|_| wire > WireVersion::One);
+    let version = metadata.map(Metadata::version);
+    StateDigest::of(members.digest(wire), version, holdings::entries_held(entries))
 }
 
 impl Context<'_> {
@@ -251,7 +272,7 @@ impl Context<'_> {
 
     /// What we hold, in short.
     pub(crate) fn holds(&self, wire: WireVersion) -> StateDigest {
-        holds(self.members, self.metadata.as_ref(), wire)
+        holds(self.members, self.metadata.as_ref(), self.entries(), wire)
     }
 
     /// True while we beat.
@@ -326,6 +347,10 @@ impl Context<'_> {
             members: u32::try_from(self.members.len()).expect("members_max is below 2^32"),
             digest: self.members.digest(wire),
             version: self.metadata.as_ref().map(Metadata::version),
+            entries: match wire {
+                WireVersion::One => EntriesSummary::default(),
+                WireVersion::Two => self.entries_summary(),
+            },
         }
     }
 
@@ -389,5 +414,8 @@ impl Context<'_> {
         stats.members = members.len();
         stats.members_max = stats.members_max.max(stats.members);
         stats.tombstones_max = stats.tombstones_max.max(members.tombstones_len());
+        if let Some(entries) = self.entries.as_deref() {
+            (stats.entries, stats.entries_bytes) = (entries.len(), entries.bytes());
+        }
     }
 }

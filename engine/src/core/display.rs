@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::agreement::{Agreement, Reach};
+use super::entry::Entry;
 use super::io::{Event, Trouble};
 use super::metadata::Metadata;
 use super::packet::Cause;
@@ -64,6 +65,7 @@ impl fmt::Display for Event {
                 f.write_str(": is TCP filtered?")
             }
             Self::Published(metadata) => write!(f, "metadata {metadata}"),
+            Self::Entry(entry) => entry.fmt(f),
             Self::Superseded { ours, theirs, .. } => {
                 write!(f, "metadata {ours} superseded by {theirs}")
             }
@@ -88,6 +90,16 @@ impl fmt::Display for Trouble {
             Self::Behind => "it is late; give it more processor time",
             Self::Unanswered => "many do not answer it in time; is its network sound?",
         })
+    }
+}
+
+/// Its key, and how many bytes it has if it has a value.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.data() {
+            Some(data) => write!(f, "entry {} of {} bytes", self.key(), data.len()),
+            None => write!(f, "entry {} gone", self.key()),
+        }
     }
 }
 

@@ -134,6 +134,7 @@ impl Engine {
             rooms.settle(cx);
         }
         rooms.see_to_farewell(cx);
+        Store::follow_members(cx);
         cx.tell_view();
         cx.lower();
         assert!(cx.effects.is_empty(), "what a room is to be told goes with the input");
@@ -232,6 +233,8 @@ impl Rooms {
             }
             Body::PingReq(request) => detection.on_probe_request(cx, from, *request),
             Body::IndirectAck(vouch) => detection.on_vouch(cx, from, *vouch),
+            Body::Compare(compare) => store.on_compare(cx, compare, via),
+            Body::CoverageReport(report) => Store::on_coverage(cx, from, report),
         }
     }
 
@@ -243,6 +246,10 @@ impl Rooms {
             Command::PublishTo(value, holders) => {
                 self.store.on_publish_to(cx, &mut self.spread, value, holders);
             }
+            Command::Put(key, data, terms) => {
+                self.store.on_put(cx, &mut self.spread, key, (data, terms));
+            }
+            Command::Delete(key) => self.store.on_delete(cx, &mut self.spread, key),
             Command::Update(node) => self.membership.on_update(cx, &mut self.spread, &node),
             Command::Stop => self.on_stop(cx),
             Command::Start => self.on_start(cx),
@@ -280,6 +287,8 @@ impl Rooms {
             Timer::Dial => joiner.on_dial(cx),
             Timer::Names => membership.on_names(cx),
             Timer::Scrub => Store::on_scrub(cx),
+            Timer::Gather => store.tell_gathered(cx, spread),
+            Timer::Ages => Store::on_ages(cx),
         }
     }
 
@@ -314,6 +323,8 @@ impl Rooms {
                 Effect::Differs(peer, theirs) => {
                     self.anti_entropy.swap_soon(cx, peer, theirs);
                 }
+                Effect::EntriesDiffer(peer) => self.store.compare_with(cx, peer),
+                Effect::CoverageDiffers(peer) => Store::report_coverage(cx, peer),
                 Effect::LetIn { by, agrees, was_alone } => {
                     self.anti_entropy.on_let_in(cx, &mut self.spread, by, agrees, was_alone);
                 }

@@ -38,6 +38,7 @@ names! {
     Self::VersionsExhausted(_) => "versions_exhausted",
     Self::Corrupted(_) => "corrupted",
     Self::Published(_) => "published",
+    Self::Entry(_) => "entry",
     Self::Superseded { .. } => "superseded",
     Self::SettingsDiffer { .. } => "settings_differ",
     Self::PathNarrow { .. } => "path_narrow",

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::entry::{Entry, EntryKind};
 use super::metadata::{Metadata, Version};
 use super::record::Record;
 use crate::node::Generation;
@@ -57,6 +58,31 @@ struct ReadableForm<'a> {
 struct CompactForm<'a> {
     version: Version,
     data: Cow<'a, [u8]>,
+}
+
+/// An entry as services tell of it: of one that has no value any more there is none.
+#[derive(Serialize)]
+#[serde(rename = "Entry")]
+struct EntryForm<'a> {
+    key: &'a str,
+    version: Version,
+    kind: EntryKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.data().map(|data| str::from_utf8(data));
+        let (text, base64) = match (text, self.data()) {
+            (Some(Err(_)), Some(data)) => (None, Some(BASE64_STANDARD.encode(data))),
+            (text, _) => (text.and_then(Result::ok), None),
+        };
+        let (version, kind) = self.rank();
+        EntryForm { key: self.key().as_str(), version, kind, text, base64 }.serialize(serializer)
+    }
 }
 
 impl Serialize for Metadata {

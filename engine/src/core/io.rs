@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entry::{Entry, EntryKey, PutError, Terms};
 use super::metadata::{Metadata, Value, Version};
 use super::packet::{Cause, Packet};
 use super::record::Record;
@@ -58,6 +59,10 @@ pub enum Command {
     /// The same, to be answered by [`Answer::Published`] once so many others hold it, or after a
     /// timeout.
     PublishTo(Value, usize),
+    /// Gives a key this value; answered by [`Answer::Written`].
+    Put(EntryKey, Arc<[u8]>, Terms),
+    /// Takes its value from a key; answered by [`Answer::Written`].
+    Delete(EntryKey),
     /// Changes our name and private data to those of this node; its address is not looked at.
     /// The others see it as a new incarnation, never as a second node.
     Update(Node),
@@ -90,10 +95,13 @@ pub enum Output<P = Packet> {
 }
 
 /// What came of a command that takes its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Of [`Command::PublishTo`]: enough others hold the value, or too few.
     Published(Result<Version, NotConfirmed>),
+    /// Of [`Command::Put`] and [`Command::Delete`], at once: the version of what was written, if
+    /// there was anything to write.
+    Written(Result<Option<Version>, PutError>),
     /// Of [`Command::Leave`]: the node is off, and [`Engine::handle`](super::Engine::handle) does
     /// nothing any more. An error if no other node is known to hold what was published here last.
     Left(Result<(), NotConfirmed>),
@@ -234,6 +242,9 @@ pub enum Event {
     Corrupted(Version),
     /// The metadata changed, here or elsewhere.
     Published(Metadata),
+    /// The entry of a key changed, here or elsewhere: it has a value, or has none any more. Told of
+    /// a value that was hidden, deleted or given up for want of room as of one that expired.
+    Entry(Entry),
     /// What this node had published is the metadata no longer: another node's value ranks above
     /// it, whether its publisher had seen ours or not. Raised before [`Event::Published`] of
     /// theirs; not with `wire = "pekonode"`, where versions name no writer.

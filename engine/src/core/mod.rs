@@ -10,7 +10,8 @@
 //! - `detection`: who lives;
 //! - `dissemination`: how news reaches all;
 //! - `context`: what every room stands on;
-//! - `members`: the list itself.
+//! - `members`: the list itself;
+//! - `entries`: the map of entries itself.
 
 mod agreement;
 mod anti_entropy;
@@ -20,6 +21,8 @@ mod detection;
 mod display;
 mod dissemination;
 mod engine;
+mod entries;
+mod entry;
 mod event_names;
 mod footprint;
 #[cfg(feature = "serde")]
@@ -46,6 +49,11 @@ mod tests;
 pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
+pub use entries::EntriesView;
+pub use entry::{
+    Content, Entry, EntryKey, EntryKeyError, EntryKind, Fingerprint, Incarnation, KEY_LEN_MAX,
+    PutError, Stamp, Terms,
+};
 pub use footprint::Footprint;
 pub use io::{
     Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output, Trouble,

@@ -17,6 +17,11 @@ use kinds::{enums, says, structs};
 pub use probes::{AckOrNack, Reply, StateDigest, Suspicion};
 
 use super::beat::{Age, AgeStep, Beat, RecordId};
+pub use super::entries::{
+    AgedEntry, Covered, DeadEntry, Differences, EntryHead, HashRange, PlacedRank, RangeContent,
+    RangePart,
+};
+use super::entry::Fingerprint;
 use super::metadata::{Metadata, Version};
 use super::record::{Digest, MemberState};
 use super::settings::Settings;
@@ -187,6 +192,8 @@ pub enum Subject {
     Announced(Announcement),
     /// A membership change that came alone.
     Membership(MembershipUpdate),
+    /// Entries that were written of late; never none. Version 1 of the wire has no word for them.
+    Entries(Vec<AgedEntry>),
 }
 
 /// A half-open stretch of the ring: from `after` (not included) clockwise up to `upto`
@@ -241,17 +248,29 @@ pub struct StateSummary {
     pub wall: UnixNanos,
     /// What others should know of the sender's settings.
     pub settings: Settings,
+    /// What it holds of entries; nothing in version 1 of the wire.
+    pub entries: EntriesSummary,
+}
+
+/// What a node holds of entries, in constant space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EntriesSummary {
+    /// Of all entries: the same where the same are held.
+    pub held: Fingerprint,
+    /// Of what it knows of writes: where only that differs, it is enough to tell each other.
+    pub covered: u64,
 }
 
 impl StateSummary {
     /// The same in short.
     pub fn holds(&self) -> StateDigest {
-        StateDigest { digest: self.digest, version: self.version.map_or(0, Version::hash) }
+        StateDigest::of(self.digest, self.version, self.entries.held)
     }
 
     /// True when both hold the same, whatever their clocks say.
     pub fn agrees(&self, other: &Self) -> bool {
-        (self.digest, self.version) == (other.digest, other.version)
+        let held = |it: &Self| (it.digest, it.version, it.entries.held);
+        held(self) == held(other)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::entries::EntriesView;
 use super::footprint::Footprint;
 use super::io::{Command, Input, Outbox};
 use super::members::SharedRecords;
@@ -90,6 +91,8 @@ pub enum CommandKind {
     Seeds,
     Publish,
     PublishTo,
+    Put,
+    Delete,
     Update,
     Stop,
     Start,
@@ -102,6 +105,8 @@ impl From<&Command> for CommandKind {
             Command::Seeds(_) => Self::Seeds,
             Command::Publish(_) => Self::Publish,
             Command::PublishTo(..) => Self::PublishTo,
+            Command::Put(..) => Self::Put,
+            Command::Delete(_) => Self::Delete,
             Command::Update(_) => Self::Update,
             Command::Stop => Self::Stop,
             Command::Start => Self::Start,
@@ -119,6 +124,8 @@ pub struct Inspect<'a> {
     pub members_len: usize,
     /// The metadata, once there is one.
     pub metadata: Option<&'a Metadata>,
+    /// The entries, once there were any; none of a protocol that knows no such.
+    pub entries: Option<&'a EntriesView>,
     /// What it counted.
     pub stats: &'a Stats,
 }
@@ -253,7 +260,8 @@ impl Protocol for Engine {
 
     fn inspect(&self) -> Inspect<'_> {
         let (metadata, stats) = (self.metadata(), self.stats());
-        Inspect { me: self.me(), members_len: self.members_len(), metadata, stats }
+        let (me, members_len) = (self.me(), self.members_len());
+        Inspect { me, members_len, metadata, entries: self.entries(), stats }
     }
 
     fn members(&self) -> impl Iterator<Item = &Arc<Record>> {
@@ -318,6 +326,8 @@ impl Packet {
                     (one, load) = (Some(NewsAbout::Version(it.version)), Load::Announcement);
                 }
                 Subject::Membership(change) => one = change.carried(),
+                // Followed by no measure yet.
+                Subject::Entries(_) => {}
             },
             Body::RumorAck(ack) => {
                 (one, load) = (Some(NewsAbout::Tagged(ack.token.tag())), Load::Ack);

@@ -232,12 +232,20 @@ impl Sum for Digest {
 pub(crate) struct Digests {
     plain: Digest,
     full: Digest,
+    /// How many of them speak version 1 of the wire alone.
+    old: u32,
 }
 
 impl Digests {
     /// Those of one record.
     pub(crate) fn of(record: &Record) -> Self {
-        Self { plain: record.digest(), full: record.full_digest() }
+        let old = u32::from(record.speaks() == WireVersion::One);
+        Self { plain: record.digest(), full: record.full_digest(), old }
+    }
+
+    /// How many of the set speak version 1 of the wire alone.
+    pub(crate) fn old(self) -> u32 {
+        self.old
     }
 
     /// The one that nodes compare who speak this version with each other.
@@ -253,6 +261,7 @@ impl AddAssign for Digests {
     fn add_assign(&mut self, other: Self) {
         self.plain += other.plain;
         self.full += other.full;
+        self.old += other.old;
     }
 }
 
@@ -260,6 +269,7 @@ impl SubAssign for Digests {
     fn sub_assign(&mut self, other: Self) {
         self.plain -= other.plain;
         self.full -= other.full;
+        self.old -= other.old;
     }
 }
 

@@ -32,6 +32,13 @@ counters! {
         values_corrupted: u64 => Counter(One),
         /// Versions that were held and lay further ahead than clocks may differ.
         versions_ahead: u64 => Counter(One),
+        /// Entries that were not taken, or given up, because of the limits on them.
+        entries_over_limit: u64 => Counter(One),
+        /// Entries that came though they had been deleted, so long ago that it was forgotten.
+        entries_dead: u64 => Counter(One),
+        /// Messages about differences of entries that a stranger sent, or that answer what was not
+        /// asked.
+        exchanges_refused: u64 => Counter(One),
         /// Values not fetched because they are longer than our `metadata_len_max`.
         values_over_limit: u64 => Counter(One),
         /// Values sent by stream because they were asked for.
@@ -82,6 +89,10 @@ counters! {
         members_max: usize => Gauge(One),
         /// Most tombstones held at once.
         tombstones_max: usize => Gauge(One),
+        /// Entries that have a value now, shown or not.
+        entries: usize => Gauge(One),
+        /// Bytes of their keys and values.
+        entries_bytes: usize => Gauge(Bytes),
         /// On the pekonode wire: packets of another secret.
         keys_wrong: u64 => Counter(One),
         /// On the pekonode wire: packets not sent because they would not have been shorter than

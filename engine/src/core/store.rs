@@ -1,10 +1,14 @@
 //! The store: what the cluster holds in common, how it is published here and fetched from others.
 
+mod exchanges;
 mod fetch;
+mod named;
 mod unreached;
 mod value;
 
+use self::exchanges::Exchanges;
 use self::fetch::Fetcher;
+use self::named::Gathered;
 use self::unreached::Unreached;
 use self::value::Fresh;
 use super::context::Context;
@@ -15,6 +19,8 @@ pub(crate) struct Store {
     fetcher: Fetcher,
     unreached: Unreached,
     fresh: Option<Fresh>,
+    gathered: Gathered,
+    exchanges: Exchanges,
 }
 
 impl Store {

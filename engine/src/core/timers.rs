@@ -39,6 +39,10 @@ pub(crate) enum Timer {
     View,
     /// Come back from having been taken for dead.
     Return,
+    /// Tell entries that were written one after the other.
+    Gather,
+    /// See which entries have become too old.
+    Ages,
 }
 
 impl Timer {
@@ -53,7 +57,7 @@ impl Timer {
         Self::Return,
     ];
     /// All of them, in the order in which they are served when several are due.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Cycle,
         Self::ProbeWait,
         Self::Probe,
@@ -71,6 +75,8 @@ impl Timer {
         Self::Leave,
         Self::View,
         Self::Return,
+        Self::Gather,
+        Self::Ages,
     ];
 }
 

@@ -104,7 +104,7 @@ impl Script<'_> {
 pub(super) fn can_be_sent(packet: &Packet, config: &Config) -> bool {
     let mut bytes = Vec::new();
     wire::encode(packet, &mut bytes);
-    match wire::decode_from_stream(&bytes, config.metadata_len_max()) {
+    match wire::decode_from_stream(&bytes, config.transfer_len_max()) {
         Ok(read) => {
             assert_eq!(read, *packet, "what is read is what was written");
             true

@@ -8,9 +8,9 @@ use super::script::Script;
 use crate::config::Liveness;
 use crate::core::packet::{
     AckOrNack, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Comparison, Delta,
-    Echo, Fetch, Gone, Held, IndirectAck, Join, LastCall, MembershipUpdate, Padding, PingReq,
-    Probe, ProbeAnswer, Pull, Reply, RingArc, Rumor, RumorAck, StateDigest, StateSummary, Subject,
-    Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest, Welcome,
+    Echo, EntriesSummary, Fetch, Gone, Held, IndirectAck, Join, LastCall, MembershipUpdate,
+    Padding, PingReq, Probe, ProbeAnswer, Pull, Reply, RingArc, Rumor, RumorAck, StateDigest,
+    StateSummary, Subject, Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest, Welcome,
 };
 use crate::core::{
     Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, Record, RecordId, Settings,
@@ -110,6 +110,7 @@ impl Overheard {
             Subject::Metadata(value) => self.hear_value(value),
             Subject::Announced(announcement) => self.versions.note(announcement.version),
             Subject::Membership(news) => self.hear_news(std::slice::from_ref(news)),
+            Subject::Entries(_) => {}
         }
     }
 
@@ -364,6 +365,7 @@ impl Sayer<'_, '_, '_> {
                 cycle_ms: self.script.number32()?,
                 liveness: self.script.pick(&liveness)?,
             },
+            entries: EntriesSummary::default(),
         })
     }
 

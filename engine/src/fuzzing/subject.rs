@@ -147,7 +147,7 @@ impl FuzzSubject {
                     assert!(bytes.len() <= size, "{:?} exceeds a datagram", packet.kind());
                     wire::decode(&bytes)
                 }
-                Class::Stream => wire::decode_from_stream(&bytes, config.metadata_len_max()),
+                Class::Stream => wire::decode_from_stream(&bytes, config.transfer_len_max()),
             };
             assert_eq!(read.as_ref(), Ok(packet.as_ref()), "others can read it");
             let carrier = match class {

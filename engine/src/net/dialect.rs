@@ -106,7 +106,7 @@ pub(crate) trait Dialect:
         let told = outputs.iter().filter_map(|output| match output {
             Output::Send { .. } => None,
             Output::Event(event) => Some(Output::Event(event.clone())),
-            Output::Answer(answer) => Some(Output::Answer(*answer)),
+            Output::Answer(answer) => Some(Output::Answer(answer.clone())),
         });
         told.collect()
     }
@@ -130,7 +130,7 @@ impl Dialect for Engine {
         let config = self.config();
         match class {
             Class::Datagram => guard.decode_datagram(now, bytes, config.size()),
-            Class::Stream => guard.decode_from_stream(now, bytes, config.metadata_len_max()),
+            Class::Stream => guard.decode_from_stream(now, bytes, config.transfer_len_max()),
         }
     }
 

@@ -108,7 +108,7 @@ impl<D: Dialect> Driver<D> {
     pub(crate) async fn run(mut self) {
         let value_len_max = match self.environment {
             // Its ports carry streams as well.
-            Environment::Memory(_) => self.config.metadata_len_max(),
+            Environment::Memory(_) => self.config.transfer_len_max(),
             Environment::System | Environment::Intercepted(_) => 0,
         };
         let buffer_len = wire::DATAGRAM_LEN_MAX + value_len_max;
@@ -431,6 +431,7 @@ impl<D: Dialect> Running<D> {
             }
             if has_changed {
                 view.metadata = seen.metadata.cloned();
+                view.entries = (seen.entries.cloned().unwrap_or_default(), now.mono);
             }
             if let Some(list) = list {
                 view.list = list;
@@ -492,7 +493,7 @@ impl<D: Dialect> Running<D> {
 /// What an event leaves of the agreement.
 fn freshness_after(event: &Event) -> Freshness {
     match event {
-        Event::Published(_) => Freshness::OwnValueChanged,
+        Event::Published(_) | Event::Entry(_) => Freshness::OwnValueChanged,
         _ => Freshness::Stale,
     }
 }
@@ -522,6 +523,7 @@ fn changes_list(event: &Event) -> bool {
         | Event::PathNarrow { .. }
         | Event::ValueUnreachable { .. }
         | Event::Published(_)
+        | Event::Entry(_)
         | Event::ClusterTooLarge { .. } => false,
     }
 }

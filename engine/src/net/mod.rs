@@ -58,4 +58,4 @@ pub(crate) use stream::Streams;
 pub(crate) use tcp::Ports;
 pub(crate) use transport::Environment;
 pub use view::Notice;
-pub(crate) use view::{Local, Shared};
+pub(crate) use view::{Listed, Local, Shared};

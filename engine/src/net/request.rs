@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::core::{NotConfirmed, PublishError, Record, Value, Version};
+use crate::core::{EntryKey, NotConfirmed, PublishError, PutError, Record, Terms, Value, Version};
 use crate::node::Node;
 use crate::wire::Keyring;
 
@@ -22,6 +22,24 @@ pub(crate) enum Request {
         holders: usize,
         /// Where the version goes.
         answer: oneshot::Sender<Published>,
+    },
+    /// Give a key this value, and say which version it became once readers see it.
+    Put {
+        /// The key.
+        key: EntryKey,
+        /// The bytes.
+        data: Arc<[u8]>,
+        /// How long they hold.
+        terms: Terms,
+        /// Where the version goes.
+        answer: oneshot::Sender<Result<Version, PutError>>,
+    },
+    /// Take its value from a key.
+    Delete {
+        /// The key.
+        key: EntryKey,
+        /// Where the version goes, if there was a value.
+        answer: oneshot::Sender<Deleted>,
     },
     /// Seal and open with these secrets, and say so once it is so.
     Keys {
@@ -46,6 +64,9 @@ pub(crate) enum Request {
 
 /// What a publish came to.
 pub(crate) type Published = Result<Version, Unmet>;
+
+/// What a delete came to.
+pub(crate) type Deleted = Result<Option<Version>, PutError>;
 
 /// What a goodbye came to: an error if the node left with the only copy of what was published
 /// here, as far as is known.

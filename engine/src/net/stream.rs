@@ -182,7 +182,7 @@ impl<P: Clone + Send + 'static> Streams<P> {
         let counters = Counters::default();
         let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (closing, closed) = oneshot::channel();
-        let value_len_max = config.metadata_len_max();
+        let value_len_max = config.transfer_len_max();
         let failed = arrived.downgrade();
         let (size, counted) = (config.size(), counters.clone());
         let conn = InboundConn { arrived, guard: guards, size, value_len_max, counters: counted };

@@ -10,10 +10,11 @@ use super::contacts::SeedStatus;
 use super::presence::Ended;
 use super::queued::{Newest, Numbered, Queued};
 use super::stats::NetStats;
-use crate::core::{Agreement, Event, Metadata, Reach, Record};
+use crate::core::{Agreement, EntriesView, Event, Metadata, Reach, Record};
 use crate::node::{Generation, Node};
 #[cfg(doc)]
 use crate::node_list::NodeList;
+use crate::time::Instant;
 use crate::wire::Reject;
 
 /// A node as it is now.
@@ -25,6 +26,8 @@ pub(crate) struct View {
     pub(crate) list: Listed,
     /// The metadata it holds.
     pub(crate) metadata: Option<Metadata>,
+    /// The entries it holds, and when it did.
+    pub(crate) entries: (EntriesView, Instant),
     /// How far the others hold the same.
     pub(crate) agreement: Agreement,
     /// What has become of its seeds.

@@ -1,5 +1,6 @@
 //! The promises of the handle, one node at a time; clusters are tested on their own.
 
+mod entries;
 mod sealing;
 mod supervision;
 

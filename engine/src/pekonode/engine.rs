@@ -9,7 +9,7 @@ use super::peers::{Peers, Sight};
 use crate::config::{self, Config, Liveness, Swap, TransportKind};
 use crate::core::{
     Answer, Cause, Class, Command, Event, Footprint, Identity, Input, Inspect, Metadata, Outbox,
-    Protocol, Record, Stats,
+    Protocol, PutError, Record, Stats,
 };
 use crate::node::{Generation, Node};
 use crate::rng::Rng;
@@ -133,7 +133,7 @@ impl Protocol for LegacyEngine {
 
     fn inspect(&self) -> Inspect<'_> {
         let (me, metadata, stats) = (&self.me, self.metadata.as_ref(), &self.stats);
-        Inspect { me, members_len: self.members_len(), metadata, stats }
+        Inspect { me, members_len: self.members_len(), metadata, entries: None, stats }
     }
 
     /// By address.
@@ -274,6 +274,9 @@ impl LegacyEngine {
             }
             Command::Publish(value) => self.on_publish(now, value, out),
             Command::PublishTo(value, holders) => self.on_publish_to(now, value, holders, out),
+            Command::Put(..) | Command::Delete(_) => {
+                out.answer(Answer::Written(Err(PutError::NoEntries)));
+            }
             Command::Update(node) => self.on_update(now, &node, out),
             Command::Stop => self.on_stop(),
             Command::Start => self.on_start(now),

@@ -28,6 +28,7 @@
 pub(crate) mod arbitrary;
 mod checksum;
 mod codec;
+mod entries;
 mod extensions;
 mod guard;
 mod native;
@@ -108,14 +109,17 @@ pub fn decode_datagram(bytes: &[u8], size: usize) -> Result<Packet, Reject> {
     decode(bytes)
 }
 
-/// Reads a packet that came by stream: like [`decode`], but a metadata value that was asked for
-/// may make it `value_len_max` bytes longer. No other kind may be longer than a datagram, because
-/// a record takes several times its bytes in memory.
+/// Reads a packet that came by stream: like [`decode`], but a metadata value that was asked for,
+/// or an entry, may make it `value_len_max` bytes longer. No other kind may be longer than a
+/// datagram, because a record takes several times its bytes in memory.
 ///
 /// # Errors
 /// The reason why the bytes are no packet of ours.
 pub fn decode_from_stream(bytes: &[u8], value_len_max: usize) -> Result<Packet, Reject> {
-    let is_value = native::kind(bytes) == Some(PacketKind::Fetched);
+    let is_value = matches!(
+        native::kind(bytes),
+        Some(PacketKind::Fetched | PacketKind::Rumor | PacketKind::Compare)
+    );
     let room = if is_value { value_len_max } else { 0 };
     if bytes.len() > DATAGRAM_LEN_MAX.saturating_add(room) {
         return Err(Reject::TooLong);

@@ -10,19 +10,22 @@ use super::extensions;
 use super::reject::Reject;
 use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
-    self, AckOrNack, Announcement, BeatVector, Body, Bounded, BucketIds, Call, Comparison, Gone,
-    Held, MembershipUpdate, Padding, Reply, RingArc, StateDigest, StateSummary, Subject, Suspicion,
-    Token, ViewDigest, packet_kinds,
+    self, AckOrNack, Announcement, BeatVector, Body, Bounded, BucketIds, Call, Comparison, Covered,
+    Differences, EntriesSummary, Gone, Held, MembershipUpdate, Padding, Reply, RingArc,
+    StateDigest, StateSummary, Subject, Suspicion, Token, ViewDigest, packet_kinds,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, PacketKind, Record, RecordId,
-    Settings, Version,
+    Age, AgeStep, Beat, Cause, Digest, Fingerprint, MemberState, Metadata, Packet, PacketKind,
+    Record, RecordId, Settings, Version,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::time::UnixNanos;
 
 pub(super) const MAGIC: [u8; 2] = *b"rm";
 const HEADER_LEN: usize = 8;
+
+/// The last kind that version 1 knows.
+const LAST_OF_ONE: PacketKind = PacketKind::Echo;
 
 /// Most buckets that the ring is cut into, as a power of two.
 const BUCKET_BITS_MAX: u8 = 16;
@@ -53,6 +56,9 @@ impl Wire for Packet {
         }
         input.wire = WireVersion::of(version).ok_or(Reject::UnknownVersion)?;
         let kind = PacketKind::ALL.get(usize::from(kind)).ok_or(Reject::UnknownKind)?;
+        if input.wire == WireVersion::One && *kind > LAST_OF_ONE {
+            return Err(Reject::UnknownKind);
+        }
         let step = AgeStep::take(&mut Reader::new(&step))?;
         let body = take_body(*kind, input)?;
         skip_extensions(input)?;
@@ -204,6 +210,7 @@ wire_structs! {
         version: Option<Version>,
         wall: UnixNanos,
         settings: Settings,
+        entries: EntriesSummary,
     }
     Settings { cycle_ms: u32, liveness: Liveness }
     Held { digest: Digest, version: Option<Version> }
@@ -219,8 +226,16 @@ wire_structs! {
 
 wire_choices! {
     MembershipUpdate { 0 => Member, 1 => Gone, 2 => Suspected }
-    Subject { 0 => Metadata, 1 => Membership, 2 => Announced }
+    Subject { 0 => Metadata, 1 => Membership, 2 => Announced, 3 => Entries } => entries_are_told
     Comparison { 0 => InSync, 1 => BucketDigests } => buckets_halve
+}
+
+/// No rumor is about nothing.
+fn entries_are_told(subject: &Subject) -> Result<(), Reject> {
+    match subject {
+        Subject::Entries(entries) if entries.is_empty() => Err(Reject::Malformed),
+        _ => Ok(()),
+    }
 }
 
 /// The place of the last entry must still be a number.

@@ -1,5 +1,6 @@
 //! Why bytes are refused: a closed set, so that each reason can be counted.
 
+use crate::core::EntryKeyError;
 use crate::node::NodeError;
 
 /// Why bytes are no packet of ours.
@@ -117,6 +118,14 @@ impl Reject {
             NodeError::TagKey { .. } => Self::Malformed,
             NodeError::Unprintable { .. } => Self::BadText,
             NodeError::Address { .. } => Self::BadAddress,
+        }
+    }
+
+    /// Why a text is no key of an entry.
+    pub(super) fn of_key(error: &EntryKeyError) -> Self {
+        match error {
+            EntryKeyError::TooLong { .. } => Self::OverLimit,
+            EntryKeyError::Unprintable { .. } => Self::BadText,
         }
     }
 

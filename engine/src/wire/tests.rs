@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn random_bytes_are_refused_or_a_packet(
         wire in 1..3_u8,
-        kind in 0..23_u8,
+        kind in 0..25_u8,
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         decode(&body).unwrap_err();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rumormill::Config;
 use rumormill::core::packet::{
-    Body, Bulk, Delta, Gone, Join, MembershipUpdate, Padding, StateSummary,
+    Body, Bulk, Delta, EntriesSummary, Gone, Join, MembershipUpdate, Padding, StateSummary,
 };
 use rumormill::core::{
     Age, AgeStep, Cause, Class, Engine, MemberState, Outbox, Packet, PacketKind, PreloadedMembers,
@@ -129,7 +129,8 @@ fn forge(forgery: &Forgery<'_>) -> Packet {
 /// What somebody holds who knows but itself.
 fn summary(forgery: &Forgery<'_>) -> StateSummary {
     let (digest, settings) = (forgery.of.digest(), PeerSettings::of(forgery.receiver));
-    StateSummary { members: 1, digest, version: None, wall: forgery.wall, settings }
+    let entries = EntriesSummary::default();
+    StateSummary { members: 1, digest, version: None, wall: forgery.wall, settings, entries }
 }
 
 #[cfg(test)]

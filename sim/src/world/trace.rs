@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
+use rumormill::Node;
 use rumormill::core::Command;
 use rumormill::time::Instant;
 
@@ -108,10 +109,30 @@ fn put_command(command: &Command, out: &mut StableHasher) {
             put_addr(node.addr(), out);
             out.blob(node.name().as_bytes());
             out.blob(node.private_data().as_bytes());
+            put_extensions(node, out);
         }
         Command::Stop => out.tag(4),
         Command::Start => out.tag(5),
         Command::Leave => out.tag(6),
+        Command::Put(key, data, terms) => {
+            out.tag(7);
+            out.blob(key.as_str().as_bytes());
+            out.blob(data);
+            out.number(usize::from(terms.bound));
+            out.blob(&terms.ttl.unwrap_or_default().as_nanos().to_le_bytes());
+        }
+        Command::Delete(key) => {
+            out.tag(8);
+            out.blob(key.as_str().as_bytes());
+        }
+    }
+}
+
+/// What a node says beside its name and private data, if it does.
+fn put_extensions(node: &Node, out: &mut StableHasher) {
+    if !node.zone().is_empty() || !node.tags().is_empty() {
+        out.blob(node.zone().as_bytes());
+        out.blob(node.tags().to_string().as_bytes());
     }
 }
 

@@ -24,26 +24,27 @@ pub(super) const ENGINE: House = House {
     rows: &[
         ("fuzzing", "net wire pekonode core core/packet config node rng time"),
         ("recipes", ""),
-        ("node_list", "net wire pekonode core config node text"),
+        ("node_list", "net wire pekonode core config node text time"),
         ("net", "wire pekonode core core/packet config link metrics node rng allowance time text"),
         ("wire", "pekonode core core/packet config node allowance time"),
         ("pekonode", "core config node rng time"),
         (
             "core",
             "core/protocol core/engine core/members core/agreement core/footprint core/io \
-             core/packet core/settings core/record core/metadata core/beat core/stats",
+             core/packet core/entries core/entry core/settings core/record core/metadata core/beat \
+             core/stats",
         ),
         (
             "core/protocol",
-            "core/engine core/footprint core/members core/io core/packet core/record core/metadata \
-             core/stats config node time",
+            "core/engine core/footprint core/members core/io core/packet core/entries core/record \
+             core/metadata core/stats config node time",
         ),
         (
             "core/engine",
             "core/joining core/anti_entropy core/store core/membership core/detection \
              core/dissemination core/context core/members core/agreement core/footprint \
-             core/io core/packet core/record core/metadata core/stats core/timers config \
-             node time",
+             core/io core/packet core/entries core/record core/metadata core/stats core/timers \
+             config node time",
         ),
         (
             "core/joining",
@@ -58,8 +59,8 @@ pub(super) const ENGINE: House = House {
         ),
         (
             "core/store",
-            "core/dissemination core/context core/io core/packet core/metadata core/timers \
-             time",
+            "core/dissemination core/context core/packer core/io core/packet core/entries \
+             core/entry core/record core/metadata core/timers time",
         ),
         (
             "core/membership",
@@ -73,27 +74,33 @@ pub(super) const ENGINE: House = House {
         ),
         (
             "core/dissemination",
-            "core/context core/members core/packer core/io core/packet core/record \
+            "core/context core/members core/packer core/io core/packet core/entry core/record \
              core/metadata core/beat core/timers config node time",
         ),
         (
             "core/context",
-            "core/members core/packer core/agreement core/io core/packet core/settings \
-             core/record core/metadata core/beat core/stats core/timers core/rtt config node \
-             rng time",
+            "core/members core/packer core/agreement core/io core/packet core/entries core/entry \
+             core/settings core/record core/metadata core/beat core/stats core/timers core/rtt \
+             config node rng time",
         ),
         ("core/members", "core/packet core/record core/beat config node rng time"),
         ("core/packer", "core/packet"),
-        ("core/display", "core/agreement core/io core/packet core/record core/metadata"),
+        ("core/display", "core/agreement core/io core/packet core/entry core/record core/metadata"),
         ("core/agreement", "core/packet wire_version"),
         ("core/event_names", "core/io"),
-        ("core/forms", "core/record core/metadata node wire_version"),
+        ("core/forms", "core/entry core/record core/metadata node wire_version"),
         ("core/footprint", ""),
-        ("core/io", "core/packet core/settings core/record core/metadata forms config node"),
+        (
+            "core/io",
+            "core/packet core/entry core/settings core/record core/metadata forms config node",
+        ),
         (
             "core/packet",
-            "core/settings core/record core/metadata core/beat node time config wire_version",
+            "core/entries core/entry core/settings core/record core/metadata core/beat node time \
+             config wire_version",
         ),
+        ("core/entries", "core/entry core/metadata node time"),
+        ("core/entry", "core/metadata node text time"),
         ("core/settings", "core/beat forms config units"),
         ("core/record", "core/beat node wire_version"),
         ("core/metadata", "forms config node time"),

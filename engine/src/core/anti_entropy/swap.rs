@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::AntiEntropy;
 use crate::config::{Swap, WireVersion};
 use crate::core::beat::Age;
-use crate::core::context::{Context, Source};
+use crate::core::context::{Context, Effect, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
@@ -19,8 +19,8 @@ use crate::core::membership::Membership;
 use crate::core::metadata::{Metadata, Version};
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Announcement, BeatVector, Body, Bounded, Comparison, Echo, Echoed, Held, Packet, StateDigest,
-    SwapAnswer, SwapRequest,
+    Announcement, BeatVector, Body, Bounded, Comparison, Echo, Echoed, EntriesSummary, Held,
+    Packet, StateDigest, SwapAnswer, SwapRequest,
 };
 use crate::core::round::Round;
 use crate::core::timers::Timer;
@@ -308,6 +308,7 @@ impl AntiEntropy {
         cx.hear_clock(pending.to, answer.summary.wall);
         cx.echo(from, answer.ask, Some(Self::held(cx)));
         Self::send_newer_value(cx, from, answer.summary.version);
+        Self::compare_entries(cx, from, answer.summary.entries);
         match &answer.detail {
             Comparison::InSync(vector) => {
                 Self::on_vector(cx, spread, membership, vector, via);
@@ -316,6 +317,18 @@ impl AntiEntropy {
             }
             Comparison::BucketDigests(buckets) => self.on_difference(cx, from, buckets, answer),
         }
+    }
+
+    /// Has the entries compared, if a partner that can say so holds others.
+    fn compare_entries(cx: &mut Context<'_>, with: SocketAddr, theirs: EntriesSummary) {
+        let ours = cx.entries_summary();
+        if cx.wire() == WireVersion::One || ours == theirs {
+            return;
+        }
+        cx.effects.push_back(match ours.held == theirs.held {
+            true => Effect::CoverageDiffers(with),
+            false => Effect::EntriesDiffer(with),
+        });
     }
 
     fn held(cx: &Context<'_>) -> Held {

@@ -10,8 +10,8 @@ use crate::core::members::NodeIx;
 use crate::core::metadata::Metadata;
 use crate::core::packer::Packer;
 use crate::core::packet::{
-    Alive, Body, Bounded, Bulk, Cause, Delta, Gone, LastCall, MembershipUpdate, Packet, Probe,
-    Reply, Rumor, Subject, Suspicion,
+    AgedEntry, Alive, Body, Bounded, Bulk, Cause, Delta, Gone, LastCall, MembershipUpdate, Packet,
+    Probe, Reply, Rumor, Subject, Suspicion,
 };
 
 /// The most that the rumor of a value takes, the value in it.
@@ -36,7 +36,17 @@ impl Context<'_> {
                 return Subject::Membership(MembershipUpdate::Member(ours));
             }
         }
+        if let Subject::Entries(entries) = topic {
+            let aged = entries.iter().map(|aged| self.aged_entry_or(aged));
+            return Subject::Entries(aged.collect());
+        }
         topic.clone()
+    }
+
+    /// An entry that was told to us, with its age by now if it is held still.
+    fn aged_entry_or(&self, told: &AgedEntry) -> AgedEntry {
+        let AgedEntry { entry, age } = self.aged_entry(&told.entry);
+        AgedEntry { entry, age: age.max(told.age) }
     }
 
     pub(crate) fn send_probe(&mut self, to: SocketAddr, token: u32, reply: Reply) {

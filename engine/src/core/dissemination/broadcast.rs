@@ -7,6 +7,7 @@
 //! is not what the teller knows, so that whoever only the teller knows is still told.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Dissemination;
 use super::payload::payload;
@@ -146,7 +147,7 @@ impl Dissemination {
         let topic = self.passable(cx, self.broadcasts[at].parts[part].to, topic);
         let told = &mut self.broadcasts[at];
         let to = told.parts[part].to;
-        let due = cx.now.mono + cx.rtts.rto(to, cx.config);
+        let due = cx.now.mono + cx.rtts.rto(to, cx.config) + Self::transfer_time(cx, &topic);
         let copies = if Self::hedges(cx, told, part) { 2 } else { told.copies(part) };
         let acks = told.acks_of_each(copies);
         let Assignment { arc, view, .. } = told.send(part, copies, due);
@@ -154,6 +155,18 @@ impl Dissemination {
         let packet = cx.packet(Body::Rumor(Rumor { token, acks, arc, view, topic }));
         for _ in 0..copies {
             cx.out.attempt(to, &packet);
+        }
+    }
+
+    /// How much longer an answer takes to what goes by stream: a handshake, and its bytes at some
+    /// 4 MB a second. Sent again meanwhile it would only come later.
+    fn transfer_time(cx: &Context<'_>, topic: &Subject) -> Duration {
+        const BYTES_A_MILLISECOND: u64 = 4_000;
+        let Subject::Entries(entries) = topic else { return Duration::ZERO };
+        let len: usize = entries.iter().map(Bounded::len_max).sum();
+        match len > cx.config.path_len_max() {
+            true => Duration::from_millis(200 + len as u64 / BYTES_A_MILLISECOND),
+            false => Duration::ZERO,
         }
     }
 

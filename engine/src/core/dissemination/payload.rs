@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 
 use super::rumors::RumorKey;
 use crate::config::Liveness;
+use crate::core::entry::Fingerprint;
 use crate::core::metadata::{Metadata, Version};
-use crate::core::packet::{Announcement, Cause, MembershipUpdate, Subject};
+use crate::core::packet::{AgedEntry, Announcement, Cause, MembershipUpdate, Subject};
 
 /// Something that can be told along arcs of the ring.
 pub(super) trait Payload {
@@ -46,6 +47,8 @@ pub(super) enum Retention {
     /// So many may leave together, and whatever is forgotten before somebody answers for it is
     /// left to the swaps, which take cycles.
     Goodbyes,
+    /// Many may be written within a round trip.
+    Entries,
 }
 
 impl Retention {
@@ -55,6 +58,7 @@ impl Retention {
         match self {
             Self::Few => Self::FEW,
             Self::Goodbyes => 512,
+            Self::Entries => 256,
         }
     }
 }
@@ -98,6 +102,18 @@ impl Payload for Metadata {
     }
 }
 
+impl Payload for Vec<AgedEntry> {
+    fn key(&self, _: Liveness) -> RumorKey {
+        let mut all = Fingerprint::default();
+        self.iter().for_each(|aged| all.add(aged.entry.print()));
+        RumorKey::Entries(all)
+    }
+
+    fn retention(&self) -> Retention {
+        Retention::Entries
+    }
+}
+
 impl Payload for Announcement {
     fn key(&self, _: Liveness) -> RumorKey {
         RumorKey::Value(self.version)
@@ -114,5 +130,6 @@ pub(super) fn payload(topic: &Subject) -> &dyn Payload {
         Subject::Membership(news) => news,
         Subject::Metadata(metadata) => metadata,
         Subject::Announced(announcement) => announcement,
+        Subject::Entries(entries) => entries,
     }
 }

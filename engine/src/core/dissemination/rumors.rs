@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 
 use super::payload::{Payload, Retention, payload};
+use crate::core::entry::Fingerprint;
 use crate::core::members::subtract;
 use crate::core::metadata::Version;
 use crate::core::packet::{Cause, RingArc, Subject, Suspicion, Token, ViewDigest};
@@ -72,6 +73,7 @@ pub(super) enum RumorKey {
     Member(Digest, u32),
     Gone(SocketAddr, Generation, Cause),
     Suspected(Box<Suspicion>),
+    Entries(Fingerprint),
 }
 
 impl RumorKey {
@@ -79,6 +81,7 @@ impl RumorKey {
     pub(crate) fn tag(&self) -> u32 {
         let folded = match self {
             Self::Value(version) => u128::from_le_bytes(version.digest) ^ version.nanos as u128,
+            Self::Entries(all) => all.0,
             Self::Member(digest, counter) => digest.0 ^ u128::from(*counter) << 64,
             Self::Suspected(it) => u128::from(NodeId::of(it.addr).0) ^ u128::from(it.counter) << 64,
             Self::Gone(addr, generation, _) => {
@@ -137,7 +140,8 @@ impl Broadcasts {
             oldest[usize::from(is_over)].get_or_insert(at);
         }
         let [oldest_told, oldest_over] = oldest;
-        if planted!(RumorsStay, told == kind.max() || over == Retention::FEW, false) {
+        let over_max = if kind == Retention::Entries { kind.max() / 2 } else { Retention::FEW };
+        if planted!(RumorsStay, told == kind.max() || over == over_max, false) {
             self.told.remove(oldest_over.or(oldest_told).expect("there are many"));
         }
     }

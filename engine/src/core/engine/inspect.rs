@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::config::Config;
 use crate::core::agreement::{Agreement, Reach};
+use crate::core::entries::{Entries, EntriesView};
 use crate::core::footprint::Footprint;
 use crate::core::metadata::Metadata;
 use crate::core::record::Record;
@@ -42,6 +43,11 @@ impl Engine {
     /// The metadata, once there is one.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.ground.metadata()
+    }
+
+    /// The entries, once there were any.
+    pub fn entries(&self) -> Option<&EntriesView> {
+        self.ground.entries().map(Entries::view)
     }
 
     /// What was counted.

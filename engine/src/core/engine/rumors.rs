@@ -62,6 +62,10 @@ impl Rooms {
                     false => Taken::Fetching,
                 }
             }
+            Subject::Entries(entries) => match self.store.on_entries(cx, via.from, entries) {
+                true => Taken::Held,
+                false => Taken::NotWorthTelling,
+            },
             Subject::Membership(MembershipUpdate::Suspected(suspicion)) => {
                 match self.membership.on_suspicion(
                     cx,

@@ -2,11 +2,13 @@
 //!
 //! Newcomers are not while they are a crowd, for they may be invented; and suspects are not told
 //! of suspicions, for they hear of it first. Nor are they handed more than their own place of what
-//! else is told, for whoever does not answer would be a bad one to tell others.
+//! else is told, for whoever does not answer would be a bad one to tell others. Who speaks version
+//! 1 of the wire alone is not told of entries, for which that has no word.
 
 use super::Members;
 use super::arcs::RingView;
 use super::roster::NodeIx;
+use crate::config::WireVersion;
 use crate::core::packet::{MembershipUpdate, Subject};
 
 impl Members {
@@ -16,12 +18,25 @@ impl Members {
         if let Subject::Membership(MembershipUpdate::Suspected(_)) = topic {
             return RingView::new(ring, &self.suspected[..], &self.interner);
         }
-        let is_newcomer = |node: &NodeIx| self.is_newcomer(*node);
-        let left_out = match self.is_crowded() {
-            true => ring.iter().copied().filter(is_newcomer).collect(),
+        let is_new = matches!(topic, Subject::Entries(_)) && self.has_old();
+        let is_crowded = self.is_crowded();
+        let is_left_out =
+            |node: &NodeIx| is_crowded && self.is_newcomer(*node) || is_new && self.is_old(*node);
+        let left_out = match is_crowded || is_new {
+            true => ring.iter().copied().filter(is_left_out).collect(),
             false => Vec::new(),
         };
         RingView::new(ring, left_out, &self.interner).sparing(&self.suspected)
+    }
+
+    /// True when a member is listed that speaks version 1 of the wire alone.
+    fn has_old(&self) -> bool {
+        self.table.digests().old() > 0
+    }
+
+    /// True for a member that has no word for what version 2 can say.
+    fn is_old(&self, node: NodeIx) -> bool {
+        self.interner.speaks(self.row(node).record) == WireVersion::One
     }
 
     /// Suspects a listed member.

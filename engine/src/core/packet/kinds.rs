@@ -214,6 +214,22 @@ macro_rules! packet_kinds {
                 /// In a swap, what the sender holds: the rest of the answer may come now.
                 swap: Option<Held>,
             }
+
+            /// A message of two nodes that find out how their entries differ. Not in version 1.
+            22 "compare" Compare {
+                /// Names the exchange, between these two.
+                token: u32,
+                /// The message, or a part of it.
+                differences: Differences,
+            }
+
+            /// What a node knows of writes, for one that holds the same entries. Not in version 1.
+            23 "coverage" CoverageReport {
+                /// The entries that the sender holds with it.
+                held: Fingerprint,
+                /// What it knows; all of it.
+                runs: Vec<Covered>,
+            }
         }
     };
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::super::entry::Fingerprint;
+use super::super::metadata::Version;
 use super::super::record::Digest;
 use crate::node::{Generation, NodeId};
 
@@ -19,8 +21,16 @@ pub enum Reply {
 pub struct StateDigest {
     /// The sum of the digests of its members.
     pub digest: Digest,
-    /// A hash of its metadata version; zero without one.
+    /// A hash of its metadata version, mixed with what it holds of entries; zero without either.
     pub version: u64,
+}
+
+impl StateDigest {
+    /// What is held, in short.
+    pub(crate) fn of(digest: Digest, version: Option<Version>, entries: Fingerprint) -> Self {
+        let version = version.map_or(0, Version::hash);
+        Self { digest, version: version ^ entries.fold() }
+    }
 }
 
 /// Whether one who was probed for another answered.

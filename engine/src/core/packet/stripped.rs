@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, MembershipUpdate, StateSummary, Subject};
+use super::{Body, EntriesSummary, MembershipUpdate, StateSummary, Subject};
 use crate::config::Liveness;
 use crate::core::record::MemberState;
 
@@ -38,7 +38,9 @@ impl Body {
             | Self::PingReq(_)
             | Self::IndirectAck(_)
             | Self::RumorAck(_)
-            | Self::Echo(_) => {}
+            | Self::Echo(_)
+            | Self::Compare(_)
+            | Self::CoverageReport(_) => {}
         }
     }
 }
@@ -50,7 +52,7 @@ fn strip_news(news: &mut [MembershipUpdate]) {
 fn strip_subject(subject: &mut Subject) {
     match subject {
         Subject::Membership(update) => strip_update(update),
-        Subject::Metadata(_) | Subject::Announced(_) => {}
+        Subject::Metadata(_) | Subject::Announced(_) | Subject::Entries(_) => {}
     }
 }
 
@@ -69,6 +71,7 @@ fn strip_member(member: &mut MemberState) {
 
 /// A node that only asks, and who reads version 1, need not tell `auto` from `probes`.
 fn strip_summary(summary: &mut StateSummary) {
+    summary.entries = EntriesSummary::default();
     if summary.settings.liveness == Liveness::Auto {
         summary.settings.liveness = Liveness::Probes;
     }

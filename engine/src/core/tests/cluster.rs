@@ -428,7 +428,7 @@ impl Cluster {
                 Output::Event(event) => self.events.push((self.now, node, event)),
                 Output::Send { to, packet, class } => self.send(node, to, packet, class),
                 Output::Answer(answer) => {
-                    self.answers.push((self.now, node, answer));
+                    self.answers.push((self.now, node, answer.clone()));
                     if let Answer::Left(_) = answer {
                         self.off.extend(self.engines.remove_entry(&node));
                     }

@@ -275,7 +275,7 @@ fn who_leaves_with_the_only_copy_says_so_after_three_seconds() {
         cluster.command(1, Command::Leave);
         let took = cluster.run_until(4 * SECOND, |cluster| cluster.off.contains_key(&1));
         let lost = Answer::Left(Err(NotConfirmed { version, held_by: 0 }));
-        assert_eq!((took, cluster.answers.last().unwrap().2), (3 * SECOND, lost));
+        assert_eq!((took, cluster.answers.last().unwrap().2.clone()), (3 * SECOND, lost));
     }
 }
 
@@ -309,7 +309,7 @@ fn a_publish_to_more_than_there_are_says_after_a_timeout_how_many_hold_it() {
     let took = cluster.run_until(6 * SECOND, |cluster| !cluster.answers.is_empty());
     let version = cluster.engine(1).metadata().unwrap().version();
     let answer = Answer::Published(Err(NotConfirmed { version, held_by: 9 }));
-    assert_eq!((took, cluster.answers[0].2), (5 * SECOND, answer));
+    assert_eq!((took, cluster.answers[0].2.clone()), (5 * SECOND, answer));
 }
 
 #[test]

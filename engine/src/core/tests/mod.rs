@@ -9,6 +9,7 @@ mod delegates;
 mod dial;
 mod discord;
 mod doubt;
+mod entries;
 mod hostile;
 mod identity;
 mod introductions;

@@ -1,11 +1,12 @@
 //! Answers to what a handle asked: given once readers see what they tell of.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use tokio::sync::oneshot;
 
-use super::super::request::{Left, Published, Unmet};
-use crate::core::{Answer, NotConfirmed, Version};
+use super::super::request::{Deleted, Left, Published, Unmet};
+use crate::core::{Answer, NotConfirmed, PutError, Version};
 
 /// Those of one node.
 #[derive(Default)]
@@ -16,7 +17,16 @@ pub(super) struct Answers {
     settled: Vec<Box<dyn FnOnce() + Send>>,
     /// Publishes that others are to hold first.
     unconfirmed: Vec<(Version, oneshot::Sender<Published>)>,
+    /// Who waits for what was written, in the order of asking: the engine answers at once.
+    writing: VecDeque<WhoWrote>,
     stay: Stay,
+}
+
+/// Who has written, and waits to hear the version.
+#[derive(Debug)]
+pub(super) enum WhoWrote {
+    Put(oneshot::Sender<Result<Version, PutError>>),
+    Delete(oneshot::Sender<Deleted>),
 }
 
 /// How far a node is with its leave.
@@ -40,6 +50,22 @@ impl Answers {
     /// Takes in who waits until others hold a version.
     pub(super) fn confirm(&mut self, version: Version, asked: oneshot::Sender<Published>) {
         self.unconfirmed.push((version, asked));
+    }
+
+    /// Takes in who is about to write.
+    pub(super) fn write(&mut self, writer: WhoWrote) {
+        self.writing.push_back(writer);
+    }
+
+    fn on_written(&mut self, written: Deleted) {
+        match self.writing.pop_front() {
+            Some(WhoWrote::Put(asked)) => {
+                let version = written.transpose().expect("a put that is made has a version");
+                self.settle(asked, version);
+            }
+            Some(WhoWrote::Delete(asked)) => self.settle(asked, written),
+            None => {}
+        }
     }
 
     /// Takes in who waits for the goodbye.
@@ -72,6 +98,7 @@ impl Answers {
         for answer in mem::take(&mut self.answered) {
             match answer {
                 Answer::Published(published) => self.on_published(published),
+                Answer::Written(written) => self.on_written(written),
                 Answer::Left(left) => self.on_left(left),
             }
         }

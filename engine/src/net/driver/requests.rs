@@ -8,6 +8,7 @@ use super::super::console::ConsoleLine;
 use super::super::dialect::Dialect;
 use super::super::request::{Published, Pulse, Request, Unmet, Wish};
 use super::Running;
+use super::answers::WhoWrote;
 use crate::core::{Command, Input, Inspect, Metadata, Record, Value};
 
 impl<D: Dialect> Running<D> {
@@ -15,6 +16,14 @@ impl<D: Dialect> Running<D> {
         match request {
             Request::Wish(wish) => self.on_wish(wish),
             Request::Publish { value, holders, answer } => self.on_publish(value, holders, answer),
+            Request::Put { key, data, terms, answer } => {
+                self.answers.write(WhoWrote::Put(answer));
+                self.handle(Input::Command(Command::Put(key, data, terms)));
+            }
+            Request::Delete { key, answer } => {
+                self.answers.write(WhoWrote::Delete(answer));
+                self.handle(Input::Command(Command::Delete(key)));
+            }
             Request::Keys { keyring, answer } => {
                 self.driver.use_keys(&keyring);
                 self.answers.settle(answer, ());

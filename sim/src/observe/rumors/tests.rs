@@ -194,6 +194,7 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         version: Some(metadata.version()),
         wall: UnixNanos(0),
         settings: Settings::of(&Config::default()),
+        entries: Default::default(),
     };
     let whole = RingArc { after: NodeId(0), upto: NodeId(0) };
     let rumor = |tag: u64, topic| {

@@ -1,0 +1,220 @@
+//! Named entries: how they are written here, told, taken and forgotten.
+//!
+//! What is written goes along arcs of the ring at once, and what follows within a few milliseconds
+//! goes with the next that goes. Nodes that speak version 1 of the wire alone are not told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Store;
+use crate::core::context::Context;
+use crate::core::dissemination::Dissemination;
+use crate::core::entries::{Merged, Turned};
+use crate::core::entry::{Entry, EntryKey, Incarnation, PutError, Terms};
+use crate::core::io::{Answer, Event, Output};
+use crate::core::packer::Packer;
+use crate::core::packet::{AgedEntry, Bounded, Cause, Rumor, Subject};
+use crate::core::record::Record;
+use crate::core::timers::Timer;
+use crate::time::{Instant, Now};
+
+/// What was written here and waits to be told together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathered {
+    entries: Vec<Entry>,
+    /// When something was last told.
+    told_at: Option<Instant>,
+}
+
+impl Store {
+    /// So long writes wait for others, if one has just been told.
+    const GATHER: Duration = Duration::from_millis(2);
+
+    pub(crate) fn on_put(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        key: EntryKey,
+        (data, terms): (std::sync::Arc<[u8]>, Terms),
+    ) {
+        let now = Now { wall: cx.publish_time(), ..cx.now };
+        let written = cx.entries_mut().put(key, data, terms, now).map(Some);
+        self.on_written(cx, spread, written);
+    }
+
+    pub(crate) fn on_delete(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        key: EntryKey,
+    ) {
+        let now = Now { wall: cx.publish_time(), ..cx.now };
+        let written = cx.entries_mut().delete(key, now);
+        self.on_written(cx, spread, written);
+    }
+
+    fn on_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        written: Result<Option<Entry>, PutError>,
+    ) {
+        let version = |entry: &Entry| entry.stamp().version;
+        cx.out.answer(Answer::Written(written.clone().map(|entry| entry.as_ref().map(version))));
+        let Ok(Some(entry)) = written else { return };
+        cx.out.event(Event::Entry(entry.clone()));
+        Self::watch_ages(cx);
+        self.gathered.entries.retain(|waiting| waiting.key() != entry.key());
+        self.gathered.entries.push(entry);
+        let free = self.gathered.told_at.map_or(cx.now.mono, |told_at| told_at + Self::GATHER);
+        match free <= cx.now.mono {
+            true => self.tell_gathered(cx, spread),
+            false => cx.timers.set_earlier(Timer::Gather, free),
+        }
+    }
+
+    /// Tells what was written here and has waited long enough.
+    pub(crate) fn tell_gathered(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
+        self.gathered.told_at = Some(cx.now.mono);
+        // Half a room each: what is small goes together, what is long by itself.
+        let mut packer = Packer::new(Told::default(), cx.config.path_len_max());
+        for entry in std::mem::take(&mut self.gathered.entries) {
+            let aged = cx.aged_entry(&entry);
+            packer.page(aged.len_max()).0.push(aged);
+        }
+        for Told(entries) in packer.into_pages() {
+            spread.broadcast(cx, &Subject::Entries(entries));
+        }
+    }
+
+    /// Takes entries that a rumor brings: whether any of them is held now.
+    pub(crate) fn on_entries(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: SocketAddr,
+        entries: &[AgedEntry],
+    ) -> bool {
+        let mut held = false;
+        for AgedEntry { entry, age } in entries {
+            cx.stats.updates += 1;
+            if cx.refuses(entry.stamp().version, from) {
+                continue;
+            }
+            let now = cx.now.mono;
+            let merged = cx.entries_mut().merge(entry, *age, now);
+            held |= matches!(merged, Merged::Newer { .. } | Merged::Same);
+            Self::note_merged(cx, entry, &merged);
+        }
+        Self::watch_ages(cx);
+        held
+    }
+
+    /// Tells the service what an entry that came has changed.
+    pub(super) fn note_merged(cx: &mut Context<'_>, entry: &Entry, merged: &Merged) {
+        match merged {
+            Merged::Newer { evicted, .. } => {
+                for gone in evicted {
+                    cx.stats.entries_over_limit += 1;
+                    cx.out.event(Event::Entry(gone.expired()));
+                }
+                cx.out.event(Event::Entry(entry.clone()));
+            }
+            Merged::Refused(_) => cx.stats.entries_over_limit += 1,
+            Merged::Dead => cx.stats.entries_dead += 1,
+            Merged::Same | Merged::Older => {}
+        }
+    }
+
+    /// Hides, buries and forgets what has become old enough.
+    pub(crate) fn on_ages(cx: &mut Context<'_>) {
+        let now = cx.now.mono;
+        for turned in cx.entries_mut().expire(now) {
+            if let Turned::Hidden(entry) = turned {
+                cx.out.event(Event::Entry(entry.expired()));
+            }
+        }
+        Self::watch_ages(cx);
+    }
+
+    /// Shows and hides what is bound to those who came and went with this input. Who has said
+    /// goodbye, or has a new incarnation, does not come back as it was: what was bound to it is
+    /// over for good, and the same tombstone is made everywhere.
+    pub(crate) fn follow_members(cx: &mut Context<'_>) {
+        if cx.entries().is_none_or(|entries| !entries.has_bound()) {
+            return;
+        }
+        let changes: Vec<BoundChange> =
+            cx.out.of_this_input().iter().filter_map(BoundChange::of).collect();
+        for change in changes {
+            match change {
+                BoundChange::Shown(writer) => {
+                    for entry in cx.entries_mut().bound_of(writer) {
+                        cx.out.event(Event::Entry(entry));
+                    }
+                }
+                BoundChange::Hidden(writer) => {
+                    for entry in cx.entries_mut().bound_of(writer) {
+                        cx.out.event(Event::Entry(entry.expired()));
+                    }
+                }
+                BoundChange::Over(Incarnation { place, generation }) => {
+                    let now = cx.now.mono;
+                    for tombstone in cx.entries_mut().expire_bound(place, generation, now) {
+                        cx.out.event(Event::Entry(tombstone));
+                    }
+                    Self::watch_ages(cx);
+                }
+            }
+        }
+    }
+
+    /// Sets the clock for what gets old next.
+    pub(super) fn watch_ages(cx: &mut Context<'_>) {
+        if let Some(due) = cx.entries().and_then(|entries| entries.next_due()) {
+            cx.timers.set(Timer::Ages, due);
+        }
+    }
+}
+
+/// What a change of the list does to what is bound to a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BoundChange {
+    Shown(Incarnation),
+    Hidden(Incarnation),
+    Over(Incarnation),
+}
+
+impl BoundChange {
+    fn of(output: &Output) -> Option<Self> {
+        let Output::Event(event) = output else { return None };
+        let life = |record: &Record| Incarnation {
+            place: record.place(),
+            generation: record.generation(),
+        };
+        Some(match event {
+            Event::Joined(record) => Self::Shown(life(record)),
+            Event::Updated { old, new } if old.generation() < new.generation() => {
+                Self::Over(life(old))
+            }
+            Event::Removed { record, cause: Cause::Left } => Self::Over(life(record)),
+            Event::Removed { record, .. } | Event::Replaced { old: record, .. } => {
+                Self::Hidden(life(record))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What one rumor tells, packed as if it were a list in one.
+#[derive(Clone, Debug, Default)]
+struct Told(Vec<AgedEntry>);
+
+impl Bounded for Told {
+    const LEN_MIN: usize = Rumor::LEN_MIN;
+    const LEN_BARE: usize = Rumor::LEN_BARE + 1 + <Vec<AgedEntry>>::LEN_BARE;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE + self.0.iter().map(Bounded::len_max).sum::<usize>()
+    }
+}
