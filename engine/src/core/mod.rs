@@ -51,7 +51,7 @@ pub use beat::{Age, AgeStep, Beat, RecordId};
 pub use engine::Engine;
 pub use entries::EntriesView;
 pub use entry::{
-    Content, Entry, EntryKey, EntryKeyError, EntryKind, Fingerprint, Incarnation, KEY_LEN_MAX,
+    Content, Dot, Entry, EntryKey, EntryKeyError, EntryKind, Fingerprint, Incarnation, KEY_LEN_MAX,
     PutError, Stamp, Terms,
 };
 pub use footprint::Footprint;

@@ -19,7 +19,7 @@ use crate::core::packet::{
     StateSummary, Subject, Suspicion, Token, ViewDigest, packet_kinds,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Content, Digest, Entry, EntryKey, EntryKind, Fingerprint,
+    Age, AgeStep, Beat, Cause, Content, Digest, Dot, Entry, EntryKey, EntryKind, Fingerprint,
     Incarnation, MemberState, Metadata, Packet, Record, RecordId, Settings, Stamp, Terms, Version,
 };
 use crate::node::{Generation, Node, NodeId, Tags};
@@ -195,6 +195,7 @@ drawn! {
     };
     Stamp: (Version::any(), Generation::any(), 1..=u64::MAX)
         .prop_map(|(version, generation, seq)| Self { version, generation, seq });
+    Dot: (Incarnation::any(), 1..=u64::MAX).prop_map(|(writer, seq)| Self { writer, seq });
     Covered: (Incarnation::any(), 1..1_000_u64, 0..=u64::MAX - 1_000, i64::any())
         .prop_map(|(writer, first, more, nanos)| {
             Self { writer, first, last: first + more, nanos }
@@ -206,14 +207,14 @@ drawn! {
                 let ttl = ttl.map(Duration::from_nanos);
                 Content::Put { data: data.into(), terms: Terms { bound, ttl } }
             }),
-            Just(Content::Delete),
+            Dot::any().prop_map(|replaced| Content::Delete { replaced }),
             Just(Content::Expired),
         ];
         let drawn = (EntryKey::any(), Stamp::any(), content, any::<u64>());
         drawn.prop_map(|(key, stamp, content, age)| {
             let data: &[u8] = match &content {
                 Content::Put { data, .. } => data,
-                Content::Delete | Content::Expired => &[],
+                Content::Delete { .. } | Content::Expired => &[],
             };
             let mut digest = [0; 16];
             digest.copy_from_slice(&Sha256::digest(data)[..16]);

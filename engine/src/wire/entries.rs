@@ -15,7 +15,7 @@ use crate::core::packet::{
     PlacedRank, RangeContent, RangePart,
 };
 use crate::core::{
-    Content, Entry, EntryKey, EntryKind, Fingerprint, Incarnation, Stamp, Terms, Version,
+    Content, Dot, Entry, EntryKey, EntryKind, Fingerprint, Incarnation, Stamp, Terms, Version,
 };
 use crate::node::{Generation, NodeId};
 use crate::time::nanos;
@@ -163,6 +163,33 @@ impl Wire for Stamp {
     }
 }
 
+impl Bounded for Dot {
+    const LEN_MIN: usize = Incarnation::LEN_MIN + 1;
+    const LEN_BARE: usize = Incarnation::LEN_BARE + NUMBER_LEN_MAX;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE
+    }
+}
+
+impl Wire for Dot {
+    fn put(&self, out: &mut Writer<'_>) {
+        self.writer.put(out);
+        out.number(self.seq);
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let writer = Incarnation::take(input)?;
+        let seq = input.number()?;
+        if seq == 0 { Err(Reject::Malformed) } else { Ok(Self { writer, seq }) }
+    }
+
+    fn len(&self, wire: WireVersion) -> usize {
+        self.writer.len(wire) + number_len(self.seq)
+    }
+}
+
 impl Bounded for Covered {
     const LEN_MIN: usize = Incarnation::LEN_MIN + 2 + i64::LEN_MIN;
     const LEN_BARE: usize = Incarnation::LEN_BARE + 2 * NUMBER_LEN_MAX + i64::LEN_BARE;
@@ -233,7 +260,7 @@ const EXPIRES: u8 = 8;
 impl Bounded for AgedEntry {
     const LEN_MIN: usize = EntryKey::LEN_MIN + Stamp::LEN_MIN + 1;
     const LEN_BARE: usize =
-        EntryKey::LEN_BARE + Stamp::LEN_BARE + 1 + 2 * NUMBER_LEN_MAX + COUNT_LEN_MAX;
+        EntryKey::LEN_BARE + Stamp::LEN_BARE + 1 + NUMBER_LEN_MAX + Dot::LEN_BARE + COUNT_LEN_MAX;
     const IS_FIXED: bool = false;
 
     fn len_max(&self) -> usize {
@@ -258,6 +285,9 @@ impl Wire for AgedEntry {
         if let Some(data) = entry.data() {
             out.blob(data);
         }
+        if let Some(replaced) = entry.replaced() {
+            replaced.put(out);
+        }
         if entry.ages() {
             out.number(nanos(self.age));
         }
@@ -280,8 +310,9 @@ impl Wire for AgedEntry {
         let (entry, terms) = (&self.entry, self.entry.terms());
         let ttl = terms.ttl.map_or(0, |ttl| number_len(nanos(ttl)));
         let data = entry.data().map_or(0, |data| blob_len(data.len()));
+        let replaced = entry.replaced().map_or(0, |replaced| replaced.len(wire));
         let age = if entry.ages() { number_len(nanos(self.age)) } else { 0 };
-        entry.key().len(wire) + entry.stamp().len(wire) + 1 + ttl + data + age
+        entry.key().len(wire) + entry.stamp().len(wire) + 1 + ttl + data + replaced + age
     }
 }
 
@@ -297,7 +328,7 @@ fn take_content(kind: EntryKind, terms: u8, input: &mut Reader<'_>) -> Result<Co
             let terms = Terms { bound: terms & BOUND != 0, ttl };
             Ok(Content::Put { data: input.blob()?.into(), terms })
         }
-        EntryKind::Delete if terms == 0 => Ok(Content::Delete),
+        EntryKind::Delete if terms == 0 => Ok(Content::Delete { replaced: Dot::take(input)? }),
         EntryKind::Expired if terms == 0 => Ok(Content::Expired),
         _ => Err(Reject::Malformed),
     }

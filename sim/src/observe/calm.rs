@@ -82,10 +82,12 @@ impl Calm {
             && are_sound(cast)
             && !is_foretold(plan);
         let stays = |action: &Action| {
-            matches!(action.deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Update(_))
+            let is_told = matches!(action.deed, Deed::Publish { .. } | Deed::Write { .. });
+            is_told || matches!(action.deed, Deed::Join(_) | Deed::Update(_))
         };
         let all_answer = plan.actions.iter().all(stays);
-        let not_told = |action: &&Action| !matches!(action.deed, Deed::Publish { .. });
+        let not_told =
+            |action: &&Action| !matches!(action.deed, Deed::Publish { .. } | Deed::Write { .. });
         let actions = plan.actions.iter().filter(not_told).map(|action| action.at);
         let starts = plan.incarnations.iter().map(|incarnation| incarnation.start);
         Self {
@@ -268,7 +270,7 @@ fn is_foretold(plan: &Plan) -> bool {
 fn is_harmless(deed: &Deed) -> bool {
     match deed {
         Deed::Publish { .. } | Deed::Join(_) | Deed::Leave(_) | Deed::Crash(_) => true,
-        Deed::Update(_) => true,
+        Deed::Update(_) | Deed::Write { .. } => true,
         Deed::Restart { manner, .. } => matches!(manner, Manner::Crash | Manner::Leave),
         _ => false,
     }

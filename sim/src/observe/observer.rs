@@ -267,7 +267,9 @@ impl Observer {
             | Event::Superseded { .. }
             | Event::VersionAhead { .. }
             | Event::VersionsExhausted(_)
-            | Event::Woke(_) => {}
+            | Event::Woke(_)
+            // Followed by its count alone so far.
+            | Event::Entry(_) => {}
             unjudged => unreachable!("nobody has said what {unjudged:?} means to a measure"),
         }
     }

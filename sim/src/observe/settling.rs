@@ -84,7 +84,7 @@ impl Settling {
     const FAREWELL: Duration = Duration::from_secs(3);
 
     pub(crate) fn of(plan: &Plan, cast: &Cast) -> Self {
-        let is_publish = |deed: &Deed| matches!(deed, Deed::Publish { .. });
+        let is_publish = |deed: &Deed| matches!(deed, Deed::Publish { .. } | Deed::Write { .. });
         let publishes = plan.actions.iter().filter(|action| is_publish(&action.deed));
         let faults = plan.actions.iter().filter(|action| !is_publish(&action.deed));
         let starts = plan.incarnations.iter().map(|incarnation| {
@@ -204,8 +204,10 @@ fn patience(plan: &Plan, cast: &Cast) -> Duration {
     let (timeout, cycle) = (cast.longest(Config::timeout), cast.longest(Config::cycle));
     let patience = timeout * 2 + cycle * 10;
     // Whoever may have been given up by the living has to be found again.
-    let parts =
-        |deed: &Deed| !matches!(deed, Deed::Publish { .. } | Deed::Join(_) | Deed::Leave(_));
+    let parts = |deed: &Deed| {
+        let tells = matches!(deed, Deed::Publish { .. } | Deed::Write { .. });
+        !tells && !matches!(deed, Deed::Join(_) | Deed::Leave(_))
+    };
     match plan.actions.iter().any(|action| parts(&action.deed)) {
         true => patience + timeout * 3 + cycle * 10 + cast.longest(Config::redial) * 3,
         false => patience,

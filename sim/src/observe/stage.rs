@@ -145,6 +145,11 @@ impl<'a> Stage<'a> {
         None
     }
 
+    /// A node whose process is paused was to write something.
+    pub(crate) fn remark_paused(&mut self, node: NodeNo) {
+        self.remark(format!("node {node} can't write: its process is paused"));
+    }
+
     fn remark(&mut self, line: String) {
         self.run.timeline.push((ms(self.now), line));
     }

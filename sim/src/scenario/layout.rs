@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumormill::Node;
+use rumormill::core::{EntryKey, Terms};
 use rumormill::rng::Rng;
 use rumormill::time::{Instant, nanos};
 
@@ -252,6 +253,7 @@ impl<'s> Walk<'s> {
     fn deed(&mut self, at: &At, index: usize) -> Result<Deed, Mistake> {
         match &at.act {
             Act::Publish { node, payload, .. } => self.publish(at, node, payload),
+            Act::Write { node, key, put, .. } => self.write(at, node, key, put.as_ref()),
             Act::Partition(groups) => self.partition(groups),
             Act::Heal(healing) => Ok(Deed::Heal(healing.heal())),
             Act::Link { scope, change, .. } => self.link(scope.as_ref(), change.change()),
@@ -371,10 +373,30 @@ impl<'s> Walk<'s> {
     }
 
     fn publish(&mut self, at: &At, node: &Nodes, payload: &Payload) -> Result<Deed, Mistake> {
+        let publisher = self.one_node(at, node, "publishes")?;
+        Ok(Deed::Publish { node: publisher, data: self.bytes(payload) })
+    }
+
+    /// Writes an entry, or deletes one.
+    fn write(
+        &mut self,
+        at: &At,
+        node: &Nodes,
+        key: &str,
+        put: Option<&(Payload, Terms)>,
+    ) -> Result<Deed, Mistake> {
+        let node = self.one_node(at, node, "writes")?;
+        let key = EntryKey::new(key).expect("the language knows keys");
+        let put = put.map(|(payload, terms)| (self.bytes(payload), *terms));
+        Ok(Deed::Write { node, key, put })
+    }
+
+    /// The one node that does something.
+    fn one_node(&mut self, at: &At, node: &Nodes, does: &str) -> Result<NodeNo, Mistake> {
         let nodes = node.evaluate(self)?;
         let &[publisher] = nodes.as_slice() else {
             let text = format!(
-                "one node publishes, {node} are {}: write {{ random = 1, from = {node} }}",
+                "one node {does}, {node} are {}: write {{ random = 1, from = {node} }}",
                 nodes.len()
             );
             return Err(Mistake::new(node.at, text));
@@ -384,14 +406,17 @@ impl<'s> Walk<'s> {
         if !self.is(publisher, wanted) && self.found.is_empty() {
             return Err(self.unfit(node.at, &at.act, &nodes, wanted));
         }
-        let data: Arc<[u8]> = match payload {
+        Ok(publisher)
+    }
+
+    fn bytes(&mut self, payload: &Payload) -> Arc<[u8]> {
+        match payload {
             Payload::Data(data) => data.as_bytes().into(),
             Payload::Size(size) => {
                 let mut rng = self.draw();
                 (0..*size).map(|_| rng.bits().to_le_bytes()[0]).collect()
             }
-        };
-        Ok(Deed::Publish { node: publisher, data })
+        }
     }
 
     fn partition(&mut self, groups: &[Nodes]) -> Result<Deed, Mistake> {

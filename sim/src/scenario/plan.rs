@@ -8,6 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rumormill::core::{EntryKey, Terms};
 pub use rumormill::link::Ways;
 use rumormill::link::{Link, LinkChange, NetworkChange};
 use rumormill::time::Instant;
@@ -221,6 +222,15 @@ pub enum Deed {
         /// What.
         data: Arc<[u8]>,
     },
+    /// A node writes an entry.
+    Write {
+        /// Which node.
+        node: NodeNo,
+        /// The key.
+        key: EntryKey,
+        /// A value and how long it holds, or the end of it.
+        put: Option<(Arc<[u8]>, Terms)>,
+    },
     /// Two nodes can talk only inside one group; nodes in no group form one more.
     Partition(Vec<Vec<NodeNo>>),
     /// These nodes can talk to nobody.
@@ -319,6 +329,8 @@ impl Deed {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Publish { .. } => "publish",
+            Self::Write { put: Some(_), .. } => "put",
+            Self::Write { put: None, .. } => "delete",
             Self::Partition(_) => "partition",
             Self::Isolate(_) => "isolate",
             Self::Link { change, .. } | Self::Network(change) => link_kind(change),
@@ -360,6 +372,7 @@ impl Deed {
             | Self::Clock { nodes, .. }
             | Self::Restart { nodes, .. } => Some(nodes),
             Self::Publish { .. }
+            | Self::Write { .. }
             | Self::Partition(_)
             | Self::Heal(_)
             | Self::Network(_)
@@ -392,6 +405,7 @@ impl Deed {
             // A packet that is lost or played back counts when it is.
             Self::Drop { .. } | Self::Replay { .. } => 0,
             Self::Publish { .. }
+            | Self::Write { .. }
             | Self::Heal(_)
             | Self::Start(_)
             | Self::Resume(_)

@@ -178,6 +178,7 @@ impl<'p, H: Hosts> Player<'p, H> {
             | Deed::Slow { .. }
             | Deed::Relieve { .. }
             | Deed::Update(_)
+            | Deed::Write { .. }
             | Deed::Drop { .. }
             | Deed::Replay { .. }
             | Deed::Inject(_) => return Err(TestbedError::virtual_alone(&plan.name, action)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rumormill::core::Command;
+use rumormill::core::{Command, EntryKey, Terms};
 
 use super::pause::Still;
 use super::world::World;
@@ -22,6 +22,7 @@ impl<P: Simulated> World<'_, P> {
             | Deed::Network(_)
             | Deed::Heal(_) => self.stage.paths(),
             Deed::Publish { node, data } => self.publish(*node, data),
+            Deed::Write { node, key, put } => self.write(*node, key, put.as_ref()),
             Deed::Stop(nodes) => self.stop(nodes, cause),
             Deed::Start(nodes) => self.start(nodes, cause),
             Deed::Pause(nodes) => self.pause(nodes, Still::Paused, cause),
@@ -50,6 +51,19 @@ impl<P: Simulated> World<'_, P> {
         if let Some(value) = self.stage.publish(node, data, self.is_paused(node)) {
             self.command(node, Command::Publish(value));
         }
+    }
+
+    fn write(&mut self, node: NodeNo, key: &EntryKey, put: Option<&(Arc<[u8]>, Terms)>) {
+        if self.is_paused(node) {
+            return self.stage.remark_paused(node);
+        }
+        self.command(
+            node,
+            match put {
+                Some((data, terms)) => Command::Put(key.clone(), Arc::clone(data), *terms),
+                None => Command::Delete(key.clone()),
+            },
+        );
     }
 
     /// Nodes go down without more ado; with [`Manner::Leave`] they say goodbye first, which a

@@ -12,7 +12,7 @@ use crate::core::entry::Dot;
 use crate::rng::Rng;
 use crate::time::UnixNanos;
 
-const SCHEDULES: u64 = 10_000;
+const SCHEDULES: u64 = 2_000;
 const STEPS: usize = 120;
 const KEYS: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,12 +33,6 @@ struct Written {
     entry: Entry,
     time: Duration,
     replaces: BTreeSet<WriteId>,
-}
-
-impl Written {
-    fn ttl(&self) -> Duration {
-        self.entry.terms().ttl.unwrap_or(Duration::MAX / 2)
-    }
 }
 
 /// A node of a schedule, with what it has seen in all the time that it remembers.
@@ -237,9 +231,10 @@ impl Play {
         seen.insert(id);
     }
 
-    /// Who drops a value at another's word sees its end.
+    /// Who drops a value at another's word sees its end. Who drops a tombstone doesn't.
     fn see_dropped(&mut self, at: usize, dropped: &[Entry]) {
-        self.players[at].ended.extend(dropped.iter().map(WriteId::of));
+        let puts = dropped.iter().filter(|entry| entry.kind() == EntryKind::Put);
+        self.players[at].ended.extend(puts.map(WriteId::of));
     }
 
     /// Two nodes swap; one in so many messages is lost.
@@ -349,13 +344,15 @@ impl Play {
         ended.extend(known.iter().flat_map(|id| &self.writes[id].replaces));
         for number in 0..KEYS {
             let name = key(&format!("{number}"));
-            let left = known.iter().filter(|id| !ended.contains(id));
-            let left = left.map(|id| &self.writes[id]).filter(|it| it.entry.key() == &name);
-            let newest = left.max_by_key(|it| it.entry.rank());
+            let of_key = known.iter().filter(|id| self.writes[*id].entry.key() == &name);
+            let newest = of_key.max_by_key(|id| self.writes[*id].entry.rank());
+            let Some(id) = newest.filter(|id| !ended.contains(id)) else { continue };
+            let Written { entry: newest, time, .. } = &self.writes[id];
             // A value that expired by now may be gone, tombstone and all.
-            let is_over = |it: &&Written| self.time >= it.time + it.ttl();
-            let newest = newest.filter(|it| it.entry.kind() == EntryKind::Put && !is_over(it));
-            let Some(Written { entry: newest, .. }) = newest else { continue };
+            let is_over = newest.terms().ttl.is_some_and(|ttl| self.time >= *time + ttl);
+            if newest.kind() != EntryKind::Put || is_over {
+                continue;
+            }
             if first.held(&name).is_none_or(|held| held.rank() < newest.rank()) {
                 return Err(format!("a newest value is lost: {newest:?}"));
             }

@@ -45,6 +45,7 @@ impl<T: Ord + Clone> Tree<T> {
         self.len
     }
 
+    #[cfg(test)]
     pub(super) fn first(&self) -> Option<&T> {
         self.iter().next()
     }

@@ -7,7 +7,7 @@ mod toml;
 use std::time::Duration;
 
 use rumormill::config::WireVersion;
-use rumormill::core::{CommandKind, PublishError};
+use rumormill::core::{CommandKind, PublishError, PutError, Terms};
 use rumormill::node::{NAME_LEN_MAX, Tags};
 use rumormill::units::{nearest, show_duration};
 use rumormill::{Config, Node, NodeBuilder};
@@ -26,8 +26,10 @@ use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
 use crate::scenario::units::{Span, parse_positive_time, parse_time};
 
-pub(super) const ACTIONS: [&str; 22] = [
+pub(super) const ACTIONS: [&str; 24] = [
     "publish",
+    "put",
+    "delete",
     "partition",
     "heal",
     "isolate",
@@ -85,15 +87,37 @@ pub(in crate::scenario) struct Repeat {
 /// What an `[[at]]` does, as typed.
 #[derive(Clone, Debug)]
 pub(in crate::scenario) enum Act {
-    Publish { node: Nodes, payload: Payload, payload_at: Place },
+    Publish {
+        node: Nodes,
+        payload: Payload,
+        payload_at: Place,
+    },
+    /// Of an entry: a value and how long it holds, or its end.
+    Write {
+        node: Nodes,
+        key: String,
+        put: Option<(Payload, Terms)>,
+        payload_at: Place,
+    },
     Partition(Vec<Nodes>),
     Heal(Healing),
-    Link { verb: &'static str, scope: Option<Scope>, change: Box<Properties> },
-    Join { count: u32, via: Nodes, over: Duration },
+    Link {
+        verb: &'static str,
+        scope: Option<Scope>,
+        change: Box<Properties>,
+    },
+    Join {
+        count: u32,
+        via: Nodes,
+        over: Duration,
+    },
     Drop(packets::Drop),
     Replay(packets::ReplaySpec),
     Inject(Box<packets::Inject>),
-    Strike { nodes: Nodes, blow: Blow },
+    Strike {
+        nodes: Nodes,
+        blow: Blow,
+    },
 }
 
 /// What happens to one node after the other.
@@ -295,6 +319,8 @@ fn check_obeyed(entry: &Entry, act: &Act, spec: &Spec) -> Result<(), Mistake> {
 fn command(act: &Act) -> Option<CommandKind> {
     Some(match act.verb() {
         "publish" => CommandKind::Publish,
+        "put" => CommandKind::Put,
+        "delete" => CommandKind::Delete,
         "stop" => CommandKind::Stop,
         "start" => CommandKind::Start,
         "leave" => CommandKind::Leave,
@@ -460,12 +486,20 @@ pub(super) fn choice<T: Copy, const N: usize>(
 /// Publishes must fit the engine's limits, whoever publishes.
 pub(super) fn check_fits(actions: &[At], config: &Config, found: &mut Mistakes) {
     for action in actions {
-        let Act::Publish { payload, payload_at, .. } = &action.act else { continue };
         // The bytes themselves need not be there: they may be more than the machine has.
-        let (len, max) = (payload.len(), config.metadata_len_max());
-        if len > max {
-            let error = PublishError::TooLarge { len, max };
-            found.note(Mistake::new(*payload_at, error.to_string()));
+        let (at, error) = match &action.act {
+            Act::Publish { payload, payload_at, .. } => {
+                let (len, max) = (payload.len(), config.metadata_len_max());
+                (payload_at, (len > max).then(|| PublishError::TooLarge { len, max }.to_string()))
+            }
+            Act::Write { put: Some((payload, _)), payload_at, .. } => {
+                let (len, max) = (payload.len(), config.entry_len_max());
+                (payload_at, (len > max).then(|| PutError::TooLarge { len, max }.to_string()))
+            }
+            _ => continue,
+        };
+        if let Some(error) = error {
+            found.note(Mistake::new(*at, error));
         }
     }
 }
@@ -558,6 +592,8 @@ impl Act {
     pub(in crate::scenario) fn verb(&self) -> &'static str {
         match self {
             Self::Publish { .. } => "publish",
+            Self::Write { put: Some(_), .. } => "put",
+            Self::Write { put: None, .. } => "delete",
             Self::Partition(_) => "partition",
             Self::Heal(_) => "heal",
             Self::Link { verb, .. } => verb,

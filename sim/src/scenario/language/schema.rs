@@ -323,6 +323,22 @@ fn act(key: &str) -> Value {
             "size" => size("so many random bytes"),
             _ => anything(),
         }),
+        "put" => object(&read::PUT_KEYS, &["node", "key"], |key| match key {
+            "node" => nodes_ref(),
+            "key" => text("limits/login", "the key of the entry"),
+            "data" => text("v1", "the value"),
+            "size" => size("so many random bytes"),
+            "ttl" => time("the age at which it expires"),
+            "bound" => {
+                json!({ "type": "boolean", "description": "shown while its node is listed" })
+            }
+            _ => anything(),
+        }),
+        "delete" => object(&read::DELETE_KEYS, &["node", "key"], |key| match key {
+            "node" => nodes_ref(),
+            "key" => text("limits/login", "the key of the entry"),
+            _ => anything(),
+        }),
         "partition" => list(&nodes_ref()),
         "heal" => text("all", "a label, or \"all\""),
         "link" => link(),

@@ -85,7 +85,7 @@ impl Walk<'_> {
         };
         let (now, verb) = (since(self.now), act.verb());
         let fix = match act {
-            Act::Publish { .. } => ", `{ random = 1 }` is one that runs",
+            Act::Publish { .. } | Act::Write { .. } => ", `{ random = 1 }` is one that runs",
             _ => "",
         };
         Mistake::new(at, format!("nothing to {verb} at {now}: {who} {why}{fix}"))

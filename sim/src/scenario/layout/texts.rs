@@ -77,6 +77,12 @@ pub(super) fn action(
         (_, Deed::Publish { node, data }) => {
             format!("publish at {}: {}", set(&[*node]), payload(data))
         }
+        (_, Deed::Write { node, key, put: Some((data, _)) }) => {
+            format!("put {key} at {}: {}", set(&[*node]), payload(data))
+        }
+        (_, Deed::Write { node, key, put: None }) => {
+            format!("delete {key} at {}", set(&[*node]))
+        }
         // No act does anything else.
         (act, _) => act.verb().to_owned(),
     };

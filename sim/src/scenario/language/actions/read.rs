@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rumormill::config::WireVersion;
+use rumormill::core::{EntryKey, Terms};
 use rumormill::node::Tags;
 
 use super::packets::{read_drop, read_inject, read_replay};
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::percent::Percent;
 use crate::protocols::Spec;
-use crate::scenario::document::{Entry, Item, Table, Value};
+use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::Mistake;
 use crate::scenario::language::groups::{check_node_name, check_private_data};
 use crate::scenario::language::links::{SCOPE_KEYS, read_change, read_scope};
@@ -26,6 +27,9 @@ pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
 pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
 pub(in crate::scenario::language) const RESTART_KEYS: [&str; 8] =
     ["nodes", "manner", "down", "address", "private_data", "forgets", "stale_seeds", "wire_max"];
+pub(in crate::scenario::language) const PUT_KEYS: [&str; 6] =
+    ["node", "key", "data", "size", "ttl", "bound"];
+pub(in crate::scenario::language) const DELETE_KEYS: [&str; 2] = ["node", "key"];
 pub(in crate::scenario::language) const JOIN_KEYS: [&str; 3] = ["count", "via", "over"];
 pub(in crate::scenario::language) const CLOCK_KEYS: [&str; 4] =
     ["nodes", "offset", "jump", "drift"];
@@ -47,6 +51,8 @@ pub(super) fn read_act(
     let strike = |blow| read_nodes(item, names).map(|nodes| Act::Strike { nodes, blow });
     Some(match entry.key.as_str() {
         "publish" => read_publish(item, names),
+        "put" => read_put(item, names),
+        "delete" => read_delete(item, names),
         "partition" => read_partition(item, names),
         "heal" => read_heal(item),
         "isolate" => strike(Blow::Isolate),
@@ -94,7 +100,13 @@ fn read_publish(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     let table = item.table("a table, such as { node = 0, data = \"v1\" }")?;
     table.only(&PUBLISH_KEYS)?;
     let node = Nodes::read(table.need("node", "node = 0")?, names)?;
-    let (payload, payload_at) = match (table.item("data"), table.entry("size")) {
+    let (payload, payload_at) = read_payload(item, table, "publish")?;
+    Ok(Act::Publish { node, payload, payload_at })
+}
+
+/// What is published or put.
+fn read_payload(item: &Item, table: &Table, verb: &str) -> Result<(Payload, Place), Mistake> {
+    Ok(match (table.item("data"), table.entry("size")) {
         (Some(_), Some(size)) => {
             let text = "`data` and `size` exclude each other: keep one";
             return Err(Mistake::new(size.key_at, text));
@@ -105,11 +117,37 @@ fn read_publish(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
             (Payload::Size(usize::try_from(bytes).expect("checked against 2^30")), size.at)
         }
         (None, None) => {
-            let text = "nothing to publish: add `data = \"v1\"` or `size = \"1KiB\"`";
+            let text = format!("nothing to {verb}: add `data = \"v1\"` or `size = \"1KiB\"`");
             return Err(Mistake::new(item.at, text));
         }
-    };
-    Ok(Act::Publish { node, payload, payload_at })
+    })
+}
+
+fn read_put(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { node = 0, key = \"a\", data = \"v1\" }")?;
+    table.only(&PUT_KEYS)?;
+    let node = Nodes::read(table.need("node", "node = 0")?, names)?;
+    let (payload, payload_at) = read_payload(item, table, "put")?;
+    let ttl = table.item("ttl").map(|item| item.parsed(TIME, parse_positive_time)).transpose()?;
+    let bound =
+        table.item("bound").map(|item| item.flag("true or false")).transpose()?.unwrap_or(false);
+    let put = Some((payload, Terms { bound, ttl }));
+    Ok(Act::Write { node, key: read_key(table)?, put, payload_at })
+}
+
+fn read_delete(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
+    let table = item.table("a table, such as { node = 0, key = \"a\" }")?;
+    table.only(&DELETE_KEYS)?;
+    let node = Nodes::read(table.need("node", "node = 0")?, names)?;
+    Ok(Act::Write { node, key: read_key(table)?, put: None, payload_at: item.at })
+}
+
+/// The key of an entry.
+fn read_key(table: &Table) -> Result<String, Mistake> {
+    let item = table.need("key", "key = \"limits/login\"")?;
+    let key = item.text("the key of an entry in quotes")?;
+    EntryKey::new(key).map_err(|error| Mistake::new(item.at, error.to_string()))?;
+    Ok(key.to_owned())
 }
 
 fn read_partition(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rumormill::core::Terms;
 use rumormill::units::show_duration;
 
 use super::{Act, At, Blow, ClockSetting, Healing, Payload, Repeat, Restart, Return, Update};
@@ -22,6 +23,13 @@ impl Act {
             }
             Self::Publish { node, payload: Payload::Size(size), .. } => {
                 ("publish", format!("{{ node = {node}, size = {size} }}"))
+            }
+            Self::Write { node, key, put: Some((payload, terms)), .. } => {
+                let key = text_literal(key);
+                ("put", format!("{{ node = {node}, key = {key}{} }}", put_fields(payload, *terms)))
+            }
+            Self::Write { node, key, put: None, .. } => {
+                ("delete", format!("{{ node = {node}, key = {} }}", text_literal(key)))
             }
             Self::Partition(groups) => ("partition", format!("[{}]", show_list(groups))),
             Self::Heal(Healing::All) => ("heal", text_literal("all")),
@@ -111,6 +119,17 @@ impl Update {
         let tags = tags.unwrap_or_default();
         format!("{{ nodes = {nodes}{name}{data}{tags} }}")
     }
+}
+
+/// What is put, and how long it holds.
+fn put_fields(payload: &Payload, terms: Terms) -> String {
+    let payload = match payload {
+        Payload::Data(data) => text_field("data", Some(data)),
+        Payload::Size(size) => format!(", size = {size}"),
+    };
+    let ttl = text_field("ttl", terms.ttl.map(show_duration).as_deref());
+    let bound = if terms.bound { ", bound = true" } else { "" };
+    format!("{payload}{ttl}{bound}")
 }
 
 /// A further field of a table in one line, if it is there.
