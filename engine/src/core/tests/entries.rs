@@ -339,3 +339,46 @@ fn a_value_longer_than_a_datagram_goes_along_arcs_by_stream_once_to_each() {
     cluster.run(2 * SECOND);
     assert_eq!(cluster.streams.get(&PacketKind::Rumor), Some(&19));
 }
+
+#[test]
+fn who_came_after_a_delete_knows_what_was_deleted_before_it_came() {
+    let ttl = 40 * SECOND;
+    let config = Config::builder().tombstone_ttl(ttl).build().unwrap();
+    let mut cluster = settled(3, config);
+    put(&mut cluster, 1, "goes", b"1");
+    cluster.run(2 * SECOND);
+    assert!(all_read(&mut cluster, 3, "goes", Some(b"1")));
+    cluster.far_side = [3].into();
+    cluster.run(15 * SECOND);
+    put(&mut cluster, 1, "goes", b"2");
+    delete(&mut cluster, 2, "goes");
+    // They hear of the end of the second value, and never of the first.
+    for node in [4, 5] {
+        cluster.start(node, &[1]);
+    }
+    cluster.run(ttl + 30 * SECOND);
+    for node in [1, 2] {
+        cluster.command(node, Command::Leave);
+    }
+    cluster.run(5 * SECOND);
+    assert_eq!(cluster.list(4), [4, 5]);
+    cluster.far_side.clear();
+    cluster.command(3, Command::Seeds(vec![addr(4)]));
+    cluster.run_until(20 * SECOND, Cluster::all_list_all);
+    cluster.run(30 * SECOND);
+    for node in [3, 4, 5] {
+        assert_eq!(value(&mut cluster, node, "goes"), None, "node {node}");
+    }
+}
+
+#[test]
+fn of_a_key_that_is_written_time_and_again_only_the_newest_value_is_told() {
+    let mut cluster = settled(5, Config::default());
+    let before = sent(&cluster, PacketKind::Rumor);
+    for number in 0..50 {
+        put(&mut cluster, 1, "k", &[number; 500]);
+    }
+    cluster.run_until(SECOND, |cluster| all_read(cluster, 5, "k", Some(&[49; 500])));
+    let rumors = sent(&cluster, PacketKind::Rumor) - before;
+    assert_eq!(rumors, 2 * 4, "the first and the last");
+}
