@@ -2,7 +2,7 @@
 //! goes through the frozen codec, as if the build of the time were still running there.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use rumormill::rng::Rng;
 use rumormill::time::{Instant, Now, UnixNanos};
 use rumormill::wire;
 
-use crate::frozen::Frozen;
+use crate::frozen::{Frozen, KINDS};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -44,6 +44,8 @@ pub(crate) struct Lab {
     pub(crate) frozen: BTreeMap<PacketKind, u64>,
     /// What was sent between any two, as bytes of version 1.
     pub(crate) heard: BTreeMap<PacketKind, Vec<Vec<u8>>>,
+    /// What went between two new ones last, as it was.
+    pub(crate) latest: VecDeque<Vec<u8>>,
 }
 
 pub(crate) fn addr(node: u16) -> SocketAddr {
@@ -53,6 +55,7 @@ pub(crate) fn addr(node: u16) -> SocketAddr {
 impl Lab {
     /// So many of a kind are enough to look at.
     const HEARD_MAX: usize = 500;
+    const LATEST_MAX: usize = 2_000;
 
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -67,6 +70,7 @@ impl Lab {
             refused: BTreeMap::new(),
             frozen: BTreeMap::new(),
             heard: BTreeMap::new(),
+            latest: VecDeque::new(),
         }
     }
 
@@ -220,7 +224,14 @@ impl Lab {
                 }
             }
         }
-        Some(wire::decode(&bytes).expect("what was written"))
+        let read = wire::decode(&bytes).expect("what was written");
+        if packet.wire > WireVersion::One {
+            self.latest.push_back(bytes);
+            if self.latest.len() > Self::LATEST_MAX {
+                self.latest.pop_front();
+            }
+        }
+        Some(read)
     }
 
     fn is_old(&self, node: u16) -> bool {
@@ -228,7 +239,11 @@ impl Lab {
         engine.is_some_and(|engine| engine.config().wire_max() == WireVersion::One)
     }
 
+    /// Kinds that version 1 does not know are sent to none who speaks it alone.
     fn note(&mut self, packet: &Packet) {
+        if packet.kind() as usize >= KINDS.len() {
+            return;
+        }
         let heard = self.heard.entry(packet.kind()).or_default();
         if heard.len() < Self::HEARD_MAX {
             let mut bytes = Vec::new();
