@@ -1,36 +1,48 @@
 //! What most services need of a cluster, as code to begin with.
 //!
-//! # Tags
-//! What a node is there for goes into its private data, which every other node lists with it: up
-//! to [`PRIVATE_DATA_LEN_MAX`] bytes of text, in a form of the service's own.
+//! # Tags and zones
+//! What a node is there for goes into its tags, and where it is into its zone, which every other
+//! node lists with it: up to [`TAGS_MAX`] pairs of key and value, [`TAGS_LEN_MAX`] bytes together.
+//! They may also stand in the settings, for a node that says none itself. Private data is for a
+//! text in a form of the service's own.
 //!
 //! ```
 //! use rumormill::{Config, Event, Node, NodeBuilder, NodeList, Notice};
 //!
-//! /// The value of a tag in `zone=east role=db`.
-//! fn tag<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
-//!     let mut tags = node.private_data().split_whitespace();
-//!     tags.find_map(|tag| tag.strip_prefix(key)?.strip_prefix('='))
-//! }
-//!
-//! /// The members with this tag.
+//! /// The members with this tag, those in our zone first.
 //! fn tagged(list: &NodeList, key: &str, value: &str) -> Vec<Node> {
-//!     list.get().iter().filter(|node| tag(node, key) == Some(value)).cloned().collect()
+//!     let here = list.node();
+//!     let with_tag = |node: &&Node| node.tags().get(key) == Some(value);
+//!     let mut nodes: Vec<Node> = list.get().iter().filter(with_tag).cloned().collect();
+//!     nodes.sort_by_key(|node| node.zone() != here.zone());
+//!     nodes
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let node = Node::new("127.0.0.1:0").private_data("zone=east role=db");
-//! let list = NodeList::new(node, Config::default())?;
+//! let node = Node::new("127.0.0.1:0").tag("role", "db");
+//! let list = NodeList::new(node, Config::builder().zone("east").build()?)?;
 //! list.join().await?;
-//! assert_eq!(tagged(&list, "role", "db"), [list.node()]);
+//! # let near = list.node().addr().to_string();
+//! # let mut others = Vec::new();
+//! # for (zone, role) in [("west", "db"), ("east", "db"), ("east", "web")] {
+//! #     let node = Node::new("127.0.0.1:0").zone(zone).tag("role", role);
+//! #     let other = NodeList::new(node, Config::builder().seeds([near.as_str()]).build()?)?;
+//! #     other.join().await?;
+//! #     others.push(other);
+//! # }
+//! # while list.get().len() < 4 { tokio::time::sleep(std::time::Duration::from_millis(5)).await; }
+//! let databases = tagged(&list, "role", "db");
+//! # assert_eq!(databases.len(), 3);
+//! assert_eq!(databases[0].zone(), "east");
+//! assert_eq!(databases.last().unwrap().zone(), "west");
 //!
 //! // Tags change while a node runs: the others are told of an update.
 //! let mut changes = list.subscribe();
-//! list.update(NodeBuilder::from(list.node()).private_data("zone=east role=spare"))?;
+//! list.update(NodeBuilder::from(list.node()).tag("role", "spare"))?;
 //! while let Some(notice) = changes.recv().await {
 //!     if let Notice::Event(Event::Updated { new, .. }) = notice {
-//!         assert_eq!(tag(new.node(), "role"), Some("spare"));
+//!         assert_eq!(new.node().tags().get("role"), Some("spare"));
 //!         break;
 //!     }
 //! }
@@ -111,7 +123,7 @@
 //!
 //! async fn shut_down(list: &NodeList, drain: Duration) -> Result<(), NodeListError> {
 //!     // Who looks at the tags sends nothing more to this node.
-//!     list.update(NodeBuilder::from(list.node()).private_data("draining"))?;
+//!     list.update(NodeBuilder::from(list.node()).tag("state", "draining"))?;
 //!     tokio::time::sleep(drain).await;
 //!     match list.leave().await {
 //!         // It has left all the same: only its last value may be lost.
@@ -134,7 +146,7 @@
 //! # tokio::time::sleep(Duration::from_secs(3)).await;
 //! # let drained = tokio::spawn(async move { shut_down(&b, Duration::from_secs(2)).await });
 //! # tokio::time::sleep(Duration::from_secs(1)).await;
-//! # assert_eq!(a.get()[1].private_data(), "draining");
+//! # assert_eq!(a.get()[1].tags().get("state"), Some("draining"));
 //! # drained.await??;
 //! # tokio::time::sleep(Duration::from_millis(10)).await;
 //! # assert_eq!(a.get().len(), 1);
@@ -243,7 +255,8 @@
 //! # each_side_of_a_partition_has_a_leader().unwrap();
 //! ```
 //!
-//! [`PRIVATE_DATA_LEN_MAX`]: crate::node::PRIVATE_DATA_LEN_MAX
+//! [`TAGS_MAX`]: crate::node::TAGS_MAX
+//! [`TAGS_LEN_MAX`]: crate::node::TAGS_LEN_MAX
 //! [`NodeList::settled`]: crate::NodeList::settled
 //! [`NodeList::ended`]: crate::NodeList::ended
 //! [`NodeList::leave`]: crate::NodeList::leave

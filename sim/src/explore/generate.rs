@@ -85,15 +85,59 @@ enum DrawnWeather {
 
 /// The scenario of this number under a seed: always the same.
 pub(crate) fn generate(around: &Around, seed: u64, number: u64) -> Table {
-    let mut draw = Draw { rng: Rng::fork(seed, "fuzz", number), times: Vec::new() };
+    let rng = Rng::fork(seed, "fuzz", number);
+    let versions = Versions::draw(Rng::fork(seed, "fuzz versions", number));
+    let mut draw = Draw { rng, versions, times: Vec::new() };
     match around {
         Around::Nothing(nodes) => draw.scenario(nodes.clone()),
         Around::Scenario(scenario) => draw.more_faults(scenario.clone()),
     }
 }
 
+/// Which versions of the wire the nodes speak, and what they say that goes with one alone: drawn
+/// apart, so that all else is as it would be without.
+struct Versions {
+    rng: Rng,
+    mix: Mix,
+}
+
+/// How many versions there are in a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mix {
+    /// All speak the latest.
+    Latest,
+    /// All begin with the latest, and some who restart speak another.
+    Downgrades,
+    /// All begin with the first, and some who restart speak another.
+    Upgrades,
+}
+
+impl Versions {
+    fn draw(mut rng: Rng) -> Self {
+        let mix = match rng.between(1, 5) {
+            1 => Mix::Downgrades,
+            2 => Mix::Upgrades,
+            _ => Mix::Latest,
+        };
+        Self { rng, mix }
+    }
+
+    /// Up to which version those speak who restart now, if they change that.
+    fn of_restart(&mut self) -> Option<i64> {
+        let number = i64::try_from(self.rng.between(0, 2)).expect("at most 2");
+        (self.mix != Mix::Latest && number > 0).then_some(number)
+    }
+
+    /// Tags for some who change what they say.
+    fn tags(&mut self) -> Option<Value> {
+        let tag = format!("role=t{}", self.rng.between(1, 3));
+        (self.rng.between(1, 2) == 1).then(|| Value::Array(vec![tag.into()]))
+    }
+}
+
 struct Draw {
     rng: Rng,
+    versions: Versions,
     /// Of what happened so far, in milliseconds: others happen at the same time.
     times: Vec<u64>,
 }
@@ -187,6 +231,9 @@ impl Draw {
         }
         if self.chance(8) {
             set(&mut engine, "size", self.one(&[512_i64, 1_400, 9_000]));
+        }
+        if self.versions.mix == Mix::Upgrades {
+            set(&mut engine, "wire_max", 1_i64);
         }
         engine
     }
@@ -325,6 +372,7 @@ impl Draw {
         if self.chance(6) {
             restart.push(("forgets", "generation".into()));
         }
+        restart.extend(self.versions.of_restart().map(|wire| ("wire_max", wire.into())));
         table(restart)
     }
 
@@ -348,7 +396,9 @@ impl Draw {
 
     fn update(&mut self, nodes: u32) -> Value {
         let own = format!("v{}", self.between(1, 3));
-        table([("nodes", self.some(nodes)), ("private_data", own.into())])
+        let mut update = vec![("nodes", self.some(nodes)), ("private_data", own.into())];
+        update.extend(self.versions.tags().map(|tags| ("tags", tags)));
+        table(update)
     }
 
     fn drop(&mut self) -> Value {
@@ -497,6 +547,29 @@ mod tests {
                    publish update suspend drop replay starve slow";
         let missing: Vec<&str> = all.split(' ').filter(|kind| !drawn.contains(*kind)).collect();
         assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn clusters_of_one_version_and_of_two_are_drawn_and_tags_now_and_then() {
+        let around = Around::Nothing(2..=8);
+        let (mut drawn, mut mixes) = (std::collections::BTreeSet::new(), 0);
+        for number in 0..400 {
+            let scenario = generate(&around, 1, number);
+            let actions = scenario["at"].as_array().unwrap();
+            let says = |action: &str, key: &str| {
+                let of = actions.iter().filter_map(|it| it.get(action)?.get(key).cloned());
+                of.collect::<Vec<_>>()
+            };
+            let begins = scenario["engine"].get("wire_max").and_then(Value::as_integer);
+            let restarts = says("restart", "wire_max");
+            mixes += usize::from(begins.is_some() || !restarts.is_empty());
+            drawn.extend(restarts.iter().map(|wire| (begins, wire.as_integer())));
+            drawn.extend(says("update", "tags").iter().map(|_| (begins, None)));
+        }
+        let versions = [None, Some(1), Some(2)];
+        let all = [None, Some(1)].into_iter().flat_map(|begins| versions.map(|it| (begins, it)));
+        assert_eq!(drawn, all.collect());
+        assert!((80..200).contains(&mixes), "{mixes} of 400 scenarios");
     }
 
     #[test]

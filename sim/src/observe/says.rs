@@ -1,12 +1,15 @@
 //! Says: whether what a node was told to say of itself is what the others list.
 //!
-//! Lists are judged by incarnations, of which a node that changes its name stays the same one.
+//! Lists are judged by incarnations, of which a node that changes its name stays the same one. As
+//! long as a node lives that speaks version 1 of the wire alone, nobody owes what that can't carry:
+//! it may have come by way of that node.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use rumormill::Node;
+use rumormill::config::WireVersion;
 use rumormill::core::Record;
+use rumormill::{Node, NodeBuilder};
 
 use super::cast::{Cast, Part};
 use super::settling::SettlingVerdict;
@@ -53,19 +56,32 @@ impl Says {
 
     /// Whom a node that lives lists with other words than it was to say, where all lists are right.
     pub(crate) fn judge(&self, truth: &Truth, cast: &Cast) -> SettlingVerdict {
+        let speaks = |(_, incarnation)| cast.part(incarnation).record.speaks();
+        let carried = truth.live_nodes().map(speaks).min().unwrap_or_default();
         for (&of, (incarnation, says)) in &self.wanted {
             let addr = cast.part(*incarnation).record.node().addr();
-            let says = says.clone().with_addr(addr);
+            let says = words(&says.clone().with_addr(addr), carried);
             for (node, _) in truth.live_nodes().filter(|&(by, _)| truth.holds(by, of, *incarnation))
             {
                 let listed = self.listed.get(&(node, addr));
-                if listed.is_some_and(|listed| *listed != says) {
+                if listed.is_some_and(|listed| words(listed, carried) != says) {
                     let detail = format!("node {node} does not list what node {of} says of itself");
                     return SettlingVerdict::Unsettled { node, detail };
                 }
             }
         }
         SettlingVerdict::Settled
+    }
+}
+
+/// What this version of the wire carries of what a node says.
+fn words(node: &Node, wire: WireVersion) -> Node {
+    match wire {
+        WireVersion::One => {
+            let bare = NodeBuilder::from(node.clone()).zone("").no_tags().build();
+            bare.expect("it says less than before")
+        }
+        _ => node.clone(),
     }
 }
 
@@ -114,5 +130,26 @@ mod tests {
         truth.set(at_ms(9), 1, State::Down);
         truth.commit(at_ms(9), &LinkModel::new(1, testkit::lan()));
         assert_eq!(says.judge(&truth, &cast), SettlingVerdict::Settled, "it is gone");
+    }
+
+    #[test]
+    fn a_tag_is_owed_by_nobody_while_a_node_lives_that_speaks_the_first_version() {
+        for (oldest, is_owed) in [(WireVersion::One, false), (WireVersion::Two, true)] {
+            let mut plan = testkit::plan(2, Duration::from_secs(60));
+            let config = plan.incarnations[0].config.with_wire_max(oldest);
+            plan.incarnations[0].config = std::sync::Arc::new(config);
+            let tagged = NodeBuilder::from(testkit::node(1)).tag("role", "db").build().unwrap();
+            testkit::act(&mut plan, 9_000, "", Deed::Update(vec![(1, tagged)]));
+            let cast = Cast::of(&plan);
+            let mut truth = Truth::new(2, Duration::from_secs(5));
+            for node in 0..2 {
+                truth.set(at_ms(0), node, State::Live(node));
+            }
+            truth.commit(at_ms(0), &LinkModel::new(1, testkit::lan()));
+            let mut says = Says::of(&plan, &cast);
+            says.list(0, &cast.part(1).record);
+            let judged = says.judge(&truth, &cast);
+            assert_eq!(judged != SettlingVerdict::Settled, is_owed, "{judged:?}");
+        }
     }
 }
