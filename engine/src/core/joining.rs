@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::core::context::{Context, Effect, Life, Source};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
+use crate::core::members::Absence;
 use crate::core::membership::Membership;
 use crate::core::packer::Room;
 use crate::core::packet::{Body, Bounded, Join, MembershipUpdate, Packet, Welcome};
@@ -118,7 +119,7 @@ impl Joiner {
 
     pub(crate) fn on_dial(&mut self, cx: &mut Context<'_>) {
         let mut addrs = self.whom_to_dial(cx);
-        if cx.members.is_away() {
+        if cx.members.absence() == Absence::Damped {
             // Whoever is dialled lists the caller.
             addrs.clear();
         }
@@ -234,7 +235,11 @@ impl Joiner {
     fn welcome(cx: &mut Context<'_>, to: SocketAddr, join: &Join) {
         let guest = &join.me;
         let mut nodes = vec![cx.members.me()];
-        nodes.extend(cx.pick(Self::WELCOME_MEMBERS_MAX));
+        let is_new = join.summary.members <= 1;
+        if is_new || cx.members.absence() != Absence::Damped {
+            // Else we may bring back whom the caller has removed, and forgotten.
+            nodes.extend(cx.pick(Self::WELCOME_MEMBERS_MAX));
+        }
         let longest = cx.config.path_len_max();
         let longest = cx.out.room(to).map_or(longest, |room| room.min(longest));
         let mut room = Room::of::<Welcome>(longest);

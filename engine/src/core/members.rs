@@ -64,9 +64,20 @@ pub(crate) struct Members {
     silent: usize,
     tombstones: Tombstones,
     me: NodeIx,
-    /// The others are not to list us for now.
-    is_away: bool,
+    absence: Absence,
     limits: Limits,
+}
+
+/// Why others are not to list us for now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// They are.
+    #[default]
+    Not,
+    /// Nobody answers us: they may have removed us, and we have not heard of it.
+    Unsure,
+    /// They removed us too often.
+    Damped,
 }
 
 impl Members {
@@ -90,7 +101,7 @@ impl Members {
             silent: 0,
             tombstones: Tombstones::default(),
             me: node,
-            is_away: false,
+            absence: Absence::default(),
             limits,
         }
     }
@@ -118,18 +129,22 @@ impl Members {
         self.me
     }
 
+    pub(crate) fn absence(&self) -> Absence {
+        self.absence
+    }
+
     /// True while others are not to list us: nobody is told of us then, and we refute nothing.
     pub(crate) fn is_away(&self) -> bool {
-        self.is_away
+        self.absence != Absence::Not
     }
 
     /// True for ourselves while we stay away.
     pub(crate) fn is_kept_back(&self, node: NodeIx) -> bool {
-        self.is_away && node == self.me
+        self.is_away() && node == self.me
     }
 
-    pub(crate) fn set_away(&mut self, is_away: bool) {
-        self.is_away = is_away;
+    pub(crate) fn set_absence(&mut self, absence: Absence) {
+        self.absence = absence;
     }
 
     /// How many are listed, the node itself included.

@@ -81,7 +81,7 @@ impl AntiEntropy {
         let is_clear =
             |node: &NodeIx| unknown.binary_search(&cx.members.id_of(*node, cx.wire())).is_err();
         let lacked = lacked.into_iter().filter(is_clear);
-        let lacked = lacked.filter_map(|node| cx.news_of(node));
+        let lacked = lacked.filter_map(|node| cx.repair_of(node));
         let gone =
             held.iter().filter_map(|&node| cx.members.gone(node)).map(MembershipUpdate::from);
         let pages = cx.record_pages(lacked.chain(gone));
@@ -142,7 +142,7 @@ impl AntiEntropy {
         cx.stats.updates += wanted.ids.len() as u64;
         // In order of the ring, in which both our table and that of the other are walked fastest.
         let (held, _) = Self::resolve(cx, &wanted.ids);
-        let news = held.into_iter().filter_map(|node| cx.news_of(node));
+        let news = held.into_iter().filter_map(|node| cx.repair_of(node));
         let pages = cx.record_pages(news);
         cx.send_records(from, pages);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Context;
 use crate::config::WireVersion;
 use crate::core::beat::Beat;
-use crate::core::members::NodeIx;
+use crate::core::members::{Absence, NodeIx};
 use crate::core::metadata::Metadata;
 use crate::core::packer::Packer;
 use crate::core::packet::{
@@ -72,6 +72,13 @@ impl Context<'_> {
             )));
         }
         self.members.gone(node).map(MembershipUpdate::from)
+    }
+
+    /// What a swap brings of a node. Who stays away may hold others who do, long after those who
+    /// removed them have forgotten their tombstones, and must not bring them back.
+    pub(crate) fn repair_of(&self, node: NodeIx) -> Option<MembershipUpdate> {
+        let is_told = self.members.absence() != Absence::Damped || !self.members.is_listed(node);
+        self.news_of(node).filter(|_| is_told)
     }
 
     /// Packs beats and news into as few datagrams as it takes.

@@ -18,7 +18,8 @@ use super::Detection;
 use crate::config::{Isolation, Liveness};
 use crate::core::context::{Context, Life};
 use crate::core::io::{Event, Trouble};
-use crate::core::packet::Body;
+use crate::core::members::Absence;
+use crate::core::packet::{Body, Reply};
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -39,6 +40,9 @@ pub(super) struct Doubt {
 }
 
 impl Detection {
+    /// How many are asked at once whether they list us.
+    const OPINIONS: usize = 3;
+
     /// Takes notice of a packet by what it is: where nodes beat each packet of a member will do,
     /// where they ask only what is an answer, for whoever is not heard is as bad off as the deaf.
     pub(crate) fn note_heard(&mut self, cx: &mut Context<'_>, from: SocketAddr, body: &Body) {
@@ -69,8 +73,27 @@ impl Detection {
         if *cx.life == Life::Running {
             cx.timers.set(Timer::Swap, cx.now.mono);
             cx.timers.set_earlier(Timer::Probe, cx.now.mono);
+            if cx.members.is_away() {
+                Self::ask_opinions(cx);
+                cx.timers.set_earlier(Timer::Return, cx.now.mono + cx.moment());
+            }
         }
         cx.out.event(Event::Reunited(cx.now.mono - since));
+    }
+
+    /// Nobody answers us: others may have removed us.
+    fn be_unsure(&self, cx: &mut Context<'_>) {
+        if self.keeps_still(cx) && cx.config.liveness().asks() && !cx.members.is_away() {
+            cx.members.set_absence(Absence::Unsure);
+        }
+    }
+
+    /// Asks some whether they list us still: who does not tells us so.
+    pub(crate) fn ask_opinions(cx: &mut Context<'_>) {
+        for other in cx.pick(Self::OPINIONS) {
+            let to = cx.members.addr(other);
+            cx.send_probe(to, cx.token_for(to), Reply::Datagram);
+        }
     }
 
     /// What comes next has waited for so long to be read.
@@ -109,6 +132,7 @@ impl Detection {
             doubt.isolated_since = Some(doubt.heard_at);
             cx.stats.isolations += 1;
             cx.out.event(Event::Isolated);
+            self.be_unsure(cx);
         }
         let trouble = self.trouble(cx);
         // Whoever lists nobody can be answered by nobody: it has to come back to find out.
@@ -158,7 +182,7 @@ impl Detection {
 
     /// True for a node that nobody answers and that keeps its list: it has nobody called, for one
     /// probe a cycle will show when that changes.
-    pub(super) fn keeps_still(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn keeps_still(&self, cx: &Context<'_>) -> bool {
         self.is_isolated() && cx.config.isolation() == Isolation::Keep
     }
 

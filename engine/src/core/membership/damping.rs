@@ -6,6 +6,10 @@
 //! nobody of itself meanwhile, and all see the same. It comes back at once the first time, then
 //! after 10, 40 and 160 s in which it was well; ten minutes without a removal take one time off.
 //!
+//! Whom nobody answers may have been removed and not have heard of it. It tells nobody of itself
+//! until it has asked some of the others: what it says of itself would undo what they have done,
+//! and nobody would count it.
+//!
 //! Who removes many at once was cut off from them, and so was whoever hears of its removal from
 //! one that it had removed itself; neither counts. Nor does one observer alone, who may be sick.
 //! Only where nodes ask who lives: whoever beats is listed again by its next beat.
@@ -18,6 +22,7 @@ use super::Membership;
 use crate::core::context::{Context, Life, are_many, keep_last};
 use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
+use crate::core::members::Absence;
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -45,6 +50,20 @@ struct Removal {
     counted: bool,
     /// How long we stay away.
     hold: Duration,
+    /// We are back.
+    is_over: bool,
+}
+
+impl Removal {
+    /// When we come back: what we need is some time in which we were well, as far as we can know.
+    fn end(&self, unwell_at: Instant, timeout: Duration) -> Instant {
+        match self.counted {
+            true => self.since.max(unwell_at) + self.hold,
+            false if self.hold.is_zero() => self.since,
+            // By then a second observer has said so, or there is none.
+            false => self.since + timeout,
+        }
+    }
 }
 
 impl Damping {
@@ -94,30 +113,48 @@ impl Membership {
 
     /// A member says that it has removed us; true when we may come back at once.
     pub(super) fn note_removed(&mut self, cx: &mut Context<'_>, from: SocketAddr) -> bool {
-        let (now, timeout) = (cx.now.mono, cx.config.timeout());
+        let now = cx.now.mono;
         if !cx.config.liveness().asks() || !cx.lists(from) || !self.damping.counts(now, from) {
             return !cx.members.is_away();
         }
-        let damping = &mut self.damping;
-        damping.forgive(now);
-        let (is_away, hold) = (cx.members.is_away(), damping.hold());
-        damping.removal.take_if(|it| !is_away && now - it.since >= it.hold + timeout);
-        let removal = damping.removal.get_or_insert_with(|| {
-            cx.members.set_away(!hold.is_zero());
-            // By then a second observer has said so, or there is none.
-            cx.timers.set(Timer::Return, now + timeout);
-            Removal { since: now, observers: BTreeSet::new(), counted: false, hold }
-        });
+        let few = cx.members.len() <= Damping::FEW;
+        let removal = self.removal(cx);
         if removal.observers.len() < Damping::OBSERVERS {
             removal.observers.insert(from);
         }
-        let few = cx.members.len() <= Damping::FEW;
         if !removal.counted && (few || removal.observers.len() == Damping::OBSERVERS) {
             removal.counted = true;
-            damping.flaps += 1;
-            damping.changed_at = now;
+            self.damping.flaps += 1;
+            self.damping.changed_at = now;
+        }
+        let removal = self.damping.removal.as_mut().expect("it is there now");
+        match removal.counted {
+            true if removal.hold.is_zero() => {
+                removal.is_over = true;
+                cx.members.set_absence(Absence::Not);
+            }
+            true => {}
+            // Before they hear that we live: else one alone would tell us each time, as chance
+            // wills, and all would list and remove us for ever.
+            false => Detection::ask_opinions(cx),
         }
         !cx.members.is_away()
+    }
+
+    /// The removal that is spoken of: a new one when the last is over, and all know that it is.
+    fn removal(&mut self, cx: &mut Context<'_>) -> &mut Removal {
+        let (now, timeout, damping) = (cx.now.mono, cx.config.timeout(), &mut self.damping);
+        damping.forgive(now);
+        damping.removal.take_if(|it| it.is_over && now - it.since >= it.hold + timeout);
+        let hold = damping.hold();
+        damping.removal.get_or_insert_with(|| {
+            if !hold.is_zero() {
+                cx.members.set_absence(Absence::Damped);
+                cx.timers.set(Timer::Return, now + timeout);
+            }
+            let is_over = !cx.members.is_away();
+            Removal { since: now, observers: BTreeSet::new(), counted: false, hold, is_over }
+        })
     }
 
     /// True while one member alone has said that it has removed us, and says so again.
@@ -129,7 +166,7 @@ impl Membership {
     /// Who was stopped wanted to be removed.
     pub(crate) fn on_restart(&mut self, cx: &mut Context<'_>) {
         self.damping.removal = None;
-        cx.members.set_away(false);
+        cx.members.set_absence(Absence::Not);
     }
 
     /// The time may be over for which we stay away.
@@ -139,22 +176,26 @@ impl Membership {
         spread: &mut Dissemination,
         detection: &Detection,
     ) {
-        let Some(removal) = self.damping.removal.as_mut().filter(|_| cx.members.is_away()) else {
+        if !cx.members.is_away() || detection.keeps_still(cx) {
             return;
-        };
-        if !removal.counted {
-            // It was one observer's own fault.
-            removal.hold = Duration::ZERO;
         }
-        // What we need is some time in which we were well, as far as we can know.
-        let until = removal.since.max(detection.unwell_at()) + removal.hold;
-        if removal.counted && cx.now.mono < until {
-            return cx.timers.set(Timer::Return, until);
+        let timeout = cx.config.timeout();
+        let removal = self.damping.removal.as_mut().filter(|removal| !removal.is_over);
+        let end = removal.as_ref().map(|it| it.end(detection.unwell_at(), timeout));
+        if let Some(end) = end.filter(|&end| cx.now.mono < end) {
+            return cx.timers.set(Timer::Return, end);
         }
-        cx.members.set_away(false);
-        if *cx.life == Life::Running {
-            cx.members.beat_once(cx.now.mono);
-            spread.announce(cx, cx.members.me());
+        cx.members.set_absence(Absence::Not);
+        if let Some(removal) = removal {
+            removal.is_over = true;
+            if !removal.counted {
+                // It was one observer's own fault.
+                removal.hold = Duration::ZERO;
+            }
+            if *cx.life == Life::Running {
+                cx.members.beat_once(cx.now.mono);
+                spread.announce(cx, cx.members.me());
+            }
         }
     }
 }
