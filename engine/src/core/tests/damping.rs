@@ -1,12 +1,15 @@
 //! Coming back from having been taken for dead, sentence by sentence.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, judging, record};
 use super::probes::{counter, records, settled, suspicion};
 use super::telling::packet;
 use crate::config::{Liveness, WireVersion};
-use crate::core::packet::{Body, Gone, Join, LastCall, MembershipUpdate, Padding, Welcome};
+use crate::core::packet::{
+    Body, Gone, Join, LastCall, MembershipUpdate, Padding, RumorAck, StateSummary, Token, Welcome,
+};
 use crate::core::{Age, Cause, Command, Event, MemberState, Output, PacketKind};
 
 /// How often others list a node again that they had removed.
@@ -153,6 +156,77 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
     outputs.iter().filter_map(kind).collect()
 }
 
+/// Whom a node names to one that joins and holds so many members.
+#[track_caller]
+fn named_to(cluster: &mut Cluster, node: u16, members: u32) -> Vec<SocketAddr> {
+    let (now, mut summary) = (cluster.clock(), None);
+    cluster.engine(node).with(now, |cx| summary = Some(StateSummary { members, ..cx.summary(WireVersion::LATEST) }));
+    let me = MemberState { record: record(99), counter: 1, age: Age(0) };
+    let summary = summary.expect("it says what it holds");
+    let join = Join { token: 7, me, summary, padding: Padding(400) };
+    let welcomes = cluster.outputs(node, 99, packet(Body::Join(join)));
+    let welcome = welcomes.iter().find_map(|output| match output {
+        Output::Send { packet, .. } => match &packet.body {
+            Body::Welcome(Welcome { members, .. }) => Some(members.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let named = welcome.expect("whoever joins is welcome");
+    named.iter().map(|member| member.record.node().addr()).collect()
+}
+
+#[test]
+fn who_stays_away_brings_nobody_back_whom_others_have_removed_and_forgotten() {
+    for (mut cluster, tells) in [(with_one_away(5), false), (settled(12), true)] {
+        let (now, mut repair) = (cluster.clock(), None);
+        cluster.engine(5).with(now, |cx| {
+            repair = cx.repair_of(cx.members.node(addr(7)).expect("it is listed"));
+        });
+        assert_eq!(repair.is_some(), tells, "in a swap");
+        assert_eq!(named_to(&mut cluster, 5, 11).contains(&addr(7)), tells, "to a caller");
+    }
+}
+
+#[test]
+fn who_is_told_by_one_that_it_was_removed_asks_others() {
+    let mut cluster = settled(12);
+    for (by, asked) in [(1, 3), (2, 0)] {
+        cluster.sent.clear();
+        says_gone(&mut cluster, 5, by);
+        assert_eq!(cluster.sent.get(&PacketKind::Probe).copied().unwrap_or(0), asked);
+    }
+}
+
+#[test]
+fn whom_nobody_answers_says_nothing_of_itself_before_it_has_asked_whether_it_was_removed() {
+    let mut cluster = settled(12);
+    cluster.deaf.insert(5);
+    cluster.run(20 * SECOND);
+    let before = counter(&mut cluster, 5, 5);
+    let doubt = MembershipUpdate::from(suspicion(&mut cluster, 5));
+    cluster.outputs(5, 3, packet(records(doubt)));
+    assert_eq!(counter(&mut cluster, 5, 5), before, "it would be listed by that");
+    cluster.deaf.clear();
+    let ack = Body::RumorAck(RumorAck { token: Token(1), known: Vec::new() });
+    let asked = kinds(&cluster.outputs(5, 3, packet(ack)));
+    let probes = asked.iter().filter(|&&kind| kind == PacketKind::Probe).count();
+    assert_eq!(probes, 4, "three, and the one whose turn it is: {asked:?}");
+    cluster.run_until(3 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn who_was_cut_off_and_not_removed_is_itself_again_at_once() {
+    let mut cluster = settled(12);
+    cluster.deaf = (1..=12).collect();
+    cluster.run(20 * SECOND);
+    assert!(cluster.engine(5).list().is_away());
+    cluster.deaf.clear();
+    cluster.run(2 * SECOND);
+    assert!(!cluster.engine(5).list().is_away());
+    cluster.assert_all_list_all();
+}
+
 #[test]
 fn who_stays_away_tells_nobody_of_itself() {
     let mut cluster = with_one_away(5);
@@ -166,21 +240,8 @@ fn who_stays_away_tells_nobody_of_itself() {
     let (now, mut news) = (cluster.clock(), None);
     cluster.engine(5).with(now, |cx| news = cx.news_of(cx.members.me()));
     assert_eq!(news, None);
-    let mut summary = None;
-    cluster.engine(5).with(now, |cx| summary = Some(cx.summary(WireVersion::LATEST)));
-    let me = MemberState { record: record(99), counter: 1, age: Age(0) };
-    let summary = summary.expect("it says what it holds");
-    let join = Join { token: 7, me, summary, padding: Padding(400) };
-    let welcomes = cluster.outputs(5, 99, packet(Body::Join(join)));
-    let welcome = welcomes.iter().find_map(|output| match output {
-        Output::Send { packet, .. } => match &packet.body {
-            Body::Welcome(Welcome { members, .. }) => Some(members.clone()),
-            _ => None,
-        },
-        _ => None,
-    });
-    let named = welcome.expect("whoever joins is welcome");
-    assert!(named.iter().all(|member| member.record.node().addr() != addr(5)), "{named:?}");
+    let named = named_to(&mut cluster, 5, 1);
+    assert!(named.len() == 11 && !named.contains(&addr(5)), "{named:?}");
     cluster.sent.clear();
     cluster.command(5, Command::Seeds(vec![addr(98)]));
     assert_eq!(cluster.sent.get(&PacketKind::Join), None, "whoever is dialled lists the caller");
