@@ -165,6 +165,12 @@ impl Context<'_> {
         self.is_token_at(relayed_place(addr), token)
     }
 
+    /// What a member gets to echo that is asked now, and never again: an answer to something else,
+    /// which may have been under way for long, does not echo it.
+    pub(crate) fn token_of_now(&self, addr: SocketAddr) -> u32 {
+        self.routes.token(relayed_place(addr), self.now.mono.as_nanos())
+    }
+
     fn is_token_at(&self, place: NodeId, token: u32) -> bool {
         let epoch = self.token_epoch();
         let mut epochs = [epoch, epoch.saturating_sub(1)].into_iter();

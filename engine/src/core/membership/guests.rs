@@ -8,7 +8,6 @@ use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
 use crate::core::packet::{Alive, ProbeAnswer, RumorAck};
-use crate::node::NodeId;
 
 impl Membership {
     pub(crate) fn on_alive(
@@ -90,10 +89,10 @@ impl Membership {
         via: Source,
         answer: &ProbeAnswer,
     ) {
-        let asked = self.asked_with(cx, via.from, answer.token);
+        let namesake = self.names.note_answer(answer.token).map(|node| cx.members.addr(node));
+        let asked = namesake.or_else(|| self.asked_with(cx, via.from, answer.token));
         if let Some(addr) = asked {
             self.confirm(cx, spread, addr);
-            self.names.answered(NodeId::of(addr));
         }
         detection.on_probe_answer(cx, via, answer, asked);
     }

@@ -1,8 +1,10 @@
 //! Two members with one name: a node that moved to a new address, or two that disagree.
 //!
-//! Both are called. If only one answers, it has replaced the other, which need not wait for its
-//! timeout; a container that was started anew is listed once. If both answer, both stay, and the
-//! service is told once. Replacing at once would make two live namesakes flap every cycle.
+//! Both are called, three times soon and then once a cycle for a timeout. If only one answers, it
+//! has replaced the other, which need not wait for its timeout; a container that was started anew
+//! is listed once. If both answer, both stay, and the service is told once. Replacing at once would
+//! make two live namesakes flap every cycle. What counts is an answer to such a call: one to an
+//! earlier question may have been under way for longer than its node took to die.
 //!
 //! A beat keeps its node, for a link may carry beats and no answers. It takes no other's place: it
 //! may have been under way for longer than its node took to die and come back elsewhere.
@@ -14,7 +16,6 @@
 //! would flap wherever a link carries nothing.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::core::beat::Age;
 use crate::core::context::{Context, Life};
 use crate::core::io::Event;
 use crate::core::members::NodeIx;
-use crate::core::packet::{Cause, Reply};
+use crate::core::packet::{Cause, Echoed, Reply};
 use crate::core::record::Record;
 use crate::core::timers::Timer;
 use crate::node::NodeId;
@@ -33,10 +34,8 @@ use crate::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(super) struct NameConflicts {
     open: Vec<Pair>,
-    /// Who was called a moment ago, and until when it may answer: one call is for all pairs that it
-    /// stands in. Not reckoned anew from a wait that has grown meanwhile, for then a call that was
-    /// not made would count as one.
-    called: Vec<(NodeIx, Instant)>,
+    /// One is for all pairs that the member stands in.
+    calls: Vec<Call>,
     /// The oldest first; at most one of each pair.
     findings: VecDeque<Finding>,
 }
@@ -48,6 +47,19 @@ struct Pair {
     calls: u32,
     /// When it is looked at next. Each pair has its own time, for others are opened meanwhile.
     due: Instant,
+}
+
+/// That a member was asked whether it lives.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    node: NodeIx,
+    /// An answer that was under way before does not echo it: who has died elsewhere may have sent
+    /// that one.
+    token: u32,
+    at: Instant,
+    /// When it is called again. Not reckoned anew from a wait that has grown meanwhile, for then a
+    /// call that was not made would count as one.
+    until: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +95,11 @@ enum Verdict {
 impl Pair {
     fn key(&self) -> [NodeId; 2] {
         key(self.sides[0].place, self.sides[1].place)
+    }
+
+    /// True when both were called as often as it takes where answers come soon.
+    fn was_called(&self) -> bool {
+        self.calls >= NameConflicts::CALLS_MAX
     }
 }
 
@@ -122,15 +139,35 @@ impl NameConflicts {
 
     /// True when a pair may be examined: it is not already, nor known to live, and there is room.
     fn may_open(&self, pair: [NodeId; 2]) -> bool {
-        self.open.len() < Self::OPEN_MAX
+        (self.open.len() < Self::OPEN_MAX || self.open.iter().any(Pair::was_called))
             && self.open.iter().all(|open| open.key() != pair)
             && self.found(pair) != Some(Verdict::BothLive)
     }
 
-    /// Notes that the node at this place answered.
-    pub(crate) fn answered(&mut self, place: NodeId) {
-        let sides = self.open.iter_mut().flat_map(|pair| &mut pair.sides);
-        sides.filter(|side| side.place == place).for_each(|side| side.sign = Sign::Answer);
+    /// Takes an answer to a call, which may be a late one; who was called with this token.
+    pub(super) fn note_answer(&mut self, token: u32) -> Option<NodeIx> {
+        let call = *self.calls.iter().find(|call| call.token == token.first())?;
+        let pairs = self.open.iter_mut().filter(|pair| pair.since <= call.at);
+        let sides = pairs.flat_map(|pair| &mut pair.sides);
+        sides.filter(|side| side.node == call.node).for_each(|side| side.sign = Sign::Answer);
+        Some(call.node)
+    }
+
+    /// Makes room for one more, in place of one that is waited for and called now and then.
+    fn open(&mut self, pair: Pair) {
+        if self.open.len() == Self::OPEN_MAX
+            && let Some(at) = self.open.iter().position(Pair::was_called)
+        {
+            self.open.remove(at);
+        }
+        self.open.push(pair);
+    }
+
+    /// Forgets calls that are for no pair any more.
+    fn forget_calls(&mut self) {
+        let open = &self.open;
+        let is_awaited = |node| open.iter().any(|pair| pair.sides.iter().any(|it| it.node == node));
+        self.calls.retain(|call| is_awaited(call.node));
     }
 }
 
@@ -160,7 +197,7 @@ impl Membership {
         let mut is_new = false;
         for pair in pairs.collect::<Vec<_>>() {
             if self.names.may_open(pair.key()) {
-                self.names.open.push(pair);
+                self.names.open(pair);
                 is_new = true;
             }
         }
@@ -177,7 +214,6 @@ impl Membership {
     /// Calls those that have not answered, and judges the pairs that were called often enough.
     pub(crate) fn on_names(&mut self, cx: &mut Context<'_>) {
         let wait = cx.rtts.rto_of_all(cx.config);
-        self.names.called.retain(|&(_, until)| until > cx.now.mono);
         for mut pair in std::mem::take(&mut self.names.open) {
             if pair.due > cx.now.mono {
                 self.names.open.push(pair);
@@ -197,14 +233,16 @@ impl Membership {
                 [Sign::Beat | Sign::Answer, Sign::Beat | Sign::Answer] => {
                     self.report_namesakes(cx, &pair);
                 }
-                [Sign::Nothing, Sign::Answer] if pair.calls == NameConflicts::CALLS_MAX => {
+                [Sign::Nothing, Sign::Answer] if pair.was_called() => {
                     self.replace(cx, &pair, planted!(WrongNamesake, 0, 1));
                 }
-                [Sign::Answer, Sign::Nothing] if pair.calls == NameConflicts::CALLS_MAX => {
+                [Sign::Answer, Sign::Nothing] if pair.was_called() => {
                     self.replace(cx, &pair, 1);
                 }
-                _ if pair.calls == NameConflicts::CALLS_MAX => {}
+                _ if cx.now.mono - pair.since >= cx.config.timeout() => {}
                 _ => {
+                    // Who lives may be far away: its answer is waited for.
+                    let wait = if pair.was_called() { cx.config.cycle() } else { wait };
                     self.call_silent(cx, wait, &pair);
                     pair.calls += 1;
                     pair.due = cx.now.mono + wait;
@@ -215,14 +253,17 @@ impl Membership {
         if let Some(due) = self.names.open.iter().map(|pair| pair.due).min() {
             cx.timers.set_earlier(Timer::Names, due);
         }
+        self.names.forget_calls();
     }
 
     fn call_silent(&mut self, cx: &mut Context<'_>, wait: Duration, pair: &Pair) {
         for side in pair.sides.iter().filter(|side| side.sign != Sign::Answer) {
-            if self.names.called.iter().all(|&(node, _)| node != side.node) {
-                self.names.called.push((side.node, cx.now.mono + wait));
-                let to: SocketAddr = cx.members.addr(side.node);
-                cx.send_probe(to, cx.token_for(to), Reply::Datagram);
+            let is_called = |call: &Call| call.node == side.node && call.until > cx.now.mono;
+            if !self.names.calls.iter().any(is_called) {
+                let to = cx.members.addr(side.node);
+                let (token, at) = (cx.token_of_now(to), cx.now.mono);
+                self.names.calls.push(Call { node: side.node, token, at, until: at + wait });
+                cx.send_probe(to, token, Reply::Datagram);
             }
         }
     }

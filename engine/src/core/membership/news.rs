@@ -260,6 +260,7 @@ impl Membership {
             }
             Applied::Listed(node) => {
                 self.note_room();
+                self.conflicts.succeeded(cx.now.mono, cx.members.addr(node));
                 self.note_incarnation(cx, spread, node, None);
                 return Some(node);
             }
