@@ -8,6 +8,7 @@ use crate::core::detection::Detection;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
 use crate::core::packet::{Alive, ProbeAnswer, RumorAck};
+use crate::core::timers::Timer;
 
 impl Membership {
     pub(crate) fn on_alive(
@@ -90,6 +91,9 @@ impl Membership {
         answer: &ProbeAnswer,
     ) {
         let namesake = self.names.note_answer(answer.token).map(|node| cx.members.addr(node));
+        if namesake.is_some() {
+            cx.timers.set_earlier(Timer::Names, cx.now.mono);
+        }
         let asked = namesake.or_else(|| self.asked_with(cx, via.from, answer.token));
         if let Some(addr) = asked {
             self.confirm(cx, spread, addr);

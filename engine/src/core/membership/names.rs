@@ -147,9 +147,13 @@ impl NameConflicts {
     /// Takes an answer to a call, which may be a late one; who was called with this token.
     pub(super) fn note_answer(&mut self, token: u32) -> Option<NodeIx> {
         let call = *self.calls.iter().find(|call| call.token == token.first())?;
-        let pairs = self.open.iter_mut().filter(|pair| pair.since <= call.at);
-        let sides = pairs.flat_map(|pair| &mut pair.sides);
-        sides.filter(|side| side.node == call.node).for_each(|side| side.sign = Sign::Answer);
+        for pair in self.open.iter_mut().filter(|pair| pair.since <= call.at) {
+            let is_awaited = pair.was_called();
+            for side in pair.sides.iter_mut().filter(|side| side.node == call.node) {
+                side.sign = Sign::Answer;
+                pair.due = if is_awaited { Instant::ZERO } else { pair.due };
+            }
+        }
         Some(call.node)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr, beating};
 use crate::config::Config;
-use crate::core::packet::{Alive, Body, Bulk, MembershipUpdate};
+use crate::core::packet::{Alive, Body, Bulk, Delta, MembershipUpdate};
 use crate::core::{Age, Cause, Command, Event, MemberState, PacketKind, Record};
 use crate::node::{Generation, Node};
 use crate::rng::Probability;
@@ -228,6 +228,28 @@ fn a_rival_at_our_address_is_reported_once_and_not_chased() {
     }
     let conflicts = cluster.events.iter().filter(|it| matches!(it.2, Event::AddressConflict(_)));
     assert_eq!(conflicts.count(), 1);
+}
+
+#[test]
+fn a_late_copy_of_one_that_left_and_came_back_is_none_of_a_rival() {
+    let mut cluster = Cluster::of(3, Config::default());
+    let heard = |cluster: &mut Cluster, record: &Arc<Record>| {
+        let record = Arc::clone(record);
+        let copy = MemberState { record, counter: 1, age: Age(0) };
+        cluster.body(1, 2, Body::Delta(Delta { news: vec![MembershipUpdate::Member(copy)] }));
+    };
+    let first = Arc::clone(cluster.engine(3).me());
+    let former = Generation::new(first.generation().get() - 1).unwrap();
+    heard(&mut cluster, &Arc::new(Record::new(first.node().clone(), former)));
+    cluster.run(20 * SECOND);
+    cluster.command(3, Command::Leave);
+    cluster.run(SECOND);
+    let next = Generation::new(first.generation().get() + 1).unwrap();
+    cluster.start_as(3, Arc::new(Record::new(first.node().clone(), next)), &[1]);
+    cluster.run(SECOND);
+    heard(&mut cluster, &first);
+    let conflict = |it: &(_, u16, Event)| matches!(it.2, Event::AddressConflict(_));
+    assert!(!cluster.events.iter().any(conflict));
 }
 
 #[track_caller]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, beating};
 use crate::config::{Config, Liveness};
-use crate::core::packet::{Body, Bulk, MembershipUpdate};
+use crate::core::packet::{Body, Bulk, MembershipUpdate, ProbeAnswer};
 use crate::core::{Age, Beat, Command, Event, MemberState, PacketKind, Record, RecordId};
 use crate::node::{Generation, Node};
 
@@ -251,7 +251,7 @@ fn a_name_that_all_have_costs_each_fewer_than_two_calls_for_each_of_the_others()
 }
 
 #[test]
-fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhile() {
+fn a_namesake_is_called_three_times_soon_though_the_wait_for_an_answer_grows_meanwhile() {
     let mut cluster = Cluster::new(beating());
     cluster.start(1, &[]);
     let news = [4, 40].map(|at| {
@@ -261,11 +261,67 @@ fn a_namesake_is_called_three_times_though_the_wait_for_an_answer_grows_meanwhil
     });
     cluster.body(1, 4, Body::Bulk(Bulk { beats: Vec::new(), news: news.to_vec() }));
     cluster.engine(1).rtts_mut().sample(addr(9), SECOND);
-    cluster.run(2 * SECOND);
-    for at in [4, 40] {
-        let calls = cluster.log.iter().filter(|it| **it == (addr(at), PacketKind::Probe));
-        assert_eq!(calls.count(), 3, "calls of node {at}");
+    // And then once a cycle, but for no longer than a timeout.
+    for (time, calls) in [(SECOND / 2, 3), (2 * SECOND, 5), (20 * SECOND, 8)] {
+        cluster.run(time);
+        for at in [4, 40] {
+            let made = cluster.log.iter().filter(|it| **it == (addr(at), PacketKind::Probe));
+            assert_eq!(made.count(), calls, "calls of node {at}");
+        }
     }
+}
+
+#[test]
+fn who_moved_and_is_far_away_is_waited_for_and_replaces_its_former_life() {
+    for liveness in JUDGING {
+        let mut cluster = settled(liveness);
+        cluster.crash(4);
+        // What the new one answers is under way for longer than three calls take.
+        cluster.cuts.insert((1, 40));
+        let generation = Generation::start(None, cluster.clock().wall);
+        cluster.start_as(40, Arc::new(Record::new(node(40, "n4"), generation)), &[2]);
+        cluster.run(SECOND);
+        assert!([4, 40].iter().all(|at| cluster.list(1).contains(at)), "{:?}", cluster.list(1));
+        cluster.cuts.clear();
+        // It is called once a cycle.
+        cluster.run_until(SECOND / 2, |cluster| !cluster.list(1).contains(&4));
+        assert_eq!((cluster.replacements(1, 4), cluster.replacements(1, 40)), (1, 0));
+    }
+}
+
+#[test]
+fn an_answer_that_the_former_life_sent_before_it_died_takes_nobodys_place() {
+    let mut cluster = settled(Liveness::Probes);
+    cluster.crash(4);
+    cluster.cuts.insert((1, 40));
+    let generation = Generation::start(None, cluster.clock().wall);
+    cluster.start_as(40, Arc::new(Record::new(node(40, "n4"), generation)), &[2]);
+    cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
+    let now = cluster.clock();
+    let (token, mut holds) = (cluster.engine(1).token_for(now, addr(4)), None);
+    cluster.engine(1).with(now, |cx| holds = Some(cx.holds()));
+    let holds = holds.expect("it holds something");
+    cluster.body(1, 4, Body::ProbeAnswer(ProbeAnswer { token, holds }));
+    cluster.run(2 * SECOND);
+    assert_eq!(cluster.replacements(1, 40), 0, "it lives");
+}
+
+#[test]
+fn pairs_that_are_waited_for_make_room_for_others() {
+    let mut cluster = settled(Liveness::Probes);
+    for moved in 0..70 {
+        let pair = [1_000, 2_000].map(|far| {
+            let generation = Generation::start(None, cluster.clock().wall);
+            let node = node(far + moved, &format!("far-{moved}"));
+            let record = Arc::new(Record::new(node, generation));
+            MembershipUpdate::Member(MemberState { record, counter: 1, age: Age(0) })
+        });
+        cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news: pair.to_vec() }));
+    }
+    cluster.run(SECOND);
+    cluster.crash(4);
+    cluster.start_named(40, "n4");
+    cluster.run_until(SOON, |cluster| cluster.replacements(1, 4) == 1);
 }
 
 #[test]
