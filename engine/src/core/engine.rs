@@ -217,7 +217,7 @@ impl Rooms {
             Body::Pull(wanted) => AntiEntropy::on_wanted(cx, from, wanted),
             Body::Delta(records) => {
                 membership.take_news(cx, spread, detection, &records.news, via);
-                detection.pass_on(cx, &records.news);
+                detection.pass_on(cx, from, &records.news);
             }
             Body::Value(metadata) => store.on_value(cx, spread, metadata, from),
             Body::Announced(announcement) => {

@@ -442,7 +442,8 @@ impl Detection {
         if !cx.lists(target) {
             // That we hear the asker is worth saying: where nobody else lists the target it would
             // take all others for dead, and never the target.
-            return Self::vouch(cx, from, client_token, AckOrNack::Nack);
+            Self::vouch(cx, from, client_token, AckOrNack::Nack);
+            return Self::tell_removal(cx, from, target);
         }
         let of_one = self.prober.relayed.iter().filter(|errand| errand.client == from).count();
         let full = self.prober.relayed.len() == Prober::ERRANDS_MAX

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::core::context::Context;
 use crate::core::dissemination::Dissemination;
 use crate::core::members::NodeIx;
-use crate::core::packet::{Body, Delta, MembershipUpdate, Reply, Suspicion};
+use crate::core::packet::{Body, Cause, Delta, MembershipUpdate, Reply, Suspicion};
 use crate::core::timers::Timer;
 use crate::node::{Generation, NodeId};
 use crate::time::Instant;
@@ -502,13 +502,31 @@ impl Detection {
         suspect.copied().is_some_and(|addr| Self::refute_addr(cx, addr))
     }
 
-    /// Tells a suspect of what somebody told us who looked for one that knows better: we have not
-    /// heard before that it is in doubt, or hear it ourselves, and it may not have either.
-    pub(crate) fn pass_on(&self, cx: &mut Context<'_>, told: &[MembershipUpdate]) {
+    /// Answers somebody who looks for one that knows better of a suspect: one that we have removed
+    /// he may remove as well. The suspect is told as well, if we have not heard before that it is
+    /// in doubt, or hear it ourselves, for it may not have either.
+    pub(crate) fn pass_on(
+        &self,
+        cx: &mut Context<'_>,
+        from: SocketAddr,
+        told: &[MembershipUpdate],
+    ) {
         let [MembershipUpdate::Suspected(suspicion)] = told else { return };
+        Self::tell_removal(cx, from, suspicion.addr);
         let suspect = self.suspects.by_addr.get(&suspicion.addr);
         if suspect.is_some_and(|suspect| suspect.since == cx.now.mono) {
             Self::tell_suspect(cx, suspicion.as_ref().clone());
+        }
+    }
+
+    /// Tells a member, who asks for another, that we have removed that one because it was silent.
+    pub(super) fn tell_removal(cx: &mut Context<'_>, to: SocketAddr, of: SocketAddr) {
+        let gone = cx.members.node(of).and_then(|node| cx.members.gone(node));
+        if let Some(gone) = gone.filter(|gone| gone.cause == Cause::Timeout)
+            && cx.lists(to)
+        {
+            let news = vec![MembershipUpdate::from(gone)];
+            cx.out.send(to, &cx.packet(Body::Delta(Delta { news })));
         }
     }
 
