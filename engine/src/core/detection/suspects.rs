@@ -277,6 +277,7 @@ impl Detection {
             called_at: cx.now.mono,
             next_call: cx.now.mono,
         };
+        let is_behind = self.is_behind(cx);
         let suspects = &mut self.suspects.by_addr;
         let is_told = |it: &&Suspect| it.grounds != Grounds::Slowness;
         let known = suspects.get(&addr).filter(|_| cx.members.is_suspected(node)).filter(is_told);
@@ -291,7 +292,8 @@ impl Detection {
         let heed = suspect.hear(&of.witnesses);
         let end = suspect.since + suspect.wait(cx.config);
         if is_new && !matches!(grounds, Grounds::RollCall | Grounds::Slowness) {
-            suspect.next_call = end.saturating_sub(cx.config.cycle()).max(cx.now.mono);
+            let from = if is_behind { suspect.end_by_words(cx.config) } else { end };
+            suspect.next_call = from.saturating_sub(cx.config.cycle()).max(cx.now.mono);
         }
         let next = suspect.next_call.min(end.max(cx.now.mono));
         cx.timers.set_earlier(Timer::Check, next);
@@ -443,6 +445,7 @@ impl Detection {
         let again = cx.now.mono + cx.config.cycle() / 4;
         let (many, patience) = (cx.many_are_suspected(), self.call_rto(cx));
         let mut share = if many { RollCall::share(cx.members.suspected_len()) } else { 0 };
+        let is_behind = self.is_behind(cx);
         let (by_addr, budget) = (&mut self.suspects.by_addr, &mut self.calls);
         let due = by_addr.iter_mut().filter(|it| it.1.next_call <= cx.now.mono);
         let mut due: Vec<_> = due.collect();
@@ -473,7 +476,7 @@ impl Detection {
                 // Whoever has not heard that it is suspected answers us, and nobody else would
                 // know.
                 Some(suspicion) if calls == 1 => Self::tell_suspect(cx, suspicion),
-                Some(suspicion) if calls >= Suspects::STREAM_CALL && !many => {
+                Some(suspicion) if (calls >= Suspects::STREAM_CALL || is_behind) && !many => {
                     Self::ask_around(cx, suspicion);
                 }
                 None if Suspects::PROXY_CALLS.contains(&calls) && !many => {
