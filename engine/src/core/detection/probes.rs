@@ -424,7 +424,7 @@ impl Detection {
     /// Clears whoever is at an address of suspicion; true when it was suspected.
     pub(super) fn refute_addr(cx: &mut Context<'_>, addr: SocketAddr) -> bool {
         let node = cx.members.node(addr);
-        node.is_some_and(|node| cx.members.refute(node))
+        node.is_some_and(|node| Self::clear(cx, node))
     }
 
     /// Probes a member for somebody who could not reach it.

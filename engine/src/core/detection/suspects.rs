@@ -116,6 +116,8 @@ impl SlowMembers {
     /// For so many timeouts they are remembered: all learn of one at once, and once they have
     /// forgotten it, it is suspected aloud again, with no more time than any other.
     const TIMEOUTS: u32 = 120;
+    /// Who clears itself within such a part of a cycle is not slow.
+    const SOON_PER_CYCLE: u32 = 4;
     /// At most so much more time is theirs: who reads everything two seconds late answers in time
     /// then, and one that has crashed is still out within the next timeout.
     const CYCLES_MORE: u32 = 4;
@@ -125,10 +127,12 @@ impl SlowMembers {
         wait.min(config.cycle() * Self::CYCLES_MORE)
     }
 
-    /// One that was in doubt lives. Where all were asked that says nothing about any of them.
-    fn note_cleared(&mut self, addr: SocketAddr, of: Grounds, now: Instant, timeout: Duration) {
-        if of != Grounds::RollCall {
-            self.note(addr, now, timeout);
+    /// One that was in doubt lives. If it said so at once, what got lost was not its fault, and
+    /// where all were asked that says nothing about any of them.
+    fn note_cleared(&mut self, addr: SocketAddr, of: &Suspect, now: Instant, config: &Config) {
+        let was_slow = now - of.since >= config.cycle() / Self::SOON_PER_CYCLE;
+        if was_slow && of.grounds != Grounds::RollCall {
+            self.note(addr, now, config.timeout());
         }
     }
 
@@ -250,6 +254,22 @@ impl Detection {
         cx.out.send(to, &cx.packet(Body::Delta(Delta { news })));
     }
 
+    /// Takes a member out of doubt; true when it was in doubt. How long that took is looked at soon.
+    pub(crate) fn clear(cx: &mut Context<'_>, node: NodeIx) -> bool {
+        let was_suspected = cx.members.refute(node);
+        if was_suspected {
+            let many = cx.members.suspected_len() > Suspects::MANY;
+            let wait = if many { Self::look_wait(cx) } else { Duration::ZERO };
+            cx.timers.set_earlier(Timer::Check, cx.now.mono + wait);
+        }
+        was_suspected
+    }
+
+    /// Between two looks at many suspects.
+    fn look_wait(cx: &Context<'_>) -> Duration {
+        cx.config.cycle() / 20
+    }
+
     /// Puts a member in doubt, or takes more witnesses.
     pub(crate) fn suspect(
         &mut self,
@@ -262,7 +282,7 @@ impl Detection {
         let (now, timeout) = (cx.now.mono, cx.config.timeout());
         let Suspects { by_addr, slow, .. } = &mut self.suspects;
         if let Some(before) = by_addr.get(&addr).filter(|_| !cx.members.is_suspected(node)) {
-            slow.note_cleared(addr, before.grounds, now, timeout);
+            slow.note_cleared(addr, before, now, cx.config);
         }
         let fresh = Suspect {
             node,
@@ -376,7 +396,7 @@ impl Detection {
         });
         let mut next = next.min().unwrap_or(cx.now.mono + cx.config.timeout());
         if cx.members.suspected_len() > Suspects::MANY {
-            next = next.max(cx.now.mono + cx.config.cycle() / 20);
+            next = next.max(cx.now.mono + Self::look_wait(cx));
         }
         planted!(SuspectsUnjudged, Self::look_again(cx, next));
     }
@@ -408,14 +428,14 @@ impl Detection {
 
     /// Whose time is over. Who was never called, or only just, has a little more.
     fn judge_suspects(&mut self, cx: &mut Context<'_>) -> Vec<SocketAddr> {
-        let (members, now, timeout) = (&mut *cx.members, cx.now.mono, cx.config.timeout());
+        let (members, now) = (&mut *cx.members, cx.now.mono);
         let Suspects { by_addr, slow, .. } = &mut self.suspects;
         by_addr.retain(|&addr, suspect| {
             // Of one that is gone not even the tombstone may be left, and its index be another's.
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
             let Some(node) = listed else {
                 if members.lists(addr) {
-                    slow.note_cleared(addr, suspect.grounds, now, timeout);
+                    slow.note_cleared(addr, suspect, now, cx.config);
                 }
                 return false;
             };

@@ -68,7 +68,7 @@ impl Membership {
             match cx.members.apply_short(heard, node, counter, age) {
                 Applied::Old => {}
                 Applied::Advanced(node) => {
-                    cx.members.refute(node);
+                    Detection::clear(cx, node);
                     planted!(BeatUnrelayed, spread.relay_beat(cx, node));
                 }
                 Applied::Unknown => cx.stats.beats_unknown += 1,
@@ -253,7 +253,7 @@ impl Membership {
             Applied::Full => self.on_list_full(cx),
             Applied::Advanced(node) => {
                 // That a suspect lives is news; else it is an ordinary beat.
-                if cx.members.refute(node) {
+                if Detection::clear(cx, node) {
                     return Some(node);
                 }
                 spread.relay_beat(cx, node);
