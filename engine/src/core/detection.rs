@@ -1,8 +1,9 @@
 //! Detection: who lives, by the beats that come or by asking.
 //!
 //! There are three ways, and [`Liveness`] says which is ours: none, heartbeats (`silence.rs`,
-//! `roll_call.rs`) and probes (`probes.rs`, `suspects.rs`). What others ask is answered whichever
-//! is ours. Who is suspected the list of members says, and whether we are fit to judge `doubt.rs`.
+//! `roll_call.rs`) and probes (`probes.rs`, `suspects.rs`, `slow.rs`). What others ask is answered
+//! whichever is ours. Who is suspected the list of members says, and whether we are fit to judge
+//! `doubt.rs`.
 
 mod calls;
 mod corrections;
@@ -11,6 +12,7 @@ mod probes;
 mod responses;
 mod roll_call;
 mod silence;
+mod slow;
 mod suspects;
 
 pub(crate) use self::silence::Sleep;

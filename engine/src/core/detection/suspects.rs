@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::Detection;
 use super::calls::Calls;
 use super::roll_call::RollCall;
+use super::slow::{ClearedDoubt, SlowMembers};
 use crate::config::Config;
 use crate::core::context::Context;
 use crate::core::dissemination::Dissemination;
@@ -38,12 +39,6 @@ pub(super) struct Suspects {
     /// For whom nobody vouched when that was last looked at, and when it is next.
     rumored: BTreeSet<SocketAddr>,
     rumored_from: Instant,
-}
-
-/// Who was suspected and turned out to live, and when: it may be slow.
-#[derive(Clone, Debug, Default)]
-struct SlowMembers {
-    found: BTreeMap<SocketAddr, Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,48 +106,14 @@ impl Suspects {
     }
 }
 
-impl SlowMembers {
-    const MAX: usize = 256;
-    /// For so many timeouts they are remembered: all learn of one at once, and once they have
-    /// forgotten it, it is suspected aloud again, with no more time than any other.
-    const TIMEOUTS: u32 = 120;
-    /// Who clears itself within such a part of a cycle is not slow.
-    const SOON_PER_CYCLE: u32 = 4;
-    /// At most so much more time is theirs: who reads everything two seconds late answers in time
-    /// then, and one that has crashed is still out within the next timeout.
-    const CYCLES_MORE: u32 = 4;
-
-    /// How much longer they may take than others.
-    fn more(wait: Duration, config: &Config) -> Duration {
-        wait.min(config.cycle() * Self::CYCLES_MORE)
-    }
-
-    /// One that was in doubt lives. If it said so at once, what got lost was not its fault, and
-    /// where all were asked that says nothing about any of them.
-    fn note_cleared(&mut self, addr: SocketAddr, of: &Suspect, now: Instant, config: &Config) {
-        let was_slow = now - of.since >= config.cycle() / Self::SOON_PER_CYCLE;
-        if was_slow && of.grounds != Grounds::RollCall {
-            self.note(addr, now, config.timeout());
-        }
-    }
-
-    fn note(&mut self, addr: SocketAddr, now: Instant, timeout: Duration) {
-        if self.found.len() == Self::MAX {
-            self.found.retain(|_, &mut at| now - at < timeout * Self::TIMEOUTS);
-        }
-        if self.found.len() < Self::MAX || self.found.contains_key(&addr) {
-            self.found.insert(addr, now);
-        }
-    }
-
-    fn has(&self, addr: SocketAddr, now: Instant, timeout: Duration) -> bool {
-        self.found.get(&addr).is_some_and(|&at| now - at < timeout * Self::TIMEOUTS)
-    }
-}
-
 impl Suspect {
     /// Those who must have removed a member before one that is behind does.
     const WORDS: usize = 2;
+
+    /// What is to be kept of it, now that it is cleared.
+    fn doubt(&self, now: Instant) -> ClearedDoubt {
+        ClearedDoubt { grounds: self.grounds, since: self.since, until: now }
+    }
 
     /// Takes more witnesses.
     fn hear(&mut self, witnesses: &[NodeId]) -> Relevance {
@@ -282,7 +243,7 @@ impl Detection {
         let (now, timeout) = (cx.now.mono, cx.config.timeout());
         let Suspects { by_addr, slow, .. } = &mut self.suspects;
         if let Some(before) = by_addr.get(&addr).filter(|_| !cx.members.is_suspected(node)) {
-            slow.note_cleared(addr, before, now, cx.config);
+            slow.note_cleared(addr, before.doubt(now), cx.config);
         }
         let fresh = Suspect {
             node,
@@ -435,7 +396,7 @@ impl Detection {
             let listed = members.node(addr).filter(|&node| members.is_suspected(node));
             let Some(node) = listed else {
                 if members.lists(addr) {
-                    slow.note_cleared(addr, suspect, now, cx.config);
+                    slow.note_cleared(addr, suspect.doubt(now), cx.config);
                 }
                 return false;
             };
@@ -605,18 +566,6 @@ mod tests {
     fn each_further_witness_shortens_the_wait_and_the_first_of_them_most() {
         let waits = [1, 2, 3, 4, 5].map(|witnesses| wait(Grounds::Silence, witnesses).as_millis());
         assert_eq!(waits, [3_500, 3_250, 3_104, 3_000, 3_000]);
-    }
-
-    #[test]
-    fn so_many_are_remembered_for_being_slow_and_for_a_while() {
-        let (mut slow, timeout) = (SlowMembers::default(), Duration::from_secs(5));
-        let addr = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let at = |second| Instant::ZERO + Duration::from_secs(second);
-        (0..300).for_each(|port| slow.note(addr(port), at(0), timeout));
-        assert_eq!(slow.found.len(), SlowMembers::MAX);
-        assert!(slow.has(addr(0), at(599), timeout) && !slow.has(addr(0), at(600), timeout));
-        slow.note(addr(300), at(600), timeout);
-        assert!(slow.has(addr(300), at(600), timeout) && slow.found.len() == 1);
     }
 
     #[test]
