@@ -24,6 +24,7 @@ mod probes;
 mod retelling;
 mod routes;
 mod scale_down;
+mod starved;
 mod streams;
 mod suspicions;
 mod swap;

@@ -146,7 +146,7 @@ fn what_is_said_of_another_life_of_ours_is_not_refuted() {
 
 /// What a node does in a time in which it hears nothing, with when it does it.
 #[track_caller]
-fn alone_for(
+pub(super) fn alone_for(
     cluster: &mut Cluster,
     engine: &mut Engine,
     time: Duration,
