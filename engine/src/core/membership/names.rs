@@ -111,6 +111,8 @@ impl NameConflicts {
     const OPEN_MAX: usize = 64;
     const FINDINGS_MAX: usize = 1024;
     const CALLS_MAX: u32 = 3;
+    /// The bits of a counter that it may have raised and we have not heard of.
+    const LAST_WORDS: u32 = 31;
     /// With how many of its namesakes a member is compared. A name that more share tells nobody
     /// apart, and each pair costs calls.
     const NAMESAKES_MAX: usize = 4;
@@ -278,6 +280,16 @@ impl Membership {
         cx.out.event(Event::NameConflict { first, second });
     }
 
+    /// Up to which counter its last words may still be under way to us: one more where it beats;
+    /// where it refutes each time that it was suspected some more, and the same for all, for what
+    /// one says of its death counts as heard by others, who would outrank each other.
+    fn last_word(cx: &Context<'_>, counter: u32) -> u32 {
+        match cx.config.liveness().asks() {
+            true => counter | NameConflicts::LAST_WORDS,
+            false => counter + 1,
+        }
+    }
+
     fn replace(&mut self, cx: &mut Context<'_>, pair: &Pair, silent: usize) {
         let Side { node, place, .. } = pair.sides[silent];
         let verdict = Verdict::Replaced(place);
@@ -290,8 +302,8 @@ impl Membership {
         // For the others it is a removal by timeout: a judgement of our own, which only blocks.
         // It is not dialled for ever: it has moved.
         let old = cx.members.remove(cx.now.mono, node, Cause::Timeout);
-        // Its last beat may still be under way to us: what lives beats once more.
-        cx.members.raise_counter(node, cx.members.counter(node) + 1);
+        // Its last words may still be under way to us: what lives has more to say.
+        cx.members.raise_counter(node, Self::last_word(cx, cx.members.counter(node)));
         cx.out.event(Event::Replaced { old, by });
     }
 }
