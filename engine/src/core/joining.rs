@@ -247,7 +247,10 @@ impl Joiner {
         for node in nodes {
             let sighting = cx.members.sighting(node, cx.now.mono, cx.step);
             let is_guest = sighting.record.node().addr() == guest.record.node().addr();
-            let is_told = !is_guest && !cx.members.is_kept_back(node);
+            // Who is new has not removed us, and may find nobody else.
+            let is_kept_back = cx.members.is_kept_back(node)
+                && !(is_new && cx.members.absence() == Absence::Unsure);
+            let is_told = !is_guest && !is_kept_back;
             if is_told && room.take(sighting.len_max()) {
                 members.push(sighting);
             }

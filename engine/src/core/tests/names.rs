@@ -307,6 +307,19 @@ fn an_answer_that_the_former_life_sent_before_it_died_takes_nobodys_place() {
 }
 
 #[test]
+fn refutations_of_one_that_was_replaced_do_not_bring_it_back() {
+    let mut cluster = settled(Liveness::Probes);
+    let last = Arc::clone(cluster.engine(4).me());
+    cluster.crash(4);
+    cluster.start_named(40, "n4");
+    cluster.run_until(SOON, Cluster::all_list_all);
+    let copy = MemberState { record: last, counter: 6, age: Age(0) };
+    let news = vec![MembershipUpdate::Member(copy)];
+    cluster.body(1, 2, Body::Bulk(Bulk { beats: Vec::new(), news }));
+    assert!(!cluster.list(1).contains(&4));
+}
+
+#[test]
 fn pairs_that_are_waited_for_make_room_for_others() {
     let mut cluster = settled(Liveness::Probes);
     for moved in 0..70 {

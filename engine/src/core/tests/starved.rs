@@ -75,7 +75,7 @@ fn who_reads_late_asks_others_soon_whether_they_have_removed_a_suspect() {
             asks += [2, 4, 5, 6].iter().filter(|other| doubts(other)).count();
             cluster.now = cluster.now + SECOND / 4;
         }
-        assert!(if is_late { asks >= 4 } else { asks == 0 }, "{asks}, late: {is_late}");
+        assert!(if is_late { asks >= 7 } else { asks == 0 }, "{asks}, late: {is_late}");
     }
 }
 
