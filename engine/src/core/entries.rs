@@ -195,7 +195,7 @@ impl Entries {
             }
         }
         entries.coverage.join(coverage.iter());
-        drop(lacking);
+        lacking.iter().for_each(|entry| entries.coverage.lack(entry.stamp()));
         entries
     }
 
