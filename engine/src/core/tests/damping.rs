@@ -207,16 +207,23 @@ fn whom_nobody_answers_says_nothing_of_itself_before_it_has_asked_whether_it_was
     let doubt = MembershipUpdate::from(suspicion(&mut cluster, 5));
     cluster.outputs(5, 3, packet(records(doubt)));
     assert_eq!(counter(&mut cluster, 5, 5), before, "it would be listed by that");
-    for (members, names) in [(1, true), (12, false)] {
-        let named = named_to(&mut cluster, 5, members);
-        assert_eq!(named.contains(&addr(5)), names, "to one that holds {members}");
-    }
     cluster.deaf.clear();
     let ack = Body::RumorAck(RumorAck { token: Token(1), known: Vec::new() });
     let asked = kinds(&cluster.outputs(5, 3, packet(ack)));
     let probes = asked.iter().filter(|&&kind| kind == PacketKind::Probe).count();
     assert_eq!(probes, 4, "three, and the one whose turn it is: {asked:?}");
     cluster.run_until(3 * SECOND, Cluster::all_list_all);
+}
+
+#[test]
+fn whom_nobody_answers_names_itself_to_who_is_new_and_may_find_nobody_else() {
+    let mut cluster = settled(12);
+    cluster.deaf.insert(5);
+    cluster.run(20 * SECOND);
+    for (members, names) in [(1, true), (12, false)] {
+        let named = named_to(&mut cluster, 5, members);
+        assert_eq!(named.contains(&addr(5)), names, "to one that holds {members}");
+    }
 }
 
 #[test]
