@@ -160,7 +160,9 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
 #[track_caller]
 fn named_to(cluster: &mut Cluster, node: u16, members: u32) -> Vec<SocketAddr> {
     let (now, mut summary) = (cluster.clock(), None);
-    cluster.engine(node).with(now, |cx| summary = Some(StateSummary { members, ..cx.summary(WireVersion::LATEST) }));
+    cluster.engine(node).with(now, |cx| {
+        summary = Some(StateSummary { members, ..cx.summary(WireVersion::LATEST) })
+    });
     let me = MemberState { record: record(99), counter: 1, age: Age(0) };
     let summary = summary.expect("it says what it holds");
     let join = Join { token: 7, me, summary, padding: Padding(400) };
