@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, beating};
-use crate::config::{Config, Liveness};
+use crate::config::{Config, Liveness, WireVersion};
 use crate::core::packet::{Body, Bulk, MembershipUpdate, ProbeAnswer};
 use crate::core::{Age, Beat, Command, Event, MemberState, PacketKind, Record, RecordId};
 use crate::node::{Generation, Node};
@@ -299,7 +299,7 @@ fn an_answer_that_the_former_life_sent_before_it_died_takes_nobodys_place() {
     cluster.run_until(SOON, |cluster| cluster.list(1).contains(&40));
     let now = cluster.clock();
     let (token, mut holds) = (cluster.engine(1).token_for(now, addr(4)), None);
-    cluster.engine(1).with(now, |cx| holds = Some(cx.holds()));
+    cluster.engine(1).with(now, |cx| holds = Some(cx.holds(WireVersion::LATEST)));
     let holds = holds.expect("it holds something");
     cluster.body(1, 4, Body::ProbeAnswer(ProbeAnswer { token, holds }));
     cluster.run(2 * SECOND);
