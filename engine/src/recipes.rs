@@ -51,6 +51,109 @@
 //! # }
 //! ```
 //!
+//! # Configuration
+//! Settings that every node has to follow are entries below one prefix: what is there comes first,
+//! then each change, and what is gone goes back to its default.
+//!
+//! ```
+//! use rumormill::node_list::{EntryNotice, EntryWatch};
+//! use rumormill::{Config, Node, NodeList};
+//!
+//! /// How many logins a second may be tried.
+//! struct Limits {
+//!     login: u32,
+//! }
+//!
+//! impl Limits {
+//!     const DEFAULT: u32 = 10;
+//!
+//!     /// Takes in a change of `limits/`; what can't be read changes nothing.
+//!     fn follow(&mut self, notice: &EntryNotice) {
+//!         match notice {
+//!             EntryNotice::Present(entry) if entry.key().as_str() == "limits/login" => {
+//!                 let text = entry.data().and_then(|data| std::str::from_utf8(data).ok());
+//!                 self.login = text.and_then(|text| text.parse().ok()).unwrap_or(self.login);
+//!             }
+//!             EntryNotice::Gone(key) if key.as_str() == "limits/login" => {
+//!                 self.login = Self::DEFAULT;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let list = NodeList::new(Node::new("127.0.0.1:0"), Config::default())?;
+//! list.join().await?;
+//! let mut limits = Limits { login: Limits::DEFAULT };
+//! let mut watch: EntryWatch = list.watch("limits/");
+//! list.put("limits/login", "25").await?;
+//! limits.follow(&watch.recv().await.expect("the node is there"));
+//! assert_eq!(limits.login, 25);
+//! list.delete("limits/login").await?;
+//! limits.follow(&watch.recv().await.expect("the node is there"));
+//! assert_eq!(limits.login, Limits::DEFAULT);
+//! # list.leave().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Feature flags
+//! A flag is read where it is asked for: [`NodeList::entry`] looks at this node's own memory.
+//!
+//! ```
+//! use rumormill::NodeList;
+//!
+//! /// Whether a feature is on; off where nobody has said so.
+//! fn is_on(list: &NodeList, feature: &str) -> bool {
+//!     let flag = list.entry(format!("flags/{feature}"));
+//!     flag.is_some_and(|flag| flag.data().is_some_and(|data| &data[..] == b"on"))
+//! }
+//! # use rumormill::{Config, Node};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let list = NodeList::new(Node::new("127.0.0.1:0"), Config::default())?;
+//! # list.join().await?;
+//! # assert!(!is_on(&list, "new-search"));
+//! # list.put("flags/new-search", "on").await?;
+//! # assert!(is_on(&list, "new-search"));
+//! # list.leave().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Registration of services
+//! What a node offers is bound to it: the others see it as long as they list the node, without
+//! leases that have to be renewed. Who starts again registers again.
+//!
+//! ```
+//! use rumormill::{NodeList, NodeListError};
+//!
+//! /// Registers a service that runs beside this node.
+//! async fn register(list: &NodeList, service: &str, at: &str) -> Result<(), NodeListError> {
+//!     list.put(format!("services/{service}/{}", list.node().addr()), at).bound().await?;
+//!     Ok(())
+//! }
+//!
+//! /// Where a service is to be found now.
+//! fn instances(list: &NodeList, service: &str) -> Vec<String> {
+//!     let found = list.entries(format!("services/{service}/"));
+//!     let at = found.iter().filter_map(|entry| entry.data());
+//!     at.map(|data| String::from_utf8_lossy(data).into_owned()).collect()
+//! }
+//! # use rumormill::{Config, Node};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let list = NodeList::new(Node::new("127.0.0.1:0"), Config::default())?;
+//! # list.join().await?;
+//! # register(&list, "web", "10.0.0.5:80").await?;
+//! # assert_eq!(instances(&list, "web"), ["10.0.0.5:80"]);
+//! # list.leave().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Readiness
 //! A node that has just joined may not have heard of all yet. [`NodeList::settled`] waits until its
 //! peers hold what it holds; ask it once, before the service takes work, for while something

@@ -7,7 +7,7 @@ use super::packets::Overheard;
 use super::script::{Script, addr};
 use super::subject::{FuzzSubject, datagram};
 use crate::config::{Config, Liveness};
-use crate::core::{Carrier, Command, Input, Packet, Value};
+use crate::core::{Carrier, Command, EntryKey, Input, Packet, Terms, Value};
 use crate::time::nanos;
 use crate::wire;
 
@@ -77,11 +77,17 @@ impl Script<'_> {
         }
     }
 
-    /// A packet without magic and version; `Some(None)` when it is none.
+    /// A packet without its magic; `Some(None)` when it is none.
     fn encoded(&mut self) -> Option<Option<Arc<Packet>>> {
         let len = u16::from_le_bytes(self.take()?);
         let body = self.bytes(len.into())?;
-        Some(wire::decode(&[b"rm\x01", body].concat()).ok().map(Arc::new))
+        Some(wire::decode(&[b"rm", body].concat()).ok().map(Arc::new))
+    }
+
+    /// One of a few keys, the metadata's among them.
+    fn key(&mut self) -> Option<EntryKey> {
+        let text = self.pick(&["", "a", "b", "services/web"])?;
+        Some(EntryKey::new(text).expect("a key"))
     }
 
     pub(super) fn command(&mut self, kind: u8, config: &Config) -> Option<Command> {
@@ -95,7 +101,13 @@ impl Script<'_> {
                 let holders = self.byte()?.into();
                 Command::PublishTo(Value::new(self.data()?, config).ok()?, holders)
             }
-            _ => Command::Update(self.node()?),
+            13 => Command::Update(self.node()?),
+            14 => {
+                let ttl = self.pick(&[None, None, Some(1), Some(60)])?.map(Duration::from_secs);
+                let terms = Terms { bound: self.below(2)? == 0, ttl };
+                Command::Put(self.key()?, self.data()?.into(), terms)
+            }
+            _ => Command::Delete(self.key()?),
         })
     }
 }
@@ -106,6 +118,7 @@ pub(super) fn can_be_sent(packet: &Packet, config: &Config) -> bool {
     wire::encode(packet, &mut bytes);
     match wire::decode_from_stream(&bytes, config.transfer_len_max()) {
         Ok(read) => {
+            let read = Packet { skipped: packet.skipped, ..read };
             assert_eq!(read, *packet, "what is read is what was written");
             true
         }
@@ -117,7 +130,7 @@ pub(super) fn can_be_sent(packet: &Packet, config: &Config) -> bool {
 pub fn arrival(from: u8, pause: Duration, packet: &Packet) -> Vec<u8> {
     let mut bytes = Vec::new();
     wire::encode(packet, &mut bytes);
-    let body = &bytes[3..];
+    let body = &bytes[2..];
     let len = u16::try_from(body.len()).expect("a datagram").to_le_bytes();
     let mut shift = 0;
     let mut left = nanos(pause);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::script::Script;
-use crate::config::Liveness;
+use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     AckOrNack, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Comparison, Delta,
     Echo, EntriesSummary, Fetch, Gone, Held, IndirectAck, Join, LastCall, MembershipUpdate,
@@ -127,8 +127,9 @@ impl Overheard {
     /// A packet of any kind.
     pub(super) fn packet(&mut self, script: &mut Script<'_>) -> Option<Arc<Packet>> {
         let step = script.pick(&[25_000, 25_000, 25_000, 1, 2, 199, 5_000, u32::MAX])?;
+        let wire = script.pick(&[WireVersion::Two, WireVersion::Two, WireVersion::One])?;
         let body = Sayer { said: self, script }.body()?;
-        let packet = Arc::new(Packet::new(AgeStep(step), body));
+        let packet = Arc::new(Packet::new(AgeStep(step), body).in_version(wire));
         self.hear(&packet);
         self.packets.note(Arc::clone(&packet));
         Some(packet)

@@ -149,6 +149,8 @@ impl FuzzSubject {
                 }
                 Class::Stream => wire::decode_from_stream(&bytes, config.transfer_len_max()),
             };
+            // What it passes on of newer builds is counted again by whoever reads it.
+            let read = read.map(|read| Packet { skipped: packet.skipped, ..read });
             assert_eq!(read.as_ref(), Ok(packet.as_ref()), "others can read it");
             let carrier = match class {
                 Class::Datagram => datagram(&packet, &config),

@@ -48,8 +48,8 @@ pub(super) const ENGINE: House = House {
         ),
         (
             "core/joining",
-            "core/membership core/detection core/dissemination core/context core/packer \
-             core/packet core/timers time wire_version",
+            "core/membership core/detection core/dissemination core/context core/members \
+             core/packer core/packet core/timers time wire_version",
         ),
         (
             "core/anti_entropy",

@@ -215,7 +215,7 @@ impl Detection {
         cx.out.send(to, &cx.packet(Body::Delta(Delta { news })));
     }
 
-    /// Takes a member out of doubt; true when it was in doubt. How long that took is looked at soon.
+    /// Takes a member out of doubt; true when it was in it. How long that took is looked at soon.
     pub(crate) fn clear(cx: &mut Context<'_>, node: NodeIx) -> bool {
         let was_suspected = cx.members.refute(node);
         if was_suspected {

@@ -45,11 +45,6 @@ impl<T: Ord + Clone> Tree<T> {
         self.len
     }
 
-    #[cfg(test)]
-    pub(super) fn first(&self) -> Option<&T> {
-        self.iter().next()
-    }
-
     /// The item that lies neither before nor behind what is looked for.
     pub(super) fn get(&self, order: impl Fn(&T) -> Ordering) -> Option<&T> {
         let found = self.iter_from(|item| order(item).is_lt()).next();

@@ -35,7 +35,7 @@ use crate::time::Instant;
 pub(super) struct NameConflicts {
     open: Vec<Pair>,
     /// One is for all pairs that the member stands in.
-    calls: Vec<Call>,
+    calls: Vec<NameCall>,
     /// The oldest first; at most one of each pair.
     findings: VecDeque<Finding>,
 }
@@ -51,7 +51,7 @@ struct Pair {
 
 /// That a member was asked whether it lives.
 #[derive(Clone, Copy, Debug)]
-struct Call {
+struct NameCall {
     node: NodeIx,
     /// An answer that was under way before does not echo it: who has died elsewhere may have sent
     /// that one.
@@ -264,11 +264,11 @@ impl Membership {
 
     fn call_silent(&mut self, cx: &mut Context<'_>, wait: Duration, pair: &Pair) {
         for side in pair.sides.iter().filter(|side| side.sign != Sign::Answer) {
-            let is_called = |call: &Call| call.node == side.node && call.until > cx.now.mono;
+            let is_called = |call: &NameCall| call.node == side.node && call.until > cx.now.mono;
             if !self.names.calls.iter().any(is_called) {
                 let to = cx.members.addr(side.node);
                 let (token, at) = (cx.token_of_now(to), cx.now.mono);
-                self.names.calls.push(Call { node: side.node, token, at, until: at + wait });
+                self.names.calls.push(NameCall { node: side.node, token, at, until: at + wait });
                 cx.send_probe(to, token, Reply::Datagram);
             }
         }

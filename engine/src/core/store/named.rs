@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Store;
 use crate::core::context::Context;
 use crate::core::dissemination::Dissemination;
-use crate::core::entries::{Merged, Turned};
+use crate::core::entries::{Entries, Merged, Turned};
 use crate::core::entry::{Entry, EntryKey, Incarnation, PutError, Terms};
 use crate::core::io::{Answer, Event, Output};
 use crate::core::packer::Packer;
@@ -170,7 +170,7 @@ impl Store {
 
     /// Sets the clock for what gets old next.
     pub(super) fn watch_ages(cx: &mut Context<'_>) {
-        if let Some(due) = cx.entries().and_then(|entries| entries.next_due()) {
+        if let Some(due) = cx.entries().and_then(Entries::next_due) {
             cx.timers.set(Timer::Ages, due);
         }
     }

@@ -161,7 +161,7 @@ fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
 fn named_to(cluster: &mut Cluster, node: u16, members: u32) -> Vec<SocketAddr> {
     let (now, mut summary) = (cluster.clock(), None);
     cluster.engine(node).with(now, |cx| {
-        summary = Some(StateSummary { members, ..cx.summary(WireVersion::LATEST) })
+        summary = Some(StateSummary { members, ..cx.summary(WireVersion::LATEST) });
     });
     let me = MemberState { record: record(99), counter: 1, age: Age(0) };
     let summary = summary.expect("it says what it holds");

@@ -1,4 +1,4 @@
-//! Those who read late, and those who are taken for such: who tells them what, sentence by sentence.
+//! Those who read late, and those who are taken for such: who tells them what, in sentences.
 
 use std::time::Duration;
 

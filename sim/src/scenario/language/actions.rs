@@ -2,25 +2,25 @@
 
 pub(in crate::scenario) mod packets;
 pub(super) mod read;
+mod texts;
 mod toml;
 
 use std::time::Duration;
 
+use rumormill::Config;
 use rumormill::config::WireVersion;
 use rumormill::core::{CommandKind, PublishError, PutError, Terms};
-use rumormill::node::{NAME_LEN_MAX, Tags};
+use rumormill::node::Tags;
 use rumormill::units::{nearest, show_duration};
-use rumormill::{Config, Node, NodeBuilder};
 
 use self::read::read_act;
+pub(super) use self::texts::check_texts;
 pub(super) use self::toml::clock_row;
-use super::groups::Groups;
 use super::links::Scope;
 use super::network::Properties;
 use super::nodes::{Names, Nodes};
 use crate::percent::Percent;
 use crate::protocols::Spec;
-use crate::scenario::addresses::address;
 use crate::scenario::document::{Entry, Item, Place, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 use crate::scenario::plan::{ClockChange, Heal, Manner, Memory};
@@ -500,43 +500,6 @@ pub(super) fn check_fits(actions: &[At], config: &Config, found: &mut Mistakes) 
         };
         if let Some(error) = error {
             found.note(Mistake::new(*at, error));
-        }
-    }
-}
-
-/// All that a node says of itself must fit a datagram, whatever comes together; what is wrong
-/// without any action is told at `settings`.
-pub(super) fn check_texts(
-    actions: &[At],
-    groups: &Groups,
-    (config, settings): (&Config, Place),
-    found: &mut Mistakes,
-) {
-    let of_groups = (settings, Some(groups.longest_private_data()), None);
-    let of_actions = actions.iter().filter_map(|action| {
-        let Act::Strike { blow, .. } = &action.act else { return None };
-        let (data, tags) = blow.texts()?;
-        Some((action.at, data, tags))
-    });
-    let mut longest = "";
-    for (at, data, tags) in [of_groups].into_iter().chain(of_actions) {
-        longest = data.filter(|data| data.len() > longest.len()).unwrap_or(longest);
-        let builder = NodeBuilder::from(Node::at(address(0)));
-        let node = builder.name("n".repeat(NAME_LEN_MAX)).private_data(longest).build();
-        let tags = tags.unwrap_or(config.tags());
-        if let Err(error) = node.and_then(|node| node.or_else(config.zone(), tags)) {
-            found.note(Mistake::new(at, error.to_string()));
-        }
-    }
-}
-
-impl Blow {
-    /// The private data and tags that it gives nodes, if it gives any.
-    fn texts(&self) -> Option<(Option<&str>, Option<&Tags>)> {
-        match self {
-            Self::Update(update) => Some((update.private_data.as_deref(), update.tags.as_ref())),
-            Self::Restart(restart) => Some((restart.how.private_data.as_deref(), None)),
-            _ => None,
         }
     }
 }

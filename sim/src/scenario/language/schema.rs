@@ -323,22 +323,8 @@ fn act(key: &str) -> Value {
             "size" => size("so many random bytes"),
             _ => anything(),
         }),
-        "put" => object(&read::PUT_KEYS, &["node", "key"], |key| match key {
-            "node" => nodes_ref(),
-            "key" => text("limits/login", "the key of the entry"),
-            "data" => text("v1", "the value"),
-            "size" => size("so many random bytes"),
-            "ttl" => time("the age at which it expires"),
-            "bound" => {
-                json!({ "type": "boolean", "description": "shown while its node is listed" })
-            }
-            _ => anything(),
-        }),
-        "delete" => object(&read::DELETE_KEYS, &["node", "key"], |key| match key {
-            "node" => nodes_ref(),
-            "key" => text("limits/login", "the key of the entry"),
-            _ => anything(),
-        }),
+        "put" => object(&read::PUT_KEYS, &["node", "key"], of_entry),
+        "delete" => object(&read::DELETE_KEYS, &["node", "key"], of_entry),
         "partition" => list(&nodes_ref()),
         "heal" => text("all", "a label, or \"all\""),
         "link" => link(),
@@ -393,6 +379,18 @@ fn act(key: &str) -> Value {
             _ => anything(),
         }),
         "isolate" | "crash" | "stop" | "start" | "leave" | "pause" | "suspend" => struck(),
+        _ => anything(),
+    }
+}
+
+fn of_entry(key: &str) -> Value {
+    match key {
+        "node" => nodes_ref(),
+        "key" => text("limits/login", "the key of the entry"),
+        "data" => text("v1", "the value"),
+        "size" => size("so many random bytes"),
+        "ttl" => time("the age at which it expires"),
+        "bound" => json!({ "type": "boolean", "description": "shown while its node is listed" }),
         _ => anything(),
     }
 }

@@ -74,15 +74,7 @@ pub(super) fn action(
         }
         (_, Deed::Heal(Heal::All)) => "heal all".to_owned(),
         (_, Deed::Heal(Heal::Label(label))) => format!("heal {label}"),
-        (_, Deed::Publish { node, data }) => {
-            format!("publish at {}: {}", set(&[*node]), payload(data))
-        }
-        (_, Deed::Write { node, key, put: Some((data, _)) }) => {
-            format!("put {key} at {}: {}", set(&[*node]), payload(data))
-        }
-        (_, Deed::Write { node, key, put: None }) => {
-            format!("delete {key} at {}", set(&[*node]))
-        }
+        (_, Deed::Publish { .. } | Deed::Write { .. }) => written(deed, &set),
         // No act does anything else.
         (act, _) => act.verb().to_owned(),
     };
@@ -122,6 +114,20 @@ fn returning(restart: &Restart) -> String {
     let stale = stale.unwrap_or_default();
     let wire = wire_max.map(|wire| format!(", speaking up to wire {wire}")).unwrap_or_default();
     format!("{manner}, down {down}{moved}{forgets}{stale}{wire}")
+}
+
+/// What is published, put or deleted.
+fn written(deed: &Deed, set: &dyn Fn(&[NodeNo]) -> String) -> String {
+    match deed {
+        Deed::Publish { node, data } => {
+            format!("publish at {}: {}", set(&[*node]), payload(data))
+        }
+        Deed::Write { node, key, put: Some((data, _)) } => {
+            format!("put {key} at {}: {}", set(&[*node]), payload(data))
+        }
+        Deed::Write { node, key, put: None } => format!("delete {key} at {}", set(&[*node])),
+        other => other.kind().to_owned(),
+    }
 }
 
 fn updated(update: &Update, said: &[(NodeNo, Node)], set: &dyn Fn(&[NodeNo]) -> String) -> String {
