@@ -361,6 +361,7 @@
 //! [`TAGS_MAX`]: crate::node::TAGS_MAX
 //! [`TAGS_LEN_MAX`]: crate::node::TAGS_LEN_MAX
 //! [`NodeList::settled`]: crate::NodeList::settled
+//! [`NodeList::entry`]: crate::NodeList::entry
 //! [`NodeList::ended`]: crate::NodeList::ended
 //! [`NodeList::leave`]: crate::NodeList::leave
 //! [`Keys::add`]: crate::node_list::Keys::add
