@@ -96,9 +96,9 @@ mod told {
         name: Cow<'a, str>,
         #[serde(default)]
         private_data: Cow<'a, str>,
-        #[serde(default, skip_serializing_if = "str::is_empty")]
+        #[serde(default)]
         zone: Cow<'a, str>,
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default)]
         tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     }
 
@@ -201,8 +201,15 @@ mod tests {
         assert_eq!(
             serde_json::to_value(Event::Joined(record())).unwrap(),
             json!({"joined": {
-                "node": {"addr": "10.0.0.5:80", "name": "A", "private_data": "zone=1"},
+                "node": {
+                    "addr": "10.0.0.5:80",
+                    "name": "A",
+                    "private_data": "zone=1",
+                    "zone": "",
+                    "tags": {},
+                },
                 "generation": 1_u64 << 62,
+                "wire": 2,
             }})
         );
     }

@@ -399,8 +399,9 @@ impl NodeList {
         self.line.wish(Wish { pulse: Some(Pulse::Beating), ..Wish::default() });
     }
 
-    /// Changes the node's name and private data to those given, for this and later joins; the
-    /// address given is not looked at. The others see an update, never a second node.
+    /// Changes what the node says of itself (name, private data, zone, tags) to what is given, for
+    /// this and later joins; the address given is not looked at. What is given has the zone and the
+    /// tags of the settings unless it has its own. The others see an update, never a second node.
     ///
     /// ```
     /// # use rumormill::{Config, Node, NodeBuilder, NodeList, NodeListError};
@@ -412,7 +413,8 @@ impl NodeList {
     /// # Errors
     /// When what is given is no node.
     pub fn update(&self, node: impl Into<NodeBuilder>) -> Result<(), NodeListError> {
-        self.line.update(&node.into().build()?);
+        let node = node.into().build()?.or_else(self.config.zone(), self.config.tags())?;
+        self.line.update(&node);
         Ok(())
     }
 

@@ -131,7 +131,8 @@ fn updates_and_restarts_say_what_they_can() {
     for (action, first_line) in [
         (
             "update = { nodes = 7 }".to_owned(),
-            "6:10: nothing to update: add `name = \"b-{i}\"` or `private_data = \"zone=b\"`",
+            "6:10: nothing to update: add `name = \"b-{i}\"`, `private_data = \"zone=b\"` or \
+             `tags = [\"role=writer\"]`",
         ),
         (
             "update = { node = 7, name = 'b' }".to_owned(),

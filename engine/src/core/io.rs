@@ -407,9 +407,9 @@ impl Outbox {
         &self.outputs[self.before..]
     }
 
-    /// The same, to be changed.
-    pub(crate) fn of_this_input_mut(&mut self) -> &mut [Output] {
-        &mut self.outputs[self.before..]
+    /// Takes out what the input at hand has brought so far.
+    pub(crate) fn take_of_this_input(&mut self) -> Vec<Output> {
+        self.outputs.split_off(self.before)
     }
 
     /// Lets no more than this many bytes go to an address by datagram until the next input: a

@@ -129,6 +129,7 @@ impl Overheard {
         let step = script.pick(&[25_000, 25_000, 25_000, 1, 2, 199, 5_000, u32::MAX])?;
         let wire = script.pick(&[WireVersion::Two, WireVersion::Two, WireVersion::One])?;
         let body = Sayer { said: self, script }.body()?;
+        let wire = if body.is_said_in(wire) { wire } else { WireVersion::Two };
         let packet = Arc::new(Packet::new(AgeStep(step), body).in_version(wire));
         self.hear(&packet);
         self.packets.note(Arc::clone(&packet));

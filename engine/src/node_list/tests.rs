@@ -376,3 +376,17 @@ async fn nobody_reaches_a_node_of_loopback_at_another_address_of_the_machine() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_node_says_the_zone_and_tags_of_its_settings_unless_it_has_its_own() {
+    let config = Config::builder().zone("a").tags("role=db".parse().unwrap()).build().unwrap();
+    let list = NodeList::new(Node::new("127.0.0.1:0").zone("b"), config).unwrap();
+    list.join().await.unwrap();
+    let says = |list: &NodeList| (list.node().zone().to_owned(), list.node().tags().to_string());
+    assert_eq!(says(&list), ("b".to_owned(), "role=db".to_owned()));
+    list.update(Node::new("127.0.0.1:0").tag("role", "web")).unwrap();
+    let changed = ("a".to_owned(), "role=web".to_owned());
+    while says(&list) != changed {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

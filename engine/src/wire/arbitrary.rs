@@ -30,19 +30,13 @@ use crate::time::UnixNanos;
 pub(crate) fn packet() -> impl Strategy<Value = Packet> {
     let wire = prop::sample::select(WireVersion::ALL.to_vec());
     (wire, 1..=u32::MAX, any_body()).prop_map(|(wire, step, body)| {
-        let wire = if is_of_two(&body) { WireVersion::Two } else { wire };
+        let wire = if body.is_said_in(wire) { wire } else { WireVersion::Two };
         let packet = Packet::new(AgeStep(step), body).in_version(wire);
         // All but the number of extensions of the future is as it went.
         let read = decode_whole(&encoded(&packet)).expect("a packet of ours");
         assert_eq!(read.body, packet.body);
         read
     })
-}
-
-/// True for what version 1 has no word for, and nobody is sent who speaks that alone.
-fn is_of_two(body: &Body) -> bool {
-    let is_rumor = matches!(body, Body::Rumor(packet::Rumor { topic: Subject::Entries(_), .. }));
-    is_rumor || matches!(body, Body::Compare(_) | Body::CoverageReport(_))
 }
 
 fn encoded(packet: &Packet) -> Vec<u8> {

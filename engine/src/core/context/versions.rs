@@ -5,7 +5,7 @@
 //! version 1 refuses that, and whoever reads both takes the older for the copy that it is. A node
 //! that lists nobody dials in the highest and, if nobody answers, in the first. All else is made in
 //! our highest version and put into a lower one, which strips it of what that can't say, just
-//! before it leaves.
+//! before it leaves; what that has no word for at all stays here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,23 +70,35 @@ impl Context<'_> {
         node.is_some_and(|node| self.members.record(node).is_copy_of(record))
     }
 
-    /// Puts what this input brought into versions that those speak to whom it goes.
+    /// Puts what this input brought into versions that those speak to whom it goes. Whoever was
+    /// delegated entries and has turned out to be an old node since is not told of them.
     pub(crate) fn lower(&mut self) {
-        let mut lowered = Vec::new();
-        for (at, output) in self.out.of_this_input().iter().enumerate() {
-            let Output::Send { to, packet, .. } = output else { continue };
-            let is_opening = matches!(packet.body, Body::Join(_) | Body::SwapRequest(_));
-            if packet.wire > WireVersion::One && !is_opening {
-                let wire = self.speaks(*to);
-                if wire < packet.wire {
-                    lowered.push((at, Arc::new(Packet::clone(packet).in_version(wire))));
+        let lowers = |output: &Output| self.lower_version(output).is_some();
+        if !self.out.of_this_input().iter().any(lowers) {
+            return;
+        }
+        for output in self.out.take_of_this_input() {
+            let output = match (self.lower_version(&output), output) {
+                (Some(wire), Output::Send { to, packet, class })
+                    if packet.body.is_said_in(wire) =>
+                {
+                    let packet = Arc::new(Packet::clone(&packet).in_version(wire));
+                    Output::Send { to, packet, class }
                 }
-            }
+                (Some(_), _) => continue,
+                (None, output) => output,
+            };
+            self.out.push(output);
         }
-        for (at, lower) in lowered {
-            if let Output::Send { packet, .. } = &mut self.out.of_this_input_mut()[at] {
-                *packet = lower;
-            }
+    }
+
+    /// The version into which an output is to be put, if it goes to who does not speak its own.
+    fn lower_version(&self, output: &Output) -> Option<WireVersion> {
+        let Output::Send { to, packet, .. } = output else { return None };
+        let is_opening = matches!(packet.body, Body::Join(_) | Body::SwapRequest(_));
+        if packet.wire == WireVersion::One || is_opening {
+            return None;
         }
+        Some(self.speaks(*to)).filter(|&wire| wire < packet.wire)
     }
 }

@@ -9,14 +9,14 @@ use crate::core::record::Digest;
 impl Members {
     /// The sums of the digests of our members by bucket, when the ring is cut into `2^bits`.
     pub(crate) fn bucket_sums(&mut self, bits: u32, wire: WireVersion) -> Vec<Digest> {
-        if bits <= BUCKET_BITS {
+        if bits <= BUCKET_BITS && wire == WireVersion::LATEST {
             let sums = self.table.own(&self.interner).sums(&self.interner);
             return sums
                 .chunks(sums.len() >> bits)
-                .map(|sums| sums.iter().map(|sum| sum.in_version(wire)).sum())
+                .map(|sums| sums.iter().copied().sum())
                 .collect();
         }
-        // More than we ever ask for ourselves.
+        // More than we ever ask for ourselves, or of those who speak an older version.
         let mut sums = vec![Digest::default(); 1 << bits];
         for &node in self.ring() {
             sums[self.place(node).bucket(bits)] += self.digests_of(node).in_version(wire);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::ring::Ring;
 use super::roster::{Interner, NodeIx, RecordIx, SharedRecords};
 use super::row::{Row, Standing, State};
-use crate::core::record::{Digests, Record};
+use crate::config::WireVersion;
+use crate::core::record::{Digest, Digests, Record};
 use crate::time::Instant;
 
 /// A complete node list that many engines can begin with, unchangeable.
@@ -89,8 +90,9 @@ pub(super) struct Own {
     pub rows: Vec<Row>,
     ring: Ring,
     digests: Digests,
-    /// The sums of the digests in each of the smallest buckets, once somebody has asked for them.
-    sums: Option<Box<[Digests; BUCKETS]>>,
+    /// The sums of the digests in each of the smallest buckets, as the latest version compares them,
+    /// once somebody has asked for them.
+    sums: Option<Box<[Digest; BUCKETS]>>,
 }
 
 /// How many buckets of the ring there are for which sums are kept up.
@@ -206,7 +208,7 @@ impl Own {
         let digests = interner.digests(row.record);
         self.digests += digests;
         if let Some(sums) = &mut self.sums {
-            sums[interner.bucket(row.record)] += digests;
+            sums[interner.bucket(row.record)] += digests.in_version(WireVersion::LATEST);
         }
     }
 
@@ -219,7 +221,8 @@ impl Own {
         let digests = interner.digests(record);
         self.digests -= digests;
         if let Some(sums) = &mut self.sums {
-            planted!(BucketStale, sums[interner.bucket(record)] -= digests);
+            let digest = digests.in_version(WireVersion::LATEST);
+            planted!(BucketStale, sums[interner.bucket(record)] -= digest);
         }
     }
 
@@ -231,19 +234,20 @@ impl Own {
         self.digests += more;
         if let Some(sums) = &mut self.sums {
             let sum = &mut sums[interner.bucket(record)];
-            *sum -= less;
-            *sum += more;
+            *sum -= less.in_version(WireVersion::LATEST);
+            *sum += more.in_version(WireVersion::LATEST);
         }
     }
 
     /// The sums of the digests by bucket, as many as are kept up.
-    pub(super) fn sums(&mut self, interner: &Interner) -> &[Digests; BUCKETS] {
+    pub(super) fn sums(&mut self, interner: &Interner) -> &[Digest; BUCKETS] {
         let (ring, rows) = (&self.ring, &self.rows);
         self.sums.get_or_insert_with(|| {
-            let mut sums = Box::new([Digests::default(); BUCKETS]);
+            let mut sums = Box::new([Digest::default(); BUCKETS]);
             for &node in ring.sorted(interner) {
                 let record = rows[node.index()].record;
-                sums[interner.bucket(record)] += interner.digests(record);
+                let digest = interner.digests(record).in_version(WireVersion::LATEST);
+                sums[interner.bucket(record)] += digest;
             }
             sums
         })

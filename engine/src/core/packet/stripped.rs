@@ -4,10 +4,20 @@
 use std::sync::Arc;
 
 use super::{Body, EntriesSummary, MembershipUpdate, StateSummary, Subject};
-use crate::config::Liveness;
+use crate::config::{Liveness, WireVersion};
 use crate::core::record::MemberState;
 
 impl Body {
+    /// False for what a version has no word for.
+    pub(crate) fn is_said_in(&self, wire: WireVersion) -> bool {
+        let takes_two = match self {
+            Self::Compare(_) | Self::CoverageReport(_) => true,
+            Self::Rumor(rumor) => matches!(rumor.topic, Subject::Entries(_)),
+            _ => false,
+        };
+        wire > WireVersion::One || !takes_two
+    }
+
     /// Takes out what version 1 can't say.
     pub(super) fn strip(&mut self) {
         match self {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, WireVersion};
 use crate::core::packet::{Body, Delta, MembershipUpdate};
-use crate::core::{Age, AgeStep, Event, MemberState, Output, Packet, PacketKind, Record};
+use crate::core::{
+    Age, AgeStep, Command, EntryKey, Event, MemberState, Output, Packet, PacketKind, Record, Terms,
+};
 use crate::node::{Generation, Node};
 
 fn speaking(wire: WireVersion) -> Config {
@@ -180,4 +182,25 @@ fn an_opening_that_came_in_a_newer_version_too_is_not_answered_twice() {
     assert_eq!((answers(&mut cluster, request), answers(&mut cluster, older)), (1, 0));
     assert_eq!(cluster.engine(1).stats().openings_repeated, 1);
     assert_eq!(cluster.clock().mono, now.mono);
+}
+
+#[test]
+fn who_turns_out_to_be_old_after_it_was_told_of_entries_is_told_no_more_of_them() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=4 {
+        start(&mut cluster, node, WireVersion::Two, &[1]);
+    }
+    cluster.run_until(5 * SECOND, Cluster::all_list_all);
+    cluster.deaf.insert(3);
+    let key = EntryKey::new("a").unwrap();
+    cluster.command(1, Command::Put(key, b"1"[..].into(), Terms::default()));
+    cluster.crash(3);
+    start(&mut cluster, 3, WireVersion::One, &[2]);
+    cluster.deaf.clear();
+    cluster.run_until(5 * SECOND, Cluster::all_list_all);
+    cluster.refused.clear();
+    cluster.run(10 * SECOND);
+    // In version 1 there is no word for it, and a decoder would refuse what was made up instead.
+    assert_eq!(cluster.refused.get(&PacketKind::Rumor), None);
+    assert!(cluster.engine(3).entries().is_none());
 }

@@ -159,8 +159,12 @@ fn settings() -> Value {
     object(&keys, &[], |key| {
         let takes = |setting: Setting| ConfigBuilder::default().set(key, &setting);
         let mut kinds = Vec::new();
-        if takes(Setting::Integer(5_000)).is_ok() {
+        // The largest that a time or size takes in its stead, and the least of all.
+        if [5_000, 1].into_iter().any(|number| takes(Setting::Integer(number)).is_ok()) {
             kinds.push("integer");
+        }
+        if takes(Setting::List(vec!["role=db".to_owned()])).is_ok() {
+            kinds.push("array");
         }
         if takes(Setting::Flag(true)).is_ok() {
             kinds.push("boolean");
