@@ -265,8 +265,8 @@ fn an_at_has_exactly_one_action() {
     assert_told(
         &error("[[at]]\ntime = '10s'\nfor = '3s'"),
         "bad.toml:4:1: this [[at]] has no action: add one of publish, put, delete, partition, \
-         heal, isolate, link, loss, latency, crash, restart, stop, start, leave, join, pause, suspend, \
-         starve, slow, clock, update, drop, replay, inject",
+         heal, isolate, link, loss, latency, crash, restart, stop, start, leave, join, pause, \
+         suspend, starve, slow, clock, update, drop, replay, inject",
     );
 }
 

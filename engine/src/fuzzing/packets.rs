@@ -3,18 +3,21 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::script::Script;
 use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
-    AckOrNack, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Comparison, Delta,
-    Echo, EntriesSummary, Fetch, Gone, Held, IndirectAck, Join, LastCall, MembershipUpdate,
-    Padding, PingReq, Probe, ProbeAnswer, Pull, Reply, RingArc, Rumor, RumorAck, StateDigest,
-    StateSummary, Subject, Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest, Welcome,
+    AckOrNack, AgedEntry, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Compare,
+    Comparison, CoverageReport, Covered, Delta, Differences, Echo, EntriesSummary, Fetch, Gone,
+    HashRange, Held, IndirectAck, Join, LastCall, MembershipUpdate, Padding, PingReq, PlacedRank,
+    Probe, ProbeAnswer, Pull, RangeContent, RangePart, Reply, RingArc, Rumor, RumorAck,
+    StateDigest, StateSummary, Subject, Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest,
+    Welcome,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Digest, MemberState, Metadata, Packet, Record, RecordId, Settings,
-    Version, digest,
+    Age, AgeStep, Beat, Cause, Content, Digest, Entry, EntryKey, Fingerprint, Incarnation,
+    MemberState, Metadata, Packet, Record, RecordId, Settings, Stamp, Terms, Version, digest,
 };
 use crate::time::UnixNanos;
 
@@ -145,7 +148,7 @@ struct Sayer<'a, 'b, 'c> {
 
 impl Sayer<'_, '_, '_> {
     fn body(&mut self) -> Option<Body> {
-        Some(match self.script.below(25)? {
+        Some(match self.script.below(27)? {
             0 => Body::Bulk(Bulk { beats: self.many(Self::beat)?, news: self.few(Self::news)? }),
             1..4 => Body::Rumor(self.rumor()?),
             4 => {
@@ -201,11 +204,55 @@ impl Sayer<'_, '_, '_> {
                 };
                 Body::Echo(Echo { token, swap })
             }
+            24 => Body::Compare(self.compare()?),
+            25 => {
+                let held = Fingerprint(self.digest()?.0);
+                Body::CoverageReport(CoverageReport { held, runs: self.few(Self::run)? })
+            }
             _ => {
                 let word = self.script.pick(&[AckOrNack::Ack, AckOrNack::Nack])?;
                 Body::IndirectAck(IndirectAck { token: self.token()?, word })
             }
         })
+    }
+
+    fn compare(&mut self) -> Option<Compare> {
+        let listed = |it: &mut Self| {
+            let list = it.few(Self::placed)?;
+            Some(RangePart { range: HashRange::ALL, content: RangeContent::List(list) })
+        };
+        let differences = Differences {
+            parts: self.few(listed)?,
+            wanted: self.few(Self::placed)?,
+            entries: self.few(Self::entry)?,
+            ..Differences::default()
+        };
+        Some(Compare { token: self.token()?, differences })
+    }
+
+    fn placed(&mut self) -> Option<PlacedRank> {
+        Some(PlacedRank { place: self.script.number()?, rank_hash: self.script.number()? })
+    }
+
+    fn run(&mut self) -> Option<Covered> {
+        let (writer, first) = (self.writer()?, 1 + self.script.below(9)? as u64);
+        let (last, nanos) = (first + self.script.below(9)? as u64, self.version()?.nanos);
+        Some(Covered { writer, first, last, nanos })
+    }
+
+    fn writer(&mut self) -> Option<Incarnation> {
+        let (place, generation) = (self.version()?.writer, self.script.generation()?);
+        Some(Incarnation { place, generation })
+    }
+
+    fn entry(&mut self) -> Option<AgedEntry> {
+        let (value, generation) = (self.value()?, self.script.generation()?);
+        let seq = 1 + self.script.below(9)? as u64;
+        let stamp = Stamp { version: value.version(), generation, seq };
+        let key = EntryKey::new(self.script.pick(&["", "a", "b"])?).expect("a key");
+        let content = Content::Put { data: Arc::clone(value.data()), terms: Terms::default() };
+        let entry = Entry::verified(key, stamp, content).expect("its own digest");
+        Some(AgedEntry { entry, age: Duration::ZERO })
     }
 
     fn few<T>(&mut self, one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {

@@ -4,7 +4,7 @@ use rumormill::rng::Rng;
 use rumormill_sim::scenario;
 
 /// What packets there are, as traces name them.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 24] = [
     "bulk",
     "rumor",
     "rumor_ack",
@@ -27,6 +27,8 @@ const KINDS: [&str; 22] = [
     "probe_request",
     "vouch",
     "echo",
+    "compare",
+    "coverage",
 ];
 
 /// The name and the text of the scenario with this number among those of this seed.

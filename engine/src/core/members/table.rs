@@ -90,8 +90,8 @@ pub(super) struct Own {
     pub rows: Vec<Row>,
     ring: Ring,
     digests: Digests,
-    /// The sums of the digests in each of the smallest buckets, as the latest version compares them,
-    /// once somebody has asked for them.
+    /// The sums of the digests in each of the smallest buckets, as the latest version compares
+    /// them, once somebody has asked for them.
     sums: Option<Box<[Digest; BUCKETS]>>,
 }
 
