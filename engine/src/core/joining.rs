@@ -212,10 +212,6 @@ impl Joiner {
         if join.me.record.is_copy_of(cx.me) {
             return self.on_own_join(cx, join, via.from);
         }
-        if cx.is_older_copy(via.from) && cx.holds_copy_of(&join.me.record) {
-            cx.stats.openings_repeated += 1;
-            return;
-        }
         let news = MembershipUpdate::Member(join.me.clone());
         match membership.apply(cx, spread, detection, &news, via) {
             Some(node) => membership.announce_guest(cx, spread, node),

@@ -14,7 +14,6 @@ use super::Context;
 use crate::config::WireVersion;
 use crate::core::io::Output;
 use crate::core::packet::{Body, Packet};
-use crate::core::record::Record;
 
 impl Context<'_> {
     /// Notes in which version the packet at hand came: who wrote it reads it too.
@@ -62,12 +61,6 @@ impl Context<'_> {
     /// whether we speak the newer one, and sent it in that as well.
     pub(crate) fn is_older_copy(&self, from: SocketAddr) -> bool {
         self.wire() < self.members.speaks(from).min(self.config.wire_max())
-    }
-
-    /// True when a copy of this record is held.
-    pub(crate) fn holds_copy_of(&self, record: &Record) -> bool {
-        let node = self.members.node(record.node().addr());
-        node.is_some_and(|node| self.members.record(node).is_copy_of(record))
     }
 
     /// Puts what this input brought into versions that those speak to whom it goes. Whoever was

@@ -444,6 +444,7 @@ impl Cluster {
         if class == Class::Stream {
             *self.streams.entry(packet.kind()).or_default() += 1;
         }
+        assert!(packet.body.is_said_in(packet.wire), "{packet:?} has no encoding");
         if packet.wire == WireVersion::One {
             *self.sent_in_one.entry(packet.kind()).or_default() += 1;
         } else if let Some(reader) = self.engines.get(&to.port())
