@@ -135,7 +135,7 @@ impl Context<'_> {
 
     /// True when a sender is no stranger: it holds the secret, has echoed, or is a member that is
     /// no newcomer.
-    pub(super) fn is_confirmed(&self, addr: SocketAddr) -> bool {
+    pub(crate) fn is_confirmed(&self, addr: SocketAddr) -> bool {
         self.is_routable(addr) || self.is_believed(addr)
     }
 

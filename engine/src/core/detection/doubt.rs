@@ -55,9 +55,19 @@ impl Detection {
             | Body::Alive(_) => true,
             _ => !cx.config.liveness().asks(),
         };
-        if !answers || !cx.lists(from) {
-            return;
+        if answers && cx.lists(from) || Self::waits_for_room(cx, from) {
+            self.on_heard(cx);
         }
+    }
+
+    /// True for somebody who is there and finds no room in a full list. If it counted for nothing,
+    /// an isolated node whose list is full of the dead would keep them for ever.
+    fn waits_for_room(cx: &Context<'_>, from: SocketAddr) -> bool {
+        let is_full = cx.members.len() == cx.config.members_max();
+        is_full && !cx.lists(from) && cx.is_confirmed(from)
+    }
+
+    fn on_heard(&mut self, cx: &mut Context<'_>) {
         self.doubt.heard_at = cx.now.mono;
         if let Some(since) = self.doubt.isolated_since.take() {
             self.on_reunited(cx, since);

@@ -57,6 +57,21 @@ fn the_deaf_keep_their_list_and_say_that_nobody_answers_until_somebody_does() {
 }
 
 #[test]
+fn a_list_that_is_full_of_the_dead_makes_room_for_who_lives() {
+    for liveness in JUDGING {
+        let config = Config::builder().liveness(liveness).members_max(3).build().unwrap();
+        let mut cluster = Cluster::of(3, config);
+        cluster.run(10 * SECOND);
+        [2, 3].into_iter().for_each(|dead| cluster.crash(dead));
+        cluster.run(20 * SECOND);
+        assert_eq!(cluster.list(1).len(), 3, "by {liveness}");
+        assert!(told(&cluster, 1).contains(&Event::Isolated), "by {liveness}");
+        cluster.start(4, &[1]);
+        cluster.run_until(6 * TIMEOUT, |cluster| cluster.list(1) == [1, 4]);
+    }
+}
+
+#[test]
 fn who_keeps_its_list_alone_goes_on_at_the_pace_of_rest() {
     for liveness in JUDGING {
         let mut cluster = settled(40, liveness);
