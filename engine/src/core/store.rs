@@ -3,6 +3,7 @@
 mod exchanges;
 mod fetch;
 mod named;
+mod page_window;
 mod unreached;
 mod value;
 

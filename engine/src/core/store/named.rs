@@ -1,7 +1,8 @@
 //! Named entries: how they are written here, told, taken and forgotten.
 //!
 //! What is written goes along arcs of the ring at once, and what follows within a few milliseconds
-//! goes with the next that goes. Nodes that speak version 1 of the wire alone are not told.
+//! goes with the next that goes; who writes all the time has them travel together for longer.
+//! Nodes that speak version 1 of the wire alone are not told.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,20 +17,73 @@ use crate::core::packer::Packer;
 use crate::core::packet::{AgedEntry, Bounded, Cause, Rumor, Subject};
 use crate::core::record::Record;
 use crate::core::timers::Timer;
+use crate::node::NodeId;
 use crate::time::{Instant, Now};
 
 /// What was written here and waits to be told together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
     entries: Vec<Entry>,
-    /// When something was last told.
+    pace: Pace,
+}
+
+/// When the next telling may be: a burst goes at once, and where many write all the time each
+/// shares a rumor among what it writes meanwhile. A bucket of [`Pace::BURST`] tokens, of which each
+/// telling takes one, and into which one falls for each time that all writers have had a turn.
+#[derive(Clone, Debug, Default)]
+struct Pace {
     told_at: Option<Instant>,
+    /// When the bucket is full again.
+    full_at: Instant,
+    /// Whose writes were told lately, and when last; at most [`Pace::WRITERS_MAX`].
+    writers: Vec<(NodeId, Instant)>,
+}
+
+impl Pace {
+    /// So long writes wait for others at least, if one has just been told.
+    const GATHER: Duration = Duration::from_millis(2);
+    /// Between the tellings of all writers. A rumor costs each node two packets, whatever it
+    /// carries: all of them together cost a node no more than 700 a second.
+    const TURN: Duration = Duration::from_millis(3);
+    /// Tellings of a burst.
+    const BURST: u32 = 8;
+    /// So long one who wrote is taken for one who writes all the time.
+    const LATELY: Duration = Duration::from_secs(1);
+    /// Nobody's writes wait for more than a tenth of a second.
+    const WRITERS_MAX: usize = 33;
+
+    /// When the next may be.
+    fn next(&self, now: Instant) -> Instant {
+        let gathered = self.told_at.map_or(Instant::ZERO, |told_at| told_at + Self::GATHER);
+        gathered.max(self.full_at.saturating_sub(self.round(now) * (Self::BURST - 1)))
+    }
+
+    /// So long it takes until all who write have had a turn.
+    fn round(&self, now: Instant) -> Duration {
+        let writing = self.writers.iter().filter(|(_, told_at)| now - *told_at < Self::LATELY);
+        Self::TURN * writing.count().max(1) as u32
+    }
+
+    fn told(&mut self, me: NodeId, now: Instant) {
+        self.note(me, now);
+        self.told_at = Some(now);
+        self.full_at = self.full_at.max(now) + self.round(now);
+    }
+
+    /// Somebody's writes were told.
+    fn note(&mut self, writer: NodeId, now: Instant) {
+        if let Some((_, told_at)) = self.writers.iter_mut().find(|(known, _)| *known == writer) {
+            *told_at = now;
+            return;
+        }
+        self.writers.retain(|(_, told_at)| now - *told_at < Self::LATELY);
+        if self.writers.len() < Self::WRITERS_MAX {
+            self.writers.push((writer, now));
+        }
+    }
 }
 
 impl Store {
-    /// So long writes wait for others, if one has just been told.
-    const GATHER: Duration = Duration::from_millis(2);
-
     pub(crate) fn on_put(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,16 +120,16 @@ impl Store {
         Self::watch_ages(cx);
         self.gathered.entries.retain(|waiting| waiting.key() != entry.key());
         self.gathered.entries.push(entry);
-        let free = self.gathered.told_at.map_or(cx.now.mono, |told_at| told_at + Self::GATHER);
-        match free <= cx.now.mono {
+        let next = self.gathered.pace.next(cx.now.mono);
+        match next <= cx.now.mono {
             true => self.tell_gathered(cx, spread),
-            false => cx.timers.set_earlier(Timer::Gather, free),
+            false => cx.timers.set_earlier(Timer::Gather, next),
         }
     }
 
     /// Tells what was written here and has waited long enough.
     pub(crate) fn tell_gathered(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
-        self.gathered.told_at = Some(cx.now.mono);
+        self.gathered.pace.told(cx.me.place(), cx.now.mono);
         // Half a room each: what is small goes together, what is long by itself.
         let mut packer = Packer::new(Told::default(), cx.config.path_len_max());
         for entry in std::mem::take(&mut self.gathered.entries) {
@@ -95,6 +149,9 @@ impl Store {
         entries: &[AgedEntry],
     ) -> bool {
         let mut held = false;
+        if let Some(first) = entries.first() {
+            self.gathered.pace.note(first.entry.stamp().version.writer, cx.now.mono);
+        }
         for AgedEntry { entry, age } in entries {
             cx.stats.updates += 1;
             if cx.refuses(entry.stamp().version, from) {
