@@ -14,6 +14,7 @@ mod rumors;
 use self::bulk::BulkGossip;
 use self::holders::Holders;
 use self::paths::Paths;
+pub(crate) use self::payload::Retention;
 use self::rumors::Broadcasts;
 
 /// What is being told, and what is known of those who are told.
@@ -31,9 +32,9 @@ impl Dissemination {
         self.broadcasts.next().is_none()
     }
 
-    /// Rumors that are told or were told lately.
-    pub(crate) fn rumors_len(&self) -> usize {
-        self.broadcasts.len()
+    /// Rumors of a kind that are told or were told lately.
+    pub(crate) fn rumors_len(&self, kind: Retention) -> usize {
+        self.broadcasts.len_of(kind)
     }
 
     /// Parts of the ring that were handed over, of all rumors.

@@ -10,8 +10,12 @@ pub struct Footprint {
     pub members: usize,
     /// Nodes that left or were removed, and are remembered lest old news bring them back.
     pub tombstones: usize,
-    /// Rumors that are told or were told lately.
+    /// Rumors of metadata and members that are told or were told lately.
     pub rumors: usize,
+    /// Rumors of nodes that left: each has one.
+    pub goodbyes: usize,
+    /// Rumors of entries.
+    pub entry_rumors: usize,
     /// Parts of the ring that were handed over, of all rumors.
     pub parts: usize,
     /// Addresses that are dialled because they were lost.

@@ -52,7 +52,7 @@ pub(crate) struct Laws {
     timed_out: Vec<BTreeMap<SocketAddr, (Instant, Beat)>>,
     /// Some begin with a list of nodes that may not have started yet.
     vouches: bool,
-    /// Goodbyes so far.
+    /// Goodbyes so far, and those that anybody might make up.
     leaves: usize,
     /// By node: when it last took anybody off its list.
     buried: Vec<Instant>,
@@ -92,9 +92,11 @@ impl Laws {
     const TOMBSTONES_OVER: usize = 64;
     const LOST_MAX: usize = 64;
     const PUBLISHERS_MAX: usize = 64;
-    /// Rumors that a node remembers, beside those of goodbyes.
+    /// Rumors of metadata and members that a node remembers.
     const RUMORS_MAX: usize = 16;
+    /// Goodbyes that a node remembers: no more than there were.
     const GOODBYES_MAX: usize = 512;
+    const ENTRY_RUMORS_MAX: usize = 256;
     /// Timeouts until it is looked at whether one is to be forgotten, and some more.
     const LOOK_TIMEOUTS: u32 = 3;
     /// Parts of one rumor, as a multiple of the fan-out; what comes back is cut in two.
@@ -114,7 +116,7 @@ impl Laws {
             stranger: (!plan.protocol.spec.is_ours()).then_some(plan.protocol.spec.name),
             excuse: None,
             timed_out: vec![BTreeMap::new(); cast.nodes() as usize],
-            leaves: 0,
+            leaves: forged(plan),
             buried: vec![Instant::ZERO; cast.nodes() as usize],
             woke: vec![None; cast.nodes() as usize],
             sleeps: plan.actions.iter().any(|action| {
@@ -262,11 +264,14 @@ impl Laws {
         let config = self.cast.config(node);
         let members_max = config.members_max();
         let known = held.members + held.tombstones;
+        let rumors = held.rumors + held.goodbyes + held.entry_rumors;
         let limits = [
             ("members", held.members, members_max),
             ("tombstones", held.tombstones, members_max.saturating_add(Self::TOMBSTONES_OVER)),
-            ("rumors", held.rumors, Self::RUMORS_MAX + self.leaves.min(Self::GOODBYES_MAX)),
-            ("parts of rumors", held.parts, self.parts_max(held.rumors, config.fan_out())),
+            ("rumors", held.rumors, Self::RUMORS_MAX),
+            ("goodbyes", held.goodbyes, self.leaves.min(Self::GOODBYES_MAX)),
+            ("rumors of entries", held.entry_rumors, Self::ENTRY_RUMORS_MAX),
+            ("parts of rumors", held.parts, self.parts_max(rumors, config.fan_out())),
             ("lost addresses", held.lost, Self::LOST_MAX),
             ("news that waits", held.waiting, 2 * known + Self::WAITING_OVER),
             ("publishers that wait", held.publishers, Self::PUBLISHERS_MAX),
@@ -527,6 +532,11 @@ impl Laws {
         };
         self.broken.entry(law).or_insert_with(first).times += 1;
     }
+}
+
+/// How many packets somebody makes up, each of which may be a goodbye.
+fn forged(plan: &Plan) -> usize {
+    plan.actions.iter().filter(|action| matches!(action.deed, Deed::Inject(_))).count()
 }
 
 #[cfg(test)]

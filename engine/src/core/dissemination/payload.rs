@@ -41,7 +41,7 @@ pub(super) trait Payload {
 
 /// How many rumors of a kind are remembered: of more the oldest makes room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retention {
+pub(crate) enum Retention {
     /// A duplicate of an older one is shared out once more.
     Few,
     /// So many may leave together, and whatever is forgotten before somebody answers for it is

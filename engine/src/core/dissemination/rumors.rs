@@ -97,6 +97,11 @@ impl Broadcasts {
         self.told.len()
     }
 
+    /// Rumors that are remembered alike.
+    pub(super) fn len_of(&self, kind: Retention) -> usize {
+        self.told.iter().filter(|told| told.retention == kind).count()
+    }
+
     /// Parts of all rumors.
     pub(crate) fn parts_len(&self) -> usize {
         self.told.iter().map(|told| told.parts.len()).sum()

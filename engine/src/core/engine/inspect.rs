@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::config::Config;
 use crate::core::agreement::{Agreement, Reach};
+use crate::core::dissemination::Retention;
 use crate::core::entries::{Entries, EntriesView};
 use crate::core::footprint::Footprint;
 use crate::core::metadata::Metadata;
@@ -71,7 +72,9 @@ impl Engine {
         Footprint {
             members: members.len(),
             tombstones: members.tombstones_len(),
-            rumors: rooms.spread.rumors_len(),
+            rumors: rooms.spread.rumors_len(Retention::Few),
+            goodbyes: rooms.spread.rumors_len(Retention::Goodbyes),
+            entry_rumors: rooms.spread.rumors_len(Retention::Entries),
             parts: rooms.spread.parts_len(),
             lost: rooms.joiner.lost_len(),
             waiting: rooms.spread.waiting_len(),
