@@ -247,7 +247,10 @@ impl Rooms {
                 self.store.on_publish_to(cx, &mut self.spread, value, holders);
             }
             Command::Put(key, data, terms) => {
-                self.store.on_put(cx, &mut self.spread, key, (data, terms));
+                self.store.on_put(cx, &mut self.spread, key, (data, terms, 0));
+            }
+            Command::PutTo(key, data, terms, holders) => {
+                self.store.on_put(cx, &mut self.spread, key, (data, terms, holders));
             }
             Command::Delete(key) => self.store.on_delete(cx, &mut self.spread, key),
             Command::Update(node) => self.membership.on_update(cx, &mut self.spread, &node),

@@ -358,7 +358,7 @@ impl Entries {
         !is_held && self.coverage.covers(stamp)
     }
 
-    fn held(&self, key: &EntryKey) -> Option<&Entry> {
+    pub(crate) fn held(&self, key: &EntryKey) -> Option<&Entry> {
         self.view.held(key.as_str()).map(Placed::entry)
     }
 

@@ -61,6 +61,9 @@ pub enum Command {
     PublishTo(Value, usize),
     /// Gives a key this value; answered by [`Answer::Written`].
     Put(EntryKey, Arc<[u8]>, Terms),
+    /// The same, to be answered by [`Answer::Kept`] as well once so many others hold it, or after a
+    /// timeout.
+    PutTo(EntryKey, Arc<[u8]>, Terms, usize),
     /// Takes its value from a key; answered by [`Answer::Written`].
     Delete(EntryKey),
     /// Changes our name and private data to those of this node; its address is not looked at.
@@ -99,7 +102,9 @@ pub enum Output<P = Packet> {
 pub enum Answer {
     /// Of [`Command::PublishTo`]: enough others hold the value, or too few.
     Published(Result<Version, NotConfirmed>),
-    /// Of [`Command::Put`] and [`Command::Delete`], at once: the version of what was written, if
+    /// Of [`Command::PutTo`], if it was made: enough others hold the value of this key, or too few.
+    Kept(EntryKey, Result<Version, NotConfirmed>),
+    /// Of [`Command::Put`], [`Command::PutTo`] and [`Command::Delete`], at once: the version of what was written, if
     /// there was anything to write.
     Written(Result<Option<Version>, PutError>),
     /// Of [`Command::Leave`]: the node is off, and [`Engine::handle`](super::Engine::handle) does

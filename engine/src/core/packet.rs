@@ -252,6 +252,17 @@ pub struct StateSummary {
     pub entries: EntriesSummary,
 }
 
+/// Whether who acknowledges a rumor holds what it brought, or what replaced it. Not in version 1:
+/// who speaks that holds what it acknowledges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// All of it.
+    #[default]
+    All,
+    /// Some of it was refused: there is no room for it, or it is from the future.
+    NotAll,
+}
+
 /// What a node holds of entries, in constant space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EntriesSummary {

@@ -105,7 +105,13 @@ impl Script<'_> {
             14 => {
                 let ttl = self.pick(&[None, None, Some(1), Some(60)])?.map(Duration::from_secs);
                 let terms = Terms { bound: self.below(2)? == 0, ttl };
-                Command::Put(self.key()?, self.data()?.into(), terms)
+                match self.below(4)? {
+                    0..3 => Command::Put(self.key()?, self.data()?.into(), terms),
+                    _ => {
+                        let holders = self.byte()?.into();
+                        Command::PutTo(self.key()?, self.data()?.into(), terms, holders)
+                    }
+                }
             }
             _ => Command::Delete(self.key()?),
         })

@@ -10,8 +10,8 @@ use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     AckOrNack, AgedEntry, Alive, Announcement, BeatVector, Body, BucketIds, Bulk, Call, Compare,
     Comparison, CoverageReport, Covered, Delta, Differences, Echo, EntriesSummary, Fetch, Gone,
-    HashRange, Held, IndirectAck, Join, LastCall, MembershipUpdate, Padding, PingReq, PlacedRank,
-    Probe, ProbeAnswer, Pull, RangeContent, RangePart, Reply, RingArc, Rumor, RumorAck,
+    HashRange, Held, IndirectAck, Join, Kept, LastCall, MembershipUpdate, Padding, PingReq,
+    PlacedRank, Probe, ProbeAnswer, Pull, RangeContent, RangePart, Reply, RingArc, Rumor, RumorAck,
     StateDigest, StateSummary, Subject, Suspicion, SwapAnswer, SwapRequest, Token, ViewDigest,
     Welcome,
 };
@@ -154,7 +154,8 @@ impl Sayer<'_, '_, '_> {
             4 => {
                 let token = self.rumor_token()?;
                 let known = self.few(|it| Some(it.script.number()? as u16))?;
-                Body::RumorAck(RumorAck { token, known })
+                let kept = self.script.pick(&[Kept::All, Kept::NotAll])?;
+                Body::RumorAck(RumorAck { token, known, kept })
             }
             5 => {
                 let (token, me, summary) = (self.token()?, self.sighting()?, self.summary()?);

@@ -31,8 +31,10 @@ pub(crate) enum Request {
         data: Arc<[u8]>,
         /// How long they hold.
         terms: Terms,
+        /// How many others are to hold them first.
+        holders: usize,
         /// Where the version goes.
-        answer: oneshot::Sender<Result<Version, PutError>>,
+        answer: oneshot::Sender<Written>,
     },
     /// Take its value from a key.
     Delete {
@@ -63,7 +65,10 @@ pub(crate) enum Request {
 }
 
 /// What a publish came to.
-pub(crate) type Published = Result<Version, Unmet>;
+pub(crate) type Published = Result<Version, Unmet<PublishError>>;
+
+/// What a put came to.
+pub(crate) type Written = Result<Version, Unmet<PutError>>;
 
 /// What a delete came to.
 pub(crate) type Deleted = Result<Option<Version>, PutError>;
@@ -72,11 +77,11 @@ pub(crate) type Deleted = Result<Option<Version>, PutError>;
 /// here, as far as is known.
 pub(crate) type Left = Result<(), NotConfirmed>;
 
-/// Why a publish is not what its caller asked for.
+/// Why a publish, or a put, is not what its caller asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Unmet {
+pub(crate) enum Unmet<E> {
     /// It was not made.
-    Refused(PublishError),
+    Refused(E),
     /// It was, but too few others are known to hold it.
     NotConfirmed(NotConfirmed),
 }

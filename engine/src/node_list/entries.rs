@@ -37,8 +37,31 @@ impl NodeList {
     /// `entry_len_max`, `entries_max` and `entries_bytes_max` in [the settings](crate::config)),
     /// the node has not joined or has ended, or its wire is that of pekonode.
     pub fn put(&self, key: impl AsRef<str>, data: impl AsRef<[u8]>) -> Put<'_> {
+        self.put_to(key, data, 0)
+    }
+
+    /// The same as [`NodeList::put`], but returns when at least `holders` other nodes have said
+    /// that they hold this value, or a newer one of this key, as [`NodeList::publish_to`] does.
+    ///
+    /// ```
+    /// # use rumormill::{NodeList, NodeListError};
+    /// # async fn share(list: &NodeList) -> Result<(), NodeListError> {
+    /// match list.put_to("limits/login", "10", 2).await {
+    ///     Err(NodeListError::NotConfirmed(why)) => eprintln!("it may be lost with us: {why}"),
+    ///     put => println!("{} is held by two others", put?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`NodeList::put`]; and [`NodeListError::NotConfirmed`] when fewer have said so after one
+    /// `timeout`. The value is put all the same. Of more than 64 that wait at a time, publishes
+    /// among them, the first is answered early.
+    pub fn put_to(&self, key: impl AsRef<str>, data: impl AsRef<[u8]>, holders: usize) -> Put<'_> {
         let key = EntryKey::new(key.as_ref());
-        Put { list: self, key, data: data.as_ref().into(), terms: Terms::default() }
+        let (data, terms) = (data.as_ref().into(), Terms::default());
+        Put { list: self, key, data, terms, holders }
     }
 
     /// Takes its value from a key on every node; the version of the delete, or `None` when there
@@ -76,7 +99,7 @@ impl NodeList {
     }
 }
 
-/// A value on its way to all nodes: from [`NodeList::put`].
+/// A value on its way to all nodes: from [`NodeList::put`] and [`NodeList::put_to`].
 #[must_use = "nothing is put before it is awaited"]
 #[derive(Clone, Debug)]
 pub struct Put<'a> {
@@ -84,6 +107,7 @@ pub struct Put<'a> {
     key: Result<EntryKey, crate::core::EntryKeyError>,
     data: Arc<[u8]>,
     terms: Terms,
+    holders: usize,
 }
 
 impl Put<'_> {
@@ -102,9 +126,9 @@ impl Put<'_> {
     }
 
     async fn put(self) -> Result<Version, NodeListError> {
-        let Self { list, key, data, terms } = self;
+        let Self { list, key, data, terms, holders } = self;
         let key = key?;
-        Ok(list.ask(|answer| Request::Put { key, data, terms, answer }).await??)
+        Ok(list.ask(|answer| Request::Put { key, data, terms, holders, answer }).await??)
     }
 }
 

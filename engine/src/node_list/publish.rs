@@ -62,10 +62,10 @@ impl NodeList {
     }
 }
 
-impl From<Unmet> for NodeListError {
-    fn from(unmet: Unmet) -> Self {
+impl<E: Into<NodeListError>> From<Unmet<E>> for NodeListError {
+    fn from(unmet: Unmet<E>) -> Self {
         match unmet {
-            Unmet::Refused(why) => Self::Publish(why),
+            Unmet::Refused(why) => why.into(),
             Unmet::NotConfirmed(why) => Self::NotConfirmed(why),
         }
     }

@@ -274,7 +274,7 @@ impl LegacyEngine {
             }
             Command::Publish(value) => self.on_publish(now, value, out),
             Command::PublishTo(value, holders) => self.on_publish_to(now, value, holders, out),
-            Command::Put(..) | Command::Delete(_) => {
+            Command::Put(..) | Command::PutTo(..) | Command::Delete(_) => {
                 out.answer(Answer::Written(Err(PutError::NoEntries)));
             }
             Command::Update(node) => self.on_update(now, &node, out),

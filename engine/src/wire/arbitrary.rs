@@ -14,7 +14,7 @@ use super::{decode_whole, encode, extensions};
 use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     self, AckOrNack, AgedEntry, Announcement, BeatVector, Body, BucketIds, Call, Comparison,
-    Covered, DeadEntry, Differences, EntriesSummary, EntryHead, Gone, HashRange, Held,
+    Covered, DeadEntry, Differences, EntriesSummary, EntryHead, Gone, HashRange, Held, Kept,
     MembershipUpdate, Padding, PlacedRank, RangeContent, RangePart, Reply, RingArc, StateDigest,
     StateSummary, Subject, Suspicion, Token, ViewDigest, packet_kinds,
 };
@@ -157,6 +157,7 @@ drawn! {
     Call: prop::sample::select(vec![Call::Send, Call::Done, Call::Busy]);
     Reply: prop::sample::select(vec![Reply::Datagram, Reply::Stream]);
     AckOrNack: prop::sample::select(vec![AckOrNack::Ack, AckOrNack::Nack]);
+    Kept: prop::sample::select(vec![Kept::All, Kept::NotAll]);
     Liveness: prop::sample::select(vec![
         Liveness::Beats,
         Liveness::Probes,

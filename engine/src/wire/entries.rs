@@ -12,7 +12,7 @@ use super::reject::Reject;
 use crate::config::WireVersion;
 use crate::core::packet::{
     AgedEntry, Bounded, Covered, DeadEntry, Differences, EntriesSummary, EntryHead, HashRange,
-    PlacedRank, RangeContent, RangePart,
+    Kept, PlacedRank, RangeContent, RangePart,
 };
 use crate::core::{
     Content, Dot, Entry, EntryKey, EntryKind, Fingerprint, Incarnation, Stamp, Terms, Version,
@@ -229,6 +229,43 @@ impl Bounded for EntriesSummary {
 
     fn len_max(&self) -> usize {
         Self::LEN_BARE
+    }
+}
+
+impl Bounded for Kept {
+    const LEN_MIN: usize = 0;
+    const LEN_BARE: usize = 1;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE
+    }
+}
+
+/// Nothing in version 1, in which whoever acknowledges a rumor holds what it brought.
+impl Wire for Kept {
+    fn put(&self, out: &mut Writer<'_>) {
+        if out.wire > WireVersion::One {
+            out.bytes(match self {
+                Self::All => &[0],
+                Self::NotAll => &[1],
+            });
+        }
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        if input.wire == WireVersion::One {
+            return Ok(Self::All);
+        }
+        match input.bytes(1)?[0] {
+            0 => Ok(Self::All),
+            1 => Ok(Self::NotAll),
+            _ => Err(Reject::Malformed),
+        }
+    }
+
+    fn len(&self, wire: WireVersion) -> usize {
+        if wire > WireVersion::One { Self::LEN_BARE } else { 0 }
     }
 }
 

@@ -11,7 +11,7 @@ use super::reject::Reject;
 use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
     self, AckOrNack, Announcement, BeatVector, Body, Bounded, BucketIds, Call, Comparison, Covered,
-    Differences, EntriesSummary, Gone, Held, MembershipUpdate, Padding, Reply, RingArc,
+    Differences, EntriesSummary, Gone, Held, Kept, MembershipUpdate, Padding, Reply, RingArc,
     StateDigest, StateSummary, Subject, Suspicion, Token, ViewDigest, packet_kinds,
 };
 use crate::core::{

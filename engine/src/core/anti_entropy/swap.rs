@@ -83,7 +83,9 @@ impl AntiEntropy {
     }
 
     pub(crate) fn on_swap(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
-        let next = cx.jittered(Self::swap_period(cx));
+        let is_awaited = spread.publishers_len() > 0;
+        let period = if is_awaited { cx.config.cycle() } else { Self::swap_period(cx) };
+        let next = cx.jittered(period);
         planted!(SwapsEnd, cx.timers.set(Timer::Swap, cx.now.mono + next));
         let partner = self.next_partner(cx, spread).map(|partner| cx.members.addr(partner));
         if let Some(partner) = partner.filter(|&addr| !self.is_in_vain(cx, addr, None)) {
@@ -308,6 +310,9 @@ impl AntiEntropy {
         cx.hear_clock(pending.to, answer.summary.wall);
         cx.echo(from, answer.ask, Some(Self::held(cx)));
         Self::send_newer_value(cx, from, answer.summary.version);
+        if answer.summary.entries.held == cx.entries_summary().held {
+            spread.note_same_entries(cx, pending.to);
+        }
         Self::compare_entries(cx, from, answer.summary.entries);
         match &answer.detail {
             Comparison::InSync(vector) => {

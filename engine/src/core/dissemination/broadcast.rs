@@ -17,7 +17,7 @@ use crate::core::members::{Delegation, NodeIx, RingView, subtract};
 use crate::core::metadata::Metadata;
 use crate::core::packer::Room;
 use crate::core::packet::{
-    Body, Bounded, Delta, Echoed, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Token,
+    Body, Bounded, Delta, Echoed, Kept, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Token,
     ViewDigest,
 };
 use crate::core::timers::Timer;
@@ -52,6 +52,8 @@ impl Settled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
     GiveUp,
+    /// What it brings has been replaced, and that is told by itself.
+    Needless,
     /// Send it once more to the same delegate.
     Again,
     /// Share it out into so many parts without that delegate.
@@ -190,13 +192,13 @@ impl Dissemination {
 
     /// Acknowledges a rumor, as often as it asks for, and says whom we know on its arc if the
     /// sender knows others.
-    pub(crate) fn acknowledge(cx: &mut Context<'_>, to: SocketAddr, rumor: &Rumor) {
+    pub(crate) fn acknowledge(cx: &mut Context<'_>, to: SocketAddr, rumor: &Rumor, kept: Kept) {
         let mut known = Self::known_on(cx, rumor);
         if let Some(room) = cx.out.room(to) {
             // Who is left out is introduced to us though we know it, which does no harm.
             known.truncate(Room::of::<RumorAck>(room).fits::<u16>());
         }
-        let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known });
+        let ack = |known| Body::RumorAck(RumorAck { token: rumor.token, known, kept });
         cx.out.send(to, &cx.packet(ack(known)));
         let again = cx.packet(ack(Vec::new()));
         for _ in 1..rumor.acks.min(ActiveRumor::ACKS_MAX) {
@@ -237,15 +239,13 @@ impl Dissemination {
         cx: &mut Context<'_>,
         from: SocketAddr,
         settled: Settled,
-        known: &[u16],
+        ack: &RumorAck,
     ) {
         let Settled { at, part } = settled;
-        if let Subject::Metadata(metadata) = &self.broadcasts[at].topic
-            && self.is_held_by_who_acknowledges(cx, part.to, metadata)
-        {
-            let version = metadata.version();
-            self.note_holder(cx, part.to, version);
+        if ack.kept == Kept::All {
+            self.note_kept(cx, at, part.to);
         }
+        let known = &ack.known[..];
         if let AssignmentState::Waiting(_) = part.state {
             cx.stats.hop_delay.observe(cx.now.mono - part.first_sent_at);
             if !known.is_empty() {
@@ -255,6 +255,25 @@ impl Dissemination {
         }
         if self.broadcasts.next().is_none() {
             cx.timers.clear(Timer::Retransmit);
+        }
+    }
+
+    /// A delegate holds what a rumor brought it.
+    fn note_kept(&mut self, cx: &mut Context<'_>, at: usize, holder: SocketAddr) {
+        match &self.broadcasts[at].topic {
+            Subject::Metadata(metadata) => {
+                if self.is_held_by_who_acknowledges(cx, holder, metadata) {
+                    let version = metadata.version();
+                    self.note_holder(cx, holder, version);
+                }
+            }
+            Subject::Entries(entries) => {
+                if self.holders.awaits_entries() {
+                    let entries = entries.iter().map(|aged| aged.entry.clone()).collect();
+                    self.note_entries_holder(cx, holder, entries);
+                }
+            }
+            Subject::Announced(_) | Subject::Membership(_) => {}
         }
     }
 
@@ -340,6 +359,7 @@ impl Dissemination {
         let told = &self.broadcasts[at];
         let part = told.parts[place];
         match Self::retry(cx, told, &part) {
+            Retry::Needless => self.broadcasts[at].parts[place].settle(),
             Retry::GiveUp => {
                 cx.stats.rumors_unanswered += u64::from(told.budget > 0);
                 cx.stats.rumors_over_budget += u64::from(told.budget == 0);
@@ -358,6 +378,9 @@ impl Dissemination {
     /// answered only later, the network is bad, and another delegate would only do the same work
     /// twice.
     fn retry(cx: &Context<'_>, told: &ActiveRumor, part: &Assignment) -> Retry {
+        if Self::is_replaced(cx, &told.topic) {
+            return Retry::Needless;
+        }
         if told.budget == 0 || part.sends >= told.tells_max() {
             return Retry::GiveUp;
         }
@@ -376,6 +399,15 @@ impl Dissemination {
             _ if listed && part.sends <= patience => Retry::Again,
             _ => Retry::Instead(1),
         }
+    }
+
+    /// Whether all that a rumor brings has been written again.
+    fn is_replaced(cx: &Context<'_>, topic: &Subject) -> bool {
+        let (Subject::Entries(told), Some(entries)) = (topic, cx.entries()) else { return false };
+        told.iter().all(|aged| {
+            let held = entries.held(aged.entry.key());
+            held.is_some_and(|held| held.stamp().version > aged.entry.stamp().version)
+        })
     }
 
     /// Spreads a membership change that began here: by a rumor of its own when it is alone, in

@@ -1,4 +1,4 @@
-//! Holders: which others are known to hold what was published here.
+//! Holders: which others are known to hold what was published or put here.
 //!
 //! Only answers to what we sent count, for they come from where it was sent to: the
 //! acknowledgement of a rumor that carried the value, the end of a transfer, the answer to a swap.
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use super::Dissemination;
 use super::payload::payload;
 use crate::core::context::Context;
+use crate::core::entry::{Entry, EntryKey};
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::members::NodeIx;
 use crate::core::metadata::{Metadata, Version};
@@ -46,9 +47,43 @@ struct Last {
 /// A publisher that waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Wait {
-    version: Version,
+    awaited: Awaited,
     expected: Expected,
     held_by: BTreeSet<SocketAddr>,
+}
+
+/// What others are to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Awaited {
+    Value(Version),
+    Entry(EntryKey, Version),
+}
+
+impl Awaited {
+    fn version(&self) -> Version {
+        let (Self::Value(version) | Self::Entry(_, version)) = self;
+        *version
+    }
+
+    fn answer(self, confirmed: Result<Version, NotConfirmed>) -> Answer {
+        match self {
+            Self::Value(_) => Answer::Published(confirmed),
+            Self::Entry(key, _) => Answer::Kept(key, confirmed),
+        }
+    }
+
+    /// Whether who holds this value holds what is awaited, or what replaced it.
+    fn is_held_with(&self, held: Version) -> bool {
+        matches!(self, Self::Value(version) if *version <= held)
+    }
+
+    /// The same of an entry.
+    fn is_held_with_entry(&self, held: &Entry) -> bool {
+        match self {
+            Self::Entry(key, version) => key == held.key() && *version <= held.stamp().version,
+            Self::Value(_) => false,
+        }
+    }
 }
 
 impl Holders {
@@ -63,8 +98,12 @@ impl Holders {
     pub(crate) fn published(&mut self, version: Version) {
         self.last = Some(Last { version, keepers: Vec::new() });
         if let Some(expected) = self.expected.take() {
-            self.waits.push_back(Wait { version, expected, held_by: BTreeSet::new() });
+            self.wait(Awaited::Value(version), expected);
         }
+    }
+
+    fn wait(&mut self, awaited: Awaited, expected: Expected) {
+        self.waits.push_back(Wait { awaited, expected, held_by: BTreeSet::new() });
     }
 
     pub(crate) fn waiting_len(&self) -> usize {
@@ -76,10 +115,23 @@ impl Holders {
         self.expected = None;
     }
 
-    /// How many others are to hold a version: none unless its publisher waits for them.
-    fn wanted(&self, version: Version) -> usize {
-        let wait = self.waits.iter().find(|wait| wait.version == version);
-        wait.map_or(0, |wait| wait.expected.wanted)
+    /// How many others are to hold what a rumor brings: none unless somebody waits for them.
+    fn wanted(&self, topic: &Subject) -> usize {
+        let version = payload(topic).version();
+        let brings = |awaited: &Awaited| match (awaited, topic) {
+            (Awaited::Value(awaited), _) => version == Some(*awaited),
+            (_, Subject::Entries(entries)) => {
+                entries.iter().any(|aged| awaited.is_held_with_entry(&aged.entry))
+            }
+            _ => false,
+        };
+        let waits = self.waits.iter().filter(|wait| brings(&wait.awaited));
+        waits.map(|wait| wait.expected.wanted).max().unwrap_or(0)
+    }
+
+    /// Whether somebody waits for others to hold an entry.
+    pub(super) fn awaits_entries(&self) -> bool {
+        self.waits.iter().any(|wait| matches!(wait.awaited, Awaited::Entry(..)))
     }
 
     /// Notes that a node holds a version.
@@ -91,13 +143,18 @@ impl Holders {
         {
             last.keepers.push(holder);
         }
-        for wait in self.waits.iter_mut().filter(|wait| wait.version <= held) {
+        self.note_for(holder, |awaited| awaited.is_held_with(held));
+    }
+
+    /// Notes that a node holds all that is awaited of this kind.
+    fn note_for(&mut self, holder: SocketAddr, holds: impl Fn(&Awaited) -> bool) {
+        for wait in self.waits.iter_mut().filter(|wait| holds(&wait.awaited)) {
             wait.held_by.insert(holder);
         }
     }
 
     /// Takes out an answer that can be given: enough hold it, its time is over, or too many wait.
-    fn take_answer(&mut self, now: Instant) -> Option<Result<Version, NotConfirmed>> {
+    fn take_answer(&mut self, now: Instant) -> Option<Answer> {
         let enough = |wait: &Wait| wait.held_by.len() >= wait.expected.wanted;
         let is_over = |wait: &Wait| enough(wait) || wait.expected.until <= now;
         let at = match self.waits.iter().position(is_over) {
@@ -105,9 +162,10 @@ impl Holders {
             over => over?,
         };
         let wait = self.waits.remove(at).expect("it was just found");
-        let Wait { version, ref held_by, .. } = wait;
-        let held_by = held_by.len();
-        Some(if enough(&wait) { Ok(version) } else { Err(NotConfirmed { version, held_by }) })
+        let (version, held_by) = (wait.awaited.version(), wait.held_by.len());
+        let unconfirmed = NotConfirmed { version, held_by };
+        let confirmed = if enough(&wait) { Ok(version) } else { Err(unconfirmed) };
+        Some(wait.awaited.answer(confirmed))
     }
 }
 
@@ -130,6 +188,16 @@ impl Dissemination {
     pub(crate) fn expect(&mut self, cx: &mut Context<'_>, wanted: usize) {
         let until = cx.now.mono + cx.config.timeout();
         self.holders.expected = Some(Expected { wanted, until });
+        cx.swap_again_in(cx.config.cycle());
+    }
+
+    /// What was put here is to be held by so many others.
+    pub(crate) fn expect_entry(&mut self, cx: &mut Context<'_>, entry: &Entry, wanted: usize) {
+        let until = cx.now.mono + cx.config.timeout();
+        let awaited = Awaited::Entry(entry.key().clone(), entry.stamp().version);
+        self.holders.wait(awaited, Expected { wanted, until });
+        // Whom the rumor has not reached by then is asked.
+        cx.swap_again_in(cx.config.cycle());
     }
 
     /// A version was published here.
@@ -144,7 +212,7 @@ impl Dissemination {
 
     /// Into how many parts a rumor is shared out: more than usual if as many are to answer to us.
     pub(super) fn parts_of(&self, cx: &Context<'_>, topic: &Subject) -> usize {
-        let wanted = payload(topic).version().map_or(0, |version| self.holders.wanted(version));
+        let wanted = self.holders.wanted(topic);
         cx.config.fan_out().max(wanted.min(cx.members.len()))
     }
 
@@ -180,10 +248,38 @@ impl Dissemination {
         self.on_confirm(cx);
     }
 
+    /// A node has said that it holds these entries.
+    pub(super) fn note_entries_holder(
+        &mut self,
+        cx: &mut Context<'_>,
+        holder: SocketAddr,
+        held: Vec<Entry>,
+    ) {
+        let holds = |awaited: &Awaited| held.iter().any(|held| awaited.is_held_with_entry(held));
+        self.holders.note_for(holder, holds);
+        self.on_confirm(cx);
+    }
+
+    /// A node has said that it holds the same entries as we do.
+    pub(crate) fn note_same_entries(&mut self, cx: &mut Context<'_>, holder: SocketAddr) {
+        if !self.holders.awaits_entries() {
+            return;
+        }
+        let entries = cx.entries();
+        let holds = |awaited: &Awaited| match awaited {
+            Awaited::Entry(key, _) => entries
+                .and_then(|entries| entries.held(key))
+                .is_some_and(|held| awaited.is_held_with_entry(held)),
+            Awaited::Value(_) => false,
+        };
+        self.holders.note_for(holder, holds);
+        self.on_confirm(cx);
+    }
+
     /// Answers the publishers that need not wait any longer.
     pub(crate) fn on_confirm(&mut self, cx: &mut Context<'_>) {
         while let Some(answer) = self.holders.take_answer(cx.now.mono) {
-            cx.out.answer(Answer::Published(answer));
+            cx.out.answer(answer);
         }
         match self.holders.waits.iter().map(|wait| wait.expected.until).min() {
             Some(next) => cx.timers.set(Timer::Confirm, next),

@@ -24,6 +24,8 @@ const QUIET_RTOS: u32 = 2;
 
 impl Rooms {
     pub(super) fn on_leave(&mut self, cx: &mut Context<'_>) {
+        // What was written a moment ago waits for nothing more.
+        self.store.tell_gathered(cx, &mut self.spread);
         *cx.life = Life::Leaving(Farewell { since: cx.now.mono, heard: cx.now.mono });
         cx.timers.keep_only(&[Timer::Retransmit, Timer::Fetch]);
         if cx.members.len() == 1 {

@@ -8,17 +8,30 @@ use crate::core::detection::Relevance;
 use crate::core::dissemination::Dissemination;
 use crate::core::membership::Membership;
 use crate::core::metadata::Metadata;
-use crate::core::packet::{Body, Delta, MembershipUpdate, Rumor, Subject};
+use crate::core::packet::{Body, Delta, Kept, MembershipUpdate, Rumor, Subject};
 
 /// What became of the news in a rumor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taken {
     /// We hold it, and can tell it.
     Held,
+    /// Some of it is worth telling, some of it we refuse.
+    HeldInPart,
     /// It is told once we hold it.
     Fetching,
-    /// We hold a newer one, refuse it, or don't believe it yet.
+    /// We hold a newer one, or don't believe it yet.
     NotWorthTelling,
+    /// We don't take it.
+    Refused,
+}
+
+impl Taken {
+    fn kept(self) -> Kept {
+        match self {
+            Self::Held | Self::Fetching | Self::NotWorthTelling => Kept::All,
+            Self::HeldInPart | Self::Refused => Kept::NotAll,
+        }
+    }
 }
 
 impl Rooms {
@@ -32,17 +45,19 @@ impl Rooms {
     }
 
     pub(super) fn on_rumor(&mut self, cx: &mut Context<'_>, rumor: &Rumor, via: Source) {
-        let taken = match self.take_topic(cx, rumor, via) {
-            Taken::Held => planted!(
+        let taken = self.take_topic(cx, rumor, via);
+        let kept = taken.kept();
+        let taken = match taken {
+            Taken::Held | Taken::HeldInPart => planted!(
                 ArcUntold,
                 self.spread.tell(cx, &rumor.topic, rumor.arc, Some(via.from), rumor.acks),
                 true
             ),
-            Taken::Fetching | Taken::NotWorthTelling => true,
+            Taken::Fetching | Taken::NotWorthTelling | Taken::Refused => true,
         };
         self.warn_teller(cx, via.from, &rumor.topic);
         if taken {
-            Dissemination::acknowledge(cx, via.from, rumor);
+            Dissemination::acknowledge(cx, via.from, rumor, kept);
         }
     }
 
@@ -62,10 +77,15 @@ impl Rooms {
                     false => Taken::Fetching,
                 }
             }
-            Subject::Entries(entries) => match self.store.on_entries(cx, via.from, entries) {
-                true => Taken::Held,
-                false => Taken::NotWorthTelling,
-            },
+            Subject::Entries(entries) => {
+                let taken = self.store.on_entries(cx, via.from, entries);
+                match (taken.held > 0, taken.refused > 0) {
+                    (true, false) => Taken::Held,
+                    (true, true) => Taken::HeldInPart,
+                    (false, true) => Taken::Refused,
+                    (false, false) => Taken::NotWorthTelling,
+                }
+            }
             Subject::Membership(MembershipUpdate::Suspected(suspicion)) => {
                 match self.membership.on_suspicion(
                     cx,

@@ -77,7 +77,7 @@ impl Membership {
     ) {
         if let Some(settled) = spread.settle(cx, ack) {
             self.confirm(cx, spread, settled.by());
-            spread.on_settled(cx, from, settled, &ack.known);
+            spread.on_settled(cx, from, settled, ack);
         }
     }
 

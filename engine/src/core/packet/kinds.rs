@@ -203,6 +203,8 @@ macro_rules! packet_kinds {
                 /// Where the views of the arc differ: the members on it that the receiver knows,
                 /// each by the lowest bits of its place. Empty where they don't.
                 known: Vec<u16>,
+                /// Whether the sender holds what it was told.
+                kept: Kept,
             }
 
             /// "What you sent to this address has come." Answered by what could not be sent there

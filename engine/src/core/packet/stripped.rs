@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, EntriesSummary, MembershipUpdate, StateSummary, Subject};
+use super::{Body, EntriesSummary, Kept, MembershipUpdate, StateSummary, Subject};
 use crate::config::{Liveness, WireVersion};
 use crate::core::record::MemberState;
 
@@ -47,10 +47,10 @@ impl Body {
             | Self::ProbeAnswer(_)
             | Self::PingReq(_)
             | Self::IndirectAck(_)
-            | Self::RumorAck(_)
             | Self::Echo(_)
             | Self::Compare(_)
             | Self::CoverageReport(_) => {}
+            Self::RumorAck(ack) => ack.kept = Kept::All,
         }
     }
 }

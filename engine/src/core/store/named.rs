@@ -5,6 +5,7 @@
 //! Nodes that speak version 1 of the wire alone are not told.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
@@ -25,6 +26,15 @@ use crate::time::{Instant, Now};
 pub(super) struct Gathered {
     entries: Vec<Entry>,
     pace: Pace,
+}
+
+/// What became of entries that a rumor brought; the others are older than what is held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EntriesTaken {
+    /// They are held now, whoever brought them first.
+    pub held: usize,
+    /// There is no room for them, or they are from the future.
+    pub refused: usize,
 }
 
 /// When the next telling may be: a burst goes at once, and where many write all the time each
@@ -84,16 +94,23 @@ impl Pace {
 }
 
 impl Store {
+    /// Puts a value, and answers once more when so many others hold it, if any are to.
     pub(crate) fn on_put(
         &mut self,
         cx: &mut Context<'_>,
         spread: &mut Dissemination,
         key: EntryKey,
-        (data, terms): (std::sync::Arc<[u8]>, Terms),
+        (data, terms, holders): (Arc<[u8]>, Terms, usize),
     ) {
         let now = Now { wall: cx.publish_time(), ..cx.now };
-        let written = cx.entries_mut().put(key, data, terms, now).map(Some);
-        self.on_written(cx, spread, written);
+        let written = cx.entries_mut().put(key, data, terms, now);
+        if let Ok(entry) = &written
+            && holders > 0
+        {
+            spread.expect_entry(cx, entry, holders);
+        }
+        self.on_written(cx, spread, written.map(Some));
+        spread.on_confirm(cx);
     }
 
     pub(crate) fn on_delete(
@@ -129,10 +146,16 @@ impl Store {
 
     /// Tells what was written here and has waited long enough.
     pub(crate) fn tell_gathered(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination) {
+        if self.gathered.entries.is_empty() {
+            return;
+        }
         self.gathered.pace.told(cx.me.place(), cx.now.mono);
         // Half a room each: what is small goes together, what is long by itself.
         let mut packer = Packer::new(Told::default(), cx.config.path_len_max());
-        for entry in std::mem::take(&mut self.gathered.entries) {
+        let mut entries = std::mem::take(&mut self.gathered.entries);
+        // What is long keeps nothing short waiting.
+        entries.sort_by_key(|entry| entry.data().map_or(0, |data| data.len()));
+        for entry in entries {
             let aged = cx.aged_entry(&entry);
             packer.page(aged.len_max()).0.push(aged);
         }
@@ -141,29 +164,34 @@ impl Store {
         }
     }
 
-    /// Takes entries that a rumor brings: whether any of them is held now.
+    /// Takes entries that a rumor brings.
     pub(crate) fn on_entries(
         &mut self,
         cx: &mut Context<'_>,
         from: SocketAddr,
         entries: &[AgedEntry],
-    ) -> bool {
-        let mut held = false;
+    ) -> EntriesTaken {
+        let mut taken = EntriesTaken::default();
         if let Some(first) = entries.first() {
             self.gathered.pace.note(first.entry.stamp().version.writer, cx.now.mono);
         }
         for AgedEntry { entry, age } in entries {
             cx.stats.updates += 1;
             if cx.refuses(entry.stamp().version, from) {
+                taken.refused += 1;
                 continue;
             }
             let now = cx.now.mono;
             let merged = cx.entries_mut().merge(entry, *age, now);
-            held |= matches!(merged, Merged::Newer { .. } | Merged::Same);
+            match merged {
+                Merged::Newer { .. } | Merged::Same => taken.held += 1,
+                Merged::Refused(_) => taken.refused += 1,
+                Merged::Older | Merged::Dead => {}
+            }
             Self::note_merged(cx, entry, &merged);
         }
         Self::watch_ages(cx);
-        held
+        taken
     }
 
     /// Tells the service what an entry that came has changed.

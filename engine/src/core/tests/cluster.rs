@@ -50,8 +50,8 @@ pub(crate) struct Cluster {
     pub(crate) vanished: usize,
     /// Pairs of nodes of which the first gets no stream through to the second.
     pub(crate) filters: BTreeSet<(u16, u16)>,
-    /// Drops every bulk packet.
-    pub(crate) mute_beats: bool,
+    /// Packets of these kinds get lost.
+    pub(crate) mute: BTreeSet<PacketKind>,
     /// What went in the first version of the wire, by kind.
     pub(crate) sent_in_one: BTreeMap<PacketKind, usize>,
     /// What went in a newer one to nodes that speak the first alone, which refuse it.
@@ -135,7 +135,7 @@ impl Cluster {
             path_size: usize::MAX,
             vanished: 0,
             filters: BTreeSet::new(),
-            mute_beats: false,
+            mute: BTreeSet::new(),
             sent_in_one: BTreeMap::new(),
             refused: BTreeMap::new(),
             asleep: BTreeSet::new(),
@@ -437,6 +437,11 @@ impl Cluster {
         }
     }
 
+    /// How many packets are on their way by stream.
+    pub(crate) fn streams_on_the_way(&self) -> usize {
+        self.flights.values().filter(|(_, _, carrier, _)| *carrier == Carrier::Stream).count()
+    }
+
     #[track_caller]
     fn send(&mut self, from: u16, to: SocketAddr, packet: Arc<Packet>, class: Class) {
         *self.sent.entry(packet.kind()).or_default() += 1;
@@ -463,7 +468,7 @@ impl Cluster {
         let cut = self.far_side.contains(&from) != self.far_side.contains(&to.port())
             || self.deaf.contains(&to.port())
             || self.cuts.contains(&(from.min(to.port()), from.max(to.port())))
-            || (self.mute_beats && packet.kind() == PacketKind::Bulk)
+            || self.mute.contains(&packet.kind())
             || (class == Class::Stream && self.filters.contains(&(from, to.port())));
         let delay = Duration::from_nanos(self.rng.between(1_000_000, 10_000_000));
         let (at, lost) = match class {

@@ -8,7 +8,8 @@ use super::probes::{counter, records, settled, suspicion};
 use super::telling::packet;
 use crate::config::{Liveness, WireVersion};
 use crate::core::packet::{
-    Body, Gone, Join, LastCall, MembershipUpdate, Padding, RumorAck, StateSummary, Token, Welcome,
+    Body, Gone, Join, Kept, LastCall, MembershipUpdate, Padding, RumorAck, StateSummary, Token,
+    Welcome,
 };
 use crate::core::{Age, Cause, Command, Event, MemberState, Output, PacketKind};
 
@@ -210,7 +211,7 @@ fn whom_nobody_answers_says_nothing_of_itself_before_it_has_asked_whether_it_was
     cluster.outputs(5, 3, packet(records(doubt)));
     assert_eq!(counter(&mut cluster, 5, 5), before, "it would be listed by that");
     cluster.deaf.clear();
-    let ack = Body::RumorAck(RumorAck { token: Token(1), known: Vec::new() });
+    let ack = Body::RumorAck(RumorAck { token: Token(1), known: Vec::new(), kept: Kept::All });
     let asked = kinds(&cluster.outputs(5, 3, packet(ack)));
     let probes = asked.iter().filter(|&&kind| kind == PacketKind::Probe).count();
     assert_eq!(probes, 4, "three, and the one whose turn it is: {asked:?}");

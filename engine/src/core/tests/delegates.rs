@@ -9,7 +9,7 @@ use super::retelling::{answers, copies, hears, listed, member, publishes, waits}
 use super::telling::{MS, alone, full, listing, metadata, packet, rumors, told};
 use crate::config::{Config, Liveness};
 use crate::core::packet::{
-    Body, Delta, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Suspicion, Token,
+    Body, Delta, Kept, MembershipUpdate, RingArc, Rumor, RumorAck, Subject, Suspicion, Token,
 };
 use crate::core::{AgeStep, Input, Output, PacketKind, Record};
 use crate::node::{Generation, NodeId};
@@ -245,7 +245,7 @@ fn who_is_answered_for_everything_has_nothing_to_wake_up_for() {
 fn an_answer_to_what_was_never_told_is_counted() {
     let mut cluster = full(10, 3);
     let before = cluster.engine(1).stats().answers_stale;
-    let ack = RumorAck { token: Token(1), known: vec![7] };
+    let ack = RumorAck { token: Token(1), known: vec![7], kept: Kept::All };
     assert!(cluster.outputs(1, 2, packet(Body::RumorAck(ack))).is_empty());
     assert_eq!(cluster.engine(1).stats().answers_stale, before + 1);
 }
@@ -255,7 +255,7 @@ fn with_one_that_knows_others_on_its_arc_a_swap_follows() {
     let config = Config::builder().fan_out(3).liveness(Liveness::Off).ack_timeout(21 * MS);
     let mut cluster = listing(10, config.build().unwrap(), |_, _| false);
     let (delegate, handed) = copies(&publishes(&mut cluster, b"v1"))[0].clone();
-    let ack = RumorAck { token: handed.token, known: vec![7] };
+    let ack = RumorAck { token: handed.token, known: vec![7], kept: Kept::All };
     let outputs = cluster.outputs(1, delegate, packet(Body::RumorAck(ack)));
     let swaps = |output: &&Output| match output {
         Output::Send { to, packet, .. } => {
@@ -270,7 +270,7 @@ fn with_one_that_knows_others_on_its_arc_a_swap_follows() {
 fn who_knows_few_on_a_large_arc_is_told_of_as_many_as_fit_one_datagram() {
     let mut cluster = full(100, 1);
     let (delegate, handed) = copies(&publishes(&mut cluster, b"v1"))[0].clone();
-    let ack = RumorAck { token: handed.token, known: vec![7] };
+    let ack = RumorAck { token: handed.token, known: vec![7], kept: Kept::All };
     let outputs = cluster.outputs(1, delegate, packet(Body::RumorAck(ack)));
     let records = outputs.iter().find_map(|output| match output {
         Output::Send { packet, .. } => match &packet.body {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, WireVersion};
 use crate::core::packet::{AgedEntry, Body, Compare, Differences};
-use crate::core::{Answer, Command, Entry, EntryKey, Event, Output, PacketKind, PutError, Terms};
+use crate::core::{
+    Answer, Command, Entry, EntryKey, Event, NotConfirmed, Output, PacketKind, PutError, Terms,
+    Version,
+};
 use crate::time::Instant;
 
 fn key(text: &str) -> EntryKey {
@@ -116,6 +119,136 @@ fn what_is_written_within_a_few_milliseconds_travels_together() {
     assert!(rumors <= 19 * 12, "{rumors} rumors for a hundred entries of 90 bytes");
 }
 
+/// Puts by some nodes in turn, one each so many milliseconds, for a second; rumors each node got.
+fn rumors_of_a_second(writers: u16, each: u64) -> f64 {
+    let mut cluster = settled(20, Config::default());
+    let before = sent(&cluster, PacketKind::Rumor);
+    for number in 0..1_000 / each {
+        let writer = 1 + (number % u64::from(writers)) as u16;
+        put(&mut cluster, writer, &format!("k{number}"), &[7; 8]);
+        cluster.run(Duration::from_millis(each));
+    }
+    let all = (1_000 / each) as usize;
+    cluster.run_until(SECOND / 10, |cluster| (1..=20).all(|node| count(cluster, node) == all));
+    (sent(&cluster, PacketKind::Rumor) - before) as f64 / 19.0
+}
+
+#[test]
+fn who_writes_alone_has_each_write_told_at_once_and_many_share_rumors() {
+    let alone = rumors_of_a_second(1, 5);
+    assert!((195.0..=205.0).contains(&alone), "{alone} rumors for 200 puts");
+    let many = rumors_of_a_second(10, 1);
+    assert!((200.0..=450.0).contains(&many), "{many} rumors for 1000 puts of ten");
+}
+
+#[test]
+fn what_was_written_just_before_a_leave_is_not_lost_with_who_leaves() {
+    let mut cluster = settled(5, Config::default());
+    for number in 0..10 {
+        put(&mut cluster, 1, &format!("k{number}"), b"1");
+    }
+    cluster.command(1, Command::Leave);
+    cluster.run_until(SECOND, |cluster| (2..=5).all(|node| count(cluster, node) == 10));
+}
+
+#[test]
+fn what_is_replaced_before_anybody_answers_is_not_told_again() {
+    let mut cluster = settled(10, Config::default());
+    cluster.loss = crate::rng::Probability::ONE;
+    let before = sent(&cluster, PacketKind::Rumor);
+    for number in 0..20_u8 {
+        put(&mut cluster, 1, "k", &[number]);
+        cluster.run(Duration::from_millis(4));
+    }
+    cluster.run(SECOND);
+    let rumors = sent(&cluster, PacketKind::Rumor) - before;
+    assert!(rumors <= 140, "{rumors} rumors: three first sends of each, and repeats of the last");
+}
+
+fn put_to(cluster: &mut Cluster, node: u16, text: &str, data: &[u8], holders: usize) {
+    let put = Command::PutTo(key(text), data.into(), Terms::default(), holders);
+    cluster.command(node, put);
+}
+
+/// What those were answered who wait for others to hold their value of a key.
+fn kept(cluster: &Cluster, text: &str) -> Vec<Result<Version, NotConfirmed>> {
+    let answers = cluster.answers.iter().filter_map(|(_, _, answer)| match answer {
+        Answer::Kept(of, kept) if of.as_str() == text => Some(*kept),
+        _ => None,
+    });
+    answers.collect()
+}
+
+#[test]
+fn a_put_to_many_is_answered_once_so_many_others_hold_it() {
+    for holders in [1, 5, 29] {
+        let mut cluster = settled(30, Config::default());
+        put_to(&mut cluster, 1, "a", b"1", holders);
+        put_to(&mut cluster, 1, "b", b"1", holders);
+        cluster.run_until(SECOND / 10, |cluster| cluster.answers.len() == 4);
+        for text in ["a", "b"] {
+            let [Ok(_)] = kept(&cluster, text)[..] else { panic!("{:?}", cluster.answers) };
+            let held = (2..=30).filter(|&node| value(&mut cluster, node, text).is_some()).count();
+            assert!(held >= holders, "{held} instead of {holders}");
+        }
+        cluster.run(6 * SECOND);
+        assert_eq!(cluster.answers.len(), 4, "each is answered once");
+    }
+}
+
+#[test]
+fn a_put_to_more_than_there_are_says_after_a_timeout_how_many_hold_it() {
+    let mut cluster = settled(6, Config::default());
+    put_to(&mut cluster, 1, "a", b"1", 6);
+    let took = cluster.run_until(6 * SECOND, |cluster| !kept(cluster, "a").is_empty());
+    assert_eq!(took, 5 * SECOND);
+    let [Err(NotConfirmed { held_by, .. })] = kept(&cluster, "a")[..] else {
+        panic!("{:?}", cluster.answers)
+    };
+    assert_eq!(held_by, 5);
+}
+
+#[test]
+fn who_acknowledges_and_has_no_room_for_an_entry_is_not_taken_to_hold_it() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=3 {
+        let entries_max = if node == 3 { 1 } else { 100 };
+        cluster.configure(Config::builder().entries_max(entries_max).build().unwrap());
+        cluster.start(node, &[1]);
+    }
+    cluster.run_until(5 * SECOND, Cluster::all_list_all);
+    cluster.run(3 * SECOND);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for text in names {
+        put_to(&mut cluster, 1, text, b"1", 2);
+        cluster.run(6 * SECOND);
+    }
+    let mut held = 0;
+    for text in names {
+        let confirmed = match kept(&cluster, text)[..] {
+            [Ok(_)] => true,
+            [Err(NotConfirmed { held_by: 1, .. })] => false,
+            _ => panic!("{:?}", cluster.answers),
+        };
+        let was_told = cluster.events.iter().any(|(_, by, event)| match event {
+            Event::Entry(entry) => *by == 3 && entry.key().as_str() == text,
+            _ => false,
+        });
+        assert_eq!(confirmed, was_told, "{text}");
+        held += usize::from(confirmed);
+    }
+    assert!((1..8).contains(&held), "{held} of 8");
+}
+
+#[test]
+fn whoever_has_the_entry_by_a_swap_counts_as_well() {
+    let mut cluster = settled(3, Config::default());
+    cluster.mute.insert(PacketKind::Rumor);
+    put_to(&mut cluster, 1, "a", b"1", 2);
+    cluster.run_until(5 * SECOND, |cluster| !kept(cluster, "a").is_empty());
+    assert!(matches!(kept(&cluster, "a")[..], [Ok(_)]), "{:?}", cluster.answers);
+}
+
 #[test]
 fn what_a_cut_kept_from_some_is_brought_by_a_few_datagrams_after_it() {
     let mut cluster = settled(12, Config::default());
@@ -155,6 +288,32 @@ fn a_newcomer_gets_all_that_is_held_by_stream() {
     let took = cluster.run_until(5 * SECOND, |cluster| count(cluster, 5) == 2_000);
     assert!(took < 2 * SECOND, "{took:?}");
     assert!(cluster.streams.contains_key(&PacketKind::Compare));
+}
+
+#[test]
+fn a_newcomer_is_sent_much_by_one_node_and_only_as_fast_as_it_takes_it() {
+    // Half a page may be on its way beside the one that always may.
+    let config = Config::builder().entry_len_max(1_000).metadata_len_max(1_000).build().unwrap();
+    let mut cluster = settled(8, config);
+    for number in 0..4_000 {
+        put(&mut cluster, 1 + number % 8, &format!("service/{number}"), &[7; 100]);
+        if number % 50 == 0 {
+            cluster.run(Duration::from_millis(20));
+        }
+    }
+    cluster.run_until(20 * SECOND, |cluster| (1..=8).all(|node| count(cluster, node) == 4_000));
+    cluster.run(3 * SECOND);
+    cluster.streams.clear();
+    cluster.start(9, &[1]);
+    let mut most = 0;
+    while count(&mut cluster, 9) < 4_000 {
+        cluster.run(Duration::from_millis(1));
+        most = most.max(cluster.streams_on_the_way());
+    }
+    // Some fifteen pages, as many acknowledgements, and what is found to differ.
+    let streamed = cluster.streams[&PacketKind::Compare];
+    assert!((15..60).contains(&streamed), "{streamed}");
+    assert!(most <= 6, "{most} at once");
 }
 
 #[test]

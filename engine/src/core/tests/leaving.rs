@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, beating, datagram, place, rumor, rumor_along};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, Gone, LastCall, MembershipUpdate, RingArc, RumorAck, Subject};
+use crate::core::packet::{
+    Body, Gone, Kept, LastCall, MembershipUpdate, RingArc, RumorAck, Subject,
+};
 use crate::core::{
     Age, AgeStep, Answer, Cause, Command, Input, MemberState, NotConfirmed, Outbox, Output, Packet,
     PacketKind, Record, Value,
@@ -175,7 +177,7 @@ fn a_leaver_swaps_with_nobody_though_a_delegate_knows_others_than_it_does() {
     let (to, token) = out.drain().find_map(rumor).expect("it tells others");
     engine.handle(now, Input::Command(Command::Leave), &mut out);
     out.drain().for_each(drop);
-    let ack = packet(Body::RumorAck(RumorAck { token, known: vec![1] }));
+    let ack = packet(Body::RumorAck(RumorAck { token, known: vec![1], kept: Kept::All }));
     engine.handle(now, datagram(to, ack), &mut out);
     let outputs: Vec<_> = out.drain().collect();
     assert!(!kinds(&outputs).contains(&PacketKind::SwapRequest), "{outputs:?}");

@@ -85,7 +85,7 @@ fn a_silent_node_gets_a_last_call_and_its_answer_saves_it() {
     );
     // Node 2 hears nothing and relays nothing of its own: only node 1's calls reach it.
     let before = cluster.sent.get(&PacketKind::Alive).copied().unwrap_or(0);
-    cluster.mute_beats = true;
+    cluster.mute.insert(PacketKind::Bulk);
     cluster.run(4 * TIMEOUT);
     assert!(cluster.sent[&PacketKind::Alive] > before);
     assert_eq!(cluster.removals_of(2), []);

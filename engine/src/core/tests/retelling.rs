@@ -8,7 +8,7 @@ use super::cluster::{Cluster, SECOND, place, record, rumor, rumor_along};
 use super::leaving::goodbye;
 use super::telling::{MS, full, listing, metadata, packet, rumors, told};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, MembershipUpdate, RingArc, Rumor, RumorAck, Subject};
+use crate::core::packet::{Body, Kept, MembershipUpdate, RingArc, Rumor, RumorAck, Subject};
 use crate::core::{Age, Command, Input, MemberState, Outbox, Output, Record, Value};
 
 /// How long is waited for an acknowledgement.
@@ -59,7 +59,7 @@ pub(super) fn waits(cluster: &mut Cluster) -> Vec<Output> {
 /// A delegate answers node 1 for what it was handed.
 #[track_caller]
 pub(super) fn answers(cluster: &mut Cluster, (delegate, rumor): &(u16, Rumor)) -> Vec<Output> {
-    let ack = RumorAck { token: rumor.token, known: Vec::new() };
+    let ack = RumorAck { token: rumor.token, known: Vec::new(), kept: Kept::All };
     cluster.outputs(1, *delegate, packet(Body::RumorAck(ack)))
 }
 

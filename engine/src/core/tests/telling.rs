@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, SECOND, addr, place, rumor, rumor_along};
 use crate::config::{Config, Liveness, Swap};
-use crate::core::packet::{Body, RingArc, RumorAck, Subject, Token, ViewDigest};
+use crate::core::packet::{Body, Kept, RingArc, RumorAck, Subject, Token, ViewDigest};
 use crate::core::{AgeStep, Input, Metadata, Output, Packet, PacketKind, Record, Stats, Value};
 use crate::metrics::Histogram;
 use crate::node::NodeId;
@@ -108,7 +108,7 @@ fn a_receiver_acknowledges_in_the_same_call_in_which_it_tells_others() {
     let outputs = cluster.outputs(1, 2, packet(rumor(metadata(b"v1", 5))));
     let (rumors, acks) = told(&outputs);
     assert!(rumors.len() >= 3 && !rumors.contains(&2), "{rumors:?}");
-    assert_eq!(acks, [RumorAck { token: Token(7), known: vec![] }]);
+    assert_eq!(acks, [RumorAck { token: Token(7), known: vec![], kept: Kept::All }]);
 }
 
 #[test]

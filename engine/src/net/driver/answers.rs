@@ -5,8 +5,8 @@ use std::mem;
 
 use tokio::sync::oneshot;
 
-use super::super::request::{Deleted, Left, Published, Unmet};
-use crate::core::{Answer, NotConfirmed, PutError, Version};
+use super::super::request::{Deleted, Left, Published, Unmet, Written};
+use crate::core::{Answer, EntryKey, NotConfirmed, Version};
 
 /// Those of one node.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Answers {
     settled: Vec<Box<dyn FnOnce() + Send>>,
     /// Publishes that others are to hold first.
     unconfirmed: Vec<(Version, oneshot::Sender<Published>)>,
+    /// Puts that others are to hold first.
+    unkept: Vec<((EntryKey, Version), oneshot::Sender<Written>)>,
     /// Who waits for what was written, in the order of asking: the engine answers at once.
     writing: VecDeque<WhoWrote>,
     stay: Stay,
@@ -25,7 +27,9 @@ pub(super) struct Answers {
 /// Who has written, and waits to hear the version.
 #[derive(Debug)]
 pub(super) enum WhoWrote {
-    Put(oneshot::Sender<Result<Version, PutError>>),
+    Put(oneshot::Sender<Written>),
+    /// The answer is for when others hold it.
+    PutTo(EntryKey, oneshot::Sender<Written>),
     Delete(oneshot::Sender<Deleted>),
 }
 
@@ -58,11 +62,16 @@ impl Answers {
     }
 
     fn on_written(&mut self, written: Deleted) {
+        let put = |written: Deleted| {
+            let version = written.transpose().expect("a put that is made has a version");
+            version.map_err(Unmet::Refused)
+        };
         match self.writing.pop_front() {
-            Some(WhoWrote::Put(asked)) => {
-                let version = written.transpose().expect("a put that is made has a version");
-                self.settle(asked, version);
-            }
+            Some(WhoWrote::Put(asked)) => self.settle(asked, put(written)),
+            Some(WhoWrote::PutTo(key, asked)) => match put(written) {
+                Ok(version) => self.unkept.push(((key, version), asked)),
+                refused => self.settle(asked, refused),
+            },
             Some(WhoWrote::Delete(asked)) => self.settle(asked, written),
             None => {}
         }
@@ -87,6 +96,16 @@ impl Answers {
         self.unconfirmed = waiting;
     }
 
+    fn on_kept(&mut self, key: EntryKey, kept: Result<Version, NotConfirmed>) {
+        let (Ok(version) | Err(NotConfirmed { version, .. })) = kept;
+        let of = (key, version);
+        let mut waiting = mem::take(&mut self.unkept);
+        for (_, asked) in waiting.extract_if(.., |(put, _)| *put == of) {
+            self.settle(asked, kept.map_err(Unmet::NotConfirmed));
+        }
+        self.unkept = waiting;
+    }
+
     fn on_left(&mut self, left: Left) {
         if let Stay::Leaving(asked) = mem::replace(&mut self.stay, Stay::Gone) {
             self.settle(asked, left);
@@ -98,6 +117,7 @@ impl Answers {
         for answer in mem::take(&mut self.answered) {
             match answer {
                 Answer::Published(published) => self.on_published(published),
+                Answer::Kept(key, kept) => self.on_kept(key, kept),
                 Answer::Written(written) => self.on_written(written),
                 Answer::Left(left) => self.on_left(left),
             }

@@ -16,9 +16,13 @@ impl<D: Dialect> Running<D> {
         match request {
             Request::Wish(wish) => self.on_wish(wish),
             Request::Publish { value, holders, answer } => self.on_publish(value, holders, answer),
-            Request::Put { key, data, terms, answer } => {
+            Request::Put { key, data, terms, holders: 0, answer } => {
                 self.answers.write(WhoWrote::Put(answer));
                 self.handle(Input::Command(Command::Put(key, data, terms)));
+            }
+            Request::Put { key, data, terms, holders, answer } => {
+                self.answers.write(WhoWrote::PutTo(key.clone(), answer));
+                self.handle(Input::Command(Command::PutTo(key, data, terms, holders)));
             }
             Request::Delete { key, answer } => {
                 self.answers.write(WhoWrote::Delete(answer));

@@ -1,5 +1,6 @@
 //! Named entries by the handle: put, read, followed, and refused in time.
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -44,6 +45,26 @@ async fn next(watch: &mut EntryWatch) -> EntryNotice {
 fn present(notice: &EntryNotice) -> (&str, &[u8]) {
     let EntryNotice::Present(entry) = notice else { panic!("{notice:?}") };
     (entry.key().as_str(), entry.data().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_others_are_to_hold_returns_when_they_do_or_says_how_many() {
+    let lists = cluster(4).await;
+    let version = lists[0].put_to("config/db", "a", 3).await.unwrap();
+    for list in &lists {
+        assert_eq!(list.entry("config/db").unwrap().stamp().version, version);
+    }
+    // Two at once of the same bytes, in the same moment: each hears of its own.
+    let puts = ["x", "y"].map(|key| lists[0].put_to(key, "same", 2).into_future());
+    for put in puts {
+        put.await.unwrap();
+    }
+    let few = lists[1].put_to("config/db", "b", 4).ttl(Duration::from_secs(60)).await;
+    let Err(NodeListError::NotConfirmed(why)) = few else { panic!("{few:?}") };
+    assert_eq!(why.held_by, 3);
+    assert_eq!(read(&lists[2], "config/db").as_deref(), Some(&b"b"[..]));
+    let refused = lists[1].put_to("\n", "b", 1).await;
+    assert!(matches!(refused, Err(NodeListError::EntryKey(_))), "{refused:?}");
 }
 
 #[tokio::test(start_paused = true)]
