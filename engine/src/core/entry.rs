@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 
-use super::metadata::{Version, digest};
+use super::metadata::{Metadata, Version, digest};
 use crate::node::{Generation, NodeId};
 use crate::text::{Printable, find_unprintable};
 use crate::time::nanos;
@@ -223,6 +223,14 @@ impl Entry {
         is_sound.then(|| Self::new(key, stamp, content))
     }
 
+    /// The metadata as the entry that it is: of its writer the place alone is known, and its
+    /// writes are not counted.
+    pub(crate) fn of_metadata(metadata: &Metadata) -> Self {
+        let (version, generation) = (metadata.version(), Generation::MIN);
+        let content = Content::Put { data: metadata.data().clone(), terms: Terms::default() };
+        Self::new(EntryKey("".into()), Stamp { version, generation, seq: 0 }, content)
+    }
+
     /// The entry of a stamp that was made for its content.
     pub(crate) fn new(key: EntryKey, stamp: Stamp, content: Content) -> Self {
         Self(Arc::new(Parts { key, stamp, content: content.into() }))
@@ -362,6 +370,12 @@ pub enum PutError {
         /// The limit.
         max: usize,
     },
+    /// It is the metadata, the entry with the empty key, which is published.
+    #[error(
+        "the empty key is that of the metadata, which neither expires nor can be deleted: publish \
+         a value, or give the entry a name"
+    )]
+    Nameless,
     /// The wire of this node knows no entries.
     #[error("with `wire = \"pekonode\"` there are no entries: publish metadata, or take `native`")]
     NoEntries,

@@ -67,5 +67,5 @@ pub use protocol::{
     Traced,
 };
 pub use record::{Digest, MemberState, Record};
-pub use settings::{Difference, Settings};
+pub use settings::{Difference, EntryRoom, Settings};
 pub use stats::Stats;

@@ -24,7 +24,7 @@ pub use super::entries::{
 use super::entry::Fingerprint;
 use super::metadata::{Metadata, Version};
 use super::record::{Digest, MemberState};
-use super::settings::Settings;
+use super::settings::{EntryRoom, Settings};
 use crate::node::{Generation, NodeId};
 use crate::time::UnixNanos;
 use crate::wire_version::WireVersion;
@@ -270,6 +270,15 @@ pub struct EntriesSummary {
     pub held: Fingerprint,
     /// Of what it knows of writes: where only that differs, it is enough to tell each other.
     pub covered: u64,
+    /// How much it has room for, if it says so.
+    pub room: Option<EntryRoom>,
+}
+
+impl EntriesSummary {
+    /// True when both hold the same and know the same of writes.
+    pub fn agrees(&self, other: &Self) -> bool {
+        (self.held, self.covered) == (other.held, other.covered)
+    }
 }
 
 impl StateSummary {

@@ -38,6 +38,43 @@ impl Settings {
     }
 }
 
+/// How much a node has room for: where these differ, some hold what others refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EntryRoom {
+    /// Its `entry_len_max`, in bytes.
+    pub len_max: u64,
+    /// Its `entries_max`.
+    pub count_max: u64,
+    /// Its `entries_bytes_max`.
+    pub bytes_max: u64,
+}
+
+impl EntryRoom {
+    /// What a node of this configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            len_max: config.entry_len_max() as u64,
+            count_max: config.entries_max() as u64,
+            bytes_max: config.entries_bytes_max() as u64,
+        }
+    }
+
+    pub(crate) fn numbers(self) -> [u64; 3] {
+        [self.len_max, self.count_max, self.bytes_max]
+    }
+
+    fn differing(self, theirs: Self) -> impl Iterator<Item = Difference> {
+        [
+            ("entry_len_max", self.len_max, theirs.len_max),
+            ("entries_max", self.count_max, theirs.count_max),
+            ("entries_bytes_max", self.bytes_max, theirs.bytes_max),
+        ]
+        .into_iter()
+        .filter(|(_, ours, theirs)| ours != theirs)
+        .map(|(key, ours, theirs)| Difference::EntryRoom { key, ours, theirs })
+    }
+}
+
 /// Settings of a peer that do not go with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
@@ -68,6 +105,15 @@ pub enum Difference {
         #[cfg_attr(feature = "serde", serde(serialize_with = "crate::forms::duration"))]
         theirs: Duration,
     },
+    /// It has room for more entries than we, or for fewer: some hold what others refuse.
+    EntryRoom {
+        /// The setting.
+        key: &'static str,
+        /// What it is here.
+        ours: u64,
+        /// What it is there.
+        theirs: u64,
+    },
 }
 
 impl Difference {
@@ -75,6 +121,7 @@ impl Difference {
         config: &Config,
         step: AgeStep,
         settings: Settings,
+        room: Option<EntryRoom>,
     ) -> impl Iterator<Item = Self> {
         let liveness = Self::Liveness { ours: config.liveness(), theirs: settings.liveness };
         let (cycle, timeout) = (config.cycle(), config.timeout());
@@ -89,6 +136,7 @@ impl Difference {
         ]
         .into_iter()
         .filter_map(|(holds, difference)| holds.then_some(difference))
+        .chain(room.into_iter().flat_map(|room| EntryRoom::of(config).differing(room)))
     }
 }
 
@@ -116,6 +164,9 @@ impl fmt::Display for Difference {
                 let (ours, theirs) = (show(ours), show(theirs));
                 write!(f, "its `timeout` is {theirs}, too short for our `cycle` of {ours}")
             }
+            Self::EntryRoom { key, ours, theirs } => {
+                write!(f, "its `{key}` is {theirs}, ours is {ours}")
+            }
         }
     }
 }
@@ -128,7 +179,9 @@ mod tests {
 
     fn differences(ours: &Config, theirs: &Config) -> Vec<String> {
         let step = AgeStep::of_timeout(theirs.timeout());
-        Difference::all(ours, step, Settings::of(theirs)).map(|it| it.to_string()).collect()
+        let room = Some(EntryRoom::of(theirs));
+        let all = Difference::all(ours, step, Settings::of(theirs), room);
+        all.map(|it| it.to_string()).collect()
     }
 
     #[test]
@@ -144,6 +197,14 @@ mod tests {
         assert_eq!(
             differences(&slow, &ours),
             ["its `timeout` is 5s, too short for our `cycle` of 3s"]
+        );
+        let roomy = Config::builder().entries_max(200_000).entry_len_max(4).build().unwrap();
+        assert_eq!(
+            differences(&ours, &roomy),
+            [
+                "its `entry_len_max` is 4, ours is 1048576",
+                "its `entries_max` is 200000, ours is 100000"
+            ]
         );
         let by = |liveness| Config::builder().liveness(liveness).build().unwrap();
         for (theirs, told) in [(Liveness::Beats, 0), (Liveness::Probes, 0), (Liveness::Off, 1)] {

@@ -35,7 +35,9 @@ impl NodeList {
     /// # Errors
     /// Awaited: when the text is no key, the value or all values together are more than fit (see
     /// `entry_len_max`, `entries_max` and `entries_bytes_max` in [the settings](crate::config)),
-    /// the node has not joined or has ended, or its wire is that of pekonode.
+    /// the node has not joined or has ended, or its wire is that of pekonode. The empty key is that
+    /// of the metadata: to put it is to [publish](NodeList::publish), and it neither expires nor is
+    /// bound nor deleted.
     pub fn put(&self, key: impl AsRef<str>, data: impl AsRef<[u8]>) -> Put<'_> {
         self.put_to(key, data, 0)
     }
@@ -80,12 +82,15 @@ impl NodeList {
     }
 
     /// The values as this node holds them now whose keys begin with this, all for an empty one: a
-    /// snapshot that costs no copy, however many there are.
+    /// snapshot that costs no copy, however many there are. The metadata is the first of all, with
+    /// the empty key.
     pub fn entries(&self, prefix: impl Into<String>) -> EntriesSnapshot {
         let view = self.shared.view.borrow();
         let (entries, as_of) = view.entries.clone();
-        let listed = view.list.clone();
-        EntriesSnapshot { prefix: prefix.into(), entries, as_of, listed, lives: OnceLock::new() }
+        let (prefix, listed) = (prefix.into(), view.list.clone());
+        let nameless = view.metadata.as_ref().filter(|_| prefix.is_empty());
+        let nameless = nameless.map(Entry::of_metadata);
+        EntriesSnapshot { prefix, nameless, entries, as_of, listed, lives: OnceLock::new() }
     }
 
     /// What the values are whose keys begin with this, and then each that changes: see
@@ -128,6 +133,9 @@ impl Put<'_> {
     async fn put(self) -> Result<Version, NodeListError> {
         let Self { list, key, data, terms, holders } = self;
         let key = key?;
+        if key.as_str().is_empty() && terms == Terms::default() {
+            return list.publish_to(data, holders).await;
+        }
         Ok(list.ask(|answer| Request::Put { key, data, terms, holders, answer }).await??)
     }
 }
@@ -145,6 +153,8 @@ impl<'a> IntoFuture for Put<'a> {
 #[derive(Clone, Debug)]
 pub struct EntriesSnapshot {
     prefix: String,
+    /// The metadata, if its key begins with the prefix.
+    nameless: Option<Entry>,
     entries: EntriesView,
     as_of: Instant,
     listed: Listed,
@@ -155,6 +165,9 @@ pub struct EntriesSnapshot {
 impl EntriesSnapshot {
     /// The value of a key that begins with the prefix.
     pub fn get(&self, key: &str) -> Option<&Entry> {
+        if key.is_empty() {
+            return self.nameless.as_ref();
+        }
         let is_of = key.starts_with(&self.prefix);
         self.entries.get(key, self.as_of).filter(|entry| is_of && self.is_shown(entry))
     }
@@ -162,7 +175,8 @@ impl EntriesSnapshot {
     /// All of them, in order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         let held = self.entries.prefix(&self.prefix, self.as_of);
-        held.filter(|entry| self.is_shown(entry))
+        let named = held.filter(|entry| !entry.key().as_str().is_empty() && self.is_shown(entry));
+        self.nameless.iter().chain(named)
     }
 
     fn is_shown(&self, entry: &Entry) -> bool {
@@ -218,6 +232,10 @@ impl EntryWatch {
                     if entry.key().as_str().starts_with(&self.prefix) {
                         return Poll::Ready(Some(notice_of(entry)));
                     }
+                }
+                Some(Notice::Event(Event::Published(metadata))) if self.prefix.is_empty() => {
+                    let entry = Entry::of_metadata(&metadata);
+                    return Poll::Ready(Some(EntryNotice::Present(entry)));
                 }
                 Some(Notice::Missed(count)) => {
                     let present = self.list.entries(self.prefix.clone());

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::NodeList;
 use crate::core::{Event, Reach};
-use crate::net::{Notice, Numbered, Queued, SeedState};
+use crate::net::{Found, Notice, Numbered, Queued, SeedState};
 
 impl NodeList {
     /// What is the case now, as events, and then the changes, across joins and leaves of this
@@ -21,7 +21,9 @@ impl NodeList {
     /// among them, and [`Event::Published`] if there is metadata; then [`Notice::Seed`] for each
     /// seed of which something is known, and [`Notice::Alone`] where nobody else is listed; of a
     /// node that has ended [`Notice::Ended`]. Nothing comes twice, and nothing is left out without
-    /// a word: see [`Notice::Missed`]. A subscription that is forgotten holds one value at most.
+    /// a word: see [`Notice::Missed`]. Of an entry that changes faster than its changes are taken
+    /// the newest is told. A subscription that is forgotten holds no value but what the node holds
+    /// itself.
     ///
     /// A leave tells [`Notice::Left`], and the members that were listed are gone with it; the next
     /// join begins with its own `Joined`.
@@ -64,22 +66,25 @@ impl Events {
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Notice>> {
         loop {
-            match self.ahead.front().map(Queued::told) {
+            match self.ahead.front().map(Queued::find) {
                 None => match ready!(self.poll_queued(context)) {
                     Some(queued) => self.ahead.push_back(queued),
                     None => return Poll::Ready(None),
                 },
-                Some(None) => {
+                Some(Found::Missed) => {
                     self.missed += 1;
                     self.ahead.pop_front();
                 }
-                Some(_) if self.missed > 0 => {
+                Some(Found::Overtaken) => {
+                    self.ahead.pop_front();
+                }
+                Some(Found::Notice(_)) if self.missed > 0 => {
                     let missed = Notice::Missed(std::mem::take(&mut self.missed));
                     return Poll::Ready(Some(missed));
                 }
-                Some(notice) => {
+                Some(Found::Notice(notice)) => {
                     self.ahead.pop_front();
-                    return Poll::Ready(notice);
+                    return Poll::Ready(Some(notice));
                 }
             }
         }

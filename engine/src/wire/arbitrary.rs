@@ -19,8 +19,9 @@ use crate::core::packet::{
     StateSummary, Subject, Suspicion, Token, ViewDigest, packet_kinds,
 };
 use crate::core::{
-    Age, AgeStep, Beat, Cause, Content, Digest, Dot, Entry, EntryKey, EntryKind, Fingerprint,
-    Incarnation, MemberState, Metadata, Packet, Record, RecordId, Settings, Stamp, Terms, Version,
+    Age, AgeStep, Beat, Cause, Content, Digest, Dot, Entry, EntryKey, EntryKind, EntryRoom,
+    Fingerprint, Incarnation, MemberState, Metadata, Packet, Record, RecordId, Settings, Stamp,
+    Terms, Version,
 };
 use crate::node::{Generation, Node, NodeId, Tags};
 use crate::text::is_unprintable;
@@ -108,7 +109,8 @@ fields! {
         entries: EntriesSummary,
     }
     Version { nanos: i64, writer: NodeId, digest: [u8; 16] }
-    EntriesSummary { held: Fingerprint, covered: u64 }
+    EntriesSummary { held: Fingerprint, covered: u64, room: Option<EntryRoom> }
+    EntryRoom { len_max: u64, count_max: u64, bytes_max: u64 }
     PlacedRank { place: u64, rank_hash: u64 }
     EntryHead { place: u64, stamp: Stamp, kind: EntryKind }
     DeadEntry { key: EntryKey, version: Version }

@@ -15,7 +15,8 @@ use crate::core::packet::{
     Kept, PlacedRank, RangeContent, RangePart,
 };
 use crate::core::{
-    Content, Dot, Entry, EntryKey, EntryKind, Fingerprint, Incarnation, Stamp, Terms, Version,
+    Content, Dot, Entry, EntryKey, EntryKind, EntryRoom, Fingerprint, Incarnation, Stamp, Terms,
+    Version,
 };
 use crate::node::{Generation, NodeId};
 use crate::time::nanos;
@@ -222,9 +223,34 @@ impl Wire for Covered {
     }
 }
 
+impl Bounded for EntryRoom {
+    const LEN_MIN: usize = 3;
+    const LEN_BARE: usize = 3 * NUMBER_LEN_MAX;
+    const IS_FIXED: bool = false;
+
+    fn len_max(&self) -> usize {
+        Self::LEN_BARE
+    }
+}
+
+impl Wire for EntryRoom {
+    fn put(&self, out: &mut Writer<'_>) {
+        self.numbers().into_iter().for_each(|number| out.number(number));
+    }
+
+    fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
+        let (len_max, count_max) = (input.number()?, input.number()?);
+        Ok(Self { len_max, count_max, bytes_max: input.number()? })
+    }
+
+    fn len(&self, _: WireVersion) -> usize {
+        self.numbers().into_iter().map(number_len).sum()
+    }
+}
+
 impl Bounded for EntriesSummary {
     const LEN_MIN: usize = 0;
-    const LEN_BARE: usize = Fingerprint::LEN_BARE + u64::LEN_BARE;
+    const LEN_BARE: usize = Fingerprint::LEN_BARE + u64::LEN_BARE + <Option<EntryRoom>>::LEN_BARE;
     const IS_FIXED: bool = false;
 
     fn len_max(&self) -> usize {
@@ -275,18 +301,24 @@ impl Wire for EntriesSummary {
         if out.wire > WireVersion::One {
             self.held.put(out);
             self.covered.put(out);
+            self.room.put(out);
         }
     }
 
     fn take(input: &mut Reader<'_>) -> Result<Self, Reject> {
         match input.wire {
             WireVersion::One => Ok(Self::default()),
-            WireVersion::Two => Ok(Self { held: Wire::take(input)?, covered: Wire::take(input)? }),
+            WireVersion::Two => Ok(Self {
+                held: Wire::take(input)?,
+                covered: Wire::take(input)?,
+                room: Wire::take(input)?,
+            }),
         }
     }
 
     fn len(&self, wire: WireVersion) -> usize {
-        if wire > WireVersion::One { Self::LEN_BARE } else { 0 }
+        let fixed = Fingerprint::LEN_BARE + u64::LEN_BARE;
+        if wire > WireVersion::One { fixed + self.room.len(wire) } else { 0 }
     }
 }
 

@@ -327,7 +327,7 @@ impl AntiEntropy {
     /// Has the entries compared, if a partner that can say so holds others.
     fn compare_entries(cx: &mut Context<'_>, with: SocketAddr, theirs: EntriesSummary) {
         let ours = cx.entries_summary();
-        if cx.wire() == WireVersion::One || ours == theirs {
+        if cx.wire() == WireVersion::One || ours.agrees(&theirs) {
             return;
         }
         cx.effects.push_back(match ours.held == theirs.held {

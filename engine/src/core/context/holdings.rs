@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::core::entries::{Entries, EntryLimits};
 use crate::core::entry::{Entry, Fingerprint, Incarnation};
 use crate::core::packet::{AgedEntry, EntriesSummary};
+use crate::core::settings::EntryRoom;
 
 impl Context<'_> {
     /// The entries, if there were ever any.
@@ -30,7 +31,8 @@ impl Context<'_> {
     pub(crate) fn entries_summary(&self) -> EntriesSummary {
         let covered = |entries: &Entries| entries.coverage().fingerprint().fold();
         let held = entries_held(self.entries());
-        EntriesSummary { held, covered: self.entries().map_or(0, covered) }
+        let room = Some(EntryRoom::of(self.config));
+        EntriesSummary { held, covered: self.entries().map_or(0, covered), room }
     }
 
     /// An entry with its age by now.

@@ -35,7 +35,7 @@ impl Membership {
         from: SocketAddr,
         packet: &Packet,
     ) {
-        let Some(StateSummary { settings, .. }) = packet.body.summary() else { return };
+        let Some(StateSummary { settings, entries, .. }) = packet.body.summary() else { return };
         self.mismatches.probers |= settings.liveness == Liveness::Probes;
         if !cx.lists(from) {
             // Of strangers there may be more than we tell of.
@@ -44,7 +44,7 @@ impl Membership {
         if settings.liveness == Liveness::Beats {
             cx.note_judge_by_beats();
         }
-        for difference in Difference::all(cx.config, packet.step, *settings) {
+        for difference in Difference::all(cx.config, packet.step, *settings, entries.room) {
             let told = &mut self.mismatches.told;
             if told.len() < ConfigMismatches::TOLD_MAX && told.insert((from, difference)) {
                 cx.out.event(Event::SettingsDiffer { peer: from, difference });

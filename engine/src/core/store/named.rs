@@ -103,7 +103,10 @@ impl Store {
         (data, terms, holders): (Arc<[u8]>, Terms, usize),
     ) {
         let now = Now { wall: cx.publish_time(), ..cx.now };
-        let written = cx.entries_mut().put(key, data, terms, now);
+        let written = match key.as_str() {
+            "" => Err(PutError::Nameless),
+            _ => cx.entries_mut().put(key, data, terms, now),
+        };
         if let Ok(entry) = &written
             && holders > 0
         {
@@ -120,7 +123,10 @@ impl Store {
         key: EntryKey,
     ) {
         let now = Now { wall: cx.publish_time(), ..cx.now };
-        let written = cx.entries_mut().delete(key, now);
+        let written = match key.as_str() {
+            "" => Err(PutError::Nameless),
+            _ => cx.entries_mut().delete(key, now),
+        };
         self.on_written(cx, spread, written);
     }
 

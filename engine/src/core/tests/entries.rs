@@ -6,8 +6,8 @@ use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, WireVersion};
 use crate::core::packet::{AgedEntry, Body, Compare, Differences};
 use crate::core::{
-    Answer, Command, Entry, EntryKey, Event, NotConfirmed, Output, PacketKind, PutError, Terms,
-    Version,
+    Answer, Command, Difference, Entry, EntryKey, Event, NotConfirmed, Output, PacketKind,
+    PutError, Terms, Version,
 };
 use crate::time::Instant;
 
@@ -57,6 +57,8 @@ fn count(cluster: &mut Cluster, node: u16) -> usize {
 #[test]
 fn a_put_is_told_to_each_node_once_in_a_few_hops_and_so_is_a_delete() {
     let mut cluster = settled(100, Config::builder().fan_out(8).build().unwrap());
+    // By then each knows how long answers take.
+    cluster.run(10 * SECOND);
     let before = sent(&cluster, PacketKind::Rumor);
     put(&mut cluster, 42, "limits/login", b"10");
     let took = cluster.run_until(SECOND, |it| all_read(it, 100, "limits/login", Some(b"10")));
@@ -238,6 +240,32 @@ fn who_acknowledges_and_has_no_room_for_an_entry_is_not_taken_to_hold_it() {
         held += usize::from(confirmed);
     }
     assert!((1..8).contains(&held), "{held} of 8");
+}
+
+#[test]
+fn whose_room_differs_is_told_once_of_each_limit() {
+    let mut cluster = Cluster::new(Config::default());
+    for node in 1..=3 {
+        let entries_max = if node == 3 { 7 } else { 100 };
+        cluster.configure(Config::builder().entries_max(entries_max).build().unwrap());
+        cluster.start(node, &[1]);
+    }
+    cluster.run(30 * SECOND);
+    let told = |by: u16| -> Vec<_> {
+        let events = cluster.events.iter().filter(|(_, node, _)| *node == by);
+        let of_room = events.filter_map(|(_, _, event)| match event {
+            Event::SettingsDiffer {
+                peer,
+                difference: Difference::EntryRoom { key, ours, theirs },
+            } => Some((peer.port(), *key, *ours, *theirs)),
+            _ => None,
+        });
+        of_room.collect()
+    };
+    assert_eq!(told(1), [(3, "entries_max", 100, 7)]);
+    let mut of_both = told(3);
+    of_both.sort_unstable();
+    assert_eq!(of_both, [(1, "entries_max", 7, 100), (2, "entries_max", 7, 100)]);
 }
 
 #[test]

@@ -25,8 +25,8 @@ fn rumors(cluster: &Cluster) -> usize {
 #[test]
 fn a_publish_is_told_to_each_node_once_in_a_few_hops() {
     let mut cluster = Cluster::of(100, Config::builder().fan_out(8).build().unwrap());
-    // By then each has heard of the others from two sides.
-    cluster.run(3 * SECOND);
+    // By then each has heard of the others from two sides, and knows how long answers take.
+    cluster.run(13 * SECOND);
     let before = rumors(&cluster);
     cluster.publish(42, b"v1");
     let took = cluster.run_until(SECOND, |cluster| cluster.all_hold(b"v1"));

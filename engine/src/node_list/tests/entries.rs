@@ -48,6 +48,31 @@ fn present(notice: &EntryNotice) -> (&str, &[u8]) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_metadata_is_the_entry_with_the_empty_key() {
+    let lists = cluster(3).await;
+    let mut watch = lists[2].watch("");
+    let version = lists[0].put_to("", "v1", 2).await.unwrap();
+    assert_eq!(&lists[1].read().unwrap().data()[..], b"v1");
+    lists[0].put("a", "1").await.unwrap();
+    sleep(10 * DELAY).await;
+    for list in &lists {
+        assert_eq!(list.entry("").unwrap().stamp().version, version);
+        let all: Vec<_> = list.entries("").iter().map(|it| it.key().as_str().to_owned()).collect();
+        assert_eq!(all, ["", "a"]);
+        assert_eq!(list.entries("a").iter().count(), 1);
+    }
+    assert_eq!(present(&next(&mut watch).await), ("", &b"v1"[..]));
+    assert_eq!(present(&next(&mut watch).await), ("a", &b"1"[..]));
+    let refused = [
+        lists[0].put("", "v2").bound().await.map(|_| ()),
+        lists[0].delete("").await.map(|_| ()),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(NodeListError::Put(PutError::Nameless))), "{refused:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_put_that_others_are_to_hold_returns_when_they_do_or_says_how_many() {
     let lists = cluster(4).await;
     let version = lists[0].put_to("config/db", "a", 3).await.unwrap();
