@@ -86,6 +86,15 @@ fn an_unknown_key_names_the_nearest_at_every_level() {
             "[network]\nlatency = { lognormal = { mean = '5ms', p99 = '9ms' } }",
             "bad.toml:5:27: unknown key `mean`, did you mean `median`?",
         ),
+        (
+            "bootstrap = { entries = 9 }\n[engine]\nwire_max = 1",
+            "bad.toml:4:13: these nodes hold no entries: leave `entries` out",
+        ),
+        (
+            "bootstrap = { entries = 9 }\n[engine]\nentries_max = 8",
+            "bad.toml:4:13: 9 entries of 100 bytes do not fit: raise `entries_max`, \
+             `entries_bytes_max` or `entry_len_max` in [engine]",
+        ),
         ("bootstrap = { rand = 3 }", "bad.toml:4:15: unknown key `rand`, did you mean `random`?"),
         (
             "[[at]]\ntimes = '1s'\ncrash = 7",

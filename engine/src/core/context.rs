@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::choice::{FEW_SILENT, are_many};
+pub use self::holdings::PreloadedEntries;
 pub(crate) use self::life::{Farewell, Life};
 pub(crate) use self::news::rumor_len;
 pub(crate) use self::routes::{keep_last, keep_once};

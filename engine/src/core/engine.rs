@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::anti_entropy::AntiEntropy;
-use super::context::{Context, Effect, Ground, Life, Source};
+use super::context::{Context, Effect, Ground, Life, PreloadedEntries, Source};
 use super::detection::Detection;
 use super::dissemination::Dissemination;
 use super::io::{Carrier, Command, Input, Outbox};
@@ -111,6 +111,12 @@ impl Engine {
         for &node in list.namesakes() {
             self.rooms.membership.examine_name(cx, node, None);
         }
+    }
+
+    /// Holds these entries, which many engines may share: they take no room of their own until
+    /// something changes. To be given before the first input; raises no events.
+    pub fn restore_entries(&mut self, entries: &PreloadedEntries) {
+        self.ground.hold(entries);
     }
 
     /// Reacts to one input. Never fails and never panics, whatever arrives from the network.

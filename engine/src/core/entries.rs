@@ -206,6 +206,13 @@ impl Entries {
         }
     }
 
+    /// What is held here is held by another node from now on, whose limits these are.
+    pub(crate) fn taken_over(mut self, writer: Incarnation, limits: EntryLimits) -> Self {
+        self.start_as(writer);
+        self.limits = limits;
+        self
+    }
+
     /// Values that are held, shown or not.
     pub(crate) fn len(&self) -> usize {
         self.count

@@ -48,6 +48,7 @@ mod tests;
 
 pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
+pub use context::PreloadedEntries;
 pub use engine::Engine;
 pub use entries::EntriesView;
 pub use entry::{

@@ -7,15 +7,15 @@ use rumormill::core::packet::{
     Body, Bulk, Delta, EntriesSummary, Gone, Join, MembershipUpdate, Padding, StateSummary,
 };
 use rumormill::core::{
-    Age, AgeStep, Cause, Class, Engine, MemberState, Outbox, Packet, PacketKind, PreloadedMembers,
-    Record, Settings as PeerSettings, SharedRecords,
+    Age, AgeStep, Cause, Class, Engine, EntryKey, MemberState, Outbox, Packet, PacketKind,
+    PreloadedEntries, PreloadedMembers, Record, Settings as PeerSettings, SharedRecords,
 };
-use rumormill::time::Now;
+use rumormill::time::{Instant, Now, UnixNanos};
 use rumormill::wire::{self, Guard, Run};
 
 use super::keys::KeyError;
-use super::simulated::{Forgery, Lie, Passage, Setup, Simulated};
-use super::{SettingsPlace, bits};
+use super::simulated::{Forgery, FullState, Lie, Passage, Setup, Simulated};
+use super::{ENTRY_LEN, SettingsPlace, bits};
 
 /// The beat counter of a forged departure: beyond what a run comes to, below what is refused.
 const COUNTER: u32 = 1 << 30;
@@ -87,13 +87,30 @@ impl Simulated for Engine {
     fn full_list<'a>(
         roster: &Arc<SharedRecords>,
         members: impl Iterator<Item = &'a Arc<Record>>,
-    ) -> Option<PreloadedMembers> {
-        Some(PreloadedMembers::of(roster, members))
+        (entries, config): (u32, &Config),
+    ) -> Option<FullState> {
+        let members: Vec<_> = members.collect();
+        let writer = members.first()?;
+        let entries = (entries > 0).then(|| preloaded(entries, writer, config));
+        Some(FullState { members: PreloadedMembers::of(roster, members).into(), entries })
     }
 
-    fn share_list(&mut self, now: Now, list: &Arc<PreloadedMembers>, out: &mut Outbox) {
-        self.restore_full(now, list, out);
+    fn share_list(&mut self, now: Now, list: &FullState, out: &mut Outbox) {
+        self.restore_full(now, &list.members, out);
+        if let Some(entries) = &list.entries {
+            self.restore_entries(entries);
+        }
     }
+}
+
+/// So many entries, as this node wrote them.
+fn preloaded(count: u32, writer: &Record, config: &Config) -> PreloadedEntries {
+    const KEY_LEN: usize = "held/".len() + 6;
+    let key = |number| EntryKey::new(&format!("held/{number:06}")).expect("it is short");
+    let value = [7; ENTRY_LEN - KEY_LEN];
+    let values = (0..count).map(|number| (key(number), value.into()));
+    let now = Now { mono: Instant::ZERO, wall: UnixNanos(writer.generation().get() as i64) };
+    PreloadedEntries::of(config, writer, now, values).expect("the scenario's settings were checked")
 }
 
 /// Takes off what guards a packet, and decodes it as its receiver does.
@@ -101,7 +118,7 @@ fn open(bytes: &mut [u8], class: Class, run: &Run, receiver: &Config) -> Option<
     let mut guard = Guard::new(receiver, run);
     let opened = match class {
         Class::Datagram => guard.decode_datagram(run.now, bytes, receiver.size()),
-        Class::Stream => guard.decode_from_stream(run.now, bytes, receiver.metadata_len_max()),
+        Class::Stream => guard.decode_from_stream(run.now, bytes, receiver.transfer_len_max()),
     };
     opened.ok()
 }

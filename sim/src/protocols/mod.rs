@@ -15,7 +15,7 @@ use rumormill::Config;
 use rumormill::core::{CommandKind, Engine, Identity, SharedRecords};
 
 pub use self::keys::{Key, KeyError, KeyValue, Keys};
-pub use self::simulated::{Claim, Forgery, Lie, Passage, Setup, Simulated};
+pub use self::simulated::{Claim, Forgery, FullState, Lie, Passage, Setup, Simulated};
 
 /// What the scenario language and the measures need to know of a protocol.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,9 @@ pub struct Spec {
     pub settings: SettingsPlace,
     check: fn(&Arc<Config>, &Keys) -> Result<(), KeyError>,
 }
+
+/// Bytes of key and value of each entry that nodes begin with.
+pub(crate) const ENTRY_LEN: usize = 100;
 
 /// Where a protocol's settings stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

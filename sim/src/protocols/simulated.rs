@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rumormill::Config;
-use rumormill::core::{Class, PreloadedMembers, Protocol, Record, SharedRecords};
+use rumormill::core::{Class, PreloadedEntries, PreloadedMembers, Protocol, Record, SharedRecords};
 use rumormill::time::{Now, UnixNanos};
 use rumormill::wire::Run;
 
@@ -111,12 +111,13 @@ pub trait Simulated:
         None
     }
 
-    /// A list of members that many nodes may begin with and share; nothing where each has its own,
-    /// by [`Protocol::preload`].
+    /// A list of members that many nodes may begin with and share, and so many entries; nothing
+    /// where each has its own, by [`Protocol::preload`].
     fn full_list<'a>(
         _roster: &Arc<SharedRecords>,
         _members: impl Iterator<Item = &'a Arc<Record>>,
-    ) -> Option<PreloadedMembers> {
+        _entries: (u32, &Config),
+    ) -> Option<FullState> {
         None
     }
 
@@ -124,10 +125,19 @@ pub trait Simulated:
     fn share_list(
         &mut self,
         _now: Now,
-        _list: &Arc<PreloadedMembers>,
+        _list: &FullState,
         _out: &mut rumormill::core::Outbox<Self::Packet>,
     ) {
     }
+}
+
+/// What many nodes begin with and share.
+#[derive(Clone, Debug)]
+pub struct FullState {
+    /// Whom they list.
+    pub members: Arc<PreloadedMembers>,
+    /// What they hold of entries, if anything.
+    pub entries: Option<PreloadedEntries>,
 }
 
 /// A claim about a node that need not be true.

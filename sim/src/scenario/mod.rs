@@ -325,6 +325,7 @@ impl Scenario {
                 .collect(),
             incarnations: laid.incarnations,
             nodes: self.typed.nodes,
+            entries: self.typed.entries(),
             nodes_ever: self.typed.nodes + self.typed.newcomers,
             actions: laid.actions,
             expect: self.typed.expect.clone(),

@@ -56,6 +56,8 @@ pub struct Plan {
     pub incarnations: Vec<Incarnation>,
     /// How many nodes there are at first; newcomers have higher numbers.
     pub nodes: u32,
+    /// Entries that all initial nodes hold at first, where they begin with complete lists.
+    pub entries: u32,
     /// Numbers of nodes ever, newcomers included.
     pub nodes_ever: u32,
     /// What happens, in order of time, then of the file.

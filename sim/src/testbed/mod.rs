@@ -109,6 +109,8 @@ pub fn check(plan: &Plan, net: TestbedNet) -> Result<(), TestbedError> {
         "`forgets` needs clocks that can be set"
     } else if !plan.clocks.is_empty() {
         "a group's clock that is unlike the others can't be had"
+    } else if plan.entries > 0 {
+        "real nodes begin without entries: have them put at the beginning"
     } else if begins_complete_but_late(plan) {
         "with `bootstrap = \"full\"` all nodes must start at 0: leave `start` out"
     } else if net == TestbedNet::Netns

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rumormill::core::{self, Input, Outbox, Output, PreloadedMembers};
+use rumormill::core::{self, Input, Outbox, Output};
 use rumormill::time::{Instant, Now};
 
 use super::Engines;
@@ -19,7 +19,7 @@ use super::measure::Measures;
 use super::parcels::{ParcelNo, Parcels};
 use super::world::{NodeSlot, Running, World, WorldEvent};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo};
-use crate::protocols::Simulated;
+use crate::protocols::{FullState, Simulated};
 use crate::scenario::plan::{NodeNo, WayIn};
 
 /// What engines have done ahead.
@@ -66,7 +66,7 @@ enum Coming {
 struct Given<'a, T> {
     cast: &'a Cast,
     parcels: &'a Parcels<T>,
-    full: Option<&'a Arc<PreloadedMembers>>,
+    full: Option<&'a Arc<FullState>>,
     /// Up to then nothing comes but what is known.
     horizon: Instant,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::core::{Command, Input, PreloadedMembers, SharedRecords};
+use rumormill::core::{Command, Input, SharedRecords};
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
 
@@ -14,14 +14,14 @@ use super::world::{Running, World, WorldEvent};
 use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
-use crate::protocols::{Setup, Simulated};
+use crate::protocols::{FullState, Setup, Simulated};
 use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause, WayIn};
 
 /// What the engines know of each other's records in advance.
 #[derive(Clone, Debug)]
 pub(super) enum Rosters {
     /// All share one, and those that begin with complete lists share one of these.
-    Shared { roster: Arc<SharedRecords>, full: Option<Arc<PreloadedMembers>> },
+    Shared { roster: Arc<SharedRecords>, full: Option<Arc<FullState>> },
     /// Each has one of its own, as in a service: the same runs, with more memory and time.
     #[cfg(test)]
     Separate,
@@ -33,7 +33,8 @@ impl Rosters {
             Arc::new(SharedRecords::of(cast.parts().iter().map(|part| Arc::clone(&part.record))));
         let wanted = plan.incarnations.iter().any(|start| start.way_in == WayIn::Full);
         let initial = cast.initial().map(|part| &cast.part(part).record);
-        let full = wanted.then(|| P::full_list(&roster, initial)).flatten();
+        let entries = (plan.entries, &*plan.engine);
+        let full = wanted.then(|| P::full_list(&roster, initial, entries)).flatten();
         Self::Shared { roster, full: full.map(Arc::new) }
     }
 
@@ -53,7 +54,7 @@ impl Rosters {
         }
     }
 
-    pub(super) fn full(&self) -> Option<Arc<PreloadedMembers>> {
+    pub(super) fn full(&self) -> Option<Arc<FullState>> {
         match self {
             Self::Shared { full, .. } => full.clone(),
             #[cfg(test)]
@@ -261,6 +262,17 @@ mod tests {
         ) {
             prop_assert_eq!(shown(&plan, None), shown(&plan, Some(Rosters::Separate)));
         }
+    }
+
+    #[test]
+    fn nodes_that_begin_with_entries_agree_and_bring_a_newcomer_all_of_them() {
+        let text = "name = 'a'\nnodes = 5\nduration = '20s'\nbootstrap = { entries = 40 }\n\
+                    [[at]]\ntime = '1s'\njoin = { count = 1 }\n";
+        let plan = crate::scenario::parse("a.toml", text, &[]).unwrap().plan(1).unwrap();
+        let options = Options::default();
+        let run = World::<Engine>::new(&plan, &options).run(&mut |_| {});
+        let summary = serde_json::to_value(&run.summary).unwrap();
+        assert_eq!(summary["events"]["entry"], 40, "the newcomer is told of each: {summary}");
     }
 
     #[test]

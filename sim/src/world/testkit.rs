@@ -71,6 +71,7 @@ pub(crate) fn plan(nodes: u32, duration: Duration) -> Plan {
         groups: Vec::new(),
         incarnations: incarnations.collect(),
         nodes,
+        entries: 0,
         nodes_ever: nodes,
         actions: Vec::new(),
         expect: Vec::new(),

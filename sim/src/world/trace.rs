@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
 use rumormill::Node;
-use rumormill::core::Command;
+use rumormill::core::{Command, EntryKey, Terms};
 use rumormill::time::Instant;
 
 use crate::observe::cast::AddrNo;
@@ -116,16 +116,25 @@ fn put_command(command: &Command, out: &mut StableHasher) {
         Command::Leave => out.tag(6),
         Command::Put(key, data, terms) => {
             out.tag(7);
-            out.blob(key.as_str().as_bytes());
-            out.blob(data);
-            out.number(usize::from(terms.bound));
-            out.blob(&terms.ttl.unwrap_or_default().as_nanos().to_le_bytes());
+            put_entry(key, data, *terms, out);
         }
         Command::Delete(key) => {
             out.tag(8);
             out.blob(key.as_str().as_bytes());
         }
+        Command::PutTo(key, data, terms, holders) => {
+            out.tag(9);
+            put_entry(key, data, *terms, out);
+            out.number(*holders);
+        }
     }
+}
+
+fn put_entry(key: &EntryKey, data: &[u8], terms: Terms, out: &mut StableHasher) {
+    out.blob(key.as_str().as_bytes());
+    out.blob(data);
+    out.number(usize::from(terms.bound));
+    out.blob(&terms.ttl.unwrap_or_default().as_nanos().to_le_bytes());
 }
 
 /// What a node says beside its name and private data, if it does.

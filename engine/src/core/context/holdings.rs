@@ -2,14 +2,17 @@
 //!
 //! Most engines of a large simulation hold none, and a map takes hundreds of bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, Ground};
 use crate::config::Config;
 use crate::core::entries::{Entries, EntryLimits};
-use crate::core::entry::{Entry, Fingerprint, Incarnation};
+use crate::core::entry::{Entry, EntryKey, Fingerprint, Incarnation, PutError, Terms};
 use crate::core::packet::{AgedEntry, EntriesSummary};
+use crate::core::record::Record;
 use crate::core::settings::EntryRoom;
+use crate::time::Now;
 
 impl Context<'_> {
     /// The entries, if there were ever any.
@@ -19,8 +22,7 @@ impl Context<'_> {
 
     /// The entries, to be changed. What is written here is written by our own incarnation.
     pub(crate) fn entries_mut(&mut self) -> &mut Entries {
-        let (place, generation) = (self.me.place(), self.me.generation());
-        let writer = Incarnation { place, generation };
+        let writer = incarnation(self.me);
         let limits = limits(self.config);
         let entries = self.entries.get_or_insert_with(|| Entries::new(writer, limits).into());
         entries.start_as(writer);
@@ -40,6 +42,41 @@ impl Context<'_> {
         let age = self.entries().map_or(Duration::ZERO, |held| held.age(entry, self.now.mono));
         AgedEntry { entry: entry.clone(), age }
     }
+}
+
+/// Entries that many engines begin with, and share until they change.
+#[derive(Clone, Debug)]
+pub struct PreloadedEntries(Entries);
+
+impl PreloadedEntries {
+    /// Values that a member wrote then.
+    ///
+    /// # Errors
+    /// When they are more than fit in these settings.
+    pub fn of(
+        config: &Config,
+        writer: &Record,
+        now: Now,
+        values: impl IntoIterator<Item = (EntryKey, Arc<[u8]>)>,
+    ) -> Result<Self, PutError> {
+        let mut entries = Entries::new(incarnation(writer), limits(config));
+        for (key, data) in values {
+            entries.put(key, data, Terms::default(), now)?;
+        }
+        Ok(Self(entries))
+    }
+}
+
+impl Ground {
+    /// Holds these from the beginning.
+    pub(crate) fn hold(&mut self, PreloadedEntries(shared): &PreloadedEntries) {
+        let held = shared.clone().taken_over(incarnation(&self.me), limits(&self.config));
+        self.entries = Some(held.into());
+    }
+}
+
+fn incarnation(record: &Record) -> Incarnation {
+    Incarnation { place: record.place(), generation: record.generation() }
 }
 
 /// What entries are known by; none have that of an empty map.

@@ -63,10 +63,8 @@ async fn the_metadata_is_the_entry_with_the_empty_key() {
     }
     assert_eq!(present(&next(&mut watch).await), ("", &b"v1"[..]));
     assert_eq!(present(&next(&mut watch).await), ("a", &b"1"[..]));
-    let refused = [
-        lists[0].put("", "v2").bound().await.map(|_| ()),
-        lists[0].delete("").await.map(|_| ()),
-    ];
+    let refused =
+        [lists[0].put("", "v2").bound().await.map(|_| ()), lists[0].delete("").await.map(|_| ())];
     for refused in refused {
         assert!(matches!(refused, Err(NodeListError::Put(PutError::Nameless))), "{refused:?}");
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rumormill::Config;
 use rumormill::core::packet::{
-    Alive, Body, Bulk, Delta, Gone, Join, LastCall, MembershipUpdate, Padding, RingArc, RumorAck,
-    StateSummary, Subject, SwapRequest, Token, Welcome,
+    Alive, Body, Bulk, Delta, Gone, Join, Kept, LastCall, MembershipUpdate, Padding, RingArc,
+    RumorAck, StateSummary, Subject, SwapRequest, Token, Welcome,
 };
 use rumormill::core::{Age, AgeStep, Identity, MemberState, Packet, Record, Settings};
 use rumormill::node::NodeId;
@@ -201,7 +201,9 @@ fn packets_carry_what_they_bring_and_not_what_they_merely_name() {
         let (token, view) = (Token(tag << 32 | 7), None);
         Body::Rumor(rumormill::core::packet::Rumor { token, acks: 1, arc: whole, view, topic })
     };
-    let ack = |tag: u64| Body::RumorAck(RumorAck { token: Token(tag << 32 | 8), known: vec![] });
+    let ack = |tag: u64| {
+        Body::RumorAck(RumorAck { token: Token(tag << 32 | 8), known: vec![], kept: Kept::All })
+    };
     let news = vec![
         MembershipUpdate::Member(sighting(&cast, 5)),
         MembershipUpdate::Member(sighting(&cast, 1)),

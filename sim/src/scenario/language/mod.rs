@@ -21,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumormill::Config;
+use rumormill::config::WireVersion;
+use rumormill::core::CommandKind;
 use rumormill::link::NetworkChange;
 use rumormill::units::{nearest, show_duration};
 
@@ -34,7 +36,7 @@ use super::name::Name;
 use super::plan::{Expectation, SeedShare};
 use super::units::{Span, TIME_MAX, parse_positive_time, parse_time};
 use crate::percent::Percent;
-use crate::protocols::{Chosen, Spec};
+use crate::protocols::{Chosen, ENTRY_LEN, Spec};
 
 /// Most nodes of a scenario, newcomers included.
 pub(crate) const NODES_MAX: u64 = 10_000_000;
@@ -42,7 +44,7 @@ pub(crate) const NODES_MAX: u64 = 10_000_000;
 const ROWS_MAX: u64 = 100_000_000;
 const SAMPLES_MAX: u128 = 1_000_000;
 
-const BOOTSTRAP_KEYS: [&str; 2] = ["random", "knows"];
+const BOOTSTRAP_KEYS: [&str; 3] = ["random", "knows", "entries"];
 const KEYS: [&str; 15] = [
     "name",
     "nodes",
@@ -97,11 +99,21 @@ pub(super) enum Bootstrap {
     Random(u32),
     /// Each begins with the complete list.
     Full,
+    /// The same, and with so many entries.
+    Holds(u32),
     /// Each begins with a list of a random share of the others.
     Knows(Percent),
 }
 
 impl Typed {
+    /// How many entries the initial nodes hold at first.
+    pub(super) fn entries(&self) -> u32 {
+        match self.bootstrap {
+            Bootstrap::Holds(entries) => entries,
+            _ => 0,
+        }
+    }
+
     /// Reads a whole scenario. What is wrong is noted, and the rest looked at all the same: none
     /// is what comes of a part that is wrong.
     pub(super) fn read(root: &Table, found: &mut Mistakes) -> Option<Self> {
@@ -147,6 +159,11 @@ impl Typed {
         let bootstrap = root.item("bootstrap").map_or(Ok(Bootstrap::First), Bootstrap::read);
         let (bootstrap, start) =
             (found.keep(bootstrap), found.keep(read_start(root.item("start"), time)));
+        if let (Some(item), Some(Bootstrap::Holds(entries)), Some(engine)) =
+            (root.item("bootstrap"), bootstrap, &engine)
+        {
+            found.keep(check_entries(item, entries, (engine, spec)));
+        }
         let cycle = engine.as_ref().map_or(Duration::ZERO, |engine| engine.cycle());
         let warmup = found.keep(read_warmup(root.item("warmup"), time, cycle));
         let sample = found.keep(read_sample(root.item("sample"), time));
@@ -245,6 +262,27 @@ fn within_limit((nodes, at): (u32, Place), newcomers: u64) -> Result<u32, Mistak
         return Err(Mistake::new(at, text));
     }
     Ok(nodes)
+}
+
+/// Whether nodes of these settings can begin with so many entries.
+fn check_entries(
+    item: &Item,
+    entries: u32,
+    (engine, spec): (&Config, &Spec),
+) -> Result<(), Mistake> {
+    let refuse = |text| Err(Mistake::new(item.at, text));
+    if spec.refuses.contains(&CommandKind::Put) || engine.wire_max() == WireVersion::One {
+        return refuse("these nodes hold no entries: leave `entries` out".to_owned());
+    }
+    let bytes = entries as usize * ENTRY_LEN;
+    let fits = entries as usize <= engine.entries_max() && bytes <= engine.entries_bytes_max();
+    if !fits || engine.entry_len_max() < ENTRY_LEN {
+        return refuse(format!(
+            "{entries} entries of {ENTRY_LEN} bytes do not fit: raise `entries_max`, \
+             `entries_bytes_max` or `entry_len_max` in [engine]"
+        ));
+    }
+    Ok(())
 }
 
 /// The sections of a file that are tables.
@@ -393,6 +431,9 @@ impl Bootstrap {
             let percent = Percent::parse(percent).map_err(|text| Mistake::new(share.at, text))?;
             return Ok(Self::Knows(percent));
         }
+        if let Some(entries) = table.item("entries") {
+            return Ok(Self::Holds(count(entries.number("a number of entries", 1, 100_000)?)));
+        }
         let seeds = table.need("random", "random = 3")?.number("a number of seeds", 1, 1_000)?;
         Ok(Self::Random(count(seeds)))
     }
@@ -402,6 +443,7 @@ impl Bootstrap {
             Self::First => text_literal("first"),
             Self::Random(seeds) => format!("{{ random = {seeds} }}"),
             Self::Full => text_literal("full"),
+            Self::Holds(entries) => format!("{{ entries = {entries} }}"),
             Self::Knows(share) => format!("{{ knows = \"{share}\" }}"),
         }
     }

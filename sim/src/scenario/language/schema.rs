@@ -113,6 +113,7 @@ fn general(key: &str) -> Value {
 fn bootstrap() -> Value {
     let table = object(&BOOTSTRAP_KEYS, &[], |key| match key {
         "random" => number(1, "so many random seeds each"),
+        "entries" => number(1, "each begins with the complete list and so many entries"),
         "knows" => text("95%", "each begins with a list of a random share of the others"),
         _ => anything(),
     });

@@ -38,7 +38,7 @@ pub(super) fn initial(typed: &Typed, seed: u64) -> Vec<Incarnation> {
         false => Rng::fork(seed, "start", node.into()).between(low, high),
     };
     let way_in = |node: NodeNo| match typed.bootstrap {
-        Bootstrap::Full => WayIn::Full,
+        Bootstrap::Full | Bootstrap::Holds(_) => WayIn::Full,
         Bootstrap::Knows(share) => {
             let mut rng = Rng::fork(seed, "bootstrap", node.into());
             let known = share.of(typed.nodes - 1) as usize;

@@ -106,7 +106,11 @@ fn random_seeds_are_others_and_differ_by_seed_of_the_run() {
         let WayIn::Knows(nodes) = &born.way_in else { panic!("a list") };
         assert!(nodes.len() == 29 && !nodes.contains(&born.node), "{nodes:?}");
     }
-    assert!(plan("bootstrap = 'full'").incarnations.iter().all(|born| born.way_in == WayIn::Full));
+    for (bootstrap, entries) in [("'full'", 0), ("{ entries = 7 }", 7)] {
+        let plan = plan(&format!("bootstrap = {bootstrap}"));
+        assert!(plan.incarnations.iter().all(|born| born.way_in == WayIn::Full));
+        assert_eq!(plan.entries, entries);
+    }
 }
 
 #[test]
