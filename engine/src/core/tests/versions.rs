@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cluster::{Cluster, SECOND, addr, datagram};
-use crate::config::{Config, WireVersion};
+use crate::config::{Config, Swap, WireVersion};
 use crate::core::packet::{Body, Delta, MembershipUpdate};
 use crate::core::{
     Age, AgeStep, Command, EntryKey, Event, MemberState, Output, Packet, PacketKind, Record, Terms,
@@ -201,4 +201,18 @@ fn who_turns_out_to_be_old_after_it_was_told_of_entries_is_told_no_more_of_them(
     // What goes to an old node can be said in its version, as the cluster asserts of each packet.
     cluster.run(10 * SECOND);
     assert!(cluster.engine(3).entries().is_none());
+}
+
+#[test]
+fn an_old_node_that_asks_nobody_is_asked_in_its_own_version() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.start(1, &[]);
+    let old = Config::builder().wire_max(WireVersion::One).swap(Swap::Off);
+    cluster.configure(old.build().unwrap());
+    cluster.start(2, &[1]);
+    cluster.run_until(5 * SECOND, Cluster::all_list_all);
+    cluster.run(20 * SECOND);
+    cluster.mute.insert(PacketKind::Rumor);
+    cluster.publish(2, b"v1");
+    cluster.run_until(30 * SECOND, |cluster| cluster.all_hold(b"v1"));
 }
