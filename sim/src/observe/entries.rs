@@ -34,8 +34,10 @@ pub(crate) struct Entries {
     speaks: Vec<bool>,
     /// Components that have live nodes which speak of entries.
     components: usize,
-    /// Keys of which not all read the same, or whose newest write nobody alive has heard of.
+    /// Keys of which not all read the same.
     apart: usize,
+    /// Keys whose newest write nobody alive has heard of.
+    unheard: usize,
     last_write: Option<Instant>,
     agreed_since: Option<Instant>,
     /// Values that came back to a node which had seen their end: when, to whom and what.
@@ -54,6 +56,7 @@ struct Key {
     /// Writes of which anybody ever saw the end.
     ended: Marks,
     is_apart: bool,
+    is_unheard: bool,
 }
 
 /// Who is asked: live nodes that speak of entries.
@@ -100,6 +103,7 @@ impl Entries {
             speaks: vec![false; nodes as usize],
             components: 0,
             apart: 0,
+            unheard: 0,
             last_write: None,
             agreed_since: None,
             returned: Vec::new(),
@@ -153,13 +157,14 @@ impl Entries {
             keys.insert(key.clone(), Key::new(audience));
         }
         let state = keys.get_mut(key).expect("it is there");
-        let was_apart = state.is_apart;
+        let was = (state.is_apart, state.is_unheard);
         let is_own = way == Way::Source && told.kind != EntryKind::Expired;
         let is_new = is_own && state.find(told.version).is_none();
         if let Some(detail) = state.tell(audience, at, node, &told, is_new) {
             self.returned.push((at, node, detail));
         }
-        self.apart = self.apart + usize::from(state.is_apart) - usize::from(was_apart);
+        self.apart = self.apart + usize::from(state.is_apart) - usize::from(was.0);
+        self.unheard = self.unheard + usize::from(state.is_unheard) - usize::from(was.1);
         if is_new {
             self.last_write = Some(at);
             self.agreed_since = None;
@@ -177,6 +182,7 @@ impl Entries {
         (audience.components, *components) = (sides.len(), sides.len());
         keys.values_mut().for_each(|key| key.regroup(audience));
         self.apart = keys.values().filter(|key| key.is_apart).count();
+        self.unheard = keys.values().filter(|key| key.is_unheard).count();
     }
 
     /// The truth changed: who agrees does so anew.
@@ -186,7 +192,9 @@ impl Entries {
 
     /// To be called once everything of an instant's input is in.
     pub(crate) fn settle(&mut self, at: Instant) {
-        self.agreed_since = self.is_complete().then_some(self.agreed_since.unwrap_or(at));
+        // All may agree on an older one, or on none, when the newest died with its writer.
+        let agree = self.is_complete() && self.unheard == 0;
+        self.agreed_since = agree.then_some(self.agreed_since.unwrap_or(at));
     }
 
     /// True when all read the same of each key.
@@ -210,7 +218,7 @@ impl Entries {
                 return Some((node, detail));
             }
         }
-        Some((0, format!("nobody alive has heard of the newest write to `{}`", name.as_str())))
+        None
     }
 
     /// What a node told last differs from what it holds: how.
@@ -312,6 +320,7 @@ impl Key {
             groups: BTreeMap::new(),
             ended: Marks::default(),
             is_apart: false,
+            is_unheard: false,
         };
         key.regroup(audience);
         key
@@ -327,13 +336,14 @@ impl Key {
     fn read(&mut self, audience: Audience<'_>, node: NodeNo, reads: Option<WriteNo>) {
         let before = self.reads(node);
         self.readers[node as usize].reads = reads;
-        let Some(side) = audience.side(node) else { return };
-        let after = self.reads(node);
-        if let Some(count) = self.groups.get_mut(&(side, before)) {
-            *count -= 1;
+        if let Some(side) = audience.side(node) {
+            let after = self.reads(node);
+            if let Some(count) = self.groups.get_mut(&(side, before)) {
+                *count -= 1;
+            }
+            self.groups.retain(|_, count| *count > 0);
+            *self.groups.entry((side, after)).or_default() += 1;
         }
-        self.groups.retain(|_, count| *count > 0);
-        *self.groups.entry((side, after)).or_default() += 1;
         self.compare(audience);
     }
 
@@ -345,12 +355,12 @@ impl Key {
         self.compare(audience);
     }
 
-    /// All may agree on an older one, or on none, when the newest died with its writer.
     fn compare(&mut self, audience: Audience<'_>) {
         let newest = self.newest(|_| true).filter(|&write| !self.writes[write as usize].is_over);
-        let hears =
+        let is_heard =
             |write| audience.sides().any(|(node, _)| self.readers[node as usize].seen.has(write));
-        self.is_apart = self.groups.len() > audience.components || !newest.is_none_or(hears);
+        self.is_unheard = newest.is_some_and(|newest| !is_heard(newest));
+        self.is_apart = self.groups.len() > audience.components;
     }
 
     fn show(&self, write: Option<WriteNo>) -> String {

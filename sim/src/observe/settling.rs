@@ -186,7 +186,7 @@ impl Settling {
             return SettlingVerdict::Settled;
         }
         let (node, detail) = entries.difference(truth).unwrap_or_else(|| {
-            (0, "the entries were not the same, long after the last fault".to_owned())
+            (0, "not all read the same entries, long after the last fault".to_owned())
         });
         SettlingVerdict::Unsettled { node, detail }
     }

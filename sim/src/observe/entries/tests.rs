@@ -217,10 +217,12 @@ fn who_starts_anew_knows_of_no_end_and_who_has_no_word_for_entries_is_not_asked(
     assert!(!readers.entries.is_complete());
     readers.entries.begin(2, WireVersion::One);
     readers.shift();
-    assert!(!readers.entries.is_complete(), "nobody knows of the delete any more");
+    assert!(readers.entries.is_complete(), "node 2 speaks version 1 of the wire");
+    let converged = |readers: &Readers| readers.figures(200).converged;
+    assert_eq!(converged(&readers), Some(false), "nobody knows of the delete any more");
     readers.writes(140, 1, &Wrote::put(9));
     readers.hears(150, 0, &Wrote::put(9));
-    assert!(readers.entries.is_complete(), "node 2 speaks version 1 of the wire");
+    assert_eq!(converged(&readers), Some(true));
 }
 
 #[test]
@@ -236,20 +238,24 @@ fn of_very_many_writes_the_oldest_are_forgotten() {
     assert!(!readers.entries.is_complete());
 }
 
-/// Compares all pairs of nodes that can reach each other, key by key.
-fn naive(entries: &Entries, truth: &Truth) -> usize {
+/// Compares all pairs of nodes that can reach each other, key by key: how many keys are read
+/// differently, and of how many nobody alive has heard of the newest write.
+fn naive(entries: &Entries, truth: &Truth) -> (usize, usize) {
     let live = || truth.live_nodes().filter(|(node, _)| entries.speaks[*node as usize]);
     let is_apart = |key: &&Key| {
-        let same = live().all(|(one, _)| {
-            let reached = live().filter(|&(other, part)| truth.holds(one, other, part));
-            reached.map(|(other, _)| key.reads(other)).all(|read| read == key.reads(one))
-        });
-        let newest = (0..key.writes.len()).max_by_key(|&write| key.writes[write].version);
-        let newest = newest.map(|write| write as WriteNo);
-        let is_heard = |write| live().any(|(node, _)| key.readers[node as usize].seen.has(write));
-        !same || !newest.is_none_or(is_heard)
+        live().any(|(one, _)| {
+            let mut reached = live().filter(|&(other, part)| truth.holds(one, other, part));
+            reached.any(|(other, _)| key.reads(other) != key.reads(one))
+        })
     };
-    entries.keys.values().filter(is_apart).count()
+    let is_unheard = |key: &&Key| {
+        let newest = (0..key.writes.len()).max_by_key(|&write| key.writes[write].version);
+        newest.is_some_and(|newest| {
+            live().all(|(node, _)| !key.readers[node as usize].seen.has(newest as WriteNo))
+        })
+    };
+    let keys = entries.keys.values();
+    (keys.clone().filter(is_apart).count(), keys.filter(is_unheard).count())
 }
 
 proptest! {
@@ -285,7 +291,8 @@ proptest! {
             if kind < 4 {
                 readers.shift();
             }
-            prop_assert_eq!(readers.entries.apart, naive(&readers.entries, &readers.truth));
+            let counted = (readers.entries.apart, readers.entries.unheard);
+            prop_assert_eq!(counted, naive(&readers.entries, &readers.truth));
         }
     }
 }
