@@ -208,11 +208,30 @@ impl Store {
                     cx.stats.entries_over_limit += 1;
                     cx.out.event(Event::Entry(gone.expired()));
                 }
-                cx.out.event(Event::Entry(entry.clone()));
+                Self::tell_taken(cx, entry);
             }
             Merged::Refused(_) => cx.stats.entries_over_limit += 1,
             Merged::Dead => cx.stats.entries_dead += 1,
             Merged::Same | Merged::Older => {}
+        }
+    }
+
+    /// Tells the service of an entry that was taken. What is bound to one that is not listed is
+    /// hidden, and what was bound to a former incarnation is over: it may have been on its way when
+    /// the new one was heard of.
+    fn tell_taken(cx: &mut Context<'_>, entry: &Entry) {
+        let writer = entry.stamp().writer();
+        let listed = entry.terms().bound.then(|| cx.members.listed_at(writer.place));
+        match listed {
+            Some(Some(present)) if present > writer.generation => {
+                let now = cx.now.mono;
+                let over = cx.entries_mut().expire_bound(writer.place, writer.generation, now);
+                over.into_iter().for_each(|tombstone| cx.out.event(Event::Entry(tombstone)));
+            }
+            Some(present) if present != Some(writer.generation) => {
+                cx.out.event(Event::Entry(entry.expired()));
+            }
+            _ => cx.out.event(Event::Entry(entry.clone())),
         }
     }
 
