@@ -149,6 +149,7 @@ fn every_figure_of_a_run_follows_from_its_trace_or_is_listed_with_the_reason() {
         "churn",
         "config-rollout",
         "entries",
+        "entries-partition",
         "flapping-node",
         "narrow-path",
         "two-regions",
