@@ -254,7 +254,7 @@ impl Store {
             return;
         }
         let changes: Vec<BoundChange> =
-            cx.out.of_this_input().iter().filter_map(BoundChange::of).collect();
+            cx.out.of_this_input().iter().flat_map(BoundChange::of).flatten().collect();
         for change in changes {
             match change {
                 BoundChange::Shown(writer) => {
@@ -295,23 +295,24 @@ enum BoundChange {
 }
 
 impl BoundChange {
-    fn of(output: &Output) -> Option<Self> {
-        let Output::Event(event) = output else { return None };
+    /// What is bound to a new incarnation may have come before it was heard of.
+    fn of(output: &Output) -> [Option<Self>; 2] {
+        let Output::Event(event) = output else { return [None; 2] };
         let life = |record: &Record| Incarnation {
             place: record.place(),
             generation: record.generation(),
         };
-        Some(match event {
-            Event::Joined(record) => Self::Shown(life(record)),
+        match event {
+            Event::Joined(record) => [Some(Self::Shown(life(record))), None],
             Event::Updated { old, new } if old.generation() < new.generation() => {
-                Self::Over(life(old))
+                [Some(Self::Over(life(old))), Some(Self::Shown(life(new)))]
             }
-            Event::Removed { record, cause: Cause::Left } => Self::Over(life(record)),
+            Event::Removed { record, cause: Cause::Left } => [Some(Self::Over(life(record))), None],
             Event::Removed { record, .. } | Event::Replaced { old: record, .. } => {
-                Self::Hidden(life(record))
+                [Some(Self::Hidden(life(record))), None]
             }
-            _ => return None,
-        })
+            _ => [None; 2],
+        }
     }
 }
 
