@@ -221,9 +221,13 @@ impl Entries {
         None
     }
 
-    /// What a node told last differs from what it holds: how.
+    /// What a node told last differs from what it holds: how. Of what it began with it tells
+    /// nothing.
     pub(crate) fn misread(&self, node: NodeNo, held: &EntriesView) -> Option<String> {
-        self.keys.iter().filter(|(name, _)| !name.as_str().is_empty()).find_map(|(name, key)| {
+        let is_told = |key: &Key| key.readers[node as usize].seen != Marks::default();
+        let is_followed =
+            |(name, key): &(&EntryKey, &Key)| !name.as_str().is_empty() && is_told(key);
+        self.keys.iter().filter(is_followed).find_map(|(name, key)| {
             let entry = held.get(name.as_str(), Instant::ZERO);
             // What hides by itself depends on clocks and lists.
             let stays = |bound: bool, ttl: Option<Duration>| !bound && ttl.is_none();
