@@ -442,9 +442,9 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
              had been published: the mean over all nodes that were ever live, each over the \
              time that it ran unstopped, warm-up included."),
         ("entries.converged", Flag, Higher,
-            "Whether all live nodes that can reach each other read the same of each key at the end, \
-             that of metadata too, and one of them has heard of the newest write to it; nodes that \
-             speak version 1 of the wire aside."),
+            "Whether all live nodes that can reach each other read the same of each key at the \
+             end, that of metadata too, and one of them has heard of the newest write to it; nodes \
+             that speak version 1 of the wire aside."),
         ("entries.converged_after", Duration, Lower,
             "From the later of last put, delete or publish and last change of truth until all \
              reachable live nodes read the same of each key."),
@@ -458,8 +458,8 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "From the last put or delete until all nodes held it or a newer version."),
         ("entries.lost", Count, Lower,
             "Keys whose newest value no live node reads at the end though one has heard of it, and \
-             nobody of a write that had seen it: bound and expired ones, and what goes for a limit, \
-             are none."),
+             nobody of a write that had seen it: bound and expired ones, and what goes for a \
+             limit, are none."),
         ("entries.zombies", Count, Lower,
             "At the end: pairs of a live node and a deleted key of which it reads a value that \
              somebody it can reach has seen the end of."),

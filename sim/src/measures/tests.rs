@@ -123,17 +123,7 @@ fn summary() -> Summary {
             t100_ms: Some(22.0),
             staleness: Some(0.25),
         },
-        entries: Some(EntriesFigures {
-            converged: Some(true),
-            converged_after_ms: Some(70.0),
-            t50_ms: Some(71.0),
-            t90_ms: Some(72.0),
-            t99_ms: Some(73.0),
-            t100_ms: Some(74.0),
-            lost: 75,
-            zombies: 76,
-            repaired: 77,
-        }),
+        entries: Some(entries()),
         removals: removals(),
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
@@ -151,6 +141,20 @@ fn summary() -> Summary {
         }],
         expectations: Vec::new(),
         ok: true,
+    }
+}
+
+fn entries() -> EntriesFigures {
+    EntriesFigures {
+        converged: Some(true),
+        converged_after_ms: Some(70.0),
+        t50_ms: Some(71.0),
+        t90_ms: Some(72.0),
+        t99_ms: Some(73.0),
+        t100_ms: Some(74.0),
+        lost: 75,
+        zombies: 76,
+        repaired: 77,
     }
 }
 

@@ -29,7 +29,7 @@ use crate::scenario::plan::{Deed, NodeNo, Plan};
 /// heard of the newest write to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries {
-    keys: BTreeMap<EntryKey, Key>,
+    keys: BTreeMap<EntryKey, KeyHistory>,
     /// By node: whether its wire has a word for entries.
     speaks: Vec<bool>,
     /// Components that have live nodes which speak of entries.
@@ -46,7 +46,7 @@ pub(crate) struct Entries {
 
 /// One key.
 #[derive(Clone, Debug)]
-struct Key {
+struct KeyHistory {
     /// In the order in which they were first seen.
     writes: Vec<Write>,
     /// By node.
@@ -61,13 +61,13 @@ struct Key {
 
 /// Who is asked: live nodes that speak of entries.
 #[derive(Clone, Copy, Debug)]
-struct Audience<'a> {
+struct Listeners<'a> {
     truth: &'a Truth,
     speaks: &'a [bool],
     components: usize,
 }
 
-impl Audience<'_> {
+impl Listeners<'_> {
     /// The component of a node, if it is asked.
     fn side(&self, node: NodeNo) -> Option<u32> {
         let is_asked = self.speaks[node as usize] && self.truth.live(node).is_some();
@@ -82,7 +82,7 @@ impl Audience<'_> {
 
 /// What a node is told of a key.
 #[derive(Clone, Copy, Debug)]
-struct Told<'a> {
+struct EntryTold<'a> {
     version: Version,
     kind: EntryKind,
     ttl: Option<Duration>,
@@ -125,7 +125,7 @@ impl Entries {
         (metadata, way): (&Metadata, Way),
     ) {
         let (version, kind) = (metadata.version(), EntryKind::Put);
-        let told = Told { version, kind, ttl: None, bound: false, key: "" };
+        let told = EntryTold { version, kind, ttl: None, bound: false, key: "" };
         self.tell(truth, at, node, &EntryKey::default(), (told, way));
     }
 
@@ -139,7 +139,8 @@ impl Entries {
     ) -> bool {
         let (terms, key) = (entry.terms(), entry.key());
         let (version, kind) = (entry.stamp().version, entry.kind());
-        let told = Told { version, kind, ttl: terms.ttl, bound: terms.bound, key: key.as_str() };
+        let told =
+            EntryTold { version, kind, ttl: terms.ttl, bound: terms.bound, key: key.as_str() };
         self.tell(truth, at, node, key, (told, way))
     }
 
@@ -149,12 +150,12 @@ impl Entries {
         at: Instant,
         node: NodeNo,
         key: &EntryKey,
-        (told, way): (Told<'_>, Way),
+        (told, way): (EntryTold<'_>, Way),
     ) -> bool {
         let Self { keys, speaks, components, .. } = self;
-        let audience = Audience { truth, speaks, components: *components };
+        let audience = Listeners { truth, speaks, components: *components };
         if !keys.contains_key(key) {
-            keys.insert(key.clone(), Key::new(audience));
+            keys.insert(key.clone(), KeyHistory::new(audience));
         }
         let state = keys.get_mut(key).expect("it is there");
         let was = (state.is_apart, state.is_unheard);
@@ -175,7 +176,7 @@ impl Entries {
     /// The truth may have shifted.
     pub(crate) fn shift(&mut self, truth: &Truth) {
         let Self { keys, speaks, components, .. } = self;
-        let mut audience = Audience { truth, speaks, components: 0 };
+        let mut audience = Listeners { truth, speaks, components: 0 };
         let mut sides: Vec<u32> = audience.sides().map(|(_, side)| side).collect();
         sides.sort_unstable();
         sides.dedup();
@@ -224,9 +225,9 @@ impl Entries {
     /// What a node told last differs from what it holds: how. Of what it began with it tells
     /// nothing.
     pub(crate) fn misread(&self, node: NodeNo, held: &EntriesView) -> Option<String> {
-        let is_told = |key: &Key| key.readers[node as usize].seen != Marks::default();
+        let is_told = |key: &KeyHistory| key.readers[node as usize].seen != Marks::default();
         let is_followed =
-            |(name, key): &(&EntryKey, &Key)| !name.as_str().is_empty() && is_told(key);
+            |(name, key): &(&EntryKey, &KeyHistory)| !name.as_str().is_empty() && is_told(key);
         self.keys.iter().filter(is_followed).find_map(|(name, key)| {
             let entry = held.get(name.as_str(), Instant::ZERO);
             // What hides by itself depends on clocks and lists.
@@ -311,13 +312,13 @@ impl Entries {
         Some(self.agreed_since? - self.last_write?.max(last_change))
     }
 
-    fn audience<'a>(&'a self, truth: &'a Truth) -> Audience<'a> {
-        Audience { truth, speaks: &self.speaks, components: self.components }
+    fn audience<'a>(&'a self, truth: &'a Truth) -> Listeners<'a> {
+        Listeners { truth, speaks: &self.speaks, components: self.components }
     }
 }
 
-impl Key {
-    fn new(audience: Audience<'_>) -> Self {
+impl KeyHistory {
+    fn new(audience: Listeners<'_>) -> Self {
         let mut key = Self {
             writes: Vec::new(),
             readers: vec![Reader::default(); audience.speaks.len()],
@@ -337,7 +338,7 @@ impl Key {
     }
 
     /// Has a node read something else.
-    fn read(&mut self, audience: Audience<'_>, node: NodeNo, reads: Option<WriteNo>) {
+    fn read(&mut self, audience: Listeners<'_>, node: NodeNo, reads: Option<WriteNo>) {
         let before = self.reads(node);
         self.readers[node as usize].reads = reads;
         if let Some(side) = audience.side(node) {
@@ -351,7 +352,7 @@ impl Key {
         self.compare(audience);
     }
 
-    fn regroup(&mut self, audience: Audience<'_>) {
+    fn regroup(&mut self, audience: Listeners<'_>) {
         self.groups.clear();
         for (node, side) in audience.sides() {
             *self.groups.entry((side, self.reads(node))).or_default() += 1;
@@ -359,7 +360,7 @@ impl Key {
         self.compare(audience);
     }
 
-    fn compare(&mut self, audience: Audience<'_>) {
+    fn compare(&mut self, audience: Listeners<'_>) {
         let newest = self.newest(|_| true).filter(|&write| !self.writes[write as usize].is_over);
         let is_heard =
             |write| audience.sides().any(|(node, _)| self.readers[node as usize].seen.has(write));

@@ -80,9 +80,9 @@ pub(crate) struct Rumors {
     cast: Arc<Cast>,
     rumors: Vec<Rumor>,
     left_out: u64,
-    metadata: Versions,
+    metadata: VersionRumors,
     /// By key.
-    entries: BTreeMap<EntryKey, Versions>,
+    entries: BTreeMap<EntryKey, VersionRumors>,
     /// By the tag of their tokens: the rumors that were told along arcs.
     tags: BTreeMap<u32, Vec<RumorNo>>,
     /// By incarnation: the rumors of its start and of its end.
@@ -96,14 +96,14 @@ pub(crate) struct Rumors {
 
 /// The versions of one value.
 #[derive(Clone, Debug)]
-struct Versions {
+struct VersionRumors {
     /// In their order, with their rumors.
     order: Vec<(Version, RumorNo)>,
     /// By node: the newest version it held. Kept over a restart, for what was held stays held.
     newest: Vec<Option<Version>>,
 }
 
-impl Versions {
+impl VersionRumors {
     fn new(nodes: u32) -> Self {
         Self { order: Vec::new(), newest: vec![None; nodes as usize] }
     }
@@ -185,7 +185,7 @@ pub(crate) struct Row {
 impl Rumors {
     pub(crate) fn new(cast: Arc<Cast>, rows_max: usize) -> Self {
         let about = vec![About::default(); cast.parts().len()];
-        let metadata = Versions::new(cast.nodes());
+        let metadata = VersionRumors::new(cast.nodes());
         Self {
             cast,
             rumors: Vec::new(),
@@ -219,9 +219,9 @@ impl Rumors {
         }
     }
 
-    fn versions_of(&mut self, key: &EntryKey) -> &mut Versions {
+    fn versions_of(&mut self, key: &EntryKey) -> &mut VersionRumors {
         if !self.entries.contains_key(key) {
-            self.entries.insert(key.clone(), Versions::new(self.cast.nodes()));
+            self.entries.insert(key.clone(), VersionRumors::new(self.cast.nodes()));
         }
         self.entries.get_mut(key).expect("it is there")
     }

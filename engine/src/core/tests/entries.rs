@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, SECOND, addr, datagram, rumor};
-use super::telling::packet;
+use super::cluster::{Cluster, SECOND, addr, datagram};
 use crate::config::{Config, WireVersion};
-use crate::core::packet::{AgedEntry, Body, Compare, Differences, Subject};
+use crate::core::packet::{AgedEntry, Body, Compare, Differences};
 use crate::core::{
-    Answer, Command, Content, Difference, Entry, EntryKey, Event, NotConfirmed, Output, PacketKind,
-    PutError, Stamp, Terms, Version, digest,
+    Answer, Command, Difference, Entry, EntryKey, Event, NotConfirmed, Output, PacketKind,
+    PutError, Terms, Version,
 };
-use crate::node::{Generation, NodeId};
 use crate::time::Instant;
 
 fn key(text: &str) -> EntryKey {
@@ -517,34 +515,6 @@ fn a_bound_value_is_hidden_while_its_writer_is_not_listed_and_over_when_it_leave
         assert_eq!(is_told(&cluster, node, "services/6"), Some(false));
         assert!(cluster.engine(node).agreement().is_full(), "node {node}");
     }
-}
-
-#[test]
-fn a_bound_value_that_comes_late_is_hidden_or_over() {
-    let mut cluster = settled(4, Config::default());
-    let present = cluster.engine(2).me().generation();
-    let terms = Terms { bound: true, ..Terms::default() };
-    let bound = |generation, text: &str| {
-        let version = Version { nanos: 5, writer: NodeId::of(addr(2)), digest: digest(b"up") };
-        let stamp = Stamp { version, generation, seq: 1_000 };
-        let content = Content::Put { data: b"up"[..].into(), terms };
-        let entry = Entry::verified(key(text), stamp, content).unwrap();
-        rumor(Subject::Entries(vec![AgedEntry { entry, age: Duration::ZERO }]))
-    };
-    let [former, next] = [present.get() - 1, present.get() + 1];
-    let [former, next] = [former, next].map(|number| Generation::new(number).unwrap());
-    for (generation, text, shown) in
-        [(present, "is", true), (former, "was", false), (next, "will be", false)]
-    {
-        let outputs = cluster.outputs(1, 3, packet(bound(generation, text)));
-        let told = outputs.iter().rev().find_map(|output| match output {
-            Output::Event(Event::Entry(entry)) => Some(entry.data().is_some()),
-            _ => None,
-        });
-        assert_eq!(told, Some(shown), "{text}");
-    }
-    assert_eq!(value(&mut cluster, 1, "was"), None, "over for good");
-    assert!(value(&mut cluster, 1, "will be").is_some(), "hidden until that one is listed");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! A write is replaced by one that had seen it, and by nothing else: of two that had not seen each
 //! other the larger version wins where they meet, but the smaller may live where the other was
 //! never heard of, and forgotten. So a value is deleted once somebody who had it hears of a write
-//! that had seen it, and must not be read by that one again, nor in the end by anybody in its reach.
+//! that had seen it, and must not be read by that one again, nor in the end by anybody in its
+//! reach.
 
 use std::collections::BTreeMap;
 use std::ops::{BitAnd, BitOrAssign};
@@ -13,7 +14,7 @@ use rumormill::Version;
 use rumormill::core::EntryKind;
 use rumormill::time::Instant;
 
-use super::{Audience, Key, Told};
+use super::{EntryTold, KeyHistory, Listeners};
 use crate::scenario::plan::NodeNo;
 
 /// The place of a write among those of its key.
@@ -93,7 +94,7 @@ pub(super) struct Reader {
     ended: Marks,
 }
 
-impl Key {
+impl KeyHistory {
     pub(super) fn find(&self, version: Version) -> Option<WriteNo> {
         let place = self.writes.iter().rposition(|write| write.version == version)?;
         Some(place as WriteNo)
@@ -102,10 +103,10 @@ impl Key {
     /// A node is told this; what is wrong with that.
     pub(super) fn tell(
         &mut self,
-        audience: Audience<'_>,
+        audience: Listeners<'_>,
         at: Instant,
         node: NodeNo,
-        told: &Told<'_>,
+        told: &EntryTold<'_>,
         is_new: bool,
     ) -> Option<String> {
         let found = self.find(told.version);
@@ -133,7 +134,7 @@ impl Key {
     }
 
     /// A value is hidden somewhere: the others follow by their own ages, if it is for its age.
-    fn end(&mut self, audience: Audience<'_>, at: Instant, write: Option<WriteNo>) {
+    fn end(&mut self, audience: Listeners<'_>, at: Instant, write: Option<WriteNo>) {
         let Some(write) = write.map(|write| &mut self.writes[write as usize]) else { return };
         if !write.is_over && write.may_be_over(at) {
             write.is_over = true;
@@ -143,10 +144,10 @@ impl Key {
 
     fn add(
         &mut self,
-        audience: Audience<'_>,
+        audience: Listeners<'_>,
         at: Instant,
         node: NodeNo,
-        told: &Told<'_>,
+        told: &EntryTold<'_>,
         is_new: bool,
     ) -> WriteNo {
         if self.writes.len() == WRITES_MAX {
@@ -166,7 +167,7 @@ impl Key {
         (self.writes.len() - 1) as WriteNo
     }
 
-    fn forget_first(&mut self, audience: Audience<'_>) {
+    fn forget_first(&mut self, audience: Listeners<'_>) {
         self.writes.remove(0);
         self.writes.iter_mut().for_each(|write| write.replaces.forget_first());
         self.ended.forget_first();
@@ -186,7 +187,7 @@ impl Key {
 
     /// The newest value, if nobody alive reads it though one has heard of it. What died with its
     /// writer before anybody heard of it was never there.
-    pub(super) fn lost(&self, audience: Audience<'_>, end: Instant) -> Option<WriteNo> {
+    pub(super) fn lost(&self, audience: Listeners<'_>, end: Instant) -> Option<WriteNo> {
         let mut seen = Marks::default();
         audience.sides().for_each(|(node, _)| seen |= self.readers[node as usize].seen);
         let counts = |write| seen.has(write) || self.writes[write as usize].hearers > 1;
@@ -198,7 +199,7 @@ impl Key {
     }
 
     /// Who reads what is deleted, and what that is.
-    pub(super) fn zombies(&self, audience: Audience<'_>) -> Vec<(NodeNo, WriteNo)> {
+    pub(super) fn zombies(&self, audience: Listeners<'_>) -> Vec<(NodeNo, WriteNo)> {
         let mut of_side: BTreeMap<u32, (Marks, Marks)> = BTreeMap::new();
         for (node, side) in audience.sides() {
             let (seen, ended) = of_side.entry(side).or_default();

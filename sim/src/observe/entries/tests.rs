@@ -242,13 +242,13 @@ fn of_very_many_writes_the_oldest_are_forgotten() {
 /// differently, and of how many nobody alive has heard of the newest write.
 fn naive(entries: &Entries, truth: &Truth) -> (usize, usize) {
     let live = || truth.live_nodes().filter(|(node, _)| entries.speaks[*node as usize]);
-    let is_apart = |key: &&Key| {
+    let is_apart = |key: &&KeyHistory| {
         live().any(|(one, _)| {
             let mut reached = live().filter(|&(other, part)| truth.holds(one, other, part));
             reached.any(|(other, _)| key.reads(other) != key.reads(one))
         })
     };
-    let is_unheard = |key: &&Key| {
+    let is_unheard = |key: &&KeyHistory| {
         let newest = (0..key.writes.len()).max_by_key(|&write| key.writes[write].version);
         newest.is_some_and(|newest| {
             live().all(|(node, _)| !key.readers[node as usize].seen.has(newest as WriteNo))

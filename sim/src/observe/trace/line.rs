@@ -13,7 +13,7 @@
 //! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
 //! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
 //! | `deliver` | it was read | `from to kind sent_ns content`, `waited_ns rumors` |
-//! | `state` | what a service was told | `node change`, `about life cause version members entry from` |
+//! | `state` | a service was told | `node change`, `about life cause version members entry from` |
 //! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
 //!
 //! `content` is a hash of what the packet says, so that two traces differ where two packets do.
