@@ -456,6 +456,28 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_told_of_where_a_scenario_writes_any() {
+        let mut run = fixture::partition(50, 1, 1);
+        assert!(!super::run(&run, Paint::Plain).contains("Entries"));
+        let (converged, converged_after_ms) = (Some(true), Some(840.0));
+        let (lost, zombies, repaired) = (1, 2, 3_000);
+        let entries = EntriesFigures {
+            converged,
+            converged_after_ms,
+            lost,
+            zombies,
+            repaired,
+            ..Default::default()
+        };
+        run.summary.entries = Some(entries);
+        let text = super::run(&run, Paint::Plain);
+        let (_, told) = text.split_once("Entries\n").unwrap();
+        let lines: Vec<&str> = told.lines().take(2).collect();
+        assert!(lines[0].trim_start().starts_with("all agreed 840 ms after the last"), "{text}");
+        assert_eq!(lines[1].trim(), "1 lost, 2 deleted still read, 3,000 came by swaps");
+    }
+
+    #[test]
     fn what_never_came_and_what_is_wrong_is_said() {
         let mut run = fixture::partition(50, 1, 1);
         let summary = &mut run.summary;
