@@ -62,7 +62,8 @@ pub enum Better {
 }
 
 /// The kinds of rumors, as in the ids of `rumors[]`.
-pub const RUMOR_KINDS: [&str; 6] = ["metadata", "join", "leave", "restart", "update", "removal"];
+pub const RUMOR_KINDS: [&str; 7] =
+    ["metadata", "entry", "join", "leave", "restart", "update", "removal"];
 
 /// The kinds of faults, by the names of the actions that do it; `burst`, `reorder` and
 /// `corrupt` are what links do by themselves.
@@ -440,6 +441,30 @@ const FIXED: &[(&str, Unit, Better, &str)] = {
             "Share of its life in which a node held nothing, or an older version, while a newer \
              had been published: the mean over all nodes that were ever live, each over the \
              time that it ran unstopped, warm-up included."),
+        ("entries.converged", Flag, Higher,
+            "Whether all live nodes that can reach each other read the same of each key at the \
+             end, that of metadata too, and one of them has heard of the newest write to it; nodes \
+             that speak version 1 of the wire aside."),
+        ("entries.converged_after", Duration, Lower,
+            "From the later of last put, delete or publish and last change of truth until all \
+             reachable live nodes read the same of each key."),
+        ("entries.t50", Duration, Lower,
+            "From the last put or delete until half of the nodes held it or a newer version."),
+        ("entries.t90", Duration, Lower,
+            "From the last put or delete until 90 % of the nodes held it or a newer version."),
+        ("entries.t99", Duration, Lower,
+            "From the last put or delete until 99 % of the nodes held it or a newer version."),
+        ("entries.t100", Duration, Lower,
+            "From the last put or delete until all nodes held it or a newer version."),
+        ("entries.lost", Count, Lower,
+            "Keys whose newest value no live node reads at the end though one has heard of it, and \
+             nobody of a write that had seen it: bound and expired ones, and what goes for a \
+             limit, are none."),
+        ("entries.zombies", Count, Lower,
+            "At the end: pairs of a live node and a deleted key of which it reads a value that \
+             somebody it can reach has seen the end of."),
+        ("entries.repaired", Count, Neither,
+            "First receipts of puts and deletes by a swap, all nodes together."),
         ("removals.right", Count, Neither, "Removals by timeout of a node that was gone."),
         ("removals.false", Count, Lower,
             "Removals, by timeout or for its name, of a node that ran, and could be heard by and \

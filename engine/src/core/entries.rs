@@ -362,7 +362,7 @@ impl Entries {
         let held = self.held(key);
         // Of a put that is held the tombstone is no earlier write.
         let is_held = held.is_some_and(|held| held.stamp().version == stamp.version);
-        !is_held && self.coverage.covers(stamp)
+        planted!(DeadTaken, !is_held && self.coverage.covers(stamp), false)
     }
 
     pub(crate) fn held(&self, key: &EntryKey) -> Option<&Entry> {

@@ -47,7 +47,7 @@ use crate::config::{Config, WireVersion};
 use crate::core::beat::{Age, AgeStep, Beat, COUNTER_MAX, RecordId};
 use crate::core::packet::{Cause, Gone};
 use crate::core::record::{Digest, Digests, MemberState, Record};
-use crate::node::NodeId;
+use crate::node::{Generation, NodeId};
 use crate::time::Instant;
 
 /// The table of members and tombstones.
@@ -168,6 +168,14 @@ impl Members {
 
     pub(crate) fn place(&self, node: NodeIx) -> NodeId {
         self.interner.place(node)
+    }
+
+    /// The generation of the listed member at this place.
+    pub(crate) fn listed_at(&self, place: NodeId) -> Option<Generation> {
+        let ring = self.ring();
+        let at = ring.partition_point(|&member| self.place(member) < place);
+        let member = *ring.get(at).filter(|&&member| self.place(member) == place)?;
+        Some(self.record(member).generation())
     }
 
     /// The order of two nodes on the ring.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::entries::EntriesView;
+use super::entries::{AgedEntry, EntriesView};
+use super::entry::EntryKey;
 use super::footprint::Footprint;
 use super::io::{Command, Input, Outbox};
 use super::members::SharedRecords;
@@ -197,6 +198,13 @@ pub struct CarriedNews<'a> {
 pub enum NewsAbout<'a> {
     /// This version of the metadata.
     Version(Version),
+    /// This version of a named entry.
+    Entry {
+        /// Its key.
+        key: &'a EntryKey,
+        /// What was written.
+        version: Version,
+    },
     /// That an incarnation is a member.
     Member {
         /// Its address.
@@ -317,6 +325,7 @@ impl Packet {
 
     pub(crate) fn carried_news(&self) -> impl Iterator<Item = CarriedNews<'_>> {
         let (mut one, mut news, mut members) = (None, &[][..], &[][..]);
+        let mut entries = &[][..];
         let mut load = Load::Value;
         match &self.body {
             Body::Value(metadata) | Body::Fetched(metadata) => {
@@ -328,8 +337,7 @@ impl Packet {
                     (one, load) = (Some(NewsAbout::Version(it.version)), Load::Announcement);
                 }
                 Subject::Membership(change) => one = change.carried(),
-                // Followed by no measure yet.
-                Subject::Entries(_) => {}
+                Subject::Entries(written) => entries = written,
             },
             Body::RumorAck(ack) => {
                 (one, load) = (Some(NewsAbout::Tagged(ack.token.tag())), Load::Ack);
@@ -339,11 +347,13 @@ impl Packet {
             Body::Join(join) => one = Some(join.me.carried()),
             Body::Alive(alive) => one = Some(alive.me.carried()),
             Body::Welcome(welcome) => members = &welcome.members,
+            Body::Compare(compare) => entries = &compare.differences.entries,
             _ => {}
         }
         let members = members.iter().map(MemberState::carried);
-        let about =
-            one.into_iter().chain(news.iter().filter_map(MembershipUpdate::carried)).chain(members);
+        let news = news.iter().filter_map(MembershipUpdate::carried);
+        let about = one.into_iter().chain(news).chain(members);
+        let about = about.chain(entries.iter().map(AgedEntry::carried));
         about.map(move |about| CarriedNews { about, load })
     }
 
@@ -366,14 +376,21 @@ impl Packet {
 }
 
 impl MemberState {
-    fn carried(&self) -> NewsAbout<'static> {
+    fn carried(&self) -> NewsAbout<'_> {
         let (addr, generation) = (self.record.node().addr(), self.record.generation());
         NewsAbout::Member { addr, generation }
     }
 }
 
+impl AgedEntry {
+    fn carried(&self) -> NewsAbout<'_> {
+        let version = self.entry.stamp().version;
+        NewsAbout::Entry { key: self.entry.key(), version }
+    }
+}
+
 impl MembershipUpdate {
-    fn carried(&self) -> Option<NewsAbout<'static>> {
+    fn carried(&self) -> Option<NewsAbout<'_>> {
         match self {
             Self::Member(member) => Some(member.carried()),
             Self::Gone(gone) => {

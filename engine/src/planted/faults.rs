@@ -13,6 +13,7 @@ pub enum FaultSubject {
     Probes,
     Swaps,
     Metadata,
+    Entries,
     Joining,
     Leaving,
     Trust,
@@ -114,6 +115,13 @@ faults! {
         KeeperGone: StaleState, "One that has left counts as a keeper of the value";
         OlderConfirmed: WrongBound, "Who holds an older version counts as a keeper of the new one";
         ServedForEver: StaleState, "A transfer that came to nothing counts as under way";
+    }
+    Entries {
+        DeadTaken: MissingCall,
+            "What was deleted and forgotten is taken again from whoever still holds it";
+        GapsCovered: WrongBound,
+            "Who hears of a write takes all earlier ones of its writer for heard of";
+        EntriesUncompared: MissingCall, "Nodes that find that they hold other entries leave it so";
     }
     Joining {
         DialsEnd: MissingCall, "Who has dialled once dials no more";

@@ -229,6 +229,7 @@ fn head(run: &ReceiptsRun, spread: &ReceiptSpread) -> String {
 fn source(kind: &str, node: NodeNo) -> String {
     match kind {
         "metadata" => format!("published by node {node}"),
+        "entry" => format!("put or deleted by node {node}"),
         "join" => format!("node {node} joined"),
         "restart" => format!("node {node} came back"),
         "update" => format!("node {node} changed what it says of itself"),

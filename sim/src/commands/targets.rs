@@ -60,7 +60,11 @@ fn possible(targets: Vec<Expectation>) -> Result<Vec<Expectation>, Failure> {
 fn unmeasured(target: &Expectation, plan: &Plan) -> Option<String> {
     let name = target.name.as_str();
     let of_publish = name.starts_with("metadata.") || name.starts_with("rumors.metadata.");
+    let of_write = name.starts_with("entries.") || name.starts_with("rumors.entry.");
     let (of, example) = match name {
+        _ if of_write && !plan.writes() => {
+            ("a put", "put = { node = 0, key = \"a\", data = \"v1\" }")
+        }
         _ if of_publish && !plan.publishes() => {
             ("a publish", "publish = { node = 0, data = \"v1\" }")
         }

@@ -3,12 +3,16 @@
 //! In each scenario a random half of the kinds of faults is left out, so that no kind always hides
 //! what another would show, and many times fall together, for that is where orders matter.
 
+mod writes;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rumormill::rng::Rng;
 use rumormill::units::show_duration;
 use toml::{Table, Value};
+
+use self::writes::Writes;
 
 /// What a random scenario is drawn around.
 #[derive(Clone, Debug)]
@@ -89,7 +93,12 @@ pub(crate) fn generate(around: &Around, seed: u64, number: u64) -> Table {
     let versions = Versions::draw(Rng::fork(seed, "fuzz versions", number));
     let mut draw = Draw { rng, versions, times: Vec::new() };
     match around {
-        Around::Nothing(nodes) => draw.scenario(nodes.clone()),
+        Around::Nothing(nodes) => {
+            let mut scenario = draw.scenario(nodes.clone());
+            let writes = Writes::draw(Rng::fork(seed, "fuzz writes", number));
+            writes.add(&mut scenario, Draw::BUSY_MS);
+            scenario
+        }
         Around::Scenario(scenario) => draw.more_faults(scenario.clone()),
     }
 }
@@ -544,7 +553,7 @@ mod tests {
             .flat_map(|action| action.as_table().unwrap().keys().cloned().collect::<Vec<_>>())
             .collect();
         let all = "partition isolate link loss latency crash restart stop leave join pause clock \
-                   publish update suspend drop replay starve slow";
+                   publish update suspend drop replay starve slow put delete";
         let missing: Vec<&str> = all.split(' ').filter(|kind| !drawn.contains(*kind)).collect();
         assert_eq!(missing, [""; 0]);
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::results::judge::judge;
 use crate::results::summary::{
-    Bytes, Detection, Episode, ExpectationResult, Invariant, LinkFigures, Messages,
+    Bytes, Detection, EntriesFigures, Episode, ExpectationResult, Invariant, LinkFigures, Messages,
     MetadataFigures, NodeListFigures, NodesSummary, Peaks, PerNodePerSecond, Removals,
     RumorFigures, Summary, ViewError, ViewFigures,
 };
@@ -67,6 +67,7 @@ fn messages() -> Messages {
 fn rumors() -> Vec<RumorFigures> {
     vec![
         rumor("metadata-0", "metadata", 100.0),
+        rumor("entry-0", "entry", 250.0),
         rumor("join-0", "join", 300.0),
         rumor("metadata-1", "metadata", 200.0),
         rumor("leave-0", "leave", 400.0),
@@ -122,6 +123,7 @@ fn summary() -> Summary {
             t100_ms: Some(22.0),
             staleness: Some(0.25),
         },
+        entries: Some(entries()),
         removals: removals(),
         detection: Detection { first_ms: Some(27.0), all_ms: Some(28.0) },
         view_error: ViewError { missing_end: 29, ghosts_end: 30, missing_max: 31, ghosts_max: 32 },
@@ -139,6 +141,20 @@ fn summary() -> Summary {
         }],
         expectations: Vec::new(),
         ok: true,
+    }
+}
+
+fn entries() -> EntriesFigures {
+    EntriesFigures {
+        converged: Some(true),
+        converged_after_ms: Some(70.0),
+        t50_ms: Some(71.0),
+        t90_ms: Some(72.0),
+        t99_ms: Some(73.0),
+        t100_ms: Some(74.0),
+        lost: 75,
+        zombies: 76,
+        repaired: 77,
     }
 }
 

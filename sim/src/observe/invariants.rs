@@ -519,7 +519,8 @@ impl Laws {
         Some(format!("not judged: rumormill promises it, {stranger} does not"))
     }
 
-    fn breaks(&mut self, law: Law, at: Instant, node: Option<NodeNo>, detail: &str) {
+    /// A law is broken.
+    pub(crate) fn breaks(&mut self, law: Law, at: Instant, node: Option<NodeNo>, detail: &str) {
         if self.stranger.is_none() || law.promised_by() != Promise::Rumormill {
             self.note(law, at, node, detail);
         }

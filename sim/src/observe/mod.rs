@@ -5,6 +5,7 @@ mod calm;
 pub(crate) mod cast;
 pub(crate) mod clocks;
 pub(crate) mod crossing;
+pub(crate) mod entries;
 pub(crate) mod episodes;
 pub(crate) mod invariants;
 pub(crate) mod islands;

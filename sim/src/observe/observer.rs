@@ -1,10 +1,12 @@
 //! All observers of a run as one: the world tells it what happens, it tells each what it needs.
 
+mod ending;
+mod listing;
 mod own;
 
 use std::sync::Arc;
 
-use rumormill::core::{Cause, Footprint, Identity, LivenessCheck, Record, Stats, Traced};
+use rumormill::core::{EntriesView, Footprint, Identity, LivenessCheck, Record, Stats, Traced};
 use rumormill::link::LinkModel;
 use rumormill::node::Generation;
 use rumormill::time::Instant;
@@ -13,17 +15,18 @@ use rumormill::{Config, Event, Version};
 use super::bystanders::Bystanders;
 use super::cast::{Cast, IncarnationNo};
 use super::crossing::Crossing;
+use super::entries::Entries;
 use super::episodes::Episodes;
-use super::invariants::Laws;
+use super::invariants::{Law, Laws};
 use super::keeping::Heirs;
 use super::meant::Meant;
-use super::members::{Listing, Views};
+use super::members::Views;
 use super::metadata::Agreement;
 use super::ms;
-use super::removals::{self, Detections, Reason};
+use super::removals::Detections;
 use super::rumors::{CarriedRumor, Kind, Presence, Row, RumorNo, Rumors, Way};
 use super::says::Says;
-use super::settling::{Settling, SettlingVerdict};
+use super::settling::Settling;
 use super::staleness::Staleness;
 use super::tally::Tally;
 use super::traffic::Traffic;
@@ -51,6 +54,8 @@ pub(crate) struct Observer {
     views: Views,
     episodes: Episodes,
     agreement: Agreement,
+    /// Where the scenario writes any.
+    entries: Option<Entries>,
     staleness: Staleness,
     removals: Removals,
     bystanders: Bystanders,
@@ -92,6 +97,7 @@ impl Observer {
             views: Views::new(Arc::clone(cast)),
             episodes: Episodes::new(config.cycle()),
             agreement: Agreement::new(nodes),
+            entries: Entries::of(plan, cast),
             staleness: Staleness::new(nodes),
             removals: Removals::default(),
             bystanders: Bystanders::of(plan),
@@ -124,6 +130,9 @@ impl Observer {
         }
         self.says.begin(node, &part.record);
         self.agreement.begin(node);
+        if let Some(entries) = &mut self.entries {
+            entries.begin(node, part.record.speaks());
+        }
         self.staleness.begin(at, node);
         self.laws.begin(node);
         self.laws.happen(at);
@@ -212,6 +221,9 @@ impl Observer {
         self.views.shift(&self.truth, &shift);
         self.laws.calm().disturb();
         self.agreement.shift(&self.truth);
+        if let Some(entries) = &mut self.entries {
+            entries.shift(&self.truth);
+        }
         match self.truth.is_settled() {
             true => self.changed = None,
             false => _ = self.changed.get_or_insert(cause),
@@ -245,6 +257,7 @@ impl Observer {
             }
             Event::Removed { record, cause } => self.on_removed(at, node, record, *cause, way),
             Event::Published(metadata) => self.on_published(at, node, metadata, way),
+            Event::Entry(entry) => self.on_entry(at, node, entry, way),
             Event::Replaced { old, .. } => self.on_replaced(at, node, old),
             Event::Isolated => self.views.isolate(&self.truth, node, true),
             Event::Reunited(_) => self.views.isolate(&self.truth, node, false),
@@ -267,9 +280,7 @@ impl Observer {
             | Event::Superseded { .. }
             | Event::VersionAhead { .. }
             | Event::VersionsExhausted(_)
-            | Event::Woke(_)
-            // Followed by its count alone so far.
-            | Event::Entry(_) => {}
+            | Event::Woke(_) => {}
             unjudged => unreachable!("nobody has said what {unjudged:?} means to a measure"),
         }
     }
@@ -404,6 +415,15 @@ impl Observer {
         }
     }
 
+    /// What an engine whose time is over holds of entries.
+    pub(crate) fn on_last_entries(&mut self, at: Instant, node: NodeNo, read: &EntriesView) {
+        if let (Some(entries), Some(_)) = (&self.entries, self.truth.live(node))
+            && let Some(detail) = entries.misread(node, read)
+        {
+            self.laws.breaks(Law::VersionsNeverGoBack, at, Some(node), &detail);
+        }
+    }
+
     /// To be called at the end of every instant in which something happened.
     pub(crate) fn settle(&mut self, at: Instant) {
         if !std::mem::take(&mut self.unsettled) {
@@ -417,11 +437,13 @@ impl Observer {
             }
             self.truth.settle();
             self.agreement.change();
+            self.entries.iter_mut().for_each(Entries::change);
             self.episodes.change(at, cause);
         }
         self.agreement.settle(at);
+        self.entries.iter_mut().for_each(|entries| entries.settle(at));
         self.episodes.settle(at, self.views.are_true());
-        self.settling.note(at, &self.views, &self.agreement);
+        self.settling.note(at, &self.views, &self.agreement, self.entries.as_ref());
     }
 
     /// Adds a row to the series.
@@ -463,6 +485,9 @@ impl Observer {
         summary.nodes.end = self.truth.live_nodes().count() as u32;
         self.agreement.finish(&self.truth, self.episodes.last_change(), summary);
         summary.metadata.staleness = self.staleness.finish(end);
+        if let Some(entries) = &self.entries {
+            entries.finish(&self.truth, end, self.episodes.last_change(), summary);
+        }
         summary.links = self.crossing.finish(end);
         summary.node_list = self.episodes.finish(end);
         summary.removals = self.removals;
@@ -479,105 +504,6 @@ impl Observer {
         summary.invariants = self.laws.finish();
         summary.ok = summary.invariants.iter().all(|invariant| invariant.ok);
         run.series = self.series;
-    }
-
-    /// Whether everybody has come to agree by the end.
-    fn judge_settling(&mut self, end: Instant, links: &mut LinkModel) {
-        let held = (&self.views, &self.agreement);
-        self.settling.note(end, held.0, held.1);
-        let verdict = match self.settling.judge(end, &self.cast, &self.truth, held, links) {
-            SettlingVerdict::Settled => self.says.judge(&self.truth, &self.cast),
-            verdict => verdict,
-        };
-        self.laws.settle(end, verdict);
-    }
-
-    fn on_listed(&mut self, at: Instant, node: NodeNo, record: &Record, way: Way) {
-        let addr = record.node().addr();
-        let Some(incarnation) = self.cast.find(addr, record.generation()) else {
-            if !self.cast.may_be_forged(addr) {
-                self.laws.list_stranger(at, node, &format!("{record:?}"));
-            }
-            return;
-        };
-        self.laws.list(at, node, incarnation);
-        self.says.list(node, record);
-        if !self.cast.is_alone(incarnation) {
-            let cast = Arc::clone(&self.cast);
-            let others = cast.same_addr(incarnation).iter().filter(|&&it| it != incarnation);
-            others.for_each(|&other| self.unlist(at, node, other));
-        }
-        self.relist(node, incarnation);
-        self.bystanders.list(at, node, incarnation);
-        if let State::Live(own) | State::Stopped(own) = self.truth.state(node) {
-            self.settling.hear(own, incarnation);
-        }
-        self.rumors.list(at, node, (incarnation, record.generation()), way);
-    }
-
-    fn on_removed(&mut self, at: Instant, node: NodeNo, record: &Record, cause: Cause, way: Way) {
-        let part = self.cast.find(record.node().addr(), record.generation());
-        let Some(incarnation) = part else { return };
-        // A packet may have woken the engine, but nobody told it to lose patience.
-        let way = if cause == Cause::Timeout { Way::Source } else { way };
-        match cause {
-            // It is no goodbye of that life: a lie, or of one whose number it forgot.
-            Cause::Left if self.is_belied(at, incarnation, record) => {}
-            Cause::Left => {
-                self.laws.heard_goodbye(at, node, (incarnation, record.generation()));
-            }
-            Cause::Timeout => {
-                self.laws.time_out(at, node, incarnation);
-                self.judge_removal(at, node, incarnation, Reason::Silence);
-                let about = (self.cast.node_of(incarnation), incarnation);
-                self.bystanders.remove(at, node, about);
-            }
-            cause => unreachable!("no law judges a removal by {cause}"),
-        }
-        self.unlist(at, node, incarnation);
-        self.rumors.unlist(at, node, incarnation, way);
-    }
-
-    /// A node took another off its list before any timeout, because it did not answer and
-    /// another node has its name.
-    fn on_replaced(&mut self, at: Instant, node: NodeNo, old: &Record) {
-        let part = self.cast.find(old.node().addr(), old.generation());
-        let Some(incarnation) = part else { return };
-        self.judge_removal(at, node, incarnation, Reason::Name);
-        self.unlist(at, node, incarnation);
-        self.rumors.unlist(at, node, incarnation, Way::Source);
-    }
-
-    fn judge_removal(
-        &mut self,
-        at: Instant,
-        node: NodeNo,
-        incarnation: IncarnationNo,
-        reason: Reason,
-    ) {
-        let about = (self.cast.node_of(incarnation), incarnation);
-        let timeout = self.cast.config(node).timeout();
-        let verdict = removals::judge(&self.truth, at, timeout, node, about);
-        removals::count(&mut self.removals, reason, verdict);
-        self.laws.remove(at, node, incarnation, verdict);
-        // A stopped node that hears of nobody any more is alone with its opinion.
-        if self.truth.live(node).is_some() {
-            let views = &self.views;
-            let lists = |other| views.lists(other, incarnation);
-            self.rumors.removal(at, incarnation, lists);
-        }
-    }
-
-    fn relist(&mut self, node: NodeNo, incarnation: IncarnationNo) {
-        if self.views.list(&self.truth, node, incarnation) == Listing::Changed {
-            self.detections.listed(node, incarnation);
-        }
-    }
-
-    fn unlist(&mut self, at: Instant, node: NodeNo, incarnation: IncarnationNo) {
-        if self.views.unlist(&self.truth, node, incarnation) == Listing::Changed {
-            self.detections.unlisted(at, node, incarnation);
-        }
     }
 
     /// True when this node is believed to list this incarnation.

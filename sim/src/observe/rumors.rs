@@ -1,4 +1,4 @@
-//! How single pieces of news spread: metadata versions and membership changes.
+//! How single pieces of news spread: versions of metadata and entries, and membership changes.
 //!
 //! A rumor is held by a node once its state holds it or a newer one of its kind. The starts of the
 //! initial nodes are no rumors, and beats are counted in aggregate only.
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rumormill::Version;
-use rumormill::core::{Cause, Channel, Load, NewsAbout, Traced};
+use rumormill::core::{Cause, Channel, EntryKey, Load, NewsAbout, Traced};
 use rumormill::node::Generation;
 use rumormill::time::Instant;
 
@@ -34,6 +34,7 @@ const CELLS_MAX: usize = 1 << 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Metadata,
+    Entry,
     Join,
     Restart,
     Update,
@@ -45,6 +46,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Metadata => "metadata",
+            Self::Entry => "entry",
             Self::Join => "join",
             Self::Restart => "restart",
             Self::Update => "update",
@@ -78,12 +80,11 @@ pub(crate) struct Rumors {
     cast: Arc<Cast>,
     rumors: Vec<Rumor>,
     left_out: u64,
-    /// Metadata versions in their order.
-    versions: Vec<(Version, RumorNo)>,
+    metadata: VersionRumors,
+    /// By key.
+    entries: BTreeMap<EntryKey, VersionRumors>,
     /// By the tag of their tokens: the rumors that were told along arcs.
-    tags: BTreeMap<u32, RumorNo>,
-    /// By node: the newest version it held. Kept over a restart, for what was held stays held.
-    newest: Vec<Option<Version>>,
+    tags: BTreeMap<u32, Vec<RumorNo>>,
     /// By incarnation: the rumors of its start and of its end.
     about: Vec<About>,
     /// By incarnation: what it has changed of what it says, in order of generation.
@@ -91,6 +92,43 @@ pub(crate) struct Rumors {
     rows: Vec<Row>,
     rows_max: usize,
     rows_left_out: u64,
+}
+
+/// The versions of one value.
+#[derive(Clone, Debug)]
+struct VersionRumors {
+    /// In their order, with their rumors.
+    order: Vec<(Version, RumorNo)>,
+    /// By node: the newest version it held. Kept over a restart, for what was held stays held.
+    newest: Vec<Option<Version>>,
+}
+
+impl VersionRumors {
+    fn new(nodes: u32) -> Self {
+        Self { order: Vec::new(), newest: vec![None; nodes as usize] }
+    }
+
+    fn rumor(&self, version: Version) -> Option<RumorNo> {
+        let place = self.order.binary_search_by_key(&version, |known| known.0).ok()?;
+        Some(self.order[place].1)
+    }
+
+    fn add(&mut self, version: Version, rumor: RumorNo) {
+        let place = self.order.partition_point(|&(other, _)| other < version);
+        self.order.insert(place, (version, rumor));
+    }
+
+    /// A node holds this version: the rumors that are no news to it any more, and were until now.
+    fn hold(&mut self, node: NodeNo, version: Version) -> Vec<RumorNo> {
+        let newest = &mut self.newest[node as usize];
+        if *newest >= Some(version) {
+            return Vec::new();
+        }
+        let before = newest.replace(version);
+        let from = self.order.partition_point(|&(other, _)| Some(other) <= before);
+        let upto = self.order.partition_point(|&(other, _)| other <= version);
+        self.order[from..upto].iter().map(|&(_, rumor)| rumor).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,14 +185,14 @@ pub(crate) struct Row {
 impl Rumors {
     pub(crate) fn new(cast: Arc<Cast>, rows_max: usize) -> Self {
         let about = vec![About::default(); cast.parts().len()];
-        let newest = vec![None; cast.nodes() as usize];
+        let metadata = VersionRumors::new(cast.nodes());
         Self {
             cast,
             rumors: Vec::new(),
             left_out: 0,
-            versions: Vec::new(),
+            metadata,
+            entries: BTreeMap::new(),
             tags: BTreeMap::new(),
-            newest,
             about,
             updates: BTreeMap::new(),
             rows: Vec::new(),
@@ -166,14 +204,26 @@ impl Rumors {
     /// A node published this version.
     pub(crate) fn publish(&mut self, at: Instant, node: NodeNo, version: Version) {
         if let Some(rumor) = self.open(Kind::Metadata, node, at, Some(version)) {
-            let place = self.versions.partition_point(|&(other, _)| other < version);
-            self.versions.insert(place, (version, rumor));
-            let cells = &mut self.rumors[rumor as usize].cells;
-            for (cell, held) in cells.iter_mut().zip(&self.newest) {
-                // A newer one may be about already: two nodes that publish in one instant.
-                cell.first = (*held > Some(version)).then_some(at);
-            }
+            self.metadata.add(version, rumor);
+            excuse_newer(&mut self.rumors[rumor as usize], &self.metadata.newest, version);
         }
+    }
+
+    /// A node put a value or deleted a key, which made this version.
+    pub(crate) fn write(&mut self, at: Instant, node: NodeNo, key: &EntryKey, version: Version) {
+        if let Some(rumor) = self.open(Kind::Entry, node, at, Some(version)) {
+            let versions = self.versions_of(key);
+            versions.add(version, rumor);
+            let newest = versions.newest.clone();
+            excuse_newer(&mut self.rumors[rumor as usize], &newest, version);
+        }
+    }
+
+    fn versions_of(&mut self, key: &EntryKey) -> &mut VersionRumors {
+        if !self.entries.contains_key(key) {
+            self.entries.insert(key.clone(), VersionRumors::new(self.cast.nodes()));
+        }
+        self.entries.get_mut(key).expect("it is there")
     }
 
     /// An incarnation started that is not an initial one.
@@ -232,17 +282,20 @@ impl Rumors {
 
     /// A node holds another metadata version.
     pub(crate) fn hold(&mut self, at: Instant, node: NodeNo, version: Version, way: Way) {
-        let before = self.newest[node as usize];
-        if before >= Some(version) {
-            return;
-        }
-        self.newest[node as usize] = Some(version);
-        let from = self.versions.partition_point(|&(other, _)| Some(other) <= before);
-        let upto = self.versions.partition_point(|&(other, _)| other <= version);
-        for place in from..upto {
-            let (_, rumor) = self.versions[place];
-            self.take(rumor, node, at, way);
-        }
+        let held = self.metadata.hold(node, version);
+        held.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
+    }
+
+    /// A node holds another version of a key.
+    pub(crate) fn hold_entry(
+        &mut self,
+        at: Instant,
+        node: NodeNo,
+        (key, version): (&EntryKey, Version),
+        way: Way,
+    ) {
+        let held = self.versions_of(key).hold(node, version);
+        held.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
     }
 
     /// A node lists an incarnation by a record of this generation: it has heard of its start and of
@@ -310,31 +363,46 @@ impl Rumors {
         if self.rumors.is_empty() {
             return;
         }
-        carried.extend(packet.carries().filter_map(|news| {
-            let rumor = match news.about {
-                NewsAbout::Version(version) => self.of_version(version),
-                NewsAbout::Member { addr, generation } => {
-                    self.told_by(self.cast.find(addr, generation)?, generation)
+        for news in packet.carries() {
+            match news.about {
+                NewsAbout::Tagged(tag) => {
+                    let rumors = self.tags.get(&tag).into_iter().flatten();
+                    carried.extend(rumors.map(|&rumor| (rumor, news.load)));
                 }
-                NewsAbout::Node(node) => {
-                    let (incarnation, generation) = meant.find(at, node)?;
-                    self.told_by(incarnation, generation)
-                }
-                NewsAbout::Departure { addr, generation, cause } => {
-                    let about = self.about[self.cast.find(addr, generation)? as usize];
-                    if cause == Cause::Left { about.leave } else { about.removal }
-                }
-                NewsAbout::Tagged(tag) => self.tags.get(&tag).copied(),
-            };
-            Some((rumor?, news.load))
-        }));
+                about => carried.extend(self.about(at, about, meant).map(|it| (it, news.load))),
+            }
+        }
+    }
+
+    /// The rumor that a piece of news is, if it is one.
+    fn about(&self, at: Instant, news: NewsAbout<'_>, meant: &Meant) -> Option<RumorNo> {
+        match news {
+            NewsAbout::Version(version) => self.metadata.rumor(version),
+            NewsAbout::Entry { key, version } => self.entries.get(key)?.rumor(version),
+            NewsAbout::Member { addr, generation } => {
+                self.told_by(self.cast.find(addr, generation)?, generation)
+            }
+            NewsAbout::Node(node) => {
+                let (incarnation, generation) = meant.find(at, node)?;
+                self.told_by(incarnation, generation)
+            }
+            NewsAbout::Departure { addr, generation, cause } => {
+                let about = self.about[self.cast.find(addr, generation)? as usize];
+                if cause == Cause::Left { about.leave } else { about.removal }
+            }
+            NewsAbout::Tagged(_) => None,
+        }
     }
 
     /// A node sent a packet that carries these, or acknowledges them; acknowledgements of it will
     /// have this tag.
     pub(crate) fn sent(&mut self, node: NodeNo, tag: Option<u32>, carried: &[CarriedRumor]) {
-        if let (Some(tag), &[(rumor, _)]) = (tag, carried) {
-            self.tags.insert(tag, rumor);
+        if let (Some(tag), false) = (tag, carried.is_empty()) {
+            let rumors = carried.iter().map(|&(rumor, _)| rumor);
+            let known = self.tags.entry(tag).or_default();
+            if !rumors.clone().eq(known.iter().copied()) {
+                *known = rumors.collect();
+            }
         }
         for &(rumor, load) in carried {
             let rumor = &mut self.rumors[rumor as usize];
@@ -373,12 +441,7 @@ impl Rumors {
 
     /// True when somebody is known to have published this version.
     pub(crate) fn knows(&self, version: Version) -> bool {
-        self.of_version(version).is_some()
-    }
-
-    fn of_version(&self, version: Version) -> Option<RumorNo> {
-        let place = self.versions.binary_search_by_key(&version, |known| known.0).ok()?;
-        Some(self.versions[place].1)
+        self.metadata.rumor(version).is_some()
     }
 
     /// What a record tells: that its incarnation changed what it says, or else that it started.
@@ -446,5 +509,13 @@ impl Rumors {
         } else {
             self.rows_left_out += 1;
         }
+    }
+}
+
+/// A newer version may be about already where two nodes write in one instant.
+fn excuse_newer(rumor: &mut Rumor, newest: &[Option<Version>], version: Version) {
+    let start = rumor.start;
+    for (cell, held) in rumor.cells.iter_mut().zip(newest) {
+        cell.first = (*held > Some(version)).then_some(start);
     }
 }

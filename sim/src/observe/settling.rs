@@ -13,6 +13,7 @@ use rumormill::time::Instant;
 use rumormill::{Config, Liveness};
 
 use super::cast::{Cast, IncarnationNo};
+use super::entries::Entries;
 use super::islands::Acquaintance;
 use super::members::Views;
 use super::metadata::Agreement;
@@ -32,6 +33,7 @@ pub(crate) struct Settling {
     excuse: Option<&'static str>,
     lists: Spell,
     values: Spell,
+    entries: Spell,
     acquaintance: Acquaintance,
 }
 
@@ -98,14 +100,22 @@ impl Settling {
             excuse: excuse(plan, cast),
             lists: Spell::default(),
             values: Spell::default(),
+            entries: Spell::default(),
             acquaintance: Acquaintance::of(plan, cast),
         }
     }
 
     /// How the lists and the values are now.
-    pub(crate) fn note(&mut self, at: Instant, views: &Views, agreement: &Agreement) {
+    pub(crate) fn note(
+        &mut self,
+        at: Instant,
+        views: &Views,
+        agreement: &Agreement,
+        entries: Option<&Entries>,
+    ) {
         self.lists.note(at, views.are_true());
         self.values.note(at, agreement.is_complete());
+        self.entries.note(at, entries.is_none_or(Entries::is_complete));
     }
 
     /// One incarnation lists another.
@@ -144,7 +154,7 @@ impl Settling {
                 "a link that is cut one way stays to the end".to_owned(),
             );
         }
-        let lists_from = self.last_fault + Self::FAREWELL + self.patience;
+        let lists_from = self.lists_from();
         if end < lists_from {
             return SettlingVerdict::Excused(
                 "the run ends too soon after its last fault".to_owned(),
@@ -159,11 +169,39 @@ impl Settling {
                 None => self.wrong_list(cast, truth, views),
             };
         }
-        let values_from = lists_from.max(self.last_publish + self.patience);
-        if end >= values_from && !self.values.holds(values_from, still) {
+        if self.has_had_time(end) && !self.values.holds(self.values_from(), still) {
             return wrong_value(truth, agreement);
         }
         SettlingVerdict::Settled
+    }
+
+    /// Judges the entries at the end of a run of which all else is well.
+    pub(crate) fn judge_entries(
+        &self,
+        entries: &Entries,
+        truth: &Truth,
+        loss: f64,
+    ) -> SettlingVerdict {
+        if self.entries.holds(self.values_from(), loss == 0.0) {
+            return SettlingVerdict::Settled;
+        }
+        let (node, detail) = entries.difference(truth).unwrap_or_else(|| {
+            (0, "not all read the same entries, long after the last fault".to_owned())
+        });
+        SettlingVerdict::Unsettled { node, detail }
+    }
+
+    /// Whether what was written last must have come to all.
+    pub(crate) fn has_had_time(&self, end: Instant) -> bool {
+        end >= self.values_from()
+    }
+
+    fn lists_from(&self) -> Instant {
+        self.last_fault + Self::FAREWELL + self.patience
+    }
+
+    fn values_from(&self) -> Instant {
+        self.lists_from().max(self.last_publish + self.patience)
     }
 
     fn wrong_list(&self, cast: &Cast, truth: &Truth, views: &Views) -> SettlingVerdict {
@@ -315,7 +353,7 @@ mod tests {
             let mut settling = Settling::of(&self.plan, &self.cast);
             settling.disturb(at);
             let held = (&self.views, &self.agreement);
-            settling.note(end, held.0, held.1);
+            settling.note(end, held.0, held.1, None);
             settling.judge(end, &self.cast, &self.truth, held, &mut self.links)
         }
     }

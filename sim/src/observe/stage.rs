@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumormill::core::{Footprint, Stats, Traced, Value};
+use rumormill::core::{EntriesView, Footprint, Stats, Traced, Value};
 use rumormill::link::Fate;
 use rumormill::node::Generation;
 use rumormill::time::Instant;
@@ -328,6 +328,11 @@ impl<'a> Stage<'a> {
     /// What an engine whose time is over holds as metadata.
     pub(crate) fn last_read(&mut self, node: NodeNo, read: Option<Version>) {
         self.observer.on_last_read(self.now, node, read);
+    }
+
+    /// What an engine whose time is over holds of entries.
+    pub(crate) fn last_entries(&mut self, node: NodeNo, read: &EntriesView) {
+        self.observer.on_last_entries(self.now, node, read);
     }
 
     /// What an engine that runs holds.

@@ -14,11 +14,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use rumormill::Event as EngineEvent;
-use rumormill::core::{Channel, LivenessCheck, Load, Record, Traced};
+use rumormill::core::{Channel, Entry, EntryKind, LivenessCheck, Load, Record, Traced};
 use rumormill::link::{Fate, LinkModel};
 use rumormill::time::{Instant, nanos};
 
-use self::line::{Event, Filter, Line, Packet, SCHEMA};
+use self::line::{EntryLine, Event, Filter, Line, Packet, SCHEMA};
 use super::observer::Observer;
 use super::rumors::{CarriedRumor, RumorNo, Way};
 use crate::scenario::plan::{NodeNo, Plan, StartCause};
@@ -316,6 +316,7 @@ fn state(
         | EngineEvent::Corrupted(version)
         | EngineEvent::Superseded { theirs: version, .. } => Some(*version),
         EngineEvent::Published(metadata) => Some(metadata.version()),
+        EngineEvent::Entry(entry) => Some(entry.stamp().version),
         _ => None,
     };
     let cause = match event {
@@ -326,7 +327,21 @@ fn state(
         EngineEvent::View { members, .. } => Some(*members),
         _ => None,
     };
+    let entry = match event {
+        EngineEvent::Entry(entry) => Some(entry_line(entry)),
+        _ => None,
+    };
     let (about, life) = about.map_or((None, 0), |(about, life)| (Some(about), life));
     let (change, version) = (event.name().into(), version.map(|version| version.to_string()));
-    Event::State { node, change, about, life, cause, version, members, from }
+    Event::State { node, change, about, life, cause, version, members, entry, from }
+}
+
+fn entry_line(entry: &Entry) -> EntryLine {
+    let says = match entry.kind() {
+        EntryKind::Put => "put",
+        EntryKind::Delete => "delete",
+        EntryKind::Expired => "expired",
+    };
+    let (terms, key) = (entry.terms(), entry.key().as_str().to_owned());
+    EntryLine { key, says: says.into(), ttl_ns: terms.ttl.map(nanos), bound: terms.bound }
 }

@@ -18,7 +18,8 @@ use crate::report::human::{
     bytes, count, counted, moment, percent, shortened, span, span_or, three_digits,
 };
 use crate::results::summary::{
-    ExpectationResult, Removals, RumorFigures, RunResult, Summary, ViewFigures,
+    EntriesFigures, ExpectationResult, MetadataFigures, Removals, RumorFigures, RunResult, Summary,
+    ViewFigures,
 };
 use crate::scenario::Paint;
 use crate::stats::Sample;
@@ -59,6 +60,7 @@ pub fn run(run: &RunResult, paint: Paint) -> String {
     timeline(&mut page, run);
     node_lists(&mut page, summary);
     metadata(&mut page, summary);
+    entries(&mut page, summary);
     rumors(&mut page, run);
     traffic(&mut page, summary);
     removals(&mut page, summary);
@@ -123,11 +125,30 @@ fn node_lists(page: &mut TerminalPage, summary: &Summary) {
 }
 
 fn metadata(page: &mut TerminalPage, summary: &Summary) {
-    let metadata = &summary.metadata;
-    let Some(converged) = metadata.converged else { return };
+    let MetadataFigures { converged, converged_after_ms, .. } = summary.metadata;
+    let Some(converged) = converged else { return };
     page.section("Metadata");
-    let since = last_change(summary);
-    let text = match (converged, metadata.converged_after_ms) {
+    let since = last_change(summary, "publish", |rumor| rumor.kind == "metadata");
+    agreement(page, converged, converged_after_ms, &since);
+}
+
+fn entries(page: &mut TerminalPage, summary: &Summary) {
+    let Some(entries) = &summary.entries else { return };
+    page.section("Entries");
+    if let Some(converged) = entries.converged {
+        let is_write = |rumor: &RumorFigures| ["metadata", "entry"].contains(&&*rumor.kind);
+        let since = last_change(summary, "write", is_write);
+        agreement(page, converged, entries.converged_after_ms, &since);
+    }
+    let EntriesFigures { lost, zombies, repaired, .. } = *entries;
+    let tone = if lost + zombies > 0 { Tone::Bad } else { Tone::Plain };
+    let [lost, zombies, repaired] = [lost, zombies, repaired].map(count);
+    let text = format!("{lost} lost, {zombies} deleted still read, {repaired} came by swaps");
+    page.line(tone, &text);
+}
+
+fn agreement(page: &mut TerminalPage, converged: bool, after_ms: Option<f64>, since: &str) {
+    let text = match (converged, after_ms) {
         (true, Some(0.0)) => format!("all agreed before {since} already, and after it"),
         (true, Some(after)) => format!("all agreed {} after {since}", span(after)),
         (true, None) => "all agree at the end".to_owned(),
@@ -137,16 +158,17 @@ fn metadata(page: &mut TerminalPage, summary: &Summary) {
     page.line(tone, &text);
 }
 
-/// What agreement is counted from: the last publish, or the last change of who can reach whom.
-fn last_change(summary: &Summary) -> String {
-    let publish = summary.rumors.iter().rfind(|rumor| rumor.kind == "metadata");
-    let published = publish.map_or(0.0, |rumor| rumor.start_ms);
+/// What agreement is counted from: the last of some rumors, or the last change of who can reach
+/// whom.
+fn last_change(summary: &Summary, what: &str, is: impl Fn(&RumorFigures) -> bool) -> String {
+    let last = summary.rumors.iter().rfind(|rumor| is(rumor));
+    let published = last.map_or(0.0, |rumor| rumor.start_ms);
     match summary.node_list.episodes.last() {
         Some(episode) if episode.at_ms > published => {
             let cause = shortened(&episode.cause, CAUSE_MAX);
             format!("the last change, {cause} at {}", moment(episode.at_ms))
         }
-        _ => format!("the last publish at {}", moment(published)),
+        _ => format!("the last {what} at {}", moment(published)),
     }
 }
 
@@ -431,6 +453,28 @@ mod tests {
             assert!(text.contains(shown), "no {shown:?} in\n{text}");
         }
         assert!(!text.contains("crash 6\n") && !text.contains("crash 93\n"), "{text}");
+    }
+
+    #[test]
+    fn entries_are_told_of_where_a_scenario_writes_any() {
+        let mut run = fixture::partition(50, 1, 1);
+        assert!(!super::run(&run, Paint::Plain).contains("Entries"));
+        let (converged, converged_after_ms) = (Some(true), Some(840.0));
+        let (lost, zombies, repaired) = (1, 2, 3_000);
+        let entries = EntriesFigures {
+            converged,
+            converged_after_ms,
+            lost,
+            zombies,
+            repaired,
+            ..Default::default()
+        };
+        run.summary.entries = Some(entries);
+        let text = super::run(&run, Paint::Plain);
+        let (_, told) = text.split_once("Entries\n").unwrap();
+        let lines: Vec<&str> = told.lines().take(2).collect();
+        assert!(lines[0].trim_start().starts_with("all agreed 840 ms after the last"), "{text}");
+        assert_eq!(lines[1].trim(), "1 lost, 2 deleted still read, 3,000 came by swaps");
     }
 
     #[test]

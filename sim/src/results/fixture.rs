@@ -158,6 +158,7 @@ fn summary(nodes: u32, seed: u64, rumors: Vec<RumorFigures>) -> Summary {
             t100_ms: Some(31.0),
             staleness: Some(0.004),
         },
+        entries: None,
         removals: Removals { cut: 1_250, ..Removals::default() },
         detection: Detection::default(),
         view_error: ViewError {

@@ -41,6 +41,9 @@ pub struct Summary {
     pub links: LinkFigures,
     pub node_list: NodeListFigures,
     pub metadata: MetadataFigures,
+    /// Not there where the scenario writes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<EntriesFigures>,
     pub removals: Removals,
     pub detection: Detection,
     pub view_error: ViewError,
@@ -147,6 +150,21 @@ pub struct MetadataFigures {
     pub t100_ms: Option<f64>,
     /// Null when nobody published.
     pub staleness: Option<f64>,
+}
+
+/// How named entries converged, and how the last put or delete spread.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "CONTRACT names; the registry of measures defines each")]
+pub struct EntriesFigures {
+    pub converged: Option<bool>,
+    pub converged_after_ms: Option<f64>,
+    pub t50_ms: Option<f64>,
+    pub t90_ms: Option<f64>,
+    pub t99_ms: Option<f64>,
+    pub t100_ms: Option<f64>,
+    pub lost: u64,
+    pub zombies: u64,
+    pub repaired: u64,
 }
 
 /// Removals that no goodbye caused, judged by what was true.

@@ -78,6 +78,11 @@ impl Plan {
         self.does(|deed| matches!(deed, Deed::Publish { .. }))
     }
 
+    /// True when somebody puts or deletes an entry: else no run has a figure of entries.
+    pub fn writes(&self) -> bool {
+        self.does(|deed| matches!(deed, Deed::Write { .. }))
+    }
+
     /// True when somebody crashes, for good or for a while: else no run has a figure of a crash.
     pub fn crashes(&self) -> bool {
         self.does(|deed| {

@@ -249,6 +249,9 @@ impl<'a, P: Simulated> World<'a, P> {
         let held = engine.inspect();
         self.stage.retire(node, held.stats);
         self.stage.last_read(node, held.metadata.map(Metadata::version));
+        if let Some(entries) = held.entries {
+            self.stage.last_entries(node, entries);
+        }
     }
 
     /// Gives a command to a node; one that does not run, or is paused, gets none.

@@ -6,6 +6,7 @@
 
 mod bystanders;
 mod cluster;
+mod entries;
 mod expect;
 mod lists;
 mod removals;
@@ -141,11 +142,14 @@ fn assert_recomputed(scenario: &str) {
 
 #[test]
 fn every_figure_of_a_run_follows_from_its_trace_or_is_listed_with_the_reason() {
-    // Names that move, crashes and goodbyes, pauses, cuts and silences, long values, links, zones.
+    // Names that move, crashes and goodbyes, pauses, cuts and silences, long values, links, zones,
+    // named entries.
     let scenarios = [
         "alternating-address",
         "churn",
         "config-rollout",
+        "entries",
+        "entries-partition",
         "flapping-node",
         "narrow-path",
         "two-regions",

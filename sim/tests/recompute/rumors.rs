@@ -38,7 +38,8 @@ struct Rumor {
     kind: &'static str,
     node: usize,
     start: u64,
-    version: Option<Version>,
+    /// Of metadata and of entries: the key, and the version.
+    version: Option<(String, Version)>,
     first: Vec<Option<u64>>,
     hop: Vec<u32>,
     receipts: Vec<Receipt>,
@@ -58,8 +59,9 @@ pub(crate) struct Rumors {
     /// By life.
     starts: BTreeMap<Life, usize>,
     ends: BTreeMap<Life, Vec<usize>>,
-    /// By node: the newest version that it ever held.
-    newest: Vec<Option<Version>>,
+    /// By key, then by node: the newest version that it ever held.
+    newest: BTreeMap<String, Vec<Option<Version>>>,
+    nodes: usize,
     pub(crate) presence: Vec<Presence>,
     /// By rumor and sender: packets with it, and acknowledgements of it.
     sent: BTreeMap<String, BTreeMap<usize, u64>>,
@@ -73,7 +75,8 @@ impl Rumors {
             rumors: Vec::new(),
             starts: BTreeMap::new(),
             ends: BTreeMap::new(),
-            newest: vec![None; nodes],
+            newest: BTreeMap::new(),
+            nodes,
             presence: vec![Presence::Never; nodes],
             sent: BTreeMap::new(),
             acks: BTreeMap::new(),
@@ -83,7 +86,7 @@ impl Rumors {
 
     fn open(&mut self, kind: &'static str, node: usize, start: u64) -> usize {
         let number = self.rumors.iter().filter(|rumor| rumor.kind == kind).count();
-        let nodes = self.newest.len();
+        let nodes = self.nodes;
         self.rumors.push(Rumor {
             id: format!("{kind}-{number}"),
             kind,
@@ -107,27 +110,43 @@ impl Rumors {
         }
     }
 
-    pub(crate) fn publish(&mut self, at: u64, node: usize, version: &Version) {
-        let rumor = self.open("metadata", node, at);
+    /// A node wrote a version of a key, which is empty for metadata.
+    pub(crate) fn write(&mut self, at: u64, node: usize, key: Option<&str>, version: &Version) {
+        let rumor = self.open(if key.is_some() { "entry" } else { "metadata" }, node, at);
+        let key = name(key);
         let newer = |held: &Option<Version>| held.as_ref().is_some_and(|held| held > version);
-        let first = self.newest.iter().map(|held| newer(held).then_some(at)).collect();
-        self.rumors[rumor].version = Some(version.clone());
+        let first = self.newest_of(&key).iter().map(|held| newer(held).then_some(at)).collect();
+        self.rumors[rumor].version = Some((key, version.clone()));
         self.rumors[rumor].first = first;
     }
 
     pub(crate) fn is_known(&self, version: &Version) -> bool {
-        self.rumors.iter().any(|rumor| rumor.version.as_ref() == Some(version))
+        let known = (name(None), version.clone());
+        self.rumors.iter().any(|rumor| rumor.version.as_ref() == Some(&known))
     }
 
-    pub(crate) fn hold(&mut self, at: u64, node: usize, version: &Version, way: &Way) {
-        let before = self.newest[node].clone();
+    fn newest_of(&mut self, key: &str) -> &mut Vec<Option<Version>> {
+        let none = vec![None; self.nodes];
+        self.newest.entry(key.to_owned()).or_insert(none)
+    }
+
+    pub(crate) fn hold(
+        &mut self,
+        at: u64,
+        node: usize,
+        (key, version): (Option<&str>, &Version),
+        way: &Way,
+    ) {
+        let key = name(key);
+        let newest = &mut self.newest_of(&key)[node];
+        let before = newest.clone();
         if before.as_ref() >= Some(version) {
             return;
         }
-        self.newest[node] = Some(version.clone());
+        *newest = Some(version.clone());
         for place in 0..self.rumors.len() {
-            let of = self.rumors[place].version.clone();
-            if of.is_some() && of > before && of.as_ref() <= Some(version) {
+            let Some((of, told)) = self.rumors[place].version.clone() else { continue };
+            if of == key && Some(&told) > before.as_ref() && told <= *version {
                 self.take(place, node, at, way);
             }
         }
@@ -209,8 +228,10 @@ impl Rumors {
         let rumor = &self.rumors[place];
         let next = match &rumor.version {
             Some(version) => {
-                let newer = self.rumors.iter().filter(|it| it.version.as_ref() > Some(version));
-                newer.min_by(|a, b| a.version.cmp(&b.version))
+                let is_newer = |it: &&Rumor| {
+                    it.version.as_ref().is_some_and(|it| it.0 == version.0 && it.1 > version.1)
+                };
+                self.rumors.iter().filter(is_newer).min_by(|a, b| a.version.cmp(&b.version))
             }
             None => self.rumors[place + 1..]
                 .iter()
@@ -265,4 +286,10 @@ impl Rumors {
             "superseded_by": self.superseded_by(place),
         })
     }
+}
+
+/// What a key is called here: metadata is told from the entry of an empty name, of which there is
+/// none.
+fn name(key: Option<&str>) -> String {
+    key.unwrap_or_default().to_owned()
 }

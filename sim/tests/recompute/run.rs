@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::bystanders::Bystanders;
 use super::cluster::{Cluster, Life, Truth};
+use super::entries::Entries;
 use super::expect;
 use super::lists::{Episodes, Lists};
 use super::removals::{Crashes, Removals};
@@ -23,6 +24,7 @@ pub(crate) struct Run<'a> {
     lists: Lists,
     episodes: Episodes,
     values: Values,
+    entries: Entries,
     removals: Removals,
     bystanders: Bystanders,
     crashes: Crashes,
@@ -54,6 +56,7 @@ impl<'a> Run<'a> {
             lists: Lists::new(nodes),
             episodes: Episodes::new(setting),
             values: Values::new(nodes),
+            entries: Entries::new(nodes),
             removals: Removals::default(),
             bystanders,
             crashes: Crashes::default(),
@@ -171,9 +174,11 @@ impl<'a> Run<'a> {
             }
             self.episodes.change(self.now, &cause);
             self.values.change();
+            self.entries.change();
             self.settled.clone_from(&self.cluster.truth);
         }
         self.values.settle(self.now, &self.cluster.truth);
+        self.entries.settle(self.now, &self.cluster.truth);
         self.episodes.settle(self.now, lists_are_true);
     }
 
@@ -182,6 +187,7 @@ impl<'a> Run<'a> {
         let life = self.cluster.up(line);
         self.lists.begin(node, life);
         self.values.held[node] = None;
+        self.entries.begin(node);
         self.crashes.came_back(node);
         self.traffic.up(self.now, node);
         self.rumors.presence[node] = Presence::Since(self.now);
@@ -268,6 +274,7 @@ impl<'a> Run<'a> {
                 self.unlist(line, life, &way);
             }
             ("published", _) => self.publish(line, &way),
+            ("entry", _) => self.entry(line, &way),
             ("view", _) => {
                 let (members, episode) = (line.members.unwrap(), self.episodes.open());
                 self.bystanders.view(self.now, line.node, members, episode);
@@ -314,10 +321,19 @@ impl<'a> Run<'a> {
         let way = if is_new { &own } else { way };
         if is_new {
             self.values.publish(self.now, &version);
-            self.rumors.publish(self.now, line.node, &version);
+            self.rumors.write(self.now, line.node, None, &version);
         }
         self.values.hold(line.node, &version);
-        self.rumors.hold(self.now, line.node, &version, way);
+        self.rumors.hold(self.now, line.node, (None, &version), way);
+        self.entries.told(line, &version, way.from.is_none());
+    }
+
+    fn entry(&mut self, line: &Line, way: &Way) {
+        let (version, key) = (version(&line.version), line.entry.as_ref().unwrap().key.as_str());
+        if self.entries.told(line, &version, way.from.is_none()) {
+            self.rumors.write(self.now, line.node, Some(key), &version);
+        }
+        self.rumors.hold(self.now, line.node, (Some(key), &version), way);
     }
 
     /// First receipts as worked out, and as the trace tells them; in any order.
@@ -366,6 +382,11 @@ impl<'a> Run<'a> {
             "invariants": self.invariants(),
             "rumors": rumors,
         });
+        if self.setting.writes {
+            let times = (self.episodes.last_change(), self.setting.duration);
+            let rumors = summary["rumors"].as_array().unwrap();
+            summary["entries"] = self.entries.figures(&self.cluster, times, rumors);
+        }
         for (path, value) in given {
             insert(&mut summary, path, value);
         }

@@ -12,6 +12,8 @@ pub(crate) struct Setting {
     pub(crate) warmup: u64,
     pub(crate) cycle: u64,
     pub(crate) timeout: u64,
+    /// Whether anybody puts or deletes an entry.
+    pub(crate) writes: bool,
     /// Directions of the links under `[[link]]`: who sends, and who receives.
     pub(crate) links: Vec<(Vec<usize>, Vec<usize>)>,
     /// Name and condition.
@@ -32,6 +34,7 @@ impl Setting {
         assert_ne!(table["bootstrap"].as_str(), Some("full"), "lists begin empty");
         let set = |nodes: &Value| set(nodes, &groups);
         let links = table.get("link").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut actions = table.get("at").and_then(Value::as_array).into_iter().flatten();
         let expect = table["expect"].as_table().unwrap().iter();
         let expect = expect.filter(|(name, _)| *name != "seeds");
         let mut expect: Vec<(String, String)> =
@@ -45,6 +48,7 @@ impl Setting {
             warmup: time(&table["warmup"]),
             cycle: time(&engine["cycle"]),
             timeout: time(&engine["timeout"]),
+            writes: actions.any(|it| it.get("put").or(it.get("delete")).is_some()),
             links: links.iter().flat_map(|link| directions(link, set)).collect(),
             expect,
         }

@@ -28,11 +28,22 @@ pub(crate) struct Line {
     pub(crate) life: usize,
     pub(crate) version: String,
     pub(crate) members: Option<usize>,
+    pub(crate) entry: Option<Said>,
     pub(crate) rumor: String,
     pub(crate) hop: u32,
     pub(crate) via: String,
     pub(crate) sides: Vec<Vec<usize>>,
     pub(crate) cut: Vec<(usize, usize)>,
+}
+
+/// What a node reads of a key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    pub(crate) key: String,
+    pub(crate) says: String,
+    pub(crate) ttl_ns: Option<u64>,
+    pub(crate) bound: bool,
 }
 
 /// All lines of a trace.

@@ -36,8 +36,8 @@ pub(super) const ENGINE: House = House {
         ),
         (
             "core/protocol",
-            "core/engine core/footprint core/members core/io core/packet core/entries core/record \
-             core/metadata core/stats config node time",
+            "core/engine core/footprint core/members core/io core/packet core/entries core/entry \
+             core/record core/metadata core/stats config node time",
         ),
         (
             "core/engine",

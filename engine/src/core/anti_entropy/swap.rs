@@ -330,10 +330,10 @@ impl AntiEntropy {
         if cx.wire() == WireVersion::One || ours.agrees(&theirs) {
             return;
         }
-        cx.effects.push_back(match ours.held == theirs.held {
-            true => Effect::CoverageDiffers(with),
-            false => Effect::EntriesDiffer(with),
-        });
+        match ours.held == theirs.held {
+            true => cx.effects.push_back(Effect::CoverageDiffers(with)),
+            false => planted!(EntriesUncompared, cx.effects.push_back(Effect::EntriesDiffer(with))),
+        }
     }
 
     fn held(cx: &Context<'_>) -> Held {

@@ -93,7 +93,8 @@ impl Coverage {
     /// of which we may never have heard.
     pub(super) fn note(&mut self, entry: &Entry) {
         for dot in [entry.stamp().dot()].into_iter().chain(entry.replaced()) {
-            let write = Covered::of(dot, entry.stamp().version.nanos);
+            let first = planted!(GapsCovered, dot.seq, 1);
+            let write = Covered { first, ..Covered::of(dot, entry.stamp().version.nanos) };
             if self.run_of(&write).is_none() {
                 self.add(write);
                 self.forget_oldest();

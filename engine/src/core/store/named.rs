@@ -208,11 +208,30 @@ impl Store {
                     cx.stats.entries_over_limit += 1;
                     cx.out.event(Event::Entry(gone.expired()));
                 }
-                cx.out.event(Event::Entry(entry.clone()));
+                Self::tell_taken(cx, entry);
             }
             Merged::Refused(_) => cx.stats.entries_over_limit += 1,
             Merged::Dead => cx.stats.entries_dead += 1,
             Merged::Same | Merged::Older => {}
+        }
+    }
+
+    /// Tells the service of an entry that was taken. What is bound to one that is not listed is
+    /// hidden, and what was bound to a former incarnation is over: it may have been on its way when
+    /// the new one was heard of.
+    fn tell_taken(cx: &mut Context<'_>, entry: &Entry) {
+        let writer = entry.stamp().writer();
+        let listed = entry.terms().bound.then(|| cx.members.listed_at(writer.place));
+        match listed {
+            Some(Some(present)) if present > writer.generation => {
+                let now = cx.now.mono;
+                let over = cx.entries_mut().expire_bound(writer.place, writer.generation, now);
+                over.into_iter().for_each(|tombstone| cx.out.event(Event::Entry(tombstone)));
+            }
+            Some(present) if present != Some(writer.generation) => {
+                cx.out.event(Event::Entry(entry.expired()));
+            }
+            _ => cx.out.event(Event::Entry(entry.clone())),
         }
     }
 
@@ -235,7 +254,7 @@ impl Store {
             return;
         }
         let changes: Vec<BoundChange> =
-            cx.out.of_this_input().iter().filter_map(BoundChange::of).collect();
+            cx.out.of_this_input().iter().flat_map(BoundChange::of).flatten().collect();
         for change in changes {
             match change {
                 BoundChange::Shown(writer) => {
@@ -276,23 +295,24 @@ enum BoundChange {
 }
 
 impl BoundChange {
-    fn of(output: &Output) -> Option<Self> {
-        let Output::Event(event) = output else { return None };
+    /// What is bound to a new incarnation may have come before it was heard of.
+    fn of(output: &Output) -> [Option<Self>; 2] {
+        let Output::Event(event) = output else { return [None; 2] };
         let life = |record: &Record| Incarnation {
             place: record.place(),
             generation: record.generation(),
         };
-        Some(match event {
-            Event::Joined(record) => Self::Shown(life(record)),
+        match event {
+            Event::Joined(record) => [Some(Self::Shown(life(record))), None],
             Event::Updated { old, new } if old.generation() < new.generation() => {
-                Self::Over(life(old))
+                [Some(Self::Over(life(old))), Some(Self::Shown(life(new)))]
             }
-            Event::Removed { record, cause: Cause::Left } => Self::Over(life(record)),
+            Event::Removed { record, cause: Cause::Left } => [Some(Self::Over(life(record))), None],
             Event::Removed { record, .. } | Event::Replaced { old: record, .. } => {
-                Self::Hidden(life(record))
+                [Some(Self::Hidden(life(record))), None]
             }
-            _ => return None,
-        })
+            _ => [None; 2],
+        }
     }
 }
 

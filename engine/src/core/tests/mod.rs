@@ -1,6 +1,7 @@
 //! The protocol, sentence by sentence, on a small cluster in virtual time.
 
 mod auto;
+mod bound;
 mod bridges;
 mod clocks;
 pub(super) mod cluster;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rumormill::core::{Channel, Identity, LivenessCheck, NewsAbout, Record, Traced};
+use rumormill::core::{Channel, Entry, Identity, LivenessCheck, NewsAbout, Record, Traced};
 use rumormill::node::NodeId;
 use rumormill::time::Instant;
 use rumormill::{Metadata, Version};
@@ -44,6 +44,19 @@ impl Observer {
             self.laws.went_back(at, node, before, version);
         }
         self.rumors.hold(at, node, version, way);
+        if let Some(entries) = &mut self.entries {
+            entries.on_published(&self.truth, at, node, (metadata, way));
+        }
+    }
+
+    /// A node reads something else of a key.
+    pub(super) fn on_entry(&mut self, at: Instant, node: NodeNo, entry: &Entry, way: Way) {
+        let Some(entries) = &mut self.entries else { return };
+        let (key, version) = (entry.key(), entry.stamp().version);
+        if entries.on_entry(&self.truth, at, node, (entry, way)) {
+            self.rumors.write(at, node, key, version);
+        }
+        self.rumors.hold_entry(at, node, (key, version), way);
     }
 
     /// A node tells of no older value than it holds; whom it calls and probes is counted.

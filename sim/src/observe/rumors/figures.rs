@@ -55,8 +55,10 @@ impl Rumors {
                 successors[number as usize] = next_of[rumor.node as usize].replace(number);
             }
         }
-        for pair in self.versions.windows(2) {
-            successors[pair[0].1 as usize] = Some(pair[1].1);
+        for versions in self.entries.values().chain([&self.metadata]) {
+            for pair in versions.order.windows(2) {
+                successors[pair[0].1 as usize] = Some(pair[1].1);
+            }
         }
         successors
     }

@@ -13,7 +13,7 @@
 //! | `send` | a packet was sent | `from to kind bytes content`, `copies` if not 1, `rumors` |
 //! | `drop` | it never arrives | `from to kind sent_ns content cause`, `rumors` |
 //! | `deliver` | it was read | `from to kind sent_ns content`, `waited_ns rumors` |
-//! | `state` | list or metadata changed | `node change`, `about life cause version members from` |
+//! | `state` | a service was told | `node change`, `about life cause version members entry from` |
 //! | `learn` | a node holds a rumor for the first time | `node rumor hop via`, `from sent_ns` |
 //!
 //! `content` is a hash of what the packet says, so that two traces differ where two packets do.
@@ -21,8 +21,10 @@
 //! say no more than that there is a value, of more bytes than fit into it: then it has
 //! `announces`. `life` is which of its starts the node `about` has behind it, from 0. `cut` holds
 //! pairs of places in `sides`: no packet gets from the first side to the second. `waited_ns` is how
-//! long a packet lay with a node that did not read it when it arrived. What has no value is left
-//! out, and so are a `life` and a wait of 0.
+//! long a packet lay with a node that did not read it when it arrived. An `entry` is
+//! `key says ttl_ns bound`: that a `put` or a `delete` of the `version` is what the node reads of a
+//! key, or that a put is `expired`, or hidden, for it. What has no value is left out, and so are a
+//! `life` and a wait of 0.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,6 +46,19 @@ pub(crate) struct Line {
     pub(crate) t_ns: u64,
     #[serde(flatten)]
     pub(crate) event: Event,
+}
+
+/// What a node reads of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EntryLine {
+    #[serde(deserialize_with = "printable")]
+    pub(crate) key: String,
+    #[serde(deserialize_with = "printable")]
+    pub(crate) says: Word,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ttl_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) bound: bool,
 }
 
 /// What happened.
@@ -129,6 +144,8 @@ pub(crate) enum Event {
         version: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         members: Option<usize>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<EntryLine>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<NodeNo>,
     },
@@ -277,8 +294,9 @@ impl fmt::Display for Event {
             }
             Self::Drop { packet, cause, .. } => write!(f, "never arrives ({cause}): {packet}"),
             Self::Deliver { packet, .. } => write!(f, "arrives: {packet}"),
-            Self::State { node, change, about, cause, version, from, .. } => {
+            Self::State { node, change, about, cause, version, entry, from, .. } => {
                 write!(f, "node {node}: {change}")?;
+                entry.iter().try_for_each(|it| write!(f, " `{}` {}", it.key, it.says))?;
                 about.iter().try_for_each(|about| write!(f, " node {about}"))?;
                 version.iter().try_for_each(|version| write!(f, " version {version}"))?;
                 cause.iter().try_for_each(|cause| write!(f, " ({cause})"))?;

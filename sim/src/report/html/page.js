@@ -43,6 +43,7 @@ function tiles(summary) {
       span(summary.metadata.t99_ms),
       "for the last publish to reach 99 %",
     ],
+    ...(summary.entries ? entryTiles(summary.entries) : []),
     summary.detection.all_ms === null ? null : [
       span(summary.detection.all_ms),
       "for all to notice the slowest crash",
@@ -87,12 +88,35 @@ function tiles(summary) {
   return el("div.tiles", {}, ...all.filter(Boolean).map(tile));
 }
 
+function entryTiles(entries) {
+  return [
+    entries.converged === null ? null : [
+      span(entries.converged_after_ms),
+      "until all read the same entries",
+      !entries.converged,
+    ],
+    entries.t99_ms === null ? null : [span(entries.t99_ms), "for the last put or delete to reach 99 %"],
+    [
+      `${grouped(entries.lost)} + ${grouped(entries.zombies)}`,
+      "keys whose newest value was lost, and deleted values still read",
+      entries.lost + entries.zombies > 0,
+    ],
+    [grouped(entries.repaired), "puts and deletes that came by a swap first"],
+  ];
+}
+
 // What all seeds show together, where there are several.
 function overSeeds({ aggregate, seeds }) {
+  const entries = aggregate.entries ?? {};
   const measures = [
     ["all node lists right after", aggregate.node_list.converged_after_ms, span],
     ["all agree on the metadata after", aggregate.metadata.converged_after_ms, span],
     ["the last publish reaches 99 % after", aggregate.metadata.t99_ms, span],
+    ["all read the same entries after", entries.converged_after_ms, span],
+    ["the last put or delete reaches 99 % after", entries.t99_ms, span],
+    ["keys whose newest value was lost", entries.lost, threeDigits],
+    ["deleted values still read", entries.zombies, threeDigits],
+    ["puts and deletes that came by a swap first", entries.repaired, threeDigits],
     ["the slowest crash noticed by all after", aggregate.detection.all_ms, span],
     ["live nodes removed though they could be heard", aggregate.removals.false, threeDigits],
     ["sizes of the list told in one episode", aggregate.views.unique, threeDigits],
@@ -110,7 +134,14 @@ function overSeeds({ aggregate, seeds }) {
   return el("section.card", {}, el("h2", {}, `Over ${plural(seeds.count, "seed")}`), table(heads, rows));
 }
 
-const KINDS = { metadata: "--c0", join: "--c2", removal: "--c3", restart: "--c4", leave: "--c5" };
+const KINDS = {
+  metadata: "--c0",
+  entry: "--c1",
+  join: "--c2",
+  removal: "--c3",
+  restart: "--c4",
+  leave: "--c5",
+};
 const kindColor = (kind) => KINDS[kind] || "--c6";
 const OWN_COLORS = ["--c0", "--c1", "--c2", "--c4", "--c5", "--c6"];
 const percentTicks = {

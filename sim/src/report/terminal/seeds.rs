@@ -49,16 +49,26 @@ fn figures(page: &mut TerminalPage, summaries: &[Summary]) {
     rows.rows.head(["", "p5", "median", "p95", "never"]);
     rows.add("node lists agreed after", span, |run| run.node_list.converged_after_ms);
     rows.add("  slowest change", span, |run| run.node_list.converged_after_max_ms);
+    let whole = |number: f64| count(number as u64);
     if summaries.iter().any(|summary| summary.metadata.converged.is_some()) {
         rows.add("metadata agreed, after last change", span, |run| run.metadata.converged_after_ms);
         rows.add("  last publish on 50 %", span, |run| run.metadata.t50_ms);
         rows.add("  last publish on 99 %", span, |run| run.metadata.t99_ms);
         rows.add("  last publish on all", span, |run| run.metadata.t100_ms);
     }
+    if summaries.iter().any(|summary| summary.entries.is_some()) {
+        let of = |run: &Summary| run.entries.clone().unwrap_or_default();
+        rows.add("entries agreed, after last change", span, |run| of(run).converged_after_ms);
+        rows.add("  last write on 50 %", span, |run| of(run).t50_ms);
+        rows.add("  last write on 99 %", span, |run| of(run).t99_ms);
+        rows.add("  last write on all", span, |run| of(run).t100_ms);
+        rows.add("  keys lost", whole, |run| Some(of(run).lost as f64));
+        rows.add("  deleted still read", whole, |run| Some(of(run).zombies as f64));
+        rows.add("  came by swaps", whole, |run| Some(of(run).repaired as f64));
+    }
     if summaries.iter().any(|summary| summary.detection.first_ms.is_some()) {
         rows.add("crash removed by all after", span, |run| run.detection.all_ms);
     }
-    let whole = |number: f64| count(number as u64);
     rows.add("packets sent", whole, |run| Some(run.messages.sent as f64));
     rows.add("bytes with headers", bytes, |run| Some(run.bytes.with_headers as f64));
     rows.add("packets per node and second", three_digits, |run| {
@@ -91,7 +101,7 @@ struct SeedFigures<'a> {
 }
 
 impl SeedFigures<'_> {
-    fn add(&mut self, name: &str, shown: fn(f64) -> String, of: fn(&Summary) -> Option<f64>) {
+    fn add(&mut self, name: &str, shown: fn(f64) -> String, of: impl Fn(&Summary) -> Option<f64>) {
         let sample = Sample::new(self.summaries.iter().map(of));
         let figure = |percent| sample.percentile(percent).map_or("never".to_owned(), shown);
         let never = match sample.spread().censored {
