@@ -13,6 +13,7 @@ mod entries;
 mod hostile;
 mod identity;
 mod introductions;
+mod keeping;
 mod leaving;
 mod liveness;
 mod membership;
