@@ -144,8 +144,11 @@ impl PushPull {
                 self.life = Life::Left;
                 out.push(Output::Answer(Answer::Left(Ok(()))));
             }
-            Command::PublishTo(..) | Command::Put(..) | Command::Delete(_) | Command::Update(_) => {
-            }
+            Command::PublishTo(..)
+            | Command::Put(..)
+            | Command::PutTo(..)
+            | Command::Delete(_)
+            | Command::Update(_) => {}
         }
     }
 
