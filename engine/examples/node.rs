@@ -6,11 +6,14 @@
 //! cargo run --example node -- --join 127.0.0.1:5000 --name C --publish hello
 //! ```
 //!
-//! Each line typed is published. Ctrl-C says goodbye; the end of the input doesn't.
+//! Each line typed is published, and with `--confirm` told when others hold it. With the feature
+//! `persist` and a `--state-dir` the node goes on where its last life ended. Ctrl-C says goodbye;
+//! the end of the input doesn't.
 
 use std::error::Error;
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,6 +67,18 @@ struct Args {
     /// Publishes this as soon as the node has joined.
     #[arg(long, value_name = "TEXT")]
     publish: Option<String>,
+    /// Says of each line that is typed when so many others hold it.
+    #[arg(long, value_name = "N")]
+    confirm: Option<usize>,
+    /// Takes each line that is typed for KEY=VALUE, and puts it instead of publishing it.
+    #[arg(long)]
+    puts: bool,
+    /// The folder in which what is to outlast the node is kept.
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    /// Period in which it is written, such as 250ms [default: 1s].
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    state_flush: Option<Duration>,
     /// Prints the console lines of pekonode on stderr.
     #[arg(long)]
     print: bool,
@@ -123,7 +138,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     loop {
         tokio::select! {
             line = next_line(&mut lines) => match line {
-                Some(line) => publish(&list, &line).await,
+                Some(line) => write(&list, &line, &args).await,
                 None => lines = None,
             },
             notice = changes.recv() => match notice {
@@ -157,6 +172,12 @@ fn node_list(args: &Args) -> Result<NodeList, Box<dyn Error>> {
     }
     if let Some(redial) = args.redial {
         config = config.redial(redial);
+    }
+    if let Some(folder) = &args.state_dir {
+        config = config.state_dir(folder);
+    }
+    if let Some(period) = args.state_flush {
+        config = config.state_flush(period);
     }
     if let Some(advertise) = &args.advertise {
         config = config.advertise(advertise.clone());
@@ -204,10 +225,17 @@ async fn next_line(lines: &mut Option<Lines<BufReader<Stdin>>>) -> Option<String
     }
 }
 
-/// A line that can't be published is no reason to leave the cluster.
-async fn publish(list: &NodeList, line: &str) {
-    if let Err(error) = list.publish(line).await {
-        eprintln!("error: {}", Printable(error));
+/// A line that can't be written is no reason to leave the cluster.
+async fn write(list: &NodeList, line: &str, args: &Args) {
+    let holders = args.confirm.unwrap_or(0);
+    let written = match line.split_once('=').filter(|_| args.puts) {
+        Some((key, value)) => list.put_to(key, value, holders).await,
+        None => list.publish_to(line, holders).await,
+    };
+    match (written, args.confirm) {
+        (Err(error), _) => eprintln!("error: {}", Printable(error)),
+        (Ok(_), Some(_)) => println!("confirmed {}", Printable(line)),
+        (Ok(_), None) => {}
     }
 }
 
@@ -217,6 +245,10 @@ fn told(list: &NodeList, notice: &Notice) -> String {
         Notice::Event(Event::Published(metadata)) => {
             let text = String::from_utf8_lossy(metadata.data());
             format!("metadata {text} from {}", writer(list, metadata.version().writer))
+        }
+        Notice::Event(Event::Entry(entry)) if entry.data().is_some() => {
+            let text = String::from_utf8_lossy(entry.data().expect("it was just seen"));
+            format!("entry {}={text}", entry.key())
         }
         Notice::Event(Event::VersionAhead { version, by }) => {
             let writer = writer(list, version.writer);

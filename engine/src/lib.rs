@@ -15,6 +15,7 @@
 //! | to join | [`NodeList::set`] an address or host name, then [`NodeList::join`] |
 //! | the list, the metadata | [`NodeList::get`], [`NodeList::read`]: snapshots, never a wait |
 //! | to change the metadata | [`NodeList::publish`] |
+//! | it all back after a restart | [`ConfigBuilder::state_dir`], feature `persist`: see [`state`] |
 //! | packets sealed | [`ConfigBuilder::secret_key`], or a [file]; [`NodeList::keys`] later on |
 //! | to follow changes | [`NodeList::subscribe`], which gives [`Event`]s |
 //! | to go | [`NodeList::leave`]; dropped without it, the node counts as crashed |
@@ -63,6 +64,7 @@
 //! | | [`node`] | ids, generations, limits of names and private data |
 //! | | [`node_list`] | [`Keys`], beside what is at the root |
 //! | | [`net`] | what is told of sockets: [`NetStats`], [`SeedStatus`], [`Ended`] |
+//! | | [`state`] | what outlasts a restart, and what can be wrong with its folder |
 //! | | [`metrics`] | everything that is counted, as a page for Prometheus |
 //! | | [`recipes`] | code to copy |
 //! | test a service | [`net`] | [`MemoryNetwork`], a network without sockets; [`Interceptor`] |
@@ -113,6 +115,7 @@
 //!         Output::Send { to, packet, class } => println!("{to} <- {:?} {class:?}", packet.kind()),
 //!         Output::Event(event) => println!("{event:?}"),
 //!         Output::Answer(answer) => println!("{answer:?}"),
+//!         Output::Flush => println!("what follows waits until what is held is kept"),
 //!     }
 //! }
 //! assert!(engine.deadline().is_some(), "it wants to beat again");
@@ -149,6 +152,8 @@ pub mod pekonode;
 #[cfg(all(any(doc, doctest), feature = "net"))]
 pub mod recipes;
 pub mod rng;
+#[cfg(feature = "net")]
+pub mod state;
 pub mod text;
 pub mod time;
 pub mod units;

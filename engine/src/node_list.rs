@@ -11,6 +11,7 @@ mod keys;
 mod publish;
 mod seeds;
 mod settle;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +30,9 @@ use crate::net::{
     NetStats, Numbered, Origin, Ports, Presence, Pulse, Request, Seed, SeedPlace, Seeds, Shared,
     Streams, Wish, open_files_fix, system_resolver,
 };
-use crate::node::{Generation, Node, NodeBuilder, NodeError};
+use crate::node::{Node, NodeBuilder, NodeError};
 use crate::pekonode;
+use crate::state::StateError;
 use crate::text::Printable;
 use crate::wire::{Guard, Keyring, KeyringError, Run, StreamGuard};
 
@@ -258,13 +260,12 @@ impl NodeList {
         let no_entropy = |error: SysError| NodeListError::Entropy { why: error.to_string() };
         let draw = || self.environment.seed().map_err(no_entropy);
         let (seed, random) = (draw()?, draw()?.to_le_bytes());
-        // Above the last one, whatever the clock says.
-        let last = self.shared.view.borrow().generation;
-        let generation = Generation::start(last, now.wall);
+        let beginning = self.begin(&local.node, now).await?;
         let run = Run { addr: local.node.addr(), random, now };
         let guard = Guard::with_keyring(&self.config, state.keyring.as_ref(), &run);
-        let record = Record::new(local.node.clone(), generation);
-        let engine = D::new(record.into(), &D::settings(&self.config), seed, now);
+        let record = Record::new(local.node.clone(), beginning.generation);
+        let mut engine = D::new(record.into(), &D::settings(&self.config), seed, now);
+        let (keeping, taken_back) = self.take_back(&mut engine, beginning, now);
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
         let (advertised, period) = (local.node.addr().ip(), self.config.redial());
         if let Some(origin) = origin {
@@ -300,10 +301,11 @@ impl NodeList {
             reporter,
             tasks,
             console,
+            keeping,
             intercepted: self.environment.intercepted(&self.config),
             presence: Presence::new(self.shared.clone()),
         };
-        driver.show(local);
+        driver.show(local, taken_back);
         Ok(driver)
     }
 
@@ -566,6 +568,9 @@ pub enum NodeListError {
     /// Too few others are known to hold what was published.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
+    /// The state folder can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The secrets can't be changed so.
     #[error(transparent)]
     Keyring(#[from] KeyringError),

@@ -154,6 +154,49 @@
 //! # }
 //! ```
 //!
+//! # A memory across restarts
+//! What a cluster holds is in the memory of its nodes, and gone when all restart at once. A node
+//! with a `state_dir` keeps it on disk (feature `persist`): see [`state`](crate::state). What must
+//! not be lost is put with [`NodeList::put_to`]: when it returns, so many others hold it, on
+//! disk where they have a folder.
+//!
+//! ```
+//! use rumormill::state::reset_state;
+//! use rumormill::{Config, Node, NodeList, NodeListError};
+//!
+//! # #[cfg(feature = "persist")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = std::env::temp_dir().join(format!("rumormill-recipe-{}", std::process::id()));
+//! # let _ = std::fs::remove_dir_all(&folder);
+//! let config = Config::builder().state_dir(&folder).build()?;
+//! let list = NodeList::new(Node::new("127.0.0.1:0").name("A"), config.clone())?;
+//! list.join().await?;
+//! list.put("limits/login", "25").await?;
+//! list.leave().await?;
+//!
+//! // The next process of this node, at its address or, as here, known by its name.
+//! let list = NodeList::new(Node::new("127.0.0.1:0").name("A"), config.clone())?;
+//! list.join().await?;
+//! assert_eq!(&list.entry("limits/login").unwrap().data().unwrap()[..], b"25");
+//!
+//! // Each node has a folder of its own.
+//! let other = NodeList::new(Node::new("127.0.0.1:0").name("B"), config)?;
+//! match other.join().await {
+//!     Err(NodeListError::State(why)) => println!("{why}"),
+//!     joined => panic!("{joined:?}"),
+//! }
+//!
+//! // A person has decided to start without: what was there lies beside it.
+//! list.leave().await?;
+//! let moved = reset_state(&folder)?;
+//! # std::fs::remove_dir_all(moved.expect("there was one"))?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "persist"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Readiness
 //! A node that has just joined may not have heard of all yet. [`NodeList::settled`] waits until its
 //! peers hold what it holds; ask it once, before the service takes work, for while something
@@ -360,6 +403,7 @@
 //!
 //! [`TAGS_MAX`]: crate::node::TAGS_MAX
 //! [`TAGS_LEN_MAX`]: crate::node::TAGS_LEN_MAX
+//! [`NodeList::put_to`]: crate::NodeList::put_to
 //! [`NodeList::settled`]: crate::NodeList::settled
 //! [`NodeList::entry`]: crate::NodeList::entry
 //! [`NodeList::ended`]: crate::NodeList::ended

@@ -85,7 +85,7 @@ impl UnixNanos {
 }
 
 /// What time it is: both clocks, read together by the driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Monotonic time; must never go back between two calls on one engine.
     pub mono: Instant,

@@ -144,6 +144,14 @@ fn updates_and_restarts_say_what_they_can() {
             "6:34: `generations` is none of \"generation\", did you mean `generation`?",
         ),
         (
+            "restart = { nodes = 7, forgets = 'generation', keep = true }".to_owned(),
+            "6:55: who keeps all keeps its generation too: leave out `forgets` or `keep`",
+        ),
+        (
+            "restart = { nodes = 7, keep = 'disk' }".to_owned(),
+            "6:31: expected true or false, found a text",
+        ),
+        (
             "restart = { nodes = 7, stale_seeds = '0s' }".to_owned(),
             "6:38: `0s` is no time at all: it must be more than zero",
         ),

@@ -534,6 +534,7 @@ fn no_error_repeats_a_secret_that_was_copied_from_a_service() {
         ("[engine]\nsecret_ky = 'hush'\n", "bad.toml:5:1: unknown key `secret_ky`"),
         ("[engine]\nsecret_key = hush\n", "bad.toml:5:14: "),
         ("engine = { secret_key = 'hush' }\n", "bad.toml:4:12: `secret_key` has no place"),
+        ("[engine]\nstate_dir = 'disk'\n", "bad.toml:5:1: `state_dir` has no place"),
         ("[engine]\nsecret_key_file = 'hush'\n", "bad.toml:5:1: `secret_key_file` has no place"),
         (
             "[engine]\nsecret_key = 'hush'\ntimeout = '1s'\n",

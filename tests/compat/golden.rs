@@ -72,7 +72,11 @@ fn spreading() -> Vec<Body> {
         rumor(None, Subject::Metadata(value(b"v1"))),
         rumor(Some(ViewDigest(0x3132_3334)), Subject::Membership(gone(Cause::Left))),
         rumor(None, Subject::Announced(announced)),
-        Body::RumorAck(RumorAck { token: Token(0x41), known: vec![1, 250, 251, 65_535] }),
+        Body::RumorAck(RumorAck {
+            token: Token(0x41),
+            known: vec![1, 250, 251, 65_535],
+            kept: Kept::All,
+        }),
         Body::Delta(Delta { news: vec![me, gone(Cause::Left), suspected()] }),
     ]
 }

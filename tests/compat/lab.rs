@@ -185,7 +185,7 @@ impl Lab {
                 Output::Event(Event::Removed { record, cause }) => {
                     self.removals.push((node, record.node().addr(), cause));
                 }
-                Output::Event(_) | Output::Answer(_) => {}
+                Output::Event(_) | Output::Answer(_) | Output::Flush => {}
             }
         }
     }

@@ -494,7 +494,7 @@ impl Pair {
                         inputs.push_back((1 - at, Input::Packet { from, carrier, packet }));
                     }
                     Output::Event(Event::Removed { .. }) => self.removals += 1,
-                    Output::Event(_) | Output::Answer(_) => {}
+                    Output::Event(_) | Output::Answer(_) | Output::Flush => {}
                 }
             }
         }

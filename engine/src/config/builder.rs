@@ -43,6 +43,8 @@ pub struct ConfigBuilder {
     entries_max: usize,
     entries_bytes_max: usize,
     tombstone_ttl: Duration,
+    state_dir: Option<PathBuf>,
+    state_flush: Duration,
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
@@ -79,6 +81,8 @@ impl Default for ConfigBuilder {
             entries_max: 100_000,
             entries_bytes_max: 256 << 20,
             tombstone_ttl: Duration::from_secs(86_400),
+            state_dir: None,
+            state_flush: Duration::from_secs(1),
             members_max: 65_536,
             clock_skew_max: Duration::from_secs(60),
             cluster: String::new(),
@@ -101,7 +105,7 @@ macro_rules! setters {
 
 impl ConfigBuilder {
     /// Every key, in the order of the module's table.
-    pub const KEYS: [&'static str; 31] = [
+    pub const KEYS: [&'static str; 33] = [
         "fan_out",
         "cycle",
         "timeout",
@@ -126,6 +130,8 @@ impl ConfigBuilder {
         "entries_max",
         "entries_bytes_max",
         "tombstone_ttl",
+        "state_dir",
+        "state_flush",
         "members_max",
         "clock_skew_max",
         "cluster",
@@ -179,6 +185,8 @@ impl ConfigBuilder {
         entries_bytes_max: usize => std::convert::identity;
         /// How long it is remembered that an entry was deleted, from ten cycles to 365 days.
         tombstone_ttl: Duration => std::convert::identity;
+        /// Period in which what is to outlast a restart is written, from 1 ms to a day.
+        state_flush: Duration => std::convert::identity;
         /// Most members that are listed, at least 2.
         members_max: usize => std::convert::identity;
         /// How far ahead of our time a version may lie. With a secret also how far from it a
@@ -230,6 +238,14 @@ impl ConfigBuilder {
         self
     }
 
+    /// The folder that what is to outlast a restart is kept in; made if there is none. Each node
+    /// has its own. Takes the feature `persist`.
+    #[must_use]
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(path.into());
+        self
+    }
+
     /// Sets a key as typed.
     ///
     /// # Errors
@@ -277,6 +293,8 @@ impl ConfigBuilder {
             "entries_max" => self.entries_max = number(value)?,
             "entries_bytes_max" => self.entries_bytes_max = size(value)?,
             "tombstone_ttl" => self.tombstone_ttl = duration(value)?,
+            "state_dir" => self.state_dir = Some(text(value)?.into()),
+            "state_flush" => self.state_flush = duration(value)?,
             "members_max" => self.members_max = number(value)?,
             "clock_skew_max" => self.clock_skew_max = duration(value)?,
             "cluster" => self.cluster = text(value)?.to_owned(),
@@ -333,6 +351,8 @@ impl ConfigBuilder {
             entries_max: self.entries_max,
             entries_bytes_max: self.entries_bytes_max,
             tombstone_ttl: self.tombstone_ttl,
+            state_dir: self.state_dir,
+            state_flush: self.state_flush,
             members_max: self.members_max,
             clock_skew_max: self.clock_skew_max,
             cluster: self.cluster,
@@ -405,6 +425,8 @@ impl ConfigBuilder {
         )?;
         check("metadata_len_max", self.metadata_len_max <= 1 << 30, "must be at most 1GiB")?;
         self.check_entries()?;
+        check("state_flush", sane(self.state_flush), "must lie between 1ms and 1d")?;
+        self.check_state_dir()?;
         check("clock_skew_max", self.clock_skew_max <= day * 365, "must be at most 365d")?;
         check("cluster", self.cluster.len() <= 64, "must have at most 64 bytes")?;
         self.check_texts()
@@ -419,6 +441,18 @@ impl ConfigBuilder {
         check("entries_bytes_max", bytes, "must be at most 1TiB")?;
         let ttl = (self.cycle * 10..=year).contains(&self.tombstone_ttl);
         check("tombstone_ttl", ttl, "must lie between ten cycles and 365d")
+    }
+
+    fn check_state_dir(&self) -> Result<(), ConfigError> {
+        let is_built_in = cfg!(feature = "persist") || self.state_dir.is_none();
+        check(
+            "state_dir",
+            is_built_in,
+            "takes the feature `persist` of rumormill, without which this program was built: add \
+             it to the features in its Cargo.toml, or leave the key out",
+        )?;
+        let is_empty = self.state_dir.as_ref().is_some_and(|path| path.as_os_str().is_empty());
+        check("state_dir", !is_empty, "must not be empty: name a folder, one for each node")
     }
 
     /// Names end up in logs and in errors, where they must not write anything else.
@@ -474,9 +508,18 @@ impl ConfigBuilder {
         let name = "must be empty: packets with `wire = \"pekonode\"` carry no cluster's name";
         check("cluster", self.cluster.is_empty(), name)?;
         check("wire_max", self.wire_max == WireVersion::LATEST, none)?;
+        check("state_dir", self.state_dir.is_none(), none)?;
         let untold = "must be empty with `wire = \"pekonode\"`, whose packets have no place for it";
         check("zone", self.zone.is_empty(), untold)?;
         check("tags", self.tags.is_empty(), untold)
+    }
+}
+
+#[cfg(test)]
+impl Config {
+    /// The same settings with something that outlasts the node, whatever this build can keep.
+    pub(crate) fn with_state_dir(self, path: &str) -> Self {
+        Self { state_dir: Some(path.into()), ..self }
     }
 }
 

@@ -105,8 +105,12 @@ impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
 /// it came from is named.
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.secret_key_file().is_some_and(|path| path.to_str().is_none()) {
-            return Err(ser::Error::custom("the path of `secret_key_file` is not in UTF-8"));
+        for (key, path) in
+            [("secret_key_file", self.secret_key_file()), ("state_dir", self.state_dir())]
+        {
+            if path.is_some_and(|path| path.to_str().is_none()) {
+                return Err(ser::Error::custom(format!("the path of `{key}` is not in UTF-8")));
+            }
         }
         // Some formats ask for the number in advance.
         serializer.collect_map(self.settings().collect::<Vec<_>>())
@@ -146,6 +150,8 @@ impl Config {
             ("entries_max", number(self.entries_max())),
             ("entries_bytes_max", number(self.entries_bytes_max())),
             ("tombstone_ttl", time(self.tombstone_ttl())),
+            ("state_dir", self.state_dir().and_then(|path| text(&path.display()))),
+            ("state_flush", time(self.state_flush())),
             ("members_max", number(self.members_max())),
             ("clock_skew_max", time(self.clock_skew_max())),
             ("cluster", text(&self.cluster())),
@@ -322,6 +328,7 @@ mod tests {
         let mut config = config.advertise("eth1".parse::<Advertise>().unwrap()).build().unwrap();
         config = config.with_listen_addr("0.0.0.0:1".parse().unwrap());
         config.secret_key_file = Some("/run/secret".into());
+        config.state_dir = Some("/var/lib/node".into());
         let written: Vec<_> = config.settings().map(|(key, _)| key).collect();
         let keys = ConfigBuilder::KEYS.into_iter().filter(|&key| key != SECRET);
         assert_eq!(written, keys.collect::<Vec<_>>());

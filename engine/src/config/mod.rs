@@ -31,6 +31,8 @@
 //! | `entries_max` | number | 100000 | most entries that are held |
 //! | `entries_bytes_max` | size | 256 MiB | most bytes of all keys and values |
 //! | `tombstone_ttl` | duration | 1 d | how long it is remembered that an entry was deleted |
+//! | `state_dir` | path | none | folder of what outlasts a restart: see [`state`](crate::state) |
+//! | `state_flush` | duration | 1 s | period in which it is written there |
 //! | `members_max` | number | 65536 | most members that are listed |
 //! | `clock_skew_max` | duration | 60 s | how far clocks may differ, how late a packet may be |
 //! | `cluster` | text | empty | packets of another cluster are dropped and counted |
@@ -171,6 +173,8 @@ pub struct Config {
     entries_max: usize,
     entries_bytes_max: usize,
     tombstone_ttl: Duration,
+    state_dir: Option<PathBuf>,
+    state_flush: Duration,
     members_max: usize,
     clock_skew_max: Duration,
     cluster: String,
@@ -382,6 +386,16 @@ impl Config {
     /// it, is told so by whoever held it once; a value that nobody who deleted it had seen lives.
     pub fn tombstone_ttl(&self) -> Duration {
         self.tombstone_ttl
+    }
+
+    /// The folder that what is to outlast a restart is kept in, if there is one.
+    pub fn state_dir(&self) -> Option<&Path> {
+        self.state_dir.as_deref()
+    }
+
+    /// Period in which it is written there.
+    pub fn state_flush(&self) -> Duration {
+        self.state_flush
     }
 
     /// Most bytes that this node may publish: the same, and on the wire of pekonode what a packet

@@ -6,6 +6,7 @@
 
 mod choice;
 mod clocks;
+mod flushing;
 mod holdings;
 mod life;
 mod news;

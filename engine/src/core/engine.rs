@@ -5,6 +5,7 @@
 //! in the modules below.
 
 mod inspect;
+mod keeping;
 mod leaving;
 #[cfg(test)]
 mod peek;
@@ -143,6 +144,7 @@ impl Engine {
         Store::follow_members(cx);
         cx.tell_view();
         cx.lower();
+        cx.flush_first();
         assert!(cx.effects.is_empty(), "what a room is to be told goes with the input");
         cx.count_members();
     }

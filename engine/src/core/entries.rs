@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::ages::{AgeEvent, Born};
-use self::coverage::Coverage;
+pub(crate) use self::coverage::Coverage;
 pub use self::coverage::Covered;
 use self::crowding::{LastPlaces, Size};
 pub use self::exchange::{AgedEntry, DeadEntry, Differences, EntryHead};
@@ -176,7 +176,6 @@ impl Entries {
 
     /// The map of a node that kept its entries, each with its age by now, and its coverage. Both
     /// must be of one moment: a coverage that is ahead of its entries lets the newest be lost.
-    #[cfg(test)]
     pub(crate) fn restored(
         writer: Incarnation,
         limits: EntryLimits,
@@ -196,6 +195,7 @@ impl Entries {
         }
         entries.coverage.join(coverage.iter());
         lacking.iter().for_each(|entry| entries.coverage.lack(entry.stamp()));
+        entries.seq = entries.coverage.last_of(writer);
         entries
     }
 
@@ -239,7 +239,7 @@ impl Entries {
 
     /// How old an entry is that is sent; nothing where age plays no part.
     pub(crate) fn age(&self, entry: &Entry, now: Instant) -> Duration {
-        self.view.ages().born(entry).map_or(Duration::ZERO, |born| born.age(now))
+        self.view.age(entry, now)
     }
 
     /// Writes a value.

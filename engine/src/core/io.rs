@@ -95,6 +95,10 @@ pub enum Output<P = Packet> {
     Event(Event),
     /// Tell who gave the command.
     Answer(Answer),
+    /// What follows of this input says that something is held, and is to wait until that outlasts
+    /// a crash: until the [`Moment`](super::Moment) that this input has led to, or a later one, is
+    /// kept. Only where there is a `state_dir`.
+    Flush,
 }
 
 /// What came of a command that takes its time.

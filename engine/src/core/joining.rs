@@ -49,7 +49,8 @@ pub(crate) struct Lost {
 }
 
 impl Joiner {
-    const LOST_MAX: usize = 64;
+    /// More are not dialled, nor remembered over a restart.
+    pub(crate) const LOST_MAX: usize = 64;
     const DIALS_PER_PERIOD: usize = 4;
 
     /// Has one that was removed by timeout dialled until then.
@@ -64,6 +65,11 @@ impl Joiner {
 
     pub(crate) fn lost_len(&self) -> usize {
         self.lost.len()
+    }
+
+    /// Those that are dialled because they were lost, the next first.
+    pub(crate) fn lost_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.lost.iter().map(|lost| lost.addr)
     }
 
     fn found(&mut self, addr: SocketAddr) {

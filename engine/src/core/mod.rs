@@ -29,6 +29,7 @@ mod footprint;
 mod forms;
 mod io;
 mod joining;
+mod keeping;
 mod members;
 mod membership;
 mod metadata;
@@ -59,6 +60,7 @@ pub use footprint::Footprint;
 pub use io::{
     Answer, Carrier, Class, Command, Event, Input, NotConfirmed, Outbox, Output, Trouble,
 };
+pub use keeping::{HeldMark, KeptChanges, KeptState, Moment, MomentMark};
 pub use members::{PreloadedMembers, SharedRecords};
 pub(crate) use metadata::digest;
 pub use metadata::{Metadata, PublishError, Value, Version};

@@ -8,6 +8,7 @@ use super::entries::{AgedEntry, EntriesView};
 use super::entry::EntryKey;
 use super::footprint::Footprint;
 use super::io::{Command, Input, Outbox};
+use super::keeping::{KeptState, Moment, MomentMark};
 use super::members::SharedRecords;
 use super::metadata::{Metadata, PublishError, Value, Version};
 use super::packet::{Body, Cause, MembershipUpdate, Packet, Rumor, Subject};
@@ -62,6 +63,19 @@ pub trait Protocol: Sized {
         let seeds = members.map(|record| record.node().addr()).collect();
         self.handle(now, Input::Command(Command::Seeds(seeds)), out);
     }
+
+    /// What it holds now as far as it is to outlast the process; `None` where nothing is kept.
+    fn moment(&self, _now: Now) -> Option<Moment> {
+        None
+    }
+
+    /// The mark that such a moment would have now.
+    fn moment_mark(&self) -> MomentMark {
+        MomentMark::default()
+    }
+
+    /// Takes back what a former life kept, before the first input.
+    fn take_back(&mut self, _now: Now, _kept: KeptState, _out: &mut Outbox<Self::Packet>) {}
 
     /// How much it holds of all that may grow.
     fn footprint(&self) -> Footprint {
@@ -287,6 +301,18 @@ impl Protocol for Engine {
         self.restore(now, members, out);
     }
 
+    fn moment(&self, now: Now) -> Option<Moment> {
+        Some(self.moment(now))
+    }
+
+    fn moment_mark(&self) -> MomentMark {
+        self.moment_mark()
+    }
+
+    fn take_back(&mut self, now: Now, kept: KeptState, out: &mut Outbox) {
+        self.take_back(now, kept, out);
+    }
+
     fn footprint(&self) -> Footprint {
         self.footprint()
     }
@@ -437,6 +463,7 @@ mod tests {
                     }
                     Output::Event(event) => events.push(event),
                     Output::Answer(answer) => panic!("{answer:?} to nobody"),
+                    Output::Flush => panic!("it keeps nothing"),
                 }
             }
         }
@@ -459,7 +486,9 @@ mod tests {
         node.preload(now, [&record(1), &record(2)].into_iter(), &mut out);
         let events = out.drain().map(|output| match output {
             Output::Event(event) => event,
-            Output::Send { .. } | Output::Answer(_) => panic!("only the service is told"),
+            Output::Send { .. } | Output::Answer(_) | Output::Flush => {
+                panic!("only the service is told")
+            }
         });
         let events = events.collect();
         (node, events)

@@ -107,6 +107,7 @@ pub(crate) trait Dialect:
             Output::Send { .. } => None,
             Output::Event(event) => Some(Output::Event(event.clone())),
             Output::Answer(answer) => Some(Output::Answer(answer.clone())),
+            Output::Flush => Some(Output::Flush),
         });
         told.collect()
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod bell;
 mod contact;
+mod keeping;
 mod line;
 mod receive;
 mod requests;
@@ -20,6 +21,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use answers::Answers;
 use bell::Bell;
+pub(crate) use keeping::Keeping;
 use summons::Summons;
 use wake_reason::{NextPlaces, WakeReason, next_places};
 
@@ -72,6 +74,8 @@ pub(crate) struct Driver<D: Dialect> {
     /// Ended with the driver, and the driver by a panic of theirs.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) console: Console,
+    /// What outlasts the node, where anything does.
+    pub(crate) keeping: Keeping<D::Packet>,
     /// Leads to who stands between the node and its sockets.
     pub(crate) intercepted: Option<Intercepted>,
     /// The last field, so that whoever is told of the end finds the port free.
@@ -80,7 +84,7 @@ pub(crate) struct Driver<D: Dialect> {
 
 impl<D: Dialect> Driver<D> {
     /// Shows the node to readers before its task first runs.
-    pub(crate) fn show(&mut self, local: Local) {
+    pub(crate) fn show(&mut self, local: Local, taken_back: Outbox<D::Packet>) {
         let members = [local.node.clone()];
         let wall = self.clock.now().wall;
         self.console.print(wall, ConsoleLine::Join(&local.node));
@@ -94,9 +98,22 @@ impl<D: Dialect> Driver<D> {
         let list = Listed::of(vec![me]);
         let (seeds, mut notices) = self.first_look(joined);
         notices.extend(clamped);
+        notices.extend(keeping::notices_of(taken_back));
         let agreement = Agreement { reach: self.contacts.reach(), ..Agreement::default() };
         let local = Some(local);
-        let view = View { local, list, generation, seeds, agreement, ..View::default() };
+        let seen = self.engine.inspect();
+        let metadata = seen.metadata.cloned();
+        let entries = (seen.entries.cloned().unwrap_or_default(), self.clock.now().mono);
+        let view = View {
+            local,
+            list,
+            generation,
+            seeds,
+            agreement,
+            metadata,
+            entries,
+            ..View::default()
+        };
         self.presence.shared().show(view, notices);
     }
 
@@ -147,6 +164,7 @@ impl<D: Dialect> Driver<D> {
         };
         let end = caught(running.run()).await;
         let end = end.unwrap_or_else(|message| End::Failed(Ended::Panicked(message)));
+        running.end_keeping(&end).await;
         running.driver.presence.end(end);
         running.driver.release().await;
     }
@@ -239,6 +257,7 @@ impl<D: Dialect> Running<D> {
                 WakeReason::Request(request) => self.on_request(request),
                 WakeReason::Places(places) => self.on_places(places),
                 WakeReason::Report(report) => self.on_report(report),
+                WakeReason::Flushed(flushed) => self.on_flushed(*flushed),
                 WakeReason::Arrival(arrival) => self.on_arrival(arrival).await,
                 WakeReason::Released(released) => self.on_released(released),
                 WakeReason::Readable => self.on_readable().await,
@@ -261,6 +280,7 @@ impl<D: Dialect> Running<D> {
         if self.driver.engine.deadline().is_some_and(|deadline| deadline <= now.mono) {
             self.handle_at(now, Input::Timeout);
         }
+        self.keep_in_time(now);
         if self.listing.take_due(now.mono) {
             self.print_list(&listed(&self.driver.engine));
         }
@@ -297,17 +317,25 @@ impl<D: Dialect> Running<D> {
             let came = came.and_then(|(from, packet)| Some((*from, &**D::shown(packet)?)));
             intercepted.on_input(came, &D::shown_outputs(self.outbox.outputs()));
         }
-        for output in self.outbox.drain() {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let mut outputs = outbox.drain();
+        while let Some(output) = outputs.next() {
             match output {
-                Output::Send { to, packet, class: Class::Datagram } => {
-                    self.outgoing.push(to, packet);
-                }
-                Output::Send { to, packet, class: Class::Stream } => {
-                    self.streamed.push((to, packet));
-                }
-                Output::Event(event) => self.events.push(event),
-                Output::Answer(answer) => self.answers.note(answer),
+                Output::Flush => self.keep_then(outputs.by_ref().collect()),
+                output => self.sort(output),
             }
+        }
+        drop(outputs);
+        self.outbox = outbox;
+    }
+
+    fn sort(&mut self, output: Output<D::Packet>) {
+        match output {
+            Output::Send { to, packet, class: Class::Datagram } => self.outgoing.push(to, packet),
+            Output::Send { to, packet, class: Class::Stream } => self.streamed.push((to, packet)),
+            Output::Event(event) => self.events.push(event),
+            Output::Answer(answer) => self.answers.note(answer),
+            Output::Flush => {}
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) use console::Console;
 pub(crate) use contacts::Contacts;
 pub use contacts::{SeedState, SeedStatus};
 pub(crate) use dialect::Dialect;
-pub(crate) use driver::Driver;
+pub(crate) use driver::{Driver, Keeping};
 pub use intercept::{Departure, Interceptor};
 pub(crate) use lookup::system as system_resolver;
 pub use memory::{MemoryNetwork, MemoryStats};

@@ -85,6 +85,12 @@ pub enum Notice {
         /// What it would advertise if it joined now.
         found: Option<IpAddr>,
     },
+    /// What is to outlast this node can't be written to its `state_dir`: why. It goes on, says of
+    /// nothing new that it holds it, and tries again every `state_flush`. Told at the first failure
+    /// after a success.
+    NotKept(String),
+    /// It is written again.
+    KeptAgain,
     /// This node has left, by [`NodeList::leave`]: its list and metadata are empty and its port is
     /// free. What it is told of after its next join follows here.
     Left,
@@ -115,6 +121,8 @@ impl fmt::Display for Notice {
             Self::AddressChanged { advertised, found: None } => {
                 write!(f, "address changed: {advertised} is advertised, it is gone")
             }
+            Self::NotKept(why) => write!(f, "not kept: {why}"),
+            Self::KeptAgain => f.write_str("kept again"),
             Self::Left => f.write_str("left"),
             Self::Ended(why) => write!(f, "ended: {why}"),
         }

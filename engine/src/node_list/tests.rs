@@ -7,6 +7,7 @@ mod supervision;
 use super::*;
 use crate::core::{Event, Reach};
 use crate::net::Notice;
+use crate::node::Generation;
 
 fn list(addr: &str) -> NodeList {
     NodeList::new(Node::new(addr).name("A"), Config::default()).unwrap()

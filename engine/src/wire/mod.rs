@@ -31,6 +31,8 @@ mod codec;
 mod entries;
 mod extensions;
 mod guard;
+#[cfg(feature = "persist")]
+pub(crate) mod kept;
 mod native;
 pub mod pekonode;
 mod reject;

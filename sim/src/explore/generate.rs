@@ -378,8 +378,10 @@ impl Draw {
             ("down", ms(down).into()),
             ("address", address.into()),
         ];
-        if self.chance(6) {
-            restart.push(("forgets", "generation".into()));
+        match self.between(1, 6) {
+            1 => restart.push(("forgets", "generation".into())),
+            2 | 3 => restart.push(("keep", true.into())),
+            _ => {}
         }
         restart.extend(self.versions.of_restart().map(|wire| ("wire_max", wire.into())));
         table(restart)

@@ -78,7 +78,7 @@ impl Calm {
             && plan.links.is_empty()
             && plan.clocks.is_empty()
             && plan.actions.iter().all(|action| is_harmless(&action.deed))
-            && plan.incarnations.iter().all(|start| start.memory == Memory::Keeps)
+            && plan.incarnations.iter().all(|start| start.memory != Memory::Forgets)
             && are_sound(cast)
             && !is_foretold(plan);
         let stays = |action: &Action| {

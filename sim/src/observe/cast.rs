@@ -114,7 +114,7 @@ impl Cast {
             assert!(last.is_none_or(|(at, _)| at <= start), "node {node} starts in order");
             let wall = |at| cast.clocks.wall(node, at);
             let remembered = match (*last, incarnation.memory) {
-                (Some((since, generation)), Memory::Keeps) => {
+                (Some((since, generation)), Memory::Keeps | Memory::KeepsAll) => {
                     Some(updates.after(node, since..=start, generation, wall))
                 }
                 (None, _) | (_, Memory::Forgets) => None,

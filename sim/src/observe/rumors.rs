@@ -61,6 +61,8 @@ impl Kind {
 pub(crate) enum Way {
     /// By itself: it did it, or it judged so by its own timeout.
     Source,
+    /// From a former life of its own, which had kept it.
+    Kept,
     /// By a packet.
     Packet { from: NodeNo, sent: Instant, by: Channel },
 }
@@ -69,6 +71,7 @@ impl Way {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Source => "source",
+            Self::Kept => "kept",
             Self::Packet { by, .. } => by.name(),
         }
     }
@@ -495,7 +498,7 @@ impl Rumors {
             return;
         }
         let hop = match way {
-            Way::Source => 0,
+            Way::Source | Way::Kept => 0,
             // The sender held it when it sent, and its hop has not changed since.
             Way::Packet { from, .. } => rumor.cells[from as usize].hop + 1,
         };

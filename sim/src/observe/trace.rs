@@ -76,7 +76,7 @@ impl Tape {
         let rows = observer.first_receipts();
         for row in &rows[self.learned.min(rows.len())..] {
             let (from, sent_ns) = match row.way {
-                Way::Source => (None, None),
+                Way::Source | Way::Kept => (None, None),
                 Way::Packet { from, sent, .. } => (Some(from), Some(sent.as_nanos())),
             };
             let rumor = self.rumors[row.rumor as usize].clone();
@@ -296,7 +296,7 @@ fn state(
     life_of: impl Fn(&Record) -> Option<(NodeNo, u32)>,
 ) -> Event {
     let from = match way {
-        Way::Source => None,
+        Way::Source | Way::Kept => None,
         Way::Packet { from, .. } => Some(from),
     };
     let about = match event {

@@ -130,6 +130,8 @@ pub struct StaleSeeds {
 pub enum Memory {
     /// Its last generation, above which it takes the next.
     Keeps,
+    /// That, and what it held when it went: entries with their ages, metadata, whom it had met.
+    KeepsAll,
     /// Nothing: its clock alone says which generation it is.
     Forgets,
 }

@@ -156,6 +156,6 @@ impl Interceptor for Tap {
 fn event(output: &Output) -> Option<&Event> {
     match output {
         Output::Event(event) => Some(event),
-        Output::Send { .. } | Output::Answer(_) => None,
+        Output::Send { .. } | Output::Answer(_) | Output::Flush => None,
     }
 }

@@ -107,6 +107,8 @@ pub fn check(plan: &Plan, net: TestbedNet) -> Result<(), TestbedError> {
         "`stale_seeds` needs a name service of its own"
     } else if plan.incarnations.iter().any(|born| born.memory == Memory::Forgets) {
         "`forgets` needs clocks that can be set"
+    } else if plan.incarnations.iter().any(|born| born.memory == Memory::KeepsAll) {
+        "`keep` needs nodes that give what they hold at the moment of a crash"
     } else if !plan.clocks.is_empty() {
         "a group's clock that is unlike the others can't be had"
     } else if plan.entries > 0 {

@@ -15,7 +15,7 @@ use crate::observe::cast::{AddrNo, Cast, IncarnationNo, Part};
 use crate::observe::observer::Knows;
 use crate::observe::rumors::Way;
 use crate::protocols::{FullState, Setup, Simulated};
-use crate::scenario::plan::{Manner, NodeNo, Plan, StartCause, WayIn};
+use crate::scenario::plan::{Incarnation, Manner, Memory, NodeNo, Plan, StartCause, WayIn};
 
 /// What the engines know of each other's records in advance.
 #[derive(Clone, Debug)]
@@ -110,6 +110,9 @@ impl<P: Simulated> World<'_, P> {
                 WayIn::Full | WayIn::Knows(_) | WayIn::Seeds(_) => Knows::Itself,
             }
         });
+        for &incarnation in batch {
+            self.take_back(self.cast.part(incarnation).node, incarnation);
+        }
         for batch in batch.chunks(Lookahead::<P>::EVENTS_MAX) {
             self.begin_ahead(batch);
             for &incarnation in batch {
@@ -139,6 +142,32 @@ impl<P: Simulated> World<'_, P> {
             Engines::OneByOne => batch.iter().map(engine).collect(),
             Engines::SideBySide => batch.par_iter().map(engine).collect(),
         }
+    }
+
+    /// Keeps what a node holds that goes now, if it is ever to have it again.
+    pub(super) fn keep(&mut self, node: NodeNo) {
+        let keeps = |start: &Incarnation| start.node == node && start.memory == Memory::KeepsAll;
+        if !self.plan.incarnations.iter().any(keeps) {
+            return;
+        }
+        let (now, at) = (self.clocks_of(node), self.stage.now());
+        let seat = &mut self.seats[node as usize];
+        let moment = seat.running.as_ref().and_then(|running| running.engine.moment(now));
+        seat.kept = moment.map(|moment| Box::new((moment, at)));
+    }
+
+    /// Gives a node back what it kept, each as old as it is by now.
+    fn take_back(&mut self, node: NodeNo, incarnation: IncarnationNo) {
+        if self.plan.incarnations[incarnation as usize].memory != Memory::KeepsAll {
+            return;
+        }
+        let now = self.clocks_of(node);
+        let seat = &mut self.seats[node as usize];
+        let Some((moment, at)) = seat.kept.take().map(|kept| *kept) else { return };
+        let Some(Running { engine, .. }) = &mut seat.running else { return };
+        let passed = self.stage.now() - at;
+        engine.take_back(now, moment.kept().aged(passed), &mut self.outbox);
+        self.drain(node, Way::Kept);
     }
 
     fn find_the_others(&mut self, node: NodeNo, incarnation: IncarnationNo) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use rumormill::Metadata;
-use rumormill::core::{Answer, Class, Command, Input, Outbox, Output, Traced};
+use rumormill::core::{Answer, Class, Command, Input, Moment, Outbox, Output, Traced};
 use rumormill::node::Generation;
 use rumormill::time::{Instant, Now};
 
@@ -55,12 +55,14 @@ pub(super) struct NodeSlot<P> {
     pub(super) intake: Option<Box<Intake>>,
     /// It has said goodbye, and runs until it is off. Nobody is interested in what it holds.
     pub(super) is_leaving: bool,
+    /// What it held when it went, and when that was, if a later incarnation keeps it.
+    pub(super) kept: Option<Box<(Moment, Instant)>>,
 }
 
 impl<P> NodeSlot<P> {
     fn empty() -> Self {
-        let (running, deadline, intake) = (None, None, None);
-        Self { running, deadline, alarm: Alarm::default(), intake, is_leaving: false }
+        let (running, deadline, intake, kept) = (None, None, None, None);
+        Self { running, deadline, alarm: Alarm::default(), intake, is_leaving: false, kept }
     }
 
     /// The machine slept for so long, which its monotonic clock does not know.
@@ -235,6 +237,7 @@ impl<'a, P: Simulated> World<'a, P> {
 
     /// The engine of a node is no more.
     pub(super) fn vacate(&mut self, node: NodeNo) {
+        self.keep(node);
         self.forget_intake(node);
         let seat = &mut self.seats[node as usize];
         seat.alarm.silence();
@@ -363,7 +366,7 @@ impl<'a, P: Simulated> World<'a, P> {
                 Output::Event(_) if is_leaving => {}
                 // Nobody waits for it; that a node is off is seen as soon as it happens.
                 Output::Answer(Answer::Left(held)) => self.stage.off(node, held.is_ok()),
-                Output::Answer(_) => {}
+                Output::Answer(_) | Output::Flush => {}
                 Output::Event(event) => {
                     let beat = self.beat_of(node, &event);
                     self.stage.event(node, &event, way, beat);

@@ -39,6 +39,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Settings { name, cluster } = read?;
     println!("{}", toml::to_string(&Settings { name, cluster: cluster.clone() })?);
 
+    // It was built without, and says which feature that takes.
+    let refused = Config::builder().state_dir("state").build().unwrap_err().to_string();
+    assert!(refused.starts_with("`state_dir`: takes the feature `persist`"), "{refused}");
+
     let first = NodeList::new("127.0.0.1:0 A".parse::<Node>()?, cluster.clone())?;
     first.join().await?;
     let second = NodeList::new("127.0.0.1:0 B".parse::<Node>()?, cluster)?;

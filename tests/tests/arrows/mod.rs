@@ -24,27 +24,32 @@ pub(super) const ENGINE: House = House {
     rows: &[
         ("fuzzing", "net wire pekonode core core/packet config node rng time"),
         ("recipes", ""),
-        ("node_list", "net wire pekonode core config node text time"),
-        ("net", "wire pekonode core core/packet config link metrics node rng allowance time text"),
+        ("node_list", "net state wire pekonode core config node text time"),
+        (
+            "net",
+            "state wire pekonode core core/packet config link metrics node rng allowance time text",
+        ),
+        ("state", "wire core core/packet node text time"),
         ("wire", "pekonode core core/packet config node allowance time"),
         ("pekonode", "core config node rng time"),
         (
             "core",
             "core/protocol core/engine core/members core/agreement core/footprint core/io \
              core/packet core/entries core/entry core/settings core/record core/metadata core/beat \
-             core/stats",
+             core/stats core/keeping",
         ),
         (
             "core/protocol",
-            "core/engine core/footprint core/members core/io core/packet core/entries core/entry \
+            "core/engine core/footprint core/keeping core/members core/io core/packet core/entries \
+             core/entry \
              core/record core/metadata core/stats config node time",
         ),
         (
             "core/engine",
             "core/joining core/anti_entropy core/store core/membership core/detection \
              core/dissemination core/context core/members core/agreement core/footprint \
-             core/io core/packet core/entries core/record core/metadata core/stats core/timers \
-             config node time",
+             core/io core/packet core/keeping core/entries core/record core/metadata core/stats \
+             core/timers config node time wire_version",
         ),
         (
             "core/joining",
@@ -89,6 +94,7 @@ pub(super) const ENGINE: House = House {
         ("core/agreement", "core/packet wire_version"),
         ("core/event_names", "core/io"),
         ("core/forms", "core/entry core/record core/metadata node wire_version"),
+        ("core/keeping", "core/entries core/entry core/record core/metadata node time"),
         ("core/footprint", ""),
         (
             "core/io",

@@ -94,6 +94,15 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The same, and all that was said and not waited for.
+    pub(crate) fn kill_and_hear(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // The end of its output ends the list.
+        self.seen.extend(self.lines.iter());
+        std::mem::take(&mut self.seen)
+    }
+
     /// What Ctrl-C does, and how it ended.
     #[cfg(unix)]
     pub(crate) fn interrupt(mut self) -> std::process::ExitStatus {
@@ -140,6 +149,7 @@ pub(crate) fn example() -> &'static PathBuf {
     EXAMPLE.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", "rumormill", "--example", "node"]);
+        cargo.args(["--features", "persist"]);
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }

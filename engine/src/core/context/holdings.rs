@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::{Context, Ground};
 use crate::config::Config;
-use crate::core::entries::{Entries, EntryLimits};
+use crate::core::entries::{Covered, Entries, EntryLimits};
 use crate::core::entry::{Entry, EntryKey, Fingerprint, Incarnation, PutError, Terms};
 use crate::core::packet::{AgedEntry, EntriesSummary};
 use crate::core::record::Record;
 use crate::core::settings::EntryRoom;
+use crate::node::Generation;
 use crate::time::Now;
 
 impl Context<'_> {
@@ -27,6 +28,27 @@ impl Context<'_> {
         let entries = self.entries.get_or_insert_with(|| Entries::new(writer, limits).into());
         entries.start_as(writer);
         entries
+    }
+
+    /// Takes back the entries that a former life kept, each as old as it is by now, and its
+    /// coverage.
+    pub(crate) fn restore_entries(
+        &mut self,
+        kept: impl Iterator<Item = (Entry, Duration)>,
+        coverage: &[Covered],
+    ) {
+        let (writer, limits) = (incarnation(self.me), limits(self.config));
+        let entries = Entries::restored(writer, limits, kept, coverage, self.now.mono);
+        *self.entries = Some(entries.into());
+    }
+
+    /// Ends what was bound to our former lives. Others do when they see a new one in the place of
+    /// the old; if all nodes went at once nobody does.
+    pub(crate) fn end_former_lives(&mut self) {
+        let Incarnation { place, generation } = incarnation(self.me);
+        let Some(former) = Generation::new(generation.get() - 1) else { return };
+        let now = self.now.mono;
+        self.entries_mut().expire_bound(place, former, now);
     }
 
     /// What is held of entries, in constant space.

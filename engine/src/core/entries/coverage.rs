@@ -51,7 +51,8 @@ impl Covered {
         (self.writer, self.first)
     }
 
-    fn print(&self) -> Fingerprint {
+    /// What a set of runs that has it alone is known by.
+    pub(crate) fn print(&self) -> Fingerprint {
         let Incarnation { place, generation } = self.writer;
         let writer = Fingerprint::of(place.0, generation.get()).fold();
         let run = Fingerprint::of(self.first, self.last).fold();
@@ -87,6 +88,20 @@ impl Coverage {
     /// All runs, by writer and number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Covered> {
         self.runs.iter()
+    }
+
+    /// The runs that an earlier coverage had not, or not the same, and those of it whose place is
+    /// empty now.
+    pub(crate) fn since(&self, earlier: &Self) -> (Vec<Covered>, Vec<Covered>) {
+        let is_same = |one: &Covered, two: &Covered| (one.last, one.nanos) == (two.last, two.nanos);
+        let (new, gone) = self.runs.since(&earlier.runs, is_same);
+        (new.into_iter().copied().collect(), gone.into_iter().copied().collect())
+    }
+
+    /// The number of the last write of an incarnation, as far as is known.
+    pub(super) fn last_of(&self, writer: Incarnation) -> u64 {
+        let runs = self.runs.iter_from(|run| run.writer < writer);
+        runs.take_while(|run| run.writer == writer).last().map_or(0, |run| run.last)
     }
 
     /// Takes note of a write that is held, or what replaced it; of a delete of what it deleted too,

@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use std::slice;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 /// Most items of a leaf, and children of a branch: the copy that follows a snapshot touches the
 /// count of owners of as many items, and fewer take more memory.
 const WIDTH: usize = 40;
@@ -63,6 +65,33 @@ impl<T: Ord + Clone> Tree<T> {
         iter
     }
 
+    /// The items that an earlier tree had not, or not the same, and those of it whose place is
+    /// empty now: what both share is not looked at.
+    pub(super) fn since<'a>(
+        &'a self,
+        earlier: &'a Self,
+        is_same: impl Fn(&T, &T) -> bool,
+    ) -> (Vec<&'a T>, Vec<&'a T>) {
+        let before = earlier.unshared(self);
+        let is_new = |item: &&T| {
+            let found = before.binary_search(item);
+            found.map_or(true, |at| !is_same(before[at], item))
+        };
+        let new = self.unshared(earlier).into_iter().filter(is_new).collect();
+        let is_gone = |item: &&T| self.get(|other| other.cmp(item)).is_none();
+        let gone = before.iter().copied().filter(is_gone).collect();
+        (new, gone)
+    }
+
+    /// The items of the nodes that another tree has not; what differs is among them.
+    fn unshared(&self, other: &Self) -> Vec<&T> {
+        let mut theirs = FxHashSet::from_iter([Arc::as_ptr(&other.root)]);
+        other.root.note_nodes(&mut theirs);
+        let mut items = Vec::new();
+        TreeNode::collect_but(&self.root, &theirs, &mut items);
+        items
+    }
+
     /// Puts an item in its place; the one that had it.
     pub(super) fn insert(&mut self, item: T) -> Option<T> {
         let (old, half) = TreeNode::insert(&mut self.root, item);
@@ -103,6 +132,27 @@ impl<T: Ord + Clone> TreeNode<T> {
         match self {
             Self::Leaf(items) => items.first(),
             Self::Branch(children) => children.first().map(|child| &child.first),
+        }
+    }
+
+    /// Takes down where the nodes below this one are.
+    fn note_nodes(&self, nodes: &mut FxHashSet<*const Self>) {
+        if let Self::Branch(children) = self {
+            for child in children {
+                nodes.insert(Arc::as_ptr(&child.node));
+                child.node.note_nodes(nodes);
+            }
+        }
+    }
+
+    /// Takes out the items of a node and those below it, but for these nodes.
+    fn collect_but<'a>(node: &'a Arc<Self>, but: &FxHashSet<*const Self>, items: &mut Vec<&'a T>) {
+        match &**node {
+            _ if but.contains(&Arc::as_ptr(node)) => {}
+            Self::Leaf(own) => items.extend(own),
+            Self::Branch(children) => {
+                children.iter().for_each(|child| Self::collect_but(&child.node, but, items));
+            }
         }
     }
 
@@ -324,6 +374,35 @@ mod tests {
         }
     }
 
+    type Both = (Tree<Pair>, BTreeMap<u16, u32>);
+
+    /// What is new of one tree and gone of another is so in the maps.
+    fn check_since((tree, map): &Both, (earlier, map_before): &Both) {
+        let (new, gone) = tree.since(earlier, |one, two| one.1 == two.1);
+        let is_new = |(key, value): &(&u16, &u32)| map_before.get(key) != Some(value);
+        assert!(
+            new.iter()
+                .map(|it| (it.0, it.1))
+                .eq(map.iter().filter(is_new).map(|it| (*it.0, *it.1)))
+        );
+        let is_gone = |key: &&u16| !map.contains_key(key);
+        assert!(gone.iter().map(|it| it.0).eq(map_before.keys().filter(is_gone).copied()));
+    }
+
+    #[test]
+    fn of_what_two_trees_share_nothing_is_looked_at() {
+        let mut tree = Tree::default();
+        for key in 0..10_000 {
+            tree.insert(Pair(key, 0));
+        }
+        let earlier = tree.clone();
+        assert!(tree.unshared(&earlier).is_empty());
+        tree.insert(Pair(5_000, 1));
+        let (new, gone) = tree.since(&earlier, |one, two| one.1 == two.1);
+        assert_eq!((new.len(), gone.len()), (1, 0));
+        assert!(tree.unshared(&earlier).len() <= WIDTH);
+    }
+
     proptest! {
         #[test]
         fn it_holds_what_a_plain_map_holds_and_a_clone_what_it_held(
@@ -360,6 +439,10 @@ mod tests {
                 prop_assert!(from.eq(map.range(key..).map(|it| *it.0)));
             }
             clones.push((tree, map));
+            for pair in clones.windows(2) {
+                check_since(&pair[1], &pair[0]);
+                check_since(&pair[0], &pair[1]);
+            }
             for (tree, map) in clones {
                 prop_assert_eq!(listed(&tree), map.into_iter().collect::<Vec<_>>());
             }

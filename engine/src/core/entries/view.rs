@@ -1,8 +1,10 @@
 //! Views: what readers see of the entries at one moment, shared with the map it is of.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use super::ages::Ages;
+use super::exchange::AgedEntry;
 use super::tree::Tree;
 use crate::core::entry::{Entry, EntryKey, EntryKind, Fingerprint};
 use crate::time::Instant;
@@ -93,6 +95,24 @@ impl EntriesView {
     fn is_shown(&self, entry: &Entry, now: Instant) -> bool {
         let is_over = |ttl| self.ages.born(entry).is_some_and(|born| born.age(now) >= ttl);
         entry.kind() == EntryKind::Put && !entry.terms().ttl.is_some_and(is_over)
+    }
+
+    /// What is held and was not held by an earlier view, tombstones too, and the keys of which
+    /// nothing is held any more.
+    pub(crate) fn since(&self, earlier: &Self, now: Instant) -> (Vec<AgedEntry>, Vec<EntryKey>) {
+        let is_same = |one: &Placed, two: &Placed| one.entry == two.entry;
+        let (new, gone) = self.entries.since(&earlier.entries, is_same);
+        let aged = |placed: &Placed| AgedEntry {
+            entry: placed.entry.clone(),
+            age: self.age(&placed.entry, now),
+        };
+        let gone = gone.into_iter().map(|placed| placed.entry.key().clone()).collect();
+        (new.into_iter().map(aged).collect(), gone)
+    }
+
+    /// How old an entry is that is held; nothing where age plays no part.
+    pub(super) fn age(&self, entry: &Entry, now: Instant) -> Duration {
+        self.ages.born(entry).map_or(Duration::ZERO, |born| born.age(now))
     }
 
     /// What is held of a key, tombstones too.

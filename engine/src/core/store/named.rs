@@ -279,7 +279,7 @@ impl Store {
     }
 
     /// Sets the clock for what gets old next.
-    pub(super) fn watch_ages(cx: &mut Context<'_>) {
+    pub(crate) fn watch_ages(cx: &mut Context<'_>) {
         if let Some(due) = cx.entries().and_then(Entries::next_due) {
             cx.timers.set(Timer::Ages, due);
         }

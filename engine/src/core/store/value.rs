@@ -112,6 +112,13 @@ impl Store {
         }
     }
 
+    /// Holds a value that a former life kept.
+    pub(crate) fn take_back_value(cx: &mut Context<'_>, metadata: Metadata) {
+        cx.timers.set_earlier(Timer::Scrub, cx.now.mono + Self::SCRUB_PERIOD);
+        cx.out.event(Event::Published(metadata.clone()));
+        *cx.metadata = Some(metadata);
+    }
+
     fn hold(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination, metadata: Metadata) {
         cx.timers.set_earlier(Timer::Scrub, cx.now.mono + Self::SCRUB_PERIOD);
         let (me, theirs) = (cx.me.place(), metadata.version());

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::config::{Config, ConfigBuilder, Isolation, Liveness, WireVersion};
 use crate::core::packet::{Body, RingArc, Rumor, Subject, Token};
 use crate::core::{
-    AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, Metadata, Outbox,
-    Output, Packet, PacketKind, Record, SharedRecords, Value,
+    AgeStep, Answer, Carrier, Cause, Class, Command, Engine, Event, Input, KeptState, Metadata,
+    Outbox, Output, Packet, PacketKind, Record, SharedRecords, Value,
 };
 use crate::node::{Generation, Node, NodeId};
 use crate::rng::{Probability, Rng};
@@ -206,6 +206,23 @@ impl Cluster {
         self.command(node, Command::Seeds(seeds));
     }
 
+    /// Starts a node that knows nobody but what a former life kept, so long ago.
+    #[track_caller]
+    pub(crate) fn start_with(&mut self, node: u16, kept: KeptState, passed: Duration) {
+        let generation = Generation::start(Some(kept.generation), self.clock_of(node).wall);
+        let record = Record::new(self.node(node), generation);
+        let (config, roster, now) = (Arc::clone(&self.config), Arc::default(), self.clock_of(node));
+        let mut engine = Engine::new(record.into(), config, roster, 1, now);
+        let mut out = Outbox::new();
+        engine.take_back(now, kept.aged(passed), &mut out);
+        for output in out.drain() {
+            let Output::Event(event) = output else { panic!("{output:?} before the first input") };
+            self.events.push((self.now, node, event));
+        }
+        self.engines.insert(node, engine);
+        self.input(node, Input::Timeout);
+    }
+
     /// Has those that start from now on do so with other settings.
     pub(crate) fn configure(&mut self, config: Config) {
         self.config = Arc::new(config);
@@ -287,7 +304,7 @@ impl Cluster {
         let mut out = self.engine(node).begin_swap(now, addr(with));
         let sent = out.drain().find_map(|output| match output {
             Output::Send { packet, .. } => Some(packet.as_ref().clone()),
-            Output::Event(_) | Output::Answer(_) => None,
+            Output::Event(_) | Output::Answer(_) | Output::Flush => None,
         });
         sent.expect("a request")
     }
@@ -433,6 +450,7 @@ impl Cluster {
                         self.off.extend(self.engines.remove_entry(&node));
                     }
                 }
+                Output::Flush => {}
             }
         }
     }

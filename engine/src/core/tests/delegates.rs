@@ -261,7 +261,7 @@ fn with_one_that_knows_others_on_its_arc_a_swap_follows() {
         Output::Send { to, packet, .. } => {
             *to == addr(delegate) && packet.kind() == PacketKind::SwapRequest
         }
-        Output::Event(_) | Output::Answer(_) => false,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => false,
     };
     assert_eq!(outputs.iter().filter(swaps).count(), 1);
 }
@@ -277,7 +277,7 @@ fn who_knows_few_on_a_large_arc_is_told_of_as_many_as_fit_one_datagram() {
             Body::Delta(Delta { news }) => Some((packet.len_max(), news.len())),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     });
     let (len, count) = records.expect("records");
     let room = alone(1).path_len_max();

@@ -127,7 +127,7 @@ fn a_node_that_meets_itself_at_a_seed_knows_it_and_dials_that_seed_no_more() {
     cluster.engine(1).handle(now, Input::Command(seeds(&[77])), &mut out);
     let join = out.drain().find_map(|output| match output {
         Output::Send { to, packet, .. } => (to == addr(77)).then_some(packet),
-        Output::Answer(_) | Output::Event(_) => None,
+        Output::Answer(_) | Output::Event(_) | Output::Flush => None,
     });
     cluster.packet(1, 76, join.expect("it dials its seed").as_ref().clone());
     assert!(cluster.engine(1).is_itself(addr(77)));

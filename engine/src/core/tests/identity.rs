@@ -223,7 +223,7 @@ fn a_node_does_not_tell_on_what_it_refutes() {
                     Output::Send { packet, .. } => {
                         matches!(&packet.body, Body::Rumor(rumor) if rumor.topic == *it)
                     }
-                    Output::Event(_) | Output::Answer(_) => false,
+                    Output::Event(_) | Output::Answer(_) | Output::Flush => false,
                 };
                 sent.iter().filter(is).count()
             };

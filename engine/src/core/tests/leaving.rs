@@ -103,7 +103,7 @@ fn packet(body: Body) -> Packet {
 fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
     let kind = |output: &Output| match output {
         Output::Send { packet, .. } => Some(packet.kind()),
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(kind).collect()
 }
@@ -172,7 +172,7 @@ fn a_leaver_swaps_with_nobody_though_a_delegate_knows_others_than_it_does() {
             Body::Rumor(rumor) => Some((to, rumor.token)),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     let (to, token) = out.drain().find_map(rumor).expect("it tells others");
     engine.handle(now, Input::Command(Command::Leave), &mut out);

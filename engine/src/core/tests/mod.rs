@@ -14,6 +14,7 @@ mod entries;
 mod hostile;
 mod identity;
 mod introductions;
+mod keeping;
 mod leaving;
 mod liveness;
 mod membership;

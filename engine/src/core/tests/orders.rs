@@ -191,7 +191,7 @@ impl World {
                 }
                 Output::Event(event) => self.hear(node, &event),
                 Output::Answer(Answer::Left(_)) => self.crash(node),
-                Output::Answer(Answer::Published(_) | Answer::Kept(..) | Answer::Written(_)) => {}
+                Output::Answer(_) | Output::Flush => {}
             }
         }
     }

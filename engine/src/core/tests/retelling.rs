@@ -21,7 +21,7 @@ pub(super) fn copies(outputs: &[Output]) -> Vec<(u16, Rumor)> {
             Body::Rumor(rumor) => Some((to.port(), rumor.clone())),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(copy).collect()
 }

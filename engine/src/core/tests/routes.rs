@@ -77,7 +77,7 @@ pub(super) fn generation(value: u64) -> Generation {
 fn kinds(outputs: &[Output]) -> Vec<PacketKind> {
     let kind = |output: &Output| match output {
         Output::Send { packet, .. } => Some(packet.kind()),
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(kind).collect()
 }
@@ -187,7 +187,7 @@ fn a_first_swap_brings_the_rest_of_its_answer_after_the_echo() {
         .into_iter()
         .filter_map(|output| match output {
             Output::Send { packet, .. } => Some(packet.kind()),
-            Output::Event(_) | Output::Answer(_) => None,
+            Output::Event(_) | Output::Answer(_) | Output::Flush => None,
         })
         .collect();
     assert_eq!(kinds, [PacketKind::Value, PacketKind::BeatVector, PacketKind::LastCall]);
@@ -523,7 +523,7 @@ fn nobody_has_a_member_probed_who_is_none_and_no_member_takes_all_places() {
                     *to == addr(5)
                         && matches!(&packet.body, Body::Probe(it) if it.reply == Reply::Datagram)
                 }
-                Output::Event(_) | Output::Answer(_) => false,
+                Output::Event(_) | Output::Answer(_) | Output::Flush => false,
             };
             sent += outputs.iter().filter(|output| is_probe(output)).count();
         }
@@ -557,7 +557,7 @@ fn who_joins_by_stream_is_asked_to_echo_like_any_other() {
             Body::Welcome(welcome) => Some(welcome.ask),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     });
     let token = ask.expect("it is welcomed").expect("and asked to echo");
     assert!(!cluster.engine(1).believes(from));

@@ -47,7 +47,7 @@ fn calls(outputs: &[Output]) -> Vec<(u16, Call)> {
             Body::Fetch(fetch) => Some((to.port(), fetch.call)),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(call).collect()
 }
@@ -108,7 +108,7 @@ fn the_arc_is_passed_on_only_once_the_value_is_held() {
     let rumors = |outputs: &[Output]| {
         let is_rumor = |output: &Output| match output {
             Output::Send { packet, .. } => packet.kind() == PacketKind::Rumor,
-            Output::Event(_) | Output::Answer(_) => false,
+            Output::Event(_) | Output::Answer(_) | Output::Flush => false,
         };
         outputs.iter().filter(|output| is_rumor(output)).count()
     };

@@ -128,7 +128,7 @@ fn requests(outputs: &[Output]) -> Vec<u32> {
             Body::SwapRequest(request) => Some(request.token),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(token).collect()
 }
@@ -269,7 +269,7 @@ fn a_bucket_that_is_named_again_and_again_is_answered_once() {
                 Body::Delta(records) => records.news.len(),
                 _ => 0,
             },
-            Output::Event(_) | Output::Answer(_) => 0,
+            Output::Event(_) | Output::Answer(_) | Output::Flush => 0,
         });
         told.sum::<usize>()
     };

@@ -81,7 +81,7 @@ pub(super) fn rumors(outputs: &[Output]) -> Vec<(u16, RingArc, Subject)> {
             Body::Rumor(rumor) => Some((to.port(), rumor.arc, rumor.topic.clone())),
             _ => None,
         },
-        Output::Event(_) | Output::Answer(_) => None,
+        Output::Event(_) | Output::Answer(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(rumor).collect()
 }

@@ -39,7 +39,7 @@ fn asked(outputs: &[Output]) -> Vec<u16> {
             Body::Fetch(Fetch { call: Call::Send, .. }) => Some(to.port()),
             _ => None,
         },
-        Output::Answer(_) | Output::Event(_) => None,
+        Output::Answer(_) | Output::Event(_) | Output::Flush => None,
     };
     outputs.iter().filter_map(ask).collect()
 }

@@ -15,6 +15,7 @@ use super::super::seeds::SeedPlace;
 use super::super::stream::{StreamArrival, Streams};
 use super::super::transport::Transport;
 use super::Running;
+use super::keeping::Flushed;
 
 /// Why the driver woke up.
 pub(super) enum WakeReason<P> {
@@ -22,6 +23,8 @@ pub(super) enum WakeReason<P> {
     Request(Request),
     Places(Vec<SeedPlace>),
     Report(SideReport),
+    /// What was to be kept is, or could not be.
+    Flushed(Box<Result<Flushed, JoinError>>),
     Arrival(StreamArrival<P>),
     /// The interceptor lets it go by stream.
     Released(Released),
@@ -48,7 +51,12 @@ pub(super) fn next_places(mut places: watch::Receiver<Vec<SeedPlace>>) -> NextPl
 impl<D: Dialect> Running<D> {
     pub(super) async fn wake(&mut self) -> WakeReason<D::Packet> {
         let driver = &mut self.driver;
-        let dues = [driver.engine.deadline(), driver.contacts.deadline(), self.listing.deadline()];
+        let dues = [
+            driver.engine.deadline(),
+            driver.contacts.deadline(),
+            self.listing.deadline(),
+            driver.keeping.deadline(),
+        ];
         let due = dues.into_iter().flatten().min().map(|deadline| driver.clock.at(deadline));
         if let Some(due) = due.filter(|&due| due != self.alarm.deadline()) {
             self.alarm.as_mut().reset(due);
@@ -56,6 +64,7 @@ impl<D: Dialect> Running<D> {
         let (bell, heed_handle) = (&mut self.bell, self.answers.heed_handle());
         let (requests, reports) = (&mut driver.requests, &mut driver.reports);
         let (tasks, streams) = (&mut driver.tasks, &mut driver.streams);
+        let keeping = &mut driver.keeping;
         let (intercepted, next_places) = (&mut driver.intercepted, &mut self.next_places);
         let seldom = poll_fn(|cx| {
             bell.poll(cx, |cx| {
@@ -71,6 +80,7 @@ impl<D: Dialect> Running<D> {
                             WakeReason::Places(found)
                         }
                         Some(report) = reports.recv() => WakeReason::Report(report),
+                        flushed = keeping.flushed() => WakeReason::Flushed(flushed.into()),
                         Some(ended) = tasks.join_next() => WakeReason::TaskEnded(ended),
                         Some(arrival) = arrival(streams.as_mut()) => WakeReason::Arrival(arrival),
                         Some(released) = released(intercepted.as_mut()) => {

@@ -261,7 +261,7 @@ impl Cluster {
                     sent.push((to, packet));
                 }
                 Output::Event(event) => self.events.push((at, event)),
-                Output::Answer(_) => {}
+                Output::Answer(_) | Output::Flush => {}
             }
         }
         sent

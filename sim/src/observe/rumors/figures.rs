@@ -129,7 +129,7 @@ fn curve(delays: &[f64], all: usize) -> Vec<(f64, f64)> {
 impl Row {
     fn written(&self, ids: &[String]) -> RumorRow {
         let (sent, from) = match self.way {
-            Way::Source => (None, None),
+            Way::Source | Way::Kept => (None, None),
             Way::Packet { sent, from, .. } => (Some(ms(sent)), Some(from)),
         };
         RumorRow {

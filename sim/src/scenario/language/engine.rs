@@ -13,12 +13,14 @@ use crate::scenario::document::{Entry, Item, Table, Value};
 use crate::scenario::errors::{Mistake, Mistakes};
 
 /// Keys that a scenario decides by other means, and which.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("seeds", "`bootstrap` says how the nodes find each other"),
     ("listen_addr", "the simulator gives every node its address"),
     ("advertise", "the simulator gives every node its address"),
     ("secret_key", "a scenario is copied to the folder of every run, where no secret belongs"),
     ("secret_key_file", "simulated nodes take what is not sealed"),
+    ("state_dir", "`restart = { .., keep = true }` says who comes back with what it held"),
+    ("state_flush", "what a restart keeps is what was held at that moment"),
     ("print", "the run's table tells what happened"),
 ];
 

@@ -421,6 +421,7 @@ fn restart() -> Value {
         }
         "private_data" => text("zone=b", "what they say of themselves from then on"),
         "forgets" => words(&["generation"], "what they don't know of their earlier life"),
+        "keep" => json!({ "type": "boolean", "description": "what they held outlasts them" }),
         "stale_seeds" => time("for how long they are given the addresses of before as seeds"),
         "wire_max" => number(1, "up to which version of the wire they speak from then on"),
         _ => anything(),

@@ -108,6 +108,7 @@ fn returning(restart: &Restart) -> String {
     };
     let forgets = match memory {
         Memory::Keeps => "",
+        Memory::KeepsAll => ", all kept",
         Memory::Forgets => ", generation forgotten",
     };
     let stale = stale_seeds.map(|long| format!(", seeds stale for {}", show_duration(long)));

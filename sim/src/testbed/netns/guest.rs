@@ -163,7 +163,7 @@ impl Interceptor for Reporter {
     fn on_input(&self, packet: Option<(SocketAddr, &Packet)>, outputs: &[Output]) {
         let event = |output: &Output| match output {
             Output::Event(event) => EventForm::of(event),
-            Output::Send { .. } | Output::Answer(_) => None,
+            Output::Send { .. } | Output::Answer(_) | Output::Flush => None,
         };
         let events: Vec<EventForm> = outputs.iter().filter_map(event).collect();
         let packet = packet.map(|(from, packet)| (from, content::<Engine>(packet)));

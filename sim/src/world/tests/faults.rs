@@ -1,7 +1,7 @@
 //! Faults that need more of the world than a node that is down or a link that is cut.
 
 use rumormill::NodeBuilder;
-use rumormill::core::Engine;
+use rumormill::core::{Engine, EntryKey, Terms};
 use rumormill::node::Generation;
 
 use super::*;
@@ -172,6 +172,40 @@ fn with_stale_seeds_nobody_finds_the_others_until_the_name_service_has_caught_up
     assert!(converged_after(None) < 5_000.0);
     let after = converged_after(Some(20));
     assert!((20_000.0..25_000.0).contains(&after), "{after}");
+}
+
+#[test]
+fn all_nodes_that_keep_may_go_at_once_and_hold_what_they_held_as_old_as_it_is() {
+    let held_after = |memory: Memory| {
+        let mut plan = plan(6, 40);
+        act(&mut plan, 5_000, "", Deed::Publish { node: 1, data: b"v"[..].into() });
+        for (node, key, ttl) in [(2, "a", None), (3, "leased", Some(20)), (4, "short", Some(4))] {
+            let terms = Terms { bound: false, ttl: ttl.map(Duration::from_secs) };
+            let (key, put) = (EntryKey::new(key).unwrap(), Some((b"x"[..].into(), terms)));
+            act(&mut plan, 6_000, "", Deed::Write { node, key, put });
+        }
+        restart_as(&mut plan, 9_000, (0..6).collect(), |back| back.memory = memory);
+        let keys_at = |secs: u64| {
+            let (options, mut plan) = (Options::default(), plan.clone());
+            plan.duration = Duration::from_secs(secs);
+            let mut world = World::<Engine>::new(&plan, &options);
+            world.play(&mut |_| {});
+            let held = (0..6).map(|node| {
+                let now = world.clocks_of(node).mono;
+                let engine = &world.seats[node as usize].running.as_ref().unwrap().engine;
+                let held = engine.entries().into_iter().flat_map(|held| held.prefix("", now));
+                let mut keys: Vec<_> = held.map(|entry| entry.key().to_string()).collect();
+                keys.extend(engine.metadata().map(|_| "metadata".to_owned()));
+                keys
+            });
+            held.collect::<Vec<_>>()
+        };
+        [15, 38].map(keys_at)
+    };
+    let all = |keys: &[&str]| vec![keys.iter().map(ToString::to_string).collect::<Vec<_>>(); 6];
+    let kept = [all(&["a", "leased", "metadata"]), all(&["a", "metadata"])];
+    assert_eq!(held_after(Memory::KeepsAll), kept);
+    assert_eq!(held_after(Memory::Keeps), [all(&[]), all(&[])]);
 }
 
 fn drop_one(plan: &mut Plan, ms: u64, kind: &'static str, nth: u64, to: Option<Vec<NodeNo>>) {

@@ -25,8 +25,17 @@ use crate::scenario::units::{
 
 pub(in crate::scenario::language) const NODES_KEYS: [&str; 1] = ["nodes"];
 pub(in crate::scenario::language) const PUBLISH_KEYS: [&str; 3] = ["node", "data", "size"];
-pub(in crate::scenario::language) const RESTART_KEYS: [&str; 8] =
-    ["nodes", "manner", "down", "address", "private_data", "forgets", "stale_seeds", "wire_max"];
+pub(in crate::scenario::language) const RESTART_KEYS: [&str; 9] = [
+    "nodes",
+    "manner",
+    "down",
+    "address",
+    "private_data",
+    "forgets",
+    "keep",
+    "stale_seeds",
+    "wire_max",
+];
 pub(in crate::scenario::language) const PUT_KEYS: [&str; 6] =
     ["node", "key", "data", "size", "ttl", "bound"];
 pub(in crate::scenario::language) const DELETE_KEYS: [&str; 2] = ["node", "key"];
@@ -210,6 +219,15 @@ fn read_restart(item: &Item, names: Names<'_>) -> Result<Act, Mistake> {
     restart.how.private_data = read_private_data(table)?;
     if let Some(item) = table.item("forgets") {
         restart.how.memory = choice(item, [("generation", Memory::Forgets)])?;
+    }
+    if let Some(item) = table.item("keep")
+        && item.flag("true or false")?
+    {
+        if restart.how.memory == Memory::Forgets {
+            let why = "who keeps all keeps its generation too: leave out `forgets` or `keep`";
+            return Err(Mistake::new(item.at, why));
+        }
+        restart.how.memory = Memory::KeepsAll;
     }
     if let Some(item) = table.item("stale_seeds") {
         restart.how.stale_seeds = Some(item.parsed(TIME, parse_positive_time)?);

@@ -99,6 +99,7 @@ impl Restart {
         let data = text_field("private_data", private_data.as_deref());
         let forgets = match memory {
             Memory::Keeps => "",
+            Memory::KeepsAll => ", keep = true",
             Memory::Forgets => ", forgets = \"generation\"",
         };
         let stale = text_field("stale_seeds", stale_seeds.map(show_duration).as_deref());

@@ -90,17 +90,26 @@ fn a_restart_says_what_is_forgotten_and_how_long_the_seeds_are_stale() {
         "10s restart = { nodes = 3, forgets = 'generation' }",
         "20s restart = { nodes = 4, down = '2s', stale_seeds = '5s' }",
         "30s restart = 5",
+        "40s restart = { nodes = 6, keep = true }",
+        "50s restart = { nodes = 7, keep = false }",
     ]));
     let back = plan.incarnations[10..].iter().map(|born| (born.memory, born.stale_seeds));
     let at = |secs| Instant::ZERO + Duration::from_secs(secs);
     let stale = StaleSeeds { as_of: at(20), until: at(27) };
     assert_eq!(
         back.collect::<Vec<_>>(),
-        [(Memory::Forgets, None), (Memory::Keeps, Some(stale)), (Memory::Keeps, None)]
+        [
+            (Memory::Forgets, None),
+            (Memory::Keeps, Some(stale)),
+            (Memory::Keeps, None),
+            (Memory::KeepsAll, None),
+            (Memory::Keeps, None)
+        ]
     );
     let texts = texts(&plan);
     assert_eq!(texts[0], "10s restart 3 (crash, down 1s, generation forgotten)");
     assert_eq!(texts[1], "20s restart 4 (crash, down 2s, seeds stale for 5s)");
+    assert_eq!(texts[3], "40s restart 6 (crash, down 1s, all kept)");
 }
 
 #[test]
