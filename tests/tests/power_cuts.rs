@@ -25,6 +25,7 @@ fn start(folder: &tempfile::TempDir, number: usize, listen: &str, join: &[&str])
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "processes of their own, on real sockets")]
 fn what_one_other_confirmed_outlasts_a_kill_of_all_at_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let mut rng = Rng::fork(20, "power", 0);

@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::anti_entropy::AntiEntropy;
-use super::context::{Context, Effect, Ground, Life, PreloadedEntries, Source};
+pub use super::context::PreloadedEntries;
+use super::context::{Context, Effect, Ground, Life, Source};
 use super::detection::Detection;
 use super::dissemination::Dissemination;
 use super::io::{Carrier, Command, Input, Outbox};

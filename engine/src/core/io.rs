@@ -106,7 +106,7 @@ pub enum Output<P = Packet> {
 pub enum Answer {
     /// Of [`Command::PublishTo`]: enough others hold the value, or too few.
     Published(Result<Version, NotConfirmed>),
-    /// Of [`Command::PutTo`], if it was made: enough others hold the value of this key, or too few.
+    /// Of [`Command::PutTo`], if it was made: enough others hold this key's value, or too few.
     Kept(EntryKey, Result<Version, NotConfirmed>),
     /// Of [`Command::Put`], [`Command::PutTo`] and [`Command::Delete`], at once: the version of what was written, if
     /// there was anything to write.

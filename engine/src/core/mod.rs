@@ -49,8 +49,7 @@ mod tests;
 
 pub use agreement::{Agreement, Reach};
 pub use beat::{Age, AgeStep, Beat, RecordId};
-pub use context::PreloadedEntries;
-pub use engine::Engine;
+pub use engine::{Engine, PreloadedEntries};
 pub use entries::EntriesView;
 pub use entry::{
     Content, Dot, Entry, EntryKey, EntryKeyError, EntryKind, Fingerprint, Incarnation, KEY_LEN_MAX,

@@ -50,7 +50,7 @@ pub(crate) use open_files::fix as open_files_fix;
 pub use open_files::open_files_max;
 pub use presence::Ended;
 pub(crate) use presence::Presence;
-pub(crate) use queued::{Found, Numbered, Queued};
+pub(crate) use queued::{Numbered, Queued, QueuedNotice};
 pub(crate) use request::{Left, Pulse, Request, RequestLine, Requests, Unmet, Wish};
 pub(crate) use seeds::{Seed, SeedPlace, Seeds};
 pub use stats::{NetStats, Rejected, StreamStats};

@@ -5,7 +5,7 @@
 //! held by the node as well. Who comes to an empty place finds the newest further on; of metadata
 //! it is told that it missed some.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::view::Notice;
@@ -32,7 +32,7 @@ pub(crate) enum Queued {
 
 /// What a subscriber finds when its turn comes.
 #[derive(Clone, Debug)]
-pub(crate) enum Found {
+pub(crate) enum QueuedNotice {
     Notice(Notice),
     /// It came too late, and has missed something.
     Missed,
@@ -46,27 +46,27 @@ pub(crate) struct Place<T>(Mutex<Option<T>>);
 
 /// The places of the newest values, while those wait for anybody.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Newest(Arc<Mutex<Places>>);
+pub(crate) struct Newest(Arc<Mutex<WaitingPlaces>>);
 
 #[derive(Debug, Default)]
-struct Places {
+struct WaitingPlaces {
     metadata: Weak<Place<Metadata>>,
-    entries: HashMap<EntryKey, Weak<Place<Entry>>>,
+    entries: BTreeMap<EntryKey, Weak<Place<Entry>>>,
     /// So many there may be before those are forgotten that nobody waits for.
     entries_max: usize,
 }
 
 impl Queued {
     /// What the subscriber is told.
-    pub(crate) fn find(&self) -> Found {
-        let told = |event| Found::Notice(Notice::Event(event));
+    pub(crate) fn find(&self) -> QueuedNotice {
+        let told = |event| QueuedNotice::Notice(Notice::Event(event));
         match self {
-            Self::Small(notice) => Found::Notice(notice.clone()),
+            Self::Small(notice) => QueuedNotice::Notice(notice.clone()),
             Self::Published(place) => {
-                place.value().clone().map_or(Found::Missed, |it| told(Event::Published(it)))
+                place.value().clone().map_or(QueuedNotice::Missed, |it| told(Event::Published(it)))
             }
             Self::Entry(place) => {
-                place.value().clone().map_or(Found::Overtaken, |it| told(Event::Entry(it)))
+                place.value().clone().map_or(QueuedNotice::Overtaken, |it| told(Event::Entry(it)))
             }
         }
     }
@@ -115,12 +115,12 @@ impl Newest {
         Queued::Published(place.unwrap_or_else(held))
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
+    fn places(&self) -> MutexGuard<'_, WaitingPlaces> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
+impl WaitingPlaces {
     /// More than wait in one queue.
     const ENTRIES_MIN: usize = 4_096;
 
@@ -153,9 +153,9 @@ mod tests {
         let queued: Vec<Queued> =
             [("a", 1), ("b", 1), ("a", 2)].map(|(key, at)| newest.queue(changed(key, at))).into();
         let found: Vec<_> = queued.iter().map(Queued::find).collect();
-        assert!(matches!(found[0], Found::Overtaken), "{found:?}");
+        assert!(matches!(found[0], QueuedNotice::Overtaken), "{found:?}");
         for (found, (key, nanos)) in found[1..].iter().zip([("b", 1), ("a", 2)]) {
-            let Found::Notice(Notice::Event(Event::Entry(entry))) = found else {
+            let QueuedNotice::Notice(Notice::Event(Event::Entry(entry))) = found else {
                 panic!("{found:?}")
             };
             assert_eq!((entry.key().as_str(), entry.stamp().version.nanos), (key, nanos));
@@ -166,11 +166,11 @@ mod tests {
     fn keys_that_nobody_waits_for_are_forgotten() {
         let newest = Newest::default();
         let waits = newest.queue(changed("waits", 1));
-        for number in 0..3 * Places::ENTRIES_MIN {
+        for number in 0..3 * WaitingPlaces::ENTRIES_MIN {
             newest.queue(changed(&number.to_string(), 1));
         }
-        assert!(newest.places().entries.len() <= Places::ENTRIES_MIN);
+        assert!(newest.places().entries.len() <= WaitingPlaces::ENTRIES_MIN);
         newest.queue(changed("waits", 2));
-        assert!(matches!(waits.find(), Found::Overtaken));
+        assert!(matches!(waits.find(), QueuedNotice::Overtaken));
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::NodeList;
 use crate::core::{Event, Reach};
-use crate::net::{Found, Notice, Numbered, Queued, SeedState};
+use crate::net::{Notice, Numbered, Queued, QueuedNotice, SeedState};
 
 impl NodeList {
     /// What is the case now, as events, and then the changes, across joins and leaves of this
@@ -71,18 +71,18 @@ impl Events {
                     Some(queued) => self.ahead.push_back(queued),
                     None => return Poll::Ready(None),
                 },
-                Some(Found::Missed) => {
+                Some(QueuedNotice::Missed) => {
                     self.missed += 1;
                     self.ahead.pop_front();
                 }
-                Some(Found::Overtaken) => {
+                Some(QueuedNotice::Overtaken) => {
                     self.ahead.pop_front();
                 }
-                Some(Found::Notice(_)) if self.missed > 0 => {
+                Some(QueuedNotice::Notice(_)) if self.missed > 0 => {
                     let missed = Notice::Missed(std::mem::take(&mut self.missed));
                     return Poll::Ready(Some(missed));
                 }
-                Some(Found::Notice(notice)) => {
+                Some(QueuedNotice::Notice(notice)) => {
                     self.ahead.pop_front();
                     return Poll::Ready(Some(notice));
                 }

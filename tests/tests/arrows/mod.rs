@@ -41,8 +41,7 @@ pub(super) const ENGINE: House = House {
         (
             "core/protocol",
             "core/engine core/footprint core/keeping core/members core/io core/packet core/entries \
-             core/entry \
-             core/record core/metadata core/stats config node time",
+             core/entry core/record core/metadata core/stats config node time",
         ),
         (
             "core/engine",
@@ -65,7 +64,7 @@ pub(super) const ENGINE: House = House {
         (
             "core/store",
             "core/dissemination core/context core/packer core/io core/packet core/entries \
-             core/entry core/record core/metadata core/timers time",
+             core/entry core/record core/metadata core/timers node time",
         ),
         (
             "core/membership",

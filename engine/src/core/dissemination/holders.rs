@@ -253,7 +253,7 @@ impl Dissemination {
         &mut self,
         cx: &mut Context<'_>,
         holder: SocketAddr,
-        held: Vec<Entry>,
+        held: &[Entry],
     ) {
         let holds = |awaited: &Awaited| held.iter().any(|held| awaited.is_held_with_entry(held));
         self.holders.note_for(holder, holds);

@@ -141,7 +141,7 @@ impl Store {
             return;
         };
         let brings_news = done.merged.iter().any(|(_, it)| matches!(it, Merged::Newer { .. }));
-        Self::note_exchanged(cx, done.merged, done.dropped);
+        Self::note_exchanged(cx, &done.merged, &done.dropped);
         if path == ExchangePath::Stream {
             self.exchanges.open[at].window.answered();
             self.exchanges.open[at].until = now + Self::EXCHANGE_TIME;
@@ -159,9 +159,9 @@ impl Store {
         }
     }
 
-    fn note_exchanged(cx: &mut Context<'_>, merged: Vec<(Entry, Merged)>, dropped: Vec<Entry>) {
+    fn note_exchanged(cx: &mut Context<'_>, merged: &[(Entry, Merged)], dropped: &[Entry]) {
         cx.stats.updates += merged.len() as u64;
-        for (entry, merged) in &merged {
+        for (entry, merged) in merged {
             Self::note_merged(cx, entry, merged);
         }
         for dropped in dropped {

@@ -25,7 +25,7 @@ use crate::time::{Instant, Now};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
     entries: Vec<Entry>,
-    pace: Pace,
+    pace: TellingPace,
 }
 
 /// What became of entries that a rumor brought; the others are older than what is held.
@@ -38,18 +38,18 @@ pub(crate) struct EntriesTaken {
 }
 
 /// When the next telling may be: a burst goes at once, and where many write all the time each
-/// shares a rumor among what it writes meanwhile. A bucket of [`Pace::BURST`] tokens, of which each
+/// shares a rumor among what it writes meanwhile. A bucket of [`TellingPace::BURST`] tokens, of which each
 /// telling takes one, and into which one falls for each time that all writers have had a turn.
 #[derive(Clone, Debug, Default)]
-struct Pace {
+struct TellingPace {
     told_at: Option<Instant>,
     /// When the bucket is full again.
     full_at: Instant,
-    /// Whose writes were told lately, and when last; at most [`Pace::WRITERS_MAX`].
+    /// Whose writes were told lately, and when last; at most [`TellingPace::WRITERS_MAX`].
     writers: Vec<(NodeId, Instant)>,
 }
 
-impl Pace {
+impl TellingPace {
     /// So long writes wait for others at least, if one has just been told.
     const GATHER: Duration = Duration::from_millis(2);
     /// Between the tellings of all writers. A rumor costs each node two packets, whatever it

@@ -156,14 +156,8 @@ impl Typed {
             found.keep(protocol::check(&chosen, engine, tables.protocol));
         }
         let (expect, expect_seeds) = expect::read(tables.expect, found);
-        let bootstrap = root.item("bootstrap").map_or(Ok(Bootstrap::First), Bootstrap::read);
-        let (bootstrap, start) =
-            (found.keep(bootstrap), found.keep(read_start(root.item("start"), time)));
-        if let (Some(item), Some(Bootstrap::Holds(entries)), Some(engine)) =
-            (root.item("bootstrap"), bootstrap, &engine)
-        {
-            found.keep(check_entries(item, entries, (engine, spec)));
-        }
+        let bootstrap = found.keep(read_bootstrap(root.item("bootstrap"), (&engine, spec)));
+        let start = found.keep(read_start(root.item("start"), time));
         let cycle = engine.as_ref().map_or(Duration::ZERO, |engine| engine.cycle());
         let warmup = found.keep(read_warmup(root.item("warmup"), time, cycle));
         let sample = found.keep(read_sample(root.item("sample"), time));
@@ -262,6 +256,19 @@ fn within_limit((nodes, at): (u32, Place), newcomers: u64) -> Result<u32, Mistak
         return Err(Mistake::new(at, text));
     }
     Ok(nodes)
+}
+
+/// How the nodes find each other, if such nodes can.
+fn read_bootstrap(
+    item: Option<&Item>,
+    (engine, spec): (&Option<Arc<Config>>, &Spec),
+) -> Result<Bootstrap, Mistake> {
+    let Some(item) = item else { return Ok(Bootstrap::First) };
+    let bootstrap = Bootstrap::read(item)?;
+    if let (Bootstrap::Holds(entries), Some(engine)) = (bootstrap, engine) {
+        check_entries(item, entries, (engine, spec))?;
+    }
+    Ok(bootstrap)
 }
 
 /// Whether nodes of these settings can begin with so many entries.
