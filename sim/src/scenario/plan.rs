@@ -51,12 +51,11 @@ pub struct Plan {
     /// Every incarnation that the plan ever starts: the initial ones in order of `start`, then
     /// those that each action brings, together and in order of `start`. Two joins may overlap, so
     /// the whole is not in order. At one time, starts come before actions.
-    ///
     /// [`AddressBook`](super::addresses::AddressBook) leads from their addresses to the nodes.
     pub incarnations: Vec<Incarnation>,
     /// How many nodes there are at first; newcomers have higher numbers.
     pub nodes: u32,
-    /// Entries that all initial nodes hold at first, where they begin with complete lists.
+    /// Entries that all initial nodes hold at first.
     pub entries: u32,
     /// Numbers of nodes ever, newcomers included.
     pub nodes_ever: u32,
@@ -578,7 +577,7 @@ pub enum Heal {
     Action(usize),
 }
 
-/// One line of `[expect]`.
+/// A line of `[expect]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     /// The measure, a name of the registry.

@@ -38,8 +38,9 @@ pub(crate) struct EntriesTaken {
 }
 
 /// When the next telling may be: a burst goes at once, and where many write all the time each
-/// shares a rumor among what it writes meanwhile. A bucket of [`TellingPace::BURST`] tokens, of which each
-/// telling takes one, and into which one falls for each time that all writers have had a turn.
+/// shares a rumor among what it writes meanwhile. A bucket of [`TellingPace::BURST`] tokens, of
+/// which each telling takes one, and into which one falls for each time that all writers have had a
+/// turn.
 #[derive(Clone, Debug, Default)]
 struct TellingPace {
     told_at: Option<Instant>,
