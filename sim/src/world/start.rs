@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use rumormill::core::{Command, Input, SharedRecords};
+use rumormill::core::packet::AgedEntry;
+use rumormill::core::{Command, Event, Input, SharedRecords};
 use rumormill::rng::Rng;
 use rumormill::time::Instant;
 
@@ -166,7 +167,14 @@ impl<P: Simulated> World<'_, P> {
         let Some((moment, at)) = seat.kept.take().map(|kept| *kept) else { return };
         let Some(Running { engine, .. }) = &mut seat.running else { return };
         let passed = self.stage.now() - at;
-        engine.take_back(now, moment.kept().aged(passed), &mut self.outbox);
+        let kept = moment.kept().aged(passed);
+        // A service is told of values alone; whoever judges knows who has heard of their end.
+        let is_end = |aged: &&AgedEntry| aged.entry.data().is_none();
+        let ends: Vec<_> = kept.entries.iter().filter(is_end).cloned().collect();
+        engine.take_back(now, kept, &mut self.outbox);
+        for AgedEntry { entry, .. } in ends {
+            self.stage.event(node, &Event::Entry(entry), Way::Kept, None);
+        }
         self.drain(node, Way::Kept);
     }
 
