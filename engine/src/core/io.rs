@@ -108,8 +108,8 @@ pub enum Answer {
     Published(Result<Version, NotConfirmed>),
     /// Of [`Command::PutTo`], if it was made: enough others hold this key's value, or too few.
     Kept(EntryKey, Result<Version, NotConfirmed>),
-    /// Of [`Command::Put`], [`Command::PutTo`] and [`Command::Delete`], at once: the version of what
-    /// was written, if there was anything to write.
+    /// Of [`Command::Put`], [`Command::PutTo`] and [`Command::Delete`], at once: the version of
+    /// what was written, if there was anything to write.
     Written(Result<Option<Version>, PutError>),
     /// Of [`Command::Leave`]: the node is off, and [`Engine::handle`](super::Engine::handle) does
     /// nothing any more. An error if no other node is known to hold what was published here last.
