@@ -225,7 +225,7 @@ impl Entry {
 
     /// The metadata as the entry that it is: of its writer the place alone is known, and its
     /// writes are not counted.
-    pub(crate) fn of_metadata(metadata: &Metadata) -> Self {
+    pub fn of_metadata(metadata: &Metadata) -> Self {
         let (version, generation) = (metadata.version(), Generation::MIN);
         let content = Content::Put { data: metadata.data().clone(), terms: Terms::default() };
         Self::new(EntryKey("".into()), Stamp { version, generation, seq: 0 }, content)
