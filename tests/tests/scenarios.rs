@@ -136,12 +136,34 @@ fn the_few_that_a_scale_down_leaves_stay_listed() {
 }
 
 #[test]
+fn entries_come_to_all_and_deleted_ones_stay_deleted() {
+    holds_on_ten_seeds("entries");
+}
+
+#[test]
+fn writes_on_both_sides_of_cuts_end_alike_however_long_those_were() {
+    holds_on_ten_seeds("entries-partition");
+}
+
+#[test]
+fn what_all_nodes_kept_comes_back_after_a_power_cut() {
+    holds_on_ten_seeds("power-cut");
+}
+
+#[test]
+fn an_upgrade_of_the_wire_and_back_removes_nobody() {
+    holds_on_ten_seeds("upgrade");
+}
+
+#[test]
 fn every_shipped_scenario_is_tested_here() {
     let names: Vec<_> = scenarios("scenarios").iter().map(|path| stem(path)).collect();
     let tested = [
         "alternating-address",
         "churn",
         "config-rollout",
+        "entries-partition",
+        "entries",
         "flapping-node",
         "flash-crowd",
         "forgeries",
@@ -151,6 +173,7 @@ fn every_shipped_scenario_is_tested_here() {
         "lost-members",
         "narrow-path",
         "partition",
+        "power-cut",
         "rolling-restart",
         "scale-down",
         "scale-in",
@@ -159,6 +182,7 @@ fn every_shipped_scenario_is_tested_here() {
         "testbed",
         "two-pages",
         "two-regions",
+        "upgrade",
         "wrong-clocks",
         "zone-partition",
     ];
