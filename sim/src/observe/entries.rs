@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rumormill::config::WireVersion;
-use rumormill::core::{EntriesView, Entry, EntryKey, EntryKind};
+use rumormill::core::{EntriesView, Entry, EntryKey, EntryKind, Terms};
 use rumormill::time::Instant;
 use rumormill::{Metadata, Version};
 
@@ -80,14 +80,16 @@ impl Listeners<'_> {
     }
 }
 
-/// What a node is told of a key.
+/// What a node is told of a key, and when.
 #[derive(Clone, Copy, Debug)]
 struct EntryTold<'a> {
+    at: Instant,
+    node: NodeNo,
+    key: &'a EntryKey,
     version: Version,
     kind: EntryKind,
     ttl: Option<Duration>,
     bound: bool,
-    key: &'a str,
 }
 
 impl Entries {
@@ -124,9 +126,10 @@ impl Entries {
         node: NodeNo,
         (metadata, way): (&Metadata, Way),
     ) {
-        let (version, kind) = (metadata.version(), EntryKind::Put);
-        let told = EntryTold { version, kind, ttl: None, bound: false, key: "" };
-        self.tell(truth, at, node, &EntryKey::default(), (told, way));
+        let (key, version) = (&EntryKey::default(), metadata.version());
+        let kind = EntryKind::Put;
+        let told = EntryTold { at, node, key, version, kind, ttl: None, bound: false };
+        self.tell(truth, &told, way);
     }
 
     /// A node tells what it reads of a key. True when it has just written that.
@@ -139,35 +142,24 @@ impl Entries {
     ) -> bool {
         let (terms, key) = (entry.terms(), entry.key());
         let (version, kind) = (entry.stamp().version, entry.kind());
-        let told =
-            EntryTold { version, kind, ttl: terms.ttl, bound: terms.bound, key: key.as_str() };
-        self.tell(truth, at, node, key, (told, way))
+        let Terms { ttl, bound } = terms;
+        self.tell(truth, &EntryTold { at, node, key, version, kind, ttl, bound }, way)
     }
 
-    fn tell(
-        &mut self,
-        truth: &Truth,
-        at: Instant,
-        node: NodeNo,
-        key: &EntryKey,
-        (told, way): (EntryTold<'_>, Way),
-    ) -> bool {
+    fn tell(&mut self, truth: &Truth, told: &EntryTold<'_>, way: Way) -> bool {
         let Self { keys, speaks, components, .. } = self;
         let audience = Listeners { truth, speaks, components: *components };
-        if !keys.contains_key(key) {
-            keys.insert(key.clone(), KeyHistory::new(audience));
-        }
-        let state = keys.get_mut(key).expect("it is there");
+        let state = keys.entry(told.key.clone()).or_insert_with(|| KeyHistory::new(audience));
         let was = (state.is_apart, state.is_unheard);
         let is_own = way == Way::Source && told.kind != EntryKind::Expired;
         let is_new = is_own && state.find(told.version).is_none();
-        if let Some(detail) = state.tell(audience, at, node, &told, is_new) {
-            self.returned.push((at, node, detail));
+        if let Some(detail) = state.tell(audience, told, is_new) {
+            self.returned.push((told.at, told.node, detail));
         }
         self.apart = self.apart + usize::from(state.is_apart) - usize::from(was.0);
         self.unheard = self.unheard + usize::from(state.is_unheard) - usize::from(was.1);
         if is_new {
-            self.last_write = Some(at);
+            self.last_write = Some(told.at);
             self.agreed_since = None;
         }
         is_new
@@ -237,11 +229,8 @@ impl Entries {
             let told = read.filter(|write| stays(write.bound, write.ttl));
             let (holds, told) =
                 (entry.map(|entry| entry.stamp().version), told.map(|write| write.version));
-            let show = |version: Option<Version>| {
-                version.map_or("nothing".to_owned(), |version| version.to_string())
-            };
             (holds != told).then(|| {
-                let (holds, told) = (show(holds), show(told));
+                let (holds, told) = (shown(holds), shown(told));
                 format!("node {node} holds {holds} of `{}` and has told {told}", name.as_str())
             })
         })
@@ -369,6 +358,10 @@ impl KeyHistory {
     }
 
     fn show(&self, write: Option<WriteNo>) -> String {
-        write.map_or("nothing".to_owned(), |write| self.writes[write as usize].version.to_string())
+        shown(write.map(|write| self.writes[write as usize].version))
     }
+}
+
+fn shown(version: Option<Version>) -> String {
+    version.map_or("nothing".to_owned(), |version| version.to_string())
 }

@@ -215,18 +215,11 @@ impl Rumors {
     /// A node put a value or deleted a key, which made this version.
     pub(crate) fn write(&mut self, at: Instant, node: NodeNo, key: &EntryKey, version: Version) {
         if let Some(rumor) = self.open(Kind::Entry, node, at, Some(version)) {
-            let versions = self.versions_of(key);
+            let versions = self.entries.entry(key.clone());
+            let versions = versions.or_insert_with(|| VersionRumors::new(self.cast.nodes()));
             versions.add(version, rumor);
-            let newest = versions.newest.clone();
-            excuse_newer(&mut self.rumors[rumor as usize], &newest, version);
+            excuse_newer(&mut self.rumors[rumor as usize], &versions.newest, version);
         }
-    }
-
-    fn versions_of(&mut self, key: &EntryKey) -> &mut VersionRumors {
-        if !self.entries.contains_key(key) {
-            self.entries.insert(key.clone(), VersionRumors::new(self.cast.nodes()));
-        }
-        self.entries.get_mut(key).expect("it is there")
     }
 
     /// An incarnation started that is not an initial one.
@@ -297,7 +290,9 @@ impl Rumors {
         (key, version): (&EntryKey, Version),
         way: Way,
     ) {
-        let held = self.versions_of(key).hold(node, version);
+        let versions = self.entries.entry(key.clone());
+        let versions = versions.or_insert_with(|| VersionRumors::new(self.cast.nodes()));
+        let held = versions.hold(node, version);
         held.into_iter().for_each(|rumor| self.take(rumor, node, at, way));
     }
 

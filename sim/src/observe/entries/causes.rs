@@ -104,18 +104,16 @@ impl KeyHistory {
     pub(super) fn tell(
         &mut self,
         audience: Listeners<'_>,
-        at: Instant,
-        node: NodeNo,
         told: &EntryTold<'_>,
         is_new: bool,
     ) -> Option<String> {
-        let found = self.find(told.version);
+        let (node, found) = (told.node, self.find(told.version));
         if told.kind == EntryKind::Expired {
-            self.end(audience, at, found);
+            self.end(audience, told.at, found);
             self.read(audience, node, None);
             return None;
         }
-        let write = found.unwrap_or_else(|| self.add(audience, at, node, told, is_new));
+        let write = found.unwrap_or_else(|| self.add(audience, told, is_new));
         let replaces = self.writes[write as usize].replaces;
         let reader = &mut self.readers[node as usize];
         let is_put = told.kind == EntryKind::Put;
@@ -128,7 +126,7 @@ impl KeyHistory {
         }
         self.read(audience, node, is_put.then_some(write));
         returns.then(|| {
-            let (key, version) = (told.key, told.version);
+            let (key, version) = (told.key.as_str(), told.version);
             format!("node {node} reads {version} of `{key}` again, of which it had seen the end")
         })
     }
@@ -142,24 +140,17 @@ impl KeyHistory {
         }
     }
 
-    fn add(
-        &mut self,
-        audience: Listeners<'_>,
-        at: Instant,
-        node: NodeNo,
-        told: &EntryTold<'_>,
-        is_new: bool,
-    ) -> WriteNo {
+    fn add(&mut self, audience: Listeners<'_>, told: &EntryTold<'_>, is_new: bool) -> WriteNo {
         if self.writes.len() == WRITES_MAX {
             self.forget_first(audience);
         }
-        let seen = self.readers[node as usize].seen;
+        let seen = self.readers[told.node as usize].seen;
         self.writes.push(Write {
             version: told.version,
             kind: told.kind,
             ttl: told.ttl,
             bound: told.bound,
-            start: is_new.then_some(at),
+            start: is_new.then_some(told.at),
             is_over: false,
             replaces: if is_new { seen } else { Marks::default() },
             hearers: 0,
