@@ -274,13 +274,6 @@ pub struct EntriesSummary {
     pub room: Option<EntryRoom>,
 }
 
-impl EntriesSummary {
-    /// True when both hold the same and know the same of writes.
-    pub fn agrees(&self, other: &Self) -> bool {
-        (self.held, self.covered) == (other.held, other.covered)
-    }
-}
-
 impl StateSummary {
     /// The same in short.
     pub fn holds(&self) -> StateDigest {

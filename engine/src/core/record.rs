@@ -9,6 +9,7 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 
 use super::beat::{Age, RecordId};
+use super::entry::Incarnation;
 use crate::node::{AddrText, Generation, Node, NodeId};
 use crate::wire_version::WireVersion;
 
@@ -78,6 +79,11 @@ impl Record {
     /// The place of the address on the ring.
     pub fn place(&self) -> NodeId {
         self.place
+    }
+
+    /// The life that it is of, as entries name their writers.
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation { place: self.place, generation: self.generation }
     }
 
     /// The digest of address, generation, name and private data: what is the same of all copies.

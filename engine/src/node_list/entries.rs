@@ -12,7 +12,7 @@ use futures_core::Stream;
 
 use super::events::Events;
 use super::{NodeList, NodeListError};
-use crate::core::{EntriesView, Entry, EntryKey, Event, Incarnation, Record, Terms, Version};
+use crate::core::{EntriesView, Entry, EntryKey, Event, Incarnation, Terms, Version};
 use crate::net::{Listed, Notice, Request};
 use crate::time::Instant;
 
@@ -180,13 +180,7 @@ impl EntriesSnapshot {
     }
 
     fn is_shown(&self, entry: &Entry) -> bool {
-        let lives = || {
-            let life = |record: &Arc<Record>| Incarnation {
-                place: record.place(),
-                generation: record.generation(),
-            };
-            self.listed.records().iter().map(life).collect()
-        };
+        let lives = || self.listed.records().iter().map(|record| record.incarnation()).collect();
         !entry.terms().bound || self.lives.get_or_init(lives).contains(&entry.stamp().writer())
     }
 }

@@ -64,7 +64,7 @@ pub(super) const ENGINE: House = House {
         (
             "core/store",
             "core/dissemination core/context core/packer core/io core/packet core/entries \
-             core/entry core/record core/metadata core/timers node time",
+             core/entry core/metadata core/timers node time",
         ),
         (
             "core/membership",
@@ -105,9 +105,9 @@ pub(super) const ENGINE: House = House {
              config wire_version",
         ),
         ("core/entries", "core/entry core/metadata node time"),
+        ("core/record", "core/beat core/entry node wire_version"),
         ("core/entry", "core/metadata node text time"),
         ("core/settings", "core/beat forms config units"),
-        ("core/record", "core/beat node wire_version"),
         ("core/metadata", "forms config node time"),
         ("core/beat", "time"),
         ("core/stats", "metrics"),

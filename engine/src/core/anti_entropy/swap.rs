@@ -310,10 +310,7 @@ impl AntiEntropy {
         cx.hear_clock(pending.to, answer.summary.wall);
         cx.echo(from, answer.ask, Some(Self::held(cx)));
         Self::send_newer_value(cx, from, answer.summary.version);
-        if answer.summary.entries.held == cx.entries_summary().held {
-            spread.note_same_entries(cx, pending.to);
-        }
-        Self::compare_entries(cx, from, answer.summary.entries);
+        Self::compare_entries(cx, spread, (from, pending.to), answer.summary.entries);
         match &answer.detail {
             Comparison::InSync(vector) => {
                 Self::on_vector(cx, spread, membership, vector, via);
@@ -324,15 +321,24 @@ impl AntiEntropy {
         }
     }
 
-    /// Has the entries compared, if a partner that can say so holds others.
-    fn compare_entries(cx: &mut Context<'_>, with: SocketAddr, theirs: EntriesSummary) {
-        let ours = cx.entries_summary();
-        if cx.wire() == WireVersion::One || ours.agrees(&theirs) {
+    /// Notes that a partner holds the same entries, or has them compared, if it can say so.
+    fn compare_entries(
+        cx: &mut Context<'_>,
+        spread: &mut Dissemination,
+        (with, asked): (SocketAddr, SocketAddr),
+        theirs: EntriesSummary,
+    ) {
+        if cx.wire() == WireVersion::One {
             return;
         }
-        match ours.held == theirs.held {
-            true => cx.effects.push_back(Effect::CoverageDiffers(with)),
-            false => planted!(EntriesUncompared, cx.effects.push_back(Effect::EntriesDiffer(with))),
+        let ours = cx.entries_summary();
+        if ours.held != theirs.held {
+            planted!(EntriesUncompared, cx.effects.push_back(Effect::EntriesDiffer(with)));
+            return;
+        }
+        spread.note_same_entries(cx, asked);
+        if ours.covered != theirs.covered {
+            cx.effects.push_back(Effect::CoverageDiffers(with));
         }
     }
 

@@ -23,7 +23,7 @@ impl Context<'_> {
 
     /// The entries, to be changed. What is written here is written by our own incarnation.
     pub(crate) fn entries_mut(&mut self) -> &mut Entries {
-        let writer = incarnation(self.me);
+        let writer = self.me.incarnation();
         let limits = limits(self.config);
         let entries = self.entries.get_or_insert_with(|| Entries::new(writer, limits).into());
         entries.start_as(writer);
@@ -37,7 +37,7 @@ impl Context<'_> {
         kept: impl Iterator<Item = (Entry, Duration)>,
         coverage: &[Covered],
     ) {
-        let (writer, limits) = (incarnation(self.me), limits(self.config));
+        let (writer, limits) = (self.me.incarnation(), limits(self.config));
         let entries = Entries::restored(writer, limits, kept, coverage, self.now.mono);
         *self.entries = Some(entries.into());
     }
@@ -45,7 +45,7 @@ impl Context<'_> {
     /// Ends what was bound to our former lives. Others do when they see a new one in the place of
     /// the old; if all nodes went at once nobody does.
     pub(crate) fn end_former_lives(&mut self) {
-        let Incarnation { place, generation } = incarnation(self.me);
+        let Incarnation { place, generation } = self.me.incarnation();
         let Some(former) = Generation::new(generation.get() - 1) else { return };
         let now = self.now.mono;
         self.entries_mut().expire_bound(place, former, now);
@@ -81,7 +81,7 @@ impl PreloadedEntries {
         now: Now,
         values: impl IntoIterator<Item = (EntryKey, Arc<[u8]>)>,
     ) -> Result<Self, PutError> {
-        let mut entries = Entries::new(incarnation(writer), limits(config));
+        let mut entries = Entries::new(writer.incarnation(), limits(config));
         for (key, data) in values {
             entries.put(key, data, Terms::default(), now)?;
         }
@@ -92,13 +92,9 @@ impl PreloadedEntries {
 impl Ground {
     /// Holds these from the beginning.
     pub(crate) fn hold(&mut self, PreloadedEntries(shared): &PreloadedEntries) {
-        let held = shared.clone().taken_over(incarnation(&self.me), limits(&self.config));
+        let held = shared.clone().taken_over(self.me.incarnation(), limits(&self.config));
         self.entries = Some(held.into());
     }
-}
-
-fn incarnation(record: &Record) -> Incarnation {
-    Incarnation { place: record.place(), generation: record.generation() }
 }
 
 /// What entries are known by; none have that of an empty map.

@@ -269,8 +269,8 @@ impl Dissemination {
             }
             Subject::Entries(entries) => {
                 if self.holders.awaits_entries() {
-                    let entries: Vec<_> = entries.iter().map(|aged| aged.entry.clone()).collect();
-                    self.note_entries_holder(cx, holder, &entries);
+                    self.holders.note_entries(holder, entries);
+                    self.on_confirm(cx);
                 }
             }
             Subject::Announced(_) | Subject::Membership(_) => {}

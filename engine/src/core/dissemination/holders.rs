@@ -14,7 +14,7 @@ use crate::core::entry::{Entry, EntryKey};
 use crate::core::io::{Answer, NotConfirmed};
 use crate::core::members::NodeIx;
 use crate::core::metadata::{Metadata, Version};
-use crate::core::packet::Subject;
+use crate::core::packet::{AgedEntry, Subject};
 use crate::core::timers::Timer;
 use crate::time::Instant;
 
@@ -34,6 +34,14 @@ pub(super) struct Holders {
 struct Expected {
     wanted: usize,
     until: Instant,
+}
+
+impl Expected {
+    fn of(cx: &mut Context<'_>, wanted: usize) -> Self {
+        // Whom the rumor has not reached by then is asked.
+        cx.swap_again_in(cx.config.cycle());
+        Self { wanted, until: cx.now.mono + cx.config.timeout() }
+    }
 }
 
 /// The version that was published last, and who answers for it if we go.
@@ -84,6 +92,10 @@ impl Awaited {
             Self::Value(_) => false,
         }
     }
+
+    fn is_among(&self, held: &[AgedEntry]) -> bool {
+        held.iter().any(|aged| self.is_held_with_entry(&aged.entry))
+    }
 }
 
 impl Holders {
@@ -120,9 +132,7 @@ impl Holders {
         let version = payload(topic).version();
         let brings = |awaited: &Awaited| match (awaited, topic) {
             (Awaited::Value(awaited), _) => version == Some(*awaited),
-            (_, Subject::Entries(entries)) => {
-                entries.iter().any(|aged| awaited.is_held_with_entry(&aged.entry))
-            }
+            (_, Subject::Entries(entries)) => awaited.is_among(entries),
             _ => false,
         };
         let waits = self.waits.iter().filter(|wait| brings(&wait.awaited));
@@ -144,6 +154,11 @@ impl Holders {
             last.keepers.push(holder);
         }
         self.note_for(holder, |awaited| awaited.is_held_with(held));
+    }
+
+    /// Notes that a node holds these entries.
+    pub(super) fn note_entries(&mut self, holder: SocketAddr, held: &[AgedEntry]) {
+        self.note_for(holder, |awaited| awaited.is_among(held));
     }
 
     /// Notes that a node holds all that is awaited of this kind.
@@ -186,18 +201,13 @@ impl Dissemination {
 
     /// The next version that is published is to be held by so many others.
     pub(crate) fn expect(&mut self, cx: &mut Context<'_>, wanted: usize) {
-        let until = cx.now.mono + cx.config.timeout();
-        self.holders.expected = Some(Expected { wanted, until });
-        cx.swap_again_in(cx.config.cycle());
+        self.holders.expected = Some(Expected::of(cx, wanted));
     }
 
     /// What was put here is to be held by so many others.
     pub(crate) fn expect_entry(&mut self, cx: &mut Context<'_>, entry: &Entry, wanted: usize) {
-        let until = cx.now.mono + cx.config.timeout();
         let awaited = Awaited::Entry(entry.key().clone(), entry.stamp().version);
-        self.holders.wait(awaited, Expected { wanted, until });
-        // Whom the rumor has not reached by then is asked.
-        cx.swap_again_in(cx.config.cycle());
+        self.holders.wait(awaited, Expected::of(cx, wanted));
     }
 
     /// A version was published here.
@@ -245,18 +255,6 @@ impl Dissemination {
         version: Version,
     ) {
         self.holders.note(holder, version);
-        self.on_confirm(cx);
-    }
-
-    /// A node has said that it holds these entries.
-    pub(super) fn note_entries_holder(
-        &mut self,
-        cx: &mut Context<'_>,
-        holder: SocketAddr,
-        held: &[Entry],
-    ) {
-        let holds = |awaited: &Awaited| held.iter().any(|held| awaited.is_held_with_entry(held));
-        self.holders.note_for(holder, holds);
         self.on_confirm(cx);
     }
 

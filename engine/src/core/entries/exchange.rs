@@ -355,7 +355,7 @@ impl EntryHead {
 
 impl Entries {
     fn aged(&self, entry: &Entry, now: Instant) -> AgedEntry {
-        AgedEntry { entry: entry.clone(), age: self.age(entry, now) }
+        self.view.aged(entry, now)
     }
 
     /// What is held at places, in their order.

@@ -102,12 +102,13 @@ impl EntriesView {
     pub(crate) fn since(&self, earlier: &Self, now: Instant) -> (Vec<AgedEntry>, Vec<EntryKey>) {
         let is_same = |one: &Placed, two: &Placed| one.entry == two.entry;
         let (new, gone) = self.entries.since(&earlier.entries, is_same);
-        let aged = |placed: &Placed| AgedEntry {
-            entry: placed.entry.clone(),
-            age: self.age(&placed.entry, now),
-        };
         let gone = gone.into_iter().map(|placed| placed.entry.key().clone()).collect();
-        (new.into_iter().map(aged).collect(), gone)
+        (new.into_iter().map(|placed| self.aged(&placed.entry, now)).collect(), gone)
+    }
+
+    /// An entry that is held, with its age.
+    pub(super) fn aged(&self, entry: &Entry, now: Instant) -> AgedEntry {
+        AgedEntry { entry: entry.clone(), age: self.age(entry, now) }
     }
 
     /// How old an entry is that is held; nothing where age plays no part.

@@ -16,7 +16,6 @@ use crate::core::entry::{Entry, EntryKey, Incarnation, PutError, Terms};
 use crate::core::io::{Answer, Event, Output};
 use crate::core::packer::Packer;
 use crate::core::packet::{AgedEntry, Bounded, Cause, Rumor, Subject};
-use crate::core::record::Record;
 use crate::core::timers::Timer;
 use crate::node::NodeId;
 use crate::time::{Instant, Now};
@@ -104,10 +103,7 @@ impl Store {
         (data, terms, holders): (Arc<[u8]>, Terms, usize),
     ) {
         let now = Now { wall: cx.publish_time(), ..cx.now };
-        let written = match key.as_str() {
-            "" => Err(PutError::Nameless),
-            _ => cx.entries_mut().put(key, data, terms, now),
-        };
+        let written = named(key).and_then(|key| cx.entries_mut().put(key, data, terms, now));
         if let Ok(entry) = &written
             && holders > 0
         {
@@ -124,10 +120,7 @@ impl Store {
         key: EntryKey,
     ) {
         let now = Now { wall: cx.publish_time(), ..cx.now };
-        let written = match key.as_str() {
-            "" => Err(PutError::Nameless),
-            _ => cx.entries_mut().delete(key, now),
-        };
+        let written = named(key).and_then(|key| cx.entries_mut().delete(key, now));
         self.on_written(cx, spread, written);
     }
 
@@ -287,6 +280,11 @@ impl Store {
     }
 }
 
+/// The key, if it is not that of the metadata.
+fn named(key: EntryKey) -> Result<EntryKey, PutError> {
+    if key.as_str().is_empty() { Err(PutError::Nameless) } else { Ok(key) }
+}
+
 /// What a change of the list does to what is bound to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BoundChange {
@@ -299,18 +297,16 @@ impl BoundChange {
     /// What is bound to a new incarnation may have come before it was heard of.
     fn of(output: &Output) -> [Option<Self>; 2] {
         let Output::Event(event) = output else { return [None; 2] };
-        let life = |record: &Record| Incarnation {
-            place: record.place(),
-            generation: record.generation(),
-        };
         match event {
-            Event::Joined(record) => [Some(Self::Shown(life(record))), None],
+            Event::Joined(record) => [Some(Self::Shown(record.incarnation())), None],
             Event::Updated { old, new } if old.generation() < new.generation() => {
-                [Some(Self::Over(life(old))), Some(Self::Shown(life(new)))]
+                [Some(Self::Over(old.incarnation())), Some(Self::Shown(new.incarnation()))]
             }
-            Event::Removed { record, cause: Cause::Left } => [Some(Self::Over(life(record))), None],
+            Event::Removed { record, cause: Cause::Left } => {
+                [Some(Self::Over(record.incarnation())), None]
+            }
             Event::Removed { record, .. } | Event::Replaced { old: record, .. } => {
-                [Some(Self::Hidden(life(record))), None]
+                [Some(Self::Hidden(record.incarnation())), None]
             }
             _ => [None; 2],
         }

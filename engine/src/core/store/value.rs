@@ -120,7 +120,6 @@ impl Store {
     }
 
     fn hold(&mut self, cx: &mut Context<'_>, spread: &mut Dissemination, metadata: Metadata) {
-        cx.timers.set_earlier(Timer::Scrub, cx.now.mono + Self::SCRUB_PERIOD);
         let (me, theirs) = (cx.me.place(), metadata.version());
         if let Some(ours) = cx.metadata.as_ref().map(Metadata::version)
             && (ours.writer == me && theirs.writer != me)
@@ -129,9 +128,8 @@ impl Store {
             cx.out.event(Event::Superseded { ours, theirs, theirs_ahead_by });
         }
         Self::note_time_to_apply(cx, theirs);
-        cx.out.event(Event::Published(metadata.clone()));
         planted!(OlderStillTold, spread.supersede(&metadata));
-        *cx.metadata = Some(metadata);
+        Self::take_back_value(cx, metadata);
         planted!(FetchUnsettled, self.settle_fetch(cx, spread));
         cx.tell_if_ahead();
     }

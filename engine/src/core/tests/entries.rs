@@ -210,14 +210,20 @@ fn a_put_to_more_than_there_are_says_after_a_timeout_how_many_hold_it() {
     assert_eq!(held_by, 5);
 }
 
-#[test]
-fn who_acknowledges_and_has_no_room_for_an_entry_is_not_taken_to_hold_it() {
+/// Three nodes with room for a hundred entries, but for the third, which has less.
+fn with_less_room(entries_max: usize) -> Cluster {
     let mut cluster = Cluster::new(Config::default());
     for node in 1..=3 {
-        let entries_max = if node == 3 { 1 } else { 100 };
+        let entries_max = if node == 3 { entries_max } else { 100 };
         cluster.configure(Config::builder().entries_max(entries_max).build().unwrap());
         cluster.start(node, &[1]);
     }
+    cluster
+}
+
+#[test]
+fn who_acknowledges_and_has_no_room_for_an_entry_is_not_taken_to_hold_it() {
+    let mut cluster = with_less_room(1);
     cluster.run_until(5 * SECOND, Cluster::all_list_all);
     cluster.run(3 * SECOND);
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -244,12 +250,7 @@ fn who_acknowledges_and_has_no_room_for_an_entry_is_not_taken_to_hold_it() {
 
 #[test]
 fn whose_room_differs_is_told_once_of_each_limit() {
-    let mut cluster = Cluster::new(Config::default());
-    for node in 1..=3 {
-        let entries_max = if node == 3 { 7 } else { 100 };
-        cluster.configure(Config::builder().entries_max(entries_max).build().unwrap());
-        cluster.start(node, &[1]);
-    }
+    let mut cluster = with_less_room(7);
     cluster.run(30 * SECOND);
     let told = |by: u16| -> Vec<_> {
         let events = cluster.events.iter().filter(|(_, node, _)| *node == by);

@@ -89,21 +89,16 @@ impl Answers {
 
     fn on_published(&mut self, published: Result<Version, NotConfirmed>) {
         let (Ok(version) | Err(NotConfirmed { version, .. })) = published;
-        let mut waiting = mem::take(&mut self.unconfirmed);
-        for (_, asked) in waiting.extract_if(.., |(of, _)| *of == version) {
+        for asked in take_waiting(&mut self.unconfirmed, &version) {
             self.settle(asked, published.map_err(Unmet::NotConfirmed));
         }
-        self.unconfirmed = waiting;
     }
 
     fn on_kept(&mut self, key: EntryKey, kept: Result<Version, NotConfirmed>) {
         let (Ok(version) | Err(NotConfirmed { version, .. })) = kept;
-        let of = (key, version);
-        let mut waiting = mem::take(&mut self.unkept);
-        for (_, asked) in waiting.extract_if(.., |(put, _)| *put == of) {
+        for asked in take_waiting(&mut self.unkept, &(key, version)) {
             self.settle(asked, kept.map_err(Unmet::NotConfirmed));
         }
-        self.unkept = waiting;
     }
 
     fn on_left(&mut self, left: Left) {
@@ -136,4 +131,9 @@ impl Answers {
     pub(super) fn have_left(&self) -> bool {
         matches!(self.stay, Stay::Gone)
     }
+}
+
+/// Takes out those who wait for this.
+fn take_waiting<K: PartialEq, T>(waiting: &mut Vec<(K, T)>, what: &K) -> Vec<T> {
+    waiting.extract_if(.., |(awaited, _)| awaited == what).map(|(_, asked)| asked).collect()
 }

@@ -184,19 +184,14 @@ impl<D: Dialect> Running<D> {
     /// What is not kept is not confirmed: packets are lost, and whoever waits hears that too few
     /// hold it.
     fn give_up(&mut self, outputs: Vec<Output<D::Packet>>) {
+        let refused = |version| Err(NotConfirmed { version, held_by: 0 });
         for output in outputs {
-            match output {
-                Output::Answer(Answer::Published(Ok(version))) => {
-                    let refused = NotConfirmed { version, held_by: 0 };
-                    self.answers.note(Answer::Published(Err(refused)));
-                }
-                Output::Answer(Answer::Kept(key, Ok(version))) => {
-                    let refused = NotConfirmed { version, held_by: 0 };
-                    self.answers.note(Answer::Kept(key, Err(refused)));
-                }
-                Output::Answer(answer) => self.answers.note(answer),
-                Output::Send { .. } | Output::Event(_) | Output::Flush => {}
-            }
+            let Output::Answer(answer) = output else { continue };
+            self.answers.note(match answer {
+                Answer::Published(Ok(version)) => Answer::Published(refused(version)),
+                Answer::Kept(key, Ok(version)) => Answer::Kept(key, refused(version)),
+                answer => answer,
+            });
         }
     }
 
